@@ -1,0 +1,1 @@
+"""napari plugin of the workbench: the only package that knows Qt."""

@@ -1,0 +1,71 @@
+"""The few errors of the workbench. Each message says what came, what was expected and what to do.
+
+Every class carries the exit code that the command line returns for it (see ``docs/command-line.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class WorkbenchError(Exception):
+    """Base of all errors that a user can act on: one clear message, no traceback needed."""
+
+    exit_code = 1
+
+
+class UsageError(WorkbenchError, ValueError):
+    """A setting, a name or a combination of arguments that cannot work."""
+
+    exit_code = 2
+
+
+class InputError(WorkbenchError):
+    """A file that cannot be used: the message names the file, what was found and what was expected."""
+
+    exit_code = 3
+
+
+class GeometryError(InputError):
+    """Geometry that is missing, broken or does not match: nothing is written in the wrong place."""
+
+
+class NothingFound(WorkbenchError):
+    """No input matched."""
+
+    exit_code = 4
+
+
+class WeightsError(WorkbenchError):
+    """Weights that are missing, do not fit, or are not plain data."""
+
+    exit_code = 5
+
+
+class OutOfMemory(WorkbenchError):
+    """The smallest batch and window still did not fit."""
+
+    exit_code = 6
+
+
+class MissingExtra(WorkbenchError):
+    """An optional part is not installed; the message holds the install command."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'napari-workbench[{extra}]'")
+
+
+class Cancelled(Exception):
+    """Raised by a progress callable to stop the work at the next step. Not an error of the work."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the closest known name, or the list of known names."""
+    names = [str(k) for k in known]
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f" Did you mean '{close[0]}'?"
+    return f" Known: {', '.join(sorted(names))}." if names else ""
