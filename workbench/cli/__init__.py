@@ -1,0 +1,78 @@
+"""The command ``workbench``: one thin file per verb, each imported only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from workbench.cli.lazy import COMMANDS, LazyGroup
+from workbench.errors import Cancelled, WorkbenchError
+
+EXIT_CODES = """\b
+Exit codes:
+  0    all done
+  1    unexpected error (-v shows the traceback)
+  2    wrong usage
+  3    some cases failed
+  4    nothing matched the input
+  5    weights missing or not usable
+  6    out of memory
+  130  interrupted"""
+
+CONTEXT = {
+    "help_option_names": ["-h", "--help"],
+    # Users of other tools type --lora_rank: underscores mean the same as hyphens.
+    "token_normalize_func": lambda token: token.replace("_", "-"),
+    "max_content_width": 110,
+}
+
+
+@click.group(cls=LazyGroup, commands_table=COMMANDS, context_settings=CONTEXT, epilog=EXIT_CODES)
+@click.version_option(package_name="napari-workbench", prog_name="workbench")
+def cli() -> None:
+    """Medical and scientific images: propose, correct, teach, and run over the whole study.
+
+    Research use only.
+    """
+
+
+def main() -> None:
+    """Entry point: runs the command and turns every error into one line and the documented exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    verbose = any(a in ("-v", "--verbose") for a in arguments)
+    try:
+        value = cli.main(args=arguments, prog_name="workbench", standalone_mode=False)
+        return value if isinstance(value, int) else 0
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, Cancelled):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) went away; keep Python from complaining once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (WorkbenchError, MemoryError) as error:
+        if verbose:
+            traceback.print_exc()
+        click.echo(f"Error: {error or 'out of memory'}", err=True)
+        return error.exit_code if isinstance(error, WorkbenchError) else 6
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        click.echo(f"Unexpected error: {type(error).__name__}: {error}. Run again with -v for details.", err=True)
+        return 1
+
+
+__all__ = ["cli", "main", "run"]

@@ -1,0 +1,167 @@
+"""The six verbs: read, predict, (correct by hand), train, evaluate, write. `workbench` re-exports them lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from workbench import registry, settings
+from workbench.types import Case, Image, Labels, Progress, Result
+
+Source = str | Path
+
+
+def read(path: Source, *, series: str | None = None) -> Image:
+    """Open a file or a DICOM folder. Cheap: only headers are read, the pixels load when `Image.data` is asked for.
+
+    Parameters
+    ----------
+    path
+        NIfTI, NRRD, MHA/MHD or DICOM file, or a folder that holds one or more DICOM series.
+    series
+        Which DICOM series to take when there are several: UID, end of the UID, or number in the listing of `info`.
+
+    Returns
+    -------
+    Image
+        ``data`` is (C, i, j, k) in the voxel order of the file; ``geometry.affine`` maps voxels to RAS+ mm.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or of an unknown kind, or the series is not unique.
+    GeometryError
+        The file's geometry is singular or not a number.
+    """
+    from workbench.data import formats
+
+    return formats.read(Path(path), series=series)
+
+
+def info(path: Source) -> list[dict[str, Any]]:
+    """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded."""
+    from workbench.data import formats
+
+    return formats.info(Path(path))
+
+
+def predict(
+    backend: str,
+    image: Image | Source,
+    *,
+    progress: Progress | None = None,
+    series: str | None = None,
+    **values: Any,
+) -> Result:
+    """Let a backend propose a result for one image.
+
+    Parameters
+    ----------
+    backend
+        Name of the backend (`workbench.backends()`).
+    image
+        An image, or the path of one.
+    progress
+        Called with (windows done, windows in all); raise `workbench.errors.Cancelled` in it to stop.
+    **values
+        Settings of the backend, e.g. ``weights="demo"``, ``device="auto"``, ``overlap=0.5``; see
+        ``workbench predict BACKEND --help``. Unknown names are errors.
+
+    Returns
+    -------
+    Result
+        Typed parts on the grid of `image`, with their provenance.
+    """
+    from workbench import device as devices
+
+    row = registry.find(backend)
+    module = row.load_module()
+    config = settings.build(module.Config, values)
+    opened = image if isinstance(image, Image) else read(image, series=series)
+    device, _ = devices.choose(config.device)
+    result: Result = module.predict(module.load(config, device), opened, config, progress)
+    return result
+
+
+def cases(source: Source | Iterable[Case], labels: Source | None = None) -> list[Case]:
+    """Cases of a study: a CSV/JSONL list, or a folder of images with a folder of labels."""
+    from workbench.data.cases import load_cases
+
+    if isinstance(source, str | Path):
+        return load_cases(Path(source), Path(labels) if labels else None)
+    return list(source)
+
+
+def train(
+    backend: str,
+    source: Source | Iterable[Case],
+    *,
+    out: Source,
+    on_step: Callable[[Any], None] | None = None,
+    **values: Any,
+) -> Path:
+    """Teach a backend with reference labels; returns the path of the weights.
+
+    Parameters
+    ----------
+    source
+        Cases with labels: list of `Case`, CSV/JSONL file, or a folder with ``images`` and ``labels``.
+    out
+        The ``.safetensors`` file to write. The log, the curve and the report go beside it.
+    on_step
+        Called with the state of the training (step, loss, score, seconds left) as it goes on.
+    **values
+        Settings of the training; see ``workbench train BACKEND --help``.
+    """
+    module = registry.find(backend).load_module()
+    config = settings.build(module.TrainConfig, values)
+    path: Path = module.train(cases(source), config, Path(out), on_step)
+    return path
+
+
+def evaluate(
+    backend: str,
+    source: Source | Iterable[Case],
+    *,
+    out: Source | None = None,
+    progress: Progress | None = None,
+    **values: Any,
+) -> Any:
+    """Score a backend against reference labels.
+
+    Returns
+    -------
+    EvaluationReport
+        Rows per case and class, and their summary; written to `out` as CSV, JSON and HTML if given.
+    """
+    module = registry.find(backend).load_module()
+    config = settings.build(module.EvaluateConfig, values)
+    return module.evaluate(cases(source), config, Path(out) if out else None, progress)
+
+
+def write(
+    value: Result | Image | Labels, folder: Source, *, format: str = "auto", name: str | None = None
+) -> list[Path]:
+    """Write a result, an image or a label map in the field's own formats; returns the paths written.
+
+    Parameters
+    ----------
+    folder
+        Folder to write into; made if missing.
+    format
+        ``"auto"`` (the format of the source where it can hold labels, else NIfTI), ``"nifti"``, ``"nrrd"``, ``"mha"``
+        or ``"dicom-seg"``.
+    name
+        File name without suffix.
+
+    Raises
+    ------
+    GeometryError
+        The geometry of a part is not that of its source image: nothing is written in the wrong place.
+    UsageError
+        The folder cannot be written to.
+    """
+    from workbench.data.write import write as write_value
+
+    return write_value(value, Path(folder), format=format, name=name)

@@ -1,0 +1,66 @@
+"""From what the user typed to a list of cases with unique names."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from workbench.errors import NothingFound
+from workbench.types import Case, case_name
+
+_LISTS = (".csv", ".jsonl")
+
+
+def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
+    """Cases for files, folders, globs and CSV/JSONL lists, sorted by id.
+
+    A folder with DICOM files is one case; any other folder gives one case per readable file or DICOM folder in it
+    (files inside its sub-folders are not searched).
+
+    Raises
+    ------
+    NothingFound
+        Nothing readable matched, or a path that was named does not exist.
+    """
+    cases: list[Case] = []
+    for text in inputs:
+        cases += _expand_one(text, series)
+    if not cases:
+        raise NothingFound(f"no readable image matched {', '.join(inputs)}")
+    return sorted(_with_unique_ids(cases), key=lambda c: c.id)
+
+
+def _expand_one(text: str, series: str | None) -> list[Case]:
+    from workbench.data.cases import load_cases
+    from workbench.data.formats import is_readable
+
+    path = Path(text).expanduser()
+    if not path.exists() and glob.has_magic(text):
+        return [_case(Path(p), series) for p in sorted(glob.glob(str(path), recursive=True)) if is_readable(Path(p))]
+    if not path.exists():
+        raise NothingFound(f"{path}: no such file or folder")
+    if path.suffix.lower() in _LISTS:
+        return load_cases(path)
+    if path.is_file() or is_readable(path):
+        return [_case(path, series)]
+    return [_case(p, series) for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
+
+
+def _case(path: Path, series: str | None) -> Case:
+    options = {"series": series} if series else {}
+    return Case(id=case_name(path), image=path, group=case_name(path), options=options)
+
+
+def _with_unique_ids(cases: list[Case]) -> list[Case]:
+    """Equal names get the name of their folder in front, and a number if that is not enough."""
+    counts = Counter(c.id for c in cases)
+    named = [replace(c, id=f"{c.image.resolve().parent.name}_{c.id}") if counts[c.id] > 1 else c for c in cases]
+    seen: Counter[str] = Counter()
+    unique = []
+    for case in named:
+        seen[case.id] += 1
+        unique.append(case if seen[case.id] == 1 else replace(case, id=f"{case.id}_{seen[case.id]}"))
+    return unique

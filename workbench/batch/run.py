@@ -1,0 +1,177 @@
+"""Run one backend over many cases: the model is loaded once, and a failing case never stops the others.
+
+Resuming over shards, worker processes and clusters will plug in here: an executor only has to call `run_case`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench import device as devices
+from workbench.atomic import write_json, write_text
+from workbench.batch import record
+from workbench.errors import Cancelled, InputError, OutOfMemory, UsageError, WorkbenchError
+from workbench.registry import Backend
+from workbench.types import Case, Progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case. ``status`` is ``"done"``, ``"skipped"`` (already there, verified) or ``"failed"``."""
+
+    case: str
+    status: str
+    source: str
+    seconds: float = 0.0
+    files: tuple[str, ...] = ()
+    table: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    stage: str = ""
+    error: str = ""
+    message: str = ""
+    exit_code: int = 0
+    trace: str = ""
+
+
+@dataclass
+class RunReport:
+    """Outcomes of a run, in order."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Outcome]:
+        return [o for o in self.outcomes if o.status == "failed"]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all are done; 6 if memory was the only problem; 3 if a case failed for another reason."""
+        codes = {o.exit_code for o in self.failures}
+        if not codes:
+            return 0
+        return 6 if codes == {6} else codes.pop() if len(self.outcomes) == 1 else 3
+
+
+def run(
+    backend: Backend,
+    cases: list[Case],
+    output: Path,
+    config: Any,
+    *,
+    overwrite: bool = False,
+    fail_fast: bool = False,
+    on_start: Callable[[Case, int, int], Progress | None] | None = None,
+    on_end: Callable[[Outcome], None] | None = None,
+) -> RunReport:
+    """Predict every case into ``output/<case id>/``.
+
+    Parameters
+    ----------
+    config
+        Settings of the backend, with ``weights`` and ``device``.
+    on_start, on_end
+        Called around each case with (case, number, count) and its outcome; `on_start` may return a progress callable.
+
+    Raises
+    ------
+    UsageError, WeightsError
+        Before any case is touched: the device, the weights or the output folder cannot be used.
+    """
+    check_output(output, cases)
+    module = backend.load_module()
+    device, _ = devices.choose(config.device)
+    model = module.load(config, device)
+    report = RunReport()
+    for number, case in enumerate(cases):
+        progress = on_start(case, number, len(cases)) if on_start else None
+        outcome = run_case(module, model, case, output / case.id, config, overwrite=overwrite, progress=progress)
+        report.outcomes.append(outcome)
+        if on_end:
+            on_end(outcome)
+        if fail_fast and outcome.status == "failed":
+            break
+    if report.failures and len(cases) > 1:
+        write_failures(output / "failures.jsonl", report)
+    return report
+
+
+def run_case(
+    module: Any, model: Any, case: Case, folder: Path, config: Any, *, overwrite: bool, progress: Progress | None
+) -> Outcome:
+    """Read, predict and write one case; every error but a cancel becomes part of the outcome."""
+    from workbench.data import formats
+    from workbench.data.write import write
+
+    clock, stage = time.perf_counter(), "read"
+    base = {"case": case.id, "source": str(case.image)}
+    try:
+        if folder.exists() and not overwrite:
+            if record.is_complete(folder, config=config, weights_sha256=model.weights.sha256, source=case.image):
+                return Outcome(status="skipped", **base)
+            if record.read(folder) is not None:
+                raise UsageError(f"{folder} holds another result; add --overwrite or choose another output folder")
+        image = formats.read(case.image, series=case.options.get("series"))
+        stage = "predict"
+        result = module.predict(model, image, config, progress)
+        stage = "write"
+        files = write(result, folder)
+    except (Cancelled, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        failure = OutOfMemory(str(error) or "out of memory") if isinstance(error, MemoryError) else error
+        known = isinstance(failure, WorkbenchError)
+        return Outcome(
+            status="failed",
+            seconds=round(time.perf_counter() - clock, 3),
+            stage=stage,
+            error=type(failure).__name__,
+            message=str(failure) if known else f"{case.image}: {type(failure).__name__}: {failure}",
+            exit_code=failure.exit_code if isinstance(failure, WorkbenchError) else 1,
+            trace="" if known else traceback.format_exc(),
+            **base,
+        )
+    table = result.parts["volumes"].as_dicts() if "volumes" in result.parts else []
+    return Outcome(
+        status="done",
+        seconds=round(time.perf_counter() - clock, 3),
+        files=tuple(str(f) for f in files),
+        table=tuple(table),
+        notes=result.provenance.notes,
+        **base,
+    )
+
+
+def check_output(output: Path, cases: list[Case]) -> None:
+    """Refuse an output that cannot be a folder, or that is one of the inputs, before any work is done."""
+    nearest = output
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise UsageError(f"cannot write to {output}: {nearest} is a file. Choose another output folder.")
+    import os
+
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write to {output}: no permission for {nearest}. Choose another output folder.")
+    for case in cases:
+        if case.image.resolve() == output.resolve():
+            raise UsageError(f"the output folder {output} is an input; results are never written into the source")
+
+
+def write_failures(path: Path, report: RunReport) -> Path:
+    """One JSON line per failed case: what failed, at which stage, why."""
+    lines = [json.dumps({k: v for k, v in asdict(o).items() if v not in ("", (), 0)}) for o in report.failures]
+    return write_text(path, "\n".join(lines) + "\n")
+
+
+def write_report(path: Path, report: RunReport, header: dict[str, Any]) -> Path:
+    """Machine-readable report of a run (``--report``)."""
+    return write_json(path, {**header, "exit_code": report.exit_code, "cases": [asdict(o) for o in report.outcomes]})
+
+
+__all__ = ["InputError", "Outcome", "RunReport", "check_output", "run", "run_case", "write_failures", "write_report"]

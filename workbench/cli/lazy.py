@@ -1,0 +1,69 @@
+"""Groups whose commands are strings until one is used, so that ``--help`` imports nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "info": ("workbench.cli.info:info", "Show geometry, units and channels of a file; no pixels are loaded."),
+    "predict": ("workbench.cli.predict:predict", "Run a model over a file, a folder, a glob or a list."),
+    "train": ("workbench.cli.train:train", "Teach a model with your corrections, or from scratch."),
+    "evaluate": ("workbench.cli.evaluate:evaluate", "Score a model against reference labels."),
+    "backends": ("workbench.cli.backends:backends", "List what the workbench can do."),
+    "weights": ("workbench.cli.weights:weights", "List, show, fetch and check weights."),
+    "doctor": ("workbench.cli.doctor:doctor", "Check this installation and say how to fix it."),
+    "demo": ("workbench.cli.demo:demo", "Run the main job on the sample data and make a report with pictures."),
+    "gui": ("workbench.cli.gui:gui", "Open files in napari with the right tool docked."),
+}
+
+
+class LazyGroup(click.Group):
+    """Group over a table ``name -> (module:attribute, one line of help)``."""
+
+    def __init__(self, *args: Any, commands_table: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = commands_table or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return None
+        module, _, attribute = self.table[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+
+
+class BackendGroup(click.Group):
+    """Group with one command per backend, built from its settings when it is asked for."""
+
+    def __init__(self, *args: Any, make: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.make = make
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from workbench.registry import backends
+
+        return list(backends())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from workbench.registry import backends, find
+
+        # Undo the hyphen of the token normaliser: names of backends are spelt with underscores.
+        name = cmd_name.replace("-", "_")
+        command: click.Command = self.make(find(name if name in backends() else cmd_name))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from workbench.registry import backends
+
+        with formatter.section("Backends"):
+            formatter.write_dl([(b.name, f"{b.task} ({b.title})") for b in backends().values()])

@@ -1,0 +1,60 @@
+"""Options that several commands share, and flags made from the settings of a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from workbench.settings import Setting, describe
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="More messages, and tracebacks of errors.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bars; only errors and the summary.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+input_option = click.option(
+    "-i", "--input", "inputs", required=True, multiple=True, help="File, folder, glob, or CSV/JSONL list; repeatable."
+)
+output_folder_option = click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results; made if missing."
+)
+
+
+def setting_option(s: Setting) -> click.Option:
+    """The flag of one setting: type, range, choices, unit and default come from its declaration."""
+    notes = [f"[{s.unit}]"] if s.unit else []
+    default = s.default
+    if default is not None and not (s.size and not default) and default != "" and s.type is not bool:
+        shown = " ".join(map(str, default)) if s.size else str(default)
+        notes.append(f"(default: {shown})")
+    text = " ".join([s.help, *notes])
+    if s.type is bool:
+        return click.Option([f"{s.flag}/--no-{s.flag[2:]}"], default=default, help=text, show_default=True)
+    kind: Any = click.Choice([str(c) for c in s.choices]) if s.choices else s.type
+    if s.size > 0:
+        return click.Option([s.flag], nargs=s.size, type=kind, default=default, help=text)
+    if s.size < 0:
+        return click.Option([s.flag], multiple=True, type=kind, default=default, help=f"{text} Repeatable.")
+    return click.Option([s.flag], type=kind, default=default, help=text)
+
+
+def settings_options(config: type) -> list[click.Parameter]:
+    """Flags for all settings of a config class, advanced ones last."""
+    declared = sorted(describe(config).values(), key=lambda s: s.advanced)
+    return [setting_option(s) for s in declared]
+
+
+def parameters_of(function: Callable[..., Any]) -> list[click.Parameter]:
+    """The options that decorators have attached to a function, in reading order."""
+    attached: list[click.Parameter] = getattr(function, "__click_params__", [])
+    return list(reversed(attached))
+
+
+def as_command(name: str, function: Callable[..., Any], config: type, help: str) -> click.Command:
+    """A command from a function with shared options plus one flag per setting (passed as ``**settings``)."""
+    return click.Command(
+        name, callback=function, params=[*parameters_of(function), *settings_options(config)], help=help
+    )

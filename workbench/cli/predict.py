@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.cli.lazy import BackendGroup
+from workbench.cli.options import (
+    as_command,
+    input_option,
+    json_option,
+    output_folder_option,
+    quiet_option,
+    verbose_option,
+)
+from workbench.registry import Backend
+
+
+def _make(backend: Backend) -> click.Command:
+    config = backend.load_module().Config
+
+    @input_option
+    @output_folder_option
+    @click.option("--series", help="DICOM series to take: UID, end of UID, or number in the listing of `info`.")
+    @click.option("--overwrite", is_flag=True, help="Replace results of other settings.")
+    @click.option("--fail-fast", is_flag=True, help="Stop at the first case that fails.")
+    @click.option("--dry-run", is_flag=True, help="List the cases and stop.")
+    @click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report of the run here.")
+    @json_option
+    @quiet_option
+    @verbose_option
+    def command(**arguments: Any) -> int:
+        return _predict(backend, **arguments)
+
+    return as_command(backend.name, command, config, f"{backend.title}: {backend.task}.")
+
+
+@click.group(cls=BackendGroup, make=_make)
+def predict() -> None:
+    """Run a model over a file, a folder, a glob or a CSV/JSONL list.
+
+    Each case gets its own folder in the output, with its provenance. A case that fails is reported and does not stop
+    the others. Cases that are already complete (verified by hash) are skipped.
+    """
+
+
+def _predict(
+    backend: Backend,
+    *,
+    inputs: tuple[str, ...],
+    output: Path,
+    series: str | None,
+    overwrite: bool,
+    fail_fast: bool,
+    dry_run: bool,
+    report: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **values: Any,
+) -> int:
+    from workbench import settings
+    from workbench.batch.inputs import expand
+    from workbench.batch.run import Outcome, run, write_report
+    from workbench.cli.progress import bar
+    from workbench.types import Case, Progress
+
+    cases = expand(inputs, series=series)
+    config = settings.build(backend.load_module().Config, values)
+    if dry_run:
+        for case in cases:
+            click.echo(f"{case.id}\t{case.image}\t{output / case.id}")
+        return 0
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    with bar("loading", quiet=quiet, unit="window") as draw:
+
+        def on_start(case: Case, number: int, count: int) -> Progress:
+            draw.label(f"[{number + 1}/{count}] {case.id}")
+            return draw
+
+        def on_end(outcome: Outcome) -> None:
+            with draw.paused():
+                _say(outcome, as_json=as_json, quiet=quiet, verbose=verbose)
+
+        outcome = run(
+            backend, cases, output, config, overwrite=overwrite, fail_fast=fail_fast, on_start=on_start, on_end=on_end
+        )
+    if as_json:
+        click.echo(json.dumps([o.__dict__ for o in outcome.outcomes], indent=2, default=str))
+    if report:
+        header = {"command": sys.argv, "started": started, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_report(report, outcome, header)
+    if len(cases) > 1:
+        done = sum(o.status == "done" for o in outcome.outcomes)
+        skipped = sum(o.status == "skipped" for o in outcome.outcomes)
+        click.echo(f"{done} done, {skipped} already complete, {len(outcome.failures)} failed", err=True)
+        if outcome.failures:
+            click.echo(f"Failures are listed in {output / 'failures.jsonl'}", err=True)
+    return outcome.exit_code
+
+
+def _say(outcome: Any, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    if outcome.status == "failed":
+        if verbose and outcome.trace:
+            click.echo(outcome.trace, err=True)
+        click.echo(f"Error: {outcome.message}", err=True)
+        return
+    if not quiet:
+        how = "already complete" if outcome.status == "skipped" else f"{outcome.seconds:.1f} s"
+        click.echo(f"{outcome.case}: {how}", err=True)
+        for note in outcome.notes:
+            click.echo(f"  note: {note}", err=True)
+        for row in outcome.table:
+            click.echo(f"  {row['class']:<24} {row['volume [mL]']:>10.1f} mL", err=True)
+    if not as_json:
+        for file in outcome.files:
+            click.echo(file)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import click
+
+from workbench.cli.options import json_option, quiet_option, verbose_option
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def weights(ctx: click.Context) -> None:
+    """List, show, fetch and check weights."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_weights)
+
+
+@weights.command("list")
+@json_option
+@verbose_option
+def list_weights(as_json: bool = False, verbose: bool = False) -> None:
+    """Weights on this machine, and known names that can be fetched."""
+    from workbench.weights import listing
+
+    rows = listing()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        size = f"{row['size_mb']:.1f} MB" if row["size_mb"] else "size ?"
+        click.echo(f"{row['name']:<20} {row['backend']:<14} {size:>9}  {row['state']:<9} {row['title']}")
+
+
+@weights.command()
+@click.argument("name")
+@click.option("--backend", help="Backend whose demo weights are meant.")
+@json_option
+@verbose_option
+def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
+    """Show what a weight file says of itself: classes, preparation of images, training, scores."""
+    from workbench.registry import backends
+    from workbench.weights import find
+
+    found = find(name, backend or (next(iter(backends())) if name == "demo" else None))
+    record = {"path": str(found.path), "sha256": found.sha256, **found.meta}
+    if as_json:
+        click.echo(json.dumps(record, indent=2, default=str))
+        return
+    card = found.path.with_suffix(".md")
+    for key, value in record.items():
+        click.echo(f"{key:<12} {json.dumps(value) if isinstance(value, dict | list) else value}")
+    if card.is_file():
+        click.echo(f"\n{card.read_text(encoding='utf-8')}")
+
+
+@weights.command()
+@click.argument("name")
+@click.option("--allow-download", is_flag=True, help="Permit use of the network.")
+@quiet_option
+@verbose_option
+def get(name: str, allow_download: bool, quiet: bool, verbose: bool) -> None:
+    """Fetch known weights by name; kept only if their hash is right."""
+    from workbench.cli.progress import bar
+    from workbench.known_weights import fetch
+
+    with bar("download", unit="B", quiet=quiet) as progress:
+        path = fetch(name, allow_download=allow_download, progress=progress)
+    click.echo(path)
+
+
+@weights.command()
+@click.argument("name")
+@click.option("--backend", help="Backend that they should be for.")
+@click.option("--sha256", help="Hash that the file must have.")
+@verbose_option
+def check(name: str, backend: str | None, sha256: str | None, verbose: bool) -> None:
+    """Read a weight file completely and check its hash; nothing in it is executed."""
+    from workbench.errors import WeightsError
+    from workbench.registry import backends
+    from workbench.weights import find, load_tensors
+
+    found = find(name, backend or (next(iter(backends())) if name == "demo" else None))
+    if sha256 and sha256.lower() != found.sha256:
+        raise WeightsError(f"{found.path}: sha256 is {found.sha256}, expected {sha256}")
+    tensors = load_tensors(found)
+    count = sum(getattr(t, "numel", lambda: 0)() for t in tensors.values())
+    click.echo(f"{found.path}: good. {len(tensors)} entries, {count:,} numbers, sha256 {found.sha256}")
