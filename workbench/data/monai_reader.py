@@ -1,0 +1,98 @@
+"""Our readers as a MONAI reader, so that anybody's MONAI pipeline opens what the workbench opens.
+
+>>> from monai.transforms import LoadImaged
+>>> load = LoadImaged(keys=["image", "label"], reader=VolumeReader(), dtype=[None, None])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.data.image_reader import ImageReader
+from monai.data.meta_tensor import MetaTensor
+from monai.utils.enums import MetaKeys, SpaceKeys
+
+from workbench.data import formats
+from workbench.errors import GeometryError
+from workbench.types import Image
+
+
+class VolumeReader(ImageReader):  # type: ignore[misc]
+    """Reads NIfTI, DICOM folders, NRRD and MHA for ``monai.transforms.LoadImage``.
+
+    Arrays come channel first, ``(C, i, j, k)`` in file voxel order, in the type the file has after rescaling; pass
+    ``dtype=None`` to `LoadImage` to keep it (label maps stay integer). Metadata: ``affine`` (RAS+ mm), ``spacing``,
+    ``units``, ``axis_names``, ``channel_names``, ``source``, ``value_unit``, ``modality``, ``format``.
+
+    Parameters
+    ----------
+    series
+        Which series of a DICOM folder, as in `workbench.data.formats.read`.
+    """
+
+    def __init__(self, series: str | int | None = None) -> None:
+        super().__init__()
+        self.series = series
+
+    def verify_suffix(self, filename: Sequence[Any] | Any) -> bool:
+        """Whether every path has a reader here."""
+        return all(formats.is_readable(str(p)) for p in _paths(filename))
+
+    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Image | list[Image]:
+        """Open one path, or several that become channels of one array."""
+        series = kwargs.get("series", self.series)
+        images = [formats.read(Path(str(p)), series=series) for p in _paths(data)]
+        return images if isinstance(data, (list, tuple)) else images[0]
+
+    def get_data(self, img: Image | list[Image]) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+        """Samples ``(C, i, j, k)`` and metadata; several images must share one grid."""
+        images = list(img) if isinstance(img, (list, tuple)) else [img]
+        first = images[0]
+        for other in images[1:]:
+            if not other.geometry.matches(first.geometry):
+                raise GeometryError(
+                    f"{other.source} and {first.source} lie on different grids, channels must share one."
+                )
+        meta = metadata(first)
+        meta["channel_names"] = [c for i in images for c in i.channels]
+        array = first.data if len(images) == 1 else np.concatenate([i.data for i in images])
+        return array, meta
+
+
+def metadata(image: Image) -> dict[str, Any]:
+    """MONAI metadata of an image: plain values only, so that a DataLoader can collate it."""
+    g = image.geometry
+    affine = np.eye(g.ndim + 1) if g.affine is None else g.affine
+    return {
+        MetaKeys.AFFINE: affine.copy(),
+        MetaKeys.ORIGINAL_AFFINE: affine.copy(),
+        MetaKeys.SPATIAL_SHAPE: np.array(g.shape),
+        MetaKeys.SPACE: SpaceKeys.RAS,
+        MetaKeys.ORIGINAL_CHANNEL_DIM: 0,
+        "spacing": np.array(g.spacing if g.spacing is not None else (np.nan,) * g.ndim),
+        "units": g.unit or "",
+        "axis_names": list(g.axes),
+        "channel_names": list(image.channels),
+        "source": str(image.source or ""),
+        "value_unit": image.value_unit or "",
+        "modality": image.modality or "",
+        "format": image.format or "",
+    }
+
+
+def as_metatensor(image: Image, dtype: Any = None) -> MetaTensor:
+    """The image as a MetaTensor ``(C, i, j, k)``; `dtype` is a torch type, ``None`` keeps the file's."""
+    import torch
+
+    data = image.data
+    # torch has no arithmetic on the wider unsigned types; the next wider signed type holds every value.
+    wider = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}.get(data.dtype)
+    tensor = torch.from_numpy(np.ascontiguousarray(data if wider is None else data.astype(wider)))
+    return MetaTensor(tensor if dtype is None else tensor.to(dtype), meta=metadata(image))
+
+
+def _paths(data: Sequence[Any] | Any) -> list[Any]:
+    return list(data) if isinstance(data, (list, tuple)) else [data]

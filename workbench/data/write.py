@@ -1,0 +1,253 @@
+"""Results, label maps and images to files: atomic, on the source's own grid, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.atomic import replacing, sha256_of, write_json, write_text
+from workbench.data.geometry import describe, orientation, require_match
+from workbench.errors import GeometryError, InputError, UsageError, nearest
+from workbench.types import ClassTable, Geometry, Heatmap, Image, Labels, Result, Scores
+
+Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg"]
+
+_SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm"}
+_PROVENANCE = "provenance.json"
+
+
+def write(
+    thing: Result | Labels | Image,
+    folder: str | Path,
+    *,
+    format: Format = "auto",
+    name: str | None = None,
+    source: Image | None = None,
+) -> list[Path]:
+    """Write a result, a label map or an image; returns the paths, the completion record last.
+
+    Parameters
+    ----------
+    thing
+        A `Result` becomes the folder ``folder/<name>`` (name of the image by default) with one file per part and
+        ``provenance.json``, which is written last and holds size and sha256 of every other file. `Labels` and `Image`
+        become one file ``folder/<name><suffix>``.
+    format
+        ``"auto"`` keeps the family of the source (DICOM and unknown ones: NIfTI).
+    name
+        Name without suffix; must stay inside `folder`.
+    source
+        For `Labels`: the image they belong to; its native header keeps the geometry bit for bit.
+
+    Raises
+    ------
+    GeometryError
+        If a part does not lie on the grid of its image. Nothing is written then.
+    UsageError
+        If the name leaves the folder, the format is unknown, or a source file would be overwritten.
+    """
+    folder = Path(folder).expanduser()
+    if format not in ("auto", *_SUFFIX):
+        raise UsageError(f"no output format '{format}'.{nearest(format, ('auto', *_SUFFIX))}")
+    if isinstance(thing, Result):
+        return _write_result(thing, folder, format, name)
+    target = folder / _safe(name or thing.name)
+    if isinstance(thing, Labels):
+        if source is not None:
+            require_match(thing.geometry, source.geometry, f"label map '{thing.name}'", source.source)
+        job = _labels_job(thing, target, _family(format, source), source)
+    else:
+        if format == "dicom-seg":
+            raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
+        job = _image_job(thing, target, _family(format, thing))
+    path, save = job
+    _protect(path, source if source is not None else thing)
+    with replacing(path) as part:
+        save(part)
+    return [path]
+
+
+Job = tuple[Path, Callable[[Path], None]]
+
+
+def _write_result(result: Result, folder: Path, format: Format, name: str | None) -> list[Path]:
+    image = result.image
+    case = folder / _safe(name or image.name)
+    family = _family(format, image)
+    jobs: list[Job] = []
+    # Everything is checked before anything is written.
+    for key, part in result.parts.items():
+        target = case / _safe(key)
+        if isinstance(part, Scores):
+            jobs.append((target.with_name(f"{target.name}.csv"), _csv_saver(part)))
+            continue
+        require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
+        if isinstance(part, Labels):
+            jobs.append(_labels_job(part, target, family, image))
+        else:
+            jobs.append(_heatmap_job(part, target, "nifti" if family == "dicom-seg" else family, image))
+    for path, _ in jobs:
+        _protect(path, image)
+    record = case / _PROVENANCE
+    try:
+        # A record of an earlier run must not vouch for files that are being replaced.
+        record.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {record}: {error.strerror}. Choose a folder that you may write to.") from error
+    written = []
+    for path, save in jobs:
+        with replacing(path) as part_path:
+            save(part_path)
+        written.append(path)
+    write_json(record, _record(result, written))
+    return [*written, record]
+
+
+def _record(result: Result, written: list[Path]) -> dict[str, Any]:
+    geometry = result.image.geometry
+    labels = [p for p in result.parts.values() if isinstance(p, Labels)]
+    return {
+        **result.provenance.to_json(),
+        "geometry": {
+            "shape": list(geometry.shape),
+            "affine": None if geometry.affine is None else geometry.affine.tolist(),
+            "unit": geometry.unit,
+            "orientation": orientation(geometry.affine),
+        },
+        "classes": labels[0].classes.to_json() if labels else [],
+        "files": {p.name: {"size": p.stat().st_size, "sha256": sha256_of(p)} for p in written},
+    }
+
+
+def _family(format: Format, source: Image | None) -> str:
+    if format != "auto":
+        return format
+    return source.format if source is not None and source.format in ("nifti", "nrrd", "mha") else "nifti"
+
+
+def _labels_job(labels: Labels, target: Path, family: str, source: Image | None) -> Job:
+    data = smallest_unsigned(labels.data, labels.name)
+    if data.shape != labels.geometry.shape:
+        raise GeometryError(
+            f"label map '{labels.name}' has shape {data.shape}, its geometry says {labels.geometry.shape}."
+            " Nothing was written."
+        )
+    if family == "dicom-seg":
+        from workbench.data import dicom_seg
+
+        if source is None or source.format != "dicom":
+            raise UsageError("format dicom-seg needs the DICOM series the labels were made from; choose nifti instead.")
+        series = source
+        return target.with_name(f"{target.name}.dcm"), lambda path: dicom_seg.write(path, labels, series)
+    suffix = ".seg.nrrd" if family == "nrrd" else _SUFFIX[family]
+    return target.with_name(target.name + suffix), _volume_saver(family, data, labels.geometry, source, labels.classes)
+
+
+def _heatmap_job(part: Heatmap, target: Path, family: str, source: Image) -> Job:
+    if part.data.shape != part.geometry.shape:
+        raise GeometryError(
+            f"map '{part.name}' has shape {part.data.shape}, its geometry says {part.geometry.shape}. Nothing was written."
+        )
+    data = np.asarray(part.data, dtype=np.float32)
+    return target.with_name(target.name + _SUFFIX[family]), _volume_saver(family, data, part.geometry, source, None)
+
+
+def _image_job(image: Image, target: Path, family: str) -> Job:
+    if len(image.geometry.shape) != 3:
+        raise UsageError(f"{image.name}: only volumes can be written so far, this is {describe(image.geometry)}.")
+    if image.classes is not None and len(image.channels) == 1:
+        return _labels_job(Labels(image.data[0], image.geometry, image.classes, image.name), target, family, image)
+    data = image.data
+    if data.dtype == np.float16:
+        data = data.astype(np.float32)
+    if data.dtype == bool:
+        data = data.astype(np.uint8)
+    return target.with_name(target.name + _SUFFIX[family]), _volume_saver(family, data, image.geometry, image, None)
+
+
+def _volume_saver(
+    family: str, data: npt.NDArray[Any], geometry: Geometry, source: Image | None, classes: ClassTable | None
+) -> Callable[[Path], None]:
+    native = source.native if source is not None and source.format == family else None
+    if geometry.affine is None and native is None:
+        raise GeometryError("a volume without spacing and position cannot be written: nothing says where it belongs.")
+    # Before a format library is loaded, so that a refusal costs nothing.
+    if family == "nifti":
+        scanner = source is not None and source.format == "dicom"
+
+        def save(path: Path) -> None:
+            from workbench.data import nifti
+
+            nifti.write(path, data, geometry, native=native, classes=classes, scanner=scanner)
+    else:
+
+        def save(path: Path) -> None:
+            from workbench.data import itk_formats
+
+            itk_formats.write(path, data, geometry, native=native, classes=classes)
+
+    return save
+
+
+def _csv_saver(scores: Scores) -> Callable[[Path], None]:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(scores.columns)
+    table.writerows(scores.rows)
+    content = text.getvalue()
+    return lambda path: _write_plain(path, content)
+
+
+def _write_plain(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
+
+
+def smallest_unsigned(data: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """The label map in the smallest unsigned type that holds every value; never a value changed.
+
+    Raises
+    ------
+    InputError
+        If the values are not whole numbers, or negative, or above 2**32 - 1.
+    """
+    if data.dtype.kind == "b":
+        return data.astype(np.uint8)
+    if data.dtype.kind not in "iu":
+        raise InputError(f"label map '{name}' has type {data.dtype}, whole numbers were expected. Nothing was written.")
+    low, high = (int(data.min()), int(data.max())) if data.size else (0, 0)
+    if low < 0 or high > 2**32 - 1:
+        raise InputError(
+            f"label map '{name}' holds values from {low} to {high}, expected 0 to 4294967295. Nothing was written."
+        )
+    smallest = np.uint8 if high < 2**8 else np.uint16 if high < 2**16 else np.uint32
+    return data if data.dtype == smallest else data.astype(smallest)
+
+
+def _safe(name: str) -> str:
+    """A name that is one path component, or an error."""
+    if not name or name in (".", "..") or any(c in name for c in '/\\\0:*?"<>|\n\r') or name.startswith("~"):
+        raise UsageError(f"'{name}' cannot be a file name here: it must be one plain name without separators.")
+    return name
+
+
+def _protect(path: Path, thing: Any) -> None:
+    source = getattr(thing, "source", None)
+    if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+        raise UsageError(
+            f"{path}: this is the source file itself, it is not overwritten. Choose another folder or name."
+        )
+
+
+def save_table(path: str | Path, scores: Scores) -> Path:
+    """Write a table as CSV, atomically."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(scores.columns)
+    table.writerows(scores.rows)
+    return write_text(Path(path), text.getvalue())
