@@ -1,0 +1,386 @@
+"""Images and results as napari layers, and back, without importing napari.
+
+`to_layers` returns npe2 layer-data tuples ``(data, attributes, kind)``; `labels_from_layer` and `image_from_layers` go
+back to file order and the file's own affine, bit for bit. Everything needed for the way back is in
+``attributes["metadata"]["workbench"]``: small, plain values that survive JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.display import colormap, contrast_limits, count_labels, volume_table
+from workbench.errors import GeometryError, InputError
+from workbench.placement import (
+    Matrix,
+    Placement,
+    layer_world,
+    millimetres_per_unit,
+    place,
+    transform_attributes,
+    world_to_ras,
+)
+from workbench.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
+
+LayerTuple: TypeAlias = tuple[npt.NDArray[Any], dict[str, Any], str]
+
+KEY = "workbench"
+"""Our own entry in a layer's ``metadata``."""
+
+_LABEL_NAME = re.compile(
+    r"(^|[._\- ])(labels?|mask|masks|seg|segs|segmentations?|organs|dseg|parcellation)([._\- ]|$)", re.I
+)
+
+
+def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
+    """Turn an image or a result into layer-data tuples in the (S, P, L) millimetre world of `workbench.placement`.
+
+    Parameters
+    ----------
+    item
+        An image gives one image layer per channel (or one labels layer); a result gives its parts, not its image.
+    as_labels
+        Whether an image is a label map. By default it is one if the file carries classes, or if it holds whole numbers
+        and its name says so (``labels``, ``mask``, ``seg``, ``organs``).
+
+    Returns
+    -------
+    list of (data, attributes, kind)
+        ``data`` are views ``(Z, Y, X)`` of the item's arrays; nothing is resampled.
+    """
+    if isinstance(item, Result):
+        return _result_layers(item)
+    if as_labels is None:
+        as_labels = _looks_like_labels(item)
+    if as_labels:
+        classes = item.classes
+        data = _whole_numbers(item.data[0], item)
+        labels = Labels(data, item.geometry, classes or _classes_of(data), item.name)
+        return [_labels_layer(labels, _source_record(item))]
+    return _image_layers(item)
+
+
+def _image_layers(image: Image) -> list[LayerTuple]:
+    spot = place(image.geometry)
+    layers: list[LayerTuple] = []
+    several = len(image.channels) > 1
+    group = _token(image)
+    for c, channel in enumerate(image.channels):
+        data = spot.to_layer(image.data[c])
+        limits, full = contrast_limits(data, modality=image.modality, value_unit=image.value_unit)
+        record = _source_record(image) | {
+            "role": "image",
+            "group": group,
+            "channel": c,
+            "channels": list(image.channels),
+            "range": list(full),
+        }
+        attributes = {
+            "name": f"{image.name} {channel}" if several else image.name,
+            "colormap": "gray",
+            "contrast_limits": limits,
+            "blending": "translucent_no_depth" if c == 0 else "additive",
+            "visible": c == 0,
+            **_common(spot, image.geometry, record),
+        }
+        layers.append((data, attributes, "image"))
+    return layers
+
+
+def _result_layers(result: Result) -> list[LayerTuple]:
+    record = _source_record(result.image) | {"provenance": result.provenance.to_json(), "result": _token(result)}
+    layers: list[LayerTuple] = []
+    for key, part in result.parts.items():
+        if isinstance(part, Heatmap):
+            spot = place(part.geometry)
+            data = spot.to_layer(part.data)
+            limits, full = (part.limits, part.limits) if part.limits else contrast_limits(data)
+            own = {"role": "heatmap", "part": key, "value_unit": part.unit, "range": list(full), "heatmap": part.name}
+            attributes = {
+                "name": f"{result.image.name} {part.name}",
+                "colormap": part.colormap,
+                "contrast_limits": limits,
+                "blending": "additive",
+                "opacity": 0.6,
+                "visible": False,
+                **_common(spot, part.geometry, record | own),
+            }
+            layers.append((data, attributes, "image"))
+        elif isinstance(part, Labels):
+            name = f"{result.image.name} {part.name}"
+            layers.append(_labels_layer(part, record | {"part": key, "part_name": part.name}, name))
+    return layers
+
+
+def _labels_layer(labels: Labels, record: dict[str, Any], name: str | None = None) -> LayerTuple:
+    spot = place(labels.geometry)
+    # People paint in it: it must be their own, writable copy of what the file or the backend holds.
+    data = spot.to_layer(labels.data if labels.data.flags.writeable else labels.data.copy())
+    attributes = {
+        "name": name or labels.name,
+        "opacity": 0.5,
+        "colormap": colormap(labels.classes),
+        "features": volume_table(data, labels.classes, labels.geometry),
+        **_common(spot, labels.geometry, record | {"role": "labels", "classes": labels.classes.to_json()}),
+    }
+    return data, attributes, "labels"
+
+
+def _common(spot: Placement, geometry: Geometry, record: dict[str, Any]) -> dict[str, Any]:
+    placed = geometry.affine is not None
+    own = {
+        "shape": list(geometry.shape),
+        "affine": None if geometry.affine is None else np.asarray(geometry.affine, dtype=np.float64).tolist(),
+        "axes": list(geometry.axes),
+        "unit": geometry.unit,
+    }
+    return {
+        **transform_attributes(spot.world, spot.layer_shape),
+        "units": ((geometry.unit or "mm") if placed else "pixel",) * 3,
+        "axis_labels": ("z", "y", "x"),
+        "metadata": {KEY: record | own},
+    }
+
+
+def _source_record(image: Image) -> dict[str, Any]:
+    series = image.header.get("series") or image.header.get("series_uid")
+    return {
+        "source": None if image.source is None else str(Path(image.source).absolute()),
+        "series": series if isinstance(series, str) else None,
+        "format": image.format,
+        "modality": image.modality,
+        "value_unit": image.value_unit,
+        "name": image.name,
+    }
+
+
+def _token(item: Any) -> str:
+    """A name for layers that belong together, unlike that of any other object alive."""
+    seed = f"{id(item)}-{np.random.default_rng().integers(1 << 62)}"
+    return hashlib.sha256(seed.encode()).hexdigest()[:16]
+
+
+def _looks_like_labels(image: Image) -> bool:
+    if len(image.channels) != 1:
+        return False
+    if image.classes is not None:
+        return True
+    return bool(np.issubdtype(image.dtype, np.integer) and _LABEL_NAME.search(image.name))
+
+
+def _whole_numbers(data: npt.NDArray[Any], image: Image) -> npt.NDArray[np.integer[Any]]:
+    if np.issubdtype(data.dtype, np.integer):
+        return data
+    if data.dtype == bool:
+        return data.astype(np.uint8)
+    rounded = np.rint(data)
+    if not np.array_equal(rounded, data):
+        raise InputError(f"{image.source}: holds fractions, so it is no label map; open it as an image")
+    whole: npt.NDArray[np.integer[Any]] = rounded.astype(
+        np.uint16 if rounded.min() >= 0 and rounded.max() < 1 << 16 else np.int32
+    )
+    return whole
+
+
+def _classes_of(data: npt.NDArray[np.integer[Any]]) -> ClassTable:
+    return ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0))
+
+
+def geometry_from_layer(
+    shape: Sequence[int], attributes: Mapping[str, Any], *, pixel_is_mm: bool = False
+) -> tuple[Geometry, Placement, tuple[str, ...]]:
+    """Geometry in file order of any layer, from its full transform and units.
+
+    Parameters
+    ----------
+    shape
+        Shape of the layer's array; the last three axes are the volume.
+    attributes
+        Layer attributes as in a layer-data tuple (``scale``, ``affine``, ..., ``units``, ``metadata``).
+    pixel_is_mm
+        Count pixels as millimetres where the layer has neither a unit nor a spacing.
+
+    Returns
+    -------
+    geometry, placement, notes
+        For our own layers that were not moved: the file's own affine, bit for bit. Otherwise the layer's array order is
+        the file order, and the notes say what was assumed.
+
+    Raises
+    ------
+    GeometryError
+        The layer is not a volume, or its unit is not a length.
+    """
+    spatial = tuple(int(n) for n in shape[-3:])
+    if len(spatial) != 3:
+        raise GeometryError(
+            f"layer '{attributes.get('name', '?')}' has shape {tuple(shape)}; a volume of 3 axes is needed"
+        )
+    world = layer_world(attributes, len(shape))
+    notes: list[str] = []
+    factors = millimetres_per_unit(attributes.get("units"), len(shape))
+    record = (attributes.get("metadata") or {}).get(KEY) or {}
+    original = _original(record, spatial)
+    if factors is not None:
+        world = np.diag([*factors, 1.0]) @ world
+    elif original is not None and original[0].affine is None and np.allclose(world, original[1].world):
+        if not pixel_is_mm:
+            return original[0], original[1], ("the file gives no position and no spacing",)
+        return _in_file_order(original[1], world, original[0].axes), original[1], ("1 pixel was taken as 1 mm",)
+    elif pixel_is_mm or not np.allclose(np.abs(world[:3, :3]).sum(axis=0), 1.0):
+        notes.append("the layer has no unit; its scale was taken as millimetres")
+    else:
+        bare = Placement(spatial, (0, 1, 2), (False, False, False), np.eye(4))
+        return Geometry(spatial, None, ("z", "y", "x"), None), bare, ("the layer has neither a unit nor a spacing",)
+    if original is not None:
+        geometry, spot = original
+        if geometry.affine is not None and _same_place(world, spot.world, spatial):
+            return geometry, spot, tuple(notes)
+        notes.append("the layer was moved in the viewer; its new position counts")
+        return _in_file_order(spot, world, geometry.axes), spot, tuple(notes)
+    notes.append("layer axes were taken as z: to the head, y: to the back, x: to the patient's left")
+    bare = Placement(spatial, (0, 1, 2), (False, False, False), world)
+    return Geometry(spatial, world_to_ras(world), ("z", "y", "x"), "mm"), bare, tuple(notes)
+
+
+def _in_file_order(spot: Placement, world: Matrix, axes: tuple[str, ...]) -> Geometry:
+    return Geometry(spot.shape, world_to_ras(world @ np.linalg.inv(spot.index_matrix)), axes, "mm")
+
+
+def _original(record: Mapping[str, Any], spatial: tuple[int, ...]) -> tuple[Geometry, Placement] | None:
+    """The file's geometry as our metadata keeps it; nothing if the layer was cropped or made by others."""
+    if "shape" not in record:
+        return None
+    affine = record.get("affine")
+    matrix = None if affine is None else np.array(affine, dtype=np.float64)
+    geometry = Geometry(tuple(record["shape"]), matrix, tuple(record.get("axes", "ijk")), record.get("unit"))
+    spot = place(geometry)
+    return (geometry, spot) if spot.layer_shape == spatial else None
+
+
+def _same_place(a: Matrix, b: Matrix, shape: tuple[int, ...]) -> bool:
+    return Geometry(shape, a).matches(Geometry(shape, b), tolerance=5e-3)
+
+
+def labels_from_layer(
+    array: npt.NDArray[Any],
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    pixel_is_mm: bool = False,
+    name: str = "labels",
+) -> Labels:
+    """A labels layer as `Labels` in the voxel order and with the affine of the image it was made for.
+
+    Parameters
+    ----------
+    array
+        ``(Z, Y, X)`` integers of the layer.
+    metadata
+        The layer's ``metadata``.
+    attributes
+        All attributes of the layer; give them where the layer may come from somewhere else or may have been moved.
+    pixel_is_mm, name
+        See `geometry_from_layer`; name of the part.
+
+    Raises
+    ------
+    GeometryError
+        Neither the metadata nor the attributes say where the layer lies.
+    """
+    full = dict(attributes or {})
+    full["metadata"] = metadata if metadata is not None else full.get("metadata")
+    record = (full["metadata"] or {}).get(KEY) or {}
+    if attributes is None:
+        found = _original(record, tuple(array.shape))
+        if found is None:
+            raise GeometryError(
+                f"labels {tuple(array.shape)} do not fit the image they were made for; nothing was written"
+            )
+        geometry, spot = found
+    else:
+        geometry, spot, _ = geometry_from_layer(array.shape, full, pixel_is_mm=pixel_is_mm)
+    data = spot.to_file(array)
+    classes = ClassTable.from_json(record.get("classes", []))
+    return Labels(data, geometry, _with_unlisted(classes, data, _colors_of(full)), record.get("part_name", name))
+
+
+def _colors_of(attributes: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:
+    """Colours by value that a direct colormap of the layer gives."""
+    table = attributes.get("colormap")
+    colors = getattr(table, "color_dict", table)
+    if not isinstance(colors, Mapping):
+        return {}
+    found = {}
+    for value, color in colors.items():
+        if value:
+            r, g, b = (round(float(v) * 255) for v in np.asarray(color, dtype=float)[:3])
+            found[int(value)] = (r, g, b)
+    return found
+
+
+def _with_unlisted(
+    classes: ClassTable, data: npt.NDArray[np.integer[Any]], colors: Mapping[int, tuple[int, int, int]]
+) -> ClassTable:
+    known = {c.value for c in classes}
+    extra = ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0 and v not in known))
+    return ClassTable((*classes, *(ClassInfo(c.value, c.name, colors.get(c.value, c.color)) for c in extra)))
+
+
+def image_from_layers(
+    layers: Sequence[tuple[npt.NDArray[Any], Mapping[str, Any]]], *, pixel_is_mm: bool = False
+) -> tuple[Image, tuple[str, ...]]:
+    """One `Image` from one image layer per channel (or a single layer with a leading channel axis).
+
+    Returns
+    -------
+    image, notes
+        The pixels are those of the layers, in file order; the notes say what was assumed about unit and position.
+
+    Raises
+    ------
+    GeometryError
+        The layers do not lie on the same grid.
+    """
+    arrays, names, geometries = [], [], []
+    notes: tuple[str, ...] = ()
+    for array, attributes in layers:
+        if array.ndim not in (3, 4) or attributes.get("rgb"):
+            raise InputError(
+                f"layer '{attributes.get('name')}' has shape {tuple(array.shape)}; "
+                "a volume (z, y, x), or (channel, z, y, x), is needed"
+            )
+        geometry, spot, notes = geometry_from_layer(array.shape, attributes, pixel_is_mm=pixel_is_mm)
+        record = (attributes.get("metadata") or {}).get(KEY) or {}
+        channel_names = record.get("channels") or []
+        for c, channel in enumerate(array if array.ndim == 4 else array[None]):
+            arrays.append(spot.to_file(channel))
+            known = record.get("channel") is not None and len(channel_names) > 1
+            names.append(channel_names[record["channel"]] if known else str(attributes.get("name", f"channel {c}")))
+        geometries.append(geometry)
+        if not geometry.matches(geometries[0]):
+            raise GeometryError(
+                f"layers '{layers[0][1].get('name')}' and '{attributes.get('name')}' do not lie on the same grid "
+                f"({geometries[0].shape} and {geometry.shape}); resample one to the other first"
+            )
+    record = (layers[0][1].get("metadata") or {}).get(KEY) or {}
+    source = record.get("source")
+    image = Image(
+        geometry=geometries[0],
+        dtype=np.result_type(*arrays),
+        channels=tuple(names),
+        loader=lambda: np.stack(arrays) if len(arrays) > 1 else arrays[0][None],
+        source=Path(source) if source else None,
+        value_unit=record.get("value_unit"),
+        modality=record.get("modality"),
+        format=record.get("format"),
+        header={"name": record.get("name") or str(layers[0][1].get("name", "image"))},
+    )
+    return image, notes
