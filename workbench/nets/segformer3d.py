@@ -236,8 +236,10 @@ class Decoder(nn.Module):
                 part = F.interpolate(part, size=finest, mode="trilinear", align_corners=False)
             if fused is None:
                 fused = part
+            elif torch.is_grad_enabled():
+                fused = fused + part
             else:
-                fused = fused + part if torch.is_grad_enabled() else fused.add_(part)
+                fused.add_(part)
         assert fused is not None
         if self.training:
             fused = norm(fused)
