@@ -20,6 +20,8 @@ from workbench.errors import UsageError, WeightsError, nearest
 
 Progress = Callable[[int, int], None]
 
+_SLACK = 1 << 20
+
 
 @dataclass(frozen=True)
 class KnownWeights:
@@ -104,7 +106,7 @@ def fetch(name: str, *, allow_download: bool, progress: Progress | None = None) 
         raise UsageError(f"weights '{name}': address scheme '{scheme}' is not supported; use https")
     if not allow_download and scheme != "file":
         raise UsageError(f"fetching '{name}' from {row.url} needs your permission: add --allow-download")
-    limit = int(row.size_mb * 1.1e6) + (1 << 20) if row.size_mb else 8 << 30
+    limit = int(row.size_mb * 1e6) + _SLACK if row.size_mb else 8 << 30
     digest, done = hashlib.sha256(), 0
     try:
         with replacing(row.path) as part:

@@ -85,10 +85,8 @@ def _locate(name: str, backend: str | None) -> Path:
     rows = known()
     if name in rows:
         raise WeightsError(f"weights '{name}' are not on this machine yet. {rows[name].how_to_get()}")
-    installed = [p.stem for p in _installed()]
-    raise WeightsError(
-        f"no weights '{name}': neither a file nor a known name.{nearest(name, ['demo', *installed, *rows])}"
-    )
+    names = ["demo", *(p.stem for p in _installed()), *rows]
+    raise WeightsError(f"no weights '{name}': neither a file nor a known name.{nearest(name, names)}")
 
 
 def _installed() -> list[Path]:
@@ -101,9 +99,8 @@ def _resolve_folder(folder: Path) -> Path:
     usual = [folder / n for n in ("model.safetensors", "pytorch_model.bin") if (folder / n).is_file()]
     files = usual[:1] or sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES)
     if len(files) != 1:
-        raise WeightsError(
-            f"{folder}: expected one weight file in this folder, found {[p.name for p in files] or 'none'}"
-        )
+        found = ", ".join(p.name for p in files) or "none"
+        raise WeightsError(f"{folder}: expected one weight file in this folder, found {found}")
     return files[0]
 
 
@@ -209,7 +206,7 @@ def _candidates(folder: Path, hint: str, backend: Any) -> list[Path]:
     named = Path(hint).expanduser()
     near = sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES)
     demo = [p for b, p in demo_weights().items() if b == backend]
-    return [p for p in ([named] if named.is_file() else []) + demo + near + _installed()]
+    return [*([named] if named.is_file() else []), *demo, *near, *_installed()]
 
 
 def listing() -> list[dict[str, Any]]:
@@ -220,18 +217,10 @@ def listing() -> list[dict[str, Any]]:
     rows = [_row("demo", b, p) for b, p in demo_weights().items()]
     rows += [_row(p.stem, str(read_meta(p).get("backend", "?")), p) for p in _installed()]
     have = {r["name"] for r in rows}
-    rows += [
-        {
-            "name": k.name,
-            "backend": k.backend,
-            "path": None,
-            "size_mb": k.size_mb,
-            "title": k.title,
-            "state": "not here",
-        }
-        for k in known().values()
-        if k.name not in have
-    ]
+    for k in known().values():
+        if k.name not in have:
+            absent = {"path": None, "size_mb": k.size_mb, "title": k.title, "state": "not here"}
+            rows.append({"name": k.name, "backend": k.backend, **absent})
     return rows
 
 

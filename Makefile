@@ -1,0 +1,32 @@
+# Two commands for a fresh Debian/Ubuntu machine with Python 3.11+ and git:
+#   make demo    set up, segment the sample CTs, print a table and the path of a report with pictures
+#   make test    set up, install the system libraries of the GUI tests if missing, run all tests
+.PHONY: demo test test-slow lint docs benchmark setup clean
+
+setup:
+	@.ci/set-up
+
+demo: setup
+	@.venv/bin/workbench demo -o demo_out
+
+test: setup
+	@.ci/system-libraries
+	.venv/bin/python -m pytest -m "not slow"
+
+test-slow: setup
+	@.ci/system-libraries
+	.venv/bin/python -m pytest -m slow
+
+lint: setup
+	.venv/bin/python -m pip install -q -c constraints.txt --group lint
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+docs: setup
+	.venv/bin/python docs/make_reference.py
+	.venv/bin/python docs/make_pictures.py
+
+benchmark: setup
+	.venv/bin/python tests/benchmarks/bench_volume_inference.py
+
+clean:
+	rm -rf .venv demo_out

@@ -1,0 +1,54 @@
+"""Every ``--help`` answers at once, without torch."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.cli.lazy import COMMANDS
+from workbench.registry import backends
+
+_PROBE = """
+import sys
+sys.argv = ["workbench", *{arguments!r}]
+from workbench.cli import run
+code = run(sys.argv[1:])
+heavy = {{"torch", "monai", "napari", "matplotlib", "scipy", "nibabel", "pydicom", "SimpleITK"}} & set(sys.modules)
+print("HEAVY", *sorted(heavy))
+sys.exit(code)
+"""
+
+HELPS = (
+    [["--help"]]
+    + [[c, "--help"] for c in COMMANDS]
+    + [[verb, b, "--help"] for verb in ("predict", "train", "evaluate") for b in backends()]
+    + [["weights", c, "--help"] for c in ("list", "show", "get", "check")]
+)
+
+
+@pytest.mark.parametrize("arguments", HELPS, ids=" ".join)
+def test_help_works_and_imports_nothing_heavy(arguments):
+    code = _PROBE.format(arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: workbench" in done.stdout
+    assert done.stdout.strip().splitlines()[-1] == "HEAVY"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["predict", "segformer3d", "--help"], ["train", "--help"]], ids=" ".join
+)
+def test_help_is_quick(arguments):
+    """Under 0.3 s of processor time (wall time would measure the neighbours on a shared machine)."""
+    command = [str(Path(sys.executable).with_name("workbench")), *arguments]
+    seconds = []
+    for _ in range(4):
+        before, clock = os.times(), time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        after = os.times()
+        spent = after.children_user + after.children_system - before.children_user - before.children_system
+        seconds.append(min(spent, time.perf_counter() - clock))
+    assert min(seconds) < 0.3, seconds

@@ -1,0 +1,122 @@
+"""Imports go one way, and nothing heavy is paid for by a path that does not need it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "workbench"
+
+# Each room may import the rooms to its left, and itself.
+ALLOWED = {
+    "nets": {"nets"},
+    "data": {"data"},
+    "infer": {"infer", "data"},
+    "evaluation": {"evaluation", "report", "data"},
+    "report": {"report"},
+    "training": {"training", "data", "nets", "infer", "evaluation", "report"},
+    "backends": {"backends", "nets", "data", "infer", "training", "evaluation", "report"},
+    "batch": {"batch", "backends", "data", "evaluation", "report"},
+}
+# Files of the ground floor: everybody may use them.
+GROUND = {
+    "errors", "types", "settings", "atomic", "home", "registry", "weights", "known_weights", "device", "provenance",
+    "samples", "placement", "_callable",
+}  # fmt: skip
+HEAVY = {"torch", "monai", "napari", "qtpy", "matplotlib", "mne", "openslide", "highdicom", "itk"}
+
+
+def _imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{a.name}" for a in node.names}
+    return names
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED))
+def test_rooms_import_only_what_lies_below(room):
+    for path in _sources(PACKAGE / room):
+        for name in _imports(path):
+            parts = name.split(".")
+            if parts[0] == "workbench" and len(parts) > 1:
+                target = parts[1]
+                assert target in ALLOWED[room] | GROUND, f"{path.relative_to(ROOT)} imports workbench.{target}"
+
+
+def test_core_knows_no_toolkit_and_no_plugin():
+    for path in _sources(PACKAGE):
+        tops = {name.split(".")[0] for name in _imports(path)}
+        forbidden = tops & {"napari", "qtpy", "PyQt6", "PySide6", "magicgui", "superqt", "workbench_napari"}
+        assert not forbidden, f"{path.relative_to(ROOT)} imports {forbidden}"
+
+
+def test_cli_and_plugin_do_not_know_each_other():
+    for path in _sources(ROOT / "plugins"):
+        assert not any(n.startswith("workbench.cli") for n in _imports(path)), path
+    for path in _sources(PACKAGE / "cli"):
+        assert not any(n.startswith("workbench_napari") for n in _imports(path)), path
+
+
+def test_data_readers_load_no_torch_at_the_top():
+    """Opening a file must not pay for torch or MONAI."""
+    exempt = {"monai_reader.py", "transforms.py"}
+    for path in _sources(PACKAGE / "data"):
+        if path.name in exempt:
+            continue
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        tops = [n for n in body if isinstance(n, ast.Import | ast.ImportFrom)]
+        names = {a.name for n in tops if isinstance(n, ast.Import) for a in n.names}
+        names |= {n.module or "" for n in tops if isinstance(n, ast.ImportFrom)}
+        assert not {n.split(".")[0] for n in names} & {"torch", "monai", "highdicom"}, path
+
+
+_BLOCKED = """
+import sys, importlib, pkgutil
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"napari", "qtpy", "PyQt6", "PySide6", "PyQt5", "magicgui", "superqt", "vispy"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Block())
+import warnings
+warnings.simplefilter("ignore")
+import workbench
+for module in pkgutil.walk_packages(workbench.__path__, "workbench."):
+    importlib.import_module(module.name)
+for name in workbench.__all__:
+    getattr(workbench, name)
+print("all imported")
+"""
+
+
+def test_everything_imports_without_qt_and_napari():
+    done = subprocess.run([sys.executable, "-c", _BLOCKED], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "all imported" in done.stdout
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    code = "import sys, workbench, workbench.api, workbench.registry; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_verbs_survive_the_import_of_the_rooms_they_are_named_after():
+    import importlib
+
+    import workbench as wb
+
+    importlib.import_module("workbench.backends.segformer3d")
+    importlib.import_module("workbench.weights")
+    assert "segformer3d" in wb.backends()
+    assert isinstance(wb.weights(), list)

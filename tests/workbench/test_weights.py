@@ -1,0 +1,130 @@
+import json
+import os
+import pickle
+
+import pytest
+import torch
+
+from workbench import weights
+from workbench.errors import UsageError, WeightsError
+
+META = {"backend": "segformer3d", "net": {"in_channels": 1}, "title": "a test"}
+
+
+@pytest.fixture
+def tensors():
+    return {"a.weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(7)}
+
+
+@pytest.fixture
+def saved(tmp_path, tensors):
+    return weights.save(tmp_path / "mine.safetensors", tensors, META)
+
+
+def test_round_trip_keeps_tensors_and_record(saved, tensors):
+    found = weights.find(saved, "segformer3d")
+    assert found.meta["net"] == {"in_channels": 1}
+    assert found.sha256 == weights.sha256_of(saved)
+    loaded = weights.load_tensors(found)
+    assert set(loaded) == set(tensors)
+    assert torch.equal(loaded["a.weight"], tensors["a.weight"])
+    assert loaded["count"].dtype == torch.int64
+
+
+def test_weights_of_another_backend_are_refused(saved):
+    with pytest.raises(WeightsError, match="for backend 'segformer3d', but 'meg_gpt' was asked for"):
+        weights.find(saved, "meg_gpt")
+
+
+def test_unknown_name_offers_the_nearest():
+    with pytest.raises(WeightsError, match="Did you mean 'segformer3d-brats'"):
+        weights.find("segformer3d-brat", "segformer3d")
+
+
+def test_known_but_absent_weights_say_how_to_get_them():
+    with pytest.raises(WeightsError, match="OSUPCVLab/SegFormer3D"):
+        weights.find("segformer3d-brats", "segformer3d")
+
+
+class _Attack:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.target}",)
+
+
+@pytest.mark.parametrize("maker", ["torch", "pickle"])
+def test_a_pickle_with_code_is_refused_and_never_runs(tmp_path, maker):
+    victim, path = tmp_path / "executed", tmp_path / "evil.pt"
+    if maker == "torch":
+        torch.save({"w": torch.zeros(1), "x": _Attack(victim)}, path)
+    else:
+        path.write_bytes(pickle.dumps(_Attack(victim)))
+    with pytest.raises(WeightsError):
+        weights.load_tensors(path)
+    assert not victim.exists()
+
+
+def test_the_attack_of_the_test_above_is_real(tmp_path):
+    """Unpickled the careless way, the same bytes do run their code: the refusal above means something."""
+    victim = tmp_path / "executed"
+    pickle.loads(pickle.dumps(_Attack(victim)))
+    assert victim.exists()
+
+
+def test_plain_checkpoints_load_without_a_record(tmp_path, tensors):
+    torch.save(tensors, tmp_path / "old.pt")
+    found = weights.find(tmp_path / "old.pt", "segformer3d")
+    assert found.meta == {}
+    assert torch.equal(weights.load_tensors(found)["a.weight"], tensors["a.weight"])
+
+
+def test_a_folder_with_one_checkpoint_is_that_checkpoint(tmp_path, tensors):
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    (tmp_path / "random_states_0.pkl").write_bytes(b"not looked at")
+    assert weights.find(tmp_path).path.name == "pytorch_model.bin"
+    torch.save(tensors, tmp_path / "optimizer.bin")
+    assert weights.find(tmp_path).path.name == "pytorch_model.bin"
+    os.rename(tmp_path / "pytorch_model.bin", tmp_path / "other.bin")
+    with pytest.raises(WeightsError, match="expected one weight file in this folder, found optimizer.bin, other.bin"):
+        weights.find(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "zip"])
+def test_damaged_files_give_one_clear_line(tmp_path, saved, damage):
+    path = tmp_path / "bad.safetensors"
+    content = saved.read_bytes()
+    path.write_bytes(
+        {"cut": content[:-10], "text": b"hello, not weights", "empty": b"", "zip": b"PK\x03\x04junk"}[damage]
+    )
+    with pytest.raises(WeightsError) as caught:
+        weights.load_tensors(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_newer_format_asks_for_an_update(tmp_path, tensors):
+    from safetensors.torch import save_file
+
+    record = json.dumps({"format": 99, **META})
+    save_file(tensors, tmp_path / "new.safetensors", metadata={"workbench": record})
+    with pytest.raises(WeightsError, match="please update"):
+        weights.find(tmp_path / "new.safetensors")
+
+
+def test_save_is_atomic_and_insists_on_its_record(tmp_path, tensors):
+    with pytest.raises(UsageError, match="needs \\['net'\\]"):
+        weights.save(tmp_path / "x.safetensors", tensors, {"backend": "b"})
+    with pytest.raises(UsageError, match="written as .safetensors"):
+        weights.save(tmp_path / "x.pt", tensors, META)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_listing_has_the_users_own_files(monkeypatch, tmp_path, tensors):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    weights.save(tmp_path / "weights" / "liver.safetensors", tensors, META)
+    rows = {r["name"]: r for r in weights.listing()}
+    assert rows["liver"]["state"] == "here"
+    assert rows["segformer3d-brats"]["state"] == "not here"
+    assert weights.find("liver", "segformer3d").path.parent == tmp_path / "weights"
