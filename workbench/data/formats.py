@@ -1,4 +1,4 @@
-"""Which module reads which file: a table of strings, so that asking costs nothing and each library loads when needed."""
+"""Which module reads which file: a table of strings, so that asking costs nothing and libraries load when needed."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def describe(image: Image) -> dict[str, Any]:
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether `read` has a reader for this path, judged by its suffix, or by the first bytes where that does not tell."""
+    """Whether `read` has a reader for this path, judged by its suffix, else by its first bytes."""
     path = Path(path).expanduser()
     try:
         _module(path)
@@ -141,7 +141,8 @@ def whole_numbers(data: np.ndarray[Any, Any], source: str | Path) -> np.ndarray[
         low, high = (float(rounded.min()), float(rounded.max())) if rounded.size else (0.0, 0.0)
         if low < 0 or high > 2**32 - 1:
             raise InputError(f"{source}: holds values from {low:g} to {high:g}, labels are 0 to 4294967295.")
-        return rounded.astype(np.uint8 if high < 256 else np.uint16 if high < 65536 else np.uint32)
+        smallest: type[np.generic] = np.uint8 if high < 256 else np.uint16 if high < 65536 else np.uint32
+        return np.asarray(rounded, dtype=smallest)
     if data.size and data.dtype.kind == "i" and int(data.min()) < 0:
         raise InputError(f"{source}: holds the negative value {int(data.min())}, labels are >= 0. Is this an image?")
     return data

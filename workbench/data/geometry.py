@@ -68,7 +68,7 @@ def check_size(shape: tuple[int, ...], channels: int, dtype: np.dtype[Any], sour
         sides = " x ".join(str(n) for n in (*shape, channels))
         raise InputError(
             f"{source}: the header promises {sides} voxels x {dtype.itemsize} bytes = {size / 1024**3:.4g} GiB, "
-            f"more than the limit of {MAX_BYTES // 1024**3} GiB. The header is probably damaged; crop the volume if not."
+            f"more than the limit of {MAX_BYTES // 1024**3} GiB. The header is damaged, or the volume needs cropping."
         )
     return size
 
@@ -158,6 +158,6 @@ def require_finite(array: npt.NDArray[Any], source: Path | str | None) -> None:
         bad = int(array.size - np.isfinite(array).sum())
         if bad:
             raise InputError(
-                f"{source or 'the image'}: {bad} of {array.size} voxels are NaN or infinite, finite numbers were expected."
+                f"{source or 'the image'}: {bad} of {array.size} voxels are NaN or infinite, expected finite numbers."
                 " Replace them (e.g. by the value of air) and try again."
             )

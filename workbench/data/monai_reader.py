@@ -20,7 +20,7 @@ from workbench.errors import GeometryError
 from workbench.types import Image
 
 
-class VolumeReader(ImageReader):  # type: ignore[misc]
+class VolumeReader(ImageReader):
     """Reads NIfTI, DICOM folders, NRRD and MHA for ``monai.transforms.LoadImage``.
 
     Arrays come channel first, ``(C, i, j, k)`` in file voxel order, in the type the file has after rescaling; pass

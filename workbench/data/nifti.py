@@ -6,6 +6,7 @@ Axes stay in file order; world is RAS+ mm, which is NIfTI's own. Integer files w
 from __future__ import annotations
 
 import gzip
+import importlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -94,7 +95,7 @@ def write(
     scanner
         The world is the scanner's (sform code 1) rather than unknown but aligned (2); for data from DICOM.
     """
-    import nibabel as nib
+    nib: Any = importlib.import_module("nibabel")
 
     if data.ndim == 4:
         data = data[0] if data.shape[0] == 1 else np.moveaxis(data, 0, -1)
@@ -138,7 +139,7 @@ def _set_forms(header: Any, affine: npt.NDArray[np.float64], code: int) -> None:
 
 
 def _open(path: Path) -> Any:
-    import nibabel as nib
+    nib: Any = importlib.import_module("nibabel")
 
     try:
         _check_start(path)

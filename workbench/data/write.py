@@ -152,7 +152,7 @@ def _labels_job(labels: Labels, target: Path, family: str, source: Image | None)
 def _heatmap_job(part: Heatmap, target: Path, family: str, source: Image) -> Job:
     if part.data.shape != part.geometry.shape:
         raise GeometryError(
-            f"map '{part.name}' has shape {part.data.shape}, its geometry says {part.geometry.shape}. Nothing was written."
+            f"map '{part.name}' has shape {part.data.shape}, its geometry says {part.geometry.shape}. Nothing written."
         )
     data = np.asarray(part.data, dtype=np.float32)
     return target.with_name(target.name + _SUFFIX[family]), _volume_saver(family, data, part.geometry, source, None)
