@@ -34,7 +34,6 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
 
 
 def _expand_one(text: str, series: str | None) -> list[Case]:
-    from workbench.data.cases import load_cases
     from workbench.data.formats import is_readable
 
     path = Path(text).expanduser()
@@ -43,6 +42,8 @@ def _expand_one(text: str, series: str | None) -> list[Case]:
     if not path.exists():
         raise NothingFound(f"{path}: no such file or folder")
     if path.suffix.lower() in _LISTS:
+        from workbench.data.cases import load_cases
+
         return load_cases(path)
     if path.is_file() or is_readable(path):
         return [_case(path, series)]

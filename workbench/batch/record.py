@@ -36,10 +36,9 @@ def is_complete(folder: Path, *, config: Any, weights_sha256: str, source: Path)
         and record.get("weights_sha256") == weights_sha256
         and record.get("input_sha256") == sha256_of(source)
     )
-    files = record.get("files", [])
-    return bool(same_work and files) and all(_intact(folder, f) for f in files)
+    files: dict[str, dict[str, Any]] = record.get("files", {})
+    return bool(same_work and files) and all(_intact(folder / Path(n).name, entry) for n, entry in files.items())
 
 
-def _intact(folder: Path, entry: dict[str, Any]) -> bool:
-    path = folder / Path(entry["name"]).name
+def _intact(path: Path, entry: dict[str, Any]) -> bool:
     return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]

@@ -6,6 +6,7 @@ Resuming over shards, worker processes and clusters will plug in here: an execut
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any
 from workbench import device as devices
 from workbench.atomic import write_json, write_text
 from workbench.batch import record
-from workbench.errors import Cancelled, InputError, OutOfMemory, UsageError, WorkbenchError
+from workbench.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError
 from workbench.registry import Backend
 from workbench.types import Case, Progress
 
@@ -90,7 +91,7 @@ def run(
     report = RunReport()
     for number, case in enumerate(cases):
         progress = on_start(case, number, len(cases)) if on_start else None
-        outcome = run_case(module, model, case, output / case.id, config, overwrite=overwrite, progress=progress)
+        outcome = run_case(module, model, case, output, config, overwrite=overwrite, progress=progress)
         report.outcomes.append(outcome)
         if on_end:
             on_end(outcome)
@@ -102,13 +103,13 @@ def run(
 
 
 def run_case(
-    module: Any, model: Any, case: Case, folder: Path, config: Any, *, overwrite: bool, progress: Progress | None
+    module: Any, model: Any, case: Case, output: Path, config: Any, *, overwrite: bool, progress: Progress | None
 ) -> Outcome:
     """Read, predict and write one case; every error but a cancel becomes part of the outcome."""
     from workbench.data import formats
     from workbench.data.write import write
 
-    clock, stage = time.perf_counter(), "read"
+    clock, stage, folder = time.perf_counter(), "read", output / case.id
     base = {"case": case.id, "source": str(case.image)}
     try:
         if folder.exists() and not overwrite:
@@ -120,7 +121,7 @@ def run_case(
         stage = "predict"
         result = module.predict(model, image, config, progress)
         stage = "write"
-        files = write(result, folder)
+        files = write(result, output, name=case.id)
     except (Cancelled, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -154,8 +155,6 @@ def check_output(output: Path, cases: list[Case]) -> None:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise UsageError(f"cannot write to {output}: {nearest} is a file. Choose another output folder.")
-    import os
-
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write to {output}: no permission for {nearest}. Choose another output folder.")
     for case in cases:
@@ -172,6 +171,3 @@ def write_failures(path: Path, report: RunReport) -> Path:
 def write_report(path: Path, report: RunReport, header: dict[str, Any]) -> Path:
     """Machine-readable report of a run (``--report``)."""
     return write_json(path, {**header, "exit_code": report.exit_code, "cases": [asdict(o) for o in report.outcomes]})
-
-
-__all__ = ["InputError", "Outcome", "RunReport", "check_output", "run", "run_case", "write_failures", "write_report"]

@@ -29,8 +29,18 @@ def info(paths: tuple[str, ...], as_json: bool, verbose: bool) -> None:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        return "\n".join(["", *("    " + "  ".join(f"{v:12.6g}" for v in row) for row in value)])
+    if value is None or value == [] or value == ():
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items() if v is not None)
     if isinstance(value, list | tuple):
-        return " x ".join(f"{v:.6g}" if isinstance(v, float) else str(v) for v in value)
-    return "-" if value is None else str(value)
+        if isinstance(value[0], list):
+            return "\n".join(["", *("    " + "  ".join(f"{v:12.6g}" for v in row) for row in value)])
+        if isinstance(value[0], dict):
+            names = [f"{v['name']} ({v['value']})" if "name" in v and "value" in v else _shown(v) for v in value]
+            more = f", and {len(names) - 12} more" if len(names) > 12 else ""
+            return ", ".join(names[:12]) + more
+        return (" x " if all(isinstance(v, int | float) for v in value) else ", ").join(
+            f"{v:.6g}" if isinstance(v, float) else str(v) for v in value
+        )
+    return str(value)

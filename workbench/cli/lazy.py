@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from workbench.errors import UsageError, nearest
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("workbench.cli.info:info", "Show geometry, units and channels of a file; no pixels are loaded."),
     "predict": ("workbench.cli.predict:predict", "Run a model over a file, a folder, a glob or a list."),
@@ -32,7 +34,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.table:
-            return None
+            raise UsageError(f"no command '{cmd_name}'.{nearest(cmd_name, self.table)}")
         module, _, attribute = self.table[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command

@@ -1,0 +1,27 @@
+"""Cases with reference labels from what the user typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.errors import InputError, NothingFound
+from workbench.types import Case, case_name
+
+
+def labelled_cases(source: str, labels: str | None) -> list[Case]:
+    """Cases of a list, of a folder pair, or of one image with its labels; each must have labels."""
+    from workbench.data.cases import load_cases
+
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise NothingFound(f"{path}: no such file or folder")
+    if labels is not None and path.is_file():
+        reference = Path(labels).expanduser()
+        if not reference.is_file():
+            raise NothingFound(f"{reference}: no such label file")
+        return [Case(case_name(path), path, reference, case_name(path))]
+    cases = load_cases(path, Path(labels).expanduser() if labels else None)
+    without = [c.id for c in cases if c.labels is None]
+    if without:
+        raise InputError(f"{path}: {len(without)} of {len(cases)} cases have no labels, e.g. {without[0]}")
+    return cases

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.cli.lazy import BackendGroup
+from workbench.cli.options import as_command, json_option, output_folder_option, quiet_option, verbose_option
+from workbench.registry import Backend
+
+
+def _make(backend: Backend) -> click.Command:
+    @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
+    @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
+    @output_folder_option
+    @json_option
+    @quiet_option
+    @verbose_option
+    def command(**arguments: Any) -> None:
+        _evaluate(backend, **arguments)
+
+    config = backend.load_module().EvaluateConfig
+    return as_command(backend.name, command, config, f"Score {backend.title} against reference labels.")
+
+
+@click.group(cls=BackendGroup, make=_make)
+def evaluate() -> None:
+    """Score a model against reference labels: CSV, JSON, and an HTML report with pictures of the worst cases."""
+
+
+def _evaluate(
+    backend: Backend,
+    *,
+    source: str,
+    labels: str | None,
+    output: Path,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **values: Any,
+) -> None:
+    from workbench import api
+    from workbench.cli.cases import labelled_cases
+    from workbench.cli.progress import bar
+
+    cases = labelled_cases(source, labels)
+    with bar("evaluating", quiet=quiet, unit="window") as draw:
+        report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2, default=str))
+    else:
+        click.echo(report.table())
+        for file in report.files:
+            click.echo(file)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.cli.lazy import BackendGroup
+from workbench.cli.options import as_command, quiet_option, verbose_option
+from workbench.registry import Backend
+
+
+def _make(backend: Backend) -> click.Command:
+    @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
+    @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
+    @click.option(
+        "-o", "--output", required=True, type=click.Path(path_type=Path), help="Weight file to write (.safetensors)."
+    )
+    @quiet_option
+    @verbose_option
+    def command(**arguments: Any) -> None:
+        _train(backend, **arguments)
+
+    return as_command(backend.name, command, backend.load_module().TrainConfig, f"Teach {backend.title}.")
+
+
+@click.group(cls=BackendGroup, make=_make)
+def train() -> None:
+    """Teach a model with your corrections, or from scratch (--weights none).
+
+    The weights, a log (CSV) and a report with the curve are written. An interrupted training goes on with --resume.
+    """
+
+
+def _train(
+    backend: Backend, *, source: str, labels: str | None, output: Path, quiet: bool, verbose: bool, **values: Any
+) -> None:
+    from workbench import api
+    from workbench.cli.cases import labelled_cases
+    from workbench.cli.progress import bar
+
+    cases = labelled_cases(source, labels)
+    with bar("preparing", quiet=quiet, unit="step") as draw:
+
+        def on_event(event: Any) -> None:
+            draw.label(event.line())
+            draw(event.step, event.steps)
+            if event.validated and not quiet:
+                with draw.paused():
+                    click.echo(event.line(), err=True)
+
+        path = api.train(backend.name, cases, out=output, on_step=on_event, **values)
+    click.echo(path)
