@@ -6,18 +6,14 @@ take the same way. World is RAS+ mm: DICOM's own LPS with x and y negated, exact
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from workbench.data.dicom_pixels import load, sample_type
 from workbench.data.dicom_stack import Plane, Stack, stack_planes
 from workbench.data.geometry import check_size
 from workbench.errors import InputError, NothingFound
@@ -241,7 +237,7 @@ def _image(path: Path, series: Series) -> Image:
     stack = stack_planes(planes, path)
     samples = int(first.get("SamplesPerPixel", 1) or 1)
     channels = ("0",) if samples == 1 else tuple("RGBA"[:samples])
-    dtype = _dtype(stack.planes)
+    dtype = sample_type(stack.planes)
     shape = (stack.columns, stack.rows, len(stack.planes))
     check_size(shape, samples, dtype, path)
     modality = _text(first, "Modality") or None
@@ -257,7 +253,7 @@ def _image(path: Path, series: Series) -> Image:
         geometry=Geometry(shape, stack.affine),
         dtype=dtype,
         channels=channels,
-        loader=partial(_load, stack, samples, dtype),
+        loader=partial(load, stack, samples, dtype),
         source=single,
         value_unit=_value_unit(first, modality),
         modality=modality,
@@ -321,92 +317,6 @@ def _item(dataset: Any, sequence: str) -> Any | None:
     return items[0] if items is not None and len(items) else None
 
 
-def _dtype(planes: tuple[Plane, ...]) -> np.dtype[Any]:
-    """Smallest type that holds every rescaled value exactly; float32 where slope or intercept have fractions."""
-    stored = np.dtype(f"{'i' if planes[0].signed else 'u'}{max(1, planes[0].allocated // 8)}")
-    if all(p.slope == 1 and p.intercept == 0 for p in planes):
-        return stored
-    if not all(p.slope.is_integer() and p.intercept.is_integer() for p in planes):
-        return np.dtype(np.float32)
-    ends = []
-    for p in planes:
-        low, high = (-(2 ** (p.bits - 1)), 2 ** (p.bits - 1) - 1) if p.signed else (0, 2**p.bits - 1)
-        ends += [low * p.slope + p.intercept, high * p.slope + p.intercept]
-    for candidate in (np.int16, np.int32):
-        if np.iinfo(candidate).min <= min(ends) and max(ends) <= np.iinfo(candidate).max:
-            return np.dtype(candidate)
-    return np.dtype(np.float32)
-
-
-def _load(stack: Stack, samples: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    # (slices, rows, columns, samples) in memory is (C, i, j, k) in Fortran order: the returned view costs nothing.
-    out = np.empty((len(stack.planes), stack.rows, stack.columns, samples), dtype=dtype)
-    whole: dict[Path, list[int]] = {}
-    for k, plane in enumerate(stack.planes):
-        whole.setdefault(plane.path, []).append(k)
-
-    def decode(file: Path) -> None:
-        slices = whole[file]
-        pixels, rescaled = _decode(file)
-        for k in slices:
-            plane = stack.planes[k]
-            picture = pixels if plane.frame is None else pixels[plane.frame]
-            if picture.shape[:2] != (stack.rows, stack.columns):
-                raise InputError(
-                    f"{file}: pixels are {picture.shape}, the header promised {stack.rows} x {stack.columns}"
-                )
-            target = out[k]
-            picture = picture.reshape(target.shape)
-            if rescaled or (plane.slope == 1 and plane.intercept == 0):
-                target[...] = np.rint(picture) if dtype.kind != "f" and picture.dtype.kind == "f" else picture
-            else:
-                wide = np.float64 if dtype.kind == "f" else np.int64
-                target[...] = (picture.astype(wide) * wide(plane.slope) + wide(plane.intercept)).astype(dtype)
-
-    with ThreadPoolExecutor(2) as pool:  # decoders of compressed pixels release the interpreter lock
-        list(pool.map(decode, whole))
-    return out.transpose(3, 2, 1, 0)
-
-
-def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
-    """Pixels of a file ``([frames,] rows, columns[, samples])``, and whether slope and intercept are in them."""
-    import pydicom
-
-    try:
-        dataset = pydicom.dcmread(file, force=True)
-    except Exception as error:
-        raise InputError(f"{file}: cannot be read as DICOM ({_reason(error)}). Copy or export it again.") from error
-    if "PixelData" not in dataset:
-        raise InputError(f"{file}: the pixels are missing, the file is cut off. Copy or export it again.")
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is None:
-        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
-    try:
-        return dataset.pixel_array, False
-    except Exception as error:
-        if syntax is None or not syntax.is_compressed:
-            raise InputError(
-                f"{file}: the pixels cannot be read ({_reason(error)}). Copy or export it again."
-            ) from error
-        return _decode_with_itk(file, syntax, error), True
-
-
-def _decode_with_itk(file: Path, syntax: Any, cause: Exception) -> npt.NDArray[Any]:
-    """ITK's own decoders know JPEG lossless and JPEG-LS, which pydicom has only with further packages."""
-    sitk: Any = importlib.import_module("SimpleITK")
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(file))
-    try:
-        array = sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError as error:
-        raise InputError(
-            f"{file}: compressed as {syntax.name}, and no installed decoder can read it ({_reason(cause)})."
-            " Install one: pip install 'pylibjpeg[all]'"
-        ) from error
-    return np.asarray(array[0] if array.shape[0] == 1 else array)
-
-
 def _value_unit(header: Any, modality: str | None) -> str | None:
     kind = _text(header, "RescaleType")
     if modality == "CT" and kind in ("", "HU"):
@@ -451,10 +361,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (int, float)):
         return float(value) if isinstance(value, float) else int(value)
     return str(value) if isinstance(value, str) else [str(v) for v in _many(value)]
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 __all__ = ["Native", "Series", "has_dicom", "info", "is_dicom", "list_series", "read"]

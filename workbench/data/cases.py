@@ -1,0 +1,242 @@
+"""Cases of a study: images, their reference labels and the group each belongs to, from folders or from a list.
+
+Three layouts are understood: a folder pair (``images/`` and ``labels/``, or two folders), nnU-Net's ``imagesTr`` and
+``labelsTr``, and a CSV or JSONL list with the columns ``image``, ``labels``, ``group``, ``id``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.data import formats
+from workbench.errors import InputError, NothingFound, nearest
+from workbench.types import Case, case_name
+
+_IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "label"), ("imgs", "masks"))
+_LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
+_CHANNEL = re.compile(r"_(\d{4})$")
+# Endings by which label files are told from their images when both have the same stem otherwise.
+_LABEL_ENDINGS = ("", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs")
+# Names that certainly begin with a patient: "sub-01_ses-2", "patient007_frame01", "P12-followup", "TCGA-AB-1234-01".
+# Anything looser would lump together studies such as "BraTS2021_00012".
+_PATIENT = re.compile(
+    r"^(sub-[A-Za-z0-9]+|(?:patient|pat|subject|subj|case|pt|p)[-_]?\d+|TCGA-\w{2}-\w{4})(?=[-_.]|$)", re.IGNORECASE
+)
+
+
+def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]:
+    """All cases of a study, sorted by id.
+
+    Parameters
+    ----------
+    path
+        A folder of images (with `labels` beside it or given), the folder above ``images/`` and ``labels/``, or a CSV
+        or JSONL list. Paths in a list are relative to the list.
+    labels
+        Folder with the label maps, named as the images (``scan.nii.gz``), or with ``_seg``, ``_label``... added.
+
+    Notes
+    -----
+    `Case.group` is the column ``group``, else the patient that the id begins with (``sub-01_ses-2`` -> ``sub-01``,
+    ``patient007_frame01`` -> ``patient007``), else the id. Other columns go into `Case.options`.
+
+    Raises
+    ------
+    NothingFound
+        If the path does not exist or holds no readable image.
+    InputError
+        If a row or a file does not fit; the message names it.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise NothingFound(f"{path}: no such file or folder. Give a folder of images, or a CSV or JSONL list.")
+    if path.is_file():
+        if path.suffix.lower() not in _LISTS:
+            if not formats.is_readable(path):
+                raise InputError(f"{path}: neither a list of cases ({', '.join(_LISTS)}) nor a readable image.")
+            found = [_single(path, labels)]
+        elif labels is not None:
+            raise InputError(f"{path}: a list names its own labels in the column 'labels'; leave out the label folder.")
+        else:
+            found = list(_from_list(path))
+    else:
+        found = _from_folders(path, None if labels is None else Path(labels).expanduser())
+    if not found:
+        raise NothingFound(f"{path}: no readable images in it. Can be read: {', '.join(formats.SUFFIXES)}.")
+    _check_unique(found, path)
+    return sorted(found, key=lambda c: c.id)
+
+
+def group_of(case_id: str) -> str:
+    """The patient-like beginning of an id, or the id itself."""
+    match = _PATIENT.match(case_id)
+    return match[1] if match else case_id
+
+
+def _single(path: Path, labels: str | Path | None) -> Case:
+    name = case_name(path)
+    mask = None if labels is None else Path(labels).expanduser()
+    if mask is not None and mask.is_dir():
+        mask = _matching(name, _entries(mask))
+    if labels is not None and (mask is None or not mask.exists()):
+        raise InputError(f"{path}: no label map for it at {labels}. Name it {name}.nii.gz.")
+    return Case(name, path, mask, group_of(name))
+
+
+def _from_folders(path: Path, labels: Path | None) -> list[Case]:
+    images = path
+    if labels is None:
+        for image_name, label_name in _IMAGE_FOLDERS:
+            if (path / image_name).is_dir():
+                images = path / image_name
+                labels = path / label_name if (path / label_name).is_dir() else None
+                break
+        else:
+            # The images folder itself was given: its sister holds the labels.
+            sisters = [path.parent / label for image, label in _IMAGE_FOLDERS if path.name == image]
+            labels = next((s for s in sisters if s.is_dir()), None)
+    elif not labels.is_dir():
+        raise InputError(f"{labels}: no such folder of label maps. Give the folder that holds them.")
+    entries = _entries(images)
+    _refuse_split_channels(entries, images)
+    masks = _entries(labels) if labels is not None else {}
+    taken: set[Path] = set()
+    found = []
+    for name, file in entries.items():
+        case_id = _CHANNEL.sub("", name)
+        mask = _matching(case_id, masks) if masks else None
+        if labels is not None and mask is None:
+            raise InputError(
+                f"{file}: no label map '{case_id}' in {labels}.{nearest(case_id, masks)} Name it as the image, or use a"
+                " CSV list."
+            )
+        if mask is not None:
+            taken.add(mask)
+        found.append(Case(case_id, file, mask, group_of(case_id)))
+    left = [m.name for m in masks.values() if m not in taken]
+    if left:
+        raise InputError(
+            f"{labels}: {len(left)} label map(s) without an image in {images}, first {left[0]}. Remove or rename them."
+        )
+    return found
+
+
+def _entries(folder: Path) -> dict[str, Path]:
+    """Readable files of a folder and DICOM folders in it, by case name; a folder of DICOM files is one case itself."""
+    found: dict[str, Path] = {}
+    slices = False
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_file() and (entry.suffix.lower() in (".dcm", ".ima") or not entry.suffix):
+            slices = slices or formats.is_readable(entry)
+            continue
+        if not formats.is_readable(entry):
+            continue
+        name = case_name(entry)
+        if name in found:
+            raise InputError(
+                f"{folder}: both {found[name].name} and {entry.name} are case '{name}'. Rename one of them."
+            )
+        found[name] = entry
+    if slices and not found:
+        found[folder.name] = folder
+    return found
+
+
+def _refuse_split_channels(entries: Iterable[str], folder: Path) -> None:
+    """nnU-Net keeps each channel in its own file; only single-channel data sets can be taken as they are."""
+    channels: dict[str, list[str]] = {}
+    for name in entries:
+        if match := _CHANNEL.search(name):
+            channels.setdefault(name[: match.start()], []).append(match[1])
+    several = [name for name, numbers in channels.items() if len(numbers) > 1]
+    if several:
+        raise InputError(
+            f"{folder}: {len(several)} case(s) have several channel files (nnU-Net style), first {several[0]} with"
+            f" {', '.join('_' + n for n in channels[several[0]])}; one file per case was expected."
+            " Merge the channels into 4-D files (e.g. nibabel.concat_images)."
+        )
+
+
+def _matching(name: str, masks: dict[str, Path]) -> Path | None:
+    for ending in _LABEL_ENDINGS:
+        if name + ending in masks:
+            return masks[name + ending]
+    return None
+
+
+def _from_list(path: Path) -> Iterator[Case]:
+    for number, row in _rows(path):
+        where = f"{path}, line {number}"
+        if not row.get("image"):
+            have = ", ".join(k for k in row if k) or "nothing"
+            raise InputError(f"{where}: no value for 'image' (found: {have}). Each row needs the path of an image.")
+        image = _resolved(path, row.pop("image"))
+        mask_text = row.pop("labels", "") or row.pop("label", "")
+        mask = _resolved(path, mask_text) if mask_text else None
+        for what, file in (("image", image), ("labels", mask)):
+            if file is not None and not file.exists():
+                raise InputError(f"{where}: {what} {file} does not exist. Paths are relative to the list.")
+        case_id = row.pop("id", "") or case_name(image)
+        if any(c in case_id for c in "/\\\0") or case_id in (".", ".."):
+            raise InputError(f"{where}: id '{case_id}' cannot be a folder name. Use letters, digits, '-' and '_'.")
+        group = row.pop("group", "") or group_of(case_id)
+        yield Case(case_id, image, mask, group, {k: v for k, v in row.items() if k and v})
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a list with their line numbers; all values as text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: not a readable text list ({error}). Save it as UTF-8.") from error
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield number, _json_row(path, number, line)
+        return
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
+    table = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    names = [n.strip().lower() for n in table.fieldnames or []]
+    if "image" not in names:
+        raise InputError(f"{path}: the first line has the columns {names}, 'image' was expected. Add a header.")
+    table.fieldnames = names
+    for values in table:
+        if None in values:
+            raise InputError(f"{path}, line {table.line_num}: more values than columns. Quote values that hold commas.")
+        if any((v or "").strip() for v in values.values()):
+            yield table.line_num, {k: (v or "").strip() for k, v in values.items()}
+
+
+def _delimiter(text: str) -> str:
+    first = text.splitlines()[0] if text.strip() else ""
+    return max(",;\t", key=first.count)
+
+
+def _json_row(path: Path, number: int, line: str) -> dict[str, str]:
+    try:
+        row: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {number}: not JSON ({error}). Each line is one object.") from error
+    if not isinstance(row, dict):
+        raise InputError(f"{path}, line {number}: a {type(row).__name__}, expected an object with 'image'.")
+    return {str(k).strip().lower(): "" if v is None else str(v) for k, v in row.items()}
+
+
+def _resolved(path: Path, text: str) -> Path:
+    file = Path(text).expanduser()
+    return file if file.is_absolute() else path.parent / file
+
+
+def _check_unique(found: list[Case], path: Path) -> None:
+    seen: set[str] = set()
+    for case in found:
+        if case.id in seen:
+            raise InputError(f"{path}: the id '{case.id}' occurs twice. Give each case its own id in the column 'id'.")
+        seen.add(case.id)
