@@ -1,0 +1,51 @@
+import json
+
+import pytest
+
+from tests.tiny import make_volume
+from workbench.batch.inputs import expand
+from workbench.errors import NothingFound
+
+
+@pytest.fixture
+def study(tmp_path):
+    for name in ("b/scan.nii.gz", "a/scan.nii.gz", "a/other.nii.gz"):
+        make_volume(tmp_path / name, shape=(8, 8, 8))
+    (tmp_path / "a" / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_a_file_a_folder_and_a_glob(study):
+    assert [c.id for c in expand([str(study / "a" / "scan.nii.gz")])] == ["scan"]
+    assert [c.id for c in expand([str(study / "a")])] == ["other", "scan"]
+    assert [c.id for c in expand([str(study / "*" / "other*")])] == ["other"]
+
+
+def test_equal_names_are_told_apart_by_their_folder(study):
+    assert [c.id for c in expand([str(study / "*" / "scan.nii.gz")])] == ["a_scan", "b_scan"]
+
+
+def test_the_order_does_not_depend_on_how_it_was_typed(study):
+    forward = expand([str(study / "a"), str(study / "b")])
+    backward = expand([str(study / "b"), str(study / "a")])
+    assert forward == backward
+
+
+def test_lists(study):
+    lines = [{"image": "a/scan.nii.gz", "group": "p1"}, {"image": "b/scan.nii.gz", "group": "p2", "id": "second"}]
+    (study / "cases.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    cases = expand([str(study / "cases.jsonl")])
+    assert {c.id: c.group for c in cases} == {"scan": "p1", "second": "p2"}
+
+
+def test_series_is_passed_on(study):
+    assert expand([str(study / "a")], series="2")[0].options == {"series": "2"}
+
+
+@pytest.mark.parametrize("text", ["none.nii.gz", "*.mha", "a/notes.txt"])
+def test_nothing_is_an_error(study, text):
+    if text.endswith(".txt"):
+        text = "empty"
+        (study / text).mkdir()
+    with pytest.raises(NothingFound):
+        expand([str(study / text)])

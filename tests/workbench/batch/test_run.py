@@ -1,0 +1,99 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.tiny import make_volume
+from workbench import settings
+from workbench.atomic import sha256_of
+from workbench.backends import segformer3d
+from workbench.batch.inputs import expand
+from workbench.batch.run import run
+from workbench.errors import Cancelled, UsageError
+from workbench.registry import find
+
+
+@pytest.fixture
+def study(tmp_path):
+    for n in range(3):
+        make_volume(tmp_path / "in" / f"case{n}.nii.gz", seed=n)
+    return tmp_path
+
+
+@pytest.fixture
+def go(study, tiny_weights):
+    def call(*, values=None, **options):
+        config = settings.build(segformer3d.Config, {"weights": str(tiny_weights), **(values or {})})
+        return run(find("segformer3d"), expand([str(study / "in")]), study / "out", config, **options)
+
+    return call
+
+
+def test_every_case_has_its_files_and_a_record_that_is_true(go, study):
+    report = go()
+    assert [o.status for o in report.outcomes] == ["done"] * 3
+    assert report.exit_code == 0
+    for n in range(3):
+        folder = study / "out" / f"case{n}"
+        record = json.loads((folder / "provenance.json").read_text())
+        assert set(record["files"]) == {"labels.nii.gz", "volumes.csv"}
+        for name, entry in record["files"].items():
+            assert sha256_of(folder / name) == entry["sha256"]
+        assert record["input_sha256"] == sha256_of(study / "in" / f"case{n}.nii.gz")
+        source, mask = nib.load(study / "in" / f"case{n}.nii.gz"), nib.load(folder / "labels.nii.gz")
+        assert mask.shape == source.shape
+        assert np.array_equal(mask.affine, source.affine)
+
+
+def test_complete_cases_are_skipped_and_damaged_ones_refused(go, study):
+    go()
+    victim = study / "out" / "case1" / "labels.nii.gz"
+    before = (study / "out" / "case0" / "labels.nii.gz").stat().st_mtime_ns
+    victim.write_bytes(victim.read_bytes()[:-5])
+    report = go()
+    assert [o.status for o in report.outcomes] == ["skipped", "failed", "skipped"]
+    assert "--overwrite" in report.failures[0].message
+    assert (study / "out" / "case0" / "labels.nii.gz").stat().st_mtime_ns == before
+    assert [o.status for o in go(overwrite=True).outcomes] == ["done"] * 3
+    nib.load(victim).get_fdata()
+
+
+def test_other_settings_never_overwrite_silently(go):
+    go()
+    assert go(values={"overlap": 0.25}).exit_code == 3
+    assert go(values={"overlap": 0.25}, overwrite=True).exit_code == 0
+
+
+def test_a_case_cut_short_is_done_again(go, study):
+    """Files without a record (the run was killed while writing) do not count as done."""
+    go()
+    (study / "out" / "case2" / "provenance.json").unlink()
+    assert [o.status for o in go().outcomes] == ["skipped", "skipped", "done"]
+
+
+def test_fail_fast_stops(go, study):
+    (study / "in" / "case0.nii.gz").write_text("broken")
+    report = go(fail_fast=True)
+    assert [o.status for o in report.outcomes] == ["failed"]
+
+
+def test_cancel_goes_through_and_leaves_finished_cases(go, study):
+    def on_start(case, number, count):
+        def progress(done, total):
+            if number == 1:
+                raise Cancelled
+
+        return progress
+
+    with pytest.raises(Cancelled):
+        go(on_start=on_start)
+    assert (study / "out" / "case0" / "provenance.json").exists()
+    assert not (study / "out" / "case1").exists()
+
+
+def test_input_as_output_is_refused(study, tiny_weights):
+    config = settings.build(segformer3d.Config, {"weights": str(tiny_weights)})
+    cases = expand([str(study / "in" / "case0.nii.gz")])
+    with pytest.raises(UsageError, match="is a file"):
+        run(find("segformer3d"), cases, study / "in" / "case0.nii.gz", config)
