@@ -137,6 +137,7 @@ def _common(spot: Placement, geometry: Geometry, record: dict[str, Any]) -> dict
     placed = geometry.affine is not None
     own = {
         "shape": list(geometry.shape),
+        "layer_shape": list(spot.layer_shape),
         "affine": None if geometry.affine is None else np.asarray(geometry.affine, dtype=np.float64).tolist(),
         "axes": list(geometry.axes),
         "unit": geometry.unit,
@@ -227,7 +228,8 @@ def geometry_from_layer(
     notes: list[str] = []
     factors = millimetres_per_unit(attributes.get("units"), len(shape))
     record = (attributes.get("metadata") or {}).get(KEY) or {}
-    original = _original(record, spatial)
+    pixel_is_mm = pixel_is_mm or bool(record.get("pixel_is_mm"))
+    original = stored_grid(record, spatial)
     if factors is not None:
         world = np.diag([*factors, 1.0]) @ world
     elif original is not None and original[0].affine is None and np.allclose(world, original[1].world):
@@ -254,7 +256,7 @@ def _in_file_order(spot: Placement, world: Matrix, axes: tuple[str, ...]) -> Geo
     return Geometry(spot.shape, world_to_ras(world @ np.linalg.inv(spot.index_matrix)), axes, "mm")
 
 
-def _original(record: Mapping[str, Any], spatial: tuple[int, ...]) -> tuple[Geometry, Placement] | None:
+def stored_grid(record: Mapping[str, Any], spatial: tuple[int, ...]) -> tuple[Geometry, Placement] | None:
     """The file's geometry as our metadata keeps it; nothing if the layer was cropped or made by others."""
     if "shape" not in record:
         return None
@@ -299,7 +301,7 @@ def labels_from_layer(
     full["metadata"] = metadata if metadata is not None else full.get("metadata")
     record = (full["metadata"] or {}).get(KEY) or {}
     if attributes is None:
-        found = _original(record, tuple(array.shape))
+        found = stored_grid(record, tuple(array.shape))
         if found is None:
             raise GeometryError(
                 f"labels {tuple(array.shape)} do not fit the image they were made for; nothing was written"

@@ -1,0 +1,34 @@
+"""Load the heavy libraries in the background once the window is up, so that the first Run does not wait for them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+
+ENGINES = ("torch", "monai.transforms", "monai.inferers", "workbench.nets.segformer3d")
+
+_thread: threading.Thread | None = None
+
+
+def preload() -> threading.Thread | None:
+    """Start importing the engines in a daemon thread, once per process; ``WORKBENCH_PRELOAD=0`` turns it off."""
+    global _thread
+    if _thread is None and os.environ.get("WORKBENCH_PRELOAD", "1") != "0":
+        _thread = threading.Thread(target=_load, name="workbench-engines", daemon=True)
+        _thread.start()
+    return _thread
+
+
+def _load() -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        # Libraries warn about themselves while they load; that is no news for somebody who looks at images.
+        warnings.simplefilter("ignore")
+        for name in ENGINES:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                # The tool that needs it says so when it is used, with the install command.
+                continue

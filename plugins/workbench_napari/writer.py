@@ -1,0 +1,118 @@
+"""Save labels and volumes from napari's own save dialog: on the grid of their file, never without its affine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.atomic import replacing
+from workbench.errors import GeometryError, UsageError
+from workbench.layers import KEY, geometry_from_layer, image_from_layers, labels_from_layer
+from workbench.types import ClassTable, Geometry, Image
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a labels layer ``(Z, Y, X)`` in the voxel order and with the affine of the image it was made for.
+
+    Raises
+    ------
+    GeometryError
+        The layer has no position or no spacing, or is not a volume: nothing is written.
+    UsageError
+        The file cannot be written, or its suffix is not known.
+    """
+    from workbench.data.write import smallest_unsigned
+
+    target = _target(path)
+    array = _array(data, attributes)
+    _require_position(array, attributes)
+    labels = labels_from_layer(array, attributes=attributes)
+    source = source_image(attributes, labels.geometry)
+    _write(target, smallest_unsigned(labels.data, labels.name), labels.geometry, source, labels.classes)
+    _clear_journal(data)
+    return [str(target)]
+
+
+def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write an image layer in file order; see `write_labels`. The file it was read from is never overwritten."""
+    target = _target(path)
+    array = _array(data, attributes)
+    _require_position(array, attributes)
+    image, _ = image_from_layers([(array, attributes)])
+    if image.source is not None and target.exists() and image.source.exists() and target.samefile(image.source):
+        raise UsageError(
+            f"{target}: this is the file the layer was read from; it is not overwritten. Choose another name."
+        )
+    _write(target, image.data, image.geometry, source_image(attributes, image.geometry), None)
+    return [str(target)]
+
+
+def source_image(attributes: dict[str, Any], geometry: Geometry) -> Image | None:
+    """The header of the file a layer came from, if it is still there and still has that geometry."""
+    from workbench.data import formats
+    from workbench.errors import WorkbenchError
+
+    record = (attributes.get("metadata") or {}).get(KEY) or {}
+    if not record.get("source") or not Path(record["source"]).exists():
+        return None
+    try:
+        image = formats.read(record["source"], series=record.get("series"))
+    except WorkbenchError:
+        return None
+    same = image.geometry.shape == geometry.shape and np.array_equal(image.geometry.affine, geometry.affine)
+    return image if same else None
+
+
+def _target(path: str) -> Path:
+    target = Path(path).expanduser()
+    name = target.name.lower()
+    if not name.endswith((".nii", ".nii.gz", ".nrrd", ".mha")):
+        raise UsageError(f"{target}: the suffix says no format we write; use .nii.gz, .nii, .nrrd or .mha")
+    return target
+
+
+def _array(data: Any, attributes: dict[str, Any]) -> npt.NDArray[Any]:
+    if isinstance(data, list | tuple) or attributes.get("multiscale"):
+        data = data[0]
+    return np.asarray(data)
+
+
+def _require_position(array: npt.NDArray[Any], attributes: dict[str, Any]) -> None:
+    geometry, _, notes = geometry_from_layer(array.shape, attributes)
+    if geometry.affine is None:
+        raise GeometryError(
+            f"layer '{attributes.get('name')}' cannot be saved as a medical file: {notes[0]}. "
+            "Set its units to mm and its scale to the voxel spacing (layer controls, or layer.units = 'mm')."
+        )
+
+
+def _write(
+    target: Path, data: npt.NDArray[Any], geometry: Geometry, source: Image | None, classes: ClassTable | None
+) -> None:
+    family = "nifti" if ".nii" in target.name.lower() else "itk"
+    native = None
+    if source is not None and (source.format == "nifti") == (family == "nifti") and source.format != "dicom":
+        native = source.native
+    with replacing(target) as part:
+        if family == "nifti":
+            from workbench.data import nifti
+
+            scanner = source is not None and source.format == "dicom"
+            nifti.write(part, data, geometry, native=native, classes=classes, scanner=scanner)
+        else:
+            from workbench.data import itk_formats
+
+            itk_formats.write(part, data, geometry, native=native, classes=classes)
+
+
+def _clear_journal(data: Any) -> None:
+    """The layer is on disk now: its recovery copy is not needed any more."""
+    import sys
+
+    # Without the journal's module no layer can have been journalled.
+    journal = sys.modules.get("workbench_napari.journal")
+    if journal is not None:
+        journal.saved_data(data)
