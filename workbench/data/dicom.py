@@ -141,13 +141,17 @@ def is_dicom(path: Path) -> bool:
 
 
 def has_dicom(folder: Path, tries: int = 50) -> bool:
-    """Whether one of the first files of a folder (and its subfolders) is a DICOM image."""
-    for number, file in enumerate(_files(folder)):
-        if number >= tries:
-            return False
-        if is_dicom(file):
-            return True
-    return False
+    """Whether a folder is one DICOM study: files of it in the folder itself, or a DICOMDIR, or all in one subfolder.
+
+    A folder of several patients' folders is not one study; `list_series` still finds what is in them.
+    """
+    entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
+    if any(e.name.upper() == "DICOMDIR" for e in entries):
+        return True
+    files = [e for e in entries if e.is_file()]
+    if not files:
+        return len(entries) == 1 and has_dicom(entries[0])
+    return any(is_dicom(f) for f in files[:tries])
 
 
 def list_series(path: Path) -> list[Series]:
@@ -215,7 +219,7 @@ def _is_localizer(header: Any) -> bool:
 
 def _choose(path: Path, found: list[Series], series: str | int | None) -> Series:
     listing = "; ".join(f"[{n}] {s.title}" for n, s in enumerate(found, 1))
-    if series is None:
+    if series is None or series == "":
         candidates = [s for s in found if not s.localizer and not s.is_segmentation] or found
         if len(candidates) == 1:
             return candidates[0]

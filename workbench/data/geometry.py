@@ -154,7 +154,9 @@ def require_finite(array: npt.NDArray[Any], source: Path | str | None) -> None:
     if array.dtype.kind != "f":
         return
     # A sum is NaN or infinite if any sample is; counting, which needs memory, happens only then.
-    if not np.isfinite(array.sum(dtype=np.float64)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(dtype=np.float64)
+    if not np.isfinite(total):
         bad = int(array.size - np.isfinite(array).sum())
         if bad:
             raise InputError(

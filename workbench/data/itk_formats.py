@@ -65,7 +65,10 @@ def read(path: Path) -> Image:
     sitk = _sitk()
 
     is_nrrd = path.name.lower().endswith((".nrrd", ".nhdr"))
+    field = "space directions and space origin" if is_nrrd else "TransformMatrix, ElementSpacing and Offset"
     directions = nrrd_header.read_affine(path) if is_nrrd else None
+    if directions is not None:
+        checked_affine(directions, path, field)  # ITK's own message would not name the field
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("NrrdImageIO" if is_nrrd else "MetaImageIO")
@@ -90,7 +93,6 @@ def read(path: Path) -> Image:
         n = len(size)
         direction = np.array(reader.GetDirection()).reshape(n, n)[:3, :3]
         native = _native(direction, reader.GetSpacing()[:3], reader.GetOrigin()[:3])
-        field = "space directions and space origin" if is_nrrd else "TransformMatrix, ElementSpacing and Offset"
         exact = (
             directions
             if directions is not None and np.allclose(directions, native.affine, atol=1e-3)

@@ -1,7 +1,7 @@
 """Our readers as a MONAI reader, so that anybody's MONAI pipeline opens what the workbench opens.
 
 >>> from monai.transforms import LoadImaged
->>> load = LoadImaged(keys=["image", "label"], reader=VolumeReader(), dtype=[None, None])
+>>> load = LoadImaged(keys=["image", "label"], reader=VolumeReader(), dtype=None)  # None: labels stay integer
 """
 
 from __future__ import annotations

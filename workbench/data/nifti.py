@@ -47,7 +47,7 @@ def read(path: Path) -> Image:
     shape = tuple(int(n) for n in proxy.shape)
     spatial = (*shape[:3], *(1,) * (3 - len(shape)))
     channels = _channels(header, shape, path)
-    dtype = _dtype(header, path)
+    dtype = _dtype(proxy, path)
     check_size(spatial, len(channels), dtype, path)
     check_size(spatial, len(channels), _stored(header), path)
     shown = {
@@ -55,8 +55,8 @@ def read(path: Path) -> Image:
         "stored_dtype": str(header.get_data_dtype()),
         "sform_code": int(header["sform_code"]),
         "qform_code": int(header["qform_code"]),
-        "scl_slope": _number(header["scl_slope"]),
-        "scl_inter": _number(header["scl_inter"]),
+        "scl_slope": _slope_inter(proxy)[0],
+        "scl_inter": _slope_inter(proxy)[1],
         "space_unit": header.get_xyzt_units()[0],
         "ndim": len(shape),
     }
@@ -217,9 +217,9 @@ def _channels(header: Any, shape: tuple[int, ...], path: Path) -> tuple[str, ...
     return tuple(f"{t}.{c}" for t in range(times) for c in range(components))
 
 
-def _slope_inter(header: Any) -> tuple[float, float]:
-    slope, inter = header.get_slope_inter()
-    return (1.0 if slope is None else float(slope)), (0.0 if inter is None else float(inter))
+def _slope_inter(proxy: Any) -> tuple[float, float]:
+    # nibabel clears both in the header of an opened file; its array proxy keeps them.
+    return float(proxy.dataobj.slope), float(proxy.dataobj.inter)
 
 
 def _stored(header: Any) -> np.dtype[Any]:
@@ -227,16 +227,16 @@ def _stored(header: Any) -> np.dtype[Any]:
     return stored
 
 
-def _dtype(header: Any, path: Path) -> np.dtype[Any]:
+def _dtype(proxy: Any, path: Path) -> np.dtype[Any]:
     """Type of the samples after scaling."""
-    stored = _stored(header)
+    stored = _stored(proxy.header)
     if stored.names:
         return np.dtype(np.uint8)
     if stored.kind == "c":
         raise InputError(f"{path}: complex voxels ({stored}), real ones were expected. Export magnitude or phase.")
     if stored.kind == "f" and stored.itemsize > 8:
         return np.dtype(np.float64)
-    if _slope_inter(header) == (1.0, 0.0):
+    if _slope_inter(proxy) == (1.0, 0.0):
         return stored.newbyteorder("=")
     small = stored.itemsize <= 2 or stored == np.float32
     return np.dtype(np.float32 if small else np.float64)
@@ -252,7 +252,7 @@ def _loader(
             if raw.dtype.names:
                 array = np.stack([raw[n] for n in raw.dtype.names]).astype(dtype)
                 return array.reshape(channels, *spatial)
-            slope, inter = _slope_inter(proxy.header)
+            slope, inter = _slope_inter(proxy)
             # One copy: out of the file map, into the machine's byte order.
             array = np.array(raw, dtype=dtype, order="F")
         except (*_BROKEN, MemoryError) as error:
@@ -299,8 +299,3 @@ def _classes(header: Any) -> ClassTable | None:
             if table is not None:
                 return table
     return None
-
-
-def _number(value: Any) -> float | None:
-    number = float(value)
-    return number if np.isfinite(number) else None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.atomic import replacing, sha256_of, write_json, write_text
+from workbench.atomic import replacing, sha256_of, write_json
 from workbench.data.geometry import describe, orientation, require_match
 from workbench.errors import GeometryError, InputError, UsageError, nearest
 from workbench.types import ClassTable, Geometry, Heatmap, Image, Labels, Result, Scores
@@ -242,12 +242,3 @@ def _protect(path: Path, thing: Any) -> None:
         raise UsageError(
             f"{path}: this is the source file itself, it is not overwritten. Choose another folder or name."
         )
-
-
-def save_table(path: str | Path, scores: Scores) -> Path:
-    """Write a table as CSV, atomically."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(scores.columns)
-    table.writerows(scores.rows)
-    return write_text(Path(path), text.getvalue())

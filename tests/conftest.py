@@ -1,0 +1,26 @@
+"""Fixtures for every test: the shared folders with real data, which are not part of the project."""
+
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(name: str) -> Path:
+    folder = _SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"real data not here: {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of small public data files, read-only."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_parity() -> Path:
+    """Folder of reference weights and outputs of the original networks, read-only."""
+    return _shared("parity")

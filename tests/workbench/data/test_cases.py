@@ -1,0 +1,135 @@
+"""Studies laid out in folders and lists, and rows that do not fit."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.dicom_maker import write_series
+from workbench.data.cases import group_of, load_cases
+from workbench.errors import InputError, NothingFound
+
+
+def put(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(np.zeros((3, 4, 5), "u1"), np.eye(4)), path)
+
+
+def rows(cases, root):
+    return [
+        (c.id, str(c.image.relative_to(root)), c.labels and str(c.labels.relative_to(root)), c.group) for c in cases
+    ]
+
+
+def test_folder_pair_and_its_variants(tmp_path):
+    put(
+        tmp_path / "images/b.nii.gz",
+        tmp_path / "images/a.nii",
+        tmp_path / "labels/a.nii.gz",
+        tmp_path / "labels/b_seg.nii.gz",
+    )
+    expected = [("a", "images/a.nii", "labels/a.nii.gz", "a"), ("b", "images/b.nii.gz", "labels/b_seg.nii.gz", "b")]
+    assert rows(load_cases(tmp_path), tmp_path) == expected
+    assert rows(load_cases(tmp_path / "images"), tmp_path) == expected
+    (tmp_path / "labels").rename(tmp_path / "masks by hand")
+    expected = [(a, b, c.replace("labels", "masks by hand"), d) for a, b, c, d in expected]
+    assert rows(load_cases(tmp_path / "images", tmp_path / "masks by hand"), tmp_path) == expected
+    assert [c.labels for c in load_cases(tmp_path / "images")] == [None, None]
+
+
+def test_nnunet_layout(tmp_path):
+    put(tmp_path / "imagesTr/la_003_0000.nii.gz", tmp_path / "labelsTr/la_003.nii.gz")
+    assert rows(load_cases(tmp_path), tmp_path) == [
+        ("la_003", "imagesTr/la_003_0000.nii.gz", "labelsTr/la_003.nii.gz", "la_003")
+    ]
+    put(tmp_path / "imagesTr/la_003_0001.nii.gz")
+    with pytest.raises(InputError, match=r"1 case\(s\) have several channel files .*la_003 with _0000, _0001.*Merge"):
+        load_cases(tmp_path)
+
+
+def test_dicom_folders_are_cases(tmp_path):
+    write_series(tmp_path / "images/p1", n=3)
+    put(tmp_path / "labels/p1.nii.gz")
+    assert rows(load_cases(tmp_path), tmp_path) == [("p1", "images/p1", "labels/p1.nii.gz", "p1")]
+    assert [c.id for c in load_cases(tmp_path / "images" / "p1")] == ["p1"]
+
+
+def test_unmatched_files_are_named(tmp_path):
+    put(tmp_path / "images/scan1.nii.gz", tmp_path / "images/scan2.nii.gz", tmp_path / "labels/scan1.nii.gz")
+    with pytest.raises(InputError, match=r"scan2.nii.gz: no label map 'scan2' in .*Did you mean 'scan1'"):
+        load_cases(tmp_path)
+    put(tmp_path / "labels/scan2.nii.gz", tmp_path / "labels/extra.nii.gz")
+    with pytest.raises(InputError, match=r"1 label map\(s\) without an image .* first extra.nii.gz"):
+        load_cases(tmp_path)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    put(tmp_path / "a.nii", tmp_path / "a.nii.gz")
+    with pytest.raises(InputError, match=r"both a.nii and a.nii.gz are case 'a'"):
+        load_cases(tmp_path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_list(tmp_path, delimiter):
+    put(tmp_path / "x/sub-01_ses-2.nii.gz", tmp_path / "x/m.nii.gz", tmp_path / "y.nii.gz")
+    table = [
+        ["Image", "labels", "group", "id", "series"],
+        ["x/sub-01_ses-2.nii.gz", "x/m.nii.gz", "", "", ""],
+        [str(tmp_path / "y.nii.gz"), "", "anna", "second", "3"],
+    ]
+    (tmp_path / "list.csv").write_text("\ufeff" + "\n".join(delimiter.join(r) for r in table) + "\n\n")
+    first, second = load_cases(tmp_path / "list.csv")[::-1]
+    assert (first.id, first.group, first.labels) == ("sub-01_ses-2", "sub-01", tmp_path / "x/m.nii.gz")
+    assert (second.id, second.group, second.labels, second.options) == ("second", "anna", None, {"series": "3"})
+
+
+def test_jsonl_list(tmp_path):
+    put(tmp_path / "a.nii.gz")
+    (tmp_path / "list.jsonl").write_text(json.dumps({"image": "a.nii.gz", "labels": None, "series": 2}) + "\n\n")
+    (case,) = load_cases(tmp_path / "list.jsonl")
+    assert (case.id, case.labels, case.options) == ("a", None, {"series": "2"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("l.csv", "image,labels\na.nii.gz,gone.nii.gz\n", r"l.csv, line 2: labels .*gone.nii.gz does not exist"),
+        ("l.csv", "image\na.nii.gz\ngone.nii.gz\n", r"line 3: image .*gone.nii.gz does not exist"),
+        ("l.csv", "file\na.nii.gz\n", r"columns \['file'\], 'image' was expected"),
+        ("l.csv", "image,id\n,x\n", r"line 2: no value for 'image'"),
+        ("l.csv", "image,id\na.nii.gz,x,y\n", r"line 2: more values than columns"),
+        ("l.csv", "image,id\na.nii.gz,../x\n", r"line 2: id '../x' cannot be a folder name"),
+        ("l.csv", "image\na.nii.gz\na.nii.gz\n", r"the id 'a' occurs twice"),
+        ("l.jsonl", '{"image": "a.nii.gz"}\n{"image": \n', r"l.jsonl, line 2: not JSON"),
+        ("l.jsonl", "[1]\n", r"line 1: a list, expected an object"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path, name, text, message):
+    put(tmp_path / "a.nii.gz")
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        load_cases(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(NothingFound):
+        load_cases(tmp_path / "gone")
+    with pytest.raises(NothingFound, match="no readable images"):
+        load_cases(tmp_path)
+    (tmp_path / "l.csv").write_text("image\n")
+    with pytest.raises(NothingFound):
+        load_cases(tmp_path / "l.csv")
+
+
+def test_groups_are_patients_where_the_name_says_so():
+    assert [group_of(n) for n in ("sub-01_ses-2", "patient007_frame01", "P12-late", "TCGA-AB-1234-01A")] == [
+        "sub-01",
+        "patient007",
+        "P12",
+        "TCGA-AB-1234",
+    ]
+    for whole in ("BraTS2021_00012", "la_003", "scan", "12345", "ct_abdomen_3mm"):
+        assert group_of(whole) == whole

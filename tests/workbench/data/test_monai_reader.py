@@ -1,0 +1,103 @@
+"""The reader inside MONAI's own LoadImaged, against MONAI's own readers."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from monai.data import DataLoader, Dataset, MetaTensor, NibabelReader
+from monai.transforms import Compose, EnsureTyped, LoadImage, LoadImaged, Orientationd
+
+from tests.dicom_maker import write_series
+from workbench.data import formats
+from workbench.data.monai_reader import VolumeReader, as_metatensor
+from workbench.errors import GeometryError
+
+# MONAI registers a reader of its own that warns where NVIDIA's decoder is not installed.
+pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader:UserWarning")
+
+AFFINE = np.array([[-0.7, 0.3, 0.1, 10.5], [0.2, 0.9, -0.4, -20.25], [0.1, 0.2, 2.5, 30], [0, 0, 0, 1]])
+
+
+def save(path, data, affine=AFFINE):
+    nib.save(nib.Nifti1Image(data, affine), path)
+    return path
+
+
+def test_load_imaged_keeps_labels_integer_and_geometry_in_meta(tmp_path):
+    ct = save(tmp_path / "ct.nii.gz", np.random.default_rng(0).integers(-1000, 2000, (4, 5, 6)).astype("i2"))
+    mask = save(tmp_path / "m.nii.gz", np.ones((4, 5, 6), "u1"))
+    load = Compose(
+        [LoadImaged(["image", "label"], reader=VolumeReader(), dtype=None), EnsureTyped("image", dtype=torch.float32)]
+    )
+    out = load({"image": ct, "label": mask})
+    assert isinstance(out["image"], MetaTensor)
+    assert out["image"].shape == (1, 4, 5, 6)
+    assert out["label"].dtype == torch.uint8
+    theirs = LoadImage(reader=NibabelReader(), ensure_channel_first=True)(ct)
+    torch.testing.assert_close(out["image"].as_tensor(), theirs.as_tensor())
+    torch.testing.assert_close(out["image"].affine, theirs.affine)
+    meta = out["image"].meta
+    assert meta["spacing"] == pytest.approx(np.linalg.norm(AFFINE[:3, :3], axis=0))
+    assert meta["units"] == "mm"
+    assert meta["axis_names"] == ["i", "j", "k"]
+    assert meta["channel_names"] == ["0"]
+    assert meta["source"] == str(ct)
+
+
+def test_dicom_nrrd_and_mha_load_too(tmp_path):
+    pixels, affine = write_series(tmp_path / "d")
+    load = LoadImage(reader=VolumeReader(), dtype=None)
+    tensor = load(tmp_path / "d")
+    np.testing.assert_array_equal(tensor[0].numpy(), pixels.astype("i2") - 1024)
+    np.testing.assert_allclose(tensor.affine.numpy(), affine, atol=1e-9)
+    assert tensor.meta["modality"] == "CT"
+    assert tensor.meta["value_unit"] == "HU"
+    data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype("f4")
+    for name in ("a.nrrd", "a.mha"):
+        sitk.WriteImage(sitk.GetImageFromArray(data), str(tmp_path / name))
+        np.testing.assert_array_equal(load(tmp_path / name)[0].numpy(), data.T)
+
+
+def test_monai_orientation_uses_our_affine(tmp_path):
+    data = np.random.default_rng(0).normal(size=(4, 5, 6)).astype("f4")
+    path = save(tmp_path / "a.nii", data, np.diag([-1.0, 2, -3, 1]))
+    out = Orientationd("image", "RAS", labels=None)(LoadImaged("image", reader=VolumeReader())({"image": path}))
+    np.testing.assert_array_equal(out["image"][0].numpy(), data[::-1, :, ::-1])
+
+
+def test_several_files_become_channels_of_one_grid(tmp_path):
+    paths = [save(tmp_path / f"{n}.nii", np.full((4, 5, 6), n, "f4")) for n in (1, 2)]
+    tensor = LoadImage(reader=VolumeReader())(paths)
+    assert tensor.shape == (2, 4, 5, 6)
+    assert tensor[:, 0, 0, 0].tolist() == [1, 2]
+    assert len(tensor.meta["channel_names"]) == 2
+    other = save(tmp_path / "3.nii", np.zeros((4, 5, 6), "f4"), np.eye(4))
+    reader = VolumeReader()
+    with pytest.raises(GeometryError, match="different grids"):
+        reader.get_data(reader.read([paths[0], other]))
+
+
+def test_data_loader_collates_the_metadata(tmp_path):
+    rows = [{"image": save(tmp_path / f"{n}.nii", np.full((4, 5, 6), n, "i2"))} for n in range(2)]
+    dataset = Dataset(rows, LoadImaged("image", reader=VolumeReader()))
+    (batch,) = DataLoader(dataset, batch_size=2)
+    assert batch["image"].shape == (2, 1, 4, 5, 6)
+
+
+def test_suffixes(tmp_path):
+    reader = VolumeReader()
+    assert reader.verify_suffix(save(tmp_path / "a.nii", np.zeros((3, 4, 5), "u1")))
+    (tmp_path / "b.txt").write_text("")
+    assert not reader.verify_suffix([tmp_path / "a.nii", tmp_path / "b.txt"])
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "u4", "f4"])
+def test_as_metatensor(tmp_path, dtype):
+    data = np.random.default_rng(0).integers(0, 99, (4, 5, 6)).astype(dtype)
+    image = formats.read(save(tmp_path / "a.nii", data))
+    tensor = as_metatensor(image)
+    np.testing.assert_array_equal(tensor[0].numpy(), data)
+    assert tensor.dtype.is_floating_point == (dtype == "f4")
+    np.testing.assert_array_equal(tensor.affine.numpy(), image.geometry.affine)
+    assert as_metatensor(image, torch.float16).dtype == torch.float16
