@@ -100,8 +100,8 @@ def train(
     out: Source,
     on_step: Callable[[Any], None] | None = None,
     **values: Any,
-) -> Path:
-    """Teach a backend with reference labels; returns the path of the weights.
+) -> Any:
+    """Teach a backend with reference labels.
 
     Parameters
     ----------
@@ -113,11 +113,15 @@ def train(
         Called with the state of the training (step, loss, score, seconds left) as it goes on.
     **values
         Settings of the training; see ``workbench train BACKEND --help``.
+
+    Returns
+    -------
+    TrainReport
+        Paths of the weights, the log and the report, the validation score and the history.
     """
     module = registry.find(backend).load_module()
     config = settings.build(module.TrainConfig, values)
-    path: Path = module.train(cases(source), config, Path(out), on_step)
-    return path
+    return module.train(cases(source), config, Path(out), on_step)
 
 
 def evaluate(

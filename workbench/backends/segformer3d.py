@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from workbench import settings
 from workbench.backends.segformer3d_presets import PRESETS
 from workbench.data.recipe import VolumeRecipe
 from workbench.errors import InputError, WeightsError
 from workbench.settings import setting
-from workbench.types import ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.training.settings import TrainConfig
+from workbench.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
     import numpy.typing as npt
     import torch
 
+    from workbench.evaluation.report import EvaluationReport
     from workbench.infer.volume import WindowSettings
     from workbench.nets.segformer3d import SegFormer3D
+    from workbench.training.loop import Event
+    from workbench.training.volumes import TrainReport
 
 NAME = "segformer3d"
 
@@ -61,6 +69,9 @@ class Config:
 class EvaluateConfig(Config):
     """Settings of `evaluate`: those of `predict`, and how to score."""
 
+    classes: str = setting(
+        "", "How the labels' values become the classes of the weights, as in training: 'kidneys:2+3,vertebrae:26-50'."
+    )
     tolerance_mm: float = setting(2.0, "Tolerance of the normalised surface Dice.", unit="mm", low=0.0)
     worst: int = setting(3, "How many of the worst cases to show as pictures.", low=0)
 
@@ -105,12 +116,8 @@ def build_network(
     from workbench.nets import segformer3d as nets
 
     if found.is_lora:
-        from workbench.nets import lora
-
-        base, recipe, classes = build_network(weights.find_base(found))
-        base = nets.resize_head(base, int(found.meta["net"]["num_classes"]))
-        lora.apply_adapter(base, weights.load_tensors(found), found.meta["lora"])
-        return base, _recipe_of(found), ClassTable.from_json(found.meta["classes"])
+        net = _with_adapter(found)
+        return net, _recipe_of(found), ClassTable.from_json(found.meta["classes"])
     state = nets.unwrap_checkpoint(weights.load_tensors(found))
     if found.meta:
         arguments = dict(found.meta["net"])
@@ -126,11 +133,33 @@ def build_network(
     if attention_scale != "weights":
         arguments["attention_scale"] = attention_scale
     net = nets.SegFormer3D(**arguments)
+    _fill(net, state, found)
+    return net, recipe, classes
+
+
+def _with_adapter(found: WeightsFile) -> SegFormer3D:
+    """The network of the adapter's base weights with the adapter merged into it."""
+    from workbench import weights
+    from workbench.nets import lora
+    from workbench.nets import segformer3d as nets
+
+    base, adapter = weights.find_base(found), weights.load_tensors(found)
+    net = nets.SegFormer3D(**found.meta["net"])
+    # An adapter for other classes brings its own head; everything else comes from the base.
+    brought = {k: v for k, v in net.state_dict().items() if k in adapter}
+    _fill(net, {**nets.unwrap_checkpoint(weights.load_tensors(base)), **brought}, base)
+    lora.load_lora(net, {k: v.float() if v.is_floating_point() else v for k, v in adapter.items()})
+    lora.merge_lora(net)
+    return net
+
+
+def _fill(net: SegFormer3D, state: dict[str, torch.Tensor], found: WeightsFile) -> None:
+    from workbench.nets.segformer3d import load_state
+
     try:
-        nets.load_state(net, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        load_state(net, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except WeightsError as error:
         raise WeightsError(f"{found.path}: {error}") from None
-    return net, recipe, classes
 
 
 def _recipe_of(found: WeightsFile) -> VolumeRecipe:
@@ -236,3 +265,42 @@ def volumes(labels: Labels) -> Scores:
         for c in labels.classes
     ]
     return Scores(("class", "value", "volume [mL]", "voxels"), tuple(rows), "volumes")
+
+
+def train(
+    cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
+) -> TrainReport:
+    """Teach the network with labelled volumes; see `workbench.training.volumes.train_volumes`."""
+    from workbench.training.volumes import train_volumes
+
+    return train_volumes(cases, config, out, on_step)
+
+
+def evaluate(
+    cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
+) -> EvaluationReport:
+    """Predict and score labelled volumes; tables and a report with the worst cases go to `out`."""
+    from workbench import device as devices
+    from workbench.evaluation.report import evaluate_cases
+    from workbench.provenance import versions
+
+    device, reason = devices.choose(config.device)
+    model = load(config, device)
+    facts = {
+        "weights": str(model.weights.path),
+        "weights sha256": model.weights.sha256,
+        "device": f"{device} ({reason})",
+        **settings.as_dict(config),
+        **versions(),
+    }
+    return evaluate_cases(
+        cases,
+        lambda image, step: predict(model, image, config, step).labels,
+        out=out,
+        classes=config.classes,
+        tolerance_mm=config.tolerance_mm,
+        worst=config.worst,
+        title=f"SegFormer3D, weights {model.weights.name}",
+        provenance=facts,
+        progress=progress,
+    )

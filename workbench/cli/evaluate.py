@@ -18,8 +18,8 @@ def _make(backend: Backend) -> click.Command:
     @json_option
     @quiet_option
     @verbose_option
-    def command(**arguments: Any) -> None:
-        _evaluate(backend, **arguments)
+    def command(**arguments: Any) -> int:
+        return _evaluate(backend, **arguments)
 
     config = backend.load_module().EvaluateConfig
     return as_command(backend.name, command, config, f"Score {backend.title} against reference labels.")
@@ -40,7 +40,7 @@ def _evaluate(
     quiet: bool,
     verbose: bool,
     **values: Any,
-) -> None:
+) -> int:
     from workbench import api
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
@@ -48,9 +48,22 @@ def _evaluate(
     cases = labelled_cases(source, labels)
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
+    for case, why in report.failures.items():
+        click.echo(f"Error: {case}: {why}", err=True)
     if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2, default=str))
+        click.echo(json.dumps({"summary": report.summary, "rows": report.rows, "failures": report.failures}, indent=2))
     else:
-        click.echo(report.table())
+        click.echo(score_table(report.summary))
         for file in report.files:
             click.echo(file)
+    return 3 if report.failures else 0
+
+
+def score_table(summary: list[dict[str, Any]]) -> str:
+    """The summary per class as aligned text."""
+    width = max(len(str(r["class"])) for r in summary)
+    lines = [f"{'class':<{width}}  cases   Dice     sd  HD95 [mm]  surface Dice  missed"]
+    for r in summary:
+        scores = f"{r['dice_mean']:.3f}  {r['dice_sd']:.3f}  {r['hd95_mm_mean']:>9.2f}  {r['nsd_mean']:>12.3f}"
+        lines.append(f"{r['class']:<{width}}  {r['cases']:>5}  {scores}  {r['missed']:>6}")
+    return "\n".join(lines)

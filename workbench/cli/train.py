@@ -49,5 +49,11 @@ def _train(
                 with draw.paused():
                     click.echo(event.line(), err=True)
 
-        path = api.train(backend.name, cases, out=output, on_step=on_event, **values)
-    click.echo(path)
+        report = api.train(backend.name, cases, out=output, on_step=on_event, **values)
+    if not quiet:
+        score = "none" if report.score is None else f"{report.score:.3f}"
+        click.echo(f"Dice {score} {report.validation}; {report.seconds:.0f} s; ended: {report.stopped}", err=True)
+        if report.copied:
+            click.echo(f"Taken over from {values['weights']}: {', '.join(report.copied)}", err=True)
+    for file in (report.weights, report.log, report.report):
+        click.echo(file)

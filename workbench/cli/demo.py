@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from workbench.cli.options import quiet_option, verbose_option
+
+
+@click.command()
+@click.option(
+    "-o", "--output", default="demo_out", show_default=True, type=click.Path(path_type=Path), help="Folder for results."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@quiet_option
+@verbose_option
+def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
+    """Segment the sample CTs, score them against their known organs, and make a report with pictures.
+
+    The samples are synthetic torso phantoms that the demo weights have not seen. Needs no network.
+    """
+    from workbench import api, registry, settings
+    from workbench.batch.run import run
+    from workbench.cli.evaluate import score_table
+    from workbench.cli.progress import bar
+    from workbench.errors import WorkbenchError
+    from workbench.samples import sample_files
+
+    listing = sample_files().get("cases")
+    if listing is None:
+        raise WorkbenchError("the sample data is not part of this installation; reinstall napari-workbench")
+    backend = registry.find("segformer3d")
+    cases = api.cases(listing)
+    config = settings.build(backend.load_module().Config, {"weights": "demo", "device": device})
+    with bar("segmenting", quiet=quiet, unit="window") as draw:
+        done = run(backend, cases, output / "predictions", config, overwrite=True, on_start=lambda *_: draw)
+    for failure in done.failures:
+        click.echo(f"Error: {failure.message}", err=True)
+    click.echo("Volumes [mL]")
+    for outcome in done.outcomes:
+        amounts = ", ".join(f"{r['class']} {r['volume [mL]']:.0f}" for r in outcome.table)
+        click.echo(f"  {outcome.case} ({outcome.seconds:.1f} s): {amounts}")
+    with bar("scoring", quiet=quiet, unit="case") as draw:
+        report = api.evaluate(backend.name, cases, out=output / "report", progress=draw, weights="demo", device=device)
+    click.echo()
+    click.echo(score_table(report.summary))
+    click.echo()
+    click.echo(f"Label maps: {output / 'predictions'}")
+    click.echo(f"Report with pictures: {(output / 'report' / 'report.html').resolve()}")
+    click.echo("See them in napari: workbench gui " + str(cases[0].image))
+    return done.exit_code
