@@ -16,7 +16,6 @@ Box: TypeAlias = tuple[slice, slice, slice]
 
 _AIR_HU = -500.0
 _COARSE_MM = 6.0
-_MARGIN_MM = 12.0
 
 
 def prepare(array: npt.NDArray[Any], recipe: VolumeRecipe, *, name: str = "the image") -> Floats:
@@ -105,8 +104,9 @@ def crop_box(array: npt.NDArray[Any], recipe: VolumeRecipe, spacing_mm: Sequence
     array
         (C, X, Y, Z) before `prepare`, in the unit of the image.
     recipe
-        ``crop``: ``"body"`` takes the largest object above -500 HU of channel 0, seen at 6 mm and after an erosion
-        that cuts off the table, with a margin of 12 mm; ``"nonzero"`` whatever is not 0 in any channel.
+        ``crop``: ``"body"`` takes the largest object above -500 HU of channel 0, sampled every 6 mm, after an
+        erosion that cuts off the table, and with the margin these two need; ``"nonzero"`` whatever is not 0 in any
+        channel.
     spacing_mm
         Spacing of the array; 1 mm if ``None``.
     """
@@ -123,8 +123,8 @@ def crop_box(array: npt.NDArray[Any], recipe: VolumeRecipe, spacing_mm: Sequence
         step_ = [max(1, round(_COARSE_MM / s)) for s in spacing]
         step = (step_[0], step_[1], step_[2])
         mask = _body(array[0, :: step[0], :: step[1], :: step[2]] > _AIR_HU)
-        margin_ = [int(np.ceil(_MARGIN_MM / s)) for s in spacing]
-        margin = (margin_[0], margin_[1], margin_[2])
+        # One step that the erosion took, and what may lie between two samples.
+        margin = (2 * step[0] - 1, 2 * step[1] - 1, 2 * step[2] - 1)
     box = []
     for axis in range(3):
         used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
