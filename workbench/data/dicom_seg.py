@@ -327,6 +327,25 @@ def _slices(frames: list[_Frame], affine: npt.NDArray[np.float64], count: int, p
     return [int(v) for v in nearest]
 
 
+def _pictures(path: Path) -> Iterator[npt.NDArray[Any]]:
+    """The frames of a file, each (rows, columns)."""
+    import pydicom
+
+    dataset = pydicom.dcmread(path)
+    if int(dataset.BitsAllocated) != 1 or dataset.file_meta.TransferSyntaxUID.is_compressed:
+        yield from importlib.import_module("pydicom.pixels").iter_pixels(path)
+        return
+    # Eight voxels a byte, without padding between frames, which pydicom cannot walk frame by frame.
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    packed = np.frombuffer(dataset.PixelData, dtype=np.uint8)
+    for index in range(int(dataset.NumberOfFrames)):
+        start, stop = index * rows * columns, (index + 1) * rows * columns
+        if stop > packed.size * 8:
+            raise ValueError(f"truncated: {packed.size} bytes, frame {index + 1} ends at byte {-(-stop // 8)}")
+        bits = np.unpackbits(packed[start // 8 : -(-stop // 8)], bitorder="little")
+        yield bits[start % 8 :][: stop - start].reshape(rows, columns)
+
+
 def _load(
     path: Path,
     frames: list[_Frame],
@@ -335,12 +354,11 @@ def _load(
     values: dict[int, int],
     dtype: np.dtype[Any],
 ) -> npt.NDArray[Any]:
-    iter_pixels = importlib.import_module("pydicom.pixels").iter_pixels
     out = np.zeros(shape[::-1], dtype=dtype)  # (slices, rows, columns)
     overlap = 0
     slices = _slices(frames, affine, shape[2], path)
     try:
-        for frame, k, picture in zip(frames, slices, iter_pixels(path), strict=True):
+        for frame, k, picture in zip(frames, slices, _pictures(path), strict=True):
             if frame.segment == 0:  # label map: the samples are segment numbers
                 for number, value in values.items():
                     if number > 0:
