@@ -22,6 +22,7 @@ from workbench.types import Geometry, Image
 SUFFIXES = (".dcm", ".ima")
 
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary/fractional, label map
+_WITH_PICTURES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1", "128", "130"))  # CT, MR, PET
 # Only what is needed: a series may have thousands of files, and names of people are not even read.
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
@@ -159,8 +160,14 @@ def list_series(path: Path) -> list[Series]:
     groups: dict[tuple[str, bool], dict[Path, Any]] = {}
     for file in _files(path):
         header = _header(file)
+        if header is None and file.suffix.lower() in SUFFIXES:
+            raise InputError(
+                f"{file}: not a readable DICOM file. A slice would be missing: copy it again or remove it."
+            )
+        if header is not None and not header.get("Rows") and header.get("SOPClassUID") in _WITH_PICTURES:
+            raise InputError(f"{file}: cut off before its picture. A slice would be missing: copy it again.")
         if header is None or not header.get("Rows"):
-            continue  # reports, plans, presentation states
+            continue  # other files; reports, plans, presentation states
         groups.setdefault((_series_key(header), _is_localizer(header)), {})[file] = header
     if not groups:
         raise NothingFound(

@@ -16,7 +16,8 @@ from workbench.errors import InputError
 
 def sample_type(planes: tuple[Plane, ...]) -> np.dtype[Any]:
     """Smallest type that holds every rescaled value exactly; float32 where slope or intercept have fractions."""
-    stored = np.dtype(f"{'i' if planes[0].signed else 'u'}{max(1, planes[0].allocated // 8)}")
+    kinds = {np.dtype(f"{'i' if p.signed else 'u'}{max(1, p.allocated // 8)}") for p in planes}
+    stored: np.dtype[Any] = np.result_type(*kinds)  # slices may differ in sign
     if all(p.slope == 1 and p.intercept == 0 for p in planes):
         return stored
     if not all(p.slope.is_integer() and p.intercept.is_integer() for p in planes):
@@ -40,26 +41,35 @@ def load(stack: Stack, samples: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         whole.setdefault(plane.path, []).append(k)
 
     def decode(file: Path) -> None:
-        slices = whole[file]
         pixels, rescaled = _decode(file)
-        for k in slices:
+        if pixels.size % out[0].size:
+            raise InputError(f"{file}: pixels are {pixels.shape}, the header promised {stack.rows} x {stack.columns}")
+        pictures = pixels.reshape(-1, *out.shape[1:])
+        for k in whole[file]:
             plane = stack.planes[k]
-            picture = pixels if plane.frame is None else pixels[plane.frame]
-            if picture.shape[:2] != (stack.rows, stack.columns):
-                raise InputError(
-                    f"{file}: pixels are {picture.shape}, the header promised {stack.rows} x {stack.columns}"
-                )
-            target = out[k]
-            picture = picture.reshape(target.shape)
-            if rescaled or (plane.slope == 1 and plane.intercept == 0):
-                target[...] = np.rint(picture) if dtype.kind != "f" and picture.dtype.kind == "f" else picture
-            else:
+            values = pictures[plane.frame or 0]
+            if not rescaled and (plane.slope, plane.intercept) != (1, 0):
                 wide = np.float64 if dtype.kind == "f" else np.int64
-                target[...] = (picture.astype(wide) * wide(plane.slope) + wide(plane.intercept)).astype(dtype)
+                values = values.astype(wide) * wide(plane.slope) + wide(plane.intercept)
+            out[k] = _fitting(values, dtype, file)
 
     with ThreadPoolExecutor(2) as pool:  # decoders of compressed pixels release the interpreter lock
         list(pool.map(decode, whole))
     return out.transpose(3, 2, 1, 0)
+
+
+def _fitting(values: npt.NDArray[Any], dtype: np.dtype[Any], file: Path) -> npt.NDArray[Any]:
+    """The values in their final type; refused where they would wrap around (bits above BitsStored are in use)."""
+    if dtype.kind == "f":
+        return values
+    whole = np.rint(values) if values.dtype.kind == "f" else values
+    limits, low, high = np.iinfo(dtype), whole.min(), whole.max()
+    if low < limits.min or high > limits.max:
+        raise InputError(
+            f"{file}: values from {low:g} to {high:g}, but BitsStored promises {limits.min} to {limits.max}."
+            " The header is wrong, or an overlay hides in the unused bits; export it again."
+        )
+    return whole
 
 
 def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:

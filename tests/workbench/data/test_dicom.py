@@ -288,3 +288,64 @@ def test_normal_points_along_ascending_slices(tmp_path):
     heights = [np.dot(p.position, normal(OBLIQUE)) for p in stack.planes]
     assert heights == sorted(heights)
     assert dicom.list_series(tmp_path)[0].n_images == 6
+
+
+def test_damaged_files_are_named_not_skipped(tmp_path):
+    """A lost end slice would leave a regular, shorter volume: nothing else would tell."""
+    write_series(tmp_path / "a")
+    (tmp_path / "a" / "s005.dcm").write_bytes(b"")
+    with pytest.raises(InputError, match=r"s005.dcm: not a readable DICOM file. A slice would be missing"):
+        formats.read(tmp_path / "a")
+    write_series(tmp_path / "b", suffix="")
+    file = tmp_path / "b" / "s005"
+    file.write_bytes(file.read_bytes()[:420])
+    with pytest.raises(InputError, match=r"s005: cut off before its picture"):
+        formats.read(tmp_path / "b")
+
+
+def test_unused_high_bits_do_not_reach_the_values(tmp_path):
+    """Old scanners hid overlays above BitsStored."""
+
+    def overlay(k, ds):
+        ds.PixelData = np.full(35, 0xF123, "u2").tobytes()
+
+    write_series(tmp_path, change=overlay)
+    assert np.unique(formats.read(tmp_path).data).tolist() == [0x123 - 1024]
+    assert np.unique(sitk_series(tmp_path)[0]).tolist() == [0x123 - 1024]
+
+
+def test_values_that_would_wrap_are_refused(tmp_path):
+    from workbench.data.dicom_pixels import _fitting
+
+    with pytest.raises(InputError, match=r"values from 0 to 40000, but BitsStored promises -32768 to 32767"):
+        _fitting(np.array([0, 40000]), np.dtype(np.int16), tmp_path / "a.dcm")
+
+
+def test_slices_of_different_sign_share_a_type_that_holds_both(tmp_path):
+    def mixed(k, ds):
+        del ds.RescaleSlope, ds.RescaleIntercept
+        ds.BitsStored, ds.HighBit = 16, 15
+        if k % 2:
+            ds.PixelRepresentation, ds.PixelData = 1, np.full(35, -5, "i2").tobytes()
+
+    pixels, _ = write_series(tmp_path, change=mixed)
+    data = formats.read(tmp_path).data[0]
+    assert data.dtype == np.int32
+    np.testing.assert_array_equal(data[:, :, ::2], pixels[:, :, ::2])
+    assert (data[:, :, 1::2] == -5).all()
+
+
+def test_enhanced_file_with_one_frame(tmp_path):
+    values, _ = write_enhanced(tmp_path / "e.dcm", n=1)
+    np.testing.assert_array_equal(formats.read(tmp_path / "e.dcm").data[0], values)
+
+
+def test_photo_like_dicom_has_no_invented_geometry(tmp_path):
+    def screenshot(k, ds):
+        del ds.ImagePositionPatient, ds.ImageOrientationPatient
+
+    write_series(tmp_path, n=1, change=screenshot)
+    image = formats.read(tmp_path)
+    assert image.geometry.affine is None
+    with pytest.raises(InputError, match="2-D image"):
+        formats.require_volume(image)

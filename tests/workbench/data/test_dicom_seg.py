@@ -115,6 +115,34 @@ def test_a_segmentation_beside_its_series_does_not_hide_it(tmp_path):
     assert formats.read(tmp_path / "d", series=2).classes == CLASSES
 
 
+def test_a_whole_result_as_dicom_seg(tmp_path):
+    from workbench.types import Heatmap, Provenance, Result
+
+    write_series(tmp_path / "d")
+    image = formats.read(tmp_path / "d")
+    shape = image.geometry.shape
+    parts = {
+        "labels": Labels(np.full(shape, 7), image.geometry, CLASSES),
+        "uncertainty": Heatmap(np.zeros(shape, "f4"), image.geometry, "entropy"),
+    }
+    result = Result(parts, image, Provenance("segformer3d", "demo", None, {}))
+    paths = write.write(result, tmp_path / "out", format="dicom-seg", name="p1")
+    assert [p.name for p in paths] == ["labels.dcm", "uncertainty.nii.gz", "provenance.json"]
+    np.testing.assert_array_equal(formats.read_labels(paths[0], reference=image.geometry).data, 7)
+
+
+def test_truncated_segmentation(tmp_path):
+    write_series(tmp_path / "d")
+    image = formats.read(tmp_path / "d")
+    labels = Labels(np.full(image.geometry.shape, 2), image.geometry, CLASSES, "seg")
+    (path,) = write.write(labels, tmp_path / "out", format="dicom-seg", source=image)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = dataset.PixelData[:6]
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="truncated: 6 bytes, frame 2 ends at byte 9"):
+        _ = formats.read(path).data
+
+
 def test_overlapping_segments_are_refused(tmp_path):
     write_series(tmp_path / "d")
     image = formats.read(tmp_path / "d")
