@@ -31,6 +31,7 @@ FIELDS: dict[str, tuple[float, float]] = {
     "abdomen": (-130, 130),
     "upper abdomen": (-60, 150),
     "chest": (20, 290),
+    "slab": (-45, 55),
 }
 SAMPLE_SEEDS = {9001: "abdomen", 9002: "upper abdomen", 9003: "abdomen"}
 
@@ -60,12 +61,12 @@ def make_phantom(
         Voxel size along x, y, z; drawn from the seed if None (2.6-3.4 mm in plane, 2.5-5 mm between slices).
     """
     rng = np.random.default_rng([seed, 3])
-    drawn_field = str(rng.choice(list(FIELDS), p=[0.3, 0.2, 0.25, 0.15, 0.1]))
+    drawn_field = str(rng.choice(list(FIELDS), p=[0.27, 0.2, 0.2, 0.13, 0.08, 0.12]))
     drawn_step = (float(rng.uniform(2.6, 3.4)), float(rng.choice([2.5, 3.0, 3.0, 4.0, 5.0])))
     field = field or drawn_field
     step = np.array(spacing_mm if spacing_mm else (drawn_step[0], drawn_step[0], drawn_step[1]))
     phase = str(rng.choice(PHASES, p=[0.5, 0.35, 0.15]))
-    low, high = np.add(FIELDS[field], rng.uniform(-25, 25, 2))
+    low, high = np.add(FIELDS[field], rng.uniform(-25, 25, 2)) + (rng.uniform(-120, 180) if field == "slab" else 0)
     reach = rng.uniform(345, 410), rng.uniform(285, 330)
     shape = (int(reach[0] / step[0]), int(reach[1] / step[1]), int((high - low) / step[2]))
     affine = np.diag([*step, 1.0])

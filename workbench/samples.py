@@ -29,6 +29,4 @@ def demo_weights() -> dict[str, Path]:
     root = _root()
     if root is None:
         return {}
-    return {
-        p.name.removesuffix("_demo.safetensors"): p for p in sorted((root / "weights").glob("*_demo.safetensors"))
-    }
+    return {p.name.removesuffix("_demo.safetensors"): p for p in sorted((root / "weights").glob("*_demo.safetensors"))}

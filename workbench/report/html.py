@@ -1,0 +1,102 @@
+"""Reports as one HTML file that needs nothing else: tables, facts and pictures (inside the file) under headings."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from workbench.atomic import write_text
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `tone` ``"warning"`` makes it stand out."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of plain values; numbers are set right and rounded to `digits`, NaN is shown as a dash."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    caption: str = ""
+    digits: int = 3
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values, e.g. settings or provenance; nested values are shown as text. Folded away if `folded`."""
+
+    values: Mapping[str, Any]
+    folded: bool = False
+    title: str = "Details"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with its caption (see `workbench.report.pictures` for making one)."""
+
+    png: bytes
+    caption: str = ""
+
+    @property
+    def source(self) -> str:
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A row of large figures: name -> value."""
+
+    values: Mapping[str, Any]
+
+
+Part: TypeAlias = Text | Table | Facts | Picture | Tiles
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it."""
+
+    title: str
+    parts: Sequence[Part] = field(default_factory=tuple)
+
+
+def render(title: str, sections: Sequence[Section], *, subtitle: str = "") -> str:
+    """The report as HTML text.
+
+    Parameters
+    ----------
+    title, subtitle
+        Heading and the line under it.
+    sections
+        In order; every value is escaped.
+    """
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(loader=PackageLoader("workbench.report", "."), autoescape=True, trim_blocks=True)
+    environment.filters["cell"] = _cell
+    environment.tests["number"] = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
+    template = environment.get_template("report.html.j2")
+    kinds = [[(type(p).__name__.lower(), p) for p in s.parts] for s in sections]
+    return template.render(title=title, subtitle=subtitle, sections=list(zip(sections, kinds, strict=True)))
+
+
+def write(path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "") -> Path:
+    """Render to a file, atomically."""
+    return write_text(path, render(title, sections, subtitle=subtitle))
+
+
+def _cell(value: Any, digits: int = 3) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return "∞" if math.isinf(value) else f"{value:.{digits}f}"
+    return str(value)

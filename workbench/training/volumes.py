@@ -1,0 +1,279 @@
+"""Train SegFormer3D on volumes with label maps: from scratch, from given weights, or low-rank adapters only."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench import __version__, device, weights
+from workbench.data import formats
+from workbench.data.class_merge import ClassMerge
+from workbench.data.recipe import VolumeRecipe
+from workbench.errors import InputError, UsageError, WeightsError
+from workbench.nets.segformer3d import SegFormer3D, load_state
+from workbench.training.loop import Event, FitResult, LoopSettings, fit
+from workbench.training.settings import TrainConfig
+from workbench.training.split import split_groups
+from workbench.training.volume_data import Validation, VolumeData, loss_function
+from workbench.training.volume_report import write_report
+from workbench.types import Case, ClassTable
+
+BACKEND = "segformer3d"
+# Small: 1.5 M parameters. Logits of the attention divided by the width of a head, as in the current official code.
+_SIZES: dict[str, dict[str, Any]] = {
+    "small": {
+        "embed_dims": [32, 64, 80, 128],
+        "num_heads": [1, 2, 5, 8],
+        "decoder_head_embedding_dim": 128,
+        "attention_scale": "head_dim",
+    },
+    "default": {"attention_scale": "head_dim"},
+}
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training made.
+
+    Parameters
+    ----------
+    weights, log, report
+        The weight file, the CSV log and the HTML report with the curve.
+    score, scores
+        Mean validation Dice of the saved weights, and Dice per class.
+    history
+        One row per validation: step, seconds, lr, loss, score, Dice per class.
+    stopped
+        Why it ended.
+    copied
+        Classes whose output rows were taken over from the starting weights.
+    validation
+        In words: on which cases the score was computed.
+    """
+
+    weights: Path
+    log: Path
+    report: Path
+    score: float | None
+    scores: dict[str, float]
+    history: list[dict[str, float]]
+    stopped: str
+    seconds: float
+    copied: tuple[str, ...]
+    validation: str
+
+
+def train_volumes(
+    cases: Sequence[Case],
+    config: TrainConfig,
+    out: Path,
+    on_event: Callable[[Event], None] | None = None,
+) -> TrainReport:
+    """Train and write ``out`` (``.safetensors``), and beside it the log, the curve and the report.
+
+    Parameters
+    ----------
+    cases
+        Images with label maps on the same grid. Split by ``group``; with a single group the score is computed on the
+        training cases, and the record says so.
+    config
+        The settings; ``weights`` is where the training starts.
+    out
+        File to write. ``out`` without suffix plus ``_training/`` holds the state for resuming, log and report.
+    on_event
+        Called after every step; raise `Cancelled` in it to stop and keep the best so far.
+
+    Raises
+    ------
+    InputError
+        A case without labels, a label map on another grid, or a class that no case shows.
+    UsageError, WeightsError
+        Settings that cannot work, starting weights that do not fit.
+    """
+    if out.suffix != ".safetensors":
+        raise UsageError(f"{out}: weights are written as .safetensors; choose such a name")
+    missing = [c.id for c in cases if c.labels is None]
+    if missing or not cases:
+        raise InputError(f"training needs cases with labels; without labels: {', '.join(missing) or 'all (no case)'}")
+    chosen, reason = device.choose(config.device)
+    start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
+    train_index, val_index, judged = _split(cases, config)
+    merge, table = _classes(cases, config, start)
+    recipe = _recipe(config, start)
+    torch.manual_seed(config.seed)
+    net, copied = _network(config, start, table)
+    data = VolumeData([cases[i] for i in train_index], recipe, merge, config)
+    data.require_all_classes(table)
+    validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen)
+    settings = _loop_settings(config, len(train_index))
+    folder = out.with_name(out.stem + "_training")
+    net.to(chosen)
+    result = fit(
+        net,
+        data.draw,
+        loss_function(config, net, recipe, chosen),
+        settings,
+        validate=validation.scores,
+        folder=folder,
+        resume=config.resume,
+        fingerprint={
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device")},
+            "cases": [c.id for c in cases],
+            "start": start.sha256 if start else None,
+        },
+        on_event=on_event,
+    )
+    meta = {
+        "backend": BACKEND,
+        "net": net.config,
+        "classes": table.to_json(),
+        "recipe": recipe.to_json(),
+        "training": {
+            "cases": [c.id for c in cases],
+            "trained_on": [cases[i].id for i in train_index],
+            "validated_on": [cases[i].id for i in val_index],
+            "validation": judged,
+            "settings": dataclasses.asdict(config),
+            "steps": result.step,
+            "best_step": result.best_step,
+            "stopped": result.stopped,
+            "seconds": round(result.seconds, 1),
+            "device": f"{chosen} ({reason})",
+            "started_from": None if start is None else {"name": start.name, "sha256": start.sha256},
+            "classes_copied": list(copied),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+            "version": __version__,
+            "torch": torch.__version__,
+        },
+        "scores": {"dice": result.score, "per_class": {k: v for k, v in result.scores.items() if k != "score"}},
+    }
+    _save(out, net, result, meta, config, start)
+    report = write_report(folder / "report.html", out, result.history, meta, validation.pictures(net))
+    return TrainReport(
+        out, folder / "log.csv", report, result.score,
+        {k: v for k, v in result.scores.items() if k != "score"},
+        result.history, result.stopped, result.seconds, copied, judged,
+    )  # fmt: skip
+
+
+def _split(cases: Sequence[Case], config: TrainConfig) -> tuple[list[int], list[int], str]:
+    """Training and validation cases, and the sentence that says what the score means."""
+    groups = {c.group or c.id for c in cases}
+    everything = list(range(len(cases)))
+    if len(groups) < 2:
+        return (
+            everything,
+            everything,
+            "on the training cases themselves (one group only): shows fit, not generalisation",
+        )
+    if config.val_fraction == 0:
+        return (
+            everything,
+            everything,
+            "on the training cases themselves (val_fraction=0): shows fit, not generalisation",
+        )
+    train, val = split_groups([c.group or c.id for c in cases], config.val_fraction, config.seed)
+    return train, val, f"on {len(val)} held-out case(s) of {len({cases[i].group or cases[i].id for i in val})} group(s)"
+
+
+def _classes(
+    cases: Sequence[Case], config: TrainConfig, start: weights.WeightsFile | None
+) -> tuple[ClassMerge, ClassTable]:
+    """What to learn: as asked for, else what the label files hold."""
+    if config.classes:
+        merge = ClassMerge.parse(config.classes)
+    else:
+        merge = ClassMerge.keep(formats.read_labels(c.labels).classes for c in cases if c.labels)
+    like = ClassTable.from_json(start.meta["classes"]) if start and start.meta.get("classes") else None
+    return merge, merge.table(like)
+
+
+def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRecipe:
+    """How volumes are prepared: as for the starting weights, else as set. Classes always exclude each other here."""
+    if start is not None and start.meta.get("recipe"):
+        known = VolumeRecipe.from_json(dict(start.meta["recipe"]))
+        return dataclasses.replace(known, roi=config.roi, activation="softmax", merge="none")
+    if start is not None:
+        raise WeightsError(f"{start.path}: no record of how images are prepared; start from weights of this workbench")
+    if any(n % 4 for n in config.roi):
+        raise UsageError(
+            f"roi={config.roi}: the network works in blocks of 4 voxels; choose multiples of 4, best of 32"
+        )
+    ct = config.intensity == "window"
+    return VolumeRecipe(
+        channels=("CT",) if ct else ("MR",), spacing_mm=config.spacing, intensity=config.intensity,
+        window=config.window, crop="body" if ct else "nonzero", roi=config.roi,
+    )  # fmt: skip
+
+
+def _network(
+    config: TrainConfig, start: weights.WeightsFile | None, table: ClassTable
+) -> tuple[SegFormer3D, tuple[str, ...]]:
+    """The network to train, and the classes whose output rows were copied from the starting weights."""
+    if start is None:
+        if config.lora_rank or config.freeze != "none":
+            raise UsageError("lora_rank and freeze keep trained weights as they are, but weights=none has none")
+        return SegFormer3D(in_channels=1, num_classes=len(table) + 1, **_SIZES[config.net]), ()
+    if start.is_lora:
+        raise WeightsError(f"{start.path}: an adapter cannot be trained further; start from its base weights")
+    tensors = weights.load_tensors(start)
+    net = SegFormer3D(**{**start.meta["net"], "num_classes": len(table) + 1})
+    head = [k for k in tensors if "linear_pred" in k]
+    old = ClassTable.from_json(start.meta["classes"])
+    exclusive = start.meta["recipe"].get("activation", "softmax") == "softmax"
+    rows = {c.name: c.value for c in old} if exclusive else {}
+    copied = tuple(c.name for c in table if c.name in rows)
+    with torch.no_grad():
+        fresh = net.state_dict()
+        for key in head:
+            new = fresh[key].clone()
+            if exclusive:
+                new[0] = tensors[key][0]
+            for c in table:
+                if c.name in rows:
+                    new[c.value] = tensors[key][rows[c.name]]
+            tensors[key] = new
+    load_state(net, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    if config.freeze == "encoder":
+        net.segformer_encoder.requires_grad_(False)
+    if config.lora_rank:
+        from workbench.nets.lora import add_lora
+
+        add_lora(net, rank=config.lora_rank)  # the class head stays trainable in full
+    return net, copied
+
+
+def _loop_settings(config: TrainConfig, cases: int) -> LoopSettings:
+    steps = config.steps if not config.epochs else config.epochs * math.ceil(cases / config.batch)
+    return LoopSettings(
+        steps=steps, lr=config.lr, weight_decay=config.weight_decay, warmup=config.warmup, ema=config.ema,
+        validate_every=config.validate_every or max(1, math.ceil(steps / 20)), patience=config.patience,
+        max_minutes=config.max_minutes, seed=config.seed, precision=config.precision,
+    )  # fmt: skip
+
+
+def _save(
+    out: Path, net: SegFormer3D, result: FitResult, meta: dict[str, Any], config: TrainConfig,
+    start: weights.WeightsFile | None,
+) -> None:  # fmt: skip
+    """All weights, or the adapters and whatever else was trained; `net` holds the best state afterwards."""
+    from workbench.nets.lora import lora_state
+
+    net.load_state_dict(result.state)
+    if config.lora_rank:
+        assert start is not None
+        state = lora_state(net)
+        record = {"kind": "lora", "base": start.name, "base_sha256": start.sha256, "lora": {"rank": config.lora_rank}}
+    else:
+        state = net.state_dict()
+        record = {"kind": "full"}
+    if config.save_as == "float16":
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    weights.save(out, state, {**meta, **record})
