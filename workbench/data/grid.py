@@ -2,7 +2,7 @@
 
 Turning only permutes and flips axes, to the nearest orientation, so it is exact. Resampling keeps both ends of the
 field of view: the spacing is adjusted by the fraction of a voxel that is needed for whole voxels to fill it, and the
-affine says so. Down-sampling averages (a triangle filter over the coarse voxel), up-sampling interpolates linearly.
+affine says so. Down-sampling averages over the coarse voxel, up-sampling interpolates linearly.
 
 >>> grid = Grid.plan(image.geometry, "RAS", (1.5, 1.5, 1.5))
 >>> volume = grid.resample(grid.orient(image.data))             # (C, *grid.shape) float32
@@ -218,13 +218,25 @@ def orientation_of(affine: Affine) -> str:
 def axis_matrix(n_in: int, n_out: int) -> Floats:
     """(n_out, n_in) float32 that resamples one axis over the same field of view, ends aligned.
 
-    Linear interpolation when up-sampling; a triangle as wide as two coarse voxels when down-sampling. Rows sum to 1.
+    Linear interpolation when up-sampling; when down-sampling, the mean of the interpolated line over the coarse voxel
+    (a blunted triangle), which keeps linear gradients exactly where they are. Rows sum to 1.
     """
     step = n_in / n_out
     centre = (np.arange(n_out)[:, None] + 0.5) * step - 0.5
-    weight = np.maximum(0.0, 1.0 - np.abs(np.arange(n_in)[None, :] - centre) / max(step, 1.0))
+    offset = np.arange(n_in)[None, :] - centre
+    if step <= 1:
+        weight = np.maximum(0.0, 1.0 - np.abs(offset))
+    else:
+        weight = _triangle_integral(offset + step / 2) - _triangle_integral(offset - step / 2)
+        weight[weight < 1e-9] = 0.0
     weight /= weight.sum(axis=1, keepdims=True)
     return weight.astype(np.float32)
+
+
+def _triangle_integral(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Integral from minus infinity to x of the triangle between -1 and 1."""
+    x = np.clip(x, -1.0, 1.0)
+    return 0.5 + x - 0.5 * x * np.abs(x)
 
 
 def bands(matrix: npt.NDArray[Any], block: int = 64) -> list[tuple[slice, slice]]:

@@ -232,6 +232,9 @@ class Decoder(nn.Module):
             tokens, grid = stages[s - 1]
             projection = getattr(self, f"linear_c{s}")
             part = _to_volume(F.linear(projection(tokens), slices[4 - s], bias if s == 1 else None), grid)
+            # Under autocast the sum and the classifier stay in the weights' precision: bfloat16 there would change as
+            # many labels as in a good part of the network, and saves next to nothing.
+            part = part.to(weight.dtype)
             if grid != finest:
                 part = F.interpolate(part, size=finest, mode="trilinear", align_corners=False)
             if fused is None:
@@ -247,7 +250,8 @@ class Decoder(nn.Module):
         fused = F.dropout(fused, self.dropout.p, self.training)
         if self.linear_pred.bias is None:
             raise AssertionError("the classifier has a bias")
-        tokens = F.linear(_to_tokens(fused), self.linear_pred.weight.flatten(1), self.linear_pred.bias)
+        with torch.autocast(fused.device.type, enabled=False):
+            tokens = F.linear(_to_tokens(fused), self.linear_pred.weight.flatten(1), self.linear_pred.bias)
         return _to_volume(tokens, finest)
 
 
