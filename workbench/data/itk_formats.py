@@ -7,6 +7,7 @@ directions of NRRD into spacing and unit vectors, which costs the last bit, so t
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.data import nrrd_header
-from workbench.data.geometry import LPS_TO_RAS, check_size, checked_affine
-from workbench.errors import GeometryError, InputError
+from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
+from workbench.errors import GeometryError, InputError, UsageError
 from workbench.types import RGB, ClassInfo, ClassTable, Geometry, Image
 
 SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -109,7 +110,7 @@ def read(path: Path) -> Image:
         geometry=Geometry(shape, affine),
         dtype=np.dtype(np.uint16) if merged else dtype,
         channels=("0",) if merged else tuple(str(i) for i in range(components * volumes)),
-        loader=partial(_load, path, shape, components, volumes, tuple(segments) if merged else ()),
+        loader=partial(_load, path, shape, components, volumes, dtype.itemsize, tuple(segments) if merged else ()),
         source=path,
         format="nrrd" if is_nrrd else "mha",
         header={
@@ -156,7 +157,7 @@ def write(
     try:
         writer.Execute(image)
     except RuntimeError as error:
-        raise InputError(f"{path}: cannot be written as MetaImage ({_reason(error)}).") from error
+        raise UsageError(f"cannot write {path}: {_reason(error)}. Choose a folder that you may write to.") from error
 
 
 def _native(direction: npt.NDArray[np.float64], spacing: tuple[float, ...], origin: tuple[float, ...]) -> Native:
@@ -179,10 +180,16 @@ def _split(affine: npt.NDArray[np.float64]) -> Native:
 
 
 def _load(
-    path: Path, shape: tuple[int, ...], components: int, volumes: int, layers: tuple[Segment, ...]
+    path: Path,
+    shape: tuple[int, ...],
+    components: int,
+    volumes: int,
+    itemsize: int,
+    layers: tuple[Segment, ...],
 ) -> npt.NDArray[Any]:
     sitk = _sitk()
-
+    if nrrd_header.is_packed_inside(path):
+        check_packed(math.prod(shape) * components * volumes * itemsize, path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:

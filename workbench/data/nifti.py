@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.data import label_table
-from workbench.data.geometry import check_size, checked_affine
+from workbench.data.geometry import check_packed, check_size, checked_affine
 from workbench.errors import GeometryError, InputError
 from workbench.types import ClassTable, Geometry, Image
 
@@ -25,7 +25,6 @@ SUFFIXES = (".nii.gz", ".nii")
 _TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 # What nibabel and zlib raise on files that end too early or are something else.
 _BROKEN = (OSError, EOFError, zlib.error, ValueError)
-_MAX_DEFLATE_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
 
 
 def read(path: Path) -> Image:
@@ -253,8 +252,9 @@ def _loader(
                 array = np.stack([raw[n] for n in raw.dtype.names]).astype(dtype)
                 return array.reshape(channels, *spatial)
             slope, inter = _slope_inter(proxy)
-            # One copy: out of the file map, into the machine's byte order.
-            array = np.array(raw, dtype=dtype, order="F")
+            # Out of the file map and into the machine's byte order; what was unpacked already is taken as it is.
+            own = type(raw) is np.ndarray and raw.dtype == dtype and raw.flags.writeable
+            array = raw if own else np.array(raw, dtype=dtype, order="F")
         except (*_BROKEN, MemoryError) as error:
             raise InputError(
                 f"{path}: the voxels cannot be read ({_reason(error)}). Copy or export it again."
@@ -278,11 +278,7 @@ def _check_file_size(path: Path, proxy: Any) -> None:
     needed = offset + voxels * stored.itemsize
     size = path.stat().st_size
     if path.name.lower().endswith(".gz"):
-        if needed > size * _MAX_DEFLATE_RATIO:
-            raise InputError(
-                f"{path}: {size} bytes of gzip can hold at most {size * _MAX_DEFLATE_RATIO} bytes, the header promises"
-                f" {needed}. The header is damaged."
-            )
+        check_packed(needed, path)
     elif size < needed:
         sides = " x ".join(str(n) for n in proxy.shape)
         raise InputError(

@@ -85,6 +85,14 @@ def write(path: Path, data: npt.NDArray[Any], affine: npt.NDArray[np.float64], f
         f.write(packer.flush())
 
 
+def is_packed_inside(path: Path) -> bool:
+    """Whether the voxels lie in this very file, raw or packed by DEFLATE (bzip2 packs tighter, and is left out)."""
+    if path.name.lower().endswith(".mha"):
+        return True
+    fields = _fields(path)
+    return bool(fields) and "data file" not in fields and fields.get("encoding", "") in ("raw", "gzip", "gz")
+
+
 def _fields(path: Path) -> dict[str, str]:
     with path.open("rb") as f:
         start = f.read(_MAX_HEADER)

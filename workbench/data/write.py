@@ -68,8 +68,7 @@ def write(
         job = _image_job(thing, target, _family(format, thing))
     path, save = job
     _protect(path, source if source is not None else thing)
-    with replacing(path) as part:
-        save(part)
+    _save(path, save)
     return [path]
 
 
@@ -102,11 +101,21 @@ def _write_result(result: Result, folder: Path, format: Format, name: str | None
         raise UsageError(f"cannot write {record}: {error.strerror}. Choose a folder that you may write to.") from error
     written = []
     for path, save in jobs:
-        with replacing(path) as part_path:
-            save(part_path)
+        _save(path, save)
         written.append(path)
     write_json(record, _record(result, written))
     return [*written, record]
+
+
+def _save(path: Path, save: Callable[[Path], None]) -> None:
+    """Write one file completely or not at all."""
+    try:
+        with replacing(path) as part:
+            save(part)
+    except OSError as error:  # a full disk, a vanished network share
+        raise UsageError(
+            f"cannot write {path}: {error.strerror or error}. Free space or choose another folder."
+        ) from error
 
 
 def _record(result: Result, written: list[Path]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from workbench.data import dicom, formats
 from workbench.errors import GeometryError, InputError, NothingFound
 
 
-def sitk_series(folder, suffix=""):
+def sitk_series(folder):
     """What SimpleITK makes of a folder: (i, j, k) values and RAS affine."""
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
@@ -34,6 +34,25 @@ def test_an_oblique_series_is_sorted_rescaled_and_placed(tmp_path, suffix, rever
     values, placed = sitk_series(tmp_path)
     np.testing.assert_array_equal(image.data[0], values)
     np.testing.assert_allclose(image.geometry.affine, placed, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "codes"),
+    [
+        ((1, 0, 0, 0, 1, 0), "LPS"),
+        ((-1, 0, 0, 0, -1, 0), "RAS"),  # prone
+        ((-1, 0, 0, 0, 1, 0), "RPI"),  # feet first
+        ((0, 1, 0, 0, 0, -1), "PIR"),  # sagittal
+        ((1, 0, 0, 0, 0, -1), "LIP"),  # coronal
+    ],
+)
+def test_patient_positions_agree_with_simpleitk(tmp_path, orientation, codes):
+    write_series(tmp_path, orientation=orientation, reverse=True)
+    image = formats.read(tmp_path)
+    values, placed = sitk_series(tmp_path)
+    np.testing.assert_array_equal(image.data[0], values)
+    np.testing.assert_allclose(image.geometry.affine, placed, atol=1e-6)
+    assert formats.info(tmp_path)[0]["orientation"] == codes
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")

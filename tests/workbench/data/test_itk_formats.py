@@ -173,3 +173,14 @@ def test_images_keep_their_type_and_channels(tmp_path, fmt, dtype):
     back = formats.read(path).data
     assert back.dtype == (np.float32 if dtype == "f2" else data.dtype)
     np.testing.assert_array_equal(back, data)
+
+
+def test_a_small_file_cannot_promise_gigabytes(tmp_path):
+    head = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 3000 3000 3000\nencoding: gzip\n\n"
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + b"\x1f\x8b")
+    text = "ObjectType = Image\nNDims = 3\nDimSize = 3000 3000 3000\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    (tmp_path / "a.mha").write_text(text)
+    for name, size in (("a.nrrd", 27_000_000_000), ("a.mha", 54_000_000_000)):
+        image = formats.read(tmp_path / name)
+        with pytest.raises(InputError, match=f"can hold at most .* the header promises {size}"):
+            _ = image.data
