@@ -16,7 +16,7 @@ ALLOWED = {
     "data": {"data"},
     "infer": {"infer", "data"},
     "evaluation": {"evaluation", "report", "data"},
-    "report": {"report"},
+    "report": {"report", "data"},
     "training": {"training", "data", "nets", "infer", "evaluation", "report"},
     "backends": {"backends", "nets", "data", "infer", "training", "evaluation", "report"},
     "batch": {"batch", "backends", "data", "evaluation", "report"},

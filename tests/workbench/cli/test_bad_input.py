@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.dicom_maker import write_series
 from tests.tiny import make_tiny_weights, make_volume
 from workbench import weights
 from workbench.cli import run
@@ -143,11 +144,9 @@ def test_output_equal_to_input(predict, tmp_path, volume):
 
 
 def test_several_series_and_none_chosen(predict, tmp_path):
-    from tests.dicom_files import make_series
-
     folder = tmp_path / "study"
-    make_series(folder, description="arterial", prefix="a")
-    make_series(folder, description="venous", prefix="v")
+    write_series(folder, uid="1.2.3.10", SeriesDescription="arterial", prefix="a")
+    write_series(folder, uid="1.2.3.99", SeriesNumber=2, SeriesDescription="venous", prefix="v")
     predict(folder, 3, "--series", "arterial", "venous")
 
 
