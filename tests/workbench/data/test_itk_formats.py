@@ -184,3 +184,30 @@ def test_a_small_file_cannot_promise_gigabytes(tmp_path):
         image = formats.read(tmp_path / name)
         with pytest.raises(InputError, match=f"can hold at most .* the header promises {size}"):
             _ = image.data
+
+
+@pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader:UserWarning")
+def test_agrees_with_monai_nrrd_reader(tmp_path):
+    pytest.importorskip("nrrd", reason="pynrrd, which MONAI's reader needs, is not installed")
+    from monai.data import NrrdReader
+
+    data = np.random.default_rng(0).integers(-1000, 2000, (4, 5, 6)).astype("i2")
+    path = save(tmp_path / "a.nrrd", data)
+    reader = NrrdReader()
+    values, meta = reader.get_data(reader.read(str(path)))
+    image = formats.read(path)
+    np.testing.assert_array_equal(image.data[0], values)
+    np.testing.assert_array_equal(image.geometry.affine, meta["affine"])
+
+
+def test_what_we_write_is_read_alike_by_pynrrd(tmp_path):
+    nrrd = pytest.importorskip("nrrd", reason="pynrrd is not installed")
+    data = np.random.default_rng(0).integers(0, 3, (4, 5, 6))
+    affine = np.array([[-0.7, 0.3, 0.1, 10.5], [0.2, 0.9, -0.4, -20.25], [0.1, 0.2, 2.5, 30], [0, 0, 0, 1]])
+    labels = Labels(data, Geometry(data.shape, affine), ClassTable.from_names(["a", "b"]), "x")
+    (path,) = write.write(labels, tmp_path, format="nrrd")
+    values, header = nrrd.read(str(path))
+    np.testing.assert_array_equal(values, data)
+    np.testing.assert_array_equal(header["space directions"].T, (FLIP @ affine)[:3, :3])
+    np.testing.assert_array_equal(header["space origin"], (FLIP @ affine)[:3, 3])
+    assert header["Segment1_Name"] == "b"
