@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workbench import registry, settings
 from workbench.types import Case, Image, Labels, Progress, Result
@@ -145,7 +145,12 @@ def evaluate(
 
 
 def write(
-    value: Result | Image | Labels, folder: Source, *, format: str = "auto", name: str | None = None
+    value: Result | Image | Labels,
+    folder: Source,
+    *,
+    format: Literal["auto", "nifti", "nrrd", "mha", "dicom-seg"] = "auto",
+    name: str | None = None,
+    source: Image | None = None,
 ) -> list[Path]:
     """Write a result, an image or a label map in the field's own formats; returns the paths written.
 
@@ -158,6 +163,9 @@ def write(
         or ``"dicom-seg"``.
     name
         File name without suffix.
+    source
+        For `Labels`: the image they belong to. Its header keeps the geometry bit for bit, and a label map that does not
+        lie on its grid is refused.
 
     Raises
     ------
@@ -168,4 +176,4 @@ def write(
     """
     from workbench.data.write import write as write_value
 
-    return write_value(value, Path(folder), format=format, name=name)
+    return write_value(value, Path(folder), format=format, name=name, source=source)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.evaluation.report import EvaluationReport
-    from workbench.infer.volume import WindowSettings
+    from workbench.infer.windows import WindowSettings
     from workbench.nets.segformer3d import SegFormer3D
     from workbench.training.loop import Event
     from workbench.training.volumes import TrainReport
@@ -233,7 +233,7 @@ def _require_channels(image: Image, recipe: VolumeRecipe) -> None:
 
 
 def _windows(config: Config, recipe: VolumeRecipe) -> WindowSettings:
-    from workbench.infer.volume import WindowSettings
+    from workbench.infer.windows import WindowSettings
 
     return WindowSettings(
         roi=config.roi or recipe.roi,

@@ -110,7 +110,7 @@ def run_case(
     from workbench.data.write import write
 
     clock, stage, folder = time.perf_counter(), "read", output / case.id
-    base = {"case": case.id, "source": str(case.image)}
+    base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
     try:
         if folder.exists() and not overwrite:
             if record.is_complete(folder, config=config, weights_sha256=model.weights.sha256, source=case.image):

@@ -61,4 +61,5 @@ class VolumeRecipe:
             raise WeightsError(
                 f"the weight file's recipe has unknown entries {sorted(unknown)}; update napari-workbench"
             )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
