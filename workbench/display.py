@@ -32,8 +32,8 @@ def contrast_limits(
     if sample.size == 0:
         return (0.0, 1.0), (0.0, 1.0)
     low, high = float(sample.min()), float(sample.max())
-    # NIfTI has no modality: air near -1000 together with values of bone is a CT in HU.
-    if modality == "CT" or value_unit == "HU" or (low <= -900 and 200 <= high < 32000 and low >= -9000):
+    # NIfTI has no modality: air near -1000 together with values of soft tissue is a CT in HU.
+    if modality == "CT" or value_unit == "HU" or (low <= -900 and 40 <= high < 32000 and low >= -9000):
         limits = CT_WINDOW
     else:
         lower, upper = np.percentile(sample, (0.5, 99.8))

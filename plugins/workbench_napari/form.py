@@ -111,8 +111,8 @@ def add_row(form: QFormLayout, label: str, field: QWidget | QLayout) -> None:
 
 def make_widget(s: Setting) -> Widget:
     """The widget that fits a setting: its range, choices, unit and help."""
-    label = s.name.replace("_", " ").capitalize()
-    unit = s.unit if s.unit and s.unit not in label else None
+    label = s.name.replace("_", " ").capitalize().replace("Roi", "ROI")
+    unit = s.unit
     if unit and label.lower().endswith(f" {unit.lower()}"):
         label = label[: -len(unit) - 1]
     options = {"name": s.name, "label": f"{label} [{unit}]" if unit else label, "tooltip": tooltip(s)}
@@ -123,7 +123,8 @@ def make_widget(s: Setting) -> Widget:
     elif s.choices:
         widget = ComboBox(choices=list(s.choices), **options)
     elif s.type is bool:
-        widget = CheckBox(text="", **options)
+        widget = CheckBox(**options)
+        widget.native.setText("")  # the label stands in its own column
     elif s.type is int:
         low = -_INT_LIMIT if s.low is None else int(s.low)
         high = _INT_LIMIT if s.high is None else int(s.high)

@@ -97,6 +97,8 @@ class Journal(QObject):
         self._tracks: dict[int, _Track] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbench-journal")
         self._pending: list[Future[None]] = []
+        # Entries that were restored: their copy is removed as soon as the new one is on disk.
+        self._going: set[Path] = set()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -138,7 +140,7 @@ class Journal(QObject):
 
     def offers(self) -> list[Entry]:
         """Entries that nobody is editing: of ended processes, and of layers removed in this window."""
-        editing = {t.folder for j in _journals.values() for t in j._tracks.values()}
+        editing = {t.folder for j in _journals.values() for t in j._tracks.values()} | self._going
         return [
             e
             for e in self.store.entries()
@@ -170,6 +172,7 @@ class Journal(QObject):
         # A fresh entry replaces the old one only after it is complete on disk.
         track.whole = True
         self._write_dirty()
+        self._going.add(old)
         self._submit(lambda: self.store.discard(old))
         self.changed.emit()
         return layer

@@ -20,10 +20,9 @@ _SHAPES = ("edge_width", "edge_color", "face_color", "z_index")
 
 def kind_of(layer: Any) -> str | None:
     """``"labels"``, ``"shapes"`` or ``"points"`` for layers that can be kept, else ``None``."""
-    kind = type(layer)._basename() if hasattr(type(layer), "_basename") else type(layer).__name__.lower()
-    if kind not in KINDS or getattr(layer, "multiscale", False):
-        return None
-    return kind
+    names = (cls.__name__.lower() for cls in type(layer).__mro__)
+    kind = next((n for n in names if n in KINDS), None)
+    return None if getattr(layer, "multiscale", False) else kind
 
 
 def record_of(layer: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def show(viewer: Any, name: str) -> None:
         viewer.dims.ndisplay = 3
         turn_head_up(viewer)
         # From the front, slightly from the patient's left and above: towards the back, the right and the feet.
-        viewer.camera.set_view_direction(view_direction=(-0.25, 1.0, -0.35), up_direction=(1, 0, 0))
+        camera_of(viewer).set_view_direction(view_direction=(-0.25, 1.0, -0.35), up_direction=(1, 0, 0))
     else:
         viewer.dims.ndisplay = 2
         viewer.dims.order = (*lead, *(len(lead) + a for a in VIEWS[name]))
@@ -45,6 +45,12 @@ def current(viewer: Any) -> str | None:
     return next((name for name, axes in VIEWS.items() if axes == order), None)
 
 
+def camera_of(viewer: Any) -> Any:
+    """The camera; napari 0.9 moved it."""
+    scene = getattr(viewer, "scene", None)
+    return viewer.camera if scene is None else scene.camera
+
+
 def turn_head_up(viewer: Any) -> None:
     """Let the vertical screen axis run to the head where it is the S axis; a right-handed world otherwise."""
     if viewer.dims.ndim < 3:
@@ -52,5 +58,5 @@ def turn_head_up(viewer: Any) -> None:
     flat = viewer.dims.ndisplay == 2
     head_is_vertical = viewer.dims.order[-2] == viewer.dims.ndim - 3
     wanted = ("towards", "up" if flat and head_is_vertical else "down", "right")
-    if tuple(str(o) for o in viewer.camera.orientation) != wanted:
-        viewer.camera.orientation = wanted
+    if tuple(str(o) for o in camera_of(viewer).orientation) != wanted:
+        camera_of(viewer).orientation = wanted

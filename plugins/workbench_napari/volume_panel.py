@@ -88,7 +88,8 @@ class VolumePanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self.setMinimumWidth(330)
+        # The scroll area would let wide content run out of sight to the right.
+        self.setMinimumWidth(max(340, inner.minimumSizeHint().width() + 24))
 
     def _empty_state(self) -> QWidget:
         self.empty = QFrame()
@@ -185,8 +186,10 @@ class VolumePanel(QWidget):
         add_row(top, "Layer", self.labels)
         layout.addLayout(top)
         self.table = VolumesTable(self.viewer)
+        self.table.setMinimumWidth(120)
         layout.addWidget(self.table)
-        hint = QLabel("Click a row to paint with it. Hover here for the keys.")
+        hint = QLabel("Click a row to paint with it; hover here for the keys.")
+        hint.setWordWrap(True)
         hint.setToolTip(HELP)
         hint.setStyleSheet("color: rgb(150, 152, 156);")
         layout.addWidget(hint)

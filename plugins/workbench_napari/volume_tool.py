@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
 from qtpy.QtWidgets import QComboBox, QFileDialog, QShortcut, QWidget
 
 from workbench.errors import UsageError, WorkbenchError
 from workbench.layers import KEY, geometry_from_layer, image_from_layers
+from workbench.placement import layer_world
 from workbench_napari import views
 from workbench_napari.journal import journal_of
 from workbench_napari.saving import case_name, result_of, state_of
@@ -39,6 +42,9 @@ class VolumeTool(VolumePanel):
         self.last_folder: Path | None = None
         self._job_layer: Any = lambda: None
         self._done_text = ""
+        self._failure_note = ""
+        # The tool says the same in its own words beside the layer (see `describe_layer`), and it does not pop up.
+        warnings.filterwarnings("ignore", "Non-orthogonal slicing is being requested", UserWarning)
         self._connect()
         self._on_layers()
 
@@ -277,7 +283,8 @@ class VolumeTool(VolumePanel):
         self.run_button.setText("Run")
         self._on_image()
         self._on_labels()
-        self.say(self._done_text or text)
+        note, self._failure_note = self._failure_note, ""
+        self.say(self._done_text or (f"{text} {note}" if how == "failed" and note else text))
 
     def say(self, text: str) -> None:
         """Show one line at the bottom of the tool."""
@@ -312,6 +319,9 @@ class VolumeTool(VolumePanel):
             return api.write(result, folder, format=format, name=case_name(folder, result, layer.name))
 
         reference = weakref.ref(layer)
+        self.journal.flush()
+        kept = self.journal.is_unsaved(layer)
+        self._failure_note = "Nothing was lost: your edits are kept for recovery." if kept else ""
         started = self.runner.start(f"Saving {layer.name}", work, partial(self._on_saved, reference, revision))
         if not started:
             self.say(f"{self.runner.title} is still running; save again when it has finished.")
@@ -348,6 +358,10 @@ def describe_layer(layer: Any, geometry: Any, notes: tuple[str, ...]) -> str:
     size = " × ".join(str(n) for n in geometry.shape)
     spacing = "" if geometry.spacing is None else ", " + " × ".join(f"{s:.3g}" for s in geometry.spacing) + " mm"
     modality = f"{record['modality']}, " if record.get("modality") else ""
+    world = layer_world(state_of(layer)[1], layer.ndim)[:3, :3]
+    tilt = np.abs(world - np.diag(np.diag(world))).max()
+    if tilt > 1e-3 * np.abs(world).max():
+        notes = (*notes, "oblique: slices follow the volume's own grid, positions stay exact")
     assumed = "".join(f"<br>{n[:1].upper()}{n[1:]}." for n in notes)
     return f"{modality}{size} voxels{spacing}{assumed}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.atomic import replacing
-from workbench.errors import GeometryError, UsageError
+from workbench.errors import GeometryError, InputError, UsageError
 from workbench.layers import KEY, geometry_from_layer, image_from_layers, labels_from_layer
 from workbench.types import ClassTable, Geometry, Image
 
 
+def _told(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """napari takes any ValueError of a writer for "no writer found" and stays silent; ours must reach the user."""
+
+    @wraps(write)
+    def told(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+        try:
+            return write(path, data, attributes)
+        except UsageError as error:
+            raise InputError(str(error)) from error
+
+    return told
+
+
+@_told
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a labels layer ``(Z, Y, X)`` in the voxel order and with the affine of the image it was made for.
 
@@ -21,7 +37,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     ------
     GeometryError
         The layer has no position or no spacing, or is not a volume: nothing is written.
-    UsageError
+    InputError
         The file cannot be written, or its suffix is not known.
     """
     from workbench.data.write import smallest_unsigned
@@ -36,6 +52,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     return [str(target)]
 
 
+@_told
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write an image layer in file order; see `write_labels`. The file it was read from is never overwritten."""
     target = _target(path)

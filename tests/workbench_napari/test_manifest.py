@@ -1,0 +1,49 @@
+"""The manifest: valid, complete, and every name in it leads somewhere."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import distribution
+
+import pytest
+from npe2 import PluginManifest
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    return PluginManifest.from_distribution("napari-workbench")
+
+
+def test_manifest_is_found_and_valid(manifest):
+    assert manifest.name == distribution("napari-workbench").metadata["Name"]
+    manifest.validate_imports()
+
+
+def test_every_command_is_used_and_leads_to_a_callable(manifest):
+    used = set()
+    c = manifest.contributions
+    for group in (c.readers, c.writers, c.widgets, c.sample_data):
+        used |= {item.command for item in group}
+    for command in c.commands:
+        module, name = command.python_name.split(":")
+        assert callable(getattr(importlib.import_module(module), name))
+        assert command.id in used
+
+
+def test_the_tool_stands_in_the_segment_menu(manifest):
+    (item,) = manifest.contributions.menus["napari/layers/segment"]
+    assert item.command == "napari-workbench.volume_tool"
+
+
+@pytest.mark.gui
+def test_menus_of_a_real_window_show_the_tool(window):
+    viewer = window()
+    from app_model.types import MenuItem
+    from napari._app_model import get_app_model
+
+    menus = get_app_model().menus
+    for menu in ("napari/layers/segment", "napari/plugins"):
+        ids = [i.command.id for i in menus.get_menu(menu) if isinstance(i, MenuItem)]
+        assert "napari-workbench.volume_tool" in ids, menu
+    samples = viewer.window.file_menu
+    assert samples is not None

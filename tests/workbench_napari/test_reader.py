@@ -1,0 +1,139 @@
+"""Opening and saving through napari's own dialogs: every format, right place, nothing dropped, clear refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+from workbench_napari.reader import get_reader, read
+from workbench_napari.writer import write_image, write_labels
+
+import workbench as wb
+from tests.tiny import make_volume
+from workbench.errors import GeometryError, InputError
+from workbench.layers import KEY
+from workbench.placement import layer_world
+from workbench.types import ClassTable, Labels
+
+OBLIQUE = np.array([[2.9, -0.5, 0.3, -31.3], [0.6, 2.8, -0.4, 12.7], [-0.2, 0.5, 3.9, 5.5], [0, 0, 0, 1]])
+LEFT_HANDED = np.array([[0, 0, -2.0, 30], [-1.5, 0, 0, 20], [0, -3.0, 0, 10], [0, 0, 0, 1]])
+
+
+@pytest.fixture(params=["plain", "oblique", "left-handed"])
+def volume(request, tmp_path):
+    affine = {"plain": None, "oblique": OBLIQUE, "left-handed": LEFT_HANDED}[request.param]
+    return make_volume(tmp_path / "scan.nii.gz", shape=(12, 13, 14), affine=affine)
+
+
+def test_decides_cheaply(tmp_path, ct_file):
+    assert get_reader(str(ct_file)) is not None
+    assert get_reader([str(ct_file), str(ct_file)]) is not None
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(b"\x89PNG")
+    assert get_reader(str(picture)) is None
+    empty = tmp_path / "folder"
+    empty.mkdir()
+    (empty / "notes.txt").write_text("no DICOM here")
+    assert get_reader(str(empty)) is None
+    assert get_reader([str(ct_file), str(picture)]) is None
+
+
+def test_several_files(ct_file):
+    layers = read([str(ct_file), str(ct_file)])
+    assert [kind for _, _, kind in layers] == ["image", "image"]
+
+
+def test_broken_file_is_one_clear_line(tmp_path):
+    path = tmp_path / "broken.nii.gz"
+    path.write_bytes(b"not a NIfTI")
+    with pytest.raises(InputError) as caught:
+        read(str(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_labels_round_trip(volume, tmp_path, suffix):
+    image = wb.read(volume)
+    data = np.random.default_rng(0).integers(0, 3, image.geometry.shape).astype(np.uint8)
+    (source,) = wb.write(
+        Labels(data, image.geometry, ClassTable.from_names(["a", "b"])), tmp_path / "in", name="my_labels"
+    )
+    ((layer, attributes, kind),) = read(str(source))
+    assert kind == "labels"
+    layer[3, 4, 5] = 2
+    target = tmp_path / f"out_labels{suffix}"
+    assert write_labels(str(target), layer, attributes) == [str(target)]
+    ((again, back, _),) = read(str(target))
+    assert np.array_equal(again, layer)
+    assert np.allclose(layer_world(back), layer_world(attributes), atol=1e-5)
+    if suffix.startswith(".nii"):
+        assert nib.load(target).affine.tobytes() == nib.load(volume).affine.tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_image_round_trip(volume, tmp_path, suffix):
+    ((layer, attributes, _),) = read(str(volume))
+    target = tmp_path / f"out{suffix}"
+    write_image(str(target), layer, attributes)
+    ((again, back, _),) = read(str(target))
+    assert np.array_equal(again, layer)
+    assert np.allclose(layer_world(back), layer_world(attributes), atol=1e-5)
+
+
+def test_labels_may_replace_their_own_file_but_an_image_not(volume, tmp_path):
+    image = wb.read(volume)
+    labels = Labels(np.ones(image.geometry.shape, np.uint8), image.geometry, ClassTable.from_names(["a"]))
+    (source,) = wb.write(labels, tmp_path, name="x_labels")
+    ((layer, attributes, _),) = read(str(source))
+    layer[0] = 0
+    write_labels(str(source), layer, attributes)
+    assert np.array_equal(read(str(source))[0][0], layer)
+    before = volume.read_bytes()
+    ((layer, attributes, _),) = read(str(volume))
+    with pytest.raises(InputError, match="not overwritten"):
+        write_image(str(volume), layer, attributes)
+    assert volume.read_bytes() == before
+
+
+def test_no_position_no_file(tmp_path):
+    attributes = {"name": "bare", "scale": (1, 1, 1), "units": ("pixel",) * 3, "metadata": {}}
+    for write in (write_labels, write_image):
+        with pytest.raises(GeometryError, match="units to mm"):
+            write(str(tmp_path / "x.nii.gz"), np.zeros((3, 4, 5), np.uint8), attributes)
+    with pytest.raises(InputError, match="use .nii.gz"):
+        write_labels(str(tmp_path / "x.tif"), np.zeros((3, 4, 5), np.uint8), {**attributes, "units": ("mm",) * 3})
+    assert not list(tmp_path.iterdir())
+
+
+def test_source_file_that_is_gone_costs_nothing(volume, tmp_path):
+    ((layer, attributes, _),) = read(str(volume))
+    affine = nib.load(volume).affine
+    volume.unlink()
+    write_image(str(tmp_path / "copy.nii.gz"), layer, attributes)
+    assert nib.load(tmp_path / "copy.nii.gz").affine == pytest.approx(affine, abs=1e-5)
+
+
+def test_real_dicom_folder(shared_data):
+    folder = shared_data / "volume" / "ct_dicom"
+    assert get_reader(str(folder)) is not None
+    ((layer, attributes, kind),) = read(str(folder))
+    assert kind == "image"
+    assert attributes["contrast_limits"] == (-160.0, 240.0)
+    assert attributes["metadata"][KEY]["modality"] == "CT"
+    ((organs, theirs, what),) = read(str(shared_data / "volume" / "ct_dicom_organs.nii.gz"))
+    assert what == "labels"
+    # The organ labels lie on the same grid, though the two formats store it in different orders.
+    assert organs.shape == layer.shape
+    assert np.allclose(layer_world(attributes), layer_world(theirs), atol=1e-2)
+
+
+def test_reader_needs_neither_torch_nor_monai(ct_file):
+    code = (
+        "import sys; from workbench_napari.reader import get_reader; get_reader(sys.argv[1])(sys.argv[1]); "
+        "heavy = {'torch', 'monai', 'napari', 'qtpy'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code, str(ct_file)], check=True, timeout=60)
