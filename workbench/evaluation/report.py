@@ -54,7 +54,7 @@ class _Shown:
     """A case kept for its picture; ordered so that a heap drops the best one first."""
 
     badness: float
-    case: str
+    caption: str
     picture: bytes = field(compare=False)
 
 
@@ -168,7 +168,7 @@ def _keep_worst(
     if len(shown) == count and badness <= shown[0].badness:
         return
     title = f"{case}: mean Dice {1 - badness:.3f}" if values else f"{case}: none of the classes in the reference"
-    item = _Shown(badness, case, comparison(image, found.data, reference, found.classes, title=title))
+    item = _Shown(badness, title, comparison(image, found.data, reference, found.classes))
     if len(shown) < count:
         heapq.heappush(shown, item)
     else:
@@ -226,13 +226,14 @@ def write_report(
     ]
     head = ("case", "class", *_NAMES.values(), "volume [mL]", "reference [mL]", "difference [mL]")
     note = (
-        f"Surface Dice: share of both surfaces within {tolerance_mm:g} mm. Classes absent from a reference do not count; "
-        "those that were not found count with Dice 0 and as missed, and are left out of the mean HD95."
+        f"Surface Dice: share of both surfaces within {tolerance_mm:g} mm. Classes absent from a reference do not "
+        "count; those not found count with Dice 0 and as missed, and are left out of the mean HD95."
     )
     sections = [
         html.Section("Result", [html.Tiles(tiles), html.Table(columns, summary), html.Text(note)]),
         html.Section(
-            "Worst cases", [html.Picture(w.picture, f"{w.case}. Solid: reference, dashed: prediction.") for w in worst]
+            "Worst cases",
+            [html.Picture(w.picture, f"{w.caption}. Solid: reference, dashed: prediction.") for w in worst],
         ),
         html.Section("All cases", [html.Table(head, cases, digits=2)]),
     ]

@@ -1,0 +1,62 @@
+"""Merging classes by value, range, name or file."""
+
+import json
+
+import numpy as np
+import pytest
+
+from workbench.data.class_merge import ClassMerge
+from workbench.errors import InputError, UsageError
+from workbench.types import ClassInfo, ClassTable, Geometry, Labels
+
+TABLE = ClassTable(
+    tuple(
+        ClassInfo(v, n, (v, v, v))
+        for v, n in ((1, "spleen"), (2, "kidney_right"), (3, "kidney_left"), (5, "liver"), (30, "vertebrae_L3"))
+    )
+)
+DATA = np.array([0, 1, 2, 3, 5, 30, 40]).reshape(7, 1, 1)
+LABELS = Labels(DATA, Geometry(DATA.shape, np.eye(4)), TABLE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["liver:5,kidneys:2+3,vertebrae:26-50", "liver:liver,kidneys:kidney_*,vertebrae:vertebrae_*+40", "FILE"],
+)
+def test_values_ranges_names_and_files_give_the_same(text: str, tmp_path) -> None:
+    if text == "FILE":
+        path = tmp_path / "classes.json"
+        path.write_text(json.dumps({"liver": [5], "kidneys": ["kidney_*"], "vertebrae": "26-50"}))
+        text = str(path)
+    merge = ClassMerge.parse(text)
+    assert merge.names == ("liver", "kidneys", "vertebrae")
+    assert merge.apply(LABELS).ravel().tolist() == [0, 0, 2, 2, 1, 3, 3]
+    assert [c.value for c in merge.table()] == [1, 2, 3]
+
+
+def test_without_rules_the_classes_of_the_files_are_kept() -> None:
+    merge = ClassMerge.keep([TABLE, ClassTable.from_names(("spleen", "aorta"))])
+    assert merge.names == ("spleen", "kidney_right", "kidney_left", "liver", "vertebrae_L3", "aorta")
+    assert merge.apply(LABELS).ravel().tolist() == [0, 1, 2, 3, 4, 5, 0]
+
+
+def test_names_with_pattern_characters_are_taken_literally() -> None:
+    table = ClassTable.from_names(("lobe [left]", "lobe l"))
+    labels = Labels(np.array([1, 2]).reshape(2, 1, 1), Geometry((2, 1, 1)), table)
+    assert ClassMerge.keep([table]).apply(labels).ravel().tolist() == [1, 2]
+
+
+def test_colours_of_known_classes_are_kept() -> None:
+    like = ClassTable((ClassInfo(4, "liver", (9, 8, 7)),))
+    assert next(iter(ClassMerge.parse("liver:5").table(like))).color == (9, 8, 7)
+
+
+@pytest.mark.parametrize("text", ["liver", "liver:", ":5", "a:1,a:2", "", "nothing-here.json"])
+def test_what_cannot_be_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError):
+        ClassMerge.parse(text)
+
+
+def test_empty_label_files_are_refused() -> None:
+    with pytest.raises(InputError, match="every voxel is 0"):
+        ClassMerge.keep([ClassTable()])

@@ -1,0 +1,58 @@
+"""Reports need nothing but themselves, escape what they are given, and their pictures are pictures."""
+
+import base64
+import io
+import re
+
+import numpy as np
+from matplotlib.image import imread
+
+from workbench.report import html
+from workbench.report.pictures import contours, curves
+from workbench.types import ClassTable
+
+
+def pictures_in(text: str) -> list[np.ndarray]:
+    found = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
+    return [imread(io.BytesIO(base64.b64decode(f)), format="png") for f in found]
+
+
+def test_a_report_holds_pictures_that_decode_and_no_links() -> None:
+    curve = curves({"Dice": ([0, 1, 2], [0.1, 0.5, 0.7])}, xlabel="minutes", ylabel="Dice", limits=(0, 1),
+                   right={"loss": ([0, 1, 2], [2, 1, 0.5])}, right_label="loss")  # fmt: skip
+    text = html.render(
+        "Title", [html.Section("One", [html.Tiles({"mean Dice": 0.912}), html.Picture(curve, "A curve")])]
+    )
+    (picture,) = pictures_in(text)
+    assert picture.shape[0] > 100
+    assert picture.shape[1] > 300
+    assert picture[..., :3].std() > 0.01  # something is drawn
+    assert "http" not in text.replace("http-equiv", "")
+    assert "0.912" in text
+    assert "A curve" in text
+
+
+def test_values_are_escaped_and_numbers_are_shown_for_people() -> None:
+    table = html.Table(
+        ("name", "value"), [("<script>alert(1)</script>", float("nan")), ("far", float("inf")), ("x", 0.12345)]
+    )
+    text = html.render("<b>", [html.Section("S", [table, html.Text("a & b", "warning"), html.Facts({"seed": 3})])])
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert '<td class="number">–</td>' in text
+    assert "∞" in text
+    assert "0.123" in text
+    assert "a &amp; b" in text
+
+
+def test_contours_draw_every_class_in_its_colour() -> None:
+    classes = ClassTable.from_names(("one", "two"))
+    labels = np.zeros((40, 36, 30), np.uint8)
+    labels[8:20, 8:20, 8:20] = 1
+    labels[22:34, 8:28, 8:22] = 2
+    image = np.random.default_rng(0).normal(size=labels.shape)
+    png = contours(image, {"reference": labels, "prediction": np.roll(labels, 2, 0)}, classes,
+                   spacing_mm=(1, 1, 2), at=(15, 14, 14))  # fmt: skip
+    pixels = imread(io.BytesIO(png), format="png")[..., :3].reshape(-1, 3)
+    for c in classes:
+        assert (np.abs(pixels - np.array(c.color) / 255).max(axis=1) < 0.06).sum() > 50, c.name
