@@ -86,13 +86,13 @@ class Slab:
     plans, read_outs
         Of the three axes, slab axis first.
     weight
-        Importance map of a window in samples, axes in the same order.
+        Importance map of a window in voxels, axes in the same order.
     classes
         Number of logits.
     unit
-        Voxels per sample along each axis: 1, or the stride at which logits are blended.
+        Voxels per sample along each axis: 1, or the stride if logits are blended as they come along that axis.
     stride
-        Voxels per logit of the predictor; logits are up-sampled to the samples as they come in.
+        Voxels per logit of the predictor; logits are up-sampled to the samples as they come in where these are finer.
     normalise
         Whether planes are divided by the sum of weights; an argmax without resampling does not need it.
     """
@@ -104,52 +104,58 @@ class Slab:
         weight: Tensor,
         classes: int,
         *,
-        unit: int,
+        unit: Size3,
         stride: int,
         normalise: bool,
         device: torch.device,
     ) -> None:
         self.read_outs = read_outs
-        self.weight = weight.to(device)
+        self.unit = unit
+        self.weight = torch.nn.functional.avg_pool3d(weight[None, None], unit)[0, 0].to(device)
         self.device = device
         self.matrices = [None if r.matrix is None else r.matrix.to(device) for r in read_outs]
         self.bands = [None if r.matrix is None else bands(r.matrix.numpy()) for r in read_outs]
-        self.up: list[Tensor] | None = None
-        if stride > unit:
-            self.up = [torch.from_numpy(axis_matrix(-(-n // stride), -(-n // stride) * stride)[:n]).to(device)
-                       for n in weight.shape]  # fmt: skip
-        depth = weight.shape[0] + int((read_outs[0].high - read_outs[0].low).max(initial=0))
-        self.sums = torch.zeros(depth, classes, *(p.padded // unit for p in plans[1:]), device=device)
+        # From the logits of a window to its samples, along each axis.
+        self.up = [
+            None
+            if u == stride
+            else torch.from_numpy(axis_matrix(m := -(-p.roi // stride), m * stride)[: p.roi]).to(device)
+            for p, u in zip(plans, unit, strict=True)
+        ]
+        depth = self.weight.shape[0] + int((read_outs[0].high - read_outs[0].low).max(initial=0))
+        self.sums = torch.zeros(
+            depth, classes, *(p.padded // u for p, u in zip(plans[1:], unit[1:], strict=True)), device=device
+        )
         self.total = torch.zeros(depth, *self.sums.shape[2:], device=device) if normalise else None
         self.base = 0  # sample that plane 0 holds
         self.final = 0  # samples before this one are complete (and divided)
         self.next = 0  # output plane to be read out next
 
     @staticmethod
-    def size_bytes(plans: Sequence[AxisPlan], classes: int, unit: int) -> int:
+    def size_bytes(plans: Sequence[AxisPlan], classes: int, unit: Size3) -> int:
         """Memory of the sums for these plans."""
-        return 4 * (classes + 1) * math.prod([plans[0].roi, *(p.padded for p in plans[1:])]) // unit**3
+        return 4 * (classes + 1) * math.prod([plans[0].roi, *(p.padded for p in plans[1:])]) // math.prod(unit)
 
     def add(self, logits: Tensor, at: Size3) -> None:
-        """Blend in one window: logits (classes, s, b, c), `at` its corner in samples."""
-        n_s, n_b, n_c = self.weight.shape
-        planes = slice(at[0] - self.base, at[0] - self.base + n_s)
-        area = (slice(at[1], at[1] + n_b), slice(at[2], at[2] + n_c))
+        """Blend in one window: logits (classes, s, b, c), `at` its corner in voxels, a multiple of the units."""
         x = logits.to(self.device, torch.float32).transpose(0, 1)
-        target = self.sums[planes, :, area[0], area[1]]
+        n_s, n_b, n_c = self.weight.shape
+        s, b, c = (v // u for v, u in zip(at, self.unit, strict=True))
+        planes = slice(s - self.base, s - self.base + n_s)
+        target = self.sums[planes, :, b : b + n_b, c : c + n_c]
         if self.total is not None:
-            self.total[planes, area[0], area[1]] += self.weight
-        if self.up is None:
-            target.addcmul_(x[:n_s, :, :n_b, :n_c], self.weight[:, None])
-            return
-        classes = x.shape[1]
-        x = (self.up[0] @ x.reshape(x.shape[0], -1)).view(n_s, *x.shape[1:])
+            self.total[planes, b : b + n_b, c : c + n_c] += self.weight
+        up_s, up_b, up_c = self.up
+        if up_s is not None:
+            x = (up_s @ x.reshape(x.shape[0], -1)).view(n_s, *x.shape[1:])
         # A few planes at a time stay in the cache between up-sampling and adding.
         step = _BLEND_PLANES if self.device.type == "cpu" else n_s
         for i in range(0, n_s, step):
-            part = x[i : i + step]
-            y = torch.matmul(self.up[1], part.reshape(-1, *part.shape[2:]))
-            y = (y.view(-1, part.shape[3]) @ self.up[2].T).view(-1, classes, n_b, n_c)
+            y = x[i : i + step]
+            if up_b is not None:
+                y = torch.matmul(up_b, y.reshape(-1, *y.shape[2:])).view(*y.shape[:2], n_b, -1)
+            if up_c is not None:
+                y = (y.reshape(-1, y.shape[3]) @ up_c.T).view(*y.shape[:3], n_c)
             target[i : i + step].addcmul_(y, self.weight[i : i + step, None])
 
     def finish(self, done: int) -> Iterator[tuple[int, Tensor]]:

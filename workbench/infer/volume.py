@@ -40,6 +40,7 @@ from workbench.infer.windows import (
     AxisPlan,
     Size3,
     WindowSettings,
+    blend_unit,
     by,
     choose_precision,
     fill_window,
@@ -199,23 +200,22 @@ class _Job:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.unit = s.stride if s.mode == "fast" else 1
-        if any(r % self.unit for r in s.roi):
-            roi = tuple(-(-r // self.unit) * self.unit for r in s.roi)
-            self.notes.append(f"window {by(s.roi)} rounded up to {by(roi)}, a multiple of {self.unit}")
-            self.settings = s = replace(s, roi=(roi[0], roi[1], roi[2]))
         shape = self.volume.shape[1:]
         out = self.output_shape or shape
         self.part = [
-            _grow(b, r, n, self.unit) for b, r, n in zip(self.box or (slice(None),) * 3, s.roi, shape, strict=True)
+            _grow(b, r, n, s.stride if s.mode == "fast" else 1)
+            for b, r, n in zip(self.box or (slice(None),) * 3, s.roi, shape, strict=True)
         ]
-        plans = [plan_axis(b.stop - b.start, r, s.overlap, self.unit) for b, r in zip(self.part, s.roi, strict=True)]
+        plans = [plan_axis(b.stop - b.start, r, s.overlap) for b, r in zip(self.part, s.roi, strict=True)]
+        units = [blend_unit(p, s.stride) if s.mode == "fast" else 1 for p in plans]
         reads = [
-            plan_read_out(p, b.start, n, m, self.unit) for p, b, n, m in zip(plans, self.part, shape, out, strict=True)
+            plan_read_out(p, b.start, n, m, u)
+            for p, b, n, m, u in zip(plans, self.part, shape, out, units, strict=True)
         ]
         # The longest axis is walked along: the slab across it is the smallest.
         longest = max(range(3), key=lambda a: plans[a].padded)
         self.axes = (longest, *(a for a in range(3) if a != longest))
+        self.unit: Size3 = (units[self.axes[0]], units[self.axes[1]], units[self.axes[2]])
         self.plans: list[AxisPlan] = plans
         self.slab_plans = [plans[a] for a in self.axes]
         self.reads: list[ReadOut] = [reads[a] for a in self.axes]
@@ -246,7 +246,7 @@ class _Job:
                     self._report(total)
             end = outer[row + 1] if row + 1 < len(outer) else self.slab_plans[0].padded
             assert self.slab is not None
-            for first, ready in self.slab.finish(end // self.unit):
+            for first, ready in self.slab.finish(end // self.unit[0]):
                 self._decide(first, ready)
 
     def _report(self, total: int) -> None:
@@ -308,8 +308,7 @@ class _Job:
         if self.slab is None:
             self._start(logits.shape[0])
         assert self.slab is not None
-        s, b, c = (v // self.unit for v in corner)
-        self.slab.add(logits.permute(0, *(a + 1 for a in self.axes)), (s, b, c))
+        self.slab.add(logits.permute(0, *(a + 1 for a in self.axes)), corner)
 
     def _start(self, classes: int) -> None:
         """Make the slab once the number of classes is known: on the GPU if it takes less than half of what is free."""
@@ -320,8 +319,6 @@ class _Job:
                 device = torch.device("cpu")
                 self.notes.append("windows are blended in main memory: the GPU has too little left")
         weight = importance_map(self.settings.roi)
-        if self.unit > 1:
-            weight = torch.nn.functional.avg_pool3d(weight[None, None], self.unit)[0, 0]
         resampled = any(r.matrix is not None for r in self.reads)
         self.slab = Slab(
             self.slab_plans,
@@ -371,12 +368,12 @@ def _entropy(logits: Tensor, activation: str) -> Tensor:
     return entropy.clamp_(0, 1)
 
 
-def _grow(box: slice, roi: int, length: int, unit: int) -> slice:
-    """Widen a box to at least a window and to a multiple of `unit`, as far as the volume goes."""
+def _grow(box: slice, roi: int, length: int, multiple: int) -> slice:
+    """Widen a box to at least a window and to a multiple, as far as the volume goes."""
     start, stop, _ = box.indices(length)
     if stop <= start:
         raise InputError(f"the box {box} is empty in an axis of {length} voxels")
-    wanted = min(length, max(roi, -(-(stop - start) // unit) * unit))
+    wanted = min(length, max(roi, -(-(stop - start) // multiple) * multiple))
     start = max(0, start - (wanted - (stop - start)) // 2)
     stop = min(length, start + wanted)
     return slice(stop - wanted, stop)

@@ -35,7 +35,8 @@ class WindowSettings:
         Voxels per logit of the predictor along each axis: 1, or 4 for a quarter-resolution head.
     mode
         ``"exact"``: labels as MONAI's sliding window gives them. ``"fast"``: windows are blended at the predictor's own
-        resolution and up-sampled once; needs ``stride`` > 1 and changes about one voxel in 500, at class borders.
+        resolution and up-sampled once; needs ``stride`` > 1 and changes about one voxel in 300, at class borders. Along
+        axes on which windows do not begin on multiples of the stride, blending stays at full resolution.
     overlap
         Fraction of a window shared with the next, 0 to below 1.
     batch
@@ -84,24 +85,25 @@ class AxisPlan:
     starts: tuple[int, ...]
 
 
-def window_starts(length: int, roi: int, overlap: float, multiple: int = 1) -> tuple[int, ...]:
-    """First voxels of the windows along an axis, as MONAI lays them; the last one ends with the axis.
-
-    With `multiple`, the step is rounded down to it (`length` and `roi` must be multiples themselves).
-    """
+def window_starts(length: int, roi: int, overlap: float) -> tuple[int, ...]:
+    """First voxels of the windows along an axis, as MONAI lays them; the last one ends with the axis."""
     if length <= roi:
         return (0,)
-    step = max(multiple, int(roi * (1 - overlap)) // multiple * multiple)
+    step = max(1, int(roi * (1 - overlap)))
     count = math.ceil((length - roi) / step) + 1
     return tuple(min(i * step, length - roi) for i in range(count))
 
 
-def plan_axis(length: int, roi: int, overlap: float, multiple: int = 1) -> AxisPlan:
-    """Pad a short axis to the window (half on each side, as MONAI does), a long one at its end to `multiple`."""
+def plan_axis(length: int, roi: int, overlap: float) -> AxisPlan:
+    """Windows along an axis; one that is shorter than the window is padded, half on each side, as MONAI does."""
     if length <= roi:
         return AxisPlan(length, roi, (roi - length) // 2, roi, (0,))
-    padded = -(-length // multiple) * multiple
-    return AxisPlan(length, roi, 0, padded, window_starts(padded, roi, overlap, multiple))
+    return AxisPlan(length, roi, 0, length, window_starts(length, roi, overlap))
+
+
+def blend_unit(plan: AxisPlan, stride: int) -> int:
+    """The predictor's stride if all windows begin and end on it (logits can be blended as they are), else 1."""
+    return stride if all(n % stride == 0 for n in (*plan.starts, plan.roi, plan.padded)) else 1
 
 
 def importance_map(roi: Sequence[int], sigma_scale: float = 0.125) -> Tensor:
@@ -114,26 +116,16 @@ def importance_map(roi: Sequence[int], sigma_scale: float = 0.125) -> Tensor:
 
 
 def fill_window(target: npt.NDArray[np.float32], box: npt.NDArray[Any], plans: Sequence[AxisPlan], at: Size3) -> None:
-    """Copy the window at padded position `at` of ``box`` (C, X, Y, Z) into ``target`` (C, *roi).
-
-    Beyond a box that is smaller than the window lies 0, beyond the end of a longer one its last voxel.
-    """
+    """Copy the window at padded position `at` of ``box`` (C, X, Y, Z) into ``target`` (C, *roi); 0 beyond the box."""
     source, inner = [], []
     for plan, corner in zip(plans, at, strict=True):
         first = corner - plan.before
         low, high = max(first, 0), min(first + plan.roi, plan.length)
         source.append(slice(low, high))
         inner.append(slice(low - first, high - first))
-    whole = all(i.stop - i.start == p.roi for i, p in zip(inner, plans, strict=True))
-    if not whole:
+    if any(i.stop - i.start < p.roi for i, p in zip(inner, plans, strict=True)):
         target[...] = 0
     target[(slice(None), *inner)] = box[(slice(None), *source)]
-    for axis, (plan, part) in enumerate(zip(plans, inner, strict=True), start=1):
-        if plan.length > plan.roi and part.stop < plan.roi:
-            end = [slice(None)] * 4
-            last = [slice(None)] * 4
-            end[axis], last[axis] = slice(part.stop, None), slice(part.stop - 1, part.stop)
-            target[tuple(end)] = target[tuple(last)]
 
 
 def choose_precision(settings: WindowSettings, device: torch.device) -> str:

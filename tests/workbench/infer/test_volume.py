@@ -105,10 +105,10 @@ def test_importance_map_is_monais() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "floor"), [((64, 48, 80), 0.97), ((64, 48, 70), 0.96), ((61, 47, 70), 0.93), ((20, 64, 33), 0.95)]
+    ("shape", "floor"), [((64, 48, 80), 0.97), ((64, 48, 70), 0.97), ((61, 47, 70), 0.9999), ((20, 64, 33), 0.97)]
 )
 def test_fast_is_close(low_net: nn.Module, shape: Any, floor: float) -> None:
-    """An untrained network: where sizes are no multiples of 4 its last windows, moved by a voxel, already differ."""
+    """Along axes that are no multiples of the stride nothing is blended coarsely: the third shape is exact."""
     volume = volume_of(shape, 1, blob=16, noise=0.0)
     reference = monai_logits(upsampled(low_net), volume, (32, 32, 32)).argmax(0)
     settings = WindowSettings(roi=(32, 32, 32), stride=4, mode="fast", precision="float32")
