@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from workbench.data.grid import resize
-from workbench.errors import Cancelled, InputError, OutOfMemory, UsageError
+from workbench.errors import Cancelled, InputError, OutOfMemory
 from workbench.infer.volume import segment
-from workbench.infer.windows import WindowSettings, importance_map, window_starts
+from workbench.infer.windows import WindowSettings, importance_map
 
 CLASSES = 4
 
@@ -84,24 +84,6 @@ def test_exact_labels_are_monais(
     assert agreement(found.labels, reference.argmax(0)) >= 0.9999
     assert found.labels.dtype == np.uint8
     assert len(np.unique(found.labels)) > 1
-
-
-@pytest.mark.parametrize(("length", "roi", "overlap"), [(50, 24, 0.5), (24, 24, 0.5), (25, 24, 0.25), (100, 7, 0.9)])
-def test_window_starts_are_monais(length: int, roi: int, overlap: float) -> None:
-    from monai.data.utils import dense_patch_slices
-    from monai.inferers.utils import _get_scan_interval
-
-    interval = _get_scan_interval((length,), (roi,), 1, (overlap,))
-    assert list(window_starts(length, roi, overlap)) == [
-        s[0].start for s in dense_patch_slices((length,), (roi,), interval)
-    ]
-
-
-def test_importance_map_is_monais() -> None:
-    from monai.data.utils import compute_importance_map
-
-    expected = compute_importance_map((24, 17, 96), mode="gaussian", sigma_scale=0.125)
-    torch.testing.assert_close(importance_map((24, 17, 96)), expected)
 
 
 @pytest.mark.parametrize(
@@ -401,15 +383,6 @@ def test_many_classes_need_wider_labels() -> None:
     labels = segment(predictor, volume_of((8, 8, 8)), WindowSettings(roi=(8, 8, 8))).labels
     assert labels.dtype == np.uint16
     assert (labels == 299).all()
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [{"roi": (0, 8, 8)}, {"overlap": 1.0}, {"mode": "fast"}, {"batch": 0}, {"flips": (3,)}],
-)
-def test_bad_settings(bad: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
-        WindowSettings(**({"roi": (16, 16, 16)} | bad))
 
 
 def test_bad_shapes(net: nn.Module) -> None:
