@@ -26,10 +26,10 @@ SETTINGS: dict[str, Any] = {
     "roi": (80, 80, 80),
     "window": (-1000.0, 400.0),
     "batch": 1,
-    "steps": 4500,
+    "steps": 2600,
     "lr": 2e-3,
     "ema": 0.995,
-    "validate_every": 500,
+    "validate_every": 325,
     "val_fraction": 0.1,
     "seed": 7,
 }
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=here / "weights" / "segformer3d_demo.safetensors")
     parser.add_argument("--cache", type=Path, default=None, help="folder for the phantoms (default: user cache)")
     parser.add_argument("--steps", type=int, default=SETTINGS["steps"])
+    parser.add_argument("--max-minutes", type=float, default=0.0, help="end by then, whatever the number of steps")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
 
@@ -59,7 +60,8 @@ def main() -> None:
     train_cases = load_cases(make_phantoms.make_set(TRAIN_SEEDS, cache / "train"))
     held_out = load_cases(make_phantoms.make_set(HELD_OUT_SEEDS, cache / "held_out"))
     work = cache / "training" / options.output.name
-    config = build(TrainConfig, SETTINGS | {"steps": options.steps, "resume": options.resume})
+    chosen = {"steps": options.steps, "max_minutes": options.max_minutes, "resume": options.resume}
+    config = build(TrainConfig, SETTINGS | chosen)
 
     def show(event: Any) -> None:
         if event.validated or event.step % 25 == 0:

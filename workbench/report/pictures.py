@@ -49,6 +49,7 @@ def curves(
         for i, (name, (x, y)) in enumerate(lines.items())
     ]
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_xlim(left=0)
     if limits:
         axes.set_ylim(*limits)
     axes.grid(alpha=0.25)

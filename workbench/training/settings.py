@@ -37,7 +37,9 @@ class TrainConfig:
     spacing: tuple[float, float, float] = setting(
         (3.0, 3.0, 3.0), "working voxel size, from scratch", unit="mm", low=0.1
     )
-    roi: tuple[int, int, int] = setting((64, 64, 64), "window size in working voxels", unit="voxels", low=16)
+    roi: tuple[int, int, int] | None = setting(
+        None, "window size in working voxels; by default as for the weights, from scratch 64", unit="voxels", low=16
+    )
     window: tuple[float, float] = setting(
         (-1000.0, 400.0), "intensities clipped and scaled to 0..1, from scratch", unit="HU"
     )

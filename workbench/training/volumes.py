@@ -197,19 +197,19 @@ def _classes(
 
 def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRecipe:
     """How volumes are prepared: as for the starting weights, else as set. Classes always exclude each other here."""
-    if start is not None and start.meta.get("recipe"):
-        known = VolumeRecipe.from_json(dict(start.meta["recipe"]))
-        return dataclasses.replace(known, roi=config.roi, activation="softmax", merge="none")
-    if start is not None:
-        raise WeightsError(f"{start.path}: no record of how images are prepared; start from weights of this workbench")
-    if any(n % 4 for n in config.roi):
+    if config.roi and any(n % 4 for n in config.roi):
         raise UsageError(
             f"roi={config.roi}: the network works in blocks of 4 voxels; choose multiples of 4, best of 32"
         )
+    if start is not None and start.meta.get("recipe"):
+        known = VolumeRecipe.from_json(dict(start.meta["recipe"]))
+        return dataclasses.replace(known, roi=config.roi or known.roi, activation="softmax", merge="none")
+    if start is not None:
+        raise WeightsError(f"{start.path}: no record of how images are prepared; start from weights of this workbench")
     ct = config.intensity == "window"
     return VolumeRecipe(
         channels=("CT",) if ct else ("MR",), spacing_mm=config.spacing, intensity=config.intensity,
-        window=config.window, crop="body" if ct else "nonzero", roi=config.roi,
+        window=config.window, crop="body" if ct else "nonzero", roi=config.roi or (64, 64, 64),
     )  # fmt: skip
 
 
