@@ -47,12 +47,20 @@ class ClassMerge:
         return cls(tuple((name, tuple(_source(v.strip()) for v in values)) for name, values in pairs))
 
     @classmethod
-    def keep(cls, tables: Iterable[ClassTable]) -> ClassMerge:
-        """All class names that occur in the label files, as they are, in order of their first value."""
-        names = dict.fromkeys(c.name for t in tables for c in t)
-        if not names:
+    def keep(cls, maps: Iterable[Labels]) -> ClassMerge:
+        """The classes that occur in these label maps, by name, in order of their lowest value.
+
+        A header may name a hundred classes of which the map shows five; only those that it shows are kept.
+        """
+        lowest: dict[str, int] = {}
+        for labels in maps:
+            present = set(np.unique(labels.data).tolist())
+            for c in labels.classes:
+                if c.value in present:
+                    lowest[c.name] = min(c.value, lowest.get(c.name, c.value))
+        if not lowest:
             raise InputError("no label file holds a class: every voxel is 0. Give label maps with classes above 0.")
-        return cls(tuple((name, (_literal(name),)) for name in names))
+        return cls(tuple((name, (_literal(name),)) for name in sorted(lowest, key=lambda n: (lowest[n], n))))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ def _classes(
     if config.classes:
         merge = ClassMerge.parse(config.classes)
     else:
-        merge = ClassMerge.keep(formats.read_labels(c.labels).classes for c in cases if c.labels)
+        merge = ClassMerge.keep(formats.read_labels(c.labels) for c in cases if c.labels)
     like = ClassTable.from_json(start.meta["classes"]) if start and start.meta.get("classes") else None
     return merge, merge.table(like)
 

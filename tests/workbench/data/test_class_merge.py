@@ -34,16 +34,20 @@ def test_values_ranges_names_and_files_give_the_same(text: str, tmp_path) -> Non
     assert [c.value for c in merge.table()] == [1, 2, 3]
 
 
-def test_without_rules_the_classes_of_the_files_are_kept() -> None:
-    merge = ClassMerge.keep([TABLE, ClassTable.from_names(("spleen", "aorta"))])
-    assert merge.names == ("spleen", "kidney_right", "kidney_left", "liver", "vertebrae_L3", "aorta")
-    assert merge.apply(LABELS).ravel().tolist() == [0, 1, 2, 3, 4, 5, 0]
+def map_of(values: list[int], table: ClassTable) -> Labels:
+    return Labels(np.array(values).reshape(-1, 1, 1), Geometry((len(values), 1, 1)), table)
+
+
+def test_without_rules_the_classes_that_occur_are_kept_in_order() -> None:
+    other = map_of([0, 2], ClassTable.from_names(("spleen", "aorta")))
+    merge = ClassMerge.keep([map_of([30, 5, 1], TABLE), other])
+    assert merge.names == ("spleen", "aorta", "liver", "vertebrae_L3")  # the kidneys are named but never shown
+    assert merge.apply(LABELS).ravel().tolist() == [0, 1, 0, 0, 3, 4, 0]
 
 
 def test_names_with_pattern_characters_are_taken_literally() -> None:
-    table = ClassTable.from_names(("lobe [left]", "lobe l"))
-    labels = Labels(np.array([1, 2]).reshape(2, 1, 1), Geometry((2, 1, 1)), table)
-    assert ClassMerge.keep([table]).apply(labels).ravel().tolist() == [1, 2]
+    labels = map_of([1, 2], ClassTable.from_names(("lobe [left]", "lobe l")))
+    assert ClassMerge.keep([labels]).apply(labels).ravel().tolist() == [1, 2]
 
 
 def test_colours_of_known_classes_are_kept() -> None:
@@ -59,4 +63,4 @@ def test_what_cannot_be_is_a_usage_error(text: str) -> None:
 
 def test_empty_label_files_are_refused() -> None:
     with pytest.raises(InputError, match="every voxel is 0"):
-        ClassMerge.keep([ClassTable()])
+        ClassMerge.keep([map_of([0, 0], TABLE)])
