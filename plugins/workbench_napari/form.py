@@ -15,7 +15,7 @@ _INT_LIMIT = 2**31 - 1
 
 
 class SettingsForm(QWidget):
-    """Form for a config class: common settings first, advanced ones folded away.
+    """Form for a config class: common settings shown, advanced ones folded away.
 
     Parameters
     ----------
@@ -41,22 +41,29 @@ class SettingsForm(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        common = form_layout()
+        top = form_layout()
         for label, widget in above:
-            add_row(common, label, widget)
-        self._add(common, advanced=False)
-        layout.addLayout(common)
-        self.fold = QCollapsible("Advanced settings")
-        self.fold.setDuration(0)
+            add_row(top, label, widget)
+        layout.addLayout(top)
+        self.settings_fold = self._fold("Settings", advanced=False)
+        self.fold = self._fold("Advanced settings", advanced=True)
+        self.settings_fold.expand(animate=False)
+        for fold in (self.settings_fold, self.fold):
+            if fold.content().layout().count():
+                layout.addWidget(fold)
+
+    def _fold(self, title: str, *, advanced: bool) -> QCollapsible:
+        fold = QCollapsible(title)
+        fold.setDuration(0)
+        fold.layout().setContentsMargins(0, 0, 0, 0)
+        fold.content().layout().setContentsMargins(0, 0, 0, 0)
         content = QWidget()
         rows = form_layout(content)
-        rows.setContentsMargins(0, 4, 0, 0)
-        if self._add(rows, advanced=True):
-            self.fold.layout().setContentsMargins(0, 0, 0, 0)
-            self.fold.content().layout().setContentsMargins(0, 0, 0, 0)
-            self.fold.addWidget(content)
-            self.fold.collapse(animate=False)
-            layout.addWidget(self.fold)
+        rows.setContentsMargins(0, 4, 0, 4)
+        if self._add(rows, advanced=advanced):
+            fold.addWidget(content)
+        fold.collapse(animate=False)
+        return fold
 
     def _add(self, layout: QFormLayout, *, advanced: bool) -> int:
         chosen = [n for n, s in self._settings.items() if s.advanced == advanced]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def journal_of(viewer: Any) -> Journal:
     """The journal of a viewer; it starts with the first call and ends with the viewer's window."""
     viewer = unwrap(viewer)
     found = _journals.get(id(viewer))
-    if found is None:
+    if found is None or found._viewer() is not viewer:
         found = _journals[id(viewer)] = Journal(viewer)
     return found
 
@@ -48,6 +49,14 @@ def saved_data(data: Any) -> None:
         for layer in journal.layers():
             if layer.data is data:
                 journal.saved(layer)
+
+
+def _end(key: int, pool: ThreadPoolExecutor, _window: Any = None) -> None:
+    """The window is gone and its journal with it; what was submitted is still written."""
+    journal = _journals.get(key)
+    if journal is not None and journal._pool is pool:
+        del _journals[key]
+    pool.shutdown(wait=True)
 
 
 class _Track:
@@ -109,6 +118,7 @@ class Journal(QObject):
             self._watch(layer)
         if window is not None:
             window.installEventFilter(self)
+            window.destroyed.connect(partial(_end, self._key, self._pool))
 
     # --- what others ask
 
@@ -189,35 +199,13 @@ class Journal(QObject):
         for future in list(self._pending):
             future.result(timeout)
 
-    def close(self) -> None:
-        """Flush, then let go of the viewer. The entries stay for the next start."""
-        if self._key not in _journals:
-            return
-        self.flush()
-        viewer = self._viewer()
-        if viewer is not None:
-            viewer.layers.events.inserted.disconnect(self._on_inserted)
-            viewer.layers.events.removed.disconnect(self._on_removed)
-        for track in list(self._tracks.values()):
-            self._unwatch(track)
-        self._tracks.clear()
-        _journals.pop(self._key, None)
-        self._pool.shutdown(wait=True)
-
     # --- watching
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Flush when the window is about to close (it may still refuse), let go when it is gone."""
+        """Write everything when the window is about to close; the entries stay for the next start."""
         if event is not None and event.type() == QEvent.Type.Close:
             self.flush()
-            # After the window has decided: a refused close leaves it visible.
-            QTimer.singleShot(0, self._close_if_hidden)
         return False
-
-    def _close_if_hidden(self) -> None:
-        window = self.parent()
-        if window is None or not window.isVisible():
-            self.close()
 
     def _on_inserted(self, event: Any) -> None:
         self._watch(event.value)

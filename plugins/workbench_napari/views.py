@@ -52,11 +52,13 @@ def camera_of(viewer: Any) -> Any:
 
 
 def turn_head_up(viewer: Any) -> None:
-    """Let the vertical screen axis run to the head where it is the S axis; a right-handed world otherwise."""
+    """Let the vertical screen axis run to the head where it is the S axis, and never mirror the patient."""
     if viewer.dims.ndim < 3:
         return
     flat = viewer.dims.ndisplay == 2
     head_is_vertical = viewer.dims.order[-2] == viewer.dims.ndim - 3
-    wanted = ("towards", "up" if flat and head_is_vertical else "down", "right")
+    # L, P, S (columns, rows, stack) is a right-handed world: with L to the right and P downwards, S runs away from the
+    # viewer. napari's own default, towards, would mirror the patient in 3-D.
+    wanted = ("away", "up" if flat and head_is_vertical else "down", "right")
     if tuple(str(o) for o in camera_of(viewer).orientation) != wanted:
         camera_of(viewer).orientation = wanted

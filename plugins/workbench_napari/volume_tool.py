@@ -248,6 +248,8 @@ class VolumeTool(VolumePanel):
             added = self.viewer.add_layer(Layer.create(data, own, kind))
             shown = added if kind == "labels" else shown
         if shown is not None:
+            # Now the volumes and Save matter, and must be in sight without scrolling.
+            self.form.settings_fold.collapse(animate=False)
             self.viewer.layers.selection.active = shown
             self.labels.setCurrentIndex(_index_of(self.labels, shown))
             first = next((i for i in self.table_values() if i), 1)

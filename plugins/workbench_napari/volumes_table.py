@@ -163,7 +163,10 @@ class VolumesTable(QTableWidget):
         color = self._layer.get_color(value)
         pixmap = QPixmap(12, 12)
         pixmap.fill(QColor.fromRgbF(*(float(c) for c in color)) if color is not None else QColor("gray"))
-        return QIcon(pixmap)
+        icon = QIcon(pixmap)
+        # Qt would tint the colour of the chosen row.
+        icon.addPixmap(pixmap, QIcon.Mode.Selected)
+        return icon
 
     def _fit(self) -> None:
         """As tall as its rows, up to a limit; the rest scrolls."""

@@ -7,7 +7,9 @@ behind, which a timer on the main thread picks up.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -26,9 +28,13 @@ def runner_of(viewer: Any) -> JobRunner:
     """The runner of a viewer: every tool of that viewer shares it, so jobs cannot trample on each other."""
     viewer = unwrap(viewer)
     found = _runners.get(id(viewer))
-    if found is None:
+    if found is None or found._viewer() is not viewer:
         found = _runners[id(viewer)] = JobRunner(viewer)
     return found
+
+
+def _end(key: int, _runner: Any = None) -> None:
+    _runners.pop(key, None)
 
 
 class JobRunner(QObject):
@@ -59,7 +65,8 @@ class JobRunner(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
-        self.destroyed.connect(lambda _=None, key=self._key: _runners.pop(key, None))
+        self._viewer = weakref.ref(viewer)
+        self.destroyed.connect(partial(_end, self._key))
 
     @property
     def is_busy(self) -> bool:

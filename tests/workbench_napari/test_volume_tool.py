@@ -315,10 +315,65 @@ def test_empty_state_and_views(window, ct_file, qtbot):
         "Sagittal": (2, (2, 0, 1), "up"),
         "3-D": (3, (0, 1, 2), "down"),
     }
-    # Seen from the front with the head up, in a right-handed world.
+    # Seen from the front with the head up.
     assert camera_of(viewer).view_direction[1] > 0.8
     assert camera_of(viewer).up_direction[0] > 0.8
-    assert str(camera_of(viewer).handedness) == "right"
+
+
+def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
+    """Balls at known anatomical places appear where a radiologist expects them, in all four views, as drawn."""
+    from workbench.types import ClassInfo, ClassTable, Labels
+
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[:3, 3] = (30, -30, -30)
+    data = np.zeros((60, 60, 60), np.uint8)
+    grid = np.moveaxis(np.indices(data.shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    for value, ras in ((1, (18, 0, 0)), (2, (0, 0, 18)), (3, (0, 18, 0)), (4, (0, -18, 0))):
+        data[((grid - ras) ** 2).sum(-1) < (8**2 if value < 4 else 12**2)] = value
+    colors = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255), 4: (255, 255, 0)}
+    classes = ClassTable(tuple(ClassInfo(v, str(v), c) for v, c in colors.items()))
+    image = wb.read(make_volume(tmp_path / "a.nii.gz", shape=data.shape, affine=affine))
+    (path,) = wb.write(Labels(data, image.geometry, classes), tmp_path, name="balls_labels")
+    viewer = window(show=True)
+    tool = open_files(viewer, [path])
+    viewer.layers[0].opacity = 1.0
+
+    def place(value):
+        pixels = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        wanted = np.array(colors[value])
+        # Shading darkens a colour but keeps its channels.
+        bright = pixels.max(axis=-1) > 60
+        same = bright & (np.abs(pixels / np.maximum(pixels.max(axis=-1, keepdims=True), 1) - wanted / 255) < 0.35).all(
+            -1
+        )
+        if not same.any():
+            return None
+        y, x = np.argwhere(same).mean(axis=0) / pixels.shape[:2]
+        return "".join(
+            ("up " if y < 0.4 else "down " if y > 0.6 else "", "left" if x < 0.4 else "right" if x > 0.6 else "")
+        )
+
+    right, head, front, back = 1, 2, 3, 4
+    tool._show_view("Axial")
+    viewer.dims.set_point(0, 0)
+    qtbot.wait(100)
+    assert (place(right), place(front), place(back)) == ("left", "up ", "down ")
+    tool._show_view("Coronal")
+    viewer.dims.set_point(1, 0)
+    qtbot.wait(100)
+    assert (place(right), place(head)) == ("left", "up ")
+    tool._show_view("Sagittal")
+    viewer.dims.set_point(2, 0)
+    qtbot.wait(100)
+    assert (place(head), place(front), place(back)) == ("up ", "left", "right")
+    tool._show_view("3-D")
+    camera_of(viewer).set_view_direction(view_direction=(0, 1, 0), up_direction=(1, 0, 0))
+    qtbot.wait(100)
+    # From the front the small ball hides the middle of the large one behind it: the middle of the canvas is blue.
+    canvas = viewer.screenshot(canvas_only=True, flash=False)
+    middle = canvas[canvas.shape[0] // 2, canvas.shape[1] // 2, :3].astype(int)
+    assert middle[2] > 2 * max(middle[0], middle[1])
+    assert (place(right), place(head)) == ("left", "up ")
 
 
 def test_tool_lets_go_of_the_viewer_when_its_dock_is_closed(opened, wait):
@@ -333,6 +388,37 @@ def test_tool_lets_go_of_the_viewer_when_its_dock_is_closed(opened, wait):
     assert tool.table.layer is None
     # The journal belongs to the window: edits are still kept.
     assert tool.journal.is_unsaved(labels)
+
+
+def test_closing_the_window_stops_a_running_job(opened, wait, tmp_path):
+    from workbench_napari import worker
+
+    viewer, tool = opened
+    viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
+    tool.images[0].setCurrentText("large")
+    assert tool.run()
+    wait(lambda: tool.runner._state[0] >= 1, 60)
+    thread = tool.runner._worker
+    viewer.close()
+    wait(lambda: not thread.is_running)
+    wait(lambda: not worker._runners)
+
+
+def test_uncertainty_is_shown_and_saved_with_the_labels(opened, wait, ct_file):
+    viewer, tool = opened
+    tool.form.set_values({"uncertainty": True})
+    labels = run(tool, wait)
+    (heat,) = [layer for layer in viewer.layers if (layer.metadata.get(KEY) or {}).get("role") == "heatmap"]
+    assert not heat.visible
+    assert heat.name not in [tool.images[0].itemText(i) for i in range(tool.images[0].count())]
+    folder = save(tool, wait)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "labels.nii.gz", "provenance.json", "uncertainty.nii.gz", "volumes.csv",
+    ]  # fmt: skip
+    written = nib.load(folder / "uncertainty.nii.gz")
+    assert written.affine.tobytes() == nib.load(ct_file).affine.tobytes()
+    assert written.shape == nib.load(ct_file).shape
+    assert labels.data.shape == heat.data.shape
 
 
 def test_metadata_is_small_and_plain(opened, wait):
