@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QUrl
+from qtpy.QtCore import QEvent, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
 from qtpy.QtWidgets import QComboBox, QFileDialog, QShortcut, QWidget
 
@@ -67,8 +67,7 @@ class VolumeTool(VolumePanel):
         preset = self.form.widgets.get("preset")
         if preset is not None:
             preset.changed.connect(self._on_weights)
-        for button in self.view_buttons.buttons():
-            button.clicked.connect(partial(self._show_view, button.text()))
+        self.view_buttons.buttonClicked.connect(self._on_view_button)
         self.browse_button.clicked.connect(self._browse)
         self.pixel_is_mm.toggled.connect(self._on_image)
         self.labels.currentIndexChanged.connect(self._on_labels)
@@ -78,7 +77,7 @@ class VolumeTool(VolumePanel):
         self.runner.started.connect(self._on_started)
         self.runner.progressed.connect(self._on_progress)
         self.runner.finished.connect(self._on_finished)
-        self.journal.message.connect(self.say)
+        self.journal.message.connect(self._on_journal)
         for keys, action in (
             ("Ctrl+Return", self.run),
             ("Escape", self.runner.cancel),
@@ -100,6 +99,13 @@ class VolumeTool(VolumePanel):
             emitter.disconnect(callback)
         self._wires = []
         self.table.set_layer(None)
+
+    def event(self, event: Any) -> bool:
+        """Let go when napari takes the tool out of its dock: it only loses its parent then, nobody closes it."""
+        handled = super().event(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None and hasattr(self, "_wires"):
+            self.disconnect_viewer()
+        return handled
 
     def closeEvent(self, event: Any) -> None:
         self.disconnect_viewer()
@@ -178,8 +184,8 @@ class VolumeTool(VolumePanel):
 
     # --- views
 
-    def _show_view(self, name: str, _checked: bool = False) -> None:
-        views.show(self.viewer, name)
+    def _on_view_button(self, button: Any) -> None:
+        views.show(self.viewer, button.text())
 
     def _on_view(self, event: Any = None) -> None:
         if any((layer.metadata.get(KEY) or {}).get("shape") for layer in self.viewer.layers):
@@ -287,6 +293,13 @@ class VolumeTool(VolumePanel):
         self._on_labels()
         note, self._failure_note = self._failure_note, ""
         self.say(self._done_text or (f"{text} {note}" if how == "failed" and note else text))
+
+    def _on_journal(self, text: str) -> None:
+        """What concerns unsaved work must not be overlooked: also a notification."""
+        from napari.utils.notifications import show_warning
+
+        self.say(text)
+        show_warning(text)
 
     def say(self, text: str) -> None:
         """Show one line at the bottom of the tool."""
