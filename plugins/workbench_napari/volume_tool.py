@@ -121,6 +121,9 @@ class VolumeTool(VolumePanel):
         _fill(self.labels, labels, default=len(labels) - 1)
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(bool(images or labels))
+        if labels and self.labels_group.isHidden():
+            # Now the volumes and Save matter, and must be in sight without scrolling.
+            self.form.settings_fold.collapse(animate=False)
         self.labels_group.setVisible(bool(labels))
         if event is not None and event.type == "inserted":
             self._on_new_layer(event.value)
@@ -254,8 +257,6 @@ class VolumeTool(VolumePanel):
             added = self.viewer.add_layer(Layer.create(data, own, kind))
             shown = added if kind == "labels" else shown
         if shown is not None:
-            # Now the volumes and Save matter, and must be in sight without scrolling.
-            self.form.settings_fold.collapse(animate=False)
             self.viewer.layers.selection.active = shown
             self.labels.setCurrentIndex(_index_of(self.labels, shown))
             first = next((i for i in self.table_values() if i), 1)
@@ -334,7 +335,7 @@ class VolumeTool(VolumePanel):
             return api.write(result, folder, format=format, name=case_name(folder, result, layer.name))
 
         reference = weakref.ref(layer)
-        self.journal.flush()
+        self.journal.write_soon()
         kept = self.journal.is_unsaved(layer)
         self._failure_note = "Nothing was lost: your edits are kept for recovery." if kept else ""
         started = self.runner.start(f"Saving {layer.name}", work, partial(self._on_saved, reference, revision))
@@ -371,7 +372,7 @@ def describe_layer(layer: Any, geometry: Any, notes: tuple[str, ...]) -> str:
     """Size, spacing and modality in one line, and what was assumed."""
     record = layer.metadata.get(KEY) or {}
     size = " × ".join(str(n) for n in geometry.shape)
-    spacing = "" if geometry.spacing is None else ", " + " × ".join(f"{s:.3g}" for s in geometry.spacing) + " mm"
+    spacing = "" if geometry.spacing is None else ", " + " × ".join(f"{s:.3g}" for s in geometry.spacing) + "\u00a0mm"
     modality = f"{record['modality']}, " if record.get("modality") else ""
     world = layer_world(state_of(layer)[1], layer.ndim)[:3, :3]
     tilt = np.abs(world - np.diag(np.diag(world))).max()

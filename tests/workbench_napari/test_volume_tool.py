@@ -74,7 +74,7 @@ def test_opens_at_the_right_place(opened, ct_file):
     assert layer.axis_labels == ("z", "y", "x")
     assert tuple(layer.contrast_limits) == (-160, 240)
     assert layer.contrast_limits_range[0] < -1000
-    assert "40 × 36 × 30 voxels, 3 × 3 × 4 mm" in tool.image_info.text()
+    assert "40 × 36 × 30 voxels, 3 × 3 × 4\u00a0mm" in tool.image_info.text()
 
 
 def test_result_lies_over_the_image_with_names_and_volumes(opened, wait, ct_file, tiny_weights):
@@ -478,3 +478,22 @@ def test_choice_of_a_name_for_the_case_folder(tmp_path):
     assert case_name(tmp_path, result, "x") == "scan"
     (tmp_path / "scan" / "provenance.json").write_text(json.dumps({"source": "/b/scan.nii"}))
     assert case_name(tmp_path, result, "x") == "scan-2"
+
+
+def test_samples_open_in_place(window):
+    viewer = window()
+    tool = open_files(viewer, [])
+    tool.open_sample()
+    (image,) = viewer.layers
+    labels = viewer.open_sample("napari-workbench", "torso_ct_labels")[1]
+    file = nib.load(image.metadata[KEY]["source"])
+    index = (10, 20, 30)
+    x, y, z = nib.affines.apply_affine(file.affine, index)
+    inside = tuple(np.rint(image.world_to_data((z, -y, -x))).astype(int))
+    assert image.data[inside] == np.asarray(file.dataobj)[index]
+    assert np.allclose(layer_world(state_of(labels)[1]), layer_world(state_of(image)[1]))
+    assert labels._type_string == "labels"
+    # Liver on the patient's right, seen from the front on the left of the screen; x runs to the patient's left.
+    liver = list(labels.features["class"]).index("liver")
+    centre = np.argwhere(labels.data == labels.features["index"][liver]).mean(axis=0)
+    assert centre[2] < labels.data.shape[2] / 2
