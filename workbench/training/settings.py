@@ -34,8 +34,8 @@ class TrainConfig:
     resume: bool = setting(False, "continue an interrupted training of the same settings")
     seed: int = setting(0, "decides the split, the windows and the first weights", low=0)
     net: Literal["small", "default"] = setting("small", "size of a network made from scratch: 1.5 or 4.5 M parameters")
-    spacing: tuple[float, float, float] = setting(
-        (3.0, 3.0, 3.0), "working voxel size, from scratch", unit="mm", low=0.1
+    spacing: tuple[float, float, float] | None = setting(
+        None, "working voxel size; by default as for the weights, from scratch 3 mm", unit="mm", low=0.1
     )
     roi: tuple[int, int, int] | None = setting(
         None, "window size in working voxels; by default as for the weights, from scratch 64", unit="voxels", low=16

@@ -203,12 +203,15 @@ def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRec
         )
     if start is not None and start.meta.get("recipe"):
         known = VolumeRecipe.from_json(dict(start.meta["recipe"]))
-        return dataclasses.replace(known, roi=config.roi or known.roi, activation="softmax", merge="none")
+        return dataclasses.replace(
+            known, roi=config.roi or known.roi, spacing_mm=config.spacing or known.spacing_mm,
+            activation="softmax", merge="none",
+        )  # fmt: skip
     if start is not None:
         raise WeightsError(f"{start.path}: no record of how images are prepared; start from weights of this workbench")
     ct = config.intensity == "window"
     return VolumeRecipe(
-        channels=("CT",) if ct else ("MR",), spacing_mm=config.spacing, intensity=config.intensity,
+        channels=("CT",) if ct else ("MR",), spacing_mm=config.spacing or (3.0, 3.0, 3.0), intensity=config.intensity,
         window=config.window, crop="body" if ct else "nonzero", roi=config.roi or (64, 64, 64),
     )  # fmt: skip
 
