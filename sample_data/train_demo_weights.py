@@ -134,8 +134,8 @@ cases that show the class; HD95 in mm; surface Dice within 2 mm.
 |---|---|---|---|---|---|
 {rows}
 
-Organs of which the field of view shows only a sliver pull the means down. Phantoms are far more alike than patients: these numbers say that training and inference work, not how well the
-weights do in a hospital.
+Organs of which the field of view shows only a sliver pull the means down. Phantoms are far
+more alike than patients: these numbers say that training and inference work, not how well the weights do in a hospital.
 
 ## Recipe
 
