@@ -32,13 +32,17 @@ class TrainConfig:
     )
     freeze: Literal["none", "encoder"] = setting("none", "keep the encoder as it is and train the decoder only")
     resume: bool = setting(False, "continue an interrupted training of the same settings")
+    overwrite: bool = setting(False, "replace weights, and the state of a training, that are already at the output")
     seed: int = setting(0, "decides the split, the windows and the first weights", low=0)
     net: Literal["small", "default"] = setting("small", "size of a network made from scratch: 1.5 or 4.5 M parameters")
     spacing: tuple[float, float, float] | None = setting(
         None, "working voxel size; by default as for the weights, from scratch 3 mm", unit="mm", low=0.1
     )
     roi: tuple[int, int, int] | None = setting(
-        None, "window size in working voxels; by default as for the weights, from scratch 64", unit="voxels", low=16
+        None,
+        "window size of the training; by default as for the weights but at most 80, from scratch 64",
+        unit="voxels",
+        low=16,
     )
     window: tuple[float, float] = setting(
         (-1000.0, 400.0), "intensities clipped and scaled to 0..1, from scratch", unit="HU"

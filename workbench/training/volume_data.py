@@ -14,11 +14,14 @@ from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 
 from workbench.data import formats
+from workbench.data.cases import naming, open_case
 from workbench.data.class_merge import ClassMerge, require_present
+from workbench.data.geometry import require_finite, require_match, require_volume
 from workbench.data.grid import Grid
 from workbench.data.preprocess import crop_box, prepare
 from workbench.data.recipe import VolumeRecipe
-from workbench.data.transforms import IMAGE, LABELS, random_transforms, steady_transforms
+from workbench.data.transforms import IMAGE, LABELS, plain_errors, random_transforms, steady_transforms
+from workbench.errors import InputError, UsageError
 from workbench.infer.volume import segment
 from workbench.infer.windows import WindowSettings
 from workbench.nets.segformer3d import SegFormer3D
@@ -27,7 +30,58 @@ from workbench.report.volumes import comparison
 from workbench.training.settings import TrainConfig
 from workbench.types import Case, ClassTable, Image
 
+_COARSEST = 32  # the last stage of the encoder has one token for so many voxels
 _MARGIN = 12  # voxels around a window, so that turning it needs no invented border
+
+
+def require_cases(cases: Sequence[Case], channels: int | None = None) -> tuple[str, ...]:
+    """Look at the headers of all cases before any voxel is read, and return the names of the channels they share.
+
+    Parameters
+    ----------
+    cases
+        All with labels.
+    channels
+        How many channels the starting weights take; None: as many as the first image has.
+
+    Raises
+    ------
+    InputError
+        Not a volume, or an image with another number of channels; the message names the case.
+    GeometryError
+        A label map on another grid than its image.
+    """
+    first: tuple[str, ...] | None = None
+    for case in cases:
+        with naming(case):
+            if case.labels is None:
+                raise InputError("has no label map; training needs one for every case")
+            image = require_volume(open_case(case))
+            labels = formats.read(case.labels)
+            require_match(labels.geometry, image.geometry, f"label map {case.labels}", case.image)
+            found = len(image.channels)
+            if channels is not None and found != channels:
+                raise InputError(
+                    f"{case.image} has {found} channel(s), the starting weights expect {channels}; "
+                    "start from other weights, or from none"
+                )
+            if first is not None and found != len(first):
+                raise InputError(
+                    f"{case.image} has {found} channel(s), case '{cases[0].id}' has {len(first)}; "
+                    "all images of a training need the same channels"
+                )
+            first = first or image.channels
+    return first or ()
+
+
+def require_batch(config: TrainConfig, roi: Sequence[int]) -> None:
+    """Refuse one small window per step: batch norms of the last stage would see a single value."""
+    tokens = math.prod(math.ceil(n / _COARSEST) for n in roi)
+    if config.batch * tokens < 2 and not config.lora_rank and config.freeze == "none":
+        raise UsageError(
+            f"batch={config.batch} with roi={tuple(roi)}: the coarsest stage of the network sees a single value, of "
+            f"which no statistics can be made; choose batch=2, or a window above {_COARSEST} voxels along one axis"
+        )
 
 
 class VolumeData:
@@ -35,9 +89,10 @@ class VolumeData:
 
     def __init__(self, cases: Sequence[Case], recipe: VolumeRecipe, merge: ClassMerge, config: TrainConfig) -> None:
         count = len(merge.names) + 1
-        rows = [{IMAGE: str(c.image), LABELS: str(c.labels)} for c in cases]
+        rows = [{IMAGE: c, LABELS: c} for c in cases]
         steady = steady_transforms(recipe, merge.apply, count, _MARGIN)
-        self.cases = CacheDataset(rows, steady, num_workers=1, progress=False, copy_cache=False)
+        with plain_errors():
+            self.cases = CacheDataset(rows, steady, num_workers=1, progress=False, copy_cache=False)
         self.random = random_transforms(recipe, count, margin=_MARGIN, strength=config.augment, flip=config.flip)
         self.config, self.names = config, merge.names
 
@@ -92,6 +147,19 @@ class Validation:
         self.references: dict[str, npt.NDArray[np.uint8]] = {}
         self.latest: dict[str, float] = {}
 
+    def require_readable(self) -> None:
+        """Read every case once, before hours of training: labels are kept, images only looked at.
+
+        Raises
+        ------
+        InputError
+            An image with NaN or infinite voxels, or a damaged file; the message names the case.
+        """
+        for case in self.cases:
+            with naming(case):
+                require_finite(open_case(case).data, case.image)
+                self._reference(case)
+
     def scores(self, model: nn.Module) -> dict[str, float]:
         """``score``: mean over classes of the mean over cases; one entry per class. NaN where a class never occurs."""
         rows = {case.id: self._dice(self._predict(model, case), self._reference(case)) for case in self.cases}
@@ -105,7 +173,7 @@ class Validation:
         return [self._picture(model, case) for case in worst]
 
     def _picture(self, model: nn.Module, case: Case) -> Picture:
-        image = formats.read(case.image)
+        image = open_case(case)
         png = comparison(image, self._predict(model, case), self._reference(case), self.table)
         dice = _mean(list(self._dice(self._predict(model, case), self._reference(case)).values()))
         return Picture(png, f"{case.id}: mean Dice {dice:.3f}. Solid: reference, dashed: prediction.")
@@ -113,12 +181,13 @@ class Validation:
     def _predict(self, model: nn.Module, case: Case) -> npt.NDArray[np.unsignedinteger[Any]]:
         assert isinstance(model, SegFormer3D)
         model.eval()
-        return segment_labels(model, formats.read(case.image), self.recipe, self.device)
+        return segment_labels(model, open_case(case), self.recipe, self.device)
 
     def _reference(self, case: Case) -> npt.NDArray[np.uint8]:
         if case.id not in self.references:
             assert case.labels is not None
-            self.references[case.id] = self.merge.apply(formats.read_labels(case.labels))
+            labels = formats.read_labels(case.labels, reference=open_case(case).geometry)
+            self.references[case.id] = self.merge.apply(labels)
         return self.references[case.id]
 
     def _dice(self, predicted: npt.NDArray[Any], reference: npt.NDArray[np.uint8]) -> dict[int, float]:

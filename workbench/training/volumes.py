@@ -14,18 +14,23 @@ import torch
 
 from workbench import __version__, device, weights
 from workbench.data import formats
+from workbench.data.cases import naming
 from workbench.data.class_merge import ClassMerge
 from workbench.data.recipe import VolumeRecipe
 from workbench.errors import InputError, UsageError, WeightsError
+from workbench.nets.checkpoints import require_fit
 from workbench.nets.segformer3d import SegFormer3D, load_state
+from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.settings import TrainConfig
 from workbench.training.split import split_groups
-from workbench.training.volume_data import Validation, VolumeData, loss_function
+from workbench.training.volume_data import Validation, VolumeData, loss_function, require_batch, require_cases
 from workbench.training.volume_report import write_report
-from workbench.types import Case, ClassTable
+from workbench.types import Case, ClassTable, Labels
 
 BACKEND = "segformer3d"
+_WINDOW = 80  # largest default window of a training: larger ones take seconds per step on a CPU
+_NOT_IDENTITY = ("resume", "overwrite", "device")  # may differ when a training is continued
 # Small: 1.5 M parameters. Logits of the attention divided by the width of a head, as in the current official code.
 _SIZES: dict[str, dict[str, Any]] = {
     "small": {
@@ -86,45 +91,55 @@ def train_volumes(
     config
         The settings; ``weights`` is where the training starts.
     out
-        File to write. ``out`` without suffix plus ``_training/`` holds the state for resuming, log and report.
+        File to write. ``out`` without suffix plus ``_training/`` holds the state for resuming, log and report. What is
+        there already is only touched with ``resume`` or ``overwrite``.
     on_event
         Called after every step; raise `Cancelled` in it to stop and keep the best so far.
 
     Raises
     ------
     InputError
-        A case without labels, a label map on another grid, or a class that no case shows.
+        A case without labels, a label map on another grid, differing channels, or a class that no case shows.
     UsageError, WeightsError
-        Settings that cannot work, starting weights that do not fit.
+        Settings that cannot work, an output that exists, starting weights that do not fit.
     """
-    if out.suffix != ".safetensors":
-        raise UsageError(f"{out}: weights are written as .safetensors; choose such a name")
+    output.check(out, resume=config.resume, overwrite=config.overwrite)
     missing = [c.id for c in cases if c.labels is None]
     if missing or not cases:
         raise InputError(f"training needs cases with labels; without labels: {', '.join(missing) or 'all (no case)'}")
     chosen, reason = device.choose(config.device)
     start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
+    if start is not None:
+        output.refuse_start(out, start.path)
     train_index, val_index, judged = _split(cases, config)
-    merge, table = _classes(cases, config, start)
     recipe = _recipe(config, start)
+    # Predicting may use larger windows than training: the network takes any size.
+    x, y, z = config.roi or (min(n, _WINDOW) for n in recipe.roi)
+    require_batch(config, (x, y, z))
+    channels = require_cases(cases, len(recipe.channels) if start else None)
+    if start is None and len(channels) > 1:
+        recipe = dataclasses.replace(recipe, channels=channels)
+    windows = dataclasses.replace(recipe, roi=(x, y, z))
+    merge, table = _classes(cases, config, start)
     torch.manual_seed(config.seed)
-    net, copied = _network(config, start, table)
-    data = VolumeData([cases[i] for i in train_index], recipe, merge, config)
+    net, copied = _network(config, start, table, len(recipe.channels))
+    data = VolumeData([cases[i] for i in train_index], windows, merge, config)
     data.require_all_classes(table)
     validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen)
+    validation.require_readable()
     settings = _loop_settings(config, len(train_index))
-    folder = out.with_name(out.stem + "_training")
+    folder = output.clean(out, resume=config.resume)
     net.to(chosen)
     result = fit(
         net,
         data.draw,
-        loss_function(config, net, recipe, chosen),
+        loss_function(config, net, windows, chosen),
         settings,
         validate=validation.scores,
         folder=folder,
         resume=config.resume,
         fingerprint={
-            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device")},
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
             "cases": [c.id for c in cases],
             "start": start.sha256 if start else None,
         },
@@ -190,9 +205,15 @@ def _classes(
     if config.classes:
         merge = ClassMerge.parse(config.classes)
     else:
-        merge = ClassMerge.keep(formats.read_labels(c.labels) for c in cases if c.labels)
+        merge = ClassMerge.keep(_labels(c) for c in cases)
     like = ClassTable.from_json(start.meta["classes"]) if start and start.meta.get("classes") else None
     return merge, merge.table(like)
+
+
+def _labels(case: Case) -> Labels:
+    assert case.labels is not None
+    with naming(case):
+        return formats.read_labels(case.labels)
 
 
 def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRecipe:
@@ -204,7 +225,7 @@ def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRec
     if start is not None and start.meta.get("recipe"):
         known = VolumeRecipe.from_json(dict(start.meta["recipe"]))
         return dataclasses.replace(
-            known, roi=config.roi or known.roi, spacing_mm=config.spacing or known.spacing_mm,
+            known, spacing_mm=config.spacing or known.spacing_mm,
             activation="softmax", merge="none",
         )  # fmt: skip
     if start is not None:
@@ -217,16 +238,18 @@ def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRec
 
 
 def _network(
-    config: TrainConfig, start: weights.WeightsFile | None, table: ClassTable
+    config: TrainConfig, start: weights.WeightsFile | None, table: ClassTable, channels: int
 ) -> tuple[SegFormer3D, tuple[str, ...]]:
     """The network to train, and the classes whose output rows were copied from the starting weights."""
     if start is None:
         if config.lora_rank or config.freeze != "none":
             raise UsageError("lora_rank and freeze keep trained weights as they are, but weights=none has none")
-        return SegFormer3D(in_channels=1, num_classes=len(table) + 1, **_SIZES[config.net]), ()
+        return SegFormer3D(in_channels=channels, num_classes=len(table) + 1, **_SIZES[config.net]), ()
     if start.is_lora:
         raise WeightsError(f"{start.path}: an adapter cannot be trained further; start from its base weights")
     tensors = weights.load_tensors(start)
+    with weights.blaming(start.path):
+        require_fit(lambda: SegFormer3D(**start.meta["net"]), tensors)
     net = SegFormer3D(**{**start.meta["net"], "num_classes": len(table) + 1})
     head = [k for k in tensors if "linear_pred" in k]
     old = ClassTable.from_json(start.meta["classes"])
@@ -273,7 +296,8 @@ def _save(
     if config.lora_rank:
         assert start is not None
         state = lora_state(net)
-        record = {"kind": "lora", "base": start.name, "base_sha256": start.sha256, "lora": {"rank": config.lora_rank}}
+        base = weights.base_record(start, out)
+        record = {"kind": "lora", **base, "lora": {"rank": config.lora_rank}}
     else:
         state = net.state_dict()
         record = {"kind": "full"}
