@@ -48,7 +48,6 @@ def test_a_short_training_learns_organs(trained) -> None:
     scores = [row["score"] for row in trained.history]
     assert scores[-1] > scores[0] + 0.1
     assert trained.score > 0.25
-    assert trained.seconds < 60
     assert "1 held-out case(s)" in trained.validation
 
 
