@@ -8,7 +8,9 @@ constructor arguments of its network, its classes and how images must be prepare
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import home
 from workbench._callable import make_callable
 from workbench.atomic import replacing, sha256_of
-from workbench.errors import UsageError, WeightsError, nearest
+from workbench.errors import UsageError, WeightsError, WorkbenchError, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -118,13 +120,64 @@ def read_meta(path: Path) -> dict[str, Any]:
         length = int.from_bytes(f.read(8), "little")
         try:
             header = json.loads(f.read(length))
-            text = header.get("__metadata__", {}).get("workbench")
-            record: dict[str, Any] = json.loads(text) if text else {}
-        except ValueError as error:
+            text = (header.get("__metadata__") or {}).get("workbench")
+            record = json.loads(text) if text else {}
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise WeightsError(f"{path}: the header is damaged ({error}); fetch or copy the file again") from error
-    if record and record.get("format", 0) > FORMAT:
+    return _checked(record, path)
+
+
+# What a record must hold where it holds it at all; backends check what is inside.
+_ENTRIES: dict[str, tuple[type, str]] = {
+    "format": (int, "a number"),
+    "backend": (str, "a name"),
+    "net": (dict, "an object"),
+    "recipe": (dict, "an object"),
+    "classes": (list, "a list"),
+    "kind": (str, "a name"),
+    "training": (dict, "an object"),
+    "scores": (dict, "an object"),
+}
+
+
+def _checked(record: Any, path: Path) -> dict[str, Any]:
+    """The record if it is one of ours, of a format we know, with entries of the right type."""
+    again = "fetch the file again, or save it anew with the workbench"
+    if not isinstance(record, dict):
+        raise WeightsError(f"{path}: its record is a {type(record).__name__}, expected an object; {again}")
+    if not record:
+        return {}
+    for key, (kind, words) in _ENTRIES.items():
+        value = record.get(key, kind())
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise WeightsError(
+                f"{path}: its record has a {type(value).__name__} for '{key}', expected {words}; {again}"
+            )
+    if record.get("format", 0) > FORMAT:
         raise WeightsError(f"{path}: written by a newer napari-workbench (format {record['format']}); please update")
+    missing = [key for key in ("backend", "net") if key not in record]
+    if missing:
+        raise WeightsError(f"{path}: its record lacks {' and '.join(missing)}; {again}")
     return record
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Errors while something is built from what a weight file says become a `WeightsError` that names the file."""
+    try:
+        yield
+    except WeightsError as error:
+        if str(path) in str(error):
+            raise
+        raise WeightsError(f"{path}: {error}") from error
+    except WorkbenchError:
+        raise
+    except (TypeError, KeyError, ValueError, IndexError, AttributeError, OverflowError, RuntimeError) as error:
+        said = str(error).splitlines()[0][:200] if str(error) else ""
+        raise WeightsError(
+            f"{path}: its record does not describe a network ({type(error).__name__}: {said}); "
+            "fetch the file again, or save it anew with the workbench"
+        ) from error
 
 
 def load_tensors(weights: WeightsFile | Path) -> dict[str, torch.Tensor]:
@@ -186,12 +239,21 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any
     return path
 
 
+def base_record(base: WeightsFile, adapter: Path) -> dict[str, Any]:
+    """What an adapter's record says of its base: name, hash, and where it lies, absolutely and seen from `adapter`."""
+    path = base.path.resolve()
+    record = {"base": base.name, "base_sha256": base.sha256, "base_path": str(path)}
+    with suppress(ValueError):  # on another drive
+        record["base_relative"] = os.path.relpath(path, adapter.resolve().parent)
+    return record
+
+
 def find_base(adapter: WeightsFile) -> WeightsFile:
     """The full weights that a LoRA adapter was trained on: looked up by hash, never by guess."""
     wanted = adapter.meta.get("base_sha256")
     backend = adapter.meta.get("backend")
     hint = str(adapter.meta.get("base", ""))
-    for candidate in _candidates(adapter.path.parent, hint, backend):
+    for candidate in _candidates(adapter, hint, backend):
         if sha256_of(candidate) == wanted:
             return WeightsFile(candidate, candidate.stem, str(wanted), read_meta(candidate))
     raise WeightsError(
@@ -200,13 +262,23 @@ def find_base(adapter: WeightsFile) -> WeightsFile:
     )
 
 
-def _candidates(folder: Path, hint: str, backend: Any) -> list[Path]:
+def _candidates(adapter: WeightsFile, hint: str, backend: Any) -> list[Path]:
     from workbench.samples import demo_weights
 
-    named = Path(hint).expanduser()
+    folder = adapter.path.resolve().parent
+    told = [Path(str(adapter.meta.get("base_path", ""))), folder / str(adapter.meta.get("base_relative", ""))]
     near = sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES)
     demo = [p for b, p in demo_weights().items() if b == backend]
-    return [*([named] if named.is_file() else []), *demo, *near, *_installed()]
+    paths = [*told, Path(hint), *demo, *near, *_installed()]
+    return [p.expanduser() for p in paths if _is_file(p)]
+
+
+def _is_file(path: Path) -> bool:
+    """False also for text from a file that cannot be a path at all."""
+    try:
+        return path.expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def listing() -> list[dict[str, Any]]:
@@ -215,7 +287,7 @@ def listing() -> list[dict[str, Any]]:
     from workbench.samples import demo_weights
 
     rows = [_row("demo", b, p) for b, p in demo_weights().items()]
-    rows += [_row(p.stem, str(read_meta(p).get("backend", "?")), p) for p in _installed()]
+    rows += [_row(p.stem, None, p) for p in _installed()]
     have = {r["name"] for r in rows}
     for k in known().values():
         if k.name not in have:
@@ -224,11 +296,17 @@ def listing() -> list[dict[str, Any]]:
     return rows
 
 
-def _row(name: str, backend: str, path: Path) -> dict[str, Any]:
-    meta = read_meta(path)
-    size = round(path.stat().st_size / 1e6, 2)
-    title = meta.get("title", "")
-    return {"name": name, "backend": backend, "path": str(path), "size_mb": size, "title": title, "state": "here"}
+def _row(name: str, backend: str | None, path: Path) -> dict[str, Any]:
+    """A file that cannot be used is listed as such, so that it does not hide the others."""
+    meta: dict[str, Any] = {}
+    state = "here"
+    try:
+        meta = read_meta(path)
+    except WeightsError:
+        state = "damaged"
+    size, title = round(path.stat().st_size / 1e6, 2), meta.get("title", "")
+    made_for = backend or meta.get("backend", "?")
+    return {"name": name, "backend": made_for, "path": str(path), "size_mb": size, "title": title, "state": state}
 
 
 make_callable(__name__, listing)

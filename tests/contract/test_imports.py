@@ -24,7 +24,7 @@ ALLOWED = {
 # Files of the ground floor: everybody may use them.
 GROUND = {
     "errors", "types", "settings", "atomic", "home", "registry", "weights", "known_weights", "device", "provenance",
-    "samples", "placement", "_callable", "__version__",
+    "samples", "placement", "output", "jsonable", "_callable", "__version__",
 }  # fmt: skip
 HEAVY = {"torch", "monai", "napari", "qtpy", "matplotlib", "mne", "openslide", "highdicom", "itk"}
 

@@ -6,7 +6,7 @@ S. Perera, P. Navard, A. Yilmaz, CVPR 2024 workshop DEF-AI-MIA, arXiv:2404.10156
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from workbench.types import Case, ClassTable, Heatmap, Image, Labels, Progress, 
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -110,18 +110,28 @@ def build_network(
 ) -> tuple[SegFormer3D, VolumeRecipe, ClassTable]:
     """Network with its weights on the CPU in float32, how to prepare images for it, and its classes.
 
-    Checkpoints without a record of ours get their shape from the tensors and the rest from `preset`.
+    Checkpoints without a record of ours get their shape from the tensors and the rest from `preset`. Whatever the file
+    says that no network can be built from, or that its own tensors contradict, is a `WeightsError` naming the file.
     """
+    from workbench import weights
+
+    with weights.blaming(found.path):
+        net, recipe, classes = _build(found, preset, attention_scale)
+        _require_consistent(net, recipe, classes)
+    return net, recipe, classes
+
+
+def _build(found: WeightsFile, preset: str, attention_scale: str) -> tuple[SegFormer3D, VolumeRecipe, ClassTable]:
     from workbench import weights
     from workbench.nets import segformer3d as nets
 
+    if found.meta:
+        recipe, classes = VolumeRecipe.from_json(found.meta["recipe"]), ClassTable.from_json(found.meta["classes"])
     if found.is_lora:
-        net = _with_adapter(found)
-        return net, _recipe_of(found), ClassTable.from_json(found.meta["classes"])
+        return _with_adapter(found), recipe, classes
     state = nets.unwrap_checkpoint(weights.load_tensors(found))
     if found.meta:
         arguments = dict(found.meta["net"])
-        recipe, classes = _recipe_of(found), ClassTable.from_json(found.meta["classes"])
     elif preset == "none":
         raise WeightsError(
             f"{found.path}: this checkpoint does not say how images must be prepared; "
@@ -132,9 +142,7 @@ def build_network(
         recipe, classes = PRESETS[preset].recipe, PRESETS[preset].classes
     if attention_scale != "weights":
         arguments["attention_scale"] = attention_scale
-    net = nets.SegFormer3D(**arguments)
-    _fill(net, state, found)
-    return net, recipe, classes
+    return _network(arguments, state), recipe, classes
 
 
 def _with_adapter(found: WeightsFile) -> SegFormer3D:
@@ -144,26 +152,32 @@ def _with_adapter(found: WeightsFile) -> SegFormer3D:
     from workbench.nets import segformer3d as nets
 
     base, adapter = weights.find_base(found), weights.load_tensors(found)
-    net = nets.SegFormer3D(**found.meta["net"])
+    state = nets.unwrap_checkpoint(weights.load_tensors(base))
     # An adapter for other classes brings its own head; everything else comes from the base.
-    brought = {k: v for k, v in net.state_dict().items() if k in adapter}
-    _fill(net, {**nets.unwrap_checkpoint(weights.load_tensors(base)), **brought}, base)
+    net = _network(found.meta["net"], {**state, **{k: v for k, v in adapter.items() if k in state}})
     lora.load_lora(net, {k: v.float() if v.is_floating_point() else v for k, v in adapter.items()})
     lora.merge_lora(net)
     return net
 
 
-def _fill(net: SegFormer3D, state: dict[str, torch.Tensor], found: WeightsFile) -> None:
-    from workbench.nets.segformer3d import load_state
+def _network(arguments: Mapping[str, Any], state: dict[str, torch.Tensor]) -> SegFormer3D:
+    """The filled network; nothing is allocated, nor any block made, that `state` does not hold."""
+    from workbench.nets import segformer3d as nets
 
-    try:
-        load_state(net, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    except WeightsError as error:
-        raise WeightsError(f"{found.path}: {error}") from None
+    nets.require_config(arguments, state)
+    net = nets.SegFormer3D(**arguments)
+    nets.load_state(net, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return net
 
 
-def _recipe_of(found: WeightsFile) -> VolumeRecipe:
-    return VolumeRecipe.from_json(found.meta["recipe"])
+def _require_consistent(net: SegFormer3D, recipe: VolumeRecipe, classes: ClassTable) -> None:
+    """What the record says in two places must agree, or predicting would fail with every image."""
+    inputs, outputs = net.config["in_channels"], net.config["num_classes"]
+    if len(recipe.channels) != inputs:
+        raise WeightsError(f"its recipe names {len(recipe.channels)} channel(s), its network takes {inputs}")
+    highest = max((c.value for c in classes), default=0)
+    if recipe.activation == "softmax" and highest >= outputs:
+        raise WeightsError(f"its classes go up to {highest}, its network has {outputs} outputs with the background")
 
 
 def predict(model: Model, image: Image, config: Config, progress: Progress | None = None) -> Result:

@@ -44,14 +44,20 @@ def _evaluate(
     from workbench import api
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
+    from workbench.jsonable import plain_json
 
     cases = labelled_cases(source, labels)
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():
+        if verbose and case in report.traces:
+            click.echo(report.traces[case], err=True)
         click.echo(f"Error: {case}: {why}", err=True)
+    for note in report.notes:
+        click.echo(f"note: {note}", err=True)
     if as_json:
-        click.echo(json.dumps({"summary": report.summary, "rows": report.rows, "failures": report.failures}, indent=2))
+        plain = {"summary": report.summary, "rows": report.rows, "failures": report.failures, "notes": report.notes}
+        click.echo(json.dumps(plain_json(plain), indent=2, allow_nan=False))
     else:
         click.echo(score_table(report.summary))
         for file in report.files:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 import click
 
@@ -38,13 +41,14 @@ def list_weights(as_json: bool = False, verbose: bool = False) -> None:
 @verbose_option
 def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
     """Show what a weight file says of itself: classes, preparation of images, training, scores."""
+    from workbench.jsonable import plain_json
     from workbench.registry import backends
     from workbench.weights import find
 
     found = find(name, backend or (next(iter(backends())) if name == "demo" else None))
     record = {"path": str(found.path), "sha256": found.sha256, **found.meta}
     if as_json:
-        click.echo(json.dumps(record, indent=2, default=str))
+        click.echo(json.dumps(plain_json(record), indent=2, default=str, allow_nan=False))
         return
     card = found.path.with_suffix(".md")
     for key, value in record.items():
@@ -82,6 +86,25 @@ def check(name: str, backend: str | None, sha256: str | None, verbose: bool) -> 
     found = find(name, backend or (next(iter(backends())) if name == "demo" else None))
     if sha256 and sha256.lower() != found.sha256:
         raise WeightsError(f"{found.path}: sha256 is {found.sha256}, expected {sha256}")
-    tensors = load_tensors(found)
-    count = sum(getattr(t, "numel", lambda: 0)() for t in tensors.values())
-    click.echo(f"{found.path}: good. {len(tensors)} entries, {count:,} numbers, sha256 {found.sha256}")
+    entries, count = _contents(load_tensors(found))
+    if not entries:
+        raise WeightsError(f"{found.path}: holds no tensors, so these are no weights; fetch the file again")
+    click.echo(f"{found.path}: good. {entries} entries, {count:,} numbers, sha256 {found.sha256}")
+
+
+def _contents(content: Any) -> tuple[int, int]:
+    """Tensors and numbers in the weights of a checkpoint, or in all of it where no weights are marked as such."""
+    from workbench.errors import WeightsError
+    from workbench.nets.checkpoints import unwrap_checkpoint
+
+    with suppress(WeightsError):
+        content = unwrap_checkpoint(content)
+    return _counted(content)
+
+
+def _counted(content: Any) -> tuple[int, int]:
+    if hasattr(content, "numel"):
+        return 1, int(content.numel())
+    inner = content.values() if isinstance(content, Mapping) else content if isinstance(content, list | tuple) else ()
+    counts = [_counted(v) for v in inner]
+    return sum(c[0] for c in counts), sum(c[1] for c in counts)

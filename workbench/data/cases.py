@@ -10,15 +10,16 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from workbench.data import formats
 from workbench.errors import InputError, NothingFound, nearest
-from workbench.types import Case, case_name
+from workbench.types import Case, Image, case_name
 
 _IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "label"), ("imgs", "masks"))
-_LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
+LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _CHANNEL = re.compile(r"_(\d{4})$")
 # Endings by which label files are told from their images when both have the same stem otherwise.
 _LABEL_ENDINGS = ("", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs")
@@ -56,9 +57,9 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
     if not path.exists():
         raise NothingFound(f"{path}: no such file or folder. Give a folder of images, or a CSV or JSONL list.")
     if path.is_file():
-        if path.suffix.lower() not in _LISTS:
+        if path.suffix.lower() not in LISTS:
             if not formats.is_readable(path):
-                raise InputError(f"{path}: neither a list of cases ({', '.join(_LISTS)}) nor a readable image.")
+                raise InputError(f"{path}: neither a list of cases ({', '.join(LISTS)}) nor a readable image.")
             found = [_single(path, labels)]
         elif labels is not None:
             raise InputError(f"{path}: a list names its own labels in the column 'labels'; leave out the label folder.")
@@ -70,6 +71,29 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
         raise NothingFound(f"{path}: no readable images in it. Can be read: {', '.join(formats.SUFFIXES)}.")
     _check_unique(found, path)
     return sorted(found, key=lambda c: c.id)
+
+
+def open_case(case: Case) -> Image:
+    """The image of a case: header now, samples when asked for; ``series`` among its options chooses a DICOM series.
+
+    Raises
+    ------
+    NothingFound, InputError, GeometryError
+        As `workbench.data.formats.read`.
+    """
+    return formats.read(case.image, series=case.options.get("series"))
+
+
+@contextmanager
+def naming(case: Case) -> Iterator[None]:
+    """Put the id of the case in front of our errors inside: a study has hundreds, and file names repeat."""
+    try:
+        yield
+    except (InputError, NothingFound) as error:
+        prefix = f"case '{case.id}': "
+        if str(error).startswith(prefix):
+            raise
+        raise type(error)(f"{prefix}{error}") from error
 
 
 def group_of(case_id: str) -> str:

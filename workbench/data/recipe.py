@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from workbench.errors import WeightsError
 
@@ -62,4 +63,30 @@ class VolumeRecipe:
                 f"the weight file's recipe has unknown entries {sorted(unknown)}; update napari-workbench"
             )
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**plain)
+        recipe = cls(**plain)
+        recipe._check()
+        return recipe
+
+    def _check(self) -> None:
+        """Values of a file may be anything; a wrong one would only fail with the first image, far from its cause."""
+        for key, hint in get_type_hints(type(self)).items():
+            allowed = get_args(hint) if get_origin(hint) is Literal else None
+            if allowed and getattr(self, key) not in allowed:
+                raise WeightsError(
+                    f"the recipe's {key} is {getattr(self, key)!r}, expected one of {', '.join(allowed)}"
+                )
+        for key, count, kinds in (("roi", 3, (int,)), ("window", 2, (int, float)), ("spacing_mm", 3, (int, float))):
+            value: Any = getattr(self, key)
+            if value is None and key == "spacing_mm":
+                continue
+            numbers = isinstance(value, tuple) and all(isinstance(v, kinds) and math.isfinite(v) for v in value)
+            if not numbers or len(value) != count or (key != "window" and min(value) <= 0):
+                raise WeightsError(f"the recipe's {key} is {value!r}, expected {count} numbers")
+        names = isinstance(self.channels, tuple) and all(isinstance(c, str) for c in self.channels)
+        if not names or not self.channels:
+            raise WeightsError(f"the recipe's channels are {self.channels!r}, expected a list of names")
+        axes = sorted(
+            "LR" if c in "LR" else "PA" if c in "PA" else "IS" for c in str(self.orientation) if c in "LRPAIS"
+        )
+        if axes != ["IS", "LR", "PA"] or len(str(self.orientation)) != 3:
+            raise WeightsError(f"the recipe's orientation is {self.orientation!r}, expected axis codes such as 'RAS'")

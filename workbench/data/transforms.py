@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,18 @@ from monai.transforms.transform import MapTransform
 from monai.transforms.utility.dictionary import ClassesToIndicesd
 
 from workbench.data import formats
+from workbench.data.cases import naming, open_case
 from workbench.data.grid import Grid
 from workbench.data.preprocess import prepare
 from workbench.data.recipe import VolumeRecipe
-from workbench.types import Labels
+from workbench.errors import Cancelled, InputError, WorkbenchError
+from workbench.types import Case, Labels
 
 IMAGE, LABELS, SPOTS = "image", "labels", "_spots"
 
 
 class LoadPreparedd(MapTransform):
-    """Path -> (C, X, Y, Z) float32 `MetaTensor` on the working grid of a recipe, intensities as the network expects."""
+    """`Case` -> (C, X, Y, Z) float32 `MetaTensor` on the working grid of a recipe, as the network expects it."""
 
     def __init__(self, keys: Sequence[str], recipe: VolumeRecipe) -> None:
         super().__init__(keys)
@@ -39,27 +42,35 @@ class LoadPreparedd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
         for key in self.key_iterator(out):
-            path = out[key]
-            image = formats.read(path)
-            grid = Grid.plan(image.geometry, self.recipe.orientation, self.recipe.spacing_mm)
-            array = prepare(grid.resample(grid.orient(image.data)), self.recipe, name=str(path))
+            case: Case = out[key]
+            with naming(case):
+                image = open_case(case)
+                grid = Grid.plan(image.geometry, self.recipe.orientation, self.recipe.spacing_mm)
+                array = prepare(grid.resample(grid.orient(image.data)), self.recipe, name=str(case.image))
             out[key] = _tensor(array, grid)
         return out
 
 
 class LoadLabelsd(MapTransform):
-    """Path -> (1, X, Y, Z) uint8 `MetaTensor` on the same working grid, values as `merge` gives them."""
+    """`Case` -> (1, X, Y, Z) uint8 `MetaTensor` on the same working grid, values as `merge` gives them.
+
+    Labels that do not lie on the grid of the case's image are a `GeometryError`.
+    """
 
     def __init__(
-        self, keys: Sequence[str], recipe: VolumeRecipe, merge: Callable[[Labels], np.ndarray[Any, Any]], image_key: str
+        self, keys: Sequence[str], recipe: VolumeRecipe, merge: Callable[[Labels], np.ndarray[Any, Any]]
     ) -> None:
         super().__init__(keys)
-        self.recipe, self.merge, self.image_key = recipe, merge, image_key
+        self.recipe, self.merge = recipe, merge
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
         for key in self.key_iterator(out):
-            labels = formats.read_labels(out[key], reference=formats.read(out[self.image_key]).geometry)
+            case: Case = out[key]
+            if case.labels is None:
+                raise InputError(f"case '{case.id}': has no label map; training needs one for every case")
+            with naming(case):
+                labels = formats.read_labels(case.labels, reference=open_case(case).geometry)
             grid = Grid.plan(labels.geometry, self.recipe.orientation, self.recipe.spacing_mm)
             array = grid.resample(grid.orient(self.merge(labels)[None]), "nearest")
             out[key] = _tensor(array, grid)
@@ -71,18 +82,33 @@ def _tensor(array: np.ndarray[Any, Any], grid: Grid) -> MetaTensor:
     return MetaTensor(torch.from_numpy(np.ascontiguousarray(array)), affine=torch.from_numpy(affine))
 
 
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Give our own errors back: MONAI wraps whatever a transform raises into "applying transform ...", even twice."""
+    try:
+        yield
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, WorkbenchError | Cancelled | MemoryError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise cause from None
+
+
 def steady_transforms(
     recipe: VolumeRecipe, merge: Callable[[Labels], np.ndarray[Any, Any]], num_classes: int, margin: int
 ) -> Compose:
     """What is done once per case and cached: load, place on the grid, pad to a window, note where each class lies.
+
+    Items are ``{IMAGE: case, LABELS: case}``, so that the options of a case (DICOM series) are heeded.
 
     `num_classes` counts the background; windows are drawn with `margin` voxels more for turning.
     """
     size = [n + margin for n in recipe.roi]
     return Compose(
         [
-            # Labels first: they need the path of the image to check that both lie on the same grid.
-            LoadLabelsd((LABELS,), recipe, merge, IMAGE),
+            LoadLabelsd((LABELS,), recipe, merge),
             LoadPreparedd((IMAGE,), recipe),
             SpatialPadd((IMAGE, LABELS), size),
             ClassesToIndicesd(LABELS, indices_postfix=SPOTS, num_classes=num_classes, max_samples_per_class=4000),

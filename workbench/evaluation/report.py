@@ -6,8 +6,9 @@ import csv
 import heapq
 import io
 import math
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import numpy.typing as npt
 
 from workbench.atomic import write_json, write_text
 from workbench.data import formats
+from workbench.data.cases import open_case
 from workbench.data.class_merge import ClassMerge
-from workbench.errors import InputError, WorkbenchError
+from workbench.errors import Cancelled, InputError, WorkbenchError
 from workbench.evaluation.segmentation import COLUMNS, MEASURES, Row, score_case, summarise
-from workbench.types import Case, ClassTable, Image, Labels, Progress
+from workbench.jsonable import plain_json
+from workbench.output import require_folder
+from workbench.types import Case, ClassTable, Geometry, Image, Labels, Progress
 
 _NAMES = {"dice": "Dice", "hd95_mm": "HD95 [mm]", "nsd": "surface Dice"}
 
@@ -36,12 +40,18 @@ class EvaluationReport:
         Cases that could not be scored: id -> why.
     files
         What was written: ``scores.csv``, ``scores.json``, ``report.html``; empty if nothing was asked for.
+    notes
+        What readers of the scores should know, e.g. cases whose distances are approximate.
+    traces
+        Tracebacks of failures that were not foreseen, by case.
     """
 
     rows: list[Row]
     summary: list[Row]
     failures: dict[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    traces: dict[str, str] = field(default_factory=dict)
 
     @property
     def mean_dice(self) -> float:
@@ -90,44 +100,98 @@ def evaluate_cases(
     title, provenance
         Head of the report, and plain values for its end (weights, settings).
     progress
-        Called with (cases done, cases in all).
+        Called within and between cases with (windows done, windows in all), assuming that the cases to come need as
+        many windows as the present one; with cases instead of windows if `predict` tells no progress. What it raises
+        stops the work.
 
     Raises
     ------
+    UsageError
+        `out` cannot be a folder that we may write into; said before anything is predicted.
     InputError
         No case has labels, or every case failed.
     """
+    if out is not None:
+        require_folder(out)
     judged = [c for c in cases if c.labels is not None]
     if not judged:
         raise InputError("evaluation needs cases with labels, and none has any; give --labels or a column 'labels'")
     rows: list[Row] = []
     failures: dict[str, str] = {}
+    traces: dict[str, str] = {}
+    sheared: list[str] = []
     shown: list[_Shown] = []
-    for done, case in enumerate(judged):
-        if progress:
-            progress(done, len(judged))
+    overall = _Overall(progress, len(judged))
+    for number, case in enumerate(judged):
+        overall.begin(number)
         try:
-            image = formats.read(case.image, series=case.options.get("series"))
-            found = predict(image, None)
+            image = open_case(case)
+            found = predict(image, overall.within if progress else None)
             reference = _reference(case, image, found.classes, classes)
+            spacing = image.geometry.spacing or (1.0, 1.0, 1.0)
+            scores = score_case(
+                found.data, reference, spacing, found.classes,
+                case=case.id, tolerance_mm=tolerance_mm, voxel_mm3=image.geometry.sample_volume,
+            )  # fmt: skip
+            if worst > 0:
+                _keep_worst(shown, worst, case.id, scores, image, found, reference)
+        except Cancelled:
+            raise
         except WorkbenchError as error:
             failures[case.id] = str(error)
             continue
-        spacing = image.geometry.spacing or (1.0, 1.0, 1.0)
-        scores = score_case(found.data, reference, spacing, found.classes, case=case.id, tolerance_mm=tolerance_mm)
+        except Exception as error:
+            failures[case.id] = f"{case.image}: {type(error).__name__}: {error}"
+            traces[case.id] = traceback.format_exc()
+            continue
         rows += scores
-        if worst > 0:
-            _keep_worst(shown, worst, case.id, scores, image, found, reference)
-    if progress:
-        progress(len(judged), len(judged))
+        if is_sheared(image.geometry):
+            sheared.append(case.id)
+    overall.begin(len(judged))
     if not rows:
         raise InputError(f"no case could be scored; the first failure: {next(iter(failures.values()))}")
-    report = EvaluationReport(rows, summarise(rows), failures)
+    notes = (_SHEARED.format(count=len(sheared), cases=", ".join(sheared[:5])),) if sheared else ()
+    report = EvaluationReport(rows, summarise(rows), failures, notes=notes, traces=traces)
     if out is None:
         return report
     pictures = sorted(shown, reverse=True)
     files = write_report(report, out, pictures, title=title, tolerance_mm=tolerance_mm, provenance=provenance or {})
-    return EvaluationReport(report.rows, report.summary, failures, files)
+    return replace(report, files=files)
+
+
+_SHEARED = (
+    "{count} case(s) have axes that are not orthogonal ({cases}): distances were measured along the axes with the "
+    "spacing of each, so HD95 and surface Dice are approximate there; Dice and volumes are exact"
+)
+
+
+def is_sheared(geometry: Geometry) -> bool:
+    """Whether axes stand more than about 0.06 degrees off the right angle."""
+    if geometry.affine is None:
+        return False
+    axes = geometry.affine[:-1, :-1] / np.sqrt((geometry.affine[:-1, :-1] ** 2).sum(axis=0))
+    return bool(np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3)
+
+
+class _Overall:
+    """Progress over all cases from the progress within one, in the windows of the present case."""
+
+    def __init__(self, progress: Progress | None, cases: int) -> None:
+        self.progress, self.cases, self.number, self.windows = progress, cases, 0, 1
+
+    def begin(self, number: int) -> None:
+        """`number` cases are done."""
+        self.number = number
+        self._tell(0)
+
+    def within(self, done: int, total: int) -> None:
+        """The present case has come so far."""
+        self.windows = max(1, total)
+        self._tell(min(done, self.windows))
+
+    def _tell(self, done: int) -> None:
+        if self.progress:
+            self.progress(self.number * self.windows + done, self.cases * self.windows)
 
 
 def _reference(case: Case, image: Image, wanted: ClassTable, classes: str) -> npt.NDArray[np.integer[Any]]:
@@ -203,6 +267,7 @@ def write_report(
         "summary": report.summary,
         "rows": report.rows,
         "failures": report.failures,
+        "notes": report.notes,
         "provenance": dict(provenance),
     }
     whole = report.summary[-1]
@@ -230,7 +295,15 @@ def write_report(
         "count; those not found count with Dice 0 and as missed, and are left out of the mean HD95."
     )
     sections = [
-        html.Section("Result", [html.Tiles(tiles), html.Table(columns, summary), html.Text(note)]),
+        html.Section(
+            "Result",
+            [
+                html.Tiles(tiles),
+                html.Table(columns, summary),
+                html.Text(note),
+                *(html.Text(f"{n}.", "warning") for n in report.notes),
+            ],
+        ),
         html.Section(
             "Worst cases",
             [html.Picture(w.picture, f"{w.caption}. Solid: reference, dashed: prediction.") for w in worst],
@@ -242,15 +315,6 @@ def write_report(
     sections.append(html.Section("How it was made", [html.Facts(provenance)]))
     return (
         write_text(out / "scores.csv", scores_csv(report.rows)),
-        write_json(out / "scores.json", _finite(plain)),
+        write_json(out / "scores.json", plain_json(plain)),
         html.write(out / "report.html", title, sections, subtitle="Research use only."),
     )
-
-
-def _finite(value: Any) -> Any:
-    """JSON has neither NaN nor infinity."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf"
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value

@@ -38,6 +38,7 @@ def score_case(
     *,
     case: str = "",
     tolerance_mm: float = 3.0,
+    voxel_mm3: float | None = None,
 ) -> list[Row]:
     """Rows of one case, one per class.
 
@@ -49,6 +50,8 @@ def score_case(
         Voxel size along each axis.
     tolerance_mm
         Surface points this near to the other surface count as right in ``nsd``.
+    voxel_mm3
+        Volume of a voxel; the product of the spacings if None, which is too large where axes are not orthogonal.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def score_case(
     """
     if predicted.shape != reference.shape:
         raise GeometryError(f"{case}: prediction {predicted.shape} and reference {reference.shape} differ in shape")
-    voxel_ml = math.prod(float(s) for s in spacing_mm) / 1000
+    voxel_ml = (math.prod(float(s) for s in spacing_mm) if voxel_mm3 is None else voxel_mm3) / 1000
     rows = []
     for c in classes:
         p, r = predicted == c.value, reference == c.value

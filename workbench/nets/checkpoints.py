@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from workbench.errors import WeightsError
@@ -38,6 +39,26 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor]) -> None:
     Half-precision values are widened to the parameter's type. The counters ``num_batches_tracked``, which inference
     does not use, may be missing.
     """
+    _require_same(net, state)
+    net.load_state_dict(dict(state), strict=False)
+
+
+def require_fit(construct: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> None:
+    """Refuse a network whose entries are not those of `state`, before memory is taken for it.
+
+    What `construct` is told comes from a file, which may ask for more than any machine has: it runs without storage.
+
+    Raises
+    ------
+    WeightsError
+        As `load_state`; errors of `construct` itself pass through.
+    """
+    with torch.device("meta"):
+        net = construct()
+    _require_same(net, state)
+
+
+def _require_same(net: nn.Module, state: Mapping[str, Tensor]) -> None:
     own = net.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     unexpected = [k for k in state if k not in own]
@@ -56,4 +77,3 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor]) -> None:
             f"the weights do not fit {type(net).__name__} ({len(own)} entries): {'; '.join(problems)}; "
             "check the configuration they were saved with"
         )
-    net.load_state_dict(dict(state), strict=False)

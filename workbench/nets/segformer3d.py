@@ -28,9 +28,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from workbench.errors import WeightsError
-from workbench.nets.checkpoints import load_state, unwrap_checkpoint
+from workbench.nets.checkpoints import load_state, require_fit, unwrap_checkpoint
 
-__all__ = ["PRESETS", "SegFormer3D", "infer_config", "load_state", "unwrap_checkpoint"]
+__all__ = ["PRESETS", "SegFormer3D", "infer_config", "load_state", "require_config", "unwrap_checkpoint"]
 
 AttentionScale = Literal["num_heads", "head_dim"]
 Size3: TypeAlias = tuple[int, int, int]
@@ -377,6 +377,16 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=math.sqrt(2.0 / fan_out))
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def require_config(arguments: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+    """Refuse constructor arguments that a state dict contradicts, before memory or time is spent on them.
+
+    Raises `WeightsError` where entries or shapes differ; errors of the constructor itself pass through.
+    """
+    if max(arguments.get("depths", (1,))) > len(state):
+        raise WeightsError(f"a network with {arguments['depths']} blocks was described, {len(state)} entries are there")
+    require_fit(lambda: SegFormer3D(**arguments), state)
 
 
 def infer_config(

@@ -18,8 +18,7 @@ from workbench.data.cases import naming
 from workbench.data.class_merge import ClassMerge
 from workbench.data.recipe import VolumeRecipe
 from workbench.errors import InputError, UsageError, WeightsError
-from workbench.nets.checkpoints import require_fit
-from workbench.nets.segformer3d import SegFormer3D, load_state
+from workbench.nets.segformer3d import SegFormer3D, load_state, require_config
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.settings import TrainConfig
@@ -108,7 +107,7 @@ def train_volumes(
     if missing or not cases:
         raise InputError(f"training needs cases with labels; without labels: {', '.join(missing) or 'all (no case)'}")
     chosen, reason = device.choose(config.device)
-    start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
+    start = _start(config)
     if start is not None:
         output.refuse_start(out, start.path)
     train_index, val_index, judged = _split(cases, config)
@@ -178,6 +177,18 @@ def train_volumes(
     )  # fmt: skip
 
 
+def _start(config: TrainConfig) -> weights.WeightsFile | None:
+    """The starting weights, found and their record read once, so that what is wrong with it is said first."""
+    if config.weights == "none":
+        return None
+    start = weights.find(config.weights, BACKEND)
+    if start.meta:
+        with weights.blaming(start.path):
+            VolumeRecipe.from_json(start.meta["recipe"])
+            ClassTable.from_json(start.meta["classes"])
+    return start
+
+
 def _split(cases: Sequence[Case], config: TrainConfig) -> tuple[list[int], list[int], str]:
     """Training and validation cases, and the sentence that says what the score means."""
     groups = {c.group or c.id for c in cases}
@@ -202,10 +213,7 @@ def _classes(
     cases: Sequence[Case], config: TrainConfig, start: weights.WeightsFile | None
 ) -> tuple[ClassMerge, ClassTable]:
     """What to learn: as asked for, else what the label files hold."""
-    if config.classes:
-        merge = ClassMerge.parse(config.classes)
-    else:
-        merge = ClassMerge.keep(_labels(c) for c in cases)
+    merge = ClassMerge.parse(config.classes) if config.classes else ClassMerge.keep(_labels(c) for c in cases)
     like = ClassTable.from_json(start.meta["classes"]) if start and start.meta.get("classes") else None
     return merge, merge.table(like)
 
@@ -249,7 +257,14 @@ def _network(
         raise WeightsError(f"{start.path}: an adapter cannot be trained further; start from its base weights")
     tensors = weights.load_tensors(start)
     with weights.blaming(start.path):
-        require_fit(lambda: SegFormer3D(**start.meta["net"]), tensors)
+        require_config(start.meta["net"], tensors)
+        return _fresh_head(config, start, table, tensors)
+
+
+def _fresh_head(
+    config: TrainConfig, start: weights.WeightsFile, table: ClassTable, tensors: dict[str, torch.Tensor]
+) -> tuple[SegFormer3D, tuple[str, ...]]:
+    """The network of `tensors` with an output row per class of `table`; rows of known classes are taken over."""
     net = SegFormer3D(**{**start.meta["net"], "num_classes": len(table) + 1})
     head = [k for k in tensors if "linear_pred" in k]
     old = ClassTable.from_json(start.meta["classes"])
