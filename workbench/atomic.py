@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with part.open("rb+") as f:
             os.fsync(f.fileno())
         os.replace(part, path)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         raise UsageError(
             f"cannot write {path}: {error.strerror}. Choose an output folder that you may write to."
         ) from error
@@ -48,13 +48,14 @@ def write_json(path: Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=2, default=str) + "\n")
 
 
-def sha256_of(path: Path) -> str:
-    """Hash of a file, or of a folder: names and contents of its files in sorted order."""
+def sha256_of(*paths: Path) -> str:
+    """Hash of a file; of several files or a folder: names and contents in sorted order."""
     digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file() or f == p)
+    single = len(paths) == 1 and not paths[0].is_dir()
     for file in files:
-        if path.is_dir():
-            digest.update(str(file.relative_to(path)).encode())
+        if not single:
+            digest.update(str(file.relative_to(paths[0]) if paths[0].is_dir() else file.name).encode())
         with file.open("rb") as f:
             while chunk := f.read(1 << 20):
                 digest.update(chunk)

@@ -43,6 +43,13 @@ def peak_memory_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
+def input_hash(image: Image) -> str | None:
+    """Hash of the files that the samples come from: of one DICOM series, not of the whole folder."""
+    if image.files:
+        return sha256_of(*image.files)
+    return sha256_of(image.source) if image.source and image.source.exists() else None
+
+
 class Recorder:
     """Started before the work, asked for the `Provenance` after it."""
 
@@ -50,6 +57,7 @@ class Recorder:
         self.backend, self.config, self.weights, self.image = backend, config, weights, image
         self.device, self.reason = device, reason
         self.notes: list[str] = []
+        self.details: dict[str, Any] = {}
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()
 
@@ -65,7 +73,8 @@ class Recorder:
             weights_sha256=self.weights.sha256,
             settings=settings.as_dict(self.config),
             source=str(source) if source else None,
-            input_sha256=sha256_of(source) if source and source.exists() else None,
+            series=self.image.header.get("SeriesInstanceUID") or None,
+            input_sha256=input_hash(self.image),
             versions=versions(),
             device=str(self.device),
             device_reason=self.reason,
@@ -74,4 +83,5 @@ class Recorder:
             seconds=round(time.perf_counter() - self._clock, 3),
             peak_memory_mb=round(peak_memory_mb(), 1),
             notes=tuple(self.notes),
+            details=self.details,
         )

@@ -168,6 +168,8 @@ class Image:
         Class table that the file itself carries, when it is a label map.
     native
         The reader's own header object; a writer of the same family uses it to keep geometry bit for bit.
+    files
+        The files that the samples come from, where that is not `source` alone (one DICOM series of a folder).
     """
 
     geometry: Geometry
@@ -182,6 +184,7 @@ class Image:
     header: Mapping[str, Any] = field(default_factory=dict)
     classes: ClassTable | None = None
     native: Any = None
+    files: tuple[Path, ...] = ()
 
     @cached_property
     def data(self) -> npt.NDArray[Any]:
@@ -210,11 +213,17 @@ class Image:
 
 def case_name(path: Path) -> str:
     """File name without its (double) suffix: ``scan.nii.gz`` -> ``scan``, ``tumour.seg.nrrd`` -> ``tumour``."""
-    name = path.name
+    name = path.name or path.resolve().name
     for suffix in (".nii.gz", ".seg.nrrd", ".ome.tiff", ".ome.tif"):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
-    return name if path.is_dir() else path.stem or name
+    return name if path.is_dir() else Path(name).stem or name
+
+
+def plain_name(text: str) -> str:
+    """`text` as one file name that every system takes: separators, colons and the like become underscores."""
+    name = "".join("_" if c in '/\\:*?"<>|~' or ord(c) < 32 else c for c in text).strip(" .")
+    return name or "case"
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +272,7 @@ class Provenance:
     weights_sha256: str | None
     settings: Mapping[str, Any]
     source: str | None = None
+    series: str | None = None
     input_sha256: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
@@ -272,6 +282,7 @@ class Provenance:
     seconds: float = 0.0
     peak_memory_mb: float | None = None
     notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
     edited_by_hand: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -47,6 +47,10 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
 
 def launch(paths: Sequence[str | Path] = (), tool: str | None = None) -> None:
     """Open a window with these files and stay until it is closed. The engines load once the window is up."""
+    import os
+
+    # Before the engines load: waiting threads of the network sleep instead of taking the processor from the window.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import napari
     from qtpy.QtCore import QTimer
 

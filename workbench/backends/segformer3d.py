@@ -13,7 +13,7 @@ import numpy as np
 from workbench import settings
 from workbench.backends.segformer3d_presets import PRESETS
 from workbench.data.recipe import VolumeRecipe
-from workbench.errors import InputError, WeightsError
+from workbench.errors import InputError, UsageError, WeightsError
 from workbench.settings import setting
 from workbench.training.settings import TrainConfig
 from workbench.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
@@ -100,6 +100,8 @@ def load(config: Config, device: torch.device) -> Model:
     from workbench import weights
 
     found = weights.find(config.weights, NAME)
+    if found.meta and config.preset != "none":
+        raise UsageError(f"{found.path}: these weights say themselves how images are prepared; remove --preset")
     net, recipe, classes = build_network(found, config.preset, config.attention_scale)
     _, reason = devices.choose(config.device)
     return Model(net.eval().to(device), found, recipe, classes, device, reason)
@@ -229,6 +231,9 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     )
     for note in found.report.notes:
         recorder.note(note)
+    ran = found.report
+    recorder.details |= {"windows": ran.windows, "windows_skipped": ran.skipped, "roi": list(ran.roi)}
+    recorder.details |= {"batch": ran.batch, "precision": ran.precision, "mode": ran.mode}
     labels = Labels(np.ascontiguousarray(grid.unorient(found.labels)), image.geometry, model.classes)
     parts: dict[str, Labels | Heatmap | Scores] = {"labels": labels, "volumes": volumes(labels)}
     if found.uncertainty is not None:

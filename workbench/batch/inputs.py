@@ -9,9 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.errors import NothingFound
-from workbench.types import Case, case_name
-
-_LISTS = (".csv", ".jsonl")
+from workbench.types import Case, case_name, plain_name
 
 
 def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
@@ -30,10 +28,12 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
         cases += _expand_one(text, series)
     if not cases:
         raise NothingFound(f"no readable image matched {', '.join(inputs)}")
-    return sorted(_with_unique_ids(cases), key=lambda c: c.id)
+    once = {(c.image.resolve(), c.options.get("series")): c for c in cases}
+    return sorted(_with_unique_ids(list(once.values())), key=lambda c: c.id)
 
 
 def _expand_one(text: str, series: str | None) -> list[Case]:
+    from workbench.data.cases import LISTS, load_cases
     from workbench.data.formats import is_readable
 
     path = Path(text).expanduser()
@@ -41,22 +41,26 @@ def _expand_one(text: str, series: str | None) -> list[Case]:
         return [_case(Path(p), series) for p in sorted(glob.glob(str(path), recursive=True)) if is_readable(Path(p))]
     if not path.exists():
         raise NothingFound(f"{path}: no such file or folder")
-    if path.suffix.lower() in _LISTS:
-        from workbench.data.cases import load_cases
-
-        return load_cases(path)
+    if path.is_file() and path.suffix.lower() in LISTS:
+        given = {"series": series} if series else {}
+        return [replace(c, options={**given, **c.options}) for c in load_cases(path)]
     if path.is_file() or is_readable(path):
         return [_case(path, series)]
-    return [_case(p, series) for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
+    found = [p for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
+    # A series can only be chosen among those of a DICOM folder.
+    return [_case(p, series if p.is_dir() else None) for p in found]
 
 
 def _case(path: Path, series: str | None) -> Case:
-    options = {"series": series} if series else {}
-    return Case(id=case_name(path), image=path, group=case_name(path), options=options)
+    name = case_name(path)
+    if series is None:
+        return Case(id=name, image=path, group=name)
+    return Case(id=f"{name}_series-{series}", image=path, group=name, options={"series": series})
 
 
 def _with_unique_ids(cases: list[Case]) -> list[Case]:
     """Equal names get the name of their folder in front, and a number if that is not enough."""
+    cases = [replace(c, id=plain_name(c.id)) for c in cases]
     counts = Counter(c.id for c in cases)
     named = [replace(c, id=f"{c.image.resolve().parent.name}_{c.id}") if counts[c.id] > 1 else c for c in cases]
     seen: Counter[str] = Counter()

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workbench import settings
 from workbench.atomic import sha256_of
+from workbench.provenance import input_hash
+from workbench.types import Image
 
 NAME = "provenance.json"
+State = Literal["new", "complete", "damaged", "other", "edited"]
+
+# How a case was computed, not what: the spelling of a path, the device and the batch do not make another result.
+_HOW = {"weights", "device", "batch"}
 
 
 def read(folder: Path) -> dict[str, Any] | None:
@@ -25,19 +31,29 @@ def read(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def is_complete(folder: Path, *, config: Any, weights_sha256: str, source: Path) -> bool:
-    """Whether `folder` holds exactly what would be computed again."""
+def compare(folder: Path, *, config: Any, weights_sha256: str, image: Image) -> tuple[State, str]:
+    """What `folder` holds, measured against what would be computed now, and for ``"other"`` what differs.
+
+    ``"new"``: no record; ``"complete"``: exactly this; ``"damaged"``: this, but a file changed or is gone;
+    ``"other"``: made from another input, weights or settings; ``"edited"``: corrected by hand.
+    """
     record = read(folder)
-    if record is None or record.get("edited_by_hand"):
-        return False
+    if record is None:
+        return "new", ""
+    if record.get("edited_by_hand"):
+        return "edited", ""
     wanted = json.loads(json.dumps(settings.as_dict(config), default=str))
-    same_work = (
-        record.get("settings") == wanted
-        and record.get("weights_sha256") == weights_sha256
-        and record.get("input_sha256") == sha256_of(source)
-    )
+    found = record.get("settings", {})
+    differing = [k for k in sorted({*wanted, *found} - _HOW) if wanted.get(k) != found.get(k)]
+    if record.get("weights_sha256") != weights_sha256:
+        differing.append("weights")
+    if record.get("input_sha256") != input_hash(image):
+        differing.append("input")
+    if differing:
+        return "other", ", ".join(differing)
     files: dict[str, dict[str, Any]] = record.get("files", {})
-    return bool(same_work and files) and all(_intact(folder / Path(n).name, entry) for n, entry in files.items())
+    intact = bool(files) and all(_intact(folder / Path(n).name, entry) for n, entry in files.items())
+    return ("complete" if intact else "damaged"), ""
 
 
 def _intact(path: Path, entry: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from workbench import device as devices
 from workbench.atomic import write_json, write_text
 from workbench.batch import record
 from workbench.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError
+from workbench.provenance import versions
 from workbench.registry import Backend
 from workbench.types import Case, Progress
 
@@ -32,6 +34,7 @@ class Outcome:
     seconds: float = 0.0
     files: tuple[str, ...] = ()
     table: tuple[dict[str, Any], ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stage: str = ""
     error: str = ""
@@ -69,6 +72,7 @@ def run(
     fail_fast: bool = False,
     on_start: Callable[[Case, int, int], Progress | None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
+    on_ready: Callable[[Any], None] | None = None,
 ) -> RunReport:
     """Predict every case into ``output/<case id>/``.
 
@@ -78,6 +82,8 @@ def run(
         Settings of the backend, with ``weights`` and ``device``.
     on_start, on_end
         Called around each case with (case, number, count) and its outcome; `on_start` may return a progress callable.
+    on_ready
+        Called once with the loaded model.
 
     Raises
     ------
@@ -88,6 +94,8 @@ def run(
     module = backend.load_module()
     device, _ = devices.choose(config.device)
     model = module.load(config, device)
+    if on_ready:
+        on_ready(model)
     report = RunReport()
     for number, case in enumerate(cases):
         progress = on_start(case, number, len(cases)) if on_start else None
@@ -99,6 +107,8 @@ def run(
             break
     if report.failures and len(cases) > 1:
         write_failures(output / "failures.jsonl", report)
+    elif not report.failures:
+        (output / "failures.jsonl").unlink(missing_ok=True)
     return report
 
 
@@ -112,12 +122,18 @@ def run_case(
     clock, stage, folder = time.perf_counter(), "read", output / case.id
     base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
     try:
-        if folder.exists() and not overwrite:
-            if record.is_complete(folder, config=config, weights_sha256=model.weights.sha256, source=case.image):
-                return Outcome(status="skipped", **base)
-            if record.read(folder) is not None:
-                raise UsageError(f"{folder} holds another result; add --overwrite or choose another output folder")
         image = formats.read(case.image, series=case.options.get("series"))
+        state, differing = record.compare(folder, config=config, weights_sha256=model.weights.sha256, image=image)
+        if state == "complete" and not overwrite:
+            return Outcome(status="skipped", **base)
+        if state == "edited":
+            raise UsageError(
+                f"{folder} was corrected by hand and is never replaced; choose another output folder or move it away"
+            )
+        if state == "other" and not overwrite:
+            raise UsageError(
+                f"{folder} holds another result ({differing} differ); add --overwrite or choose another output folder"
+            )
         stage = "predict"
         result = module.predict(model, image, config, progress)
         stage = "write"
@@ -143,6 +159,7 @@ def run_case(
         seconds=round(time.perf_counter() - clock, 3),
         files=tuple(str(f) for f in files),
         table=tuple(table),
+        provenance=result.provenance.to_json(),
         notes=result.provenance.notes,
         **base,
     )
@@ -157,17 +174,32 @@ def check_output(output: Path, cases: list[Case]) -> None:
         raise UsageError(f"cannot write to {output}: {nearest} is a file. Choose another output folder.")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write to {output}: no permission for {nearest}. Choose another output folder.")
+    target = output.resolve()
     for case in cases:
-        if case.image.resolve() == output.resolve():
-            raise UsageError(f"the output folder {output} is an input; results are never written into the source")
+        source = case.image.resolve()
+        # A DICOM folder is one input: nothing may appear inside it. Beside other files nothing may appear either.
+        inside = source.is_dir() and target.is_relative_to(source)
+        if inside or target in (source, source.parent):
+            raise UsageError(f"output {output} lies with the input {case.image}; choose a folder outside the data")
 
 
 def write_failures(path: Path, report: RunReport) -> Path:
     """One JSON line per failed case: what failed, at which stage, why."""
-    lines = [json.dumps({k: v for k, v in asdict(o).items() if v not in ("", (), 0)}) for o in report.failures]
+    lines = [json.dumps({k: v for k, v in asdict(o).items() if v not in ("", (), {}, 0)}) for o in report.failures]
     return write_text(path, "\n".join(lines) + "\n")
 
 
 def write_report(path: Path, report: RunReport, header: dict[str, Any]) -> Path:
-    """Machine-readable report of a run (``--report``)."""
-    return write_json(path, {**header, "exit_code": report.exit_code, "cases": [asdict(o) for o in report.outcomes]})
+    """Machine-readable report of a run (``--report``): what ran, on what, with what, and every case."""
+    machine = {"system": platform.platform(), "processors": os.cpu_count(), "versions": versions()}
+    cases = [asdict(o) for o in report.outcomes]
+    return write_json(path, {**header, **machine, "exit_code": report.exit_code, "cases": cases})
+
+
+def check_report(path: Path, cases: list[Case]) -> None:
+    """Refuse a report path that is an input or cannot be written, before any work is done."""
+    if path.exists() and any(path.resolve() == case.image.resolve() for case in cases):
+        raise UsageError(f"--report {path} is an input; choose another name")
+    check_output(path.parent, [])
+    if path.is_dir():
+        raise UsageError(f"--report {path} is a folder; give a file name")

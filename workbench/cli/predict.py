@@ -65,16 +65,18 @@ def _predict(
 ) -> int:
     from workbench import settings
     from workbench.batch.inputs import expand
-    from workbench.batch.run import Outcome, run, write_report
+    from workbench.batch.run import Outcome, check_report, run, write_report
     from workbench.cli.progress import bar
     from workbench.types import Case, Progress
 
     cases = expand(inputs, series=series)
     config = settings.build(backend.load_module().Config, values)
     if dry_run:
-        for case in cases:
-            click.echo(f"{case.id}\t{case.image}\t{output / case.id}")
+        rows = [{"case": c.id, "image": str(c.image), "output": str(output / c.id)} for c in cases]
+        click.echo(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
         return 0
+    if report:
+        check_report(report, cases)
     started = datetime.now(UTC).isoformat(timespec="seconds")
 
     with bar("loading", quiet=quiet, unit="window") as draw:
@@ -87,8 +89,21 @@ def _predict(
             with draw.paused():
                 _say(outcome, as_json=as_json, quiet=quiet, verbose=verbose)
 
+        def on_ready(model: Any) -> None:
+            if not quiet:
+                with draw.paused():
+                    click.echo(f"weights {model.weights.name}, computing on {model.device} ({model.reason})", err=True)
+
         outcome = run(
-            backend, cases, output, config, overwrite=overwrite, fail_fast=fail_fast, on_start=on_start, on_end=on_end
+            backend,
+            cases,
+            output,
+            config,
+            overwrite=overwrite,
+            fail_fast=fail_fast,
+            on_start=on_start,
+            on_end=on_end,
+            on_ready=on_ready,
         )
     if as_json:
         click.echo(json.dumps([o.__dict__ for o in outcome.outcomes], indent=2, default=str))

@@ -271,6 +271,7 @@ def _image(path: Path, series: Series) -> Image:
         format="dicom",
         header=shown,
         native=Native(series.uid, stack, tuple(p.path for p in stack.planes)),
+        files=tuple(dict.fromkeys(p.path for p in stack.planes)),
     )
 
 

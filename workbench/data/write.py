@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +95,7 @@ def _write_result(result: Result, folder: Path, format: Format, name: str | None
     for path, _ in jobs:
         _protect(path, image)
     record = case / _PROVENANCE
+    before = _files_of(record)
     try:
         # A record of an earlier run must not vouch for files that are being replaced.
         record.unlink(missing_ok=True)
@@ -103,8 +105,19 @@ def _write_result(result: Result, folder: Path, format: Format, name: str | None
     for path, save in jobs:
         _save(path, save)
         written.append(path)
+    # What an earlier run left and this one does not write again would look as if it belonged to this result.
+    for name in before - {p.name for p in written}:
+        (case / name).unlink(missing_ok=True)
     write_json(record, _record(result, written))
     return [*written, record]
+
+
+def _files_of(record: Path) -> set[str]:
+    """Names of the files that a completion record lists; none if there is no record."""
+    try:
+        return {Path(name).name for name in json.loads(record.read_text(encoding="utf-8"))["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _save(path: Path, save: Callable[[Path], None]) -> None:

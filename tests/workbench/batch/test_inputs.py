@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tests.dicom_maker import write_series
 from tests.tiny import make_volume
 from workbench.batch.inputs import expand
 from workbench.errors import NothingFound
@@ -38,8 +39,25 @@ def test_lists(study):
     assert {c.id: c.group for c in cases} == {"scan": "p1", "second": "p2"}
 
 
-def test_series_is_passed_on(study):
-    assert expand([str(study / "a")], series="2")[0].options == {"series": "2"}
+def test_series_is_for_dicom_folders_and_for_what_was_named(study):
+    write_series(study / "a" / "dcm", n=3)
+    cases = {c.id: c.options for c in expand([str(study / "a")], series="2")}
+    assert cases == {"dcm_series-2": {"series": "2"}, "other": {}, "scan": {}}
+
+
+def test_the_same_file_twice_is_one_case(study):
+    assert len(expand([str(study / "a" / "scan.nii.gz"), str(study / "a" / "s*.nii.gz")])) == 1
+
+
+def test_names_that_no_system_takes_are_made_plain(study):
+    make_volume(study / "c" / "12:30 ~scan.nii.gz", shape=(8, 8, 8))
+    assert [c.id for c in expand([str(study / "c")])] == ["12_30 _scan"]
+
+
+def test_the_current_folder_has_a_name(study, monkeypatch):
+    write_series(study / "ct", n=3)
+    monkeypatch.chdir(study / "ct")
+    assert [c.id for c in expand(["."])] == ["ct"]
 
 
 @pytest.mark.parametrize("text", ["none.nii.gz", "*.mha", "a/notes.txt"])

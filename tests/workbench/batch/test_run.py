@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from tests.dicom_maker import write_series
 from tests.tiny import make_volume
 from workbench import settings
 from workbench.atomic import sha256_of
@@ -46,23 +47,84 @@ def test_every_case_has_its_files_and_a_record_that_is_true(go, study):
         assert np.array_equal(mask.affine, source.affine)
 
 
-def test_complete_cases_are_skipped_and_damaged_ones_refused(go, study):
+def test_complete_cases_are_skipped_and_damaged_ones_done_again(go, study):
     go()
     victim = study / "out" / "case1" / "labels.nii.gz"
     before = (study / "out" / "case0" / "labels.nii.gz").stat().st_mtime_ns
     victim.write_bytes(victim.read_bytes()[:-5])
     report = go()
-    assert [o.status for o in report.outcomes] == ["skipped", "failed", "skipped"]
-    assert "--overwrite" in report.failures[0].message
+    assert [o.status for o in report.outcomes] == ["skipped", "done", "skipped"]
     assert (study / "out" / "case0" / "labels.nii.gz").stat().st_mtime_ns == before
-    assert [o.status for o in go(overwrite=True).outcomes] == ["done"] * 3
     nib.load(victim).get_fdata()
+    assert [o.status for o in go(overwrite=True).outcomes] == ["done"] * 3
 
 
 def test_other_settings_never_overwrite_silently(go):
     go()
-    assert go(values={"overlap": 0.25}).exit_code == 3
+    report = go(values={"overlap": 0.25})
+    assert report.exit_code == 3
+    assert "overlap differ" in report.failures[0].message
+    assert "--overwrite" in report.failures[0].message
     assert go(values={"overlap": 0.25}, overwrite=True).exit_code == 0
+
+
+def test_how_it_was_computed_does_not_make_another_result(go, tiny_weights, monkeypatch):
+    go()
+    monkeypatch.chdir(tiny_weights.parent)
+    again = go(values={"device": "cpu", "batch": 1, "weights": f"./{tiny_weights.name}"})
+    assert [o.status for o in again.outcomes] == ["skipped"] * 3
+
+
+def test_hand_corrections_are_never_replaced(go, study):
+    go()
+    record = study / "out" / "case1" / "provenance.json"
+    record.write_text(record.read_text().replace('"edited_by_hand": false', '"edited_by_hand": true'))
+    before = (study / "out" / "case1" / "labels.nii.gz").read_bytes()
+    report = go(overwrite=True)
+    assert [o.status for o in report.outcomes] == ["done", "failed", "done"]
+    assert "corrected by hand" in report.failures[0].message
+    assert (study / "out" / "case1" / "labels.nii.gz").read_bytes() == before
+
+
+def test_files_of_an_earlier_result_do_not_stay_behind(go, study):
+    go(values={"uncertainty": True})
+    assert (study / "out" / "case0" / "uncertainty.nii.gz").exists()
+    go(overwrite=True)
+    assert not (study / "out" / "case0" / "uncertainty.nii.gz").exists()
+
+
+def test_failures_of_an_earlier_run_do_not_stay_behind(go, study):
+    good = (study / "in" / "case0.nii.gz").read_bytes()
+    (study / "in" / "case0.nii.gz").write_text("broken")
+    assert go().exit_code == 3
+    assert (study / "out" / "failures.jsonl").exists()
+    (study / "in" / "case0.nii.gz").write_bytes(good)
+    assert go().exit_code == 0
+    assert not (study / "out" / "failures.jsonl").exists()
+
+
+def test_each_dicom_series_is_its_own_case(tmp_path, tiny_weights):
+    write_series(tmp_path / "dcm", uid="1.2.3.10", prefix="a", n=8)
+    write_series(tmp_path / "dcm", uid="1.2.3.99", SeriesNumber=2, prefix="b", n=8, seed=1)
+    config = settings.build(segformer3d.Config, {"weights": str(tiny_weights)})
+    hashes = set()
+    for series in ("1", "2"):
+        cases = expand([str(tmp_path / "dcm")], series=series)
+        report = run(find("segformer3d"), cases, tmp_path / "out", config)
+        assert [o.status for o in report.outcomes] == ["done"]
+        record = json.loads((tmp_path / "out" / f"dcm_series-{series}" / "provenance.json").read_text())
+        assert record["series"] == {"1": "1.2.3.10", "2": "1.2.3.99"}[series]
+        hashes.add(record["input_sha256"])
+    assert len(hashes) == 2
+
+
+@pytest.mark.parametrize("output", ["in", "dcm/out"])
+def test_results_never_go_into_the_source(study, tiny_weights, output):
+    write_series(study / "dcm", n=6)
+    config = settings.build(segformer3d.Config, {"weights": str(tiny_weights)})
+    source = study / output.split("/")[0]
+    with pytest.raises(UsageError, match="outside the data"):
+        run(find("segformer3d"), expand([str(source)]), study / output, config)
 
 
 def test_a_case_cut_short_is_done_again(go, study):

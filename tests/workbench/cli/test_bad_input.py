@@ -143,6 +143,16 @@ def test_output_equal_to_input(predict, tmp_path, volume):
     assert run(arguments) == 2
 
 
+def test_report_must_not_replace_an_input(predict, volume):
+    before = volume.read_bytes()
+    predict(volume, 2, "--report", extra=["--report", str(volume)])
+    assert volume.read_bytes() == before
+
+
+def test_preset_with_weights_that_say_it_themselves(predict, volume):
+    predict(volume, 2, "remove --preset", extra=["--preset", "acdc"])
+
+
 def test_several_series_and_none_chosen(predict, tmp_path):
     folder = tmp_path / "study"
     write_series(folder, uid="1.2.3.10", SeriesDescription="arterial", prefix="a")
