@@ -68,7 +68,7 @@ def main() -> None:
         if event.validated or event.step % 25 == 0:
             print(event.line(), flush=True)
 
-    limits = {"max_minutes": options.max_minutes, "resume": options.resume}
+    limits = {"max_minutes": options.max_minutes, "resume": options.resume, "overwrite": True}
     files = [cache / "training" / f"stage_{n}.safetensors" for n in range(len(STAGES))]
     for n, stage in list(enumerate(STAGES))[options.first :]:
         start = str(files[n - 1]) if n else "none"

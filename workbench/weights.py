@@ -172,7 +172,7 @@ def blaming(path: Path) -> Iterator[None]:
         raise WeightsError(f"{path}: {error}") from error
     except WorkbenchError:
         raise
-    except (TypeError, KeyError, ValueError, IndexError, AttributeError, OverflowError, RuntimeError) as error:
+    except (TypeError, KeyError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError) as error:
         said = str(error).splitlines()[0][:200] if str(error) else ""
         raise WeightsError(
             f"{path}: its record does not describe a network ({type(error).__name__}: {said}); "

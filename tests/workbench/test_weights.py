@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -128,3 +129,34 @@ def test_listing_has_the_users_own_files(monkeypatch, tmp_path, tensors):
     assert rows["liver"]["state"] == "here"
     assert rows["segformer3d-brats"]["state"] == "not here"
     assert weights.find("liver", "segformer3d").path.parent == tmp_path / "weights"
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_an_adapter_finds_its_base_from_anywhere(tmp_path, tensors, monkeypatch, moved):
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (home / "mine").mkdir(parents=True)
+    monkeypatch.chdir(home)
+    base = weights.find(weights.save(home / "base.safetensors", tensors, META).relative_to(home))
+    record = weights.base_record(base, Path("mine/adapter.safetensors"))
+    weights.save(Path("mine/adapter.safetensors"), tensors, {**META, "kind": "lora", **record})
+    if moved:  # both together, as when a folder is copied to another machine
+        home = home.rename(tmp_path / "renamed")
+    monkeypatch.chdir(elsewhere)
+    found = weights.find_base(weights.find(home / "mine" / "adapter.safetensors"))
+    assert found.path.resolve() == (home / "base.safetensors").resolve()
+
+
+def test_an_adapter_with_odd_paths_says_that_its_base_is_missing(tmp_path, tensors):
+    odd = {"kind": "lora", "base": "x" * 5000, "base_path": "a\0b", "base_relative": 7, "base_sha256": 3}
+    path = weights.save(tmp_path / "adapter.safetensors", tensors, {**META, **odd})
+    with pytest.raises(WeightsError, match="which were not found"):
+        weights.find_base(weights.find(path))
+
+
+def test_a_damaged_file_does_not_hide_the_others_in_the_listing(monkeypatch, tmp_path, tensors):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    weights.save(tmp_path / "weights" / "liver.safetensors", tensors, META)
+    (tmp_path / "weights" / "bad.safetensors").write_bytes((9).to_bytes(8, "little") + b"{not json")
+    states = {r["name"]: r["state"] for r in weights.listing()}
+    assert (states["liver"], states["bad"]) == ("here", "damaged")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.dicom_maker import write_series
-from workbench.data.cases import group_of, load_cases
+from workbench.data.cases import group_of, load_cases, naming, open_case
 from workbench.errors import InputError, NothingFound
+from workbench.types import Case
 
 
 def put(*paths):
@@ -133,3 +134,12 @@ def test_groups_are_patients_where_the_name_says_so():
     ]
     for whole in ("BraTS2021_00012", "la_003", "scan", "12345", "ct_abdomen_3mm"):
         assert group_of(whole) == whole
+
+
+def test_open_case_heeds_the_series(tmp_path):
+    write_series(tmp_path / "study", uid="1.2.3.10", prefix="a", n=4)
+    write_series(tmp_path / "study", uid="1.2.3.99", prefix="b", n=6, SeriesNumber=2)
+    case = Case("p", tmp_path / "study", options={"series": "2"})
+    assert open_case(case).geometry.shape[2] == 6
+    with pytest.raises(InputError, match="^case 'p': .*choose one with --series"), naming(case), naming(case):
+        open_case(Case("p", tmp_path / "study"))

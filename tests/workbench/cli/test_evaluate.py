@@ -1,0 +1,39 @@
+"""`workbench evaluate`: JSON that every parser reads, and nothing computed for an output that cannot be."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from workbench.cli import run
+
+
+@pytest.fixture
+def labels(tmp_path, volume):
+    """A reference in which the second class is absent."""
+    image = nib.load(volume)
+    data = np.zeros(image.shape, np.uint8)
+    data[10:14, 10:14, 10:14] = 1
+    path = tmp_path / "labels.nii.gz"
+    nib.save(nib.Nifti1Image(data, image.affine), path)
+    return path
+
+
+def arguments(volume, labels, tiny_weights, out):
+    given = ["evaluate", "segformer3d", "-i", str(volume), "--labels", str(labels), "-o", str(out)]
+    return [*given, "--weights", str(tiny_weights), "--device", "cpu", "-q"]
+
+
+def test_json_has_neither_nan_nor_infinity(volume, labels, tiny_weights, tmp_path, capsys):
+    assert run([*arguments(volume, labels, tiny_weights, tmp_path / "out"), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    rows = {r["class"]: r for r in shown["rows"]}
+    assert rows["spleen"]["dice"] is None
+    assert shown["notes"] == []
+
+
+def test_an_output_that_is_a_file(volume, labels, tiny_weights, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert run(arguments(volume, labels, tiny_weights, tmp_path / "file")) == 2
+    assert "is a file" in capsys.readouterr().err
