@@ -19,6 +19,7 @@ from workbench import device as devices
 from workbench.atomic import write_json, write_text
 from workbench.batch import record
 from workbench.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError
+from workbench.output import require_file, require_folder
 from workbench.provenance import versions
 from workbench.registry import Backend
 from workbench.types import Case, Progress
@@ -116,13 +117,13 @@ def run_case(
     module: Any, model: Any, case: Case, output: Path, config: Any, *, overwrite: bool, progress: Progress | None
 ) -> Outcome:
     """Read, predict and write one case; every error but a cancel becomes part of the outcome."""
-    from workbench.data import formats
+    from workbench.data.cases import open_case
     from workbench.data.write import write
 
     clock, stage, folder = time.perf_counter(), "read", output / case.id
     base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
     try:
-        image = formats.read(case.image, series=case.options.get("series"))
+        image = open_case(case)
         state, differing = record.compare(folder, config=config, weights_sha256=model.weights.sha256, image=image)
         if state == "complete" and not overwrite:
             return Outcome(status="skipped", **base)
@@ -167,13 +168,7 @@ def run_case(
 
 def check_output(output: Path, cases: list[Case]) -> None:
     """Refuse an output that cannot be a folder, or that is one of the inputs, before any work is done."""
-    nearest = output
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise UsageError(f"cannot write to {output}: {nearest} is a file. Choose another output folder.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(f"cannot write to {output}: no permission for {nearest}. Choose another output folder.")
+    require_folder(output)
     target = output.resolve()
     for case in cases:
         source = case.image.resolve()
@@ -200,6 +195,4 @@ def check_report(path: Path, cases: list[Case]) -> None:
     """Refuse a report path that is an input or cannot be written, before any work is done."""
     if path.exists() and any(path.resolve() == case.image.resolve() for case in cases):
         raise UsageError(f"--report {path} is an input; choose another name")
-    check_output(path.parent, [])
-    if path.is_dir():
-        raise UsageError(f"--report {path} is a folder; give a file name")
+    require_file(path)
