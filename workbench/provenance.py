@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import workbench
@@ -37,6 +38,10 @@ def peak_memory_mb() -> float:
         import psutil
 
         return float(psutil.Process().memory_info().peak_wset) / 1e6
+    if sys.platform == "linux":
+        # ru_maxrss is inherited from the parent process there, so a small child of a large shell would look large.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

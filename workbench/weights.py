@@ -236,6 +236,10 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any
     record = json.dumps({"format": FORMAT, **meta}, default=str)
     with replacing(path) as part:
         save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, metadata={"workbench": record})
+        # safetensors writes private files; others of the group should be able to read weights as any other file.
+        mask = os.umask(0)
+        os.umask(mask)
+        part.chmod(0o666 & ~mask)
     return path
 
 
