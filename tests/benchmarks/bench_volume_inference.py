@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from workbench.data.recipe import VolumeRecipe
 from workbench.infer.volume import segment
 from workbench.infer.windows import WindowSettings
 from workbench.nets.segformer3d import SegFormer3D
+from workbench.provenance import peak_memory_mb
 
 ROI = (96, 96, 96)
 CLASSES = 14
@@ -178,7 +178,8 @@ def time_arms(net: SegFormer3D, shape: tuple[int, ...], arms: list[str], rounds:
 
 
 def resident_peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Peak resident bytes of this process alone: ru_maxrss would start from the peak of the parent."""
+    return int(peak_memory_mb() * 1e6)
 
 
 def measure_memory(weights: Path, shape: tuple[int, ...], name: str, device: str) -> dict[str, float]:
