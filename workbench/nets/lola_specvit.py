@@ -1,0 +1,618 @@
+"""LoLA-SpecViT: 3-D convolutions over the spectrum, then a small hierarchical window transformer per pixel.
+
+"LoLA-SpecViT", Int. J. Applied Earth Observation and Geoinformation 144, 104924 (2025), doi 10.1016/j.jag.2025.104924,
+arXiv 2506.17759. Written from a description of shapes, names and numbers; no line of the authors' code (non-commercial
+licence) is used, and they publish no weights.
+With the constructor's defaults the network is the published one: state-dict layout, numbers, 254,639,541 parameters
+for 9 classes, of which 73,586,832 stay trainable after `freeze_all_but_lora`.
+
+`small_config` is what the workbench uses. It differs on purpose:
+
+- few parameters; the window is clipped to the feature size instead of being filled up with zeros that take part in the
+  attention (45 of 49 keys in the published last stage);
+- ``padding="halo"``: convolutions see real pixels beyond the patch (a 21x21 input for a 15x15 patch) instead of zeros
+  at its border, so that convolving a whole scene once gives the same numbers as cutting out patches;
+- ``embedding="shared"``: the patch embedding comes before the squeeze-and-excitation gate, so it is shared too;
+- ``centre``: the pixel's own spectrum takes part in the decision directly, not only averaged over the patch;
+- low-rank adaptation is the usual one of `workbench.nets.lora`; the published adapters are larger than the layers.
+
+>>> net = LolaSpecViT(**small_config(in_channels=15, num_classes=9))
+>>> logits = net(patches)                     # (B, 15, net.patch_size, net.patch_size) -> (B, 9)
+>>> features = net.front(scene[None])         # dense: (1, C, H, W) -> (1, dim, H - 2 margin, W - 2 margin)
+>>> logits = net.window_head(windows, spectra)   # what differs per pixel
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from workbench.errors import WeightsError
+from workbench.nets.checkpoints import load_state, unwrap_checkpoint
+from workbench.nets.lora import add_lora
+
+__all__ = [
+    "LORA_TARGETS",
+    "LolaSpecViT",
+    "freeze_all_but_lora",
+    "infer_config",
+    "load_except_head",
+    "load_state",
+    "published_config",
+    "small_config",
+    "unwrap_checkpoint",
+]
+
+WindowMode = Literal["published", "clip"]
+Padding = Literal["same", "halo"]
+Embedding = Literal["window", "shared"]
+Lora: TypeAlias = Literal["published", "low_rank"] | None
+
+LORA_TARGETS = r"\.(attn\.qkv|attn\.proj|mlp\.0|mlp\.1\.w[123]|mlp\.3)$"
+"""Linear layers that `workbench.nets.lora.add_lora` should adapt; `train_also` its default, the class head."""
+
+SMALL: dict[str, Any] = {
+    "dim": 48,
+    "depths": [1, 1, 1],
+    "num_heads": [2, 4, 8],
+    "window_size": [7, 7, 7],
+    "mlp_ratio": 1,
+    "drop_path_rate": 0.05,
+    "spatial_size": 15,
+    "r": 8,
+    "lora_alpha": 8,
+    "front_channels": [16, 32],
+    "depth_strides": [1, 1, 1],
+    "window_mode": "clip",
+    "mask_padding": True,
+    "lora": None,
+    "padding": "halo",
+    "embedding": "shared",
+    "centre": True,
+}
+"""Constructor arguments of the workbench's default network."""
+
+
+def small_config(in_channels: int, num_classes: int, **changes: Any) -> dict[str, Any]:
+    """Constructor arguments of our default network, with changes."""
+    return {"in_channels": in_channels, "num_classes": num_classes, **SMALL, **changes}
+
+
+class PublishedLoraLinear(nn.Module):
+    """W x + b + sigmoid(G x) * (alpha / r) B A x + R x, with full-rank G and R if `enhanced`."""
+
+    def __init__(self, fan_in: int, fan_out: int, r: int, alpha: float, enhanced: bool = True) -> None:
+        super().__init__()
+        self.linear = nn.Linear(fan_in, fan_out)
+        self.lora_down = nn.Linear(fan_in, r, bias=False)
+        self.lora_up = nn.Linear(r, fan_out, bias=False)
+        if enhanced:
+            self.lora_gate = nn.Linear(fan_in, fan_out, bias=False)
+            self.lora_residual = nn.Linear(fan_in, fan_out, bias=False)
+        self.enhanced = enhanced
+        self.lora_scale = alpha / r
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = self.lora_up(self.lora_down(x)) * self.lora_scale
+        if self.enhanced:
+            low = torch.sigmoid(self.lora_gate(x)) * low + self.lora_residual(x)
+        out = self.linear(x) + low
+        assert isinstance(out, Tensor)
+        return out
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate from pooled channels (B, C)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        hidden = max(1, dim // 16)
+        self.fc = nn.Sequential(
+            nn.Linear(dim, hidden, bias=False), nn.ReLU(), nn.Linear(hidden, dim, bias=False), nn.Sigmoid()
+        )
+
+    def gate(self, pooled: Tensor) -> Tensor:
+        out = self.fc(pooled)
+        assert isinstance(out, Tensor)
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) times its gate."""
+        return x * self.gate(x.mean((2, 3)))[:, :, None, None]
+
+
+class SwiGLU(nn.Module):
+    """w3(silu(w1 x) * w2 x)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(dim, dim)
+        self.w2 = nn.Linear(dim, dim)
+        self.w3 = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.w3(F.silu(self.w1(x)) * self.w2(x))
+        assert isinstance(out, Tensor)
+        return out
+
+
+class WindowAttention(nn.Module):
+    """Self-attention inside square windows with a relative position bias."""
+
+    def __init__(self, dim: int, num_heads: int, window: int, linear: Any) -> None:
+        super().__init__()
+        self.num_heads, self.window = num_heads, window
+        self.scale = (dim // num_heads) ** -0.5
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, num_heads))
+        row, column = (v.flatten() for v in torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"))
+        rows = row[:, None] - row[None, :] + window - 1
+        columns = column[:, None] - column[None, :] + window - 1
+        self.register_buffer("relative_position_index", rows * (2 * window - 1) + columns)
+        self.qkv = linear(dim, 3 * dim)
+        self.proj = linear(dim, dim)
+
+    def forward(self, x: Tensor, blocked: Tensor | None = None) -> Tensor:
+        """(windows, tokens, C); `blocked` (windows per image, tokens) marks keys that nobody may attend to."""
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, self.num_heads, c // self.num_heads).permute(2, 0, 3, 1, 4)
+        index = self.relative_position_index
+        assert isinstance(index, Tensor)
+        bias = self.relative_position_bias_table[index.flatten()].view(n, n, -1).permute(2, 0, 1).to(q.dtype)[None]
+        if blocked is not None:
+            bias = bias.masked_fill(blocked[:, None, None, :], -torch.inf)
+            bias = bias.repeat(b // len(blocked), 1, 1, 1) if len(blocked) > 1 else bias
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=self.scale)
+        out = self.proj(out.transpose(1, 2).reshape(b, n, c))
+        assert isinstance(out, Tensor)
+        return out
+
+
+class DropPath(nn.Module):
+    """Leave out a whole branch for some samples while training."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        return x * (x.new_empty(len(x), *(1,) * (x.ndim - 1)).bernoulli_(keep) / keep)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block on (B, H, W, C)."""
+
+    def __init__(
+        self, dim: int, num_heads: int, window: int, mlp_ratio: float, drop: float, linear: Any, mask_padding: bool
+    ) -> None:
+        super().__init__()
+        hidden = int(dim * mlp_ratio)
+        self.window, self.mask_padding = window, mask_padding
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, num_heads, window, linear)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(linear(dim, hidden), SwiGLU(hidden), nn.Identity(), linear(hidden, dim))
+        self.drop_path = DropPath(drop)
+
+    def _attend(self, x: Tensor) -> Tensor:
+        b, h, w, c = x.shape
+        n = self.window
+        if (h, w) == (n, n):
+            return self.attn(x.reshape(b, n * n, c)).view(b, h, w, c)  # type: ignore[no-any-return]
+        down, right = -h % n, -w % n
+        blocked = None
+        if self.mask_padding and (down or right):
+            real = F.pad(x.new_ones(1, h, w, 1), (0, 0, 0, right, 0, down))
+            blocked = to_windows(real, n)[..., 0] == 0
+        windows = to_windows(F.pad(x, (0, 0, 0, right, 0, down)), n)
+        return from_windows(self.attn(windows, blocked), n, h + down, w + right)[:, :h, :w]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self._attend(self.norm1(x)))
+        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        return x
+
+
+def to_windows(x: Tensor, n: int) -> Tensor:
+    """(B, H, W, C) -> (B * windows, n * n, C); H and W are multiples of n."""
+    b, h, w, c = x.shape
+    return x.view(b, h // n, n, w // n, n, c).transpose(2, 3).reshape(-1, n * n, c)
+
+
+def from_windows(windows: Tensor, n: int, h: int, w: int) -> Tensor:
+    """The inverse of `to_windows`."""
+    c = windows.shape[-1]
+    return windows.view(-1, h // n, w // n, n, n, c).transpose(2, 3).reshape(-1, h, w, c)
+
+
+class Down(nn.Module):
+    """Half the size, twice the channels; channel first."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(dim, dim, 3, 1, 1, groups=dim, bias=False),
+            nn.SiLU(),
+            SqueezeExcite(dim),
+            nn.Conv2d(dim, 2 * dim, 1, bias=False),
+        )
+        self.norm = nn.BatchNorm2d(2 * dim)
+        self.reduction = nn.Conv2d(2 * dim, 2 * dim, 3, 2, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.reduction(self.norm(self.conv(x)))
+        assert isinstance(out, Tensor)
+        return out
+
+
+class LolaSpecViT(nn.Module):
+    """The network; the first line of arguments is named and preset as published, the others are ours.
+
+    Parameters
+    ----------
+    in_channels
+        Spectral components (or bands) of a pixel.
+    num_classes
+        Logits.
+    dim
+        Channels of the first stage; each further stage has twice as many.
+    depths, num_heads, window_size
+        Blocks, attention heads and window side of the stages (one entry per stage; at least one).
+    mlp_ratio, drop_path_rate
+        Hidden width of the SwiGLU relative to `dim`; stochastic depth, rising linearly to this rate.
+    spatial_size
+        Side of the patch in pixels, odd.
+    r, lora_alpha
+        Rank and strength of the adapters (`lora`).
+    front_channels
+        Channels of the first two 3-D convolutions; the third has `dim`.
+    depth_strides
+        Strides of the three convolutions along the spectrum.
+    window_mode
+        ``"published"``: windows are always `window_size`, smaller maps are filled up with zeros. ``"clip"``: a window
+        is at most as large as the map.
+    mask_padding
+        Keep the zeros that fill windows up out of the attention.
+    lora
+        ``None``: plain layers (use `workbench.nets.lora.add_lora` with `LORA_TARGETS`); ``"low_rank"``: does so with
+        `r` and `lora_alpha`, all else but the class head frozen; ``"published"``: gated full-rank adapters.
+    padding
+        ``"same"``: zeros around the patch. ``"halo"``: the input patch is `patch_size` wide, nothing is padded.
+    embedding
+        ``"window"``: gate, then 4x4 convolution with stride 2 inside the patch. ``"shared"``: 3x3 convolution with
+        stride 2, then the gate.
+    centre
+        Add an embedding of the middle pixel's spectrum to the pooled tokens.
+    band_dropout, dropout
+        Rates after the 3-D convolutions (whole spectral slices) and after the position embedding.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 15,
+        num_classes: int = 9,
+        dim: int = 96,
+        depths: Sequence[int] = (3, 4, 19),
+        num_heads: Sequence[int] = (4, 8, 16),
+        window_size: Sequence[int] = (7, 7, 7),
+        mlp_ratio: float = 4.0,
+        drop_path_rate: float = 0.2,
+        spatial_size: int = 15,
+        r: int = 16,
+        lora_alpha: float = 32,
+        *,
+        front_channels: Sequence[int] = (32, 64),
+        depth_strides: Sequence[int] = (1, 1, 1),
+        window_mode: WindowMode = "published",
+        mask_padding: bool = False,
+        lora: Lora = "published",
+        padding: Padding = "same",
+        embedding: Embedding = "window",
+        centre: bool = False,
+        band_dropout: float = 0.1,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self._config: dict[str, Any] = {
+            "in_channels": int(in_channels),
+            "num_classes": int(num_classes),
+            "dim": int(dim),
+            "depths": [int(v) for v in depths],
+            "num_heads": [int(v) for v in num_heads],
+            "window_size": [int(v) for v in window_size],
+            "mlp_ratio": float(mlp_ratio),
+            "drop_path_rate": float(drop_path_rate),
+            "spatial_size": int(spatial_size),
+            "r": int(r),
+            "lora_alpha": float(lora_alpha),
+            "front_channels": [int(v) for v in front_channels],
+            "depth_strides": [int(v) for v in depth_strides],
+            "window_mode": window_mode,
+            "mask_padding": bool(mask_padding),
+            "lora": lora,
+            "padding": padding,
+            "embedding": embedding,
+            "centre": bool(centre),
+            "band_dropout": float(band_dropout),
+            "dropout": float(dropout),
+        }
+        _check(self._config)
+        self.embedding, self.padding = embedding, padding
+        self.spatial_size = int(spatial_size)
+
+        def linear(fan_in: int, fan_out: int) -> nn.Module:
+            if lora == "published":
+                return PublishedLoraLinear(fan_in, fan_out, r, lora_alpha)
+            return nn.Linear(fan_in, fan_out)
+
+        space = 1 if padding == "same" else 0
+        layers: list[nn.Module] = []
+        widths = (1, *front_channels, dim)
+        for i, depth in enumerate((7, 5, 3)):
+            layers.append(
+                nn.Conv3d(widths[i], widths[i + 1], (depth, 3, 3), (depth_strides[i], 1, 1), (depth // 2, space, space))
+            )
+            layers += [nn.BatchNorm3d(widths[i + 1]), nn.SiLU()]
+        self.spectral_conv = nn.Sequential(*layers)
+        self.band_dropout = float(band_dropout)
+        self.spectral_attention = SqueezeExcite(dim)
+        kernel = (4, 2, 1) if embedding == "window" else (3, 2, space)
+        self.patch_embed = nn.Sequential(nn.Conv2d(dim, dim, *kernel), nn.BatchNorm2d(dim), nn.SiLU())
+        size = (spatial_size + 2 * kernel[2] - kernel[0]) // 2 + 1
+        self.pos_embed = nn.Parameter(torch.zeros(1, size, size, dim))
+        self.pos_drop = nn.Dropout(dropout)
+
+        rates = torch.linspace(0, drop_path_rate, sum(depths), device="cpu").tolist()
+        self.levels = nn.ModuleList()
+        width = dim
+        for stage, (blocks, heads, window) in enumerate(zip(depths, num_heads, window_size, strict=True)):
+            if window_mode == "clip":
+                window = min(window, size)
+            level: list[nn.Module] = [
+                Block(width, heads, window, mlp_ratio, rates.pop(0), linear, mask_padding) for _ in range(blocks)
+            ]
+            if stage < len(depths) - 1:
+                level.append(Down(width))
+                width, size = 2 * width, (size - 1) // 2 + 1
+            self.levels.append(nn.Sequential(*level))
+        self.norm = nn.LayerNorm(width)
+        if centre:
+            self.centre = nn.Sequential(nn.Linear(in_channels, width), nn.SiLU(), nn.Linear(width, width))
+        self.head: nn.Module
+        if lora == "published":
+            self.head = PublishedLoraLinear(width, num_classes, r, lora_alpha, enhanced=False)
+        else:
+            self.head = nn.Linear(width, num_classes)
+        self._initialise(published=lora == "published")
+        if lora == "low_rank":
+            add_lora(self, r, lora_alpha, LORA_TARGETS)
+
+    def _initialise(self, published: bool) -> None:
+        """As published, or with gains that keep the scale of what flows through so few layers."""
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                if published:
+                    nn.init.trunc_normal_(module.weight, std=0.02)
+                else:
+                    nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, WindowAttention):
+                nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments as plain JSON values."""
+        return {k: list(v) if isinstance(v, list) else v for k, v in self._config.items()}
+
+    @property
+    def halo(self) -> int:
+        """Pixels beyond the patch, on each side, that the input must have: 3, or 0 with zero padding."""
+        return 3 if self.padding == "halo" else 0
+
+    @property
+    def patch_size(self) -> int:
+        """Side of the input patch of `forward`."""
+        return self.spatial_size + 2 * self.halo
+
+    @property
+    def dense(self) -> bool:
+        """Whether `front` over a scene gives the same features as `front` over patches."""
+        return self.padding == "halo"
+
+    @property
+    def margin(self) -> int:
+        """Pixels that `front` takes off each side of its input (``padding="halo"``)."""
+        return self.halo + (1 if self.embedding == "shared" and self.dense else 0)
+
+    @property
+    def window_offsets(self) -> list[int]:
+        """Rows (and columns), relative to the pixel, at which `window_head` wants features of `front`."""
+        half = self.spatial_size // 2
+        if self.embedding == "shared":
+            return list(range(-half + 1, half, 2))
+        return list(range(-half, half + 1))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Logits of the middle pixels.
+
+        Parameters
+        ----------
+        patches
+            (B, in_channels, patch_size, patch_size) floating point.
+
+        Returns
+        -------
+        Tensor
+            (B, num_classes)
+        """
+        middle = patches.shape[-1] // 2
+        features = self._convolve(patches)
+        if self.embedding == "shared":
+            features = self.patch_embed(features)
+        return self.window_head(features, patches[:, :, middle, middle])
+
+    def front(self, x: Tensor) -> Tensor:
+        """Features of every pixel: what neighbouring patches share.
+
+        Parameters
+        ----------
+        x
+            (B, in_channels, H, W), with `margin` more pixels on each side than features are wanted.
+
+        Returns
+        -------
+        Tensor
+            (B, dim, H - 2 margin, W - 2 margin). Exact for scenes only where `dense` is true.
+        """
+        x = self._convolve(x)
+        if self.embedding == "shared":
+            conv, norm, act = self.patch_embed
+            assert isinstance(conv, nn.Conv2d)
+            x = act(norm(F.conv2d(x, conv.weight, conv.bias, padding=conv.padding)))
+        return x
+
+    def window_head(self, windows: Tensor, spectra: Tensor) -> Tensor:
+        """Logits from gathered features.
+
+        Parameters
+        ----------
+        windows
+            (B, dim, n, n): features at `window_offsets` around each pixel.
+        spectra
+            (B, in_channels): the pixel itself (used with `centre`).
+
+        Returns
+        -------
+        Tensor
+            (B, num_classes)
+        """
+        x = self.spectral_attention(windows)
+        if self.embedding == "window":
+            x = self.patch_embed(x)
+        x = self.pos_drop(x.permute(0, 2, 3, 1) + self.pos_embed)
+        for level in self.levels:
+            assert isinstance(level, nn.Sequential)
+            for module in level:
+                x = module(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) if isinstance(module, Down) else module(x)
+        pooled = self.norm(x).mean((1, 2))
+        if "centre" in self._modules:
+            pooled = pooled + self.centre(spectra)
+        out = self.head(pooled)
+        assert isinstance(out, Tensor)
+        return out
+
+    def replace_head(self, num_classes: int) -> None:
+        """Start the class layer anew, for other classes."""
+        old = self.head.linear if isinstance(self.head, PublishedLoraLinear) else self.head
+        assert isinstance(old, nn.Linear)
+        if isinstance(self.head, PublishedLoraLinear):
+            rank, alpha = self._config["r"], self._config["lora_alpha"]
+            self.head = PublishedLoraLinear(old.in_features, num_classes, rank, alpha, enhanced=False).to(old.weight)
+        else:
+            self.head = nn.Linear(old.in_features, num_classes).to(old.weight)
+        self._config["num_classes"] = int(num_classes)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        """3-D convolutions over (B, C, H, W), averaged over the spectrum: (B, dim, h, w).
+
+        The published order is gate, then average; the gate is one number per channel, so it may come later.
+        """
+        x = self.spectral_conv(x[:, None])
+        if self.training and self.band_dropout > 0:
+            keep = 1 - self.band_dropout
+            x = x * (x.new_empty(*x.shape[:3], 1, 1).bernoulli_(keep) / keep)
+        return x.mean(2)
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    stages = len(config["depths"])
+    for name in ("num_heads", "window_size"):
+        if len(config[name]) != stages or not stages:
+            raise ValueError(f"{name} has {len(config[name])} values, expected one for each of the {stages} stages")
+    for stage, heads in enumerate(config["num_heads"]):
+        if (config["dim"] << stage) % heads:
+            raise ValueError(f"stage {stage}: {config['dim'] << stage} channels cannot be split into {heads} heads")
+    if config["spatial_size"] % 2 == 0 or config["spatial_size"] < 5:
+        raise ValueError(f"spatial_size {config['spatial_size']}: expected an odd number of pixels from 5 on")
+    choices = {
+        "window_mode": ("published", "clip"),
+        "lora": ("published", "low_rank", None),
+        "padding": ("same", "halo"),
+        "embedding": ("window", "shared"),
+    }
+    for name, allowed in choices.items():
+        if config[name] not in allowed:
+            raise ValueError(f"{name} {config[name]!r}: expected one of {', '.join(map(repr, allowed))}")
+
+
+def freeze_all_but_lora(net: nn.Module) -> int:
+    """The published training mode: only parameters with ``lora_`` in their name learn. Returns how many numbers do."""
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
+
+
+def load_except_head(net: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load all weights strictly but those of the class layer, which keep their start (other classes)."""
+    head = {k: v for k, v in net.state_dict().items() if k.startswith("head.")}
+    load_state(net, {k: v for k, v in state.items() if not k.startswith("head.")} | head)
+
+
+def infer_config(state: Mapping[str, Tensor], **known: Any) -> dict[str, Any]:
+    """Constructor arguments from the shapes of a state dict.
+
+    The number of spectral components, strides and paddings leave no trace in it. They are taken from `known`, else from
+    the published network where the adapters are the published ones, and from `small_config` otherwise. Raises `WeightsError` if the state dict is not one of LoLA-SpecViT.
+    """
+    try:
+        published = "head.linear.weight" in state
+        first, second, third = (state[f"spectral_conv.{i}.weight"] for i in (0, 3, 6))
+        dim = int(third.shape[0])
+        head = state["head.linear.weight" if published else "head.weight"]
+        found = [re.match(r"levels\.(\d+)\.(\d+)\.norm1\.weight", k) for k in state]
+        blocks = [(int(m[1]), int(m[2])) for m in found if m]
+        depths = [sum(level == s for level, _ in blocks) for s in range(1 + max(level for level, _ in blocks))]
+        stems = [f"levels.{s}.0." for s in range(len(depths))]
+        tables = [state[f"{stem}attn.relative_position_bias_table"] for stem in stems]
+        hidden = int(state[f"{stems[0]}mlp.1.w1.weight"].shape[0])
+        tokens = int(state["pos_embed"].shape[1])
+        kernel = int(state["patch_embed.0.weight"].shape[2])
+    except (KeyError, ValueError, IndexError) as error:
+        raise WeightsError(f"not a LoLA-SpecViT state dict: {error} is missing ({len(state)} entries found)") from None
+    windows = [(math.isqrt(int(t.shape[0])) + 1) // 2 for t in tables]
+    centre = state.get("centre.0.weight")
+    base = dict(published_config() if published else small_config(15, 1))
+    config = base | {
+        "in_channels": 15 if centre is None else int(centre.shape[1]),
+        "num_classes": int(head.shape[0]),
+        "dim": dim,
+        "depths": depths,
+        "num_heads": [int(t.shape[1]) for t in tables],
+        "window_size": windows,
+        "mlp_ratio": hidden / dim,
+        "front_channels": [int(first.shape[0]), int(second.shape[0])],
+        "embedding": "shared" if kernel == 3 else "window",
+        "centre": centre is not None,
+    }
+    if published:
+        rank = int(state["head.lora_down.weight"].shape[0])
+        config |= {"r": rank, "lora_alpha": 2.0 * rank}
+    config |= known
+    shared_same = config["embedding"] == "shared" and config["padding"] == "same"
+    return config | {"spatial_size": known.get("spatial_size", 2 * tokens + (-1 if shared_same else 1))}
+
+
+def published_config(in_channels: int = 15, num_classes: int = 9, **changes: Any) -> dict[str, Any]:
+    """Constructor arguments of the published network, with changes."""
+    with torch.device("meta"):
+        return LolaSpecViT(in_channels, num_classes).config | changes
