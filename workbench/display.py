@@ -54,14 +54,14 @@ def colormap(classes: ClassTable) -> dict[int | None, tuple[float, ...]]:
 def count_labels(data: npt.NDArray[np.integer[Any]]) -> dict[int, int]:
     """Number of voxels of every value that occurs, counted slab by slab so that memory stays small."""
     totals: dict[int, int] = {}
-    small = data.dtype.itemsize <= 2 and np.issubdtype(data.dtype, np.unsignedinteger)
     step = max(1, (1 << 22) // max(1, int(np.prod(data.shape[1:]))))
     for start in range(0, data.shape[0], step):
         slab = data[start : start + step].ravel(order="K")
-        if small:
-            counts = np.bincount(slab)
-            values = np.flatnonzero(counts)
-            counts = counts[values]
+        # Counting in bins is far faster than sorting, and labels are nearly always small numbers.
+        if slab.size and slab.min() >= 0 and slab.max() < 1 << 16:
+            bins = np.bincount(slab)
+            values = np.flatnonzero(bins)
+            counts = bins[values]
         else:
             values, counts = np.unique(slab, return_counts=True)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):

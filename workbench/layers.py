@@ -151,7 +151,7 @@ def _common(spot: Placement, geometry: Geometry, record: dict[str, Any]) -> dict
 
 
 def _source_record(image: Image) -> dict[str, Any]:
-    series = image.header.get("series") or image.header.get("series_uid")
+    series = image.header.get("SeriesInstanceUID")
     return {
         "source": None if image.source is None else str(Path(image.source).absolute()),
         "series": series if isinstance(series, str) else None,

@@ -111,7 +111,7 @@ class Journal(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
-        self._timer.timeout.connect(self._write_dirty)
+        self._timer.timeout.connect(self.write_soon)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
         for layer in viewer.layers:
@@ -191,6 +191,10 @@ class Journal(QObject):
         """Throw an offered entry away."""
         self.store.discard(entry.folder)
         self.changed.emit()
+
+    def write_soon(self) -> None:
+        """Hand all edits to the writing thread now, without waiting for it."""
+        self._write_dirty()
 
     def flush(self, timeout: float | None = 60.0) -> None:
         """Write everything now and wait until it is on disk."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import InputError
 from workbench.layers import LayerTuple, to_layers
 
 Reader = Callable[[Any], list[LayerTuple]]
@@ -39,24 +40,31 @@ def _paths(path: str | Sequence[str]) -> list[Path]:
 def _read_one(path: Path) -> list[LayerTuple]:
     from workbench.data import formats
 
-    series = None
-    if path.is_dir():
-        rows = formats.info(path)
-        if len(rows) > 1:
-            series = choose_series(path, rows)
-            if series is None:
-                return []
+    try:
+        return to_layers(formats.read(path))
+    except InputError:
+        # A folder may hold several series: then it is not a fault but a question.
+        rows = formats.info(path) if path.is_dir() else []
+        if len(rows) < 2 or not _has_window():
+            raise
+    series = choose_series(path, rows)
+    if series is None:
+        return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
     return to_layers(formats.read(path, series=series))
 
 
+def _has_window() -> bool:
+    import sys
+
+    # Where Qt was never imported there can be no window to ask in.
+    widgets = sys.modules.get("qtpy.QtWidgets")
+    return widgets is not None and widgets.QApplication.instance() is not None
+
+
 def choose_series(path: Path, rows: list[dict[str, Any]]) -> str | None:
-    """Ask which DICOM series of a folder to open; without a window the first call to `read` lists them as an error."""
+    """Ask which DICOM series of a folder to open; ``None`` if the user cancels."""
     from qtpy.QtWidgets import QApplication, QInputDialog
 
-    if QApplication.instance() is None:
-        from workbench.data import formats
-
-        formats.read(path)
     names = [_describe(row) for row in rows]
     name, accepted = QInputDialog.getItem(
         QApplication.activeWindow(), "Choose a DICOM series", f"{path.name} holds {len(rows)} series:", names, 0, False

@@ -216,6 +216,7 @@ class VolumePanel(QWidget):
         buttons.addWidget(self.save_button)
         buttons.addWidget(self.open_button)
         layout.addLayout(buttons)
+        self.labels_group.hide()
         return self.labels_group
 
 

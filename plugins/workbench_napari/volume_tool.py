@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QUrl
+from qtpy.QtCore import QEvent, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
 from qtpy.QtWidgets import QComboBox, QFileDialog, QShortcut, QWidget
 
@@ -67,8 +67,7 @@ class VolumeTool(VolumePanel):
         preset = self.form.widgets.get("preset")
         if preset is not None:
             preset.changed.connect(self._on_weights)
-        for button in self.view_buttons.buttons():
-            button.clicked.connect(partial(self._show_view, button.text()))
+        self.view_buttons.buttonClicked.connect(self._on_view_button)
         self.browse_button.clicked.connect(self._browse)
         self.pixel_is_mm.toggled.connect(self._on_image)
         self.labels.currentIndexChanged.connect(self._on_labels)
@@ -78,7 +77,7 @@ class VolumeTool(VolumePanel):
         self.runner.started.connect(self._on_started)
         self.runner.progressed.connect(self._on_progress)
         self.runner.finished.connect(self._on_finished)
-        self.journal.message.connect(self.say)
+        self.journal.message.connect(self._on_journal)
         for keys, action in (
             ("Ctrl+Return", self.run),
             ("Escape", self.runner.cancel),
@@ -101,6 +100,13 @@ class VolumeTool(VolumePanel):
         self._wires = []
         self.table.set_layer(None)
 
+    def event(self, event: Any) -> bool:
+        """Let go when napari takes the tool out of its dock: it only loses its parent then, nobody closes it."""
+        handled = super().event(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None and hasattr(self, "_wires"):
+            self.disconnect_viewer()
+        return handled
+
     def closeEvent(self, event: Any) -> None:
         self.disconnect_viewer()
         super().closeEvent(event)
@@ -115,6 +121,9 @@ class VolumeTool(VolumePanel):
         _fill(self.labels, labels, default=len(labels) - 1)
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(bool(images or labels))
+        if labels and self.labels_group.isHidden():
+            # Now the volumes and Save matter, and must be in sight without scrolling.
+            self.form.settings_fold.collapse(animate=False)
         self.labels_group.setVisible(bool(labels))
         if event is not None and event.type == "inserted":
             self._on_new_layer(event.value)
@@ -178,8 +187,8 @@ class VolumeTool(VolumePanel):
 
     # --- views
 
-    def _show_view(self, name: str, _checked: bool = False) -> None:
-        views.show(self.viewer, name)
+    def _on_view_button(self, button: Any) -> None:
+        views.show(self.viewer, button.text())
 
     def _on_view(self, event: Any = None) -> None:
         if any((layer.metadata.get(KEY) or {}).get("shape") for layer in self.viewer.layers):
@@ -248,8 +257,6 @@ class VolumeTool(VolumePanel):
             added = self.viewer.add_layer(Layer.create(data, own, kind))
             shown = added if kind == "labels" else shown
         if shown is not None:
-            # Now the volumes and Save matter, and must be in sight without scrolling.
-            self.form.settings_fold.collapse(animate=False)
             self.viewer.layers.selection.active = shown
             self.labels.setCurrentIndex(_index_of(self.labels, shown))
             first = next((i for i in self.table_values() if i), 1)
@@ -288,6 +295,13 @@ class VolumeTool(VolumePanel):
         note, self._failure_note = self._failure_note, ""
         self.say(self._done_text or (f"{text} {note}" if how == "failed" and note else text))
 
+    def _on_journal(self, text: str) -> None:
+        """What concerns unsaved work must not be overlooked: also a notification."""
+        from napari.utils.notifications import show_warning
+
+        self.say(text)
+        show_warning(text)
+
     def say(self, text: str) -> None:
         """Show one line at the bottom of the tool."""
         self.status.setText(text)
@@ -321,7 +335,7 @@ class VolumeTool(VolumePanel):
             return api.write(result, folder, format=format, name=case_name(folder, result, layer.name))
 
         reference = weakref.ref(layer)
-        self.journal.flush()
+        self.journal.write_soon()
         kept = self.journal.is_unsaved(layer)
         self._failure_note = "Nothing was lost: your edits are kept for recovery." if kept else ""
         started = self.runner.start(f"Saving {layer.name}", work, partial(self._on_saved, reference, revision))
@@ -358,7 +372,7 @@ def describe_layer(layer: Any, geometry: Any, notes: tuple[str, ...]) -> str:
     """Size, spacing and modality in one line, and what was assumed."""
     record = layer.metadata.get(KEY) or {}
     size = " × ".join(str(n) for n in geometry.shape)
-    spacing = "" if geometry.spacing is None else ", " + " × ".join(f"{s:.3g}" for s in geometry.spacing) + " mm"
+    spacing = "" if geometry.spacing is None else ", " + " × ".join(f"{s:.3g}" for s in geometry.spacing) + "\u00a0mm"
     modality = f"{record['modality']}, " if record.get("modality") else ""
     world = layer_world(state_of(layer)[1], layer.ndim)[:3, :3]
     tilt = np.abs(world - np.diag(np.diag(world))).max()

@@ -55,7 +55,7 @@ class VolumesTable(QTableWidget):
         for column in (1, 2):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.itemSelectionChanged.connect(self._on_selected)
-        self.cellDoubleClicked.connect(lambda row, _: self.go_to(self._value(row)))
+        self.cellDoubleClicked.connect(self._on_double_click)
         self._fit()
 
     @property
@@ -192,6 +192,9 @@ class VolumesTable(QTableWidget):
             if self._value(row) == self._layer.selected_label:
                 self.selectRow(row)
         self.blockSignals(False)
+
+    def _on_double_click(self, row: int, _column: int) -> None:
+        self.go_to(self._value(row))
 
     def go_to(self, value: int) -> None:
         """Move the slider to the slice along the stack axis that holds most of this label."""

@@ -37,7 +37,10 @@ class WeightsChoice(QWidget):
         layout.addWidget(button)
         for name, path in _here(backend):
             self.combo.addItem(name, path)
-        self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.combo.currentIndexChanged.connect(self._on_index)
+
+    def _on_index(self, _index: int) -> None:
+        self.changed.emit()
 
     @property
     def value(self) -> str:

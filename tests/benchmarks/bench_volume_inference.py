@@ -219,13 +219,16 @@ def torso(net: SegFormer3D, path: Path, arms: list[str], rounds: int, device: st
             continue
         whole, cropped = arm(name, net, device), arm(name, net, device, box=box)
         seconds: dict[str, list[float]] = {"whole": [], "cropped": []}
+        processor: dict[str, list[float]] = {"whole": [], "cropped": []}
         for _ in range(rounds):
             for key, run in (("whole", whole), ("cropped", cropped)):
-                began = time.perf_counter()
+                began, began_cpu = time.perf_counter(), time.process_time()
                 run(volume)
                 seconds[key].append(time.perf_counter() - began)
+                processor[key].append(time.process_time() - began_cpu)
         rows[name] = {k: statistics.median(v) for k, v in seconds.items()}
         rows[name]["ratio"] = rows[name]["whole"] / rows[name]["cropped"]
+        rows[name]["processor_ratio"] = min(processor["whole"]) / min(processor["cropped"])
     return rows
 
 

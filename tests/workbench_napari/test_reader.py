@@ -12,6 +12,7 @@ from workbench_napari.reader import get_reader, read
 from workbench_napari.writer import write_image, write_labels
 
 import workbench as wb
+from tests.dicom_maker import write_series
 from tests.tiny import make_volume
 from workbench.errors import GeometryError, InputError
 from workbench.layers import KEY
@@ -129,6 +130,48 @@ def test_real_dicom_folder(shared_data):
     # The organ labels lie on the same grid, though the two formats store it in different orders.
     assert organs.shape == layer.shape
     assert np.allclose(layer_world(attributes), layer_world(theirs), atol=1e-2)
+
+
+@pytest.fixture
+def two_series(tmp_path):
+    folder = tmp_path / "study"
+    first, _ = write_series(folder, uid="1.2.3.10", seed=1, prefix="a", Modality="CT")
+    second, _ = write_series(folder, uid="1.2.3.20", seed=2, n=8, prefix="b", Modality="CT")
+    return folder, first, second
+
+
+@pytest.mark.gui
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
+def test_several_series_are_a_question(two_series, window, monkeypatch):
+    from qtpy.QtWidgets import QInputDialog
+
+    folder, _, second = two_series
+    asked = []
+
+    def answer(parent, title, text, names, *rest):
+        asked.extend(names)
+        return names[1], True
+
+    viewer = window()
+    monkeypatch.setattr(QInputDialog, "getItem", answer)
+    (layer,) = viewer.open(str(folder), plugin="napari-workbench")
+    assert len(asked) == 2
+    assert "7 x 5 x 8" in asked[1]
+    record = layer.metadata[KEY]
+    assert record["series"] == "1.2.3.20"
+    assert layer.data.size == second.size
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *a: ("", False))
+    assert not viewer.open(str(folder), plugin="napari-workbench")
+    assert len(viewer.layers) == 1
+
+
+def test_several_series_without_a_window_are_listed(two_series):
+    code = "import sys; from workbench_napari.reader import read; read(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, str(two_series[0])], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert "[1]" in last
+    assert "[2]" in last
 
 
 def test_reader_needs_neither_torch_nor_monai(ct_file):

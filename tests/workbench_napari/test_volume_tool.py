@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from types import SimpleNamespace
 
 import nibabel as nib
@@ -40,6 +41,11 @@ def run(tool, wait):
     return tool.labels_layer
 
 
+def show(tool, view):
+    (button,) = [b for b in tool.view_buttons.buttons() if b.text() == view]
+    button.click()
+
+
 def save(tool, wait):
     assert tool.save()
     wait(lambda: not tool.runner.is_busy, 60)
@@ -68,7 +74,7 @@ def test_opens_at_the_right_place(opened, ct_file):
     assert layer.axis_labels == ("z", "y", "x")
     assert tuple(layer.contrast_limits) == (-160, 240)
     assert layer.contrast_limits_range[0] < -1000
-    assert "40 × 36 × 30 voxels, 3 × 3 × 4 mm" in tool.image_info.text()
+    assert "40 × 36 × 30 voxels, 3 × 3 × 4\u00a0mm" in tool.image_info.text()
 
 
 def test_result_lies_over_the_image_with_names_and_volumes(opened, wait, ct_file, tiny_weights):
@@ -306,7 +312,7 @@ def test_empty_state_and_views(window, ct_file, qtbot):
     assert not tool.empty.isVisible()
     seen = {}
     for name in ("Axial", "Coronal", "Sagittal", "3-D"):
-        tool._show_view(name)
+        show(tool, name)
         seen[name] = (viewer.dims.ndisplay, tuple(viewer.dims.order), str(camera_of(viewer).orientation[1]))
         assert [b.text() for b in tool.view_buttons.buttons() if b.isChecked()] == [name]
     assert seen == {
@@ -354,19 +360,19 @@ def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
         )
 
     right, head, front, back = 1, 2, 3, 4
-    tool._show_view("Axial")
+    show(tool, "Axial")
     viewer.dims.set_point(0, 0)
     qtbot.wait(100)
     assert (place(right), place(front), place(back)) == ("left", "up ", "down ")
-    tool._show_view("Coronal")
+    show(tool, "Coronal")
     viewer.dims.set_point(1, 0)
     qtbot.wait(100)
     assert (place(right), place(head)) == ("left", "up ")
-    tool._show_view("Sagittal")
+    show(tool, "Sagittal")
     viewer.dims.set_point(2, 0)
     qtbot.wait(100)
     assert (place(head), place(front), place(back)) == ("up ", "left", "right")
-    tool._show_view("3-D")
+    show(tool, "3-D")
     camera_of(viewer).set_view_direction(view_direction=(0, 1, 0), up_direction=(1, 0, 0))
     qtbot.wait(100)
     # From the front the small ball hides the middle of the large one behind it: the middle of the canvas is blue.
@@ -376,18 +382,21 @@ def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
     assert (place(right), place(head)) == ("left", "up ")
 
 
-def test_tool_lets_go_of_the_viewer_when_its_dock_is_closed(opened, wait):
+def test_tool_lets_go_of_the_viewer_when_its_dock_is_closed(opened, wait, qtbot):
     viewer, tool = opened
     labels = run(tool, wait)
-    dock = viewer.window.dock_widgets
-    assert dock
-    viewer.window.remove_dock_widget("all")
-    tool.close()
+    journal, gone = tool.journal, weakref.ref(tool)
+    (dock,) = viewer.window._wrapped_dock_widgets.values()
+    dock.destroyOnClose()  # what the x in its title does
+    assert tool.table.layer is None
     viewer.layers.remove("ct")
     labels.paint((3, 3, 3), 1)
-    assert tool.table.layer is None
     # The journal belongs to the window: edits are still kept.
-    assert tool.journal.is_unsaved(labels)
+    assert journal.is_unsaved(labels)
+    del opened, tool, dock
+    again = open_files(viewer, [])
+    assert again is not gone()
+    assert again.labels_layer is labels
 
 
 def test_closing_the_window_stops_a_running_job(opened, wait, tmp_path):
@@ -421,6 +430,28 @@ def test_uncertainty_is_shown_and_saved_with_the_labels(opened, wait, ct_file):
     assert labels.data.shape == heat.data.shape
 
 
+def test_dicom_in_dicom_seg_out(window, wait, tiny_weights, tmp_path):
+    pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
+    from tests.dicom_maker import write_series
+
+    write_series(tmp_path / "series", n=20, rows=24, columns=28, spacing=(3.0, 3.0), Modality="CT")
+    viewer = window()
+    tool = open_files(viewer, [tmp_path / "series"])
+    tool.weights.choose_file(tiny_weights)
+    tool.device.setCurrentText("cpu")
+    tool.folder.setText(str(tmp_path / "out"))
+    labels = run(tool, wait)
+    labels.brush_size = 5
+    labels.paint((10, 12, 12), 2)
+    tool.format.setCurrentText("DICOM SEG (.dcm)")
+    folder = save(tool, wait)
+    assert (folder / "labels.dcm").is_file(), tool.status.text()
+    (again,) = viewer.open(str(folder / "labels.dcm"), plugin="napari-workbench")
+    assert np.array_equal(again.data, labels.data)
+    assert np.allclose(layer_world(state_of(again)[1]), layer_world(state_of(labels)[1]), atol=1e-4)
+    assert list(again.features["class"]) == ["background", "liver", "spleen"]
+
+
 def test_metadata_is_small_and_plain(opened, wait):
     viewer, tool = opened
     run(tool, wait)
@@ -447,3 +478,22 @@ def test_choice_of_a_name_for_the_case_folder(tmp_path):
     assert case_name(tmp_path, result, "x") == "scan"
     (tmp_path / "scan" / "provenance.json").write_text(json.dumps({"source": "/b/scan.nii"}))
     assert case_name(tmp_path, result, "x") == "scan-2"
+
+
+def test_samples_open_in_place(window):
+    viewer = window()
+    tool = open_files(viewer, [])
+    tool.open_sample()
+    (image,) = viewer.layers
+    labels = viewer.open_sample("napari-workbench", "torso_ct_labels")[1]
+    file = nib.load(image.metadata[KEY]["source"])
+    index = (10, 20, 30)
+    x, y, z = nib.affines.apply_affine(file.affine, index)
+    inside = tuple(np.rint(image.world_to_data((z, -y, -x))).astype(int))
+    assert image.data[inside] == np.asarray(file.dataobj)[index]
+    assert np.allclose(layer_world(state_of(labels)[1]), layer_world(state_of(image)[1]))
+    assert labels._type_string == "labels"
+    # Liver on the patient's right, seen from the front on the left of the screen; x runs to the patient's left.
+    liver = list(labels.features["class"]).index("liver")
+    centre = np.argwhere(labels.data == labels.features["index"][liver]).mean(axis=0)
+    assert centre[2] < labels.data.shape[2] / 2

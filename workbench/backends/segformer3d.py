@@ -46,7 +46,7 @@ class Config:
     )
     overlap: float = setting(0.5, "Overlap of neighbouring windows, as a share of the window.", low=0.0, high=0.9)
     precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", "Number type: auto is bfloat16 on a GPU and float32 on a CPU."
+        "auto", "Number type: auto is float32 in exact mode, bfloat16 in fast mode where the device computes in it."
     )
     crop: Literal["recipe", "none", "body", "nonzero"] = setting(
         "recipe", "Lay windows only in this box: as the weights say, nowhere, the body (CT), or voxels that are not 0."
