@@ -160,8 +160,8 @@ def make_image(
         value_unit=value_unit,
         format=format,
         header={
-            "wavelengths_nm": None if wavelengths_nm is None else [float(w) for w in wavelengths_nm],
-            "fwhm_nm": None if fwhm_nm is None else [float(w) for w in fwhm_nm],
+            "wavelengths_nm": None if wavelengths_nm is None else [round(float(w), 6) for w in wavelengths_nm],
+            "fwhm_nm": None if fwhm_nm is None else [round(float(w), 6) for w in fwhm_nm],
             "good_bands": None if good_bands is None else [bool(g) for g in good_bands],
             "ignore_value": ignore,
             "crs": None if place is None else place.name,
@@ -179,11 +179,29 @@ def valid_pixels(block: Array, ignore: float | None, good_bands: Sequence[bool] 
     show in some bands, so with the ignore value 0 a pixel is empty only where every band is 0.
     """
     used = block if good_bands is None else block[np.asarray(good_bands, dtype=bool)]
-    valid = np.isfinite(used).all(axis=0) if used.dtype.kind == "f" else np.ones(used.shape[1:], bool)
+    valid: npt.NDArray[np.bool_] = np.ones(used.shape[1:], dtype=bool)
+    if used.dtype.kind == "f":
+        valid &= np.isfinite(used).all(axis=0)
     if ignore is not None and used.shape[0]:
         same = used == np.asarray(ignore).astype(used.dtype)
         valid &= ~(same.all(axis=0) if ignore == 0 else same.any(axis=0))
     return valid
+
+
+def scaled_type(stored: np.dtype[Any]) -> np.dtype[Any]:
+    """Type that holds scaled samples: float32, and float64 from 32-bit whole numbers on."""
+    small = stored.itemsize <= 2 or stored.newbyteorder("=") == np.float32
+    return np.dtype(np.float32 if small else np.float64)
+
+
+def scaled(raw: Array, gain: Array | None, bias: Array | None, dtype: np.dtype[Any]) -> Array:
+    """``raw * gain + bias`` with one gain and one bias per band (first axis)."""
+    found: Array = np.asarray(raw).astype(dtype)
+    if gain is not None:
+        found *= np.asarray(gain, dtype=dtype)[:, None, None]
+    if bias is not None:
+        found += np.asarray(bias, dtype=dtype)[:, None, None]
+    return found
 
 
 def _band_names(bands: int, wavelengths_nm: Sequence[float] | None) -> tuple[str, ...]:

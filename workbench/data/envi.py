@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.data import envi_header as eh
-from workbench.data.cubes import Blocks, make_image
+from workbench.data.cubes import Blocks, make_image, scaled, scaled_type
 from workbench.data.envi_fit import check_file_size, check_plausible
 from workbench.data.map_place import MapPlace, epsg_of, from_map_info
 from workbench.errors import InputError
@@ -55,7 +55,7 @@ def read(path: Path) -> Image:
     _refuse_frames(fields, header_path)
     check_file_size(data_path, header_path, shape, stored, offset)
     gain, bias, unit = _scaling(fields, shape[0], header_path)
-    dtype = _scaled_type(stored) if gain is not None or bias is not None else stored.newbyteorder("=")
+    dtype = scaled_type(stored) if gain is not None or bias is not None else stored.newbyteorder("=")
     wavelengths, widths, note = eh.wavelengths_nm(fields, header_path)
     bad = eh.numbers(fields, "bbl", header_path)
     ignore = _ignore(fields, header_path, gain, bias, dtype)
@@ -132,7 +132,7 @@ def _samples_of(header: Path) -> Path:
         eh.parse(header)  # says what is wrong
     stem = header.name[:-4]
     suffixes = ("", *eh.SUFFIXES, *(s.upper() for s in eh.SUFFIXES))
-    found = []
+    found: list[Path] = []
     for suffix in suffixes:
         candidate = header.with_name(stem + suffix)
         same = any(candidate.samefile(f) for f in found) if candidate.is_file() else True
@@ -209,31 +209,15 @@ def _scaling(
     return (None, None, unit) if trivial else (gains, biases, unit)
 
 
-def _scaled_type(stored: np.dtype[Any]) -> np.dtype[Any]:
-    small = stored.itemsize <= 2 or stored.newbyteorder("=") == np.float32
-    return np.dtype(np.float32 if small else np.float64)
-
-
 def _ignore(fields: dict[str, str], path: Path, gain: Any, bias: Any, dtype: np.dtype[Any]) -> float | None:
     """The ignore value in the unit of the scaled samples; it must mean the same in every band."""
     values = eh.numbers(fields, "data ignore value", path)
     if values is None:
         return None
-    scaled = np.asarray([values[0]], dtype=np.float64)
-    if gain is not None or bias is not None:
-        scaled = _scale(np.full((np.size(gain if gain is not None else bias), 1, 1), values[0]), gain, bias, dtype)
-        if np.unique(scaled).size > 1:
-            return None
-    return float(scaled.ravel()[0])
-
-
-def _scale(raw: npt.NDArray[Any], gain: Any, bias: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    found = raw.astype(dtype)
-    if gain is not None:
-        found *= np.asarray(gain, dtype=dtype)[:, None, None]
-    if bias is not None:
-        found += np.asarray(bias, dtype=dtype)[:, None, None]
-    return found
+    if gain is None and bias is None:
+        return values[0]
+    found = scaled(np.full((np.size(gain if gain is not None else bias), 1, 1), values[0]), gain, bias, dtype)
+    return float(found.ravel()[0]) if np.unique(found).size == 1 else None
 
 
 def _open(
@@ -267,7 +251,7 @@ def _block(
     raw = mapped[bands, rows, columns]
     if gain is None and bias is None:
         return np.asarray(raw).astype(dtype)
-    return _scale(raw, None if gain is None else gain[bands], None if bias is None else bias[bands], dtype)
+    return scaled(raw, None if gain is None else gain[bands], None if bias is None else bias[bands], dtype)
 
 
 def _place(fields: dict[str, str], path: Path) -> MapPlace | None:

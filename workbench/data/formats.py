@@ -28,14 +28,18 @@ SUFFIXES: dict[str, str] = {
     ".ima": "workbench.data.dicom",
     ".hdr": "workbench.data.envi",
     ".mat": "workbench.data.mat",
+    ".npy": "workbench.data.npy",
+    ".npz": "workbench.data.npy",
+    ".tif": "workbench.data.tiff",
+    ".tiff": "workbench.data.tiff",
 }
 """Suffix -> module with ``read(path) -> Image``; the longest suffix that fits wins."""
 
 _DICOM = "workbench.data.dicom"
 _ENVI = "workbench.data.envi"
-_KEYED = ("workbench.data.mat",)
+_KEYED = ("workbench.data.mat", "workbench.data.npy")
 _ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 def read(path: str | Path, *, series: str | int | None = None) -> Image:
@@ -45,7 +49,8 @@ def read(path: str | Path, *, series: str | int | None = None) -> Image:
     ----------
     path
         Volumes: NIfTI, NRRD, MHA/MHD file, DICOM file, or a folder with a DICOM series (subfolders included).
-        Cubes: ENVI (header or samples), MATLAB (``file.mat``, or ``file.mat:key`` for one array of several).
+        Cubes: ENVI (header or samples), MATLAB and NumPy (``file.mat``, or ``file.mat:key`` for one array of several),
+        TIFF and GeoTIFF.
     series
         Which DICOM series of a folder: its number in the listing, its UID or the end of its UID.
 
@@ -101,7 +106,7 @@ def describe(image: Image) -> dict[str, Any]:
         "channels": list(image.channels),
         "spacing": None if g.spacing is None else list(g.spacing),
         "unit": g.unit,
-        "orientation": orientation(g.affine),
+        "orientation": orientation(g.affine) if g.ndim == 3 else None,
         "dtype": str(image.dtype),
         "value_unit": image.value_unit,
         "modality": image.modality,
@@ -190,6 +195,8 @@ def _module(path: Path) -> str:
     name = path.name.lower()
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if name.endswith(suffix):
+            if suffix == ".hdr" and not _load(_ENVI).is_scene(path):
+                break  # NIfTI pairs and Analyze have headers of this name too
             return SUFFIXES[suffix]
     if _has_dicom_magic(path):
         return _DICOM

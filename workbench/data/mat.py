@@ -5,9 +5,9 @@ Rules, in this order (``file.mat:key`` names the array and skips the search):
 1. One numeric array with three axes is the cube, ``rows x columns x bands``. If the last axis does not have the length
    of the file's wavelengths and exactly one other does, that one holds the bands.
 2. Without such an array, one with two axes is a cube of ``bands x pixels`` (or ``pixels x bands``), the pixels column
-   by column as MATLAB stores them. Rows and columns come from ``nRow`` and ``nCol`` (and other usual names); without them
-   the pixels must be a square number, at least 8 times the number of bands. Of several, the one with ``nBand`` bands is
-   taken, else the one with at least 4 times the bands of the next (the others are abundances or end members).
+   by column as MATLAB stores them. Rows and columns come from ``nRow`` and ``nCol`` (and other usual names); without
+   them the pixels must be a square number, at least 8 times the number of bands. Of several, the one with ``nBand``
+   bands is taken, else the one with at least 4 times the bands of the next (those are abundances or end members).
 3. Else one whole-number array with two axes is a map of one band.
 
 Several arrays that fit equally well are an error that lists them.
@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from workbench.data.cubes import Blocks, from_array, make_image
 from workbench.data.geometry import check_size
+from workbench.data.wavelength_file import in_nm, wavelengths_beside
 from workbench.errors import InputError, nearest
 from workbench.types import Image
 
@@ -98,6 +99,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     shape = layout.shape(variable.shape)
     if wavelengths is not None and len(wavelengths) != shape[0]:
         wavelengths = None
+    beside = wavelengths_beside(path, shape[0]) if wavelengths is None and shape[0] > 1 else None
     check_size(shape[1:], shape[0], variable.dtype, path)
     return make_image(
         path,
@@ -106,7 +108,9 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         dtype=variable.dtype,
         open=partial(_open, path, variable, layout),
         header={"key": variable.name, "stored_shape": list(variable.shape), "version": store.version},
-        wavelengths_nm=wavelengths,
+        wavelengths_nm=wavelengths if beside is None else beside.wavelengths_nm,
+        fwhm_nm=None if beside is None else beside.fwhm_nm,
+        good_bands=None if beside is None else beside.good_bands,
     )
 
 
@@ -213,7 +217,7 @@ def _wavelengths(store: Any, variables: list[Variable]) -> list[float] | None:
                 continue
             values = np.asarray(store.array(variable.name), dtype=np.float64).ravel()
             if np.isfinite(values).all() and (values > 0).all():
-                return [float(v) for v in values * (1e3 if values.max() < 100 else 1.0)]
+                return in_nm([float(v) for v in values])
     return None
 
 
@@ -221,7 +225,7 @@ def _open(path: Path, variable: Variable, layout: Layout) -> Blocks:
     from workbench.data import mat_files
 
     store = mat_files.open_store(path)
-    if store.version == "7.3":
+    if isinstance(store, mat_files.Hdf5Store):
         return _lazy(store.dataset(variable.name), variable, layout)
     return from_array(_arranged(store.array(variable.name), layout), variable.dtype)
 
