@@ -34,25 +34,33 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
 
 
 def _expand_one(text: str, series: str | None) -> list[Case]:
-    from workbench.data.formats import is_readable
+    from workbench.data.formats import is_companion, is_readable, split_address
 
     path = Path(text).expanduser()
-    if not path.exists() and glob.has_magic(text):
-        return [_case(Path(p), series) for p in sorted(glob.glob(str(path), recursive=True)) if is_readable(Path(p))]
-    if not path.exists():
-        raise NothingFound(f"{path}: no such file or folder")
+    file, key = split_address(path)
+    if not file.exists() and glob.has_magic(text):
+        found = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
+        # A pattern that matches only headers means them.
+        scenes = [p for p in found if not is_companion(p)] or found
+        return [_case(p, series) for p in scenes if is_readable(p)]
+    if not file.exists():
+        raise NothingFound(f"{file}: no such file or folder")
+    if key is not None:
+        return [_case(path, series, f"{case_name(file)}_{key}")]
     if path.suffix.lower() in _LISTS:
         from workbench.data.cases import load_cases
 
         return load_cases(path)
     if path.is_file() or is_readable(path):
         return [_case(path, series)]
-    return [_case(p, series) for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
+    entries = [p for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
+    return [_case(p, series) for p in entries if not is_companion(p)]
 
 
-def _case(path: Path, series: str | None) -> Case:
+def _case(path: Path, series: str | None, name: str | None = None) -> Case:
     options = {"series": series} if series else {}
-    return Case(id=case_name(path), image=path, group=case_name(path), options=options)
+    name = name or case_name(path)
+    return Case(id=name, image=path, group=name, options=options)
 
 
 def _with_unique_ids(cases: list[Case]) -> list[Case]:

@@ -82,6 +82,22 @@ def split_address(path: str | Path) -> tuple[Path, str | None]:
     return Path(match[1]).expanduser(), match[2]
 
 
+def data_file(path: str | Path) -> Path:
+    """The file or folder that holds the samples: of an ENVI header the file beside it, of ``file.mat:key`` the file."""
+    file, _ = split_address(path)
+    if file.suffix.lower() == ".hdr" and file.is_file() and _load(_ENVI).is_scene(file):
+        return _load(_ENVI).pair(file)[1]  # type: ignore[no-any-return]
+    return file
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file only describes another one in the same folder: an ENVI header whose samples are there."""
+    try:
+        return path.suffix.lower() == ".hdr" and data_file(path) != path
+    except InputError:
+        return False
+
+
 def info(path: str | Path) -> list[dict[str, Any]]:
     """What headers say: one JSON-able row per image (several for a DICOM folder with several series).
 
