@@ -40,6 +40,7 @@ from workbench.nets.lora import add_lora
 
 __all__ = [
     "LORA_TARGETS",
+    "SMALL",
     "LolaSpecViT",
     "freeze_all_but_lora",
     "infer_config",
@@ -424,7 +425,7 @@ def infer_config(state: Mapping[str, Tensor], **known: Any) -> dict[str, Any]:
         raise WeightsError(f"not a LoLA-SpecViT state dict: {error} is missing ({len(state)} entries found)") from None
     windows = [(math.isqrt(int(t.shape[0])) + 1) // 2 for t in tables]
     centre = state.get("centre.0.weight")
-    base = dict(published_config() if published else small_config(15, 1))
+    base = published_config() | ({} if published else SMALL)
     config = base | {
         "in_channels": 15 if centre is None else int(centre.shape[1]),
         "num_classes": int(head.shape[0]),
