@@ -218,6 +218,8 @@ def _module(path: Path) -> str:
         return _DICOM
     if _load(_ENVI).is_scene(path):
         return _ENVI
+    if path.suffix.lower() in _load(_ENVI).SUFFIXES and path.suffix.lower() != ".hdr":
+        _load(_ENVI).pair(path)  # says that the header is missing
     known = ", ".join(SUFFIXES)
     if name.endswith(_PICTURES):
         raise InputError(f"{path}: this is a 2-D picture, a volume was expected: {known}, or a folder of DICOM files.")
