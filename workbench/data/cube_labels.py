@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 
 from workbench.data.geometry import require_match
 from workbench.errors import GeometryError, InputError
-from workbench.types import ClassTable, Geometry, Image, Labels
+from workbench.types import ClassInfo, ClassTable, Geometry, Image, Labels
 
 PURE = 0.7
 """A pixel whose largest abundance is below this is a mixture and gets no label."""
@@ -42,13 +44,22 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
     classes = image.classes
     present = [int(v) for v in np.unique(data) if v > 0]
     if classes is None:
-        classes = ClassTable.from_values(present)
+        colors = image.header.get("colormap") or {}
+        classes = ClassTable(tuple(_colored(c, colors) for c in ClassTable.from_values(present)))
     elif present and present[-1] > max((c.value for c in classes), default=0):
         raise InputError(
             f"{image.source}: holds the class {present[-1]}, its header names only {len(classes)} classes. Correct"
             " 'class names' and 'classes'."
         )
     return Labels(data, geometry, classes, name=image.name)
+
+
+def _colored(info: ClassInfo, colors: Mapping[str, Sequence[int]]) -> ClassInfo:
+    """The class in the colour of the file's palette, if it has one."""
+    if str(info.value) not in colors:
+        return info
+    r, g, b = colors[str(info.value)]
+    return replace(info, color=(r, g, b))
 
 
 def largest_abundance(data: npt.NDArray[Any], source: str, *, pure: float = PURE) -> npt.NDArray[np.uint16]:

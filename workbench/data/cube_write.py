@@ -26,7 +26,6 @@ from workbench.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Lab
 SUFFIXES = {"envi": ".dat", "geotiff": ".tif", "npy": ".npy"}
 Job = tuple[Path, Callable[[Path], None]]
 
-_UNUSED = "unused {}"
 _BACKGROUND = "Unclassified"
 
 
@@ -165,7 +164,7 @@ def _dense(classes: ClassTable, thing: Any) -> list[ClassInfo]:
     present = set(np.unique(data).tolist())
     rest = {c.value: c for c in ClassTable.from_values(list(range(1, top + 1)))}
     return [
-        known.get(v) or (rest[v] if v in present else replace(rest[v], name=_UNUSED.format(v)))
+        known.get(v) or (rest[v] if v in present else replace(rest[v], name=eh.UNUSED_CLASS.format(v)))
         for v in range(1, top + 1)
     ]
 

@@ -282,7 +282,11 @@ def _classes(fields: dict[str, str], path: Path) -> ClassTable | None:
         raise InputError(f"{path}: 'class lookup' holds numbers outside 0 to 255. Correct it.")
     plain = ClassTable.from_values(list(range(1, len(names))))
     return ClassTable(
-        tuple(ClassInfo(c.value, names[c.value], _color(colors, c.value) if colors else c.color) for c in plain.classes)
+        tuple(
+            ClassInfo(c.value, names[c.value], _color(colors, c.value) if colors else c.color)
+            for c in plain
+            if names[c.value] != eh.UNUSED_CLASS.format(c.value)
+        )
     )
 
 

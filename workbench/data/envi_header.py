@@ -21,6 +21,9 @@ INTERLEAVES = ("bsq", "bil", "bip")
 SUFFIXES = (".dat", ".img", ".raw", ".bsq", ".bil", ".bip", ".bin", ".sli")
 """Usual suffixes of the file with the samples; it may also have none, or any other."""
 
+UNUSED_CLASS = "unused {}"
+"""Name of a value between the classes that no class has; ENVI numbers classes without gaps."""
+
 MAX_HEADER = 16 * 1024**2
 _TO_NM = {
     "nanometers": 1.0, "nanometer": 1.0, "nm": 1.0,
