@@ -47,6 +47,7 @@ class FusedLola(nn.Module):
             self.stages = nn.ModuleList(_fuse(module) for module in stages)
             self.norm = _copy(net.norm)
             self.centre = _copy(net.centre) if "centre" in net._modules else None
+            self.gain = _copy(net.context_gain) if self.centre is not None else None
             self.head = _plain(net.head)
         self.requires_grad_(False)
         self.eval()
@@ -65,7 +66,7 @@ class FusedLola(nn.Module):
         if self.embedding == "shared":
             embed = self.embed
             assert isinstance(embed, nn.Conv2d)
-            x = F.silu(F.conv2d(x, embed.weight, embed.bias, padding=embed.padding))
+            x = F.silu(F.conv2d(x, embed.weight, embed.bias))
         return x
 
     def window_head(self, windows: Tensor, spectra: Tensor) -> Tensor:
@@ -80,8 +81,8 @@ class FusedLola(nn.Module):
         for stage in self.stages:
             x = stage(x)
         pooled = self.norm(x).mean((1, 2))
-        if self.centre is not None:
-            pooled = pooled + self.centre(spectra)
+        if self.centre is not None and self.gain is not None:
+            pooled = pooled * self.gain + self.centre(spectra)
         out = self.head(pooled)
         assert isinstance(out, Tensor)
         return out

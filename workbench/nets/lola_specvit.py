@@ -123,7 +123,7 @@ class LolaSpecViT(nn.Module):
         ``"window"``: gate, then 4x4 convolution with stride 2 inside the patch. ``"shared"``: 3x3 convolution with
         stride 2, then the gate.
     centre
-        Add an embedding of the middle pixel's spectrum to the pooled tokens.
+        Add an embedding of the middle pixel's spectrum to the pooled tokens, which start with a gain of 0.
     band_dropout, dropout
         Rates after the 3-D convolutions (whole spectral slices) and after the position embedding.
     """
@@ -197,7 +197,7 @@ class LolaSpecViT(nn.Module):
         self.spectral_conv = nn.Sequential(*layers)
         self.band_dropout = float(band_dropout)
         self.spectral_attention = SqueezeExcite(dim)
-        kernel = (4, 2, 1) if embedding == "window" else (3, 2, space)
+        kernel = (4, 2, 1) if embedding == "window" else (3, 2, 0)
         self.patch_embed = nn.Sequential(nn.Conv2d(dim, dim, *kernel), nn.BatchNorm2d(dim), nn.SiLU())
         size = (spatial_size + 2 * kernel[2] - kernel[0]) // 2 + 1
         self.pos_embed = nn.Parameter(torch.zeros(1, size, size, dim))
@@ -219,6 +219,8 @@ class LolaSpecViT(nn.Module):
         self.norm = nn.LayerNorm(width)
         if centre:
             self.centre = nn.Sequential(nn.Linear(in_channels, width), nn.SiLU(), nn.Linear(width, width))
+            # Zero: a new network judges the pixel by itself, and learns how much its surroundings add.
+            self.context_gain = nn.Parameter(torch.zeros(width))
         self.head: nn.Module
         if lora == "published":
             self.head = PublishedLoraLinear(width, num_classes, r, lora_alpha, enhanced=False)
@@ -264,8 +266,8 @@ class LolaSpecViT(nn.Module):
 
     @property
     def margin(self) -> int:
-        """Pixels that `front` takes off each side of its input (``padding="halo"``)."""
-        return self.halo + (1 if self.embedding == "shared" and self.dense else 0)
+        """Pixels that `front` takes off each side of its input."""
+        return self.halo + (1 if self.embedding == "shared" else 0)
 
     @property
     def window_offsets(self) -> list[int]:
@@ -311,7 +313,7 @@ class LolaSpecViT(nn.Module):
         if self.embedding == "shared":
             conv, norm, act = self.patch_embed
             assert isinstance(conv, nn.Conv2d)
-            x = act(norm(F.conv2d(x, conv.weight, conv.bias, padding=conv.padding)))
+            x = act(norm(F.conv2d(x, conv.weight, conv.bias)))
         return x
 
     def window_head(self, windows: Tensor, spectra: Tensor) -> Tensor:
@@ -339,8 +341,14 @@ class LolaSpecViT(nn.Module):
                 x = module(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) if isinstance(module, Down) else module(x)
         pooled = self.norm(x).mean((1, 2))
         if "centre" in self._modules:
-            pooled = pooled + self.centre(spectra)
+            pooled = pooled * self.context_gain + self.centre(spectra)
         out = self.head(pooled)
+        assert isinstance(out, Tensor)
+        return out
+
+    def spectral_logits(self, spectra: Tensor) -> Tensor:
+        """Logits (B, num_classes) from spectra (B, in_channels) alone, without surroundings (needs ``centre``)."""
+        out = self.head(self.centre(spectra))
         assert isinstance(out, Tensor)
         return out
 
@@ -441,9 +449,7 @@ def infer_config(state: Mapping[str, Tensor], **known: Any) -> dict[str, Any]:
     if published:
         rank = int(state["head.lora_down.weight"].shape[0])
         config |= {"r": rank, "lora_alpha": 2.0 * rank}
-    config |= known
-    shared_same = config["embedding"] == "shared" and config["padding"] == "same"
-    return config | {"spatial_size": known.get("spatial_size", 2 * tokens + (-1 if shared_same else 1))}
+    return config | {"spatial_size": 2 * tokens + 1, **known}
 
 
 def published_config(in_channels: int = 15, num_classes: int = 9, **changes: Any) -> dict[str, Any]:

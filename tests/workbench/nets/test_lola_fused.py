@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
+from tests.lively import lively
 from workbench.nets.lola_fused import FusedLola
 from workbench.nets.lola_specvit import LORA_TARGETS, LolaSpecViT, small_config
 from workbench.nets.lora import add_lora
 
 
 def net_of(**changes: object) -> LolaSpecViT:
-    torch.manual_seed(0)
     tiny = {"dim": 8, "num_heads": [1, 2, 4], "front_channels": [4, 6], "mlp_ratio": 2, "depths": [1, 2, 1]}
-    net = LolaSpecViT(**(small_config(5, 3) | tiny | changes))
-    for name, value in net.state_dict().items():
-        if name.endswith("running_var"):
-            value.uniform_(0.5, 1.5)
-        elif value.is_floating_point() and value.ndim == 1:
-            value.add_(0.3 * torch.randn_like(value))
-        elif value.is_floating_point():
-            value.normal_(std=1 / math.sqrt(value[0].numel()))
-    return net.eval()
+    return lively(LolaSpecViT(**(small_config(5, 3) | tiny | changes)))
 
 
 @pytest.mark.parametrize(

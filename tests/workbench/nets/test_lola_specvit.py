@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.lively import lively
 from workbench.errors import WeightsError
 from workbench.nets.lola_layers import SqueezeExcite, WindowAttention, from_windows, to_windows
 from workbench.nets.lola_specvit import (
@@ -24,21 +26,22 @@ from workbench.nets.lola_specvit import (
 )
 from workbench.nets.lora import add_lora, lora_state, merge_lora
 
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Thousands of tiny calls: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 TINY = {"dim": 8, "num_heads": [1, 2, 4], "front_channels": [4, 6], "in_channels": 5, "num_classes": 3}
 
 
 def tiny_net(seed: int = 0, **changes: object) -> LolaSpecViT:
-    """A tiny form of our default whose weights and statistics are all far from their initial values."""
-    torch.manual_seed(seed)
-    net = LolaSpecViT(**(small_config(5, 3) | TINY | changes))
-    for name, value in net.state_dict().items():
-        if name.endswith("running_var"):
-            value.uniform_(0.5, 1.5)
-        elif value.is_floating_point() and value.ndim == 1:
-            value.add_(0.2 * torch.randn_like(value))
-        elif value.is_floating_point() and "pos_embed" not in name and "table" not in name:
-            value.normal_(std=1 / math.sqrt(value[0].numel()))
-    return net.eval()
+    """A tiny form of our default."""
+    return lively(LolaSpecViT(**(small_config(5, 3) | TINY | changes)), seed)
 
 
 def official() -> LolaSpecViT:
