@@ -92,8 +92,9 @@ def from_map_info(fields: tuple[str, ...], wkt: str | None, source: Path) -> Map
             " above 0. Correct or remove this field."
         )
     cos, sin = math.cos(rotation), math.sin(rotation)
-    step_column = np.array([cos * dx, -sin * dx])
-    step_row = np.array([-sin * dy, -cos * dy])
+    # Counter-clockwise, as GDAL takes it.
+    step_column = np.array([cos * dx, sin * dx])
+    step_row = np.array([sin * dy, -cos * dy])
     # (1, 1) is the outer corner of the first pixel, (1.5, 1.5) its centre.
     centre = np.array([x, y]) + (1.5 - column) * step_column + (1.5 - row) * step_row
     affine = np.array(
@@ -114,8 +115,8 @@ def to_map_info(place: MapPlace) -> tuple[str, ...]:
         return place.map_info
     step_row, step_column = place.affine[:2, 0], place.affine[:2, 1]
     dx, dy = float(np.hypot(*step_column)), float(np.hypot(*step_row))
-    rotation = math.atan2(-step_column[1], step_column[0])
-    expected = np.array([-math.sin(rotation) * dy, -math.cos(rotation) * dy])
+    rotation = math.atan2(step_column[1], step_column[0])
+    expected = np.array([math.sin(rotation) * dy, -math.cos(rotation) * dy])
     if np.allclose(step_row, -expected, rtol=0, atol=1e-6 * dy):  # rows that run to the north
         dy = -dy
     elif not np.allclose(step_row, expected, rtol=0, atol=1e-6 * dy):
