@@ -53,7 +53,8 @@ def _evaluate(
     if as_json:
         click.echo(json.dumps({"summary": report.summary, "rows": report.rows, "failures": report.failures}, indent=2))
     else:
-        click.echo(score_table(report.summary))
+        # Backends with measures of their own say how to show them.
+        click.echo(report.text() if hasattr(report, "text") else score_table(report.summary))
         for file in report.files:
             click.echo(file)
     return 3 if report.failures else 0
