@@ -21,7 +21,7 @@ _IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "lab
 _LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _CHANNEL = re.compile(r"_(\d{4})$")
 # Endings by which label files are told from their images when both have the same stem otherwise.
-_LABEL_ENDINGS = ("", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs")
+_LABEL_ENDINGS = ("", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs", "_gt")
 # Names that certainly begin with a patient: "sub-01_ses-2", "patient007_frame01", "P12-followup", "TCGA-AB-1234-01".
 # Anything looser would lump together studies such as "BraTS2021_00012".
 _PATIENT = re.compile(
