@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -39,7 +40,10 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
     geometry = image.geometry if reference is None else _same_grid(image, reference)
     if len(image.channels) > 1:
         data = largest_abundance(image.data, str(image.source))
-        return Labels(data, geometry, ClassTable.from_values(list(range(1, len(image.channels) + 1))), image.name)
+        nameless = all(re.fullmatch(r"band \d+.*", name) for name in image.channels)
+        values = list(range(1, len(image.channels) + 1))
+        classes = ClassTable.from_values(values) if nameless else ClassTable.from_names(image.channels)
+        return Labels(data, geometry, classes, image.name)
     data = whole_numbers(image.data[0], image.source or image.name)
     classes = image.classes
     present = [int(v) for v in np.unique(data) if v > 0]

@@ -111,6 +111,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         wavelengths_nm=wavelengths if beside is None else beside.wavelengths_nm,
         fwhm_nm=None if beside is None else beside.fwhm_nm,
         good_bands=None if beside is None else beside.good_bands,
+        band_names=store.words(shape[0]) if 1 < shape[0] < 64 else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,19 @@ class OldStore:
         return [
             Variable(n, tuple(int(s) for s in shape), np.dtype(_CLASSES[c])) for n, shape, c in rows if c in _CLASSES
         ]
+
+    def words(self, count: int) -> list[str] | None:
+        """The only cell array of `count` texts: names of classes or end members, a leading ``"3-"`` removed."""
+        io: Any = importlib.import_module("scipy.io")
+        cells = [n for n, shape, kind in io.whosmat(str(self.path)) if kind == "cell" and sorted(shape) == [1, count]]
+        if len(cells) != 1:
+            return None
+        try:
+            found = [np.asarray(v).ravel() for v in io.loadmat(str(self.path), variable_names=cells)[cells[0]].ravel()]
+        except Exception:  # names are a courtesy: a file whose cells scipy cannot read still has its numbers
+            return None
+        texts = [str(v[0]) if v.size == 1 and v.dtype.kind == "U" else "" for v in found]
+        return [re.sub(r"^\d+\s*[-_:.]\s*", "", t).strip() for t in texts] if all(texts) else None
 
     def array(self, name: str) -> npt.NDArray[Any]:
         io: Any = importlib.import_module("scipy.io")
@@ -104,6 +118,10 @@ class Hdf5Store:
                 continue
             found.append(Variable(str(name), tuple(reversed(item.shape)), item.dtype.newbyteorder("=")))
         return found
+
+    def words(self, count: int) -> list[str] | None:
+        """Texts are references here; they are not followed."""
+        return None
 
     def dataset(self, name: str) -> Any:
         return self._file[name]

@@ -93,6 +93,7 @@ def test_the_real_benchmark_opens_as_it_is(shared_data):
     abundances = scipy.io.loadmat(path)["A"].reshape(4, 100, 100).transpose(0, 2, 1)
     expected = np.where(abundances.max(0) < 0.7, 0, abundances.argmax(0) + 1)
     np.testing.assert_array_equal(labels.data, expected)
+    assert labels.classes.names == ("tree", "water", "dirt", "road")
 
 
 @VERSIONS
