@@ -23,7 +23,7 @@ class PixelTrainConfig:
     fraction: float = setting(0.0, "instead of per_class: this share of each class; 0: off", low=0.0, high=0.9)
     block: int = setting(0, "side of the blocks of a disjoint split; 0: twice the patch", unit="pixels", low=0)
     val_fraction: float = setting(0.1, "share of the training pixels of each class to validate on", low=0.0, high=0.9)
-    steps: int = setting(200, "optimiser steps", low=1)
+    steps: int = setting(60, "optimiser steps", low=1)
     batch: int = setting(32, "pixels per step, equally many of each class", low=2)
     lr: float = setting(2e-3, "highest learning rate", low=1e-7, high=1.0)
     max_minutes: float = setting(
@@ -51,17 +51,19 @@ class PixelTrainConfig:
     net: Literal["small", "published"] = setting(
         "small", "network made from scratch: ours (a million parameters), or as published (254 million)"
     )
-    patch: int = setting(9, "side of the patch around a pixel, odd, from scratch", unit="pixels", low=5)
+    patch: int = setting(15, "side of the patch around a pixel, odd, from scratch", unit="pixels", low=5)
     patch_standardise: bool = setting(
         False, "standardise every patch by itself as published; excludes the fast mapping", advanced=True
     )
     head_start: int = setting(
         300, "steps in which the spectra of single pixels are learnt first, from scratch", low=0, advanced=True
     )
-    label_smoothing: float = setting(0.1, "share of certainty taken from the labels", low=0.0, high=0.5, advanced=True)
+    label_smoothing: float = setting(
+        0.0, "share of certainty taken from the labels; moves borders between classes", low=0.0, high=0.5, advanced=True
+    )
     flips: bool = setting(True, "turn and mirror patches at random", advanced=True)
     noise: float = setting(
-        0.02, "noise added to components while training, in deviations of the first", low=0.0, high=1.0, advanced=True
+        0.0, "noise added to components while training, in deviations of the first", low=0.0, high=1.0, advanced=True
     )
     weight_decay: float = setting(0.05, "decay of the weights per unit learning rate", low=0.0, advanced=True)
     warmup: float = setting(
