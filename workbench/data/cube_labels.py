@@ -42,8 +42,8 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
         data = largest_abundance(image.data, str(image.source))
         nameless = all(re.fullmatch(r"band \d+.*", name) for name in image.channels)
         values = list(range(1, len(image.channels) + 1))
-        classes = ClassTable.from_values(values) if nameless else ClassTable.from_names(image.channels)
-        return Labels(data, geometry, classes, image.name)
+        named = ClassTable.from_values(values) if nameless else ClassTable.from_names(image.channels)
+        return Labels(data, geometry, named, image.name)
     data = whole_numbers(image.data[0], image.source or image.name)
     classes = image.classes
     present = [int(v) for v in np.unique(data) if v > 0]

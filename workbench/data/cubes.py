@@ -7,6 +7,7 @@ reader of cubes builds its image with `make_image`; everybody who works on cubes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from workbench.data.geometry import check_size
+from workbench.data.geometry import MAX_BYTES
 from workbench.data.map_place import MapPlace
 from workbench.errors import InputError
 from workbench.types import ClassTable, Geometry, Image
@@ -140,7 +141,10 @@ def make_image(
         Value, in the unit of the samples, that stands for "nothing measured here".
     """
     bands, rows, columns = shape
-    check_size((rows, columns), bands, dtype, path)
+    if min(shape) < 1:
+        raise InputError(
+            f"{path}: the header promises {columns} x {rows} pixels with {bands} bands, so no samples at all."
+        )
     for field, values in (("wavelength", wavelengths_nm), ("fwhm", fwhm_nm), ("bbl", good_bands)):
         if values is not None and len(values) != bands:
             raise InputError(
@@ -154,7 +158,7 @@ def make_image(
         ),
         dtype=dtype,
         channels=tuple(band_names) if band_names else _band_names(bands, wavelengths_nm),
-        loader=partial(_load, path, open),
+        loader=partial(_load, path, open, shape, dtype),
         kind="cube",
         source=path,
         value_unit=value_unit,
@@ -163,7 +167,7 @@ def make_image(
             "wavelengths_nm": None if wavelengths_nm is None else [round(float(w), 6) for w in wavelengths_nm],
             "fwhm_nm": None if fwhm_nm is None else [round(float(w), 6) for w in fwhm_nm],
             "good_bands": None if good_bands is None else [bool(g) for g in good_bands],
-            "ignore_value": ignore,
+            "ignore_value": None if ignore is None or math.isnan(ignore) else ignore,
             "crs": None if place is None else place.name,
             **header,
         },
@@ -182,10 +186,17 @@ def valid_pixels(block: Array, ignore: float | None, good_bands: Sequence[bool] 
     valid: npt.NDArray[np.bool_] = np.ones(used.shape[1:], dtype=bool)
     if used.dtype.kind == "f":
         valid &= np.isfinite(used).all(axis=0)
-    if ignore is not None and used.shape[0]:
+    if ignore is not None and used.shape[0] and _fits(ignore, used.dtype):
         same = used == np.asarray(ignore).astype(used.dtype)
         valid &= ~(same.all(axis=0) if ignore == 0 else same.any(axis=0))
     return valid
+
+
+def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+    """Whether samples of this type can have the value at all: -9999 cannot occur among unsigned ones."""
+    if dtype.kind == "f":
+        return not math.isnan(value)
+    return value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
 
 def scaled_type(stored: np.dtype[Any]) -> np.dtype[Any]:
@@ -210,16 +221,15 @@ def _band_names(bands: int, wavelengths_nm: Sequence[float] | None) -> tuple[str
     return tuple(f"band {i + 1} ({w:.1f} nm)" for i, w in enumerate(wavelengths_nm))
 
 
-def _load(path: Path, open: Callable[[], Blocks]) -> Array:
-    blocks = open()
+def _load(path: Path, open: Callable[[], Blocks], shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Array:
+    size = math.prod(shape) * dtype.itemsize
+    advice = f"{path}: the cube takes {size / 1024**3:.3g} GiB and does not fit into memory at once. Read it by blocks"
+    if size > MAX_BYTES:
+        raise InputError(f"{advice} (workbench.data.cubes.open_blocks).")
     try:
-        return blocks.read()
+        return open().read()
     except MemoryError as error:
-        size = np.prod(blocks.shape, dtype=np.float64) * blocks.dtype.itemsize / 1024**3
-        raise InputError(
-            f"{path}: the cube takes {size:.3g} GiB and does not fit into memory at once. Read it by blocks"
-            " (workbench.data.cubes.open_blocks)."
-        ) from error
+        raise InputError(f"{advice} (workbench.data.cubes.open_blocks).") from error
 
 
 def _slice_of(data: Array, rows: slice, columns: slice, bands: slice) -> Array:

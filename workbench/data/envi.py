@@ -5,6 +5,7 @@ The samples are mapped, never copied as a whole, so a scene larger than memory o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -231,26 +232,49 @@ def _open(
     bias: Any,
     dtype: np.dtype[Any],
 ) -> Blocks:
-    """Map the samples, and refuse them if they can only have been written in the other byte order."""
+    """Open the samples, and refuse them if they can only have been written in the other byte order."""
     check_file_size(data, header, shape, stored, offset)
     bands, rows, columns = shape
     order = {"bsq": (bands, rows, columns), "bil": (rows, bands, columns), "bip": (rows, columns, bands)}[interleave]
     turn = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (2, 0, 1)}[interleave]
+    stamp = data.stat()
+    view = partial(_mapped, data, stored, offset, order, turn)
+    _check_once(view, header, stamp.st_size, stamp.st_mtime_ns)
+    return Blocks(shape, dtype, partial(_block, view, gain, bias, dtype), by_rows=True)
+
+
+View = Callable[[], npt.NDArray[Any]]
+
+
+def _mapped(
+    data: Path, stored: np.dtype[Any], offset: int, order: tuple[int, int, int], turn: tuple[int, int, int]
+) -> npt.NDArray[Any]:
+    """The samples as ``(bands, rows, columns)`` without reading them; mapped anew for each block, so that the pages of
+    earlier blocks do not pile up in the memory of this process."""
     try:
-        # Arithmetic in Python integers: the product of the sides may be above 2**31.
-        mapped = np.memmap(data, dtype=stored, mode="r", offset=offset, shape=order).transpose(turn)
+        return np.memmap(data, dtype=stored, mode="r", offset=offset, shape=order).transpose(turn)
     except (OSError, ValueError) as error:
         raise InputError(f"{data}: the samples cannot be read ({error}). Copy the file again.") from error
-    check_plausible(mapped, header)
-    return Blocks(shape, dtype, partial(_block, mapped, gain, bias, dtype), by_rows=True)
+
+
+_checked: set[tuple[Path, int, int, str]] = set()
+
+
+def _check_once(view: View, header: Path, size: int, mtime_ns: int) -> None:
+    """Look at the byte order once per file: opening a scene again must not seek through it again."""
+    mapped = view()
+    key = (header.absolute(), size, mtime_ns, f"{mapped.dtype.str} {mapped.shape} {mapped.strides}")
+    if key not in _checked:
+        check_plausible(mapped, header)
+        _checked.add(key)
 
 
 def _block(
-    mapped: npt.NDArray[Any], gain: Any, bias: Any, dtype: np.dtype[Any], rows: slice, columns: slice, bands: slice
+    view: View, gain: Any, bias: Any, dtype: np.dtype[Any], rows: slice, columns: slice, bands: slice
 ) -> npt.NDArray[Any]:
-    raw = mapped[bands, rows, columns]
+    raw = view()[bands, rows, columns]
     if gain is None and bias is None:
-        return np.asarray(raw).astype(dtype)
+        return np.array(raw, dtype=dtype)
     return scaled(raw, None if gain is None else gain[bands], None if bias is None else bias[bands], dtype)
 
 

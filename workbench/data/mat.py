@@ -100,7 +100,8 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     if wavelengths is not None and len(wavelengths) != shape[0]:
         wavelengths = None
     beside = wavelengths_beside(path, shape[0]) if wavelengths is None and shape[0] > 1 else None
-    check_size(shape[1:], shape[0], variable.dtype, path)
+    if not isinstance(store, mat_files.Hdf5Store):
+        check_size(shape[1:], shape[0], variable.dtype, path)
     return make_image(
         path,
         format="mat",

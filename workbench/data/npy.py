@@ -56,14 +56,13 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     axis = order if order is not None else _bands_axis(path, stored, wavelengths)
     shape = _shape(stored, axis)
     bands = _band_list(path, shape[0], wavelengths)
-    if dtype == np.bool_:
-        dtype = np.dtype(np.uint8)
-    check_size(shape[1:], shape[0], dtype, path)
+    if packed:
+        check_size(shape[1:], shape[0], dtype, path)
     return make_image(
         path,
         format="npy",
         shape=shape,
-        dtype=dtype.newbyteorder("="),
+        dtype=_native(dtype),
         open=partial(_open, path, name, axis, header),
         header={"key": name or None, "stored_shape": list(stored), "stored_dtype": dtype.name},
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
@@ -191,8 +190,22 @@ def _load_member(path: Path, name: str) -> npt.NDArray[Any]:
 
 
 def _open(path: Path, name: str, axis: int, header: Header) -> Blocks:
-    array = np.load(path, mmap_mode="r", allow_pickle=False) if not name else _load_member(path, name)
+    if not name:
+        return Blocks(_shape(header[0], axis), _native(header[2]), partial(_mapped_block, path, axis))
+    return from_array(_arranged(_load_member(path, name), axis), _native(header[2]))
+
+
+def _mapped_block(path: Path, axis: int, rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:
+    # Mapped anew for each block: the pages of earlier blocks do not pile up in the memory of this process.
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.array(_arranged(array, axis)[bands, rows, columns])
+
+
+def _arranged(array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
     if array.dtype == np.bool_:
         array = array.view(np.uint8)
-    arranged = array[None] if array.ndim == 2 else array if axis == 0 else array.transpose(2, 0, 1)
-    return from_array(arranged, header[2] if header[2] != np.bool_ else np.uint8)
+    return array[None] if array.ndim == 2 else array if axis == 0 else array.transpose(2, 0, 1)
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("=")

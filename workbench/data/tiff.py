@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.data.cubes import Blocks, make_image, scaled, scaled_type
-from workbench.data.geometry import check_size
 from workbench.data.map_place import MapPlace, from_transform
 from workbench.data.wavelength_file import BandList, in_nm, wavelengths_beside
 from workbench.errors import InputError
@@ -93,7 +92,6 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         colormap = _colormap(src) if shape[0] == 1 else None
         interleave = str(src.interleaving.value).lower() if src.interleaving else None
         by_rows = bool(src.block_shapes[0][1] == src.width)
-    check_size(shape[1:], shape[0], dtype, path)
     header: dict[str, Any] = {"stored_dtype": stored.name, "interleave": interleave}
     if colormap:
         header["colormap"] = colormap
@@ -123,7 +121,6 @@ def _read_pages(path: Path, pages: _Pages) -> Image:
         raise InputError(f"{path}: samples of type {pages.dtype}, real numbers were expected.")
     shape = (pages.count, *pages.shape)
     dtype = np.dtype(np.uint8) if pages.dtype == np.bool_ else pages.dtype.newbyteorder("=")
-    check_size(shape[1:], shape[0], dtype, path)
     bands = wavelengths_beside(path, shape[0])
     return make_image(
         path,

@@ -69,6 +69,7 @@ def test_pixels_without_a_whole_spectrum():
     assert valid_pixels(block, None).tolist() == [[True, False], [True, True]]
     assert valid_pixels(block, -9999).tolist() == [[True, False], [False, True]]
     assert valid_pixels(block, -9999, [True, False, True]).tolist() == [[True, True], [False, True]]
+    assert valid_pixels(np.full((3, 1, 1), 55537, "u2"), -9999).all()  # what -9999 wraps to
     dark = np.ones((3, 1, 2), "u2")
     dark[0, 0, 0] = 0  # a dark band
     dark[:, 0, 1] = 0  # outside the swath
@@ -98,5 +99,9 @@ def test_cubes_too_large_for_memory_say_so(tmp_path):
     with (tmp_path / "big.dat").open("wb") as f:
         f.truncate(3 * 2**40)
     path.write_text(f"ENVI\nsamples = {2**20}\nlines = {2**20}\nbands = 3\ndata type = 1\ninterleave = bsq\n")
-    with pytest.raises(InputError, match="more than the limit"):
-        formats.read(path)
+    image = formats.read(path)
+    assert open_blocks(image).read(slice(2**20 - 1, None), slice(-2, None)).shape == (3, 1, 2)
+    with pytest.raises(
+        InputError, match=r"takes 3.07e\+03 GiB and does not fit into memory at once. Read it by blocks"
+    ):
+        _ = image.data
