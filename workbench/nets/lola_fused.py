@@ -44,7 +44,14 @@ class FusedLola(nn.Module):
             self.gate = _copy(net.spectral_attention.fc)
             self.pos_embed = nn.Parameter(net.pos_embed.detach().clone(), requires_grad=False)
             stages = [module for level in net.levels for module in level]  # type: ignore[attr-defined]
-            self.stages = nn.ModuleList(_fuse(module) for module in stages)
+            size = net.pos_embed.shape[1]
+            self.stages = nn.ModuleList()
+            for module in stages:
+                if isinstance(module, Down):
+                    self.stages.append(_FusedDown(module, size))
+                    size = (size - 1) // 2 + 1
+                else:
+                    self.stages.append(_FusedBlock(module))
             self.norm = _copy(net.norm)
             self.centre = _copy(net.centre) if "centre" in net._modules else None
             self.gain = _copy(net.context_gain) if self.centre is not None else None
@@ -125,7 +132,7 @@ class _FusedBlock(nn.Module):
 class _FusedDown(nn.Module):
     """Down-sampling on (B, H, W, C) with one convolution after the gate."""
 
-    def __init__(self, down: Down) -> None:
+    def __init__(self, down: Down, size: int) -> None:
         super().__init__()
         self.depthwise, self.gate = _copy(down.conv[0]), _copy(down.conv[2])
         gain, shift = _gain_and_shift(down.norm)
@@ -133,18 +140,13 @@ class _FusedDown(nn.Module):
         assert isinstance(widen, Tensor)
         weight = torch.einsum("omhw,mc->ochw", reduce.double(), (widen[:, :, 0, 0] * gain[:, None]).double())
         self.weight = nn.Parameter(weight.to(reduce.dtype))
-        self.reduction, self.shift = _copy(down.reduction), nn.Parameter(shift)
+        # What the norm adds is lost beyond the border, where the convolution sees zeros: it depends on the position.
+        self.shift = nn.Parameter(down.reduction(shift[None, :, None, None].expand(1, -1, size, size)))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.gate(F.silu(self.depthwise(x.permute(0, 3, 1, 2))))
-        # What the norm adds is lost beyond the border, where the convolution sees zeros: it depends on the position.
-        shift = self.shift[None, :, None, None].expand(1, -1, *x.shape[2:])
-        out = F.conv2d(x, self.weight, stride=2, padding=1) + self.reduction(shift)
-        return out.permute(0, 2, 3, 1)  # type: ignore[no-any-return]
-
-
-def _fuse(module: nn.Module) -> nn.Module:
-    return _FusedBlock(module) if isinstance(module, Block) else _FusedDown(module)  # type: ignore[arg-type]
+        out = F.conv2d(x, self.weight, stride=2, padding=1) + self.shift
+        return out.permute(0, 2, 3, 1)
 
 
 def _copy(module: Any) -> Any:

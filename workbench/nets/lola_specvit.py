@@ -82,8 +82,13 @@ SMALL: dict[str, Any] = {
 
 
 def small_config(in_channels: int, num_classes: int, **changes: Any) -> dict[str, Any]:
-    """Constructor arguments of our default network, with changes."""
-    return {"in_channels": in_channels, "num_classes": num_classes, **SMALL, **changes}
+    """Constructor arguments of our default network, with changes.
+
+    The patch embedding takes steps of 3 pixels (25 tokens for 15x15) where that divides the patch, else of 2.
+    """
+    config = {"in_channels": in_channels, "num_classes": num_classes, **SMALL, **changes}
+    by_three = config["embedding"] == "shared" and config["spatial_size"] % 3 == 0
+    return {"embed_stride": 3 if by_three else 2, **config}
 
 
 class LolaSpecViT(nn.Module):
@@ -121,7 +126,7 @@ class LolaSpecViT(nn.Module):
         ``"same"``: zeros around the patch. ``"halo"``: the input patch is `patch_size` wide, nothing is padded.
     embedding
         ``"window"``: gate, then 4x4 convolution with stride 2 inside the patch. ``"shared"``: 3x3 convolution with
-        stride 2, then the gate.
+        stride `embed_stride`, then the gate.
     centre
         Add an embedding of the middle pixel's spectrum to the pooled tokens, which start with a gain of 0.
     band_dropout, dropout
@@ -149,6 +154,7 @@ class LolaSpecViT(nn.Module):
         lora: Lora = "published",
         padding: Padding = "same",
         embedding: Embedding = "window",
+        embed_stride: int = 2,
         centre: bool = False,
         band_dropout: float = 0.1,
         dropout: float = 0.1,
@@ -173,6 +179,7 @@ class LolaSpecViT(nn.Module):
             "lora": lora,
             "padding": padding,
             "embedding": embedding,
+            "embed_stride": int(embed_stride),
             "centre": bool(centre),
             "band_dropout": float(band_dropout),
             "dropout": float(dropout),
@@ -197,9 +204,9 @@ class LolaSpecViT(nn.Module):
         self.spectral_conv = nn.Sequential(*layers)
         self.band_dropout = float(band_dropout)
         self.spectral_attention = SqueezeExcite(dim)
-        kernel = (4, 2, 1) if embedding == "window" else (3, 2, 0)
+        kernel = (4, 2, 1) if embedding == "window" else (3, embed_stride, 0)
         self.patch_embed = nn.Sequential(nn.Conv2d(dim, dim, *kernel), nn.BatchNorm2d(dim), nn.SiLU())
-        size = (spatial_size + 2 * kernel[2] - kernel[0]) // 2 + 1
+        size = (spatial_size + 2 * kernel[2] - kernel[0]) // kernel[1] + 1
         self.pos_embed = nn.Parameter(torch.zeros(1, size, size, dim))
         self.pos_drop = nn.Dropout(dropout)
 
@@ -274,7 +281,7 @@ class LolaSpecViT(nn.Module):
         """Rows (and columns), relative to the pixel, at which `window_head` wants features of `front`."""
         half = self.spatial_size // 2
         if self.embedding == "shared":
-            return list(range(-half + 1, half, 2))
+            return list(range(-half + 1, half, self._config["embed_stride"]))
         return list(range(-half, half + 1))
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -385,6 +392,11 @@ def _check(config: Mapping[str, Any]) -> None:
             raise ValueError(f"stage {stage}: {config['dim'] << stage} channels cannot be split into {heads} heads")
     if config["spatial_size"] % 2 == 0 or config["spatial_size"] < 5:
         raise ValueError(f"spatial_size {config['spatial_size']}: expected an odd number of pixels from 5 on")
+    size, stride = config["spatial_size"], config["embed_stride"]
+    if config["embedding"] == "window" and stride != 2:
+        raise ValueError(f"embed_stride {stride}: embedding='window' has a stride of 2")
+    if stride < 1 or (config["embedding"] == "shared" and (size - 3) % stride):
+        raise ValueError(f"embed_stride {stride}: does not reach both ends of a patch of {size} pixels; 2 always does")
     choices = {
         "window_mode": ("published", "clip"),
         "lora": ("published", "low_rank", None),
@@ -412,8 +424,8 @@ def load_except_head(net: nn.Module, state: Mapping[str, Tensor]) -> None:
 def infer_config(state: Mapping[str, Tensor], **known: Any) -> dict[str, Any]:
     """Constructor arguments from the shapes of a state dict.
 
-    The number of spectral components, strides and paddings leave no trace in it. They are taken from `known`, else from
-    the published network where the adapters are the published ones, and from `small_config` otherwise. Raises
+    The number of spectral components, strides and paddings leave no sure trace in it. They are taken from `known`, else
+    from the published network where the adapters are the published ones, and from `small_config` otherwise. Raises
     `WeightsError` if the state dict is not one of LoLA-SpecViT.
     """
     try:
@@ -449,6 +461,9 @@ def infer_config(state: Mapping[str, Tensor], **known: Any) -> dict[str, Any]:
     if published:
         rank = int(state["head.lora_down.weight"].shape[0])
         config |= {"r": rank, "lora_alpha": 2.0 * rank}
+    if config["embedding"] == "shared":
+        stride = known.get("embed_stride", 3 if tokens == 5 else 2)
+        return config | {"embed_stride": stride, "spatial_size": stride * (tokens - 1) + 3, **known}
     return config | {"spatial_size": 2 * tokens + 1, **known}
 
 

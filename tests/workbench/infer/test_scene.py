@@ -45,7 +45,9 @@ def cube(rows: int, columns: int, seed: int = 0) -> Cube:
 
 def net_of(seed: int = 0, **changes: object) -> LolaSpecViT:
     small = {"dim": 8, "num_heads": [1, 2, 4], "front_channels": [4, 6]}
-    return lively(LolaSpecViT(**(small_config(BANDS, CLASSES) | small | changes)), seed)
+    return lively(
+        LolaSpecViT(**small_config(**({"in_channels": BANDS, "num_classes": CLASSES} | small | changes))), seed
+    )
 
 
 def dense(net: LolaSpecViT | FusedLola, scene: Cube, **options: object) -> SceneMap:

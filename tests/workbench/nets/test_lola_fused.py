@@ -13,7 +13,7 @@ from workbench.nets.lora import add_lora
 
 def net_of(**changes: object) -> LolaSpecViT:
     tiny = {"dim": 8, "num_heads": [1, 2, 4], "front_channels": [4, 6], "mlp_ratio": 2, "depths": [1, 2, 1]}
-    return lively(LolaSpecViT(**(small_config(5, 3) | tiny | changes)))
+    return lively(LolaSpecViT(**small_config(5, 3, **(tiny | changes))))
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def net_of(**changes: object) -> LolaSpecViT:
         {"embedding": "window"},
         {"padding": "same", "centre": False},
         {"lora": "published", "padding": "same", "embedding": "window", "window_mode": "published"},
-        {"window_mode": "published"},
+        {"window_mode": "published", "embed_stride": 2},
     ],
 )
 def test_same_logits(changes: dict[str, object]) -> None:
