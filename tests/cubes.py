@@ -34,10 +34,10 @@ def labels_of(array, image) -> Labels:
 
 
 def write_npy(folder: Path, cube, labels) -> tuple[Path, Path]:
-    """The scene and its labels as files, bands first."""
+    """The scene and its labels as files, bands last as usual in .npy."""
     folder.mkdir(parents=True, exist_ok=True)
     image, reference = folder / "scene.npy", folder / "scene_labels.npy"
-    np.save(image, cube)
+    np.save(image, np.moveaxis(cube, 0, -1))
     np.save(reference, labels)
     return image, reference
 

@@ -23,7 +23,7 @@ class PixelTrainConfig:
     fraction: float = setting(0.0, "instead of per_class: this share of each class; 0: off", low=0.0, high=0.9)
     block: int = setting(0, "side of the blocks of a disjoint split; 0: twice the patch", unit="pixels", low=0)
     val_fraction: float = setting(0.1, "share of the training pixels of each class to validate on", low=0.0, high=0.9)
-    steps: int = setting(60, "optimiser steps", low=1)
+    steps: int = setting(40, "optimiser steps", low=1)
     batch: int = setting(32, "pixels per step, equally many of each class", low=2)
     lr: float = setting(2e-3, "highest learning rate", low=1e-7, high=1.0)
     max_minutes: float = setting(
