@@ -126,7 +126,7 @@ def _painted(labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.
         inside = ndimage.binary_erosion(labels == value, iterations=1)
         inside = inside if inside.sum() >= PAINTED else labels == value
         left = PAINTED
-        while left > 0:
+        while left > 0 and (inside & (painted == 0)).any():
             r, c = rng.choice(np.argwhere(inside & (painted == 0)))
             for _ in range(min(left, 7)):
                 painted[r, c] = value
