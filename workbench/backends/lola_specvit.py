@@ -265,10 +265,13 @@ def evaluate(
         result = predict(model, image, Config(device=config.device), progress)
         facts |= {"weights sha256": model.weights.sha256, "device": f"{chosen} ({reason})"}
         return score_weights(image, labels, result, facts, out)
+    names: tuple[Literal["random", "disjoint"], ...]
     names = ("random", "disjoint") if config.splits == "both" else (config.splits,)
     plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(PixelTrainConfig)}
     base = settings.build(PixelTrainConfig, plain)
-    configs = {n: [replace(base, split=n, seed=base.seed + i) for i in range(config.seeds)] for n in names}
+    configs: dict[str, Sequence[PixelTrainConfig]] = {
+        n: [replace(base, split=n, seed=base.seed + i) for i in range(config.seeds)] for n in names
+    }
     return compare_on_scene(
         image, labels, configs, references=config.references, facts=facts, out=out, progress=progress
     )

@@ -59,7 +59,7 @@ def map_sample_scene(output: Path, device: str, *, quiet: bool) -> Section | Non
         image,
         {"painted": painted.data, "truth": truth.data, "LoLA-SpecViT": result.labels.data, "SVM": svm},
         truth.classes,
-        result.parts["confidence"].data,  # type: ignore[union-attr]
+        result.parts["confidence"].data,  # type: ignore[union-attr,arg-type]
     )
     per_class = [(n, *(s.accuracy[i] for _, s in rows)) for i, n in enumerate(truth.classes.names)]
     areas = result.parts["areas"]

@@ -134,8 +134,8 @@ class FittedSpectra:
         pixels = np.where(valid, used, 0).reshape(len(self.kept), -1).T.astype(np.float32)
         length = _length(pixels)
         if self.recipe.shape:
-            pixels = pixels / length[:, None]
-        found = (pixels - self.mean) @ self.basis.T / self.scale
+            pixels = (pixels / length[:, None]).astype(np.float32)
+        found: Array = (pixels - self.mean) @ self.basis.T / self.scale
         if self.recipe.brightness:
             middle, width = self.brightness
             # Clipped: a dead pixel or a glint would otherwise outweigh everything.
@@ -283,7 +283,8 @@ def _in_water(wavelengths: Sequence[float] | None, image: Image) -> npt.NDArray[
             "name them with --drop-bands instead"
         )
     nm = np.asarray(wavelengths)
-    return np.logical_or.reduce([(nm >= low) & (nm <= high) for low, high in WATER_NM])
+    found: npt.NDArray[np.bool_] = np.logical_or.reduce([(nm >= low) & (nm <= high) for low, high in WATER_NM])
+    return found
 
 
 def _length(pixels: Array) -> Array:

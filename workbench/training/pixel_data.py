@@ -120,7 +120,7 @@ class PixelData:
                 logits.append(net(patches.to(device)).float().cpu())
         found, wanted = torch.cat(logits), torch.from_numpy(self.target[self.flat[self.val]])
         right = (found.argmax(1) == wanted).double()
-        accuracy = float(np.mean([float(right[wanted == c].mean()) for c in wanted.unique()]))
+        accuracy = float(np.mean([float(right[wanted == c].mean()) for c in torch.unique(wanted)]))
         loss = float(F.cross_entropy(found, wanted))
         return {"score": accuracy - 1e-3 * min(1.0, loss), "accuracy": accuracy, "val_loss": loss}
 

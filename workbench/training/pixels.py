@@ -191,7 +191,7 @@ def learn_scene(
         size=size, channels=fitted.recipe.channels, standardise=fitted.recipe.patch,
     )  # fmt: skip
     net.to(chosen)
-    if start is None and config.head_start and "centre" in net._modules:
+    if config.head_start and "centre" in net._modules:
         _head_start(net, data, config, chosen)
     result = fit(
         net,
