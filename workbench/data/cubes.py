@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from workbench.data.geometry import MAX_BYTES
 from workbench.data.map_place import MapPlace
-from workbench.errors import InputError
+from workbench.errors import GeometryError, InputError
 from workbench.types import ClassTable, Geometry, Image
 
 Bands: TypeAlias = slice | Sequence[int] | None
@@ -150,6 +150,8 @@ def make_image(
             raise InputError(
                 f"{path}: {field} lists {len(values)} values, the file has {bands} bands. Correct or remove the field."
             )
+    if place is not None:
+        _check_place(place, path)
     if band_names is not None and len(band_names) != bands:
         band_names = None
     return Image(
@@ -190,6 +192,15 @@ def valid_pixels(block: Array, ignore: float | None, good_bands: Sequence[bool] 
         same = used == np.asarray(ignore).astype(used.dtype)
         valid &= ~(same.all(axis=0) if ignore == 0 else same.any(axis=0))
     return valid
+
+
+def _check_place(place: MapPlace, path: Path) -> None:
+    """Refuse a position that is no position: not finite, beyond any map, or with pixels without an area."""
+    affine = place.affine
+    (a, b), (c, d) = affine[:2, :2].tolist()
+    if not np.isfinite(affine).all() or np.abs(affine).max() > 1e15 or a * d == b * c:
+        numbers = ", ".join(f"{v:.6g}" for v in affine[:2].ravel())
+        raise GeometryError(f"{path}: the map position ({numbers}) is no position. Correct or remove it.")
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:

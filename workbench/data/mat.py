@@ -1,4 +1,4 @@
-"""MATLAB cubes: version 4 to 7 through scipy, version 7.3 (HDF5) through h5py; the array is found by its shape.
+"""MATLAB cubes: version 5 to 7, and version 7.3 (HDF5) through h5py; the array is found by its shape.
 
 Rules, in this order (``file.mat:key`` names the array and skips the search):
 
@@ -32,10 +32,6 @@ from workbench.types import Image
 
 SUFFIXES = (".mat",)
 
-_CLASSES = {
-    "double": "f8", "single": "f4", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4",
-    "uint32": "u4", "int64": "i8", "uint64": "u8", "logical": "u1",
-}  # fmt: skip
 _ROWS = ("nrow", "nrows", "rows", "row", "nr", "height", "h", "lines", "nlines", "m")
 _COLUMNS = ("ncol", "ncols", "columns", "cols", "col", "nc", "width", "w", "samples", "nsamples", "n")
 _BANDS = ("nband", "nbands", "bands", "l", "p")
@@ -51,7 +47,9 @@ class Variable:
     dtype: np.dtype[Any]
 
     def __str__(self) -> str:
-        return f"{self.name} ({' x '.join(str(n) for n in self.shape)} {self.dtype.name})"
+        # Damaged files have names that would break the line of an error.
+        name = "".join(c if c.isprintable() else "?" for c in self.name)
+        return f"{name} ({' x '.join(str(n) for n in self.shape)} {self.dtype.name})"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.data.mat import _CLASSES, Variable
+from workbench.data import mat5
+from workbench.data.mat import Variable
 from workbench.errors import InputError
 
 
@@ -29,11 +31,15 @@ def open_store(path: Path) -> OldStore | Hdf5Store:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Give yourself read permission.") from error
     magic = b"\x89HDF\r\n\x1a\n"
-    return Hdf5Store(path) if start[512:520] == magic or start[:8] == magic else OldStore(path)
+    if start[512:520] == magic or start[:8] == magic:
+        return Hdf5Store(path)
+    if len(start) > 4 and mat5.order_of(start) is None and 0 in start[:4]:
+        raise InputError(f"{path}: a MATLAB 4 file, or none at all. Save it again, e.g. with save -v7.")
+    return OldStore(path)
 
 
 class OldStore:
-    """MATLAB 4 to 7: arrays are packed one by one, so an array is read as a whole."""
+    """MATLAB 5 to 7: arrays are packed one by one, so an array is read as a whole."""
 
     version = "5"
 
@@ -41,48 +47,41 @@ class OldStore:
         self.path = path
 
     @cached_property
-    def variables(self) -> list[Variable]:
-        io: Any = importlib.import_module("scipy.io")
+    def _entries(self) -> list[mat5.Entry]:
         try:
-            rows = io.whosmat(str(self.path))
-        except Exception as error:  # scipy raises many kinds on damaged files
+            return mat5.entries(self.path)
+        except mat5.Damaged as error:
             raise InputError(
-                f"{self.path}: not a readable MATLAB file ({_short(error)}). Save it again, e.g. with save -v7."
+                f"{self.path}: not a readable MATLAB file ({error}). Save it again, e.g. with save -v7."
             ) from error
-        return [
-            Variable(n, tuple(int(s) for s in shape), np.dtype(_CLASSES[c])) for n, shape, c in rows if c in _CLASSES
-        ]
+
+    @cached_property
+    def variables(self) -> list[Variable]:
+        return [Variable(e.name, e.shape, e.dtype) for e in self._entries if e.dtype is not None]
 
     def words(self, count: int) -> list[str] | None:
         """The only cell array of `count` texts: names of classes or end members, a leading ``"3-"`` removed."""
-        io: Any = importlib.import_module("scipy.io")
-        cells = [n for n, shape, kind in io.whosmat(str(self.path)) if kind == "cell" and sorted(shape) == [1, count]]
+        cells = [e for e in self._entries if e.kind == 1 and sorted(e.shape) == [1, count]]
         if len(cells) != 1:
             return None
         try:
-            found = [np.asarray(v).ravel() for v in io.loadmat(str(self.path), variable_names=cells)[cells[0]].ravel()]
-        except Exception:  # names are a courtesy: a file whose cells scipy cannot read still has its numbers
+            found = mat5.texts(self.path, cells[0])
+        except mat5.Damaged:  # names are a courtesy: without them the file still has its numbers
             return None
-        texts = [str(v[0]) if v.size == 1 and v.dtype.kind == "U" else "" for v in found]
-        return [re.sub(r"^\d+\s*[-_:.]\s*", "", t).strip() for t in texts] if all(texts) else None
+        plain = [re.sub(r"^\d+\s*[-_:.]\s*", "", " ".join(t.split())) for t in found]
+        return plain if len(plain) == count and all(plain) else None
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        io: Any = importlib.import_module("scipy.io")
-        variable = next(v for v in self.variables if v.name == name)
-        try:
-            found = io.loadmat(str(self.path), variable_names=[name])[name]
-        except Exception as error:
-            raise InputError(
-                f"{self.path}: array '{name}' cannot be read ({_short(error)}). Save the file again."
-            ) from error
-        if found.dtype.kind == "c":
+        entry = next(e for e in self._entries if e.name == name)
+        if entry.complex:
             raise InputError(f"{self.path}: '{name}' holds complex numbers, real ones were expected. Save abs(...).")
-        if found.shape != variable.shape:
-            raise InputError(f"{self.path}: '{name}' has shape {found.shape}, its header says {variable.shape}.")
-        return np.asarray(found)
+        try:
+            return mat5.numbers(self.path, entry)
+        except mat5.Damaged as error:
+            raise InputError(f"{self.path}: array '{name}' cannot be read ({error}). Save the file again.") from error
 
     def scalar(self, name: str) -> float:
-        return float(np.asarray(self.array(name), dtype=np.float64).ravel()[0])
+        return _first(self.array(name))
 
 
 class Hdf5Store:
@@ -105,8 +104,13 @@ class Hdf5Store:
 
     @cached_property
     def variables(self) -> list[Variable]:
+        try:
+            return list(self._arrays())
+        except (RuntimeError, OSError, KeyError, ValueError) as error:
+            raise InputError(f"{self.path}: the list of arrays is damaged ({_short(error)}). Save it again.") from error
+
+    def _arrays(self) -> Iterator[Variable]:
         h5py: Any = importlib.import_module("h5py")
-        found = []
         for name in self._file:
             # A link may lead out of this file: only what is inside is taken.
             if name.startswith("#") or not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
@@ -116,8 +120,8 @@ class Hdf5Store:
                 continue
             if item.attrs.get("MATLAB_class", b"double") in (b"char", b"cell") or item.attrs.get("MATLAB_empty", 0):
                 continue
-            found.append(Variable(str(name), tuple(reversed(item.shape)), item.dtype.newbyteorder("=")))
-        return found
+            if all(n > 0 for n in item.shape):
+                yield Variable(str(name), tuple(reversed(item.shape)), item.dtype.newbyteorder("="))
 
     def words(self, count: int) -> list[str] | None:
         """Texts are references here; they are not followed."""
@@ -130,7 +134,11 @@ class Hdf5Store:
         return np.asarray(self._file[name]).T
 
     def scalar(self, name: str) -> float:
-        return float(np.asarray(self._file[name], dtype=np.float64).ravel()[0])
+        return _first(np.asarray(self._file[name]))
+
+
+def _first(values: npt.NDArray[Any]) -> float:
+    return float(values.ravel()[0]) if values.size else float("nan")
 
 
 def _short(error: BaseException) -> str:

@@ -98,7 +98,7 @@ def _header_at(f: Any, what: str) -> Header:
         version = np.lib.format.read_magic(f)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(f)
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # damaged files: numpy's parser, the tokenizer and zlib raise many kinds
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{what}: not a readable NumPy array ({reason}). Save it with numpy.save.") from error
     if dtype.hasobject:
@@ -123,8 +123,11 @@ def _members(path: Path) -> dict[str, Header]:
                             if len(archive.infolist()) == 1:
                                 raise
             return found
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(f"{path}: not a readable .npz file ({error}). Save it again with numpy.savez.") from error
+    except InputError:
+        raise
+    except Exception as error:  # damaged archives: zipfile raises many kinds
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: not a readable .npz file ({reason}). Save it again with numpy.savez.") from error
 
 
 def _choose(path: Path, key: str | None, as_map: bool) -> tuple[str, Header]:
@@ -185,8 +188,9 @@ def _load_member(path: Path, name: str) -> npt.NDArray[Any]:
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as f:
         try:
             return np.asarray(np.lib.format.read_array(f, allow_pickle=False))
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}:{name}: cannot be read ({error}). Save it again.") from error
+        except Exception as error:
+            reason = " ".join(str(error).split())[:120]
+            raise InputError(f"{path}:{name}: cannot be read ({reason}). Save it again.") from error
 
 
 def _open(path: Path, name: str, axis: int, header: Header) -> Blocks:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import re
 import warnings
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class _Pages:
 
 
 def _pages(path: Path) -> _Pages:
-    tifffile: Any = importlib.import_module("tifffile")
+    tifffile = _library("tifffile")
     try:
         with tifffile.TiffFile(path) as tif:
             first = tif.pages[0]
@@ -137,7 +138,7 @@ def _read_pages(path: Path, pages: _Pages) -> Image:
 
 def _dataset(path: Path) -> Any:
     """Open by GDAL's TIFF driver only: no other format, no network file, is ever tried."""
-    rasterio: Any = importlib.import_module("rasterio")
+    rasterio = _library("rasterio")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
@@ -156,7 +157,7 @@ def _raster_block(
     path: Path, dtype: np.dtype[Any], gain: Any, bias: Any, rows: slice, columns: slice, bands: slice
 ) -> npt.NDArray[Any]:
     # GDAL's handles must not be shared between threads; opening one costs about a millisecond.
-    rasterio: Any = importlib.import_module("rasterio")
+    rasterio = _library("rasterio")
     numbers = list(range(bands.start + 1, bands.stop + 1, bands.step))
     shape = (len(numbers), max(0, rows.stop - rows.start), max(0, columns.stop - columns.start))
     if 0 in shape:
@@ -178,7 +179,7 @@ def _open_pages(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -
 
 
 def _pages_block(path: Path, dtype: np.dtype[Any], rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:
-    tifffile: Any = importlib.import_module("tifffile")
+    tifffile = _library("tifffile")
     try:
         with tifffile.TiffFile(path) as tif:
             full = [p for p in tif.pages if not p.is_reduced and not p.is_mask]
@@ -187,6 +188,15 @@ def _pages_block(path: Path, dtype: np.dtype[Any], rows: slice, columns: slice, 
     except Exception as error:
         raise InputError(f"{path}: the samples cannot be read ({_short(error)}). Copy or export it again.") from error
     return np.stack(parts).astype(dtype, copy=False)
+
+
+def _library(name: str) -> Any:
+    """Import a library and keep its log from stderr unless somebody asked for it: the error line says enough."""
+    module: Any = importlib.import_module(name)
+    logger = logging.getLogger(name)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return module
 
 
 def _place(src: Any) -> MapPlace | None:

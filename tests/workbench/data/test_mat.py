@@ -1,10 +1,15 @@
+import zlib
+from contextlib import suppress
+
 import h5py
 import numpy as np
 import pytest
 import scipy.io
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.cube_maker import cube
-from workbench.data import formats
+from workbench.data import formats, mat5
 from workbench.data.cubes import open_blocks
 from workbench.errors import InputError, NothingFound
 
@@ -153,6 +158,45 @@ def test_broken_and_foreign_files(tmp_path):
     (tmp_path / "b.mat").write_bytes((tmp_path / "b.mat").read_bytes()[:900])
     with pytest.raises(InputError, match="not a readable MATLAB 7.3 file"):
         formats.read(tmp_path / "b.mat")
+
+
+def test_scipy_and_we_see_the_same_arrays(tmp_path):
+    values = {
+        "a": np.arange(6.0).reshape(2, 3), "long_name_of_an_array": np.ones((2, 3, 4), "i2"), "n": np.array([[True]]),
+        "cells": np.array(["x", "y"], dtype=object), "s": {"inner": 1.0}, "empty": np.zeros((0, 3)),
+        "wide": np.arange(12, dtype="u8").reshape(3, 4),
+    }  # fmt: skip
+    for compress in (False, True):
+        scipy.io.savemat(tmp_path / "a.mat", values, do_compression=compress)
+        ours = {e.name: e.shape for e in mat5.entries(tmp_path / "a.mat")}
+        assert ours == {name: shape for name, shape, _ in scipy.io.whosmat(tmp_path / "a.mat")}
+        for entry in mat5.entries(tmp_path / "a.mat"):
+            if entry.dtype is not None:
+                np.testing.assert_array_equal(mat5.numbers(tmp_path / "a.mat", entry), values[entry.name])
+
+
+def test_a_small_file_cannot_fill_the_memory(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"scene": np.zeros((200, 200, 200))}, do_compression=True)
+    raw = (tmp_path / "a.mat").read_bytes()
+    inner = zlib.decompress(raw[136:]).replace(
+        np.array([200, 200, 200], "<i4").tobytes(), np.array([2, 2, 2], "<i4").tobytes()
+    )
+    body = zlib.compress(inner)
+    (tmp_path / "b.mat").write_bytes(raw[:128] + np.array([15, len(body)], "<u4").tobytes() + body)
+    entry = mat5.entries(tmp_path / "b.mat")[0]
+    assert entry.shape == (2, 2, 2)
+    assert mat5.numbers(tmp_path / "b.mat", entry).size == 8
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(at=st.integers(0, 3000), value=st.integers(0, 255), compress=st.booleans())
+def test_damage_anywhere_ends_in_one_line(tmp_path, at, value, compress):
+    scipy.io.savemat(tmp_path / "a.mat", {"scene": SCENE, "n": 3.0}, do_compression=compress)
+    raw = bytearray((tmp_path / "a.mat").read_bytes())
+    raw[at % len(raw)] = value
+    (tmp_path / "a.mat").write_bytes(raw)
+    with suppress(InputError):  # anything else is a bug
+        assert formats.read(tmp_path / "a.mat").data.size > 0
 
 
 def test_complex_and_empty_files_are_named(tmp_path):

@@ -10,7 +10,7 @@ from tests.cube_maker import cube
 from workbench.data import formats
 from workbench.data.cubes import open_blocks
 from workbench.data.write import write
-from workbench.errors import InputError
+from workbench.errors import GeometryError, InputError
 from workbench.types import ClassTable, Labels
 
 PLACE = Affine(20.0, 0.0, 565000.0, 0.0, -20.0, 4150000.0)
@@ -122,6 +122,13 @@ def test_photos_and_broken_files_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:40000])
     with pytest.raises(InputError, match=r"cut.tif"):
         _ = formats.read(path).data
+
+
+def test_impossible_positions_are_refused(tmp_path):
+    for transform in (Affine(1e300, 0, 0, 0, -20, 0), Affine(20, 20, 0, 20, 20, 0)):
+        path = save(tmp_path / "a.tif", cube(), transform=transform)
+        with pytest.raises(GeometryError, match="is no position"):
+            formats.read(path)
 
 
 def test_class_maps_keep_palette_names_and_place(tmp_path):
