@@ -101,6 +101,7 @@ class SpectraPainting(SpectraPanel):
         fill(self.cubes, cubes, default=len(cubes) - 1)
         self.empty.setVisible(not cubes)
         self.body.setVisible(bool(cubes))
+        self.learn_row.setVisible(bool(cubes))
         self._on_cube()
 
     def _on_active(self, event: Any = None) -> None:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -78,7 +79,7 @@ class SpectraPanel(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
         outer.addWidget(scroll)
-        outer.addLayout(self._footer())
+        outer.addWidget(self._footer())
         self.setMinimumWidth(max(360, inner.minimumSizeHint().width() + 24))
 
     def _empty_state(self) -> QWidget:
@@ -116,6 +117,10 @@ class SpectraPanel(QWidget):
         row = QHBoxLayout()
         self.place = QLabel("Move over the scene; click to pin a spectrum")
         self.place.setStyleSheet(_NOTE)
+        self.place.setWordWrap(True)
+        # Map coordinates are long; they must not widen the dock.
+        self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.place.setMinimumHeight(2 * self.place.fontMetrics().lineSpacing())
         self.clear_pins_button = QPushButton("Clear pins")
         self.clear_pins_button.setToolTip("Take the pinned spectra off the plot")
         self.clear_pins_button.setEnabled(False)
@@ -170,12 +175,15 @@ class SpectraPanel(QWidget):
         column.addWidget(self.form)
         return group
 
-    def _footer(self) -> QVBoxLayout:
+    def _footer(self) -> QWidget:
         """What must be in sight wherever the tool is scrolled to."""
-        column = QVBoxLayout()
+        footer = QWidget()
+        column = QVBoxLayout(footer)
         column.setContentsMargins(10, 6, 10, 6)
         column.setSpacing(4)
-        row = QHBoxLayout()
+        self.learn_row = QWidget()
+        row = QHBoxLayout(self.learn_row)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         self.learn_button = QPushButton("Learn")
         self.learn_button.setToolTip(
@@ -188,7 +196,7 @@ class SpectraPanel(QWidget):
         self.map_button.setMinimumHeight(30)
         row.addWidget(self.learn_button, 2)
         row.addWidget(self.map_button, 1)
-        column.addLayout(row)
+        column.addWidget(self.learn_row)
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.progress.hide()
@@ -197,7 +205,7 @@ class SpectraPanel(QWidget):
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         column.addWidget(self.status)
-        return column
+        return footer
 
     def _map_group(self) -> QGroupBox:
         self.map_group = QGroupBox("Map")
