@@ -49,6 +49,9 @@ class Config:
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "Number type: auto is bfloat16 on a GPU and float32 on a CPU."
     )
+    reference: bool = setting(
+        False, "Also map with a support vector machine taught on the spectra that the weights learnt from."
+    )
     min_confidence: float = setting(
         0.0, "Leave pixels unlabelled (0) whose confidence is lower.", low=0.0, high=1.0, advanced=True
     )
@@ -75,7 +78,7 @@ class EvaluateConfig(PixelTrainConfig):
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded network with everything that belongs to its weights."""
+    """A loaded network with everything that belongs to its weights; `known`: spectra and classes it learnt from."""
 
     net: LolaSpecViT
     weights: WeightsFile
@@ -83,6 +86,7 @@ class Model:
     classes: ClassTable
     device: torch.device
     reason: str
+    known: tuple[Any, Any] | None = None
 
 
 def load(config: Config, device: torch.device) -> Model:
@@ -99,7 +103,11 @@ def load(config: Config, device: torch.device) -> Model:
     found = weights.find(config.weights, NAME)
     net, fitted, classes = build_network(found)
     _, reason = devices.choose(config.device)
-    return Model(net.eval().to(device), found, fitted, classes, device, reason)
+    tensors = weights.load_tensors(found)
+    known = None
+    if "spectra.known" in tensors:
+        known = tensors["spectra.known"].float().numpy(), tensors["spectra.values"].numpy()
+    return Model(net.eval().to(device), found, fitted, classes, device, reason, known)
 
 
 def build_network(found: WeightsFile) -> tuple[LolaSpecViT, FittedSpectra, ClassTable]:
@@ -136,7 +144,8 @@ def model_of(learnt: Learnt, name: str = "learnt") -> Model:
     from pathlib import Path
 
     record = WeightsFile(Path(name), name, "", {"backend": NAME})
-    return Model(learnt.net, record, learnt.fitted, learnt.classes, learnt.device, "as trained")
+    known = learnt.spectra, learnt.values
+    return Model(learnt.net, record, learnt.fitted, learnt.classes, learnt.device, "as trained", known)
 
 
 def predict(
@@ -161,7 +170,7 @@ def predict(
     -------
     Result
         ``labels``: class map, 0 where a pixel holds no spectrum; ``confidence``: probability of the class, 0 to 1;
-        ``areas``: pixels, share and area of each class, from the true pixel size.
+        ``areas``: pixels, share and area of each class, from the true pixel size; ``reference_labels`` if asked for.
 
     Raises
     ------
@@ -208,7 +217,19 @@ def predict(
         "confidence": Heatmap(found.confidence, image.geometry, "confidence", limits=(0.0, 1.0), colormap="viridis"),
         "areas": areas(labels),
     }
+    if config.reference:
+        parts["reference_labels"] = _reference(model, fitted, image, data.dtype)
     return Result(parts, image, recorder.finish())
+
+
+def _reference(model: Model, fitted: FittedSpectra, image: Image, dtype: Any) -> Labels:
+    """Map of a support vector machine that learnt from the same pixels as the network, by their spectra alone."""
+    from workbench.evaluation.scenes import fit_reference
+
+    if model.known is None:
+        raise WeightsError(f"{model.weights.path}: holds no spectra to teach a reference on; leave out --reference")
+    found = fit_reference("svm", *model.known).map(image, fitted)
+    return Labels(found.astype(dtype), image.geometry, model.classes, "reference_labels")
 
 
 def _value_type(classes: ClassTable) -> Any:

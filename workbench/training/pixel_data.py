@@ -102,13 +102,12 @@ class PixelData:
             drawn[here] = rng.choice(known, here.size, replace=here.size > known.size)
         return drawn
 
-    def spectra(self) -> tuple[Tensor, Tensor]:
-        """Prepared spectra (n, C) and class indices (n,) of the training pixels themselves."""
+    def spectra(self, pixels: npt.NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+        """Prepared spectra (n, C) and class indices (n,) of training or validation pixels (flat indices)."""
         middle = self.patches.size // 2
-        parts = [
-            self.patches.take(p)[:, :, middle, middle] for p in np.array_split(self.train, 1 + len(self.train) // 512)
-        ]
-        return torch.cat(parts), torch.from_numpy(self.target[self.flat[self.train]])
+        chunks = np.array_split(pixels, 1 + pixels.size // 512)
+        parts = [self.patches.take(p)[:, :, middle, middle] for p in chunks]
+        return torch.cat(parts), torch.from_numpy(self.target[self.flat[pixels]])
 
     def scores(self, net: nn.Module, device: torch.device) -> dict[str, float]:
         """``score``: mean accuracy of the classes on the validation pixels; a thousandth of the loss breaks ties."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
@@ -35,11 +36,16 @@ from workbench.training.schedule import warmup_cosine
 from workbench.types import Case, ClassTable, Image, Labels
 
 BACKEND = "lola_specvit"
+_KEPT_PIXELS = 4000
 
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """A taught network with everything that mapping needs; `weights_of` and `record_of` make a file of it."""
+    """A taught network with everything that mapping needs; `save` and `record_of` make a file of it.
+
+    ``spectra`` (n, channels) and ``values`` (n,) are the prepared spectra and classes of (some of) the pixels that were
+    learnt from: what a reference method needs, wherever the file goes.
+    """
 
     net: LolaSpecViT
     fitted: FittedSpectra
@@ -49,6 +55,8 @@ class Learnt:
     config: PixelTrainConfig
     start: weights.WeightsFile | None
     device: torch.device
+    spectra: npt.NDArray[np.float32]
+    values: npt.NDArray[np.int64]
 
     @property
     def validation(self) -> str:
@@ -209,12 +217,24 @@ def learn_scene(
         on_event=on_event,
     )
     net.load_state_dict(result.state)
-    return Learnt(net.eval(), fitted, classes, split, result, config, start, chosen)
+    known_pixels = _some(split.learning, config.seed)
+    samples, _ = data.spectra(known_pixels)
+    return Learnt(
+        net.eval(), fitted, classes, split, result, config, start, chosen,
+        samples.numpy(), labels.data.flat[known_pixels].astype(np.int64),
+    )  # fmt: skip
+
+
+def _some(pixels: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
+    """The pixels, or a random draw of them where they are many."""
+    if pixels.size <= _KEPT_PIXELS:
+        return pixels
+    return np.sort(np.random.default_rng([seed, 3]).choice(pixels, _KEPT_PIXELS, replace=False))
 
 
 def _head_start(net: LolaSpecViT, data: PixelData, config: PixelTrainConfig, chosen: torch.device) -> None:
     """Let the pixel's own spectrum learn alone first: a second, and the surroundings start from a sound classifier."""
-    spectra_only, targets = (t.to(chosen) for t in data.spectra())
+    spectra_only, targets = (t.to(chosen) for t in data.spectra(data.train))
     parameters = [*net.centre.parameters(), *net.head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
     random = np.random.default_rng([config.seed, 2])
@@ -359,4 +379,8 @@ def save(out: Path, learnt: Learnt, meta: Mapping[str, Any]) -> Path:
     if learnt.config.save_as == "float16":
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     arrays = {k: torch.from_numpy(v.copy()) for k, v in learnt.fitted.arrays().items()}
+    arrays |= {
+        "spectra.known": torch.from_numpy(learnt.spectra.copy()),
+        "spectra.values": torch.from_numpy(learnt.values.copy()),
+    }
     return weights.save(out, {**state, **arrays}, meta)

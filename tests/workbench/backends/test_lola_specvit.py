@@ -67,6 +67,21 @@ def test_components_can_be_fitted_on_the_new_scene(learnt) -> None:
     assert np.array_equal(result.labels.data, predict(model_of(taught), image, Config()).labels.data)
 
 
+def test_a_reference_map_from_the_spectra_in_the_file(learnt, tmp_path) -> None:
+    taught, image, labels = learnt
+    file = save(tmp_path / "w.safetensors", taught, record_of(taught, image))
+    config = Config(weights=str(file), device="cpu", reference=True)
+    result = predict(load(config, torch.device("cpu")), image, config)
+    reference = result.parts["reference_labels"]
+    assert (reference.data == labels).mean() > 0.95
+    assert reference.data.dtype == result.labels.data.dtype
+    assert result.labels.name == "labels"
+    bare = {k: v for k, v in weights.load_tensors(file).items() if k not in ("spectra.known", "spectra.values")}
+    weights.save(file, bare, weights.read_meta(file))
+    with pytest.raises(WeightsError, match="leave out --reference"):
+        predict(load(config, torch.device("cpu")), image, config)
+
+
 def test_cancel(learnt) -> None:
     taught, image, _ = learnt
 
