@@ -36,6 +36,8 @@ class FusedLola(nn.Module):
         super().__init__()
         self.patch_size, self.margin = net.patch_size, net.margin
         self.window_offsets, self.dense, self.embedding = net.window_offsets, net.dense, net.embedding
+        where = net.pos_embed.device
+        net = _copy(net).cpu()  # products are taken in double precision, which not every device has
         with torch.no_grad():
             self.convolutions = nn.ModuleList(
                 _fold_norm(net.spectral_conv[i], net.spectral_conv[i + 1]) for i in (0, 3, 6)
@@ -57,7 +59,7 @@ class FusedLola(nn.Module):
             self.gain = _copy(net.context_gain) if self.centre is not None else None
             self.head = _plain(net.head)
         self.requires_grad_(False)
-        self.eval()
+        self.eval().to(where)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Logits (B, classes) of patches (B, C, patch_size, patch_size)."""
@@ -138,10 +140,11 @@ class _FusedDown(nn.Module):
         gain, shift = _gain_and_shift(down.norm)
         widen, reduce = down.conv[3].weight, down.reduction.weight
         assert isinstance(widen, Tensor)
-        weight = torch.einsum("omhw,mc->ochw", reduce.double(), (widen[:, :, 0, 0] * gain[:, None]).double())
+        weight = torch.einsum("omhw,mc->ochw", reduce.double(), widen[:, :, 0, 0].double() * gain[:, None])
         self.weight = nn.Parameter(weight.to(reduce.dtype))
         # What the norm adds is lost beyond the border, where the convolution sees zeros: it depends on the position.
-        self.shift = nn.Parameter(down.reduction(shift[None, :, None, None].expand(1, -1, size, size)))
+        constant = shift[None, :, None, None].expand(1, -1, size, size)
+        self.shift = nn.Parameter(F.conv2d(constant, reduce.double(), stride=2, padding=1).to(reduce.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.gate(F.silu(self.depthwise(x.permute(0, 3, 1, 2))))
@@ -154,16 +157,17 @@ def _copy(module: Any) -> Any:
 
 
 def _gain_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
-    gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    return gain, norm.bias - norm.running_mean * gain
+    """In double precision: small variances make large gains, and rounding would be multiplied by them."""
+    gain = norm.weight.double() * torch.rsqrt(norm.running_var.double() + norm.eps)
+    return gain, norm.bias.double() - norm.running_mean.double() * gain
 
 
 def _fold_norm(convolution: Any, norm: Any) -> nn.Module:
     """Convolution that includes the batch norm after it."""
     gain, shift = _gain_and_shift(norm)
     folded = _copy(convolution)
-    folded.weight.mul_(gain.view(-1, *(1,) * (folded.weight.ndim - 1)))
-    folded.bias.copy_(folded.bias * gain + shift)
+    folded.weight.copy_(folded.weight.double() * gain.view(-1, *(1,) * (folded.weight.ndim - 1)))
+    folded.bias.copy_(folded.bias.double() * gain + shift)
     return folded  # type: ignore[no-any-return]
 
 
