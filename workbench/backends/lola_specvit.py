@@ -269,9 +269,10 @@ def evaluate(
     cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
 ) -> SceneEvaluation:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
-    from workbench.evaluation.scene_report import compare_on_scene, score_weights
+    from workbench.evaluation.scene_report import score_weights
     from workbench.provenance import versions
     from workbench.training.pixels import open_case
+    from workbench.training.scene_comparison import compare_on_scene
 
     image, labels = open_case(cases)
     facts = {"scene": str(image.source), **settings.as_dict(config), **versions()}

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.evaluation.scenes import MapScores
+from workbench.evaluation.score_tables import score_tables
 from workbench.report import html
 from workbench.report.pictures import curves
 from workbench.report.scenes import maps_picture
@@ -79,17 +80,3 @@ def write_report(
         )
     )
     return html.write(path, f"Training of {out.stem}", sections, subtitle="Research use only.")
-
-
-def score_tables(scores: MapScores) -> list[html.Part]:
-    """Accuracy and F1 per class, and the confusion matrix."""
-    names = scores.classes.names
-    rows = [
-        (name, accuracy, f1, int(scores.confusion[i].sum()))
-        for i, (name, accuracy, f1) in enumerate(zip(names, scores.accuracy, scores.f1, strict=True))
-    ]
-    confusion = [(name, *map(int, row)) for name, row in zip(names, scores.confusion, strict=True)]
-    return [
-        html.Table(("class", "accuracy", "F1", "test pixels"), rows, digits=4),
-        html.Table(("reference \\ map", *names), confusion, caption="Confusion matrix [pixels]"),
-    ]

@@ -55,9 +55,7 @@ class PixelTrainConfig:
     patch_standardise: bool = setting(
         False, "standardise every patch by itself as published; excludes the fast mapping", advanced=True
     )
-    head_start: int = setting(
-        300, "steps in which the spectra of single pixels are learnt first", low=0, advanced=True
-    )
+    head_start: int = setting(300, "steps in which the spectra of single pixels are learnt first", low=0, advanced=True)
     label_smoothing: float = setting(
         0.0, "share of certainty taken from the labels; moves borders between classes", low=0.0, high=0.5, advanced=True
     )
