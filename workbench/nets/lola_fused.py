@@ -37,7 +37,8 @@ class FusedLola(nn.Module):
         self.patch_size, self.margin = net.patch_size, net.margin
         self.window_offsets, self.dense, self.embedding = net.window_offsets, net.dense, net.embedding
         where = net.pos_embed.device
-        net = _copy(net).cpu()  # products are taken in double precision, which not every device has
+        if where.type != "cpu":  # products are taken in double precision, which not every device has
+            net = _copy(net).cpu()
         with torch.no_grad():
             self.convolutions = nn.ModuleList(
                 _fold_norm(net.spectral_conv[i], net.spectral_conv[i + 1]) for i in (0, 3, 6)
