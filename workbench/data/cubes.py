@@ -7,6 +7,7 @@ reader of cubes builds its image with `make_image`; everybody who works on cubes
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from workbench.data.geometry import MAX_BYTES
 from workbench.data.map_place import MapPlace
-from workbench.errors import GeometryError, InputError
+from workbench.errors import GeometryError, InputError, MissingExtra
 from workbench.types import ClassTable, Geometry, Image
 
 Bands: TypeAlias = slice | Sequence[int] | None
@@ -111,6 +112,31 @@ def from_array(data: Array, dtype: npt.DTypeLike | None = None) -> Blocks:
     """Blocks of an array ``(bands, rows, columns)``, which may be a memory map."""
     bands, rows, columns = data.shape
     return Blocks((bands, rows, columns), np.dtype(dtype or data.dtype).newbyteorder("="), partial(_slice_of, data))
+
+
+def as_dask(image: Image, max_bytes: int = BLOCK_BYTES) -> Any:
+    """The scene as a dask array ``(bands, rows, columns)`` whose chunks are read when they are computed.
+
+    Raises
+    ------
+    MissingExtra
+        If dask is not installed (it comes with napari).
+    """
+    try:
+        da: Any = importlib.import_module("dask.array")
+    except ModuleNotFoundError as error:
+        raise MissingExtra("a scene as a dask array", "gui") from error
+    blocks = open_blocks(image)
+    rows, columns = next(blocks.windows(max_bytes))
+    chunks = da.core.normalize_chunks((blocks.shape[0], rows.stop, columns.stop), blocks.shape)
+    return da.map_blocks(
+        partial(_chunk, blocks), chunks=chunks, dtype=blocks.dtype, meta=np.empty((0, 0, 0), blocks.dtype)
+    )
+
+
+def _chunk(blocks: Blocks, block_info: Any = None) -> Array:
+    _, rows, columns = block_info[None]["array-location"]
+    return blocks.read(slice(*rows), slice(*columns))
 
 
 def make_image(

@@ -106,7 +106,8 @@ def whole(fields: Mapping[str, str], key: str, path: Path, *, default: int | Non
     try:
         value = int(text.strip("{} "))
     except ValueError as error:
-        raise InputError(f"{path}: field '{key}' is '{' '.join(text.split())[:40]}', expected a whole number.") from error
+        found = " ".join(text.split())[:40]
+        raise InputError(f"{path}: field '{key}' is '{found}', expected a whole number.") from error
     low = 0 if key in ("header offset", "byte order") else 1
     if value < low:
         raise InputError(f"{path}: field '{key}' is {value}, expected a number of at least {low}.")

@@ -64,10 +64,10 @@ def numbers(path: Path, entry: Entry) -> npt.NDArray[Any]:
     with path.open("rb") as f, _mapped(f) as body:
         order = _order(body)
         content = bytes(_content(body, entry))
-    parts = _parts(content, order)
-    for _ in range(3):  # flags, shape, name
-        next(parts)
-    code, raw = next(parts)
+    parts = list(_parts(content, order))
+    if len(parts) < 4:  # flags, shape, name, samples
+        raise Damaged("an array without samples")
+    code, raw = parts[3]
     if code not in _STORED:
         raise Damaged(f"samples of the unknown type {code}")
     dtype = np.dtype(order + _STORED[code])

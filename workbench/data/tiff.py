@@ -37,8 +37,13 @@ def read(path: Path) -> Image:
     InputError
         If it is damaged, holds complex samples, or is an ordinary colour picture.
     """
-    pages = _pages(path)
-    return _read_pages(path, pages) if pages.count > 1 else _read_raster(path, pages)
+    try:
+        pages = _pages(path)
+        return _read_pages(path, pages) if pages.count > 1 else _read_raster(path, pages)
+    except InputError:
+        raise
+    except Exception as error:  # damaged files: tifffile and GDAL raise many kinds
+        raise InputError(f"{path}: not a readable TIFF ({_short(error)}). Export or copy it again.") from error
 
 
 @dataclass(frozen=True)
@@ -53,21 +58,16 @@ class _Pages:
 
 def _pages(path: Path) -> _Pages:
     tifffile = _library("tifffile")
-    try:
-        with tifffile.TiffFile(path) as tif:
-            first = tif.pages[0]
-            full = [p for p in tif.pages if not p.is_reduced and not p.is_mask]
-            count = sum(p.shape == first.shape and p.dtype == first.dtype for p in full)
-            if len(full) != count:
-                raise InputError(f"{path}: pages of different sizes, bands of one scene were expected.")
-            color = first.photometric in (2, 6) and first.dtype == np.uint8 and first.samplesperpixel in (3, 4)
-            placed = 33550 in first.tags or 34264 in first.tags or 34735 in first.tags
-            dtype = np.dtype(first.dtype or "V1")
-            return _Pages(count, tuple(int(n) for n in first.shape), dtype, bool(color and not placed and count == 1))
-    except InputError:
-        raise
-    except Exception as error:  # tifffile raises many kinds on damaged files
-        raise InputError(f"{path}: not a readable TIFF ({_short(error)}). Export or copy it again.") from error
+    with tifffile.TiffFile(path) as tif:
+        first = tif.pages[0]
+        full = [p for p in tif.pages if not p.is_reduced and not p.is_mask]
+        count = sum(p.shape == first.shape and p.dtype == first.dtype for p in full)
+        if len(full) != count:
+            raise InputError(f"{path}: pages of different sizes, bands of one scene were expected.")
+        color = first.photometric in (2, 6) and first.dtype == np.uint8 and first.samplesperpixel in (3, 4)
+        placed = 33550 in first.tags or 34264 in first.tags or 34735 in first.tags
+        dtype = np.dtype(first.dtype or "V1")
+        return _Pages(count, tuple(int(n) for n in first.shape), dtype, bool(color and not placed and count == 1))
 
 
 def _read_raster(path: Path, pages: _Pages) -> Image:

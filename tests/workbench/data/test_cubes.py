@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.cube_maker import cube, save_envi
 from workbench.data import formats
-from workbench.data.cubes import from_array, open_blocks, scaled, scaled_type, valid_pixels
+from workbench.data.cubes import as_dask, from_array, open_blocks, scaled, scaled_type, valid_pixels
 from workbench.errors import InputError
 
 
@@ -41,6 +41,15 @@ def test_blocks_of_any_part_equal_the_whole():
         blocks.read(bands=[7])
     with pytest.raises(InputError, match="read forwards"):
         blocks.read(slice(5, 2, -1))
+
+
+def test_dask_arrays_read_the_chunks_they_need(tmp_path):
+    image = formats.read(save_envi(tmp_path, cube(12), interleave="bil"))
+    lazy = as_dask(image, max_bytes=7 * 11 * 4 * 2)
+    assert (lazy.shape, lazy.dtype, lazy.numblocks) == ((7, 9, 11), np.uint16, (1, 5, 1))
+    np.testing.assert_array_equal(lazy.compute(), cube(12))
+    np.testing.assert_array_equal(lazy[2:4, 3, ::2].compute(), cube(12)[2:4, 3, ::2])
+    assert "data" not in image.__dict__
 
 
 def test_loaded_and_made_images_are_read_from_memory(tmp_path):
