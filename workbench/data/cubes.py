@@ -244,11 +244,13 @@ def scaled_type(stored: np.dtype[Any]) -> np.dtype[Any]:
 
 def scaled(raw: Array, gain: Array | None, bias: Array | None, dtype: np.dtype[Any]) -> Array:
     """``raw * gain + bias`` with one gain and one bias per band (first axis)."""
-    found: Array = np.asarray(raw).astype(dtype)
-    if gain is not None:
-        found *= np.asarray(gain, dtype=dtype)[:, None, None]
-    if bias is not None:
-        found += np.asarray(bias, dtype=dtype)[:, None, None]
+    # Too large a product becomes infinite, and the pixel counts as empty.
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: Array = np.asarray(raw).astype(dtype)
+        if gain is not None:
+            found *= np.asarray(gain, dtype=dtype)[:, None, None]
+        if bias is not None:
+            found += np.asarray(bias, dtype=dtype)[:, None, None]
     return found
 
 

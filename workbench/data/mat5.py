@@ -134,11 +134,13 @@ def _entry(body: mmap.mmap, order: str, start: int, size: int, packed: bool) -> 
         flags = next(parts)[1]
         sides = next(parts)[1]
         shape = tuple(np.frombuffer(sides[: len(sides) // 4 * 4], order + "i4").tolist()) if len(sides) >= 8 else ()
-        name = next(parts)[1].decode("utf-8", errors="replace")
+        name = next(parts)[1].decode("utf-8", errors="replace")[:64]
     except StopIteration:
         raise Damaged("an array without flags, shape or name") from None
     if len(flags) < 8 or len(shape) < 2 or any(n < 0 for n in shape):
         raise Damaged(f"an array of shape {shape}")
+    if not name.isprintable():
+        raise Damaged("an array whose name is no text")
     word = _word(flags, order)
     return Entry(name, shape, word & 0xFF, bool(word & 0x0800), start, size, packed)
 

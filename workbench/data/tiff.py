@@ -26,6 +26,7 @@ from workbench.types import ClassTable, Image
 
 SUFFIXES = (".tif", ".tiff")
 
+_MAX_PAGES = 4096
 _NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|nanometers?|um|µm|μm|microns?|micrometers?)\b", re.IGNORECASE)
 
 
@@ -60,10 +61,15 @@ def _pages(path: Path) -> _Pages:
     tifffile = _library("tifffile")
     with tifffile.TiffFile(path) as tif:
         first = tif.pages[0]
-        full = [p for p in tif.pages if not p.is_reduced and not p.is_mask]
-        count = sum(p.shape == first.shape and p.dtype == first.dtype for p in full)
-        if len(full) != count:
-            raise InputError(f"{path}: pages of different sizes, bands of one scene were expected.")
+        count = 0
+        for number, page in enumerate(tif.pages):
+            if number >= _MAX_PAGES:  # directories of damaged files can point at each other without end
+                raise InputError(f"{path}: more than {_MAX_PAGES} pages, bands of one scene were expected.")
+            if page.is_reduced or page.is_mask:
+                continue
+            if page.shape != first.shape or page.dtype != first.dtype:
+                raise InputError(f"{path}: pages of different sizes, bands of one scene were expected.")
+            count += 1
         color = first.photometric in (2, 6) and first.dtype == np.uint8 and first.samplesperpixel in (3, 4)
         placed = 33550 in first.tags or 34264 in first.tags or 34735 in first.tags
         dtype = np.dtype(first.dtype or "V1")
