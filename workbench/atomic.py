@@ -48,10 +48,10 @@ def write_json(path: Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=2, default=str) + "\n")
 
 
-def sha256_of(path: Path) -> str:
-    """Hash of a file, or of a folder: names and contents of its files in sorted order."""
+def sha256_of(path: Path, *more: Path) -> str:
+    """Hash of a file, or of a folder: names and contents of its files in sorted order. Files of `more` follow on it."""
     digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path, *more]
     for file in files:
         if path.is_dir():
             digest.update(str(file.relative_to(path)).encode())

@@ -59,13 +59,15 @@ class Recorder:
 
     def finish(self, seed: int | None = None) -> Provenance:
         source = self.image.source
+        # A scene may be two files: samples and the header that says what they mean.
+        files = getattr(self.image.native, "files", ()) if self.image.kind == "cube" else ()
         return Provenance(
             backend=self.backend,
             weights=self.weights.name,
             weights_sha256=self.weights.sha256,
             settings=settings.as_dict(self.config),
             source=str(source) if source else None,
-            input_sha256=sha256_of(source) if source and source.exists() else None,
+            input_sha256=sha256_of(*(files or (source,))) if source and source.exists() else None,
             versions=versions(),
             device=str(self.device),
             device_reason=self.reason,

@@ -27,7 +27,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def is_complete(folder: Path, *, config: Any, weights_sha256: str, source: Path) -> bool:
     """Whether `folder` holds exactly what would be computed again."""
-    from workbench.data.formats import data_file
+    from workbench.data.formats import input_files
 
     record = read(folder)
     if record is None or record.get("edited_by_hand"):
@@ -36,7 +36,7 @@ def is_complete(folder: Path, *, config: Any, weights_sha256: str, source: Path)
     same_work = (
         record.get("settings") == wanted
         and record.get("weights_sha256") == weights_sha256
-        and record.get("input_sha256") == sha256_of(data_file(source))
+        and record.get("input_sha256") == sha256_of(*input_files(source))
     )
     files: dict[str, dict[str, Any]] = record.get("files", {})
     return bool(same_work and files) and all(_intact(folder / Path(n).name, entry) for n, entry in files.items())

@@ -90,6 +90,15 @@ def data_file(path: str | Path) -> Path:
     return file
 
 
+def input_files(path: str | Path) -> tuple[Path, ...]:
+    """The files that decide what is read from a path: for an ENVI scene the samples and their header."""
+    file = data_file(path)
+    if _module(file) == _ENVI:
+        header, samples = _load(_ENVI).pair(split_address(path)[0])
+        return (samples, header)
+    return (file,)
+
+
 def is_companion(path: Path) -> bool:
     """Whether a file only describes another one in the same folder: an ENVI header whose samples are there."""
     try:
