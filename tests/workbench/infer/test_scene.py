@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -251,3 +252,19 @@ def test_other_errors_pass_through() -> None:
 def test_bad_settings(bad: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="expected"):
         SceneSettings(**bad)
+
+
+@pytest.mark.slow
+def test_the_shared_pass_is_many_times_faster() -> None:
+    """Processor time, so that a busy machine does not matter; `tests/benchmarks/bench_scene.py` measures in full."""
+    net = FusedLola(LolaSpecViT(**small_config(15, CLASSES)).eval())
+    scene = Cube(np.random.default_rng(0).standard_normal((15, 100, 100)).astype(np.float32))
+    where = np.zeros((100, 100), bool)
+    where.flat[::40] = True
+    seconds = []
+    for run in (lambda: map_patches(net, scene, patch_size=21, where=where), lambda: dense(net, scene)):
+        run()
+        began = time.process_time()
+        pixels = run().report.pixels
+        seconds.append((time.process_time() - began) / pixels)
+    assert seconds[0] / seconds[1] > 15
