@@ -160,7 +160,7 @@ def reference_map(image: Image, painted: npt.NDArray[Any], board: Board, progres
 
 def _tile(image: Image) -> int:
     """Side of blocks small enough to see the map grow, large enough not to convolve their borders again and again."""
-    return max(32, min(128, min(image.geometry.shape) // 3))
+    return max(50, min(128, min(image.geometry.shape) // 3))
 
 
 def _with_reference(result: Result, reference: npt.NDArray[Any], learnt: Any, pixels: int) -> Result:

@@ -90,6 +90,8 @@ class SpectraTool(SpectraPainting):
         handled = super().event(event)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and hasattr(self, "_wires"):
             self.disconnect_viewer()
+            # Left to the garbage collector, the parts of the plot would go in an order that Qt does not survive.
+            self.deleteLater()
         return handled
 
     def closeEvent(self, event: Any) -> None:
