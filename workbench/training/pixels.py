@@ -317,8 +317,9 @@ def _network(
     tensors = {k: v.float() for k, v in weights.load_tensors(start).items() if not k.startswith("spectra.")}
     nets.load_except_head(net, tensors)
     if config.lora_rank:
-        # The pixel's own spectrum speaks to the new classes too.
-        add_lora(net, rank=config.lora_rank, targets=nets.LORA_TARGETS, train_also=r"(^|\.)(head|centre)(\.|$)")
+        # The pixel's own spectrum speaks to the new classes too, and the weight of its surroundings is found anew.
+        also = r"(^|\.)(head|centre|context_gain)(\.|$)"
+        add_lora(net, rank=config.lora_rank, targets=nets.LORA_TARGETS, train_also=also)
     return net
 
 
