@@ -51,3 +51,25 @@ def make_volume(path: Path, shape=(40, 36, 30), spacing=(3.0, 3.0, 4.0), seed: i
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
     return path
+
+
+def make_tiny_scene(path: Path) -> Path:
+    """A spectral scene of three materials as ``path`` (.npy), its labels beside it."""
+    from tests.cubes import scene_arrays, write_npy
+
+    image, _ = write_npy(path.parent, *scene_arrays())
+    return image.rename(path)
+
+
+def make_tiny_scene_weights(path: Path, scene: Path) -> Path:
+    """LoLA-SpecViT with a small patch, taught on that scene for a moment."""
+    from workbench.data import formats
+    from workbench.settings import build
+    from workbench.training.pixel_settings import PixelTrainConfig
+    from workbench.training.pixels import learn_scene, record_of, save
+
+    image = formats.read(scene)
+    labels = formats.read_labels(scene.with_name("scene_labels.npy"), reference=image.geometry)
+    quick = {"device": "cpu", "components": 5, "patch": 5, "steps": 1, "head_start": 20, "batch": 6}
+    learnt = learn_scene(image, labels, build(PixelTrainConfig, quick))
+    return save(path, learnt, record_of(learnt, image))

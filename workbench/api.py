@@ -18,14 +18,16 @@ def read(path: Source, *, series: str | None = None) -> Image:
     Parameters
     ----------
     path
-        NIfTI, NRRD, MHA/MHD or DICOM file, or a folder that holds one or more DICOM series.
+        A volume: NIfTI, NRRD, MHA/MHD or DICOM file, or a folder that holds one or more DICOM series. A spectral scene:
+        ENVI, MATLAB or NumPy file (``scene.mat:key`` names one array of several), TIFF or GeoTIFF.
     series
         Which DICOM series to take when there are several: UID, end of the UID, or number in the listing of `info`.
 
     Returns
     -------
     Image
-        ``data`` is (C, i, j, k) in the voxel order of the file; ``geometry.affine`` maps voxels to RAS+ mm.
+        Volumes: ``data`` is (C, i, j, k) in the voxel order of the file; ``geometry.affine`` maps voxels to RAS+ mm.
+        Scenes: ``data`` is (bands, rows, columns); ``geometry.affine`` maps (row, column) to map coordinates (x, y).
 
     Raises
     ------
@@ -36,14 +38,14 @@ def read(path: Source, *, series: str | None = None) -> Image:
     """
     from workbench.data import formats
 
-    return formats.read(Path(path), series=series)
+    return formats.read(path, series=series)
 
 
 def info(path: Source) -> list[dict[str, Any]]:
     """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded."""
     from workbench.data import formats
 
-    return formats.info(Path(path))
+    return formats.info(path)
 
 
 def predict(
@@ -148,7 +150,7 @@ def write(
     value: Result | Image | Labels,
     folder: Source,
     *,
-    format: Literal["auto", "nifti", "nrrd", "mha", "dicom-seg"] = "auto",
+    format: Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy"] = "auto",
     name: str | None = None,
     source: Image | None = None,
 ) -> list[Path]:
@@ -159,8 +161,8 @@ def write(
     folder
         Folder to write into; made if missing.
     format
-        ``"auto"`` (the format of the source where it can hold labels, else NIfTI), ``"nifti"``, ``"nrrd"``, ``"mha"``
-        or ``"dicom-seg"``.
+        ``"auto"`` (the format of the source where it can hold labels, else NIfTI, for scenes ENVI), ``"nifti"``,
+        ``"nrrd"``, ``"mha"`` or ``"dicom-seg"`` for volumes, ``"envi"``, ``"geotiff"`` or ``"npy"`` for scenes.
     name
         File name without suffix.
     source

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from workbench.cube_layers import cube_image_layers, cube_labels_layer, cube_record, cube_result_layers
 from workbench.display import colormap, contrast_limits, count_labels, volume_table
 from workbench.errors import GeometryError, InputError
 from workbench.placement import (
@@ -53,18 +54,21 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     Returns
     -------
     list of (data, attributes, kind)
-        ``data`` are views ``(Z, Y, X)`` of the item's arrays; nothing is resampled.
+        ``data`` are views ``(Z, Y, X)`` of the item's arrays; nothing is resampled. A spectral cube becomes one RGB
+        layer ``(rows, columns, 3)`` of three bands; see `workbench.cube_layers`.
     """
     if isinstance(item, Result):
-        return _result_layers(item)
+        return _result_layers(item) if item.image.kind != "cube" else cube_result_layers(item, _token(item))
     if as_labels is None:
         as_labels = _looks_like_labels(item)
     if as_labels:
         classes = item.classes
         data = _whole_numbers(item.data[0], item)
         labels = Labels(data, item.geometry, classes or _classes_of(data), item.name)
+        if item.kind == "cube":
+            return [cube_labels_layer(labels, cube_record(item), item.name)]
         return [_labels_layer(labels, _source_record(item))]
-    return _image_layers(item)
+    return cube_image_layers(item) if item.kind == "cube" else _image_layers(item)
 
 
 def _image_layers(image: Image) -> list[LayerTuple]:

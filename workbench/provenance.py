@@ -49,9 +49,10 @@ def peak_memory_mb() -> float:
 
 
 def input_hash(image: Image) -> str | None:
-    """Hash of the files that the samples come from: of one DICOM series, not of the whole folder."""
-    if image.files:
-        return sha256_of(*image.files)
+    """Hash of the files that the samples come from: one DICOM series of a folder, an ENVI header with its data."""
+    files = image.files or getattr(image.native, "files", ())
+    if files:
+        return sha256_of(*files)
     return sha256_of(image.source) if image.source and image.source.exists() else None
 
 
@@ -72,6 +73,8 @@ class Recorder:
 
     def finish(self, seed: int | None = None) -> Provenance:
         source = self.image.source
+        # A scene may be two files: samples and the header that says what they mean.
+        files = getattr(self.image.native, "files", ()) if self.image.kind == "cube" else ()
         return Provenance(
             backend=self.backend,
             weights=self.weights.name,

@@ -76,7 +76,19 @@ SEGFORMER3D = Backend(
     paper="arXiv:2404.10156",
 )
 
-_BUILT_IN = (SEGFORMER3D,)
+LOLA_SPECVIT = Backend(
+    name="lola_specvit",
+    title="LoLA-SpecViT",
+    task="map the classes of a hyperspectral scene from a few labelled pixels",
+    kind="cube",
+    reads=("ENVI", "MATLAB", "GeoTIFF", "TIFF", "NumPy"),
+    gives=("class map", "confidence map", "class areas"),
+    axes="components, rows, columns",
+    module="workbench.backends.lola_specvit",
+    paper="arXiv:2506.17759",
+)
+
+_BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT)
 
 
 @cache

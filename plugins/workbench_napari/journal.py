@@ -136,6 +136,12 @@ class Journal(QObject):
         track = self._tracks.get(id(layer))
         return bool(track and track.revision > track.saved_revision)
 
+    def touch(self, layer: Any) -> None:
+        """A person changed something about a layer that napari does not tell of: the names of its classes, say."""
+        track = self._tracks.get(id(layer))
+        if track is not None:
+            self._on_whole(track)
+
     def saved(self, layer: Any, revision: int | None = None) -> None:
         """A save succeeded: forget the recovery copy, unless edits came after `revision`."""
         track = self._tracks.get(id(layer))

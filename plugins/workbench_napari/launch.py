@@ -9,7 +9,7 @@ from typing import Any
 from workbench.errors import UsageError, WorkbenchError, nearest
 
 PLUGIN = "napari-workbench"
-TOOLS = {"volume": "Volume tool"}
+TOOLS = {"volume": "Volume tool", "spectra": "Spectra tool"}
 """Short names of the tools and their names in the manifest."""
 
 
@@ -23,26 +23,62 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     paths
         Files and DICOM folders. One that cannot be opened is reported in the window and does not stop the others.
     tool
-        Name of the tool (``"volume"``); by default the one that fits.
+        Name of the tool (``"volume"``, ``"spectra"``); by default the one that fits the first file.
 
     Raises
     ------
     UsageError
         There is no tool of that name.
     """
-    name = tool or "volume"
+    name = tool or fitting_tool(paths)
     if name not in TOOLS:
         raise UsageError(f"no tool '{name}'.{nearest(name, TOOLS)}")
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, TOOLS[name], tabify=False)
     for path in paths:
-        try:
-            viewer.open(str(Path(path).expanduser()), plugin=PLUGIN)
-        except (WorkbenchError, FileNotFoundError, ValueError) as error:
-            from workbench_napari.worker import report
-
-            reason = str(error) if isinstance(error, WorkbenchError) else f"{path}: cannot be opened ({error})"
-            widget.say(report(WorkbenchError(reason.splitlines()[0])))
+        open_path(viewer, path, widget)
     return widget
+
+
+def fitting_tool(paths: Sequence[str | Path]) -> str:
+    """Name of the tool for the first file that can be opened; only headers are read."""
+    from workbench.data import formats
+
+    for path in paths:
+        try:
+            return "spectra" if is_scene_name(path) and formats.read(path).kind == "cube" else "volume"
+        except (WorkbenchError, OSError):
+            # The message comes when the file is opened; a damaged scene is still one.
+            if is_scene_name(path):
+                return "spectra"
+    return "volume"
+
+
+def is_scene_name(path: str | Path) -> bool:
+    """Whether a path (or ``file.mat:key``) ends like a hyperspectral scene."""
+    from workbench.data.formats import split_address
+    from workbench_napari.reader import SCENE_SUFFIXES
+
+    return split_address(path)[0].suffix.lower() in SCENE_SUFFIXES
+
+
+def open_path(viewer: Any, path: str | Path, widget: Any) -> None:
+    """Open one file in a viewer; what goes wrong is said in the tool and as a notification."""
+    try:
+        if is_scene_name(path):
+            # Not through napari: `file.mat:key` is no file name, and whoever names a file here means us.
+            from napari.layers import Layer
+
+            from workbench_napari.reader import read
+
+            for item in read(str(path)):
+                viewer.add_layer(Layer.create(*item))
+        else:
+            viewer.open(str(Path(path).expanduser()), plugin=PLUGIN)
+    except (WorkbenchError, FileNotFoundError, ValueError) as error:
+        from workbench_napari.worker import report
+
+        reason = str(error) if isinstance(error, WorkbenchError) else f"{path}: cannot be opened ({error})"
+        widget.say(report(WorkbenchError(reason.splitlines()[0])))
 
 
 def launch(paths: Sequence[str | Path] = (), tool: str | None = None) -> None:

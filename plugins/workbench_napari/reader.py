@@ -1,4 +1,4 @@
-"""Open CT and MR volumes and label maps as layers, placed in the patient's millimetre world."""
+"""Open CT and MR volumes, hyperspectral scenes and label maps as layers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,42 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
     paths = _paths(path)
     return read if paths and all(is_readable(p) for p in paths) else None
+
+
+SCENE_SUFFIXES = (".hdr", ".mat", ".bsq", ".bil", ".bip", ".dat", ".img", ".raw", ".tif", ".tiff", ".npy", ".npz")
+_FEWEST_BANDS = 4  # a TIFF of three bands is a photo, and napari shows it better
+
+
+def get_cube_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for hyperspectral scenes and class maps; ``None`` for anything else.
+
+    ENVI and MATLAB files are taken by their first bytes. TIFF and NumPy files hold everything: they are taken where
+    their header tells of four bands or more, or of classes; other pictures are left to napari.
+    """
+    paths = _paths(path)
+    return read if paths and all(_is_scene(p) for p in paths) else None
+
+
+def _is_scene(path: Path) -> bool:
+    from workbench.data import formats
+    from workbench.errors import WorkbenchError
+
+    file, key = formats.split_address(path)
+    suffix = file.suffix.lower()
+    if suffix not in SCENE_SUFFIXES or not file.is_file():
+        return False
+    if suffix == ".mat":
+        return True
+    if suffix not in (".tif", ".tiff", ".npy", ".npz"):
+        from workbench.data.envi import is_scene
+
+        return is_scene(file)
+    try:
+        image = formats.read(path)
+    except WorkbenchError:
+        # Who names an array means us; else napari may know better what this is.
+        return key is not None
+    return image.kind == "cube" and (len(image.channels) >= _FEWEST_BANDS or image.classes is not None)
 
 
 def read(path: str | Sequence[str]) -> list[LayerTuple]:

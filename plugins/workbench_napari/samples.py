@@ -20,6 +20,17 @@ def torso_ct_with_labels() -> list[LayerTuple]:
     return torso_ct() + to_layers(formats.read(sample_path("labels")), as_labels=True)
 
 
+def spectral_scene() -> list[LayerTuple]:
+    """A synthetic hyperspectral scene."""
+    from workbench.data import formats
+    from workbench.samples import sample_files
+
+    for name, path in sorted(sample_files().items()):
+        if str(path).lower().endswith(".hdr") and not name.endswith(("_labels", "_painted")):
+            return to_layers(formats.read(path))
+    raise NothingFound("no sample scene is installed; run sample_data/make_scene.py in a checkout")
+
+
 def sample_path(what: str) -> str:
     """Path of the sample CT (``"ct"``) or of its labels (``"labels"``).
 
@@ -32,6 +43,7 @@ def sample_path(what: str) -> str:
     from workbench.samples import sample_files
 
     files = {name: path for name, path in sample_files().items() if is_readable(path)}
+    files = {name: path for name, path in files.items() if ".nii" in str(path)}
     for name in sorted(files):
         if ("label" in name) == (what == "labels"):
             return str(files[name])

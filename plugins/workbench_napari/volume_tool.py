@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QEvent, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
-from qtpy.QtWidgets import QComboBox, QFileDialog, QShortcut, QWidget
+from qtpy.QtWidgets import QFileDialog, QShortcut, QWidget
 
 from workbench.errors import UsageError, WorkbenchError
 from workbench.layers import KEY, geometry_from_layer, image_from_layers
 from workbench.placement import layer_world
 from workbench_napari import views
 from workbench_napari.journal import journal_of
+from workbench_napari.layer_choice import chosen as _chosen
+from workbench_napari.layer_choice import fill as _fill
+from workbench_napari.layer_choice import index_of as _index_of
 from workbench_napari.saving import case_name, result_of, state_of
 from workbench_napari.volume_panel import FORMATS, VolumePanel
 from workbench_napari.window import unwrap
@@ -384,24 +387,3 @@ def describe_layer(layer: Any, geometry: Any, notes: tuple[str, ...]) -> str:
 
 def _kind(layer: Any) -> str:
     return type(layer).__name__.lower()
-
-
-def _fill(combo: QComboBox, layers: list[Any], default: int) -> None:
-    """List layers by name and keep the choice if it is still there."""
-    before = _chosen(combo)
-    combo.blockSignals(True)
-    combo.clear()
-    for layer in layers:
-        combo.addItem(layer.name, weakref.ref(layer))
-    index = _index_of(combo, before)
-    combo.setCurrentIndex(index if before is not None and index >= 0 else min(max(default, 0), len(layers) - 1))
-    combo.blockSignals(False)
-
-
-def _chosen(combo: QComboBox) -> Any:
-    reference = combo.currentData()
-    return None if reference is None else reference()
-
-
-def _index_of(combo: QComboBox, layer: Any) -> int:
-    return next((i for i in range(combo.count()) if layer is not None and combo.itemData(i)() is layer), -1)

@@ -67,6 +67,34 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     return [str(target)]
 
 
+@_told
+def write_class_map(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a class map ``(rows, columns)`` as ENVI classification, GeoTIFF or NumPy file, at the place of its scene.
+
+    Raises
+    ------
+    GeometryError
+        The layer belongs to no scene, or has another size: nothing is written.
+    """
+    from workbench import api
+    from workbench.cube_layers import cube_labels_from_layer
+
+    target = Path(path).expanduser()
+    families = {".dat": "envi", ".tif": "geotiff", ".npy": "npy"}
+    if target.suffix.lower() not in families:
+        raise UsageError(f"{target}: the suffix says no format of class maps; use {', '.join(families)}")
+    labels = cube_labels_from_layer(_array(data, attributes), attributes.get("metadata") or {})
+    written = api.write(
+        labels,
+        target.parent,
+        format=families[target.suffix.lower()],  # type: ignore[arg-type]
+        name=target.stem,
+        source=source_image(attributes, labels.geometry),
+    )
+    _clear_journal(data)
+    return [str(p) for p in written]
+
+
 def source_image(attributes: dict[str, Any], geometry: Geometry) -> Image | None:
     """The header of the file a layer came from, if it is still there and still has that geometry."""
     from workbench.data import formats

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.tiny import make_tiny_weights, make_volume
+from tests.tiny import make_tiny_scene, make_tiny_scene_weights, make_tiny_weights, make_volume
 from workbench import api, settings
 from workbench.device import choose
 from workbench.errors import Cancelled, UsageError
@@ -13,7 +13,13 @@ from workbench.registry import backends, find
 from workbench.types import Heatmap, Labels, Provenance, Result
 
 # A function per backend that makes (weights file, image file) in a folder.
-TINY = {"segformer3d": lambda folder: (make_tiny_weights(folder / "w.safetensors"), make_volume(folder / "ct.nii.gz"))}
+TINY = {
+    "segformer3d": lambda folder: (make_tiny_weights(folder / "w.safetensors"), make_volume(folder / "ct.nii.gz")),
+    "lola_specvit": lambda folder: (
+        make_tiny_scene_weights(folder / "w.safetensors", make_tiny_scene(folder / "cube.npy")),
+        folder / "cube.npy",
+    ),
+}
 
 
 @pytest.fixture(params=sorted(backends()))

@@ -34,25 +34,31 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
 
 def _expand_one(text: str, series: str | None) -> list[Case]:
     from workbench.data.cases import LISTS, load_cases
-    from workbench.data.formats import is_readable
+    from workbench.data.formats import is_companion, is_readable, split_address
 
     path = Path(text).expanduser()
-    if not path.exists() and glob.has_magic(text):
-        return [_case(Path(p), series) for p in sorted(glob.glob(str(path), recursive=True)) if is_readable(Path(p))]
-    if not path.exists():
-        raise NothingFound(f"{path}: no such file or folder")
+    file, key = split_address(path)
+    if not file.exists() and glob.has_magic(text):
+        matching = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
+        # A pattern that matches only headers means them.
+        scenes = [p for p in matching if not is_companion(p)] or matching
+        return [_case(p, series) for p in scenes if is_readable(p)]
+    if not file.exists():
+        raise NothingFound(f"{file}: no such file or folder")
+    if key is not None:
+        return [_case(path, series, f"{case_name(file)}_{key}")]
     if path.is_file() and path.suffix.lower() in LISTS:
         given = {"series": series} if series else {}
         return [replace(c, options={**given, **c.options}) for c in load_cases(path)]
     if path.is_file() or is_readable(path):
         return [_case(path, series)]
-    found = [p for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
+    entries = [p for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
     # A series can only be chosen among those of a DICOM folder.
-    return [_case(p, series if p.is_dir() else None) for p in found]
+    return [_case(p, series if p.is_dir() else None) for p in entries if not is_companion(p)]
 
 
-def _case(path: Path, series: str | None) -> Case:
-    name = case_name(path)
+def _case(path: Path, series: str | None, name: str | None = None) -> Case:
+    name = name or case_name(path)
     if series is None:
         return Case(id=name, image=path, group=name)
     return Case(id=f"{name}_series-{series}", image=path, group=name, options={"series": series})

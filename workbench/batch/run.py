@@ -154,7 +154,8 @@ def run_case(
             trace="" if known else traceback.format_exc(),
             **base,
         )
-    table = result.parts["volumes"].as_dicts() if "volumes" in result.parts else []
+    sizes = result.parts.get("volumes") or result.parts.get("areas")
+    table = sizes.as_dicts() if sizes else []
     return Outcome(
         status="done",
         seconds=round(time.perf_counter() - clock, 3),

@@ -11,14 +11,16 @@ from workbench.types import Case, case_name
 def labelled_cases(source: str, labels: str | None) -> list[Case]:
     """Cases of a list, of a folder pair, or of one image with its labels; each must have labels."""
     from workbench.data.cases import load_cases
+    from workbench.data.formats import split_address
 
     path = Path(source).expanduser()
-    if not path.exists():
-        raise NothingFound(f"{path}: no such file or folder")
-    if labels is not None and path.is_file():
+    file, _ = split_address(path)
+    if not file.exists():
+        raise NothingFound(f"{file}: no such file or folder")
+    if labels is not None and file.is_file():
         reference = Path(labels).expanduser()
-        if not reference.is_file():
-            raise NothingFound(f"{reference}: no such label file")
+        if not split_address(reference)[0].is_file():
+            raise NothingFound(f"{split_address(reference)[0]}: no such label file")
         return [Case(case_name(path), path, reference, case_name(path))]
     cases = load_cases(path, Path(labels).expanduser() if labels else None)
     without = [c.id for c in cases if c.labels is None]

@@ -59,7 +59,8 @@ def _evaluate(
         plain = {"summary": report.summary, "rows": report.rows, "failures": report.failures, "notes": report.notes}
         click.echo(json.dumps(plain_json(plain), indent=2, allow_nan=False))
     else:
-        click.echo(score_table(report.summary))
+        # Backends with measures of their own say how to show them.
+        click.echo(report.text() if hasattr(report, "text") else score_table(report.summary))
         for file in report.files:
             click.echo(file)
     return 3 if report.failures else 0

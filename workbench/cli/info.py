@@ -32,10 +32,12 @@ def _shown(value: Any) -> str:
     if value is None or value == [] or value == ():
         return "-"
     if isinstance(value, dict):
-        return ", ".join(f"{k}={v}" for k, v in value.items() if v is not None)
+        return ", ".join(f"{k}={_brief(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list | tuple):
+        if len(value) > 12 and not isinstance(value[0], dict | list):
+            return _brief(value)
         if isinstance(value[0], list):
-            return "\n".join(["", *("    " + "  ".join(f"{v:12.6g}" for v in row) for row in value)])
+            return "\n".join(["", *("    " + "  ".join(f"{v:12.9g}" for v in row) for row in value)])
         if isinstance(value[0], dict):
             names = [f"{v['name']} ({v['value']})" if "name" in v and "value" in v else _shown(v) for v in value]
             more = f", and {len(names) - 12} more" if len(names) > 12 else ""
@@ -44,3 +46,12 @@ def _shown(value: Any) -> str:
             f"{v:.6g}" if isinstance(v, float) else str(v) for v in value
         )
     return str(value)
+
+
+def _brief(value: Any) -> Any:
+    """Long lists (the bands of a spectral scene) by their first and last element and their number."""
+    if not isinstance(value, list | tuple) or len(value) <= 12:
+        return value
+    if all(isinstance(v, bool) for v in value):
+        return f"{sum(value)} of {len(value)}"
+    return f"{value[0]} to {value[-1]} ({len(value)})"

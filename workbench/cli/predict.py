@@ -131,7 +131,15 @@ def _say(outcome: Any, *, as_json: bool, quiet: bool, verbose: bool) -> None:
         for note in outcome.notes:
             click.echo(f"  note: {note}", err=True)
         for row in outcome.table:
-            click.echo(f"  {row['class']:<24} {row['volume [mL]']:>10.1f} mL", err=True)
+            click.echo(f"  {row['class']:<24} {_amount(row)}", err=True)
     if not as_json:
         for file in outcome.files:
             click.echo(file)
+
+
+def _amount(row: Any) -> str:
+    """The size of a class, in the unit that its table is in."""
+    for column, value in row.items():
+        if column.startswith(("volume [", "area [")) and value is not None:
+            return f"{value:>10.1f} {column.split('[')[1].rstrip(']')}"
+    return f"{row.get('pixels', row.get('voxels', 0)):>10} pixels"

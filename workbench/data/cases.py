@@ -22,7 +22,7 @@ _IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "lab
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _CHANNEL = re.compile(r"_(\d{4})$")
 # Endings by which label files are told from their images when both have the same stem otherwise.
-_LABEL_ENDINGS = ("", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs")
+_LABEL_ENDINGS = ("", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs", "_gt")
 # Names that certainly begin with a patient: "sub-01_ses-2", "patient007_frame01", "P12-followup", "TCGA-AB-1234-01".
 # Anything looser would lump together studies such as "BraTS2021_00012".
 _PATIENT = re.compile(
@@ -54,9 +54,10 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
         If a row or a file does not fit; the message names it.
     """
     path = Path(path).expanduser()
-    if not path.exists():
+    file, _ = formats.split_address(path)
+    if not file.exists():
         raise NothingFound(f"{path}: no such file or folder. Give a folder of images, or a CSV or JSONL list.")
-    if path.is_file():
+    if file.is_file():
         if path.suffix.lower() not in LISTS:
             if not formats.is_readable(path):
                 raise InputError(f"{path}: neither a list of cases ({', '.join(LISTS)}) nor a readable image.")
@@ -107,7 +108,7 @@ def _single(path: Path, labels: str | Path | None) -> Case:
     mask = None if labels is None else Path(labels).expanduser()
     if mask is not None and mask.is_dir():
         mask = _matching(name, _entries(mask))
-    if labels is not None and (mask is None or not mask.exists()):
+    if labels is not None and (mask is None or not formats.split_address(mask)[0].exists()):
         raise InputError(f"{path}: no label map for it at {labels}. Name it {name}.nii.gz.")
     return Case(name, path, mask, group_of(name))
 
@@ -160,7 +161,7 @@ def _entries(folder: Path) -> dict[str, Path]:
         if entry.is_file() and (entry.suffix.lower() in (".dcm", ".ima") or not entry.suffix):
             slices = slices or formats.is_readable(entry)
             continue
-        if not formats.is_readable(entry):
+        if not formats.is_readable(entry) or formats.is_companion(entry):
             continue
         name = case_name(entry)
         if name in found:
@@ -205,7 +206,7 @@ def _from_list(path: Path) -> Iterator[Case]:
         mask_text = row.pop("labels", "") or row.pop("label", "")
         mask = _resolved(path, mask_text) if mask_text else None
         for what, file in (("image", image), ("labels", mask)):
-            if file is not None and not file.exists():
+            if file is not None and not formats.split_address(file)[0].exists():
                 raise InputError(f"{where}: {what} {file} does not exist. Paths are relative to the list.")
         case_id = row.pop("id", "") or case_name(image)
         if any(c in case_id for c in "/\\\0") or case_id in (".", ".."):

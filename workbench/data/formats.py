@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,20 +26,31 @@ SUFFIXES: dict[str, str] = {
     ".nii": "workbench.data.nifti",
     ".dcm": "workbench.data.dicom",
     ".ima": "workbench.data.dicom",
+    ".hdr": "workbench.data.envi",
+    ".mat": "workbench.data.mat",
+    ".npy": "workbench.data.npy",
+    ".npz": "workbench.data.npy",
+    ".tif": "workbench.data.tiff",
+    ".tiff": "workbench.data.tiff",
 }
 """Suffix -> module with ``read(path) -> Image``; the longest suffix that fits wins."""
 
 _DICOM = "workbench.data.dicom"
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+_ENVI = "workbench.data.envi"
+_KEYED = ("workbench.data.mat", "workbench.data.npy")
+_ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 def read(path: str | Path, *, series: str | int | None = None) -> Image:
-    """Open a volume: header now, samples when ``data`` is asked for.
+    """Open a volume or a spectral cube: header now, samples when ``data`` is asked for.
 
     Parameters
     ----------
     path
-        NIfTI, NRRD, MHA/MHD file, DICOM file, or a folder with a DICOM series (subfolders included).
+        Volumes: NIfTI, NRRD, MHA/MHD file, DICOM file, or a folder with a DICOM series (subfolders included).
+        Cubes: ENVI (header or samples), MATLAB and NumPy (``file.mat``, or ``file.mat:key`` for one array of several),
+        TIFF and GeoTIFF.
     series
         Which DICOM series of a folder: its number in the listing, its UID or the end of its UID.
 
@@ -49,7 +61,7 @@ def read(path: str | Path, *, series: str | int | None = None) -> Image:
     InputError, GeometryError
         If it cannot be read as a volume; one line says why and what to do.
     """
-    path = Path(path).expanduser()
+    path, key = split_address(path)
     module = _module(path)
     if module == _DICOM:
         return _load(module).read(path, series=series)  # type: ignore[no-any-return]
@@ -57,7 +69,42 @@ def read(path: str | Path, *, series: str | int | None = None) -> Image:
         raise InputError(
             f"{path}: 'series' chooses from a DICOM folder, and this is one {path.suffix} file. Leave it out."
         )
+    if module in _KEYED:
+        return _load(module).read(path, key)  # type: ignore[no-any-return]
     return _load(module).read(path)  # type: ignore[no-any-return]
+
+
+def split_address(path: str | Path) -> tuple[Path, str | None]:
+    """``scene.mat:cube`` as (``scene.mat``, ``"cube"``); other paths with ``None``."""
+    match = _ADDRESS.match(str(path))
+    if match is None or Path(str(path)).expanduser().exists():
+        return Path(path).expanduser(), None
+    return Path(match[1]).expanduser(), match[2]
+
+
+def data_file(path: str | Path) -> Path:
+    """The file or folder that holds the samples: of an ENVI header the file beside it, of ``file.mat:key`` the file."""
+    file, _ = split_address(path)
+    if file.suffix.lower() == ".hdr" and file.is_file() and _load(_ENVI).is_scene(file):
+        return _load(_ENVI).pair(file)[1]  # type: ignore[no-any-return]
+    return file
+
+
+def input_files(path: str | Path) -> tuple[Path, ...]:
+    """The files that decide what is read from a path: for an ENVI scene the samples and their header."""
+    file = data_file(path)
+    if _module(file) == _ENVI:
+        header, samples = _load(_ENVI).pair(split_address(path)[0])
+        return (samples, header)
+    return (file,)
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file only describes another one in the same folder: an ENVI header whose samples are there."""
+    try:
+        return path.suffix.lower() == ".hdr" and data_file(path) != path
+    except InputError:
+        return False
 
 
 def info(path: str | Path) -> list[dict[str, Any]]:
@@ -67,11 +114,10 @@ def info(path: str | Path) -> list[dict[str, Any]]:
     classes, n_series, header``; a DICOM series has ``series, series_uid, description, n_files``, and ``problem`` where
     it cannot be read as a volume.
     """
-    path = Path(path).expanduser()
-    module = _module(path)
-    if module == _DICOM:
-        return _load(module).info(path)  # type: ignore[no-any-return]
-    return [describe(_load(module).read(path))]
+    file, _ = split_address(path)
+    if _module(file) == _DICOM:
+        return _load(_DICOM).info(file)  # type: ignore[no-any-return]
+    return [describe(read(path))]
 
 
 def describe(image: Image) -> dict[str, Any]:
@@ -85,7 +131,7 @@ def describe(image: Image) -> dict[str, Any]:
         "channels": list(image.channels),
         "spacing": None if g.spacing is None else list(g.spacing),
         "unit": g.unit,
-        "orientation": orientation(g.affine),
+        "orientation": orientation(g.affine) if g.ndim == 3 else None,
         "dtype": str(image.dtype),
         "value_unit": image.value_unit,
         "modality": image.modality,
@@ -98,7 +144,7 @@ def describe(image: Image) -> dict[str, Any]:
 
 def is_readable(path: str | Path) -> bool:
     """Whether `read` has a reader for this path, judged by its suffix, else by its first bytes."""
-    path = Path(path).expanduser()
+    path, _ = split_address(path)
     try:
         _module(path)
     except (InputError, NothingFound, OSError):
@@ -118,7 +164,11 @@ def read_labels(path: str | Path, *, reference: Geometry | None = None, series: 
     InputError
         If the samples are not whole numbers >= 0, or there are several channels.
     """
-    image = read(path, series=series)
+    image = _read_map(path) if series is None else read(path, series=series)
+    if image.kind == "cube":
+        from workbench.data.cube_labels import labels_of
+
+        return labels_of(image, reference)
     if reference is not None:
         require_match(image.geometry, reference, f"label map {path}", None)
     if len(image.channels) != 1:
@@ -128,6 +178,15 @@ def read_labels(path: str | Path, *, reference: Geometry | None = None, series: 
     if classes is None:
         classes = ClassTable.from_values([int(v) for v in np.unique(data) if v > 0])
     return Labels(data, image.geometry, classes, name=image.name)
+
+
+def _read_map(path: str | Path) -> Image:
+    """`read`, but files that could hold a cube or a map are taken as a map."""
+    file, key = split_address(path)
+    module = _module(file)
+    if module in _KEYED:
+        return _load(module).read(file, key, as_map=True)  # type: ignore[no-any-return]
+    return read(path)
 
 
 def whole_numbers(data: np.ndarray[Any, Any], source: str | Path) -> np.ndarray[Any, Any]:
@@ -161,9 +220,15 @@ def _module(path: Path) -> str:
     name = path.name.lower()
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if name.endswith(suffix):
+            if suffix == ".hdr" and not _load(_ENVI).is_scene(path):
+                break  # NIfTI pairs and Analyze have headers of this name too
             return SUFFIXES[suffix]
     if _has_dicom_magic(path):
         return _DICOM
+    if _load(_ENVI).is_scene(path):
+        return _ENVI
+    if path.suffix.lower() in _load(_ENVI).SUFFIXES and path.suffix.lower() != ".hdr":
+        _load(_ENVI).pair(path)  # says that the header is missing
     known = ", ".join(SUFFIXES)
     if name.endswith(_PICTURES):
         raise InputError(f"{path}: this is a 2-D picture, a volume was expected: {known}, or a folder of DICOM files.")

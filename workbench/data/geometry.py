@@ -126,7 +126,8 @@ def describe(geometry: Geometry) -> str:
     if geometry.spacing is None:
         return f"{size}, no spacing"
     step = " x ".join(f"{s:.4g}" for s in geometry.spacing)
-    return f"{size}, {step} {geometry.unit}, {orientation(geometry.affine)}"
+    where = f", {orientation(geometry.affine)}" if geometry.ndim == 3 else ""
+    return f"{size}, {step} {geometry.unit}{where}"
 
 
 def require_match(found: Geometry, expected: Geometry, what: str, source: Path | str | None) -> None:
@@ -142,7 +143,7 @@ def require_match(found: Geometry, expected: Geometry, what: str, source: Path |
 def _origin(geometry: Geometry) -> str:
     if geometry.affine is None:
         return ""
-    return " at (" + ", ".join(f"{v:.6g}" for v in geometry.affine[:3, 3]) + ")"
+    return " at (" + ", ".join(f"{v:.6g}" for v in geometry.affine[:-1, -1]) + ")"
 
 
 def require_volume(image: Image) -> Image:

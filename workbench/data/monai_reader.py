@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from monai.data.meta_tensor import MetaTensor
 from monai.utils.enums import MetaKeys, SpaceKeys
 
 from workbench.data import formats
-from workbench.errors import GeometryError
+from workbench.errors import GeometryError, InputError
 from workbench.types import Image
 
 
@@ -44,7 +43,7 @@ class VolumeReader(ImageReader):
     def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Image | list[Image]:
         """Open one path, or several that become channels of one array."""
         series = kwargs.get("series", self.series)
-        images = [formats.read(Path(str(p)), series=series) for p in _paths(data)]
+        images = [formats.read(str(p), series=series) for p in _paths(data)]
         return images if isinstance(data, (list, tuple)) else images[0]
 
     def get_data(self, img: Image | list[Image]) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
@@ -62,6 +61,39 @@ class VolumeReader(ImageReader):
         return array, meta
 
 
+class CubeReader(VolumeReader):
+    """Reads spectral scenes (ENVI, MATLAB, NumPy, TIFF) for ``monai.transforms.LoadImage``, channel first.
+
+    Arrays are ``(bands, rows, columns)``, scaled as the header says; class maps ``(1, rows, columns)``. The affine is
+    (3, 3): (row, column) -> map coordinates. Besides what `VolumeReader` gives, the metadata hold ``wavelengths_nm``
+    (NaN where unknown), ``good_bands`` and ``crs``. ``scene.mat:key`` names one array of a file.
+
+    >>> load = LoadImaged(keys=["image", "label"], reader=CubeReader(), dtype=None)
+    """
+
+    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Image | list[Image]:
+        """Open one scene, or several on one grid whose bands are put together."""
+        found = super().read(data, **kwargs)
+        for image in found if isinstance(found, list) else [found]:
+            if image.kind != "cube":
+                raise InputError(f"{image.source}: this is a {image.kind}, a spectral scene was expected.")
+        return found
+
+    def get_data(self, img: Image | list[Image]) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+        """Samples ``(bands, rows, columns)`` and metadata."""
+        array, meta = super().get_data(img)
+        images = list(img) if isinstance(img, (list, tuple)) else [img]
+        meta["wavelengths_nm"] = np.concatenate([_per_band(i, "wavelengths_nm", np.nan) for i in images])
+        meta["good_bands"] = np.concatenate([_per_band(i, "good_bands", 1.0) for i in images]) != 0
+        meta["crs"] = images[0].header.get("crs") or ""
+        return array, meta
+
+
+def _per_band(image: Image, key: str, missing: float) -> np.ndarray[Any, Any]:
+    values = image.header.get(key)
+    return np.full(len(image.channels), missing) if values is None else np.asarray(values, dtype=np.float64)
+
+
 def metadata(image: Image) -> dict[str, Any]:
     """MONAI metadata of an image: plain values only, so that a DataLoader can collate it."""
     g = image.geometry
@@ -70,7 +102,7 @@ def metadata(image: Image) -> dict[str, Any]:
         MetaKeys.AFFINE: affine.copy(),
         MetaKeys.ORIGINAL_AFFINE: affine.copy(),
         MetaKeys.SPATIAL_SHAPE: np.array(g.shape),
-        MetaKeys.SPACE: SpaceKeys.RAS,
+        MetaKeys.SPACE: SpaceKeys.RAS if image.kind == "volume" else "",
         MetaKeys.ORIGINAL_CHANNEL_DIM: 0,
         "spacing": np.array(g.spacing if g.spacing is not None else (np.nan,) * g.ndim),
         "units": g.unit or "",

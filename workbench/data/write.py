@@ -13,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.atomic import replacing, sha256_of, write_json
+from workbench.data import cube_write
+from workbench.data.cubes import CubeNative
 from workbench.data.geometry import describe, orientation, require_match
 from workbench.errors import GeometryError, InputError, UsageError, nearest
 from workbench.types import ClassTable, Geometry, Heatmap, Image, Labels, Result, Scores
 
-Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg"]
+Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy"]
 
 _SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm"}
+_FORMATS = ("auto", *_SUFFIX, *cube_write.SUFFIXES)
 _PROVENANCE = "provenance.json"
 
 
@@ -38,9 +41,10 @@ def write(
     thing
         A `Result` becomes the folder ``folder/<name>`` (name of the image by default) with one file per part and
         ``provenance.json``, which is written last and holds size and sha256 of every other file. `Labels` and `Image`
-        become one file ``folder/<name><suffix>``.
+        become one file ``folder/<name><suffix>`` (ENVI: two, samples and header).
     format
-        ``"auto"`` keeps the family of the source (DICOM and unknown ones: NIfTI).
+        ``"auto"`` keeps the family of the source (DICOM and unknown ones: NIfTI; scenes that are not GeoTIFF: ENVI).
+        Volumes: ``nifti``, ``nrrd``, ``mha``, ``dicom-seg``; scenes: ``envi``, ``geotiff``, ``npy``.
     name
         Name without suffix; must stay inside `folder`.
     source
@@ -54,23 +58,36 @@ def write(
         If the name leaves the folder, the format is unknown, or a source file would be overwritten.
     """
     folder = Path(folder).expanduser()
-    if format not in ("auto", *_SUFFIX):
-        raise UsageError(f"no output format '{format}'.{nearest(format, ('auto', *_SUFFIX))}")
+    if format not in _FORMATS:
+        raise UsageError(f"no output format '{format}'.{nearest(format, _FORMATS)}")
     if isinstance(thing, Result):
         return _write_result(thing, folder, format, name)
     target = folder / _safe(name or thing.name)
+    if isinstance(thing, Labels) and source is not None:
+        require_match(thing.geometry, source.geometry, f"label map '{thing.name}'", source.source)
+    if thing.geometry.ndim == 2:
+        jobs = cube_write.jobs(thing, target, cube_write.family(format, source or _as_source(thing)), source)
+        return _save_all(jobs, source if source is not None else thing)
     if isinstance(thing, Labels):
-        if source is not None:
-            require_match(thing.geometry, source.geometry, f"label map '{thing.name}'", source.source)
         job = _labels_job(thing, target, _family(format, source), source)
     else:
         if format == "dicom-seg":
             raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
         job = _image_job(thing, target, _family(format, thing))
-    path, save = job
-    _protect(path, source if source is not None else thing)
-    _save(path, save)
-    return [path]
+    return _save_all([job], source if source is not None else thing)
+
+
+def _as_source(thing: Labels | Image) -> Image | None:
+    return thing if isinstance(thing, Image) else None
+
+
+def _save_all(jobs: list[Job], source: Any) -> list[Path]:
+    """Write files in order, after making sure that none of them is the source."""
+    for path, _ in jobs:
+        _protect(path, source)
+    for path, save in jobs:
+        _save(path, save)
+    return [path for path, _ in jobs]
 
 
 Job = tuple[Path, Callable[[Path], None]]
@@ -79,7 +96,8 @@ Job = tuple[Path, Callable[[Path], None]]
 def _write_result(result: Result, folder: Path, format: Format, name: str | None) -> list[Path]:
     image = result.image
     case = folder / _safe(name or image.name)
-    family = _family(format, image)
+    flat = image.geometry.ndim == 2
+    family = cube_write.family(format, image) if flat else _family(format, image)
     jobs: list[Job] = []
     # Everything is checked before anything is written.
     for key, part in result.parts.items():
@@ -88,7 +106,9 @@ def _write_result(result: Result, folder: Path, format: Format, name: str | None
             jobs.append((target.with_name(f"{target.name}.csv"), _csv_saver(part)))
             continue
         require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
-        if isinstance(part, Labels):
+        if flat:
+            jobs += cube_write.jobs(part, target, family, image)
+        elif isinstance(part, Labels):
             jobs.append(_labels_job(part, target, family, image))
         else:
             jobs.append(_heatmap_job(part, target, "nifti" if family == "dicom-seg" else family, image))
@@ -140,7 +160,7 @@ def _record(result: Result, written: list[Path]) -> dict[str, Any]:
             "shape": list(geometry.shape),
             "affine": None if geometry.affine is None else geometry.affine.tolist(),
             "unit": geometry.unit,
-            "orientation": orientation(geometry.affine),
+            "orientation": orientation(geometry.affine) if geometry.ndim == 3 else None,
         },
         "classes": labels[0].classes.to_json() if labels else [],
         "files": {p.name: {"size": p.stat().st_size, "sha256": sha256_of(p)} for p in written},
@@ -148,6 +168,8 @@ def _record(result: Result, written: list[Path]) -> dict[str, Any]:
 
 
 def _family(format: Format, source: Image | None) -> str:
+    if format in cube_write.SUFFIXES:
+        raise UsageError(f"format {format} holds spectral scenes, and this is a volume: choose {', '.join(_SUFFIX)}.")
     if format != "auto":
         return format
     return source.format if source is not None and source.format in ("nifti", "nrrd", "mha") else "nifti"
@@ -260,7 +282,9 @@ def _safe(name: str) -> str:
 
 def _protect(path: Path, thing: Any) -> None:
     source = getattr(thing, "source", None)
-    if source is not None and path.exists() and Path(source).exists() and path.samefile(source):
+    native = getattr(thing, "native", None)
+    files = native.files if isinstance(native, CubeNative) else () if source is None else (Path(source),)
+    if path.exists() and any(file.exists() and path.samefile(file) for file in files):
         raise UsageError(
             f"{path}: this is the source file itself, it is not overwritten. Choose another folder or name."
         )

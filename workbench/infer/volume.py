@@ -35,6 +35,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import InputError, OutOfMemory
+from workbench.infer.memory import is_out_of_memory
 from workbench.infer.slab import ReadOut, Slab, plan_read_out
 from workbench.infer.windows import (
     AxisPlan,
@@ -143,7 +144,7 @@ def segment(
             with torch.inference_mode():
                 job.run()
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             failure = str(error).split("\n")[0][:120]
         notes += job.notes
@@ -261,7 +262,7 @@ class _Job:
             try:
                 return self._predict(self._windows(box, pending[:n]))
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error) or n == 1:
+                if not is_out_of_memory(error) or n == 1:
                     raise
                 failure = n
             if self.device.type == "cuda":
@@ -377,10 +378,3 @@ def _grow(box: slice, roi: int, length: int, multiple: int) -> slice:
     start = max(0, start - (wanted - (stop - start)) // 2)
     stop = min(length, start + wanted)
     return slice(stop - wanted, stop)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return any(s in text for s in ("out of memory", "can't allocate", "not enough memory", "cannot allocate"))

@@ -45,6 +45,7 @@ class LoopSettings:
     max_minutes: float = 0.0
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    measure: str = "Dice"
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.validate_every < 1 or self.save_every < 1:
@@ -65,10 +66,11 @@ class Event:
     best: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     validated: bool = False
+    measure: str = "Dice"
 
     def line(self) -> str:
         """One line for people: loss, score and time left."""
-        score = "" if self.score is None else f"  Dice {self.score:.3f} (best {self.best:.3f})"
+        score = "" if self.score is None else f"  {self.measure} {self.score:.3f} (best {self.best:.3f})"
         minutes, seconds = divmod(int(self.seconds_left), 60)
         return f"step {self.step}/{self.steps}  loss {self.loss:.3f}{score}  {minutes}:{seconds:02d} left"
 
@@ -179,7 +181,19 @@ def fit(
             left = min(left, settings.max_minutes * 60 - p.seconds)
         rate = optimizer.param_groups[0]["lr"]
         on_event(
-            Event(p.step, settings.steps, p.loss, rate, p.seconds, max(0.0, left), p.score, p.best, p.scores, validated)
+            Event(
+                p.step,
+                settings.steps,
+                p.loss,
+                rate,
+                p.seconds,
+                max(0.0, left),
+                p.score,
+                p.best,
+                p.scores,
+                validated,
+                settings.measure,
+            )
         )
 
     stopped: Stop = "finished"

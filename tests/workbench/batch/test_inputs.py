@@ -1,7 +1,9 @@
 import json
 
+import numpy as np
 import pytest
 
+from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
 from tests.tiny import make_volume
 from workbench.batch.inputs import expand
@@ -67,3 +69,21 @@ def test_nothing_is_an_error(study, text):
         (study / text).mkdir()
     with pytest.raises(NothingFound):
         expand([str(study / text)])
+
+
+def test_the_two_files_of_an_envi_scene_are_one_case(tmp_path):
+    header = save_envi(tmp_path / "in", cube())
+    samples = header.with_suffix(".dat")
+    assert [c.image for c in expand([str(tmp_path / "in")])] == [samples]
+    assert [c.image for c in expand([str(tmp_path / "in" / "*")])] == [samples]
+    assert [c.image for c in expand([str(tmp_path / "in" / "*.hdr")])] == [header]
+    assert [c.image for c in expand([str(header)])] == [header]
+
+
+def test_one_array_of_a_file_is_named_in_its_id(tmp_path):
+    np.savez(tmp_path / "a.npz", one=np.ones((4, 5, 6)), two=np.ones((4, 5, 6)))
+    (case,) = expand([f"{tmp_path / 'a.npz'}:two"])
+    assert case.id == "a_two"
+    assert str(case.image) == f"{tmp_path / 'a.npz'}:two"
+    with pytest.raises(NothingFound, match="b.npz: no such file"):
+        expand([f"{tmp_path / 'b.npz'}:two"])

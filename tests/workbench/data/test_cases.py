@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
 from workbench.data.cases import group_of, load_cases, naming, open_case
 from workbench.errors import InputError, NothingFound
@@ -143,3 +144,18 @@ def test_open_case_heeds_the_series(tmp_path):
     assert open_case(case).geometry.shape[2] == 6
     with pytest.raises(InputError, match="^case 'p': .*choose one with --series"), naming(case), naming(case):
         open_case(Case("p", tmp_path / "study"))
+
+
+def test_scenes_with_their_ground_truth(tmp_path):
+    for name in ("north", "south"):
+        save_envi(tmp_path / "images", cube(), name=name)
+        save_envi(tmp_path / "labels", np.ones((1, 9, 11), "u1"), name=f"{name}_gt")
+    expected = [(n, f"images/{n}.dat", f"labels/{n}_gt.dat", n) for n in ("north", "south")]
+    assert rows(load_cases(tmp_path), tmp_path) == expected
+    np.savez(tmp_path / "a.npz", scene=np.ones((4, 5, 6)), gt=np.ones((4, 5), "u1"))
+    (tmp_path / "list.csv").write_text("image,labels\na.npz:scene,a.npz:gt\n")
+    assert rows(load_cases(tmp_path / "list.csv"), tmp_path) == [("a", "a.npz:scene", "a.npz:gt", "a")]
+    (case,) = load_cases(f"{tmp_path}/a.npz:scene", f"{tmp_path}/a.npz:gt")
+    assert (case.image.name, case.labels.name) == ("a.npz:scene", "a.npz:gt")
+    with pytest.raises(InputError, match="no label map for it"):
+        load_cases(tmp_path / "a.npz", tmp_path / "b.npz:gt")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
 from workbench.data import formats
 from workbench.errors import GeometryError, InputError, NothingFound
@@ -145,3 +146,16 @@ def test_unreadable_file_permission(tmp_path, monkeypatch):
     monkeypatch.setattr("workbench.data.nifti._start", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         formats.read(path)
+
+
+def test_the_files_that_decide_what_is_read(tmp_path):
+    header = save_envi(tmp_path, cube())
+    samples = header.with_suffix(".dat")
+    assert formats.input_files(header) == formats.input_files(samples) == (samples, header)
+    assert formats.read(header).native.files == (samples, header)
+    np.savez(tmp_path / "a.npz", scene=cube())
+    assert formats.input_files(f"{tmp_path / 'a.npz'}:scene") == (tmp_path / "a.npz",)
+    assert formats.is_companion(header)
+    assert not formats.is_companion(samples)
+    save_envi(tmp_path, cube(), suffix=".img")
+    assert not formats.is_companion(header)  # whose samples these are is for the user to say

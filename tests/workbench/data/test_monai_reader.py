@@ -8,10 +8,11 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor, NibabelReader
 from monai.transforms import Compose, EnsureTyped, LoadImage, LoadImaged, Orientationd
 
+from tests.cube_maker import MAP_INFO, cube, save_envi
 from tests.dicom_maker import write_series
 from workbench.data import formats
-from workbench.data.monai_reader import VolumeReader, as_metatensor
-from workbench.errors import GeometryError
+from workbench.data.monai_reader import CubeReader, VolumeReader, as_metatensor
+from workbench.errors import GeometryError, InputError
 
 # MONAI registers a reader of its own that warns where NVIDIA's decoder is not installed.
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader:UserWarning")
@@ -101,3 +102,39 @@ def test_as_metatensor(tmp_path, dtype):
     assert tensor.dtype.is_floating_point == (dtype == "f4")
     np.testing.assert_array_equal(tensor.affine.numpy(), image.geometry.affine)
     assert as_metatensor(image, torch.float16).dtype == torch.float16
+
+
+def test_scenes_load_channel_first_with_their_bands(tmp_path):
+    path = save_envi(tmp_path, cube(12), map_info=MAP_INFO, bbl="{1, 1, 0, 1, 1, 1, 1}", wavelength_units="nm",
+                     wavelength="{400, 500, 600, 700, 800, 900, 1000}")  # fmt: skip
+    np.savez(tmp_path / "gt.npz", truth=np.ones((9, 11), "u1"), scene=cube(12).transpose(1, 2, 0))
+    load = Compose(
+        [LoadImaged(["image", "label"], reader=CubeReader(), dtype=None), EnsureTyped("image", dtype=torch.float32)]
+    )
+    out = load({"image": path, "label": f"{tmp_path / 'gt.npz'}:truth"})
+    assert isinstance(out["image"], MetaTensor)
+    np.testing.assert_array_equal(out["image"].numpy(), cube(12).astype("f4"))
+    assert (out["label"].shape, out["label"].dtype) == ((1, 9, 11), torch.uint8)
+    meta = out["image"].meta
+    assert meta["affine"].numpy().tolist() == [[0, 20, 565010], [-20, 0, 4149990], [0, 0, 1]]
+    assert meta["wavelengths_nm"].tolist() == [400, 500, 600, 700, 800, 900, 1000]
+    assert meta["good_bands"].tolist() == [True, True, False, True, True, True, True]
+    assert (meta["units"], meta["axis_names"], meta["crs"]) == ("m", ["row", "column"], "UTM 10 North, WGS-84")
+    loader = DataLoader(Dataset([{"image": path}] * 2, LoadImaged(["image"], reader=CubeReader())), batch_size=2)
+    assert next(iter(loader))["image"].shape == (2, 7, 9, 11)
+
+
+def test_bands_of_several_files_become_one_scene(tmp_path):
+    paths = [save_envi(tmp_path / name, cube(12), map_info=MAP_INFO) for name in "ab"]
+    array, meta = CubeReader().get_data(CubeReader().read(paths))
+    assert array.shape == (14, 9, 11)
+    assert np.isnan(meta["wavelengths_nm"]).tolist() == [True] * 14
+    other = save_envi(tmp_path / "c", cube(12), map_info=MAP_INFO.replace("565000", "565040"))
+    with pytest.raises(GeometryError, match="different grids"):
+        CubeReader().get_data(CubeReader().read([paths[0], other]))
+
+
+def test_a_volume_is_not_a_scene(tmp_path):
+    path = save(tmp_path / "ct.nii.gz", np.zeros((4, 5, 6), "i2"))
+    with pytest.raises(InputError, match="this is a volume, a spectral scene was expected"):
+        CubeReader().read(path)

@@ -1,0 +1,30 @@
+import numpy as np
+
+from tests.cube_maker import cube, save_envi
+from workbench.backends.lola_specvit import Config
+from workbench.batch.record import is_complete
+from workbench.data.formats import read
+from workbench.data.write import write
+from workbench.provenance import Recorder
+from workbench.types import ClassTable, Labels, Result
+from workbench.weights import WeightsFile
+
+
+def test_a_scene_whose_header_changed_is_not_complete(tmp_path):
+    """The header says what the samples mean: bad bands, scale, position."""
+    scene = read(save_envi(tmp_path / "in", cube()))
+    weights = WeightsFile(tmp_path / "w.safetensors", "w", "0" * 64)
+    recorder = Recorder("lola_specvit", Config(), weights, scene, "cpu", "asked for")
+    labels = Labels(np.ones((9, 11), "u1"), scene.geometry, ClassTable.from_names(["soil"]))
+    write(Result({"labels": labels}, scene, recorder.finish()), tmp_path / "out", name="scene")
+
+    def complete(name):
+        source = tmp_path / "in" / name
+        return is_complete(tmp_path / "out" / "scene", config=Config(), weights_sha256="0" * 64, source=source)
+
+    assert complete("scene.hdr")
+    assert complete("scene.dat")
+    with (tmp_path / "in" / "scene.hdr").open("a") as f:
+        f.write("bbl = {1, 1, 1, 1, 1, 1, 0}\n")
+    assert not complete("scene.hdr")
+    assert not complete("scene.dat")

@@ -1,0 +1,272 @@
+"""MATLAB cubes: version 5 to 7, and version 7.3 (HDF5) through h5py; the array is found by its shape.
+
+Rules, in this order (``file.mat:key`` names the array and skips the search):
+
+1. One numeric array with three axes is the cube, ``rows x columns x bands``. If the last axis does not have the length
+   of the file's wavelengths and exactly one other does, that one holds the bands.
+2. Without such an array, one with two axes is a cube of ``bands x pixels`` (or ``pixels x bands``), the pixels column
+   by column as MATLAB stores them. Rows and columns come from ``nRow`` and ``nCol`` (and other usual names); without
+   them the pixels must be a square number, at least 8 times the number of bands. Of several, the one with ``nBand``
+   bands is taken, else the one with at least 4 times the bands of the next (those are abundances or end members).
+3. Else one whole-number array with two axes is a map of one band.
+
+Several arrays that fit equally well are an error that lists them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.data.cubes import Blocks, from_array, make_image
+from workbench.data.geometry import check_size
+from workbench.data.wavelength_file import in_nm, wavelengths_beside
+from workbench.errors import InputError, nearest
+from workbench.types import Image
+
+SUFFIXES = (".mat",)
+
+_ROWS = ("nrow", "nrows", "rows", "row", "nr", "height", "h", "lines", "nlines", "m")
+_COLUMNS = ("ncol", "ncols", "columns", "cols", "col", "nc", "width", "w", "samples", "nsamples", "n")
+_BANDS = ("nband", "nbands", "bands", "l", "p")
+_WAVELENGTHS = ("wavelength", "wavelengths", "wavelengths_nm", "wl", "lambda", "wave", "bands_nm", "wavelength_nm")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One numeric array of the file: its name, MATLAB's shape and its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        # Damaged files have names that would break the line of an error.
+        name = "".join(c if c.isprintable() else "?" for c in self.name)
+        return f"{name} ({' x '.join(str(n) for n in self.shape)} {self.dtype.name})"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a cube lies in its array: which MATLAB axis holds the bands, and the sides of a scene stored as a list."""
+
+    bands_axis: int
+    sides: tuple[int, int] | None = None
+
+    def shape(self, stored: tuple[int, ...]) -> tuple[int, int, int]:
+        if len(stored) == 2 and self.bands_axis < 0:
+            return (1, stored[0], stored[1])
+        if self.sides is not None:
+            return (stored[self.bands_axis], *self.sides)
+        rows, columns = (n for i, n in enumerate(stored) if i != self.bands_axis)
+        return (stored[self.bands_axis], rows, columns)
+
+
+def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
+    """Open a MATLAB file: names and shapes now, samples when asked for.
+
+    Parameters
+    ----------
+    key
+        Name of the array; found by shape (see above) if not given.
+    as_map
+        A label map is looked for: arrays with two axes come first and are taken as ``rows x columns``.
+
+    Raises
+    ------
+    InputError
+        If nothing in the file is a cube, or several arrays are; the message lists them with their shapes.
+    """
+    from workbench.data import mat_files
+
+    store = mat_files.open_store(path)
+    variables = store.variables
+    scalars = {v.name.lower(): store.scalar(v.name) for v in variables if v.shape in ((1, 1), (1,), ())}
+    wavelengths = _wavelengths(store, variables)
+    if key is None:
+        variable, layout = _search(path, variables, scalars, wavelengths, as_map)
+    else:
+        variable = _named(path, variables, key)
+        layout = _layout(path, variable, scalars, wavelengths, as_map)
+    shape = layout.shape(variable.shape)
+    if wavelengths is not None and len(wavelengths) != shape[0]:
+        wavelengths = None
+    beside = wavelengths_beside(path, shape[0]) if wavelengths is None and shape[0] > 1 else None
+    if not isinstance(store, mat_files.Hdf5Store):
+        check_size(shape[1:], shape[0], variable.dtype, path)
+    return make_image(
+        path,
+        format="mat",
+        shape=shape,
+        dtype=variable.dtype,
+        open=partial(_open, path, variable, layout),
+        header={"key": variable.name, "stored_shape": list(variable.shape), "version": store.version},
+        wavelengths_nm=wavelengths if beside is None else beside.wavelengths_nm,
+        fwhm_nm=None if beside is None else beside.fwhm_nm,
+        good_bands=None if beside is None else beside.good_bands,
+        band_names=store.words(shape[0]) if 1 < shape[0] < 64 else None,
+    )
+
+
+def _search(
+    path: Path,
+    variables: list[Variable],
+    scalars: dict[str, float],
+    wavelengths: list[float] | None,
+    as_map: bool,
+) -> tuple[Variable, Layout]:
+    solid = [v for v in variables if len(v.shape) == 3 and min(v.shape) > 1]
+    flat = [v for v in variables if len(v.shape) == 2 and min(v.shape) > 1]
+    maps = [v for v in flat if v.dtype.kind in "iu"] or flat
+    if as_map and not _sides(scalars) and maps:
+        return _only(path, maps, "label maps"), Layout(-1)
+    if solid:
+        variable = _only(path, solid, "cubes")
+        return variable, _layout(path, variable, scalars, wavelengths, as_map)
+    lists = [(v, found) for v in flat if (found := _as_list(v, scalars)) is not None]
+    if lists:
+        variable = _most_bands(path, lists, scalars)
+        return variable, dict(lists)[variable]
+    if maps:
+        return _only(path, maps, "maps"), Layout(-1)
+    have = ", ".join(str(v) for v in variables) or "no numeric arrays"
+    raise InputError(f"{path}: no cube of rows x columns x bands in it; it holds {have}.")
+
+
+def _only(path: Path, variables: list[Variable], what: str) -> Variable:
+    if len(variables) > 1:
+        raise InputError(
+            f"{path}: holds {len(variables)} {what}: {', '.join(str(v) for v in variables)}. Name one:"
+            f" {path.name}:{variables[0].name}"
+        )
+    return variables[0]
+
+
+def _most_bands(path: Path, lists: list[tuple[Variable, Layout]], scalars: dict[str, float]) -> Variable:
+    """Of several lists of spectra, the scene: it has ``nBand`` bands, or many more than its abundances."""
+    bands = {v: layout.shape(v.shape)[0] for v, layout in lists}
+    wanted = next((scalars[k] for k in _BANDS if k in scalars), None)
+    matching = [v for v in bands if bands[v] == wanted]
+    if len(matching) == 1:
+        return matching[0]
+    ordered = sorted(bands, key=lambda v: bands[v], reverse=True)
+    if len(ordered) == 1 or bands[ordered[0]] >= 4 * bands[ordered[1]]:
+        return ordered[0]
+    return _only(path, [v for v, _ in lists], "cubes")
+
+
+def _named(path: Path, variables: list[Variable], key: str) -> Variable:
+    for variable in variables:
+        if variable.name == key:
+            return variable
+    raise InputError(f"{path}: no numeric array '{key}' in it.{nearest(key, [v.name for v in variables])}")
+
+
+def _layout(
+    path: Path, variable: Variable, scalars: dict[str, float], wavelengths: list[float] | None, as_map: bool
+) -> Layout:
+    shape = variable.shape
+    if len(shape) == 3:
+        if wavelengths is not None and shape[2] != len(wavelengths):
+            fitting = [i for i in (0, 1) if shape[i] == len(wavelengths)]
+            if len(fitting) == 1:
+                return Layout(fitting[0])
+        return Layout(2)
+    if len(shape) == 2 and min(shape) > 1:
+        found = None if as_map and not _sides(scalars) else _as_list(variable, scalars)
+        return found or Layout(-1)
+    raise InputError(
+        f"{path}: {variable} has {len(shape)} axes, a cube has three (rows x columns x bands) or two (bands x pixels)."
+    )
+
+
+def _sides(scalars: dict[str, float]) -> tuple[int, int] | None:
+    rows = next((scalars[k] for k in _ROWS if k in scalars), None)
+    columns = next((scalars[k] for k in _COLUMNS if k in scalars), None)
+    if rows is None or columns is None or rows < 1 or columns < 1 or rows % 1 or columns % 1:
+        return None
+    return int(rows), int(columns)
+
+
+def _as_list(variable: Variable, scalars: dict[str, float]) -> Layout | None:
+    """The layout of an array with one spectrum per pixel, or ``None`` if it cannot be one."""
+    sides = _sides(scalars)
+    if sides is not None:
+        pixels = [i for i in (1, 0) if variable.shape[i] == sides[0] * sides[1]]
+        return Layout(1 - pixels[0], sides) if pixels else None
+    if variable.dtype == np.uint8:
+        return None
+    for axis in (1, 0):
+        side = isqrt(variable.shape[axis])
+        if side * side == variable.shape[axis] and variable.shape[axis] >= 8 * variable.shape[1 - axis]:
+            return Layout(1 - axis, (side, side))
+    return None
+
+
+def _wavelengths(store: Any, variables: list[Variable]) -> list[float] | None:
+    """Wavelengths in nm from a vector with a usual name; numbers below 100 are micrometres."""
+    for variable in variables:
+        if variable.name.lower() in _WAVELENGTHS and max(variable.shape, default=0) > 1:
+            if sum(n > 1 for n in variable.shape) != 1 or max(variable.shape) > 100_000:
+                continue
+            values = np.asarray(store.array(variable.name), dtype=np.float64).ravel()
+            if np.isfinite(values).all() and (values > 0).all():
+                return in_nm([float(v) for v in values])
+    return None
+
+
+def _open(path: Path, variable: Variable, layout: Layout) -> Blocks:
+    from workbench.data import mat_files
+
+    store = mat_files.open_store(path)
+    if isinstance(store, mat_files.Hdf5Store):
+        return _lazy(store.dataset(variable.name), variable, layout)
+    return from_array(_arranged(store.array(variable.name), layout), variable.dtype)
+
+
+def _arranged(array: npt.NDArray[Any], layout: Layout) -> npt.NDArray[Any]:
+    """MATLAB's array as ``(bands, rows, columns)``, a view where possible."""
+    if layout.bands_axis < 0:
+        return array[None]
+    first = np.moveaxis(array, layout.bands_axis, 0)
+    if layout.sides is not None:
+        # Column by column: the row number runs fastest.
+        return first.reshape(first.shape[0], layout.sides[1], layout.sides[0]).transpose(0, 2, 1)
+    return first
+
+
+def _lazy(dataset: Any, variable: Variable, layout: Layout) -> Blocks:
+    """Blocks of an HDF5 array, whose axes run in the opposite order of MATLAB's."""
+    shape = layout.shape(variable.shape)
+    if layout.bands_axis < 0 or layout.sides is not None:
+        return Blocks(shape, variable.dtype, partial(_list_block, dataset, layout, shape), by_rows=False)
+    return Blocks(shape, variable.dtype, partial(_solid_block, dataset, layout), by_rows=False)
+
+
+def _solid_block(dataset: Any, layout: Layout, rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:
+    wanted: list[slice] = []
+    rest = [rows, columns]
+    for axis in range(3):
+        wanted.append(bands if axis == layout.bands_axis else rest.pop(0))
+    found = np.asarray(dataset[tuple(reversed(wanted))]).transpose(2, 1, 0)
+    return np.moveaxis(found, layout.bands_axis, 0)
+
+
+def _list_block(
+    dataset: Any, layout: Layout, shape: tuple[int, int, int], rows: slice, columns: slice, bands: slice
+) -> npt.NDArray[Any]:
+    if layout.bands_axis < 0:
+        return np.asarray(dataset[columns, rows]).T[None]
+    # Whole columns of the scene are neighbours in the file; one stretch holds all that are wanted.
+    height = shape[1]
+    pixels = slice(columns.start * height, columns.stop * height)
+    pixels_first = layout.bands_axis == 0  # MATLAB's bands x pixels is pixels x bands in HDF5
+    found = np.asarray(dataset[pixels, bands] if pixels_first else dataset[bands, pixels].T)
+    grid = found.reshape(columns.stop - columns.start, height, -1)[:: columns.step, rows]
+    return grid.transpose(2, 1, 0)

@@ -1,0 +1,82 @@
+"""The report of a training on pixels: scores, the map beside the scene, the curve, and how it was made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.evaluation.scenes import MapScores
+from workbench.evaluation.score_tables import score_tables
+from workbench.report import html
+from workbench.report.pictures import curves
+from workbench.report.scenes import maps_picture
+from workbench.types import Image, Labels
+
+if TYPE_CHECKING:
+    from workbench.training.pixels import Learnt
+
+
+def write_report(
+    path: Path,
+    out: Path,
+    image: Image,
+    labels: Labels,
+    learnt: Learnt,
+    meta: Mapping[str, Any],
+    found: npt.NDArray[np.integer[Any]],
+    test: MapScores | None,
+) -> Path:
+    """Write the HTML report of a training.
+
+    Parameters
+    ----------
+    path, out
+        HTML file to write, and the weight file it is about.
+    labels
+        All labels of the scene; those learnt from are shown.
+    found
+        (rows, columns) class map of the taught network.
+    test
+        Scores on test pixels, where some were kept apart.
+    """
+    training, result = meta["training"], learnt.result
+    tiles: dict[str, Any] = {"validation accuracy": result.scores.get("accuracy", math.nan)}
+    if test is not None:
+        tiles |= {"OA": test.oa, "AA": test.aa, "kappa": test.kappa}
+    tiles |= {"training pixels": training["train_pixels"], "seconds": training["seconds"], "ended": result.stopped}
+    parts: list[html.Part] = [html.Tiles(tiles), html.Text(f"Validation accuracy: {learnt.validation}.")]
+    if test is None:
+        parts.append(html.Text("Every labelled pixel was learnt from: nothing was kept apart to test on.", "warning"))
+    painted = np.zeros_like(labels.data)
+    painted.flat[learnt.split.learning] = labels.data.flat[learnt.split.learning]
+    picture = maps_picture(image, {"learnt from": painted, "map": found}, learnt.classes)
+    parts.append(html.Picture(picture, f"{image.name}: the scene, the pixels learnt from, and the map."))
+    sections = [html.Section("Result", parts)]
+    if test is not None:
+        sections.append(html.Section("Test pixels", score_tables(test)))
+    if result.history:
+        steps = [row["step"] for row in result.history]
+        lines = {"accuracy": (steps, [row.get("accuracy", math.nan) for row in result.history])}
+        loss = {"loss": (steps, [row["loss"] for row in result.history])}
+        png = curves(
+            lines, xlabel="steps", ylabel="validation accuracy", limits=(0, 1.02), right=loss, right_label="loss"
+        )
+        sections.append(html.Section("Course", [html.Picture(png, "Loss, and accuracy of the averaged weights.")]))
+    facts = {k: v for k, v in training.items() if k not in ("settings", "wavelengths_nm")}
+    sections.append(
+        html.Section(
+            "How it was made",
+            [
+                html.Facts({"weights": out.name, **facts}),
+                html.Facts(training["settings"], folded=True, title="Settings"),
+                html.Facts(meta["spectra"], folded=True, title="Preparation of spectra"),
+                html.Facts(meta["net"], folded=True, title="Network"),
+            ],
+        )
+    )
+    return html.write(path, f"Training of {out.stem}", sections, subtitle="Research use only.")
