@@ -73,8 +73,6 @@ class Recorder:
 
     def finish(self, seed: int | None = None) -> Provenance:
         source = self.image.source
-        # A scene may be two files: samples and the header that says what they mean.
-        files = getattr(self.image.native, "files", ()) if self.image.kind == "cube" else ()
         return Provenance(
             backend=self.backend,
             weights=self.weights.name,

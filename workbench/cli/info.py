@@ -35,7 +35,7 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{k}={_brief(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list | tuple):
         if len(value) > 12 and not isinstance(value[0], dict | list):
-            return _brief(value)
+            return str(_brief(value))
         if isinstance(value[0], list):
             return "\n".join(["", *("    " + "  ".join(f"{v:12.9g}" for v in row) for row in value)])
         if isinstance(value[0], dict):
