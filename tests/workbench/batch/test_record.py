@@ -2,7 +2,7 @@ import numpy as np
 
 from tests.cube_maker import cube, save_envi
 from workbench.backends.lola_specvit import Config
-from workbench.batch.record import is_complete
+from workbench.batch.record import compare
 from workbench.data.formats import read
 from workbench.data.write import write
 from workbench.provenance import Recorder
@@ -18,13 +18,13 @@ def test_a_scene_whose_header_changed_is_not_complete(tmp_path):
     labels = Labels(np.ones((9, 11), "u1"), scene.geometry, ClassTable.from_names(["soil"]))
     write(Result({"labels": labels}, scene, recorder.finish()), tmp_path / "out", name="scene")
 
-    def complete(name):
-        source = tmp_path / "in" / name
-        return is_complete(tmp_path / "out" / "scene", config=Config(), weights_sha256="0" * 64, source=source)
+    def state(name):
+        image = read(tmp_path / "in" / name)
+        return compare(tmp_path / "out" / "scene", config=Config(), weights_sha256="0" * 64, image=image)
 
-    assert complete("scene.hdr")
-    assert complete("scene.dat")
+    assert state("scene.hdr") == ("complete", "")
+    assert state("scene.dat") == ("complete", "")
     with (tmp_path / "in" / "scene.hdr").open("a") as f:
         f.write("bbl = {1, 1, 1, 1, 1, 1, 0}\n")
-    assert not complete("scene.hdr")
-    assert not complete("scene.dat")
+    assert state("scene.hdr") == ("other", "input")
+    assert state("scene.dat") == ("other", "input")
