@@ -247,12 +247,8 @@ class SpectraTool(SpectraPainting):
         if scene is None or confidence is None or shown is None:
             return None
         reference, layer = self.maps.get("reference_labels"), self._paint()
-        doubt = doubt_map(
-            np.asarray(confidence.data),
-            np.asarray(shown.data),
-            None if reference is None else np.asarray(reference.data),
-            None if layer is None else np.asarray(layer.data),
-        )
+        given = [None if m is None else np.asarray(m.data) for m in (confidence, shown, reference, layer)]
+        doubt = doubt_map(*given)
         reach = max(4, min(scene.shape) // 12)
         for row, column in self._doubtful:
             doubt[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1] = 0
@@ -261,6 +257,11 @@ class SpectraTool(SpectraPainting):
             self._doubtful = []
             self.say("Every doubtful spot was shown; the next press starts again.")
             return None
+        # The worst neighbourhood is found; now its worst pixel.
+        single = doubt_map(*given, size=1)
+        near = np.zeros(scene.shape, bool)
+        near[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3] = True
+        row, column = (int(v) for v in np.unravel_index(int(np.where(near, single, -1).argmax()), single.shape))
         self._doubtful.append((row, column))
         camera = views.camera_of(self.viewer)
         y, x = scene.world_of(row, column)
@@ -268,8 +269,12 @@ class SpectraTool(SpectraPainting):
         # Close enough to paint single pixels.
         height = min(scene.shape) * abs(scene.world_of(1, 0)[0] - scene.world_of(0, 0)[0])
         camera.zoom = max(camera.zoom, 1500 / max(height, 1e-9))
+        names = {c.value: c.name for c in paint_layer.classes_in(shown)}
         percent = 100 * float(np.asarray(confidence.data)[row, column])
-        self.say(f"{scene.place_text(row, column)}: the network is {percent:.0f} % sure. Paint what it is.")
+        says = f"the network says {names.get(int(shown.data[row, column]), 'nothing')} ({percent:.0f} % sure)"
+        if reference is not None:
+            says += f", the reference {names.get(int(reference.data[row, column]), 'nothing')}"
+        self.say(f"{scene.place_text(row, column)}: {says}. Paint what it is.")
         return row, column
 
     # --- open and save

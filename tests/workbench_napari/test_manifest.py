@@ -30,20 +30,28 @@ def test_every_command_is_used_and_leads_to_a_callable(manifest):
         assert command.id in used
 
 
-def test_the_tool_stands_in_the_segment_menu(manifest):
-    (item,) = manifest.contributions.menus["napari/layers/segment"]
-    assert item.command == "napari-workbench.volume_tool"
+@pytest.mark.parametrize(("menu", "tool"), [("segment", "volume_tool"), ("classify", "spectra_tool")])
+def test_each_tool_stands_in_the_menu_of_its_task(manifest, menu, tool):
+    (item,) = manifest.contributions.menus[f"napari/layers/{menu}"]
+    assert item.command == f"napari-workbench.{tool}"
 
 
 @pytest.mark.gui
-def test_menus_of_a_real_window_show_the_tool(window):
+def test_menus_of_a_real_window_show_the_tools(window):
     viewer = window()
     from app_model.types import MenuItem
     from napari._app_model import get_app_model
 
     menus = get_app_model().menus
-    for menu in ("napari/layers/segment", "napari/plugins"):
+    volume, spectra = "napari-workbench.volume_tool", "napari-workbench.spectra_tool"
+    # A plugin of several widgets has a submenu of its own.
+    expected = {
+        "napari/layers/segment": {volume},
+        "napari/layers/classify": {spectra},
+        "napari/plugins/napari-workbench": {volume, spectra},
+    }
+    for menu, tools in expected.items():
         ids = [i.command.id for i in menus.get_menu(menu) if isinstance(i, MenuItem)]
-        assert "napari-workbench.volume_tool" in ids, menu
+        assert tools <= set(ids), menu
     samples = viewer.window.file_menu
     assert samples is not None
