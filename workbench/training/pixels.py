@@ -200,7 +200,7 @@ def learn_scene(
     )  # fmt: skip
     net.to(chosen)
     if config.head_start and "centre" in net._modules:
-        _head_start(net, data, config, chosen)
+        _head_start(net, data, config, chosen, on_event)
     result = fit(
         net,
         data.draw,
@@ -232,8 +232,15 @@ def _some(pixels: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
     return np.sort(np.random.default_rng([seed, 3]).choice(pixels, _KEPT_PIXELS, replace=False))
 
 
-def _head_start(net: LolaSpecViT, data: PixelData, config: PixelTrainConfig, chosen: torch.device) -> None:
+def _head_start(
+    net: LolaSpecViT,
+    data: PixelData,
+    config: PixelTrainConfig,
+    chosen: torch.device,
+    on_event: Callable[[Event], None] | None,
+) -> None:
     """Let the pixel's own spectrum learn alone first: a second, and the surroundings start from a sound classifier."""
+    began = time.monotonic()
     spectra_only, targets = (t.to(chosen) for t in data.spectra(data.train))
     parameters = [*net.centre.parameters(), *net.head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
@@ -249,6 +256,9 @@ def _head_start(net: LolaSpecViT, data: PixelData, config: PixelTrainConfig, cho
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if on_event is not None and step % 10 == 0:
+            # Step 0 of the training proper: nothing to count yet, but a cancel must not wait.
+            on_event(Event(0, config.steps, float(loss), group["lr"], time.monotonic() - began, 0.0))
 
 
 def map_pixels(learnt: Learnt, image: Image, where: Any = None, **options: Any) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from tests.cubes import NAMES, cube_image, labels_of, scene_arrays, write_npy
 from workbench import weights
 from workbench.backends.lola_specvit import Config, build_network, load, model_of, predict
 from workbench.device import choose
-from workbench.errors import Cancelled, InputError, UsageError, WeightsError
+from workbench.errors import Cancelled, Cancelled, InputError, UsageError, WeightsError
 from workbench.infer.scene_blocks import Scene
 from workbench.nets.lora_strength import CyclicalStrength
 from workbench.settings import build
@@ -116,6 +116,18 @@ def test_the_head_start_judges_single_spectra(scene) -> None:
     found, confidence = map_pixels(learnt, image)
     assert (found == labels.data).mean() > 0.9
     assert confidence.min() > 0.3
+
+
+def test_cancel_does_not_wait_for_the_head_start(scene) -> None:
+    steps = []
+
+    def stop(event):
+        steps.append(event.step)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        learn_scene(*scene, config(head_start=100_000), on_event=stop)
+    assert steps == [0]
 
 
 def test_class_values_and_names_survive(scene) -> None:
