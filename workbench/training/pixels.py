@@ -258,7 +258,7 @@ def _head_start(
         optimizer.step()
         if on_event is not None and step % 10 == 0:
             # Step 0 of the training proper: nothing to count yet, but a cancel must not wait.
-            on_event(Event(0, config.steps, float(loss), group["lr"], time.monotonic() - began, 0.0))
+            on_event(Event(0, config.steps, float(loss.detach()), group["lr"], time.monotonic() - began, 0.0))
 
 
 def map_pixels(learnt: Learnt, image: Image, where: Any = None, **options: Any) -> tuple[Any, Any]:

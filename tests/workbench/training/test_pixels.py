@@ -11,7 +11,7 @@ from tests.cubes import NAMES, cube_image, labels_of, scene_arrays, write_npy
 from workbench import weights
 from workbench.backends.lola_specvit import Config, build_network, load, model_of, predict
 from workbench.device import choose
-from workbench.errors import Cancelled, Cancelled, InputError, UsageError, WeightsError
+from workbench.errors import Cancelled, InputError, UsageError, WeightsError
 from workbench.infer.scene_blocks import Scene
 from workbench.nets.lora_strength import CyclicalStrength
 from workbench.settings import build
