@@ -230,7 +230,7 @@ def resident_peak() -> float:
     """Largest resident set so far in bytes; ``ru_maxrss`` of a child on Linux begins with that of its parent."""
     status = Path("/proc/self/status")
     if status.exists():
-        return float(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) * 1024  # type: ignore[index]
+        return float(re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"))[1]) * 1024  # type: ignore[index]
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 

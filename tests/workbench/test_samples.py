@@ -25,7 +25,7 @@ def test_demo_weights_are_small_and_carry_their_record_and_card() -> None:
     assert path.stat().st_size < 6_000_000
     assert [c["name"] for c in meta["classes"]] == ["liver", "spleen", "kidneys", "aorta", "vertebrae", "lungs"]
     assert meta["scores"]["held_out"]["summary"]["all"]["dice_mean"] >= 0.88
-    card = path.with_suffix(".md").read_text()
+    card = path.with_suffix(".md").read_text(encoding="utf-8")
     assert "Research use only" in card
     assert "phantoms" in card
 

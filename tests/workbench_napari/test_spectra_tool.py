@@ -234,12 +234,12 @@ def test_learn_map_save_reopen(opened, wait, window, tmp_path):
         "labels.dat", "labels.hdr", "painted.dat", "reference_labels.dat", "confidence.dat", "areas.csv",
         "spectra.csv", "spectra.sli", "model.safetensors", "provenance.json",
     }  # fmt: skip
-    record = json.loads((folder / "provenance.json").read_text())
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert record["backend"] == "lola_specvit"
     assert record["edited_by_hand"] is True
     assert record["settings"]["training"]["steps"] == 4
     assert not tool.journal.is_unsaved(painted)
-    table = (folder / "areas.csv").read_text().splitlines()
+    table = (folder / "areas.csv").read_text(encoding="utf-8").splitlines()
     assert float(table[3].split(",")[-1]) == 400.0 * (corrected == 3).sum()
 
     written = wb.read(folder / "labels.hdr")
@@ -417,7 +417,7 @@ def test_closing_the_dock_lets_go_of_the_viewer(opened, wait):
 
 def test_damaged_header_is_said_in_the_tool(window, scene_file, tmp_path):
     path = tmp_path / "short.hdr"
-    path.write_text(scene_file.read_text())
+    path.write_text(scene_file.read_text(encoding="utf-8"))
     (tmp_path / "short.dat").write_bytes(b"too short")
     viewer = window()
     tool = open_files(viewer, [path])

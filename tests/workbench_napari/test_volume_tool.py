@@ -148,7 +148,7 @@ def test_edit_save_reopen_same_array_same_affine(opened, wait, window, ct_file):
     volumes = [row(tool, n)[0] for n in ("liver", "spleen")]
     folder = save(tool, wait)
     assert folder.name == "ct"
-    record = json.loads((folder / "provenance.json").read_text())
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert record["edited_by_hand"] is True
     assert record["backend"] == "segformer3d"
     assert str(folder) in tool.status.text()
@@ -156,7 +156,7 @@ def test_edit_save_reopen_same_array_same_affine(opened, wait, window, ct_file):
     assert not tool.journal.is_unsaved(labels)
     written = nib.load(folder / "labels.nii.gz")
     assert written.affine.tobytes() == nib.load(ct_file).affine.tobytes()
-    table = (folder / "volumes.csv").read_text().splitlines()
+    table = (folder / "volumes.csv").read_text(encoding="utf-8").splitlines()
     assert [float(line.split(",")[2]) for line in table[1:]] == pytest.approx(volumes, abs=0.01)
     (again,) = viewer.open(str(folder / "labels.nii.gz"), plugin="napari-workbench")
     assert again._type_string == "labels"
@@ -168,7 +168,7 @@ def test_edit_save_reopen_same_array_same_affine(opened, wait, window, ct_file):
 def test_unedited_result_is_not_called_edited(opened, wait):
     _, tool = opened
     run(tool, wait)
-    record = json.loads((save(tool, wait) / "provenance.json").read_text())
+    record = json.loads((save(tool, wait) / "provenance.json").read_text(encoding="utf-8"))
     assert record["edited_by_hand"] is False
 
 

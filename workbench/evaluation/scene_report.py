@@ -68,8 +68,10 @@ class SceneEvaluation:
         One per split, method and seed: OA, AA, kappa (0 to 1), accuracy per class.
     summary
         One per split and method: mean and sample deviation over seeds.
-    failures
+    failures, traces
         Always empty: a comparison that fails, fails as a whole.
+    notes
+        What a reader of the scores should know.
     files
         What was written.
     """
@@ -78,6 +80,8 @@ class SceneEvaluation:
     summary: list[dict[str, Any]]
     failures: dict[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    traces: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """The summary as aligned text."""

@@ -37,7 +37,7 @@ def test_every_case_has_its_files_and_a_record_that_is_true(go, study):
     assert report.exit_code == 0
     for n in range(3):
         folder = study / "out" / f"case{n}"
-        record = json.loads((folder / "provenance.json").read_text())
+        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         assert set(record["files"]) == {"labels.nii.gz", "volumes.csv"}
         for name, entry in record["files"].items():
             assert sha256_of(folder / name) == entry["sha256"]
@@ -78,7 +78,7 @@ def test_how_it_was_computed_does_not_make_another_result(go, tiny_weights, monk
 def test_hand_corrections_are_never_replaced(go, study):
     go()
     record = study / "out" / "case1" / "provenance.json"
-    record.write_text(record.read_text().replace('"edited_by_hand": false', '"edited_by_hand": true'))
+    record.write_text(record.read_text(encoding="utf-8").replace('"edited_by_hand": false', '"edited_by_hand": true'))
     before = (study / "out" / "case1" / "labels.nii.gz").read_bytes()
     report = go(overwrite=True)
     assert [o.status for o in report.outcomes] == ["done", "failed", "done"]
@@ -112,7 +112,7 @@ def test_each_dicom_series_is_its_own_case(tmp_path, tiny_weights):
         cases = expand([str(tmp_path / "dcm")], series=series)
         report = run(find("segformer3d"), cases, tmp_path / "out", config)
         assert [o.status for o in report.outcomes] == ["done"]
-        record = json.loads((tmp_path / "out" / f"dcm_series-{series}" / "provenance.json").read_text())
+        record = json.loads((tmp_path / "out" / f"dcm_series-{series}" / "provenance.json").read_text(encoding="utf-8"))
         assert record["series"] == {"1": "1.2.3.10", "2": "1.2.3.99"}[series]
         hashes.add(record["input_sha256"])
     assert len(hashes) == 2

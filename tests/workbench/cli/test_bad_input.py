@@ -130,7 +130,7 @@ def test_output_folder_not_writable(predict, tmp_path, volume):
     # A file in place of the folder: root may write into any read-only folder.
     (tmp_path / "file").write_text("in the way")
     predict(volume, 2, "cannot write", output=tmp_path / "file" / "results")
-    assert (tmp_path / "file").read_text() == "in the way"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -178,6 +178,6 @@ def test_a_failing_case_does_not_stop_the_others(tmp_path, tiny_weights, capsys)
     assert run(arguments) == 3
     assert sorted(p.name for p in out.iterdir()) == ["case1", "case3", "failures.jsonl"]
     assert "2 done, 0 already complete, 1 failed" in capsys.readouterr().err
-    failure = (out / "failures.jsonl").read_text()
+    failure = (out / "failures.jsonl").read_text(encoding="utf-8")
     assert "case2.nii.gz" in failure
     assert '"stage": "read"' in failure

@@ -97,7 +97,7 @@ def test_coordinate_systems_of_envi_stay_as_they_were(tmp_path):
     text = f"{{{crs.to_wkt(version='WKT1_ESRI')}}}"
     scene = formats.read(save_envi(tmp_path / "in", cube(), map_info=info, coordinate_system_string=text))
     _, header = write(labels_on(scene), tmp_path / "out", source=scene)
-    assert f"coordinate system string = {text}" in header.read_text()
+    assert f"coordinate system string = {text}" in header.read_text(encoding="utf-8")
     tif = write(labels_on(scene), tmp_path / "out", source=scene, format="geotiff")[0]
     with rasterio.open(tif) as theirs:
         assert theirs.crs.to_epsg(confidence_threshold=25) == 3035
@@ -168,7 +168,7 @@ def test_results_become_a_folder_with_a_record(tmp_path, scene):
     result = Result(parts, scene, Provenance("lola_specvit", "demo", "0" * 64, {}))
     for format in ("auto", "geotiff", "npy"):
         paths = write(result, tmp_path / format, format=format)
-        record = json.loads(paths[-1].read_text())
+        record = json.loads(paths[-1].read_text(encoding="utf-8"))
         assert paths[-1].name == "provenance.json"
         assert set(record["files"]) == {p.name for p in paths[:-1]}
         for path in paths[:-1]:

@@ -37,7 +37,7 @@ def test_what_the_package_spectral_writes_is_read(tmp_path):
 
 def test_tables_hold_means_and_deviations(tmp_path):
     (path,) = spectral_library.write(SPECTRA, tmp_path / "new" / "folder", name="classes")
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == 'wavelength [nm],tree,wet soil,"roof, red",tree sd,wet soil sd,"roof, red sd"'
     assert len(lines) == 8
     found = spectral_library.read(path)
@@ -46,7 +46,7 @@ def test_tables_hold_means_and_deviations(tmp_path):
     np.testing.assert_array_equal(found.values, VALUES)
     np.testing.assert_array_equal(found.deviation, VALUES / 10)
     (bare,) = spectral_library.write(Spectra(("a",), VALUES[:1]), tmp_path, name="bare")
-    assert bare.read_text().splitlines()[0] == "band,a"
+    assert bare.read_text(encoding="utf-8").splitlines()[0] == "band,a"
     assert spectral_library.read(bare).wavelengths_nm is None
 
 

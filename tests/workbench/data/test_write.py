@@ -126,14 +126,14 @@ def test_a_result_becomes_a_folder_with_its_record_last(tmp_path, source):
         "provenance.json",
     ]
     assert sorted(p.name for p in case.iterdir()) == sorted(p.name for p in paths)  # no temporary file is left
-    record = json.loads((case / "provenance.json").read_text())
+    record = json.loads((case / "provenance.json").read_text(encoding="utf-8"))
     for file in paths[:-1]:
         content = file.read_bytes()
         assert record["files"][file.name] == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert record["settings"] == {"overlap": 0.5}
     assert record["classes"] == CLASSES.to_json()
     assert record["geometry"]["affine"] == source.geometry.affine.tolist()
-    rows = list(csv.reader((case / "volumes.csv").read_text().splitlines()))
+    rows = list(csv.reader((case / "volumes.csv").read_text(encoding="utf-8").splitlines()))
     assert rows == [["class", "volume [mL]"], ["liver", "0.0"], ['spl"een, x', "0.03"]]
     np.testing.assert_array_equal(nib.load(case / "labels.nii.gz").affine, nib.load(source.source).affine)
     assert nib.load(case / "uncertainty.nii.gz").get_data_dtype() == np.float32

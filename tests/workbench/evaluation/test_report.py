@@ -54,9 +54,9 @@ def test_tables_and_pictures_are_written(tmp_path: Path) -> None:
     with (tmp_path / "out" / "scores.csv").open() as f:
         rows = list(csv.DictReader(f))
     assert [float(r["dice"]) for r in rows] == [r["dice"] for r in report.rows]
-    stored = json.loads((tmp_path / "out" / "scores.json").read_text())
+    stored = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
     assert stored["mean_dice"] == pytest.approx(report.mean_dice)
-    text = (tmp_path / "out" / "report.html").read_text()
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert len(pictures_in(text)) == 1
     assert "b: mean Dice" in text  # the worst one
     assert report.files == tuple(tmp_path / "out" / n for n in ("scores.csv", "scores.json", "report.html"))
@@ -137,7 +137,7 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_any_work(tmp_path: 
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(UsageError, match="is a file"):
             evaluate_cases([make_case(tmp_path, "a")], never, out=out)
-    assert (tmp_path / "file").read_text() == "in the way"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "in the way"
 
 
 def test_sheared_axes_give_true_volumes_and_a_note(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_sheared_axes_give_true_volumes_and_a_note(tmp_path: Path) -> None:
         assert a["reference_ml"] == pytest.approx(b["reference_ml"])
     assert straight.notes == ()
     assert "not orthogonal (sheared)" in sheared.notes[0]
-    assert "not orthogonal (sheared)" in (tmp_path / "out" / "report.html").read_text()
-    assert json.loads((tmp_path / "out" / "scores.json").read_text())["notes"] == list(sheared.notes)
+    assert "not orthogonal (sheared)" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))["notes"] == list(sheared.notes)
 
 
 def test_rotated_axes_are_not_sheared() -> None:

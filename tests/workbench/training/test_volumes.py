@@ -73,7 +73,7 @@ def test_log_and_report_are_written(trained) -> None:
     with trained.log.open() as f:
         rows = list(csv.DictReader(f))
     assert [int(r["step"]) for r in rows] == [50, 100, 150, 200]
-    text = trained.report.read_text()
+    text = trained.report.read_text(encoding="utf-8")
     assert len(pictures_in(text)) == 2  # the curve and the held-out case
     assert "held-out" in text
 
@@ -138,7 +138,7 @@ def test_one_patient_is_validated_on_itself_and_the_record_says_so(cases, tmp_pa
     report = train_volumes(cases[:1], build(TrainConfig, QUICK | {"steps": 2}), tmp_path / "one.safetensors")
     assert "not generalisation" in report.validation
     assert "not generalisation" in json.dumps(weights.find(report.weights).meta)
-    assert "not generalisation" in report.report.read_text()
+    assert "not generalisation" in report.report.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
