@@ -287,7 +287,8 @@ def test_cancel_leaves_the_last_whole_map(opened, wait, monkeypatch):
     assert tool.learn()
     wait(lambda: tool.board is not None and "step" in tool.board.phase, 120)
     assert tool.learn_button.text() == "Cancel"
-    assert tool.maps.get("labels") is not None, "the reference map is shown while the network learns"
+    # The worker names its step before the window has drawn what is on the board.
+    wait(lambda: tool.maps.get("labels") is not None, 30)
     tool.learn_button.click()
     finish(tool, wait, 30)
     assert "cancelled" in tool.status.text()
