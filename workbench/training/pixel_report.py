@@ -13,8 +13,8 @@ import numpy.typing as npt
 from workbench.evaluation.scenes import MapScores
 from workbench.evaluation.score_tables import score_tables
 from workbench.report import html
-from workbench.report.pictures import curves
 from workbench.report.scenes import maps_picture
+from workbench.report.training import course, how_it_was_made
 from workbench.types import Image, Labels
 
 if TYPE_CHECKING:
@@ -60,23 +60,7 @@ def write_report(
     if test is not None:
         sections.append(html.Section("Test pixels", score_tables(test)))
     if result.history:
-        steps = [row["step"] for row in result.history]
-        lines = {"accuracy": (steps, [row.get("accuracy", math.nan) for row in result.history])}
-        loss = {"loss": (steps, [row["loss"] for row in result.history])}
-        png = curves(
-            lines, xlabel="steps", ylabel="validation accuracy", limits=(0, 1.02), right=loss, right_label="loss"
-        )
+        png = course(result.history, {"accuracy": "accuracy"}, ylabel="validation accuracy", limits=(0, 1.02))
         sections.append(html.Section("Course", [html.Picture(png, "Loss, and accuracy of the averaged weights.")]))
-    facts = {k: v for k, v in training.items() if k not in ("settings", "wavelengths_nm")}
-    sections.append(
-        html.Section(
-            "How it was made",
-            [
-                html.Facts({"weights": out.name, **facts}),
-                html.Facts(training["settings"], folded=True, title="Settings"),
-                html.Facts(meta["spectra"], folded=True, title="Preparation of spectra"),
-                html.Facts(meta["net"], folded=True, title="Network"),
-            ],
-        )
-    )
+    sections.append(how_it_was_made(out, meta, ("Preparation of spectra", "spectra"), ("wavelengths_nm",)))
     return html.write(path, f"Training of {out.stem}", sections, subtitle="Research use only.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.report import html
-from workbench.report.pictures import curves
+from workbench.report.training import course, how_it_was_made
 from workbench.types import ClassTable
 
 
@@ -47,7 +47,9 @@ def write_report(
     tone = "" if "held-out" in training["validation"] else "warning"
     parts.append(html.Text(f"Dice was computed {training['validation']}.", tone))
     if history:
-        parts.append(html.Picture(_curve(history, table), "Loss and validation Dice of the averaged weights."))
+        dice = {"mean Dice": "score", **{c.name: c.name for c in table}}
+        picture = course(history, dice, ylabel="Dice", limits=(0, 1), against="minutes")
+        parts.append(html.Picture(picture, "Loss and validation Dice of the averaged weights."))
     rows = [(c.name, scores["per_class"].get(c.name, math.nan)) for c in table]
     sections = [
         html.Section("Result", parts),
@@ -55,26 +57,5 @@ def write_report(
     ]
     if pictures:
         sections.append(html.Section("Validation cases", pictures))
-    facts: dict[str, Any] = {k: v for k, v in training.items() if k not in ("settings", "cases")}
-    sections.append(
-        html.Section(
-            "How it was made",
-            [
-                html.Facts({"weights": out.name, **facts}),
-                html.Facts(training["settings"], folded=True, title="Settings"),
-                html.Facts(meta["recipe"], folded=True, title="Preparation of images"),
-                html.Facts(meta["net"], folded=True, title="Network"),
-            ],
-        )
-    )
+    sections.append(how_it_was_made(out, meta, ("Preparation of images", "recipe"), ("cases",)))
     return html.write(path, f"Training of {out.stem}", sections, subtitle="Research use only.")
-
-
-def _curve(history: Sequence[Mapping[str, float]], table: ClassTable) -> bytes:
-    minutes = [row["seconds"] / 60 for row in history]
-    lines = {}
-    for name, label in (("score", "mean Dice"), *((c.name, c.name) for c in table)):
-        if any(name in row for row in history):
-            lines[label] = (minutes, [row.get(name, math.nan) for row in history])
-    loss = {"loss": (minutes, [row["loss"] for row in history])}
-    return curves(lines, xlabel="minutes", ylabel="Dice", limits=(0, 1), right=loss, right_label="loss")
