@@ -202,7 +202,7 @@ def _blink_times(n: int, rng: np.random.Generator) -> list[tuple[int, int]]:
 def _respond(
     evoked: NDArray[np.float64], states: NDArray[np.uint8], start: int, kind: str, rng: np.random.Generator
 ) -> None:
-    """Add what one event does, in place: a weak evoked wave, locked in time, and bursts that come and go, which are not.
+    """Add what one event does, in place: a weak evoked wave, locked in time, and bursts, which are not.
 
     ``visual``: a wave over the occipital parcels at 100 ms, alpha gives way to the background. ``button``: a wave over
     the left central parcel, and in most trials a burst of beta.
