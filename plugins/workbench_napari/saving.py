@@ -95,17 +95,22 @@ def _stand_in(attributes: Mapping[str, Any], geometry: Geometry) -> Image:
     return Image(geometry, np.dtype(np.int16), ("image",), loader, header=header)
 
 
-def _provenance(record: Mapping[str, Any], image: Image, notes: Sequence[str]) -> Provenance:
+def stored_provenance(record: Mapping[str, Any], source: Path | None) -> Provenance:
+    """How the layers of a record were made; by hand, where no backend made them."""
     from workbench.provenance import versions
 
-    edited = bool(record.get("edited"))
     stored = record.get("provenance")
-    if stored:
-        known = {f.name for f in fields(Provenance)}
-        values = {k: v for k, v in stored.items() if k in known}
-        values["notes"] = tuple(values.get("notes") or ())
-        made = Provenance(**values)
-    else:
-        source = None if image.source is None else str(image.source)
-        made = Provenance("by hand", "none", None, {}, source=source, versions=versions())
-    return replace(made, edited_by_hand=edited or made.edited_by_hand, notes=(*made.notes, *notes))
+    if not stored:
+        return Provenance(
+            "by hand", "none", None, {}, source=None if source is None else str(source), versions=versions()
+        )
+    known = {f.name for f in fields(Provenance)}
+    values = {k: v for k, v in stored.items() if k in known}
+    values["notes"] = tuple(values.get("notes") or ())
+    return Provenance(**values)
+
+
+def _provenance(record: Mapping[str, Any], image: Image, notes: Sequence[str]) -> Provenance:
+    made = stored_provenance(record, image.source)
+    edited = bool(record.get("edited")) or made.edited_by_hand
+    return replace(made, edited_by_hand=edited, notes=(*made.notes, *notes))

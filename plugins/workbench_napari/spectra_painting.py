@@ -17,25 +17,25 @@ from workbench.layers import KEY
 from workbench.types import ClassTable
 from workbench_napari import paint_layer
 from workbench_napari.classes_table import changed, next_class
-from workbench_napari.journal import journal_of
 from workbench_napari.layer_choice import chosen, fill, index_of
 from workbench_napari.map_layers import MapLayers
 from workbench_napari.pixel_reader import PixelReader
 from workbench_napari.scene import Scene
 from workbench_napari.spectra_panel import SpectraPanel
+from workbench_napari.tool_base import DockTool
 from workbench_napari.worker import report
 
 _PAINT_DELAY_MS = 250
 _DRAG_PIXELS = 4
 
 
-class SpectraPainting(SpectraPanel):
+class SpectraPainting(DockTool, SpectraPanel):
     """Follows the viewer: which scene is shown how, what lies under the cursor, what is painted."""
 
     def __init__(self, viewer: Any, backend: str, parent: QWidget | None = None) -> None:
-        super().__init__(viewer, backend, journal_of(viewer), parent)
+        super().__init__(viewer, backend, parent)
         self.scene: Scene | None = None
-        self.maps = MapLayers(viewer, self.journal)
+        self.maps = MapLayers(self.viewer, self.journal)
         self._scenes: dict[int, Scene] = {}
         self._counts: dict[int, int] = {}
         self._paint: Any = lambda: None
@@ -46,19 +46,13 @@ class SpectraPainting(SpectraPanel):
         self._paint_timer.setInterval(_PAINT_DELAY_MS)
         self._paint_timer.timeout.connect(self._on_painted)
 
-    def connect_viewer(self) -> None:
-        """Follow the viewer, and let the buttons of this half work."""
-        v = self.viewer
-        self._wires = [
-            (v.layers.events.inserted, self._on_layers),
-            (v.layers.events.removed, self._on_layers),
-            (v.layers.events.renamed, self._on_layers),
-            (v.layers.selection.events.active, self._on_active),
-        ]
-        for emitter, callback in self._wires:
-            emitter.connect(callback)
-        v.mouse_move_callbacks.append(self._on_move)
-        v.mouse_drag_callbacks.append(self._on_press)
+    def _viewer_events(self) -> list[tuple[Any, Any]]:
+        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self._on_active)]
+
+    def connect_painting(self) -> None:
+        """Follow the mouse, and let the buttons of this half work."""
+        self.viewer.mouse_move_callbacks.append(self._on_move)
+        self.viewer.mouse_drag_callbacks.append(self._on_press)
         self.cubes.currentIndexChanged.connect(self._on_cube)
         self.painted.currentIndexChanged.connect(self._on_paint_layer)
         self.colours.changed.connect(self.recolour)
@@ -76,13 +70,7 @@ class SpectraPainting(SpectraPanel):
         for reader in (self.cursor_reader, self.class_reader, self.picture_reader):
             reader.failed.connect(self.say)
 
-    def disconnect_viewer(self) -> None:
-        """Let go of the viewer and its layers; the journal stays with the viewer."""
-        if not self._wires:
-            return
-        for emitter, callback in self._wires:
-            emitter.disconnect(callback)
-        self._wires = []
+    def _let_go(self) -> None:
         for callbacks, mine in (
             (self.viewer.mouse_move_callbacks, self._on_move),
             (self.viewer.mouse_drag_callbacks, self._on_press),
@@ -357,15 +345,6 @@ class SpectraPainting(SpectraPanel):
         if layer is not None:
             getattr(layer, what)()
             self._on_painted()
-
-    # --- what the other half knows
-
-    def _refresh_buttons(self, _event: Any = None) -> None:
-        raise NotImplementedError
-
-    def say(self, text: str) -> None:
-        """Show one line at the bottom of the tool."""
-        self.status.setText(text)
 
 
 def is_cube(layer: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from workbench.cube_layers import cube_labels_from_layer
 from workbench.errors import GeometryError, UsageError
 from workbench.layers import KEY
 from workbench.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
-from workbench_napari.saving import case_name
+from workbench_napari.saving import case_name, stored_provenance
 
 BACKEND = "lola_specvit"
 State = tuple[npt.NDArray[Any], Mapping[str, Any], str]
@@ -108,18 +108,8 @@ def _save_spectra(job: Saving, folder: Path) -> list[Path]:
 
 
 def _provenance(job: Saving, record: Mapping[str, Any]) -> Provenance:
-    from workbench.provenance import versions
-
     painted = (job.layers["painted"][1].get(KEY) or {}) if "painted" in job.layers else {}
     corrected = bool(record.get("edited")) and "labels" in job.layers
-    stored = record.get("provenance")
-    if stored:
-        known = {f.name for f in fields(Provenance)}
-        values = {k: v for k, v in stored.items() if k in known}
-        values["notes"] = tuple(values.get("notes") or ())
-        made = Provenance(**values)
-    else:
-        source = None if job.image.source is None else str(job.image.source)
-        made = Provenance("by hand", "none", None, {}, source=source, versions=versions())
+    made = stored_provenance(record, job.image.source)
     edited = corrected or ("labels" not in job.layers and bool(painted.get("edited")))
     return replace(made, edited_by_hand=edited or made.edited_by_hand)

@@ -12,9 +12,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QEvent, Qt, QUrl
-from qtpy.QtGui import QDesktopServices, QKeySequence
-from qtpy.QtWidgets import QFileDialog, QShortcut, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench.cube_display import doubt_map
 from workbench.errors import UsageError, WorkbenchError
@@ -24,8 +22,7 @@ from workbench_napari.learning import Board, learn, map_only
 from workbench_napari.spectra_painting import SpectraPainting
 from workbench_napari.spectra_panel import FORMATS
 from workbench_napari.spectra_saving import Saving, save
-from workbench_napari.window import unwrap
-from workbench_napari.worker import report, runner_of
+from workbench_napari.worker import report
 
 BACKEND = "lola_specvit"
 _CUBES = "Cubes (*.hdr *.dat *.img *.raw *.bsq *.bil *.bip *.mat *.tif *.tiff *.npy *.npz);;All files (*)"
@@ -40,17 +37,15 @@ class SpectraTool(SpectraPainting):
         The viewer it is docked to (napari passes it by this name).
     """
 
+    SAMPLE = "spectral_scene"
+
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        viewer = unwrap(napari_viewer)
-        super().__init__(viewer, BACKEND, parent)
-        self.runner = runner_of(viewer)
+        super().__init__(napari_viewer, BACKEND, parent)
         self.board: Board | None = None
         self.model: Path | None = None
-        self.last_folder: Path | None = None
         self._before: Any = None
         self._shown_version = 0
         self._doubtful: list[tuple[int, int]] = []
-        self._done_text = self._failure_note = ""
         # Networks of this session, until one is saved; napari destroys a closed window without asking its tools.
         self.models = Path(mkdtemp(prefix="workbench-models-"))
         self.destroyed.connect(partial(_remove, self.models))
@@ -59,44 +54,21 @@ class SpectraTool(SpectraPainting):
 
     # --- wiring
 
+    def _main_button(self) -> QPushButton:
+        return self.learn_button
+
+    def main_action(self) -> bool:
+        return self.learn()
+
     def _connect(self) -> None:
-        self.connect_viewer()
-        self.open_cube_button.clicked.connect(self._browse_cube)
-        self.sample_button.clicked.connect(self.open_sample)
+        self.connect_tool()
+        self.connect_painting()
+        self.open_cube_button.clicked.connect(lambda: self.browse_file("Open a cube", _CUBES))
         self.weights.changed.connect(self._refresh_buttons)
-        self.learn_button.clicked.connect(self._learn_or_cancel)
         self.map_button.clicked.connect(self.map_scene)
         self.next_button.clicked.connect(self.go_to_doubt)
         for key, button in self.show_buttons.items():
             button.clicked.connect(partial(self.show_only, key))
-        self.browse_button.clicked.connect(self._browse)
-        self.save_button.clicked.connect(self.save)
-        self.open_button.clicked.connect(self._open_folder)
-        self.runner.started.connect(self._on_started)
-        self.runner.progressed.connect(self._on_progress)
-        self.runner.finished.connect(self._on_finished)
-        self.journal.message.connect(self._on_journal)
-        for keys, action in (
-            ("Ctrl+Return", self.learn),
-            ("Escape", self.runner.cancel),
-            ("Ctrl+Shift+Return", self.save),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(action)
-
-    def event(self, event: Any) -> bool:
-        """Let go when napari takes the tool out of its dock: it only loses its parent then, nobody closes it."""
-        handled = super().event(event)
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None and hasattr(self, "_wires"):
-            self.disconnect_viewer()
-            # Left to the garbage collector, the parts of the plot would go in an order that Qt does not survive.
-            self.deleteLater()
-        return handled
-
-    def closeEvent(self, event: Any) -> None:
-        self.disconnect_viewer()
-        super().closeEvent(event)
 
     def _refresh_buttons(self, _event: Any = None) -> None:
         busy, layer = self.runner.is_busy, self._paint()
@@ -114,14 +86,6 @@ class SpectraTool(SpectraPainting):
         self.save_button.setEnabled(not busy and (there["labels"] is not None or layer is not None))
 
     # --- learn
-
-    def _learn_or_cancel(self) -> None:
-        if self.runner.is_busy:
-            self.runner.cancel()
-            self.learn_button.setText("Cancelling...")
-            self.learn_button.setEnabled(False)
-        else:
-            self.learn()
 
     def learn(self) -> bool:
         """Learn from the painted pixels and map the scene; returns whether it started."""
@@ -158,13 +122,12 @@ class SpectraTool(SpectraPainting):
         token = secrets.token_hex(8)
         shown = self.maps.get("labels")
         before = None if shown is None else np.array(shown.data)
-        if self.runner.is_busy:
-            self.say(f"{self.runner.title} is still running; wait for it or cancel it.")
+        if not self.start(title, work, partial(self._on_learnt, token)):
             return False
         self.board, self._before, self._shown_version, self._token = board, before, 0, token
         self._job_scene = weakref.ref(self.scene)
         self.journal.write_soon()
-        return self.runner.start(title, work, partial(self._on_learnt, token))
+        return True
 
     def _counts_now(self) -> dict[int, int]:
         layer = self._paint()
@@ -191,27 +154,14 @@ class SpectraTool(SpectraPainting):
         self.maps.get("labels").visible = True
         self._done_text = outcome.text
 
-    def _on_started(self, title: str) -> None:
-        self._done_text = ""
-        self.learn_button.setText("Cancel")
-        self.learn_button.setEnabled(True)
-        self.progress.setRange(0, 0)
-        self.progress.setFormat("starting")
-        self.progress.show()
-        self._refresh_buttons()
-        self.say(f"{title}...")
-
     def _on_progress(self, done: int, total: int) -> None:
-        if total > 0:
-            self.progress.setRange(0, total)
-            self.progress.setValue(done)
-            self.progress.setFormat("%p %")
+        super()._on_progress(done, total)
         if self.board is not None and self.runner.is_busy:
             if self.board.phase and not self.runner.is_cancelling:
                 self.say(self.board.phase)
             self._show_board()
 
-    def _on_finished(self, how: str, text: str) -> None:
+    def _after_job(self, how: str) -> None:
         board, self.board = self.board, None
         if board is not None and how != "done":
             # A map half of one method and half of another would mislead: go back to the last whole one.
@@ -223,11 +173,7 @@ class SpectraTool(SpectraPainting):
             elif shown is not None and board.version:
                 self.viewer.layers.remove(shown)
         self._before = None
-        self.progress.hide()
-        self.learn_button.setText("Learn")
         self._show_table()
-        note, self._failure_note = self._failure_note, ""
-        self.say(self._done_text or (f"{text} {note}" if how == "failed" and note else text))
 
     # --- look at the result
 
@@ -277,21 +223,7 @@ class SpectraTool(SpectraPainting):
         self.say(f"{scene.place_text(row, column)}: {says}. Paint what it is.")
         return row, column
 
-    # --- open and save
-
-    def open_sample(self) -> None:
-        """Open the sample scene."""
-        try:
-            self.viewer.open_sample("napari-workbench", "spectral_scene")
-        except WorkbenchError as error:
-            self.say(report(error))
-
-    def _browse_cube(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open a cube", "", _CUBES)
-        if path:
-            from workbench_napari.launch import open_path
-
-            open_path(self.viewer, path, self)
+    # --- save
 
     def save(self) -> bool:
         """Write map, painted pixels, areas, spectra and model as they are now, in the background."""
@@ -299,8 +231,8 @@ class SpectraTool(SpectraPainting):
         if scene is None:
             self.say("There is nothing to save yet.")
             return False
-        if not self.folder.text().strip():
-            self.say("Choose a folder to save in.")
+        folder = self.chosen_folder()
+        if folder is None:
             return False
         layers = {key: self.maps.get(key) for key in ("labels", "reference_labels", "confidence", "disagreement")}
         layers["painted"] = self._paint()
@@ -311,49 +243,14 @@ class SpectraTool(SpectraPainting):
         job = Saving(
             scene.image,
             {k: (np.array(v.data), dict(v.metadata), v.name) for k, v in layers.items()},
-            Path(self.folder.text().strip()).expanduser(),
+            folder,
             FORMATS[self.format.currentText()],
             spectra=tuple(self.plot.classes) if self.save_spectra.isChecked() else None,
             pins=tuple(self.plot.pins),
             model=self.model if self.save_model.isChecked() else None,
         )
         drawn = [v for k, v in layers.items() if k in ("painted", "labels")]
-        revisions = [(weakref.ref(v), self.journal.revision(v)) for v in drawn]
-        self.journal.write_soon()
-        kept = any(self.journal.is_unsaved(v) for v in drawn)
-        self._failure_note = "Nothing was lost: what you painted is kept for recovery." if kept else ""
-        started = self.runner.start(
-            f"Saving {scene.image.name}", lambda progress: save(job, progress), partial(self._on_saved, revisions)
-        )
-        if not started:
-            self.say(f"{self.runner.title} is still running; save again when it has finished.")
-        return started
-
-    def _on_saved(self, revisions: Any, paths: list[Path]) -> None:
-        for reference, revision in revisions:
-            layer = reference()
-            if layer is not None:
-                self.journal.saved(layer, revision)
-        self.last_folder = paths[-1].parent
-        self.open_button.setEnabled(True)
-        self.open_button.setToolTip(str(self.last_folder))
-        self._done_text = f"Saved {', '.join(p.name for p in paths)} in {self.last_folder}"
-
-    def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder for results", self.folder.text())
-        if chosen:
-            self.folder.setText(chosen)
-
-    def _open_folder(self) -> None:
-        if self.last_folder is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.last_folder)))
-
-    def _on_journal(self, text: str) -> None:
-        """What concerns unsaved work must not be overlooked: also a notification."""
-        from napari.utils.notifications import show_warning
-
-        self.say(text)
-        show_warning(text)
+        return self.start_saving(scene.image.name, lambda progress: save(job, progress), drawn, "what you painted is")
 
 
 def _remove(folder: Path, _tool: Any = None) -> None:

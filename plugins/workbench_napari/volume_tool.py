@@ -5,31 +5,27 @@ from __future__ import annotations
 import warnings
 import weakref
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QEvent, Qt, QUrl
-from qtpy.QtGui import QDesktopServices, QKeySequence
-from qtpy.QtWidgets import QFileDialog, QShortcut, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench.errors import UsageError, WorkbenchError
 from workbench.layers import KEY, geometry_from_layer, image_from_layers
 from workbench.placement import layer_world
 from workbench_napari import views
-from workbench_napari.journal import journal_of
 from workbench_napari.layer_choice import chosen as _chosen
 from workbench_napari.layer_choice import fill as _fill
 from workbench_napari.layer_choice import index_of as _index_of
 from workbench_napari.saving import case_name, result_of, state_of
+from workbench_napari.tool_base import DockTool
 from workbench_napari.volume_panel import FORMATS, VolumePanel
-from workbench_napari.window import unwrap
-from workbench_napari.worker import report, runner_of
+from workbench_napari.worker import report
 
 BACKEND = "segformer3d"
 
 
-class VolumeTool(VolumePanel):
+class VolumeTool(DockTool, VolumePanel):
     """Dock widget for volumes.
 
     Parameters
@@ -38,14 +34,12 @@ class VolumeTool(VolumePanel):
         The viewer it is docked to (napari passes it by this name).
     """
 
+    PROGRESS_TEXT = "%v of %m steps (%p %)"
+    SAMPLE = "torso_ct"
+
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        viewer = unwrap(napari_viewer)
-        super().__init__(viewer, BACKEND, journal_of(viewer), parent)
-        self.runner = runner_of(viewer)
-        self.last_folder: Path | None = None
+        super().__init__(napari_viewer, BACKEND, parent)
         self._job_layer: Any = lambda: None
-        self._done_text = ""
-        self._failure_note = ""
         # The tool says the same in its own words beside the layer (see `describe_layer`), and it does not pop up.
         warnings.filterwarnings("ignore", "Non-orthogonal slicing is being requested", UserWarning)
         self._connect()
@@ -53,42 +47,30 @@ class VolumeTool(VolumePanel):
 
     # --- wiring
 
-    def _connect(self) -> None:
+    def _viewer_events(self) -> list[tuple[Any, Any]]:
         v = self.viewer
-        self._wires = [
-            (v.layers.events.inserted, self._on_layers),
-            (v.layers.events.removed, self._on_layers),
-            (v.layers.events.renamed, self._on_layers),
+        return [
+            *super()._viewer_events(),
             (v.layers.selection.events.active, self._on_active),
             (v.dims.events.order, self._on_view),
             (v.dims.events.ndisplay, self._on_view),
         ]
-        for emitter, callback in self._wires:
-            emitter.connect(callback)
-        self.sample_button.clicked.connect(self.open_sample)
+
+    def _main_button(self) -> QPushButton:
+        return self.run_button
+
+    def main_action(self) -> bool:
+        return self.run()
+
+    def _connect(self) -> None:
+        self.connect_tool()
         self.weights.changed.connect(self._on_weights)
         preset = self.form.widgets.get("preset")
         if preset is not None:
             preset.changed.connect(self._on_weights)
         self.view_buttons.buttonClicked.connect(self._on_view_button)
-        self.browse_button.clicked.connect(self._browse)
         self.pixel_is_mm.toggled.connect(self._on_image)
         self.labels.currentIndexChanged.connect(self._on_labels)
-        self.run_button.clicked.connect(self._run_or_cancel)
-        self.save_button.clicked.connect(self.save)
-        self.open_button.clicked.connect(self._open_folder)
-        self.runner.started.connect(self._on_started)
-        self.runner.progressed.connect(self._on_progress)
-        self.runner.finished.connect(self._on_finished)
-        self.journal.message.connect(self._on_journal)
-        for keys, action in (
-            ("Ctrl+Return", self.run),
-            ("Escape", self.runner.cancel),
-            ("Ctrl+Shift+Return", self.save),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(action)
         self._connect_images()
         self._on_weights()
 
@@ -96,23 +78,8 @@ class VolumeTool(VolumePanel):
         for combo in self.images:
             combo.currentIndexChanged.connect(self._on_image)
 
-    def disconnect_viewer(self) -> None:
-        """Let go of the viewer and its layers; the journal stays with the viewer."""
-        for emitter, callback in self._wires:
-            emitter.disconnect(callback)
-        self._wires = []
+    def _let_go(self) -> None:
         self.table.set_layer(None)
-
-    def event(self, event: Any) -> bool:
-        """Let go when napari takes the tool out of its dock: it only loses its parent then, nobody closes it."""
-        handled = super().event(event)
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None and hasattr(self, "_wires"):
-            self.disconnect_viewer()
-        return handled
-
-    def closeEvent(self, event: Any) -> None:
-        self.disconnect_viewer()
-        super().closeEvent(event)
 
     # --- layers come and go
 
@@ -168,7 +135,7 @@ class VolumeTool(VolumePanel):
     def _on_labels(self, event: Any = None) -> None:
         layer = self.labels_layer
         self.table.set_layer(layer)
-        self.save_button.setEnabled(layer is not None)
+        self.save_button.setEnabled(layer is not None and not self.runner.is_busy)
 
     def _on_weights(self, event: Any = None) -> None:
         preset = self.form.widgets.get("preset")
@@ -204,21 +171,6 @@ class VolumeTool(VolumePanel):
 
     # --- run
 
-    def open_sample(self) -> None:
-        """Open the sample CT."""
-        try:
-            self.viewer.open_sample("napari-workbench", "torso_ct")
-        except WorkbenchError as error:
-            self.say(report(error))
-
-    def _run_or_cancel(self) -> None:
-        if self.runner.is_busy:
-            self.runner.cancel()
-            self.run_button.setText("Cancelling...")
-            self.run_button.setEnabled(False)
-        else:
-            self.run()
-
     def run(self) -> bool:
         """Start the model on the chosen layers; returns whether it started."""
         layers = [_chosen(combo) for combo in self.images]
@@ -243,10 +195,7 @@ class VolumeTool(VolumePanel):
             return api.predict(BACKEND, image, progress=progress, **values)
 
         self._job_layer = weakref.ref(layers[0])
-        started = self.runner.start(f"Segmenting {layers[0].name}", work, partial(self._show_result, states[0][1]))
-        if not started:
-            self.say(f"{self.runner.title} is still running; wait for it or cancel it.")
-        return started
+        return self.start(f"Segmenting {layers[0].name}", work, partial(self._show_result, states[0][1]))
 
     def _show_result(self, attributes: dict[str, Any], result: Any) -> None:
         from napari.layers import Layer
@@ -274,40 +223,9 @@ class VolumeTool(VolumePanel):
         """Label values in the table, in order."""
         return [self.table._value(r) for r in range(self.table.rowCount())]
 
-    def _on_started(self, title: str) -> None:
-        self._done_text = ""
-        self.run_button.setText("Cancel")
-        self.run_button.setEnabled(True)
-        self.save_button.setEnabled(False)
-        self.progress.setRange(0, 0)
-        self.progress.setFormat("starting")
-        self.progress.show()
-        self.say(f"{title}...")
-
-    def _on_progress(self, done: int, total: int) -> None:
-        if total > 0:
-            self.progress.setRange(0, total)
-            self.progress.setValue(done)
-            self.progress.setFormat("%v of %m steps (%p %)")
-
-    def _on_finished(self, how: str, text: str) -> None:
-        self.progress.hide()
-        self.run_button.setText("Run")
+    def _refresh_buttons(self, _event: Any = None) -> None:
         self._on_image()
         self._on_labels()
-        note, self._failure_note = self._failure_note, ""
-        self.say(self._done_text or (f"{text} {note}" if how == "failed" and note else text))
-
-    def _on_journal(self, text: str) -> None:
-        """What concerns unsaved work must not be overlooked: also a notification."""
-        from napari.utils.notifications import show_warning
-
-        self.say(text)
-        show_warning(text)
-
-    def say(self, text: str) -> None:
-        """Show one line at the bottom of the tool."""
-        self.status.setText(text)
 
     # --- save
 
@@ -317,12 +235,10 @@ class VolumeTool(VolumePanel):
         if layer is None:
             self.say("There is no labels layer to save.")
             return False
-        folder = Path(self.folder.text().strip()).expanduser()
-        if not self.folder.text().strip():
-            self.say("Choose a folder to save in.")
+        folder = self.chosen_folder()
+        if folder is None:
             return False
         format = FORMATS[self.format.currentText()]
-        revision = self.journal.revision(layer)
         state = state_of(layer, copy=True)
         mine = (layer.metadata.get(KEY) or {}).get("result")
         maps = [
@@ -337,32 +253,7 @@ class VolumeTool(VolumePanel):
             result = result_of(state, maps)
             return api.write(result, folder, format=format, name=case_name(folder, result, layer.name))
 
-        reference = weakref.ref(layer)
-        self.journal.write_soon()
-        kept = self.journal.is_unsaved(layer)
-        self._failure_note = "Nothing was lost: your edits are kept for recovery." if kept else ""
-        started = self.runner.start(f"Saving {layer.name}", work, partial(self._on_saved, reference, revision))
-        if not started:
-            self.say(f"{self.runner.title} is still running; save again when it has finished.")
-        return started
-
-    def _on_saved(self, reference: Any, revision: int, paths: list[Path]) -> None:
-        layer = reference()
-        if layer is not None:
-            self.journal.saved(layer, revision)
-        self.last_folder = paths[-1].parent
-        self.open_button.setEnabled(True)
-        self.open_button.setToolTip(str(self.last_folder))
-        self._done_text = f"Saved {', '.join(p.name for p in paths)} in {self.last_folder}"
-
-    def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder for results", self.folder.text())
-        if chosen:
-            self.folder.setText(chosen)
-
-    def _open_folder(self) -> None:
-        if self.last_folder is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.last_folder)))
+        return self.start_saving(layer.name, work, [layer], "your edits are")
 
 
 def is_volume(layer: Any) -> bool:
