@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,12 +32,20 @@ Stop = Literal["finished", "no progress", "time is up", "cancelled"]
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How to train; see the settings of the backends for the meaning of each."""
+    """How to train; see the settings of the backends for the meaning of each.
+
+    `no_decay` is searched in the names of parameters: those that match (embeddings, say) do not decay, as norms and
+    biases never do. `floor` is the share of `lr` that is left at the end; 1 keeps the rate as it is after the warm-up.
+    """
 
     steps: int
     lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
     weight_decay: float = 0.01
+    no_decay: str = ""
     warmup: float = 0.05
+    floor: float = 0.01
     ema: float = 0.99
     clip: float = 1.0
     validate_every: int = 100
@@ -149,7 +158,8 @@ def fit(
     trainable = [p for p in model.parameters() if p.requires_grad]
     if not trainable:
         raise UsageError("nothing to train: every parameter is frozen")
-    optimizer = torch.optim.AdamW(_decay_groups(model, settings.weight_decay), lr=settings.lr)
+    groups = _decay_groups(model, settings.weight_decay, settings.no_decay)
+    optimizer = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
     ema = Ema(model, settings.ema)
     best = {k: v.clone() for k, v in ema.state.items()}
     p = _Progress()
@@ -202,7 +212,7 @@ def fit(
             for batch in batches:
                 fraction = _fraction(p, settings)
                 for group in optimizer.param_groups:
-                    group["lr"] = settings.lr * warmup_cosine(fraction, settings.warmup)
+                    group["lr"] = settings.lr * warmup_cosine(fraction, settings.warmup, settings.floor)
                 loss = _step(model, batch, loss_of, optimizer, trainable, settings, p.step)
                 p.step += 1
                 p.loss = loss if p.step == 1 else 0.95 * p.loss + 0.05 * loss
@@ -249,12 +259,13 @@ def history_csv(history: list[dict[str, float]]) -> str:
     return text.getvalue()
 
 
-def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices and kernels decay; norms and biases, which only have one axis, do not."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+def _decay_groups(model: nn.Module, weight_decay: float, no_decay: str = "") -> list[dict[str, Any]]:
+    """Matrices and kernels decay; norms and biases, which only have one axis, and what `no_decay` names do not."""
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    decays = [p.ndim > 1 and not (no_decay and re.search(no_decay, n)) for n, p in named]
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for (_, p), d in zip(named, decays, strict=True) if d], "weight_decay": weight_decay},
+        {"params": [p for (_, p), d in zip(named, decays, strict=True) if not d], "weight_decay": 0.0},
     ]
 
 

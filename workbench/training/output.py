@@ -17,7 +17,7 @@ def folder_of(out: Path) -> Path:
     return out.with_name(out.stem + "_training")
 
 
-def check(out: Path, *, resume: bool, overwrite: bool) -> None:
+def check(out: Path, *, resume: bool, overwrite: bool, stages: tuple[str, ...] = ("",)) -> None:
     """Refuse an output that cannot be written, or that would replace an earlier training unasked. Changes nothing.
 
     Parameters
@@ -28,6 +28,8 @@ def check(out: Path, *, resume: bool, overwrite: bool) -> None:
         An interrupted training may be continued: its state may exist, and weights beside it may be replaced.
     overwrite
         Weights and state may be replaced.
+    stages
+        Subfolders that hold the state of one stage each, of a training that has several.
 
     Raises
     ------
@@ -39,7 +41,8 @@ def check(out: Path, *, resume: bool, overwrite: bool) -> None:
     folder = folder_of(out)
     require_file(out)
     require_folder(folder)
-    state = folder / STATE
+    states = [folder / stage / STATE for stage in stages]
+    state = next((s for s in states if s.exists()), states[0])
     if overwrite or (resume and state.exists()):
         return
     if out.exists():
@@ -58,18 +61,20 @@ def refuse_start(out: Path, start: Path) -> None:
         raise UsageError(f"{out}: the training starts from this very file; choose another name for what it makes")
 
 
-def clean(out: Path, *, resume: bool) -> Path:
+def clean(out: Path, *, resume: bool, stages: tuple[str, ...] = ("",)) -> Path:
     """Make the folder of a training ready and return it.
 
     The state of an earlier training goes unless it is continued, so that a later ``--resume`` cannot pick up the wrong
     one; so do half-written files of processes that no longer run.
     """
     folder = folder_of(out)
-    if not folder.is_dir():
-        return folder
-    if not resume:
-        (folder / STATE).unlink(missing_ok=True)
-    _remove_parts(folder)
+    for stage in stages:
+        place = folder / stage
+        if not place.is_dir():
+            continue
+        if not resume:
+            (place / STATE).unlink(missing_ok=True)
+        _remove_parts(place)
     return folder
 
 

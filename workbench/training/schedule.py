@@ -9,13 +9,16 @@ import torch
 from torch import Tensor, nn
 
 
+_START = 0.01  # of the highest rate, at the very beginning of a warm-up
+
+
 def warmup_cosine(fraction: float, warmup: float, floor: float = 0.01) -> float:
     """Factor on the learning rate at a `fraction` (0 to 1) of the training.
 
     Rises linearly over the first `warmup` (fraction of the training), then follows half a cosine down to `floor`.
     """
     if warmup > 0 and fraction < warmup:
-        return max(floor, fraction / warmup)
+        return max(min(floor, _START), fraction / warmup)
     turn = min(1.0, (fraction - warmup) / max(1e-9, 1 - warmup))
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * turn))
 

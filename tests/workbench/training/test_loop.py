@@ -139,3 +139,23 @@ def test_frozen_parameters_stay_and_nothing_to_train_is_an_error() -> None:
 def test_a_loss_that_is_not_finite_is_named() -> None:
     with pytest.raises(UsageError, match="loss became nan at step 0"):
         fit(toy.make_net(), toy.draw, lambda m, b: nn.functional.mse_loss(m(b[0]), b[1] * float("nan")), toy.SETTINGS)
+
+
+def test_named_parameters_norms_and_biases_do_not_decay(tmp_path: Path) -> None:
+    net = nn.Sequential()
+    net.embed, net.norm, net.linear = nn.Embedding(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    settings = LoopSettings(steps=1, lr=0.1, weight_decay=1.0, no_decay="embed", warmup=0.0, ema=0.0, floor=1.0)
+    # The sum does not change with any parameter: what moves, moves by decay alone.
+    result = fit(net, lambda n: n, lambda model, n: sum(p.sum() * 0.0 for p in model.parameters()), settings)
+    moved = {k for k, v in result.state.items() if not torch.equal(v, before[k])}
+    assert moved == {"linear.weight"}
+    assert torch.allclose(result.state["linear.weight"], 0.9 * before["linear.weight"])
+
+
+def test_the_floor_is_where_the_rate_ends_and_the_warm_up_starts_low() -> None:
+    from workbench.training.schedule import warmup_cosine
+
+    assert warmup_cosine(1.0, 0.1, floor=0.1) == pytest.approx(0.1)
+    assert warmup_cosine(0.0, 0.1, floor=0.1) == pytest.approx(0.01)
+    assert {warmup_cosine(f, 0.0, floor=1.0) for f in (0.0, 0.3, 1.0)} == {1.0}

@@ -88,3 +88,18 @@ def test_half_written_files_of_dead_processes_go_and_those_of_living_ones_stay(t
     output.clean(out, resume=False)
     assert not (folder / "state.safetensors").exists()
     assert out.exists()  # finished weights stay until new ones are there
+
+
+def test_a_training_of_two_stages_keeps_the_state_of_each(tmp_path: Path) -> None:
+    out = tmp_path / "mine.safetensors"
+    state = output.folder_of(out) / "second" / output.STATE
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"state")
+    stages = ("first", "second")
+    with pytest.raises(UsageError, match="second.*--resume to continue"):
+        output.check(out, resume=False, overwrite=False, stages=stages)
+    output.check(out, resume=True, overwrite=False, stages=stages)
+    output.clean(out, resume=True, stages=stages)
+    assert state.exists()
+    output.clean(out, resume=False, stages=stages)
+    assert not state.exists()
