@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-
 _START = 0.01  # of the highest rate, at the very beginning of a warm-up
 
 
