@@ -1,7 +1,7 @@
 """Which kind of event a trial belongs to: logistic regression on features, tested on new sessions and new subjects.
 
 Huang et al., arXiv:2510.18080: features are standardised on the training trials, a multinomial logistic regression
-learns from them, and whole sessions or subjects are held out. The same regression on the signals themselves is the baseline.
+learns from them, and whole sessions or subjects are held out. The same regression on the signals is the baseline.
 """
 
 from __future__ import annotations
