@@ -36,6 +36,8 @@ class LoopSettings:
 
     `no_decay` is searched in the names of parameters: those that match (embeddings, say) do not decay, as norms and
     biases never do. `floor` is the share of `lr` that is left at the end; 1 keeps the rate as it is after the warm-up.
+    `keep` ``"last"`` is for trainings whose course is planned to its end (a temperature that falls, say): their last
+    state is the one that counts, whatever scored best on the way.
     """
 
     steps: int
@@ -55,6 +57,7 @@ class LoopSettings:
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     measure: str = "Dice"
+    keep: Literal["best", "last"] = "best"
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.validate_every < 1 or self.save_every < 1:
@@ -86,7 +89,7 @@ class Event:
 
 @dataclass(frozen=True)
 class FitResult:
-    """Best state (averaged weights at the best validation; the last ones without validation) and how it came about."""
+    """Best state (averaged weights at the best validation; the last ones without validation, or to keep the last)."""
 
     state: dict[str, Tensor]
     score: float | None
@@ -244,8 +247,10 @@ def fit(
     except KeyboardInterrupt:
         keep()
         raise
-    if p.best is None:
+    if p.best is None or settings.keep == "last":
         best = ema.state
+    if settings.keep == "last" and p.score is not None:
+        p.best, p.best_scores, p.best_step = p.score, p.scores, p.step
     return FitResult(best, p.best, p.best_scores, p.best_step or p.step, p.step, stopped, p.seconds, p.history)
 
 

@@ -1,0 +1,156 @@
+"""Teach MEG-GPT the next token of every channel, and say how much better than the mere frequency of tokens it guesses.
+
+Huang et al., "MEG-GPT", arXiv:2510.18080, in the form of the authors' PyTorch release.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.errors import InputError, UsageError
+from workbench.infer.meg_tokens import Codec
+from workbench.nets.lora import add_lora
+from workbench.nets.meg_gpt import MEGGPT
+from workbench.training.loop import Event, FitResult, LoopSettings, fit
+from workbench.training.meg_data import Integers, Session, Split, Tell, Windows, cut, named
+from workbench.training.meg_settings import MEGTrainConfig
+from workbench.training.meg_weights import LORA_TARGETS, Parts
+
+# As published: embeddings do not decay (nor do norms and biases, as the loop has it).
+_NO_DECAY = r"input_embedding_layer"
+_VAL_BATCH = 16
+Batch = tuple[Tensor, Tensor | None]
+
+
+def encode_sessions(codec: Codec, sessions: Sequence[Session], tell: Tell | None = None) -> list[Integers]:
+    """Labels (channels, samples) of every recording."""
+    return [codec.encode(s.data, named(tell, s.name)) for s in sessions]
+
+
+def make_network(
+    config: MEGTrainConfig, start: Parts | None, codec: Codec, sessions: Sequence[Session], trained: Sequence[int]
+) -> MEGGPT:
+    """The transformer to train: of a preset, or that of the starting weights with or without adapters.
+
+    `trained` are the numbers of the sessions that are trained on: with ``session_embedding`` each gets a vector.
+    """
+    channels = len(sessions[0].channels)
+    if start is not None and start.gpt is not None:
+        gpt = start.gpt
+        if gpt.n_channels != channels:
+            raise InputError(
+                f"{sessions[0].name}: {channels} channels after preparation, but the weights are for {gpt.n_channels}; "
+                "choose channels, reduce them, or train from scratch (--weights none)"
+            )
+        if config.session_embedding:
+            raise UsageError("session_embedding gives new recordings vectors of their own, which needs weights=none")
+        if config.lora_rank:
+            add_lora(gpt, rank=config.lora_rank, targets=LORA_TARGETS, train_also=None)
+        return gpt
+    if config.lora_rank:
+        raise UsageError("lora_rank adapts a trained transformer, but there is none; give --weights that hold one")
+    changes: dict[str, Any] = {"n_channels": channels, "n_tokens": codec.n_tokens, "n_sessions": 0, "session_dim": None}
+    if config.session_embedding:
+        changes |= {"n_sessions": len(trained), "session_dim": codec.n_tokens}
+    if config.dropout >= 0:
+        changes["dropout"] = config.dropout
+    return MEGGPT.preset(config.net, **changes)
+
+
+def learn_model(
+    gpt: MEGGPT,
+    codec: Codec,
+    labels: Sequence[Integers],
+    split: Split,
+    config: MEGTrainConfig,
+    device: torch.device,
+    *,
+    folder: Path | None = None,
+    fingerprint: Mapping[str, Any] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> FitResult:
+    """Train the transformer on the training stretches of `split`; its best state is in it afterwards.
+
+    The scores are those of validation windows: ``cross-entropy`` and ``unigram entropy`` of the same tokens (nats; the
+    second is what the token frequencies of the training data give), ``top-1`` and ``top-5`` (shares of 1), and as
+    ``score`` the difference of the two entropies.
+    """
+    schedule = config.model_schedule()
+    length = gpt.sequence_length + 1
+    train, val = Windows(split.train, length), Windows(split.val, length)
+    rows = {number: i for i, number in enumerate(sorted({s.session for s in split.train}))}
+    if gpt.n_sessions and not config.lora_rank and len(rows) == gpt.n_sessions:
+        shares = np.stack([_shares(labels[number], codec.n_tokens) for number in rows])
+        if gpt.config["session_dim"] == codec.n_tokens:
+            gpt.set_session_table(torch.from_numpy(shares).float())
+    own_vectors = gpt.n_sessions == len(rows) and gpt.n_sessions > 0
+    gpt.to(device)
+    steps = schedule.steps or math.ceil(schedule.epochs * train.per_epoch / schedule.batch)
+
+    def batch_of(windows: Sequence[tuple[int, int]]) -> Batch:
+        tokens = torch.from_numpy(cut(labels, windows, length).astype(np.int64))
+        known = own_vectors and all(number in rows for number, _ in windows)
+        return tokens, torch.tensor([rows[n] for n, _ in windows]) if known else None
+
+    def session_of(batch: Batch) -> Any:
+        if not gpt.n_sessions:
+            return None
+        return "mean" if batch[1] is None else batch[1].to(device)
+
+    def loss_of(model: torch.nn.Module, batch: Batch) -> Tensor:
+        assert isinstance(model, MEGGPT)
+        return model.loss(batch[0].to(device), session_of(batch))["loss"]
+
+    held = val.spread(config.val_windows)
+    unigram = unigram_entropy(codec, labels, held, length, gpt.n_trained)
+
+    def validate(model: torch.nn.Module) -> dict[str, float]:
+        assert isinstance(model, MEGGPT)
+        sums, count = {"loss": 0.0, "top1": 0.0, "top5": 0.0}, 0
+        for first in range(0, len(held), _VAL_BATCH):
+            batch = batch_of(held[first : first + _VAL_BATCH])
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                found = model.loss(batch[0].to(device), session_of(batch))
+            for key in sums:
+                sums[key] += float(found[key]) * len(batch[0])
+            count += len(batch[0])
+        loss, top1, top5 = (sums[k] / count for k in ("loss", "top1", "top5"))
+        return {"score": unigram - loss, "cross-entropy": loss, "unigram entropy": unigram, "top-1": top1,
+                "top-5": top5}  # fmt: skip
+
+    settings = LoopSettings(
+        steps=steps, lr=schedule.lr, betas=schedule.betas, eps=schedule.eps, weight_decay=schedule.weight_decay,
+        no_decay=_NO_DECAY, warmup=schedule.warmup, floor=schedule.floor, ema=schedule.ema, clip=schedule.clip,
+        validate_every=config.validate_every or max(1, math.ceil(steps / 10)), save_every=max(1, math.ceil(steps / 10)),
+        patience=config.patience, max_minutes=config.max_minutes, seed=config.seed, precision=config.precision,
+        measure="nats below the unigram entropy",
+    )  # fmt: skip
+    result = fit(
+        gpt, lambda n: batch_of(train.draw(schedule.batch, np.random.default_rng([config.seed, 2, n]))), loss_of,
+        settings, validate=validate, folder=folder, resume=config.resume, fingerprint=fingerprint, on_event=on_event,
+    )  # fmt: skip
+    gpt.load_state_dict(result.state)
+    gpt.eval()
+    return result
+
+
+def unigram_entropy(
+    codec: Codec, labels: Sequence[Integers], windows: Sequence[tuple[int, int]], length: int, trained: int
+) -> float:
+    """Cross-entropy (nats) of the frequencies in training on the tokens that are asked for in some windows."""
+    counts = np.zeros(codec.n_tokens) if codec.counts is None else np.concatenate([[0], codec.counts]).astype(float)
+    shares = (counts + 1) / (counts.sum() + counts.size)
+    targets = cut(labels, windows, length)[:, -trained:]
+    return float(-np.log(shares)[targets].mean())
+
+
+def _shares(labels: Integers, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    counts = np.bincount(labels.ravel(), minlength=count)
+    return np.asarray(counts / counts.sum(), np.float64)

@@ -1,0 +1,131 @@
+"""What a weight file of MEG-GPT holds, taken apart and put together: tokens, transformer, preparation, names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench import weights
+from workbench.data.recording_prepare import RecordingRecipe
+from workbench.errors import WeightsError
+from workbench.infer.meg_tokens import Codec
+from workbench.nets import lora
+from workbench.nets.checkpoints import load_state, require_fit
+from workbench.nets.meg_gpt import MEGGPT
+from workbench.weights import WeightsFile
+
+BACKEND = "meg_gpt"
+LORA_TARGETS = r"(query_projection|patched_projection_[kv]|output_projection|ff_time\.net\.[02])$"
+_GPT = "gpt."
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A tokeniser with its vocabulary, the transformer (or none), and how recordings must come.
+
+    ``channels`` is empty where the weights do not name them; ``sessions`` are those with a vector of their own.
+    """
+
+    codec: Codec
+    gpt: MEGGPT | None
+    recipe: RecordingRecipe
+    channels: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+
+    @property
+    def n_channels(self) -> int | None:
+        """Channels that the weights are for; ``None`` if any number will do, as for a tokeniser alone."""
+        return None if self.gpt is None else self.gpt.n_channels
+
+
+def load_parts(found: WeightsFile) -> Parts:
+    """Everything in a weight file, ours (adapters merged into their base) or the authors', on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        Not for this backend, or tensors that do not fit the record.
+    """
+    if "net" not in found.meta:
+        return _official(found)
+    with weights.blaming(found.path):
+        if found.is_lora:
+            return _adapted(found)
+        tensors = _float32(weights.load_tensors(found))
+        record = found.meta["net"]
+        codec = Codec.build(record["codec"], tensors)
+        gpt = None
+        if record.get("gpt"):
+            state = {k.removeprefix(_GPT): v for k, v in tensors.items() if k.startswith(_GPT)}
+            require_fit(lambda: MEGGPT(**record["gpt"]), state)
+            gpt = MEGGPT(**record["gpt"])
+            load_state(gpt, state)
+            gpt.eval()
+            if gpt.n_tokens != codec.n_tokens:
+                raise WeightsError(f"a transformer of {gpt.n_tokens} tokens, but the tokeniser has {codec.n_tokens}")
+        return Parts(
+            codec, gpt, RecordingRecipe.from_json(found.meta["recipe"]),
+            tuple(found.meta.get("channels", ())), tuple(found.meta.get("sessions", ())),
+        )  # fmt: skip
+
+
+def _adapted(found: WeightsFile) -> Parts:
+    base = load_parts(weights.find_base(found))
+    if base.gpt is None:
+        raise WeightsError("an adapter of a transformer, but its base holds only a tokeniser")
+    tensors = _float32(weights.load_tensors(found))
+    lora.load_lora(base.gpt, {k.removeprefix(_GPT): v for k, v in tensors.items() if k.startswith(_GPT)})
+    lora.merge_lora(base.gpt)
+    base.gpt.eval()
+    recipe = RecordingRecipe.from_json(found.meta["recipe"])
+    return dataclasses.replace(base, recipe=recipe, channels=tuple(found.meta.get("channels", ())))
+
+
+def _official(found: WeightsFile) -> Parts:
+    raise WeightsError(f"{found.path}: no record of ours")
+
+
+def save_parts(
+    out: Path,
+    codec: Codec,
+    gpt: MEGGPT | None,
+    record: Mapping[str, Any],
+    *,
+    half: bool,
+    adapter: bool = False,
+) -> Path:
+    """Write a weight file; `record` holds what goes beside ``backend`` and ``net``.
+
+    With `half` the transformer's numbers (and a learnt tokeniser's, see `rounded`) are stored as float16. An `adapter`
+    is stored without what its base holds.
+    """
+    state: dict[str, Tensor] = {}
+    if gpt is not None:
+        state = {_GPT + k: v for k, v in (lora.lora_state(gpt) if adapter else gpt.state_dict()).items()}
+    if not adapter:
+        state |= codec.tensors()
+    if half:
+        # Counts and levels of a fixed tokeniser stay exact: they decide which token a sample gets.
+        state = {
+            k: v.half() if v.is_floating_point() and k.startswith((_GPT, "tokenizer.")) else v for k, v in state.items()
+        }
+    net = {"codec": codec.config(), "gpt": None if gpt is None else gpt.config}
+    return weights.save(out, state, {"backend": BACKEND, "net": net, **record})
+
+
+def rounded(codec_net: torch.nn.Module) -> None:
+    """Round a tokeniser to float16 in place, before anything is counted with it: what is stored then gives the same."""
+    with torch.no_grad():
+        for value in codec_net.state_dict().values():
+            if value.is_floating_point():
+                value.copy_(value.half().to(value.dtype))
+
+
+def _float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
