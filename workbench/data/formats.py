@@ -32,18 +32,28 @@ SUFFIXES: dict[str, str] = {
     ".npz": "workbench.data.npy",
     ".tif": "workbench.data.tiff",
     ".tiff": "workbench.data.tiff",
+    ".fif": "workbench.data.recordings",
+    ".fif.gz": "workbench.data.recordings",
+    ".edf": "workbench.data.recordings",
+    ".bdf": "workbench.data.recordings",
+    ".gdf": "workbench.data.recordings",
+    ".vhdr": "workbench.data.recordings",
+    ".con": "workbench.data.recordings",
+    ".sqd": "workbench.data.recordings",
 }
 """Suffix -> module with ``read(path) -> Image``; the longest suffix that fits wins."""
 
 _DICOM = "workbench.data.dicom"
 _ENVI = "workbench.data.envi"
+_RECORDINGS = "workbench.data.recordings"
+_PARCELS = "workbench.data.parcels"
 _KEYED = ("workbench.data.mat", "workbench.data.npy")
 _ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 def read(path: str | Path, *, series: str | int | None = None) -> Image:
-    """Open a volume or a spectral cube: header now, samples when ``data`` is asked for.
+    """Open a volume, a spectral cube or a recording: header now, samples when ``data`` is asked for.
 
     Parameters
     ----------
@@ -51,8 +61,11 @@ def read(path: str | Path, *, series: str | int | None = None) -> Image:
         Volumes: NIfTI, NRRD, MHA/MHD file, DICOM file, or a folder with a DICOM series (subfolders included).
         Cubes: ENVI (header or samples), MATLAB and NumPy (``file.mat``, or ``file.mat:key`` for one array of several),
         TIFF and GeoTIFF.
+        Recordings: FIF, EDF/BDF, BrainVision, KIT, a CTF ``.ds`` or BTi folder, the top of a BIDS data set; parcel time
+        courses in NumPy and MATLAB files (``file.npy:250Hz`` gives the sampling rate).
     series
-        Which DICOM series of a folder: its number in the listing, its UID or the end of its UID.
+        Which DICOM series of a folder: its number in the listing, its UID or the end of its UID. Which evoked response
+        of a FIF file, or which recording of a BIDS data set: number or name.
 
     Raises
     ------
@@ -63,15 +76,23 @@ def read(path: str | Path, *, series: str | int | None = None) -> Image:
     """
     path, key = split_address(path)
     module = _module(path)
-    if module == _DICOM:
+    if module in (_DICOM, _RECORDINGS):
         return _load(module).read(path, series=series)  # type: ignore[no-any-return]
+    if series is not None and _is_parcels(module, path, key):
+        key, series = str(series), None
     if series is not None:
         raise InputError(
             f"{path}: 'series' chooses from a DICOM folder, and this is one {path.suffix} file. Leave it out."
         )
+    if _is_parcels(module, path, key):
+        return _load(_PARCELS).read(path, key)  # type: ignore[no-any-return]
     if module in _KEYED:
         return _load(module).read(path, key)  # type: ignore[no-any-return]
     return _load(module).read(path)  # type: ignore[no-any-return]
+
+
+def _is_parcels(module: str, path: Path, key: str | None) -> bool:
+    return module in _KEYED and bool(_load(_PARCELS).is_recording(path, key))
 
 
 def split_address(path: str | Path) -> tuple[Path, str | None]:
@@ -100,7 +121,9 @@ def input_files(path: str | Path) -> tuple[Path, ...]:
 
 
 def is_companion(path: Path) -> bool:
-    """Whether a file only describes another one in the same folder: an ENVI header whose samples are there."""
+    """Whether a file belongs to another one in the same folder: an ENVI header, a later part of a split FIF file."""
+    if path.name.lower().endswith((".fif", ".fif.gz")):
+        return bool(_load(_RECORDINGS).is_part(path))
     try:
         return path.suffix.lower() == ".hdr" and data_file(path) != path
     except InputError:
@@ -108,15 +131,16 @@ def is_companion(path: Path) -> bool:
 
 
 def info(path: str | Path) -> list[dict[str, Any]]:
-    """What headers say: one JSON-able row per image (several for a DICOM folder with several series).
+    """What headers say: one JSON-able row per image (several for a DICOM folder with several series, a file of evoked
+    responses, or a BIDS data set).
 
     Keys: ``path, format, kind, shape, channels, spacing, unit, orientation, dtype, value_unit, modality, affine,
     classes, n_series, header``; a DICOM series has ``series, series_uid, description, n_files``, and ``problem`` where
     it cannot be read as a volume.
     """
     file, _ = split_address(path)
-    if _module(file) == _DICOM:
-        return _load(_DICOM).info(file)  # type: ignore[no-any-return]
+    if (module := _module(file)) in (_DICOM, _RECORDINGS):
+        return _load(module).info(file)  # type: ignore[no-any-return]
     return [describe(read(path))]
 
 
@@ -146,9 +170,11 @@ def is_readable(path: str | Path) -> bool:
     """Whether `read` has a reader for this path, judged by its suffix, else by its first bytes."""
     path, _ = split_address(path)
     try:
-        _module(path)
+        module = _module(path)
     except (InputError, NothingFound, OSError):
         return False
+    if module == _RECORDINGS:
+        return not _load(module).is_other(path)
     if path.is_dir():
         return bool(_load(_DICOM).has_dicom(path))
     return True
@@ -216,7 +242,7 @@ def _module(path: Path) -> str:
     if not path.exists():
         raise NothingFound(f"{path}: no such file or folder. Check the path.")
     if path.is_dir():
-        return _DICOM
+        return _RECORDINGS if _load(_RECORDINGS).is_folder_recording(path) else _DICOM
     name = path.name.lower()
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if name.endswith(suffix):

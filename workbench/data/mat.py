@@ -114,6 +114,17 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     )
 
 
+def looks_like_list(path: Path) -> bool:
+    """Whether rule 2 takes an array of the file: rows and columns are named, wavelengths are there, or it is square."""
+    from workbench.data import mat_files
+
+    store = mat_files.open_store(path)
+    scalars = {v.name.lower(): store.scalar(v.name) for v in store.variables if v.shape in ((1, 1), (1,), ())}
+    flat = [v for v in store.variables if len(v.shape) == 2 and min(v.shape) > 1]
+    lists = any(_as_list(v, scalars) is not None for v in flat)
+    return lists or _sides(scalars) is not None or _wavelengths(store, store.variables) is not None
+
+
 def _search(
     path: Path,
     variables: list[Variable],

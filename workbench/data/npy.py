@@ -45,7 +45,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     """
     packed = path.suffix.lower() == ".npz"
     order = None if packed or key is None else _order(path, key)
-    name, header = _choose(path, key, as_map) if packed else ("", _npy_header(path))
+    name, header = _choose(path, key, as_map) if packed else ("", header_of(path))
     stored, _, dtype = header
     what = f"{path}:{name}" if packed else str(path)
     if dtype.kind not in "biuf":
@@ -77,7 +77,8 @@ def _order(path: Path, key: str) -> int:
     return _ORDERS[key]
 
 
-def _npy_header(path: Path) -> Header:
+def header_of(path: Path) -> Header:
+    """Shape, Fortran order and type of a ``.npy`` file; refuses one that is cut off or holds Python objects."""
     with path.open("rb") as f:
         header = _header_at(f, str(path))
         start = f.tell()
@@ -109,7 +110,8 @@ def _header_at(f: Any, what: str) -> Header:
     return tuple(int(n) for n in shape), bool(fortran), dtype
 
 
-def _members(path: Path) -> dict[str, Header]:
+def members_of(path: Path) -> dict[str, Header]:
+    """Headers of the arrays of a ``.npz`` file, by name."""
     try:
         with zipfile.ZipFile(path) as archive:
             found = {}
@@ -131,7 +133,7 @@ def _members(path: Path) -> dict[str, Header]:
 
 
 def _choose(path: Path, key: str | None, as_map: bool) -> tuple[str, Header]:
-    members = _members(path)
+    members = members_of(path)
     listing = ", ".join(f"{n} ({' x '.join(map(str, h[0])) or 'scalar'} {h[2]})" for n, h in members.items())
     if key is not None:
         if key not in members:
@@ -149,10 +151,10 @@ def _choose(path: Path, key: str | None, as_map: bool) -> tuple[str, Header]:
 
 def _inside(path: Path) -> list[float] | None:
     """Wavelengths that the ``.npz`` holds itself."""
-    members = _members(path)
+    members = members_of(path)
     for name in _WAVELENGTHS:
         if name in members and len(members[name][0]) == 1 and 1 < members[name][0][0] < 100_000:
-            return in_nm([float(v) for v in _load_member(path, name)])
+            return in_nm([float(v) for v in load_member(path, name)])
     return None
 
 
@@ -184,7 +186,8 @@ def _band_list(path: Path, bands: int, inside: list[float] | None) -> BandList |
     return wavelengths_beside(path, bands)
 
 
-def _load_member(path: Path, name: str) -> npt.NDArray[Any]:
+def load_member(path: Path, name: str) -> npt.NDArray[Any]:
+    """One array of a ``.npz`` file; nothing pickled is read."""
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as f:
         try:
             return np.asarray(np.lib.format.read_array(f, allow_pickle=False))
@@ -196,7 +199,7 @@ def _load_member(path: Path, name: str) -> npt.NDArray[Any]:
 def _open(path: Path, name: str, axis: int, header: Header) -> Blocks:
     if not name:
         return Blocks(_shape(header[0], axis), _native(header[2]), partial(_mapped_block, path, axis))
-    return from_array(_arranged(_load_member(path, name), axis), _native(header[2]))
+    return from_array(_arranged(load_member(path, name), axis), _native(header[2]))
 
 
 def _mapped_block(path: Path, axis: int, rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:

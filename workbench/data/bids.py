@@ -1,0 +1,62 @@
+"""BIDS data sets through MNE-BIDS: recordings with what their side files say (channel types, bad channels, events)."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_MARK = "dataset_description.json"
+_NAME = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_(meg|eeg|ieeg)(\.|$)")
+_SUFFIXES = (".fif", ".ds", ".con", ".sqd", ".edf", ".bdf", ".vhdr")
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether a folder is the top of a BIDS data set."""
+    return path.is_dir() and (path / _MARK).is_file()
+
+
+def root_of(path: Path) -> Path | None:
+    """The top folder of the BIDS data set that a file lies in."""
+    return next((p for p in list(path.resolve().parents)[:6] if (p / _MARK).is_file()), None)
+
+
+def is_member(path: Path) -> bool:
+    """Whether a file is named as BIDS wants it, inside a BIDS data set."""
+    return _NAME.match(path.name) is not None and root_of(path) is not None
+
+
+def recordings(root: Path) -> list[Path]:
+    """The recordings of a data set, sorted; later parts of split files and derivatives are left out."""
+    paths = [p for pattern in ("sub-*/*/*", "sub-*/ses-*/*/*") for p in root.glob(pattern) if _NAME.match(p.name)]
+    return sorted(p for p in paths if p.parent.name in ("meg", "eeg", "ieeg") and _is_recording(p))
+
+
+def _is_recording(path: Path) -> bool:
+    if path.is_dir() and (path / "config").is_file():
+        return True
+    return path.name.lower().endswith(_SUFFIXES) and not re.search(r"_split-0*([2-9]|1\d)", path.name)
+
+
+@cache
+def available() -> bool:
+    """Whether MNE-BIDS is installed."""
+    return importlib.util.find_spec("mne_bids") is not None
+
+
+def open_raw(path: Path) -> Any | None:
+    """MNE's raw object with the side files applied; ``None`` if MNE-BIDS is not installed."""
+    if not available():
+        return None
+    mne_bids: Any = importlib.import_module("mne_bids")
+    place = mne_bids.get_bids_path_from_fname(path, verbose="ERROR")
+    return mne_bids.read_raw_bids(place, verbose="WARNING")
+
+
+def entities(path: Path) -> dict[str, str]:
+    """``subject``, ``session``, ``task`` and ``run`` of a BIDS name, those that are there."""
+    names = {"sub": "subject", "ses": "session", "task": "task", "run": "run"}
+    found = dict(re.findall(r"([a-z]+)-([A-Za-z0-9]+)", path.name))
+    return {names[k]: v for k, v in found.items() if k in names}
