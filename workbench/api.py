@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench import registry, settings
-from workbench.types import Case, Image, Labels, Progress, Result
+from workbench.types import Case, Embeddings, Image, Labels, Marks, Progress, Result, Signals
 
 Source = str | Path
 
@@ -19,15 +19,18 @@ def read(path: Source, *, series: str | None = None) -> Image:
     ----------
     path
         A volume: NIfTI, NRRD, MHA/MHD or DICOM file, or a folder that holds one or more DICOM series. A spectral scene:
-        ENVI, MATLAB or NumPy file (``scene.mat:key`` names one array of several), TIFF or GeoTIFF.
+        ENVI, MATLAB or NumPy file (``scene.mat:key`` names one array of several), TIFF or GeoTIFF. A recording: FIF,
+        EDF/BDF, BrainVision or KIT file, CTF, BTi or BIDS folder, NumPy or MATLAB file (``file.npy:250Hz``).
     series
-        Which DICOM series to take when there are several: UID, end of the UID, or number in the listing of `info`.
+        Which DICOM series to take when there are several: UID, end of the UID, or number in the listing of `info`. Of
+        evoked responses and BIDS data sets: number or name.
 
     Returns
     -------
     Image
         Volumes: ``data`` is (C, i, j, k) in the voxel order of the file; ``geometry.affine`` maps voxels to RAS+ mm.
         Scenes: ``data`` is (bands, rows, columns); ``geometry.affine`` maps (row, column) to map coordinates (x, y).
+        Recordings: ``data`` is (channels, samples) in SI units; ``geometry`` is the time base in seconds.
 
     Raises
     ------
@@ -147,14 +150,14 @@ def evaluate(
 
 
 def write(
-    value: Result | Image | Labels,
+    value: Result | Image | Labels | Signals | Marks | Embeddings,
     folder: Source,
     *,
-    format: Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy"] = "auto",
+    format: Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy", "fif"] = "auto",
     name: str | None = None,
     source: Image | None = None,
 ) -> list[Path]:
-    """Write a result, an image or a label map in the field's own formats; returns the paths written.
+    """Write a result, an image or a part of a result in the field's own formats; returns the paths written.
 
     Parameters
     ----------
@@ -162,7 +165,8 @@ def write(
         Folder to write into; made if missing.
     format
         ``"auto"`` (the format of the source where it can hold labels, else NIfTI, for scenes ENVI), ``"nifti"``,
-        ``"nrrd"``, ``"mha"`` or ``"dicom-seg"`` for volumes, ``"envi"``, ``"geotiff"`` or ``"npy"`` for scenes.
+        ``"nrrd"``, ``"mha"`` or ``"dicom-seg"`` for volumes, ``"envi"``, ``"geotiff"`` or ``"npy"`` for scenes,
+        ``"fif"`` or ``"npy"`` for recordings.
     name
         File name without suffix.
     source

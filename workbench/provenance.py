@@ -17,7 +17,7 @@ from workbench.atomic import sha256_of
 from workbench.types import Image, Provenance
 from workbench.weights import WeightsFile
 
-_PACKAGES = ("torch", "monai", "numpy", "nibabel", "pydicom", "SimpleITK", "napari")
+_PACKAGES = ("torch", "monai", "numpy", "nibabel", "pydicom", "SimpleITK", "mne", "napari")
 
 
 @cache

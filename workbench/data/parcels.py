@@ -3,7 +3,8 @@
 The sampling rate comes from, in this order: the path (``file.npy:250Hz``, ``file.npz:key@250Hz``), the file itself (a
 number named ``sampling_rate``, ``sfreq``, ``fs``...), or a JSON file of the same name beside it, which may also name
 ``channels``, ``kinds``, ``unit``, ``start``, ``bads``, ``annotations`` (``[onset, duration, label]``) and ``events``
-(``[time, label]``). The longer axis is time; the header says so. ``.npy`` files are mapped, not loaded.
+(``[time, label]``). The longer axis is time, unless the
+side file names as many channels as it has samples; the header says which. ``.npy`` files are mapped, not loaded.
 
 An array without a sampling rate is taken for a recording only if it holds fractions and one axis is at least 200
 samples and 8 times as long as the other: pictures are nearly never so narrow. Cubes and maps stay what they are.
@@ -68,6 +69,8 @@ def is_recording(path: Path, key: str | None = None) -> bool:
         arrays = _arrays(path)
         if _side_rate(path) is not None:
             return True
+        if _side(path).get("role") == "embeddings":
+            return False
     except InputError:
         return False
     fitting = [a for a in arrays if len(a.shape) == 2 and min(a.shape) >= 1 and (name is None or a.name == name)]
@@ -95,7 +98,7 @@ def read(path: Path, key: str | None = None) -> Image:
     name, rate = split_key(key)
     found = _choose(path, _arrays(path), name)
     beside = _side(path)
-    turned = found.shape[0] > found.shape[1]
+    turned, why = _is_turned(found.shape, beside)
     channels, samples = (found.shape[1], found.shape[0]) if turned else found.shape
     rate = rate if rate is not None else found.rate if found.rate is not None else _side_rate(path)
     if rate is not None and not (math.isfinite(rate) and rate > 0):
@@ -132,7 +135,7 @@ def read(path: Path, key: str | None = None) -> Image:
         "duration_s": None if rate is None else round(samples / rate, 6),
         "key": found.name or None,
         "stored_shape": list(found.shape),
-        "taken_as": f"{axes}: the longer axis is time",
+        "taken_as": f"{axes}: {why}",
         "role": str(beside.get("role", "signal")),
         "n_events": len(events),
     }
@@ -148,6 +151,16 @@ def read(path: Path, key: str | None = None) -> Image:
         header=header,
         native=RecordingNative(opener, tuple(p for p in (path, side_file(path)) if p.is_file())),
     )
+
+
+def _is_turned(shape: tuple[int, ...], beside: dict[str, Any]) -> tuple[bool, str]:
+    """Whether an array is samples x channels, and why."""
+    named = {len(beside[k]) for k in (*_NAMES, "kinds") if isinstance(beside.get(k), list)}
+    if len(named) == 1 and shape[0] != shape[1]:
+        fitting = [axis for axis in (0, 1) if shape[axis] in named]
+        if len(fitting) == 1:
+            return fitting[0] == 1, "the side file names as many channels"
+    return shape[0] > shape[1], "the longer axis is time"
 
 
 def _once(opener: Callable[[], Recording]) -> Callable[[], Recording]:

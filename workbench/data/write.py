@@ -13,21 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.atomic import replacing, sha256_of, write_json
-from workbench.data import cube_write
+from workbench.data import cube_write, recording_write
 from workbench.data.cubes import CubeNative
 from workbench.data.geometry import describe, orientation, require_match
+from workbench.data.recording import RecordingNative
 from workbench.errors import GeometryError, InputError, UsageError, nearest
-from workbench.types import ClassTable, Geometry, Heatmap, Image, Labels, Result, Scores
+from workbench.types import ClassTable, Embeddings, Geometry, Heatmap, Image, Labels, Marks, Result, Scores, Signals
 
-Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy"]
+Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy", "fif"]
 
 _SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm"}
-_FORMATS = ("auto", *_SUFFIX, *cube_write.SUFFIXES)
+_FORMATS = ("auto", *_SUFFIX, *cube_write.SUFFIXES, "fif")
 _PROVENANCE = "provenance.json"
 
 
 def write(
-    thing: Result | Labels | Image,
+    thing: Result | Labels | Image | Signals | Marks | Embeddings,
     folder: str | Path,
     *,
     format: Format = "auto",
@@ -41,10 +42,12 @@ def write(
     thing
         A `Result` becomes the folder ``folder/<name>`` (name of the image by default) with one file per part and
         ``provenance.json``, which is written last and holds size and sha256 of every other file. `Labels` and `Image`
-        become one file ``folder/<name><suffix>`` (ENVI: two, samples and header).
+        become one file ``folder/<name><suffix>`` (ENVI: two, samples and header). `Signals`, `Marks` and `Embeddings`
+        become the files that they are in a result; see `workbench.data.recording_write`.
     format
         ``"auto"`` keeps the family of the source (DICOM and unknown ones: NIfTI; scenes that are not GeoTIFF: ENVI).
-        Volumes: ``nifti``, ``nrrd``, ``mha``, ``dicom-seg``; scenes: ``envi``, ``geotiff``, ``npy``.
+        Volumes: ``nifti``, ``nrrd``, ``mha``, ``dicom-seg``; scenes: ``envi``, ``geotiff``, ``npy``; recordings:
+        ``fif``, ``npy``.
     name
         Name without suffix; must stay inside `folder`.
     source
@@ -63,6 +66,10 @@ def write(
     if isinstance(thing, Result):
         return _write_result(thing, folder, format, name)
     target = folder / _safe(name or thing.name)
+    if isinstance(thing, Signals | Marks | Embeddings):
+        return _save_all(recording_write.jobs(thing, target, recording_write.family(format), source), source)
+    if isinstance(thing, Image) and thing.kind == "recording":
+        return _save_all(recording_write.image_jobs(thing, target, recording_write.family(format)), thing)
     if isinstance(thing, Labels) and source is not None:
         require_match(thing.geometry, source.geometry, f"label map '{thing.name}'", source.source)
     if thing.geometry.ndim == 2:
@@ -97,13 +104,19 @@ def _write_result(result: Result, folder: Path, format: Format, name: str | None
     image = result.image
     case = folder / _safe(name or image.name)
     flat = image.geometry.ndim == 2
-    family = cube_write.family(format, image) if flat else _family(format, image)
+    if image.kind == "recording":
+        family = recording_write.family(format)
+    else:
+        family = cube_write.family(format, image) if flat else _family(format, image)
     jobs: list[Job] = []
     # Everything is checked before anything is written.
     for key, part in result.parts.items():
         target = case / _safe(key)
         if isinstance(part, Scores):
             jobs.append((target.with_name(f"{target.name}.csv"), _csv_saver(part)))
+            continue
+        if isinstance(part, Signals | Marks | Embeddings):
+            jobs += recording_write.jobs(part, target, family if image.kind == "recording" else "npy", image)
             continue
         require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
         if flat:
@@ -168,8 +181,8 @@ def _record(result: Result, written: list[Path]) -> dict[str, Any]:
 
 
 def _family(format: Format, source: Image | None) -> str:
-    if format in cube_write.SUFFIXES:
-        raise UsageError(f"format {format} holds spectral scenes, and this is a volume: choose {', '.join(_SUFFIX)}.")
+    if format in cube_write.SUFFIXES or format == "fif":
+        raise UsageError(f"format {format} holds no volumes, and this is one: choose {', '.join(_SUFFIX)}.")
     if format != "auto":
         return format
     return source.format if source is not None and source.format in ("nifti", "nrrd", "mha") else "nifti"
@@ -283,7 +296,9 @@ def _safe(name: str) -> str:
 def _protect(path: Path, thing: Any) -> None:
     source = getattr(thing, "source", None)
     native = getattr(thing, "native", None)
-    files = native.files if isinstance(native, CubeNative) else () if source is None else (Path(source),)
+    files = (
+        native.files if isinstance(native, CubeNative | RecordingNative) else () if source is None else (Path(source),)
+    )
     if path.exists() and any(file.exists() and path.samefile(file) for file in files):
         raise UsageError(
             f"{path}: this is the source file itself, it is not overwritten. Choose another folder or name."
