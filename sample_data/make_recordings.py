@@ -11,6 +11,7 @@ noise, the states, the blinks and the events. Units are arbitrary (about one dev
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,7 +109,7 @@ def brain_of(subject: int, session: int) -> Brain:
         alpha=sources(("occipital left", "occipital right", "parietal right"), 0.045, 1.9 * level_alpha),
         beta=sources(("central left", "central right"), 0.040, 1.9 * level_beta),
         mixing=mixing,
-        blink=5.0 * np.exp(-0.5 * (np.linalg.norm(place - (0.0, 0.085, 0.02), axis=1) / 0.05) ** 2),
+        blink=8.0 * np.exp(-0.5 * (np.linalg.norm(place - (0.0, 0.085, 0.02), axis=1) / 0.05) ** 2),
     )
 
 
@@ -232,16 +233,27 @@ def info_of(fs: float = SAMPLING_RATE) -> Any:
     return info
 
 
-def write_recording(found: Simulated, path: Path) -> Path:
-    """Write a recording: ``*_raw.fif`` with annotations, or ``.npy`` as (parcels, samples) float32."""
+def write_recording(found: Simulated, path: Path, *, bad: tuple[str, ...] = ()) -> Path:
+    """Write a recording: ``*_raw.fif`` with annotations, or ``.npy`` as (parcels, samples) with a ``.json`` beside it.
+
+    `bad` names annotations that become bad segments, which trainings leave out.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npy":
         np.save(path, found.data)
+        beside = {
+            "sampling_rate": found.fs,
+            "channels": PARCELS,
+            "kinds": ["misc"] * len(PARCELS),
+            "annotations": [[m.onset, m.duration, m.label] for m in found.marks],
+            "events": found.events,
+        }
+        path.with_suffix(".json").write_text(json.dumps(beside, indent=1), encoding="utf-8")
         return path
     import mne
 
     raw = mne.io.RawArray(found.data, info_of(found.fs), verbose="error")
-    marks = list(found.marks)
+    marks = [Mark(m.onset, m.duration, f"bad {m.label}" if m.label in bad else m.label) for m in found.marks]
     raw.set_annotations(
         mne.Annotations([m.onset for m in marks], [m.duration for m in marks], [m.label for m in marks])
     )

@@ -73,3 +73,55 @@ def make_tiny_scene_weights(path: Path, scene: Path) -> Path:
     quick = {"device": "cpu", "components": 5, "patch": 5, "steps": 1, "head_start": 20, "batch": 6}
     learnt = learn_scene(image, labels, build(PixelTrainConfig, quick))
     return save(path, learnt, record_of(learnt, image))
+
+
+def make_tiny_recording(
+    path: Path, *, seconds: float = 4.0, channels: int = 3, rate: float = 250.0, seed: int = 0
+) -> Path:
+    """Parcel time courses as ``path`` (.npy) with its JSON file: rhythms in noise, one jump."""
+    import json
+
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate)) / rate
+    data = np.cumsum(rng.normal(0, 0.1, (channels, t.size)), 1) * 0.3 + rng.normal(0, 0.05, (channels, t.size))
+    data += np.sin(2 * np.pi * 10 * t) * (np.sin(2 * np.pi * 0.7 * t) > 0)
+    data[:, t.size // 2 : t.size // 2 + 5] += 3.0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, data.astype(np.float32))
+    names = [f"parcel {i + 1}" for i in range(channels)]
+    beside = {"sampling_rate": rate, "channels": names, "kinds": ["misc"] * channels}
+    path.with_suffix(".json").write_text(json.dumps(beside), encoding="utf-8")
+    return path
+
+
+def make_tiny_meg_weights(path: Path, *, channels: int = 3, gpt: bool = True, sessions: int = 0, seed: int = 0) -> Path:
+    """A tokeniser of levels and a MEG-GPT of a few thousand random parameters."""
+    import torch
+
+    from workbench.data.recording_prepare import RecordingRecipe
+    from workbench.infer.meg_tokens import Codec
+    from workbench.nets.meg_gpt import MEGGPT
+    from workbench.nets.meg_tokenizer import MEGTokenizer
+    from workbench.nets.meg_vocabulary import Vocabulary
+    from workbench.training.meg_tokenizer import start_from_levels
+    from workbench.training.meg_weights import save_parts
+
+    torch.manual_seed(seed)
+    tokenizer = MEGTokenizer(channels, n_tokens=12, rnn_n_units=16, sequence_length=50, token_dim=4)
+    x = torch.from_numpy(np.random.default_rng(seed).normal(0, 1, (6, 50, channels)).cumsum(1).astype(np.float32))
+    start_from_levels(tokenizer, (x - x.mean()) / x.std())
+    codec = Codec.learnt(tokenizer, Vocabulary(np.arange(12), np.arange(12, 0, -1) * 50, 12), margin=5)
+    net = None
+    if gpt:
+        net = MEGGPT(
+            sequence_length=40, n_channels=channels, n_tokens=codec.n_tokens, model_dim=16, n_heads=2, ff_dim=16,
+            n_patches_in=[40, 10], patch_len_in=[1, 4], n_patches_out=[40, 16], patch_len_out=[1, 1],
+            l_patched_b=[8, None], n_sessions=sessions, session_dim=5 if sessions else None,
+        )  # fmt: skip
+    names = tuple(f"parcel {i + 1}" for i in range(channels)) if gpt else ()
+    recipe = RecordingRecipe(channels=names or None, n_channels=channels if gpt else None)
+    record = {
+        "kind": "full", "recipe": recipe.to_json(), "channels": list(names), "training": {}, "scores": {},
+        "sessions": [f"session {i + 1}" for i in range(sessions)],
+    }  # fmt: skip
+    return save_parts(path, codec, net, record, half=False)

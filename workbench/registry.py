@@ -88,7 +88,19 @@ LOLA_SPECVIT = Backend(
     paper="arXiv:2506.17759",
 )
 
-_BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT)
+MEG_GPT = Backend(
+    name="meg_gpt",
+    title="MEG-GPT",
+    task="tokenise, model and generate MEG and EEG, and say where a recording surprises",
+    kind="recording",
+    reads=("FIF", "CTF", "BTi", "KIT", "EDF", "BrainVision", "BIDS", "NumPy", "MATLAB"),
+    gives=("tokens", "reconstruction", "surprisal map", "annotations", "generated signals"),
+    axes="channels, samples",
+    module="workbench.backends.meg_gpt",
+    paper="arXiv:2510.18080",
+)
+
+_BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT)
 
 
 @cache

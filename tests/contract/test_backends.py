@@ -5,7 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.tiny import make_tiny_scene, make_tiny_scene_weights, make_tiny_weights, make_volume
+from tests.tiny import (
+    make_tiny_meg_weights,
+    make_tiny_recording,
+    make_tiny_scene,
+    make_tiny_scene_weights,
+    make_tiny_weights,
+    make_volume,
+)
 from workbench import api, settings
 from workbench.device import choose
 from workbench.errors import Cancelled, UsageError
@@ -18,6 +25,10 @@ TINY = {
     "lola_specvit": lambda folder: (
         make_tiny_scene_weights(folder / "w.safetensors", make_tiny_scene(folder / "cube.npy")),
         folder / "cube.npy",
+    ),
+    "meg_gpt": lambda folder: (
+        make_tiny_meg_weights(folder / "w.safetensors"),
+        make_tiny_recording(folder / "parcels.npy"),
     ),
 }
 

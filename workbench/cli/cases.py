@@ -8,8 +8,8 @@ from workbench.errors import InputError, NothingFound
 from workbench.types import Case, case_name
 
 
-def labelled_cases(source: str, labels: str | None) -> list[Case]:
-    """Cases of a list, of a folder pair, or of one image with its labels; each must have labels."""
+def labelled_cases(source: str, labels: str | None, *, needed: bool = True) -> list[Case]:
+    """Cases of a list, of a folder pair, or of one image with its labels; each must have labels where `needed`."""
     from workbench.data.cases import load_cases
     from workbench.data.formats import split_address
 
@@ -24,6 +24,6 @@ def labelled_cases(source: str, labels: str | None) -> list[Case]:
         return [Case(case_name(path), path, reference, case_name(path))]
     cases = load_cases(path, Path(labels).expanduser() if labels else None)
     without = [c.id for c in cases if c.labels is None]
-    if without:
+    if without and needed:
         raise InputError(f"{path}: {len(without)} of {len(cases)} cases have no labels, e.g. {without[0]}")
     return cases

@@ -46,7 +46,8 @@ def _evaluate(
     from workbench.cli.progress import bar
     from workbench.jsonable import plain_json
 
-    cases = labelled_cases(source, labels)
+    # Recordings are learnt from as they are.
+    cases = labelled_cases(source, labels, needed=backend.kind != "recording")
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():

@@ -39,7 +39,8 @@ def _train(
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
 
-    cases = labelled_cases(source, labels)
+    # Recordings are learnt from as they are.
+    cases = labelled_cases(source, labels, needed=backend.kind != "recording")
     with bar("preparing", quiet=quiet, unit="step") as draw:
 
         def on_event(event: Any) -> None:
