@@ -28,6 +28,7 @@ from workbench.placement import (
     transform_attributes,
     world_to_ras,
 )
+from workbench.recording_layers import recording_image_layers, recording_result_layers
 from workbench.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
 
 LayerTuple: TypeAlias = tuple[npt.NDArray[Any], dict[str, Any], str]
@@ -55,8 +56,13 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     -------
     list of (data, attributes, kind)
         ``data`` are views ``(Z, Y, X)`` of the item's arrays; nothing is resampled. A spectral cube becomes one RGB
-        layer ``(rows, columns, 3)`` of three bands; see `workbench.cube_layers`.
+        layer ``(rows, columns, 3)`` of three bands; see `workbench.cube_layers`. A recording becomes channels x time;
+        see `workbench.recording_layers`.
     """
+    if isinstance(item, Result) and item.image.kind == "recording":
+        return recording_result_layers(item, _token(item))
+    if isinstance(item, Image) and item.kind == "recording":
+        return recording_image_layers(item)
     if isinstance(item, Result):
         return _result_layers(item) if item.image.kind != "cube" else cube_result_layers(item, _token(item))
     if as_labels is None:

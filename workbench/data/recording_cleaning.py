@@ -108,3 +108,9 @@ def component_operator(ica: Any, exclude: list[int], info: Any) -> Array:
     out = raw.get_data()
     operator: Array = (out[:, 1:] - out[:, :1]).astype(np.float32)
     return operator
+
+
+def runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Stretches ``(start, stop)`` of a mask that are true."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

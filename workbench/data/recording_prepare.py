@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.data import recording_cleaning as cleaning
 from workbench.data.recording import Recording, made_info, open_recording
 from workbench.data.recording_channels import Choice, choose_channels
 from workbench.data.recording_filters import Array, Resampler, design, filtered
@@ -127,8 +128,6 @@ def prepare(
     records += pieces.filter_records
     data, good = pieces.run()
     data, extra = data[: len(choice.names)], data[len(choice.names) :]
-    from workbench.data import recording_cleaning as cleaning
-
     if recipe.bad_segments:
         found = cleaning.bad_windows(data, good, choice.kinds, recipe.sampling_rate)
         lost = int((good & ~found).sum())
@@ -315,7 +314,7 @@ class _Pieces:
                 if self.progress is not None:
                     self.progress(at, total)
         ratio = self.resampler.ratio
-        for first, last in [*self.excused, *_runs(self.repaired)]:
+        for first, last in [*self.excused, *cleaning.runs(self.repaired)]:
             good[int(first / ratio) : int(np.ceil(last / ratio)) + 1] = False
         lost = float(self.repaired.sum()) / self.recording.rate
         if lost:
@@ -369,11 +368,6 @@ def _bad_stretches(recording: Recording) -> list[tuple[int, int]]:
             last = int(np.ceil((mark.onset + mark.duration - recording.start) * rate))
             found.append((max(0, first), min(max(last, first + 1), recording.n_samples)))
     return found
-
-
-def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _chunks(data: Array) -> Iterator[slice]:
