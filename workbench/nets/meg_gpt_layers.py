@@ -143,7 +143,9 @@ class PatchAttention(nn.Module):
         """Attention of the positions `x`, (N, l, width), to keys; a position that sees no key gets zeros."""
         query = self._split(self.query_projection(x))
         blind = blocked.all(1)[:, None] if blocked is not None and self.any_blind else None
-        if x.device.type != "cpu" or (x.dtype == torch.float32 and keys.shape[2] > _FEW_KEYS):
+        if not keys.shape[2]:
+            out = torch.zeros_like(query)
+        elif x.device.type != "cpu" or (x.dtype == torch.float32 and keys.shape[2] > _FEW_KEYS):
             seen = None if blocked is None else ~blocked if blind is None else ~blocked | blind
             out = F.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
         else:
