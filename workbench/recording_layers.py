@@ -51,7 +51,7 @@ def recording_image_layers(image: Image) -> list[Layer]:
     }
     attributes = {
         "name": image.name,
-        "colormap": "RdBu",
+        "colormap": "RdBu_r",
         "contrast_limits": (-_LIMIT, _LIMIT),
         "rgb": False,
         **_time_attributes(rate, recording.start, record, recording.sampling_rate is not None),
@@ -60,7 +60,7 @@ def recording_image_layers(image: Image) -> list[Layer]:
         return [(view.read(0, recording.n_samples), attributes, "image"), *_own_marks(recording, image, names)]
     # Not multiscale: napari would read on the main thread whatever lies between overview and single samples.
     step, data = view.overview()
-    record["step"] = step
+    attributes["metadata"][KEY]["step"] = step
     attributes["scale"] = (1.0, step / rate)
     attributes["translate"] = (0.0, recording.start + (step - 1) / 2 / rate)
     return [(data, attributes, "image"), *_own_marks(recording, image, names)]
@@ -97,33 +97,55 @@ def signals_layer(part: Signals, record: Mapping[str, Any], name: str) -> Layer:
         attributes |= {"colormap": "magma", "contrast_limits": robust_limits(part.data), "opacity": 0.9, "rgb": False}
         return part.data, attributes, "image"
     middle, scale = _robust(part.data[:, :: max(1, part.data.shape[1] // 20_000)])
-    attributes |= {"colormap": "RdBu", "contrast_limits": (-_LIMIT, _LIMIT), "rgb": False}
+    attributes |= {"colormap": "RdBu_r", "contrast_limits": (-_LIMIT, _LIMIT), "rgb": False}
     return ((part.data - middle) / scale).astype(np.float32), attributes, "image"
 
 
 def marks_layer(marks: Marks, rows: Sequence[str], record: Mapping[str, Any], name: str = "annotations") -> Layer:
-    """Annotations as rectangles (row, seconds): over all rows, or from the first to the last of their channels."""
-    attributes = {
+    """Annotations as rectangles (row, seconds): over all rows, or from the first to the last of their channels.
+
+    Corners of shapes are float32 in napari, so the exact times stand in the features.
+    """
+    attributes: dict[str, Any] = {
         "name": name,
-        "shape_type": "rectangle",
-        "features": {"label": [m.label for m in marks], "channels": [";".join(m.channels) for m in marks]},
-        "feature_defaults": {"label": "annotation", "channels": ""},
-        "text": {"string": "{label}", "anchor": "upper_left", "size": 9, "color": "white"},
-        "face_color": [0.9, 0.6, 0.0, 0.25],
-        "edge_color": [0.9, 0.6, 0.0, 0.9],
         "edge_width": 0.0,
         "ndim": 2,
+        "units": ("pixel", "s"),
         "axis_labels": ("channel", "time"),
         "metadata": {KEY: {**record, "role": "marks", "part_name": marks.name, "channels": list(rows)}},
     }
-    return [_box(m, rows) for m in marks], attributes, "shapes"
+    if len(marks):  # napari takes no properties of no shapes
+        attributes |= {
+            "shape_type": "rectangle",
+            "features": marks_features(marks),
+            "feature_defaults": {"label": "annotation", "channels": "", "onset": np.nan, "duration": np.nan},
+            "text": {"string": "{label}", "anchor": "upper_left", "size": 9, "color": "white"},
+            "face_color": [0.9, 0.6, 0.0, 0.25],
+            "edge_color": [0.9, 0.6, 0.0, 0.9],
+        }
+    return mark_boxes(marks, rows) or None, attributes, "shapes"
+
+
+def marks_features(marks: Marks) -> dict[str, list[Any]]:
+    """The table beside the rectangles: label, channels (joined by ``;``), onset and duration [s]."""
+    return {
+        "label": [m.label for m in marks],
+        "channels": [";".join(m.channels) for m in marks],
+        "onset": [float(m.onset) for m in marks],
+        "duration": [float(m.duration) for m in marks],
+    }
+
+
+def mark_boxes(marks: Marks, rows: Sequence[str]) -> list[npt.NDArray[np.float64]]:
+    """Corners ``(4, 2)`` (row, seconds) of the rectangles of annotations."""
+    return [_box(m, rows) for m in marks]
 
 
 def marks_from_layer(data: Sequence[npt.ArrayLike], attributes: Mapping[str, Any]) -> Marks:
     """Rectangles (or any shapes) of a layer back as annotations, in the order of their onsets.
 
-    A shape that was neither moved nor made anew keeps its channels; of others those channels count whose row it
-    touches, and none are named where it touches nearly all of them.
+    A shape that was neither moved nor made anew keeps its exact times and its channels; of others those channels count
+    whose row it touches, and none are named where it touches nearly all of them.
     """
     record = (attributes.get("metadata") or {}).get(KEY) or {}
     rows: list[str] = list(record.get("channels") or [])
@@ -132,15 +154,30 @@ def marks_from_layer(data: Sequence[npt.ArrayLike], attributes: Mapping[str, Any
     for number, corners in enumerate(data):
         box = np.asarray(corners, dtype=np.float64)
         low, high = box.min(axis=0), box.max(axis=0)
-        label = str(_feature(features, "label", number) or "annotation")
-        before = tuple(c for c in str(_feature(features, "channels", number) or "").split(";") if c)
-        mark = Mark(round(float(low[1]), 6), round(float(high[1] - low[1]), 6), label, before)
+        label = _feature(features, "label", number)
+        text = _feature(features, "channels", number)
+        before = tuple(c for c in text.split(";") if c) if isinstance(text, str) else ()
+        onset, duration = _times(features, number, low[1], high[1])
+        mark = Mark(onset, duration, label if isinstance(label, str) and label else "annotation", before)
         kept = _box(mark, rows)
         if not np.allclose(kept[:, 0].min(), low[0]) or not np.allclose(kept[:, 0].max(), high[0]):
             touched = [c for i, c in enumerate(rows) if low[0] < i + 0.5 and high[0] > i - 0.5]
-            mark = Mark(mark.onset, mark.duration, label, () if len(touched) > 0.9 * len(rows) else tuple(touched))
+            mark = Mark(mark.onset, mark.duration, mark.label, () if len(touched) > 0.9 * len(rows) else tuple(touched))
         found.append(mark)
     return Marks(tuple(sorted(found, key=lambda m: m.onset)), str(record.get("part_name", "annotations")))
+
+
+def _times(features: Any, number: int, start: float, stop: float) -> tuple[float, float]:
+    """Onset and duration: as stored, unless the rectangle was moved further than float32 rounds."""
+    onset, duration = (_feature(features, name, number) for name in ("onset", "duration"))
+    try:
+        onset, duration = float(onset), float(duration)
+    except (TypeError, ValueError):
+        onset = duration = np.nan
+    close = 4e-7 * max(1.0, abs(start), abs(stop))
+    if abs(onset - start) <= close and abs(onset + duration - stop) <= close:
+        return onset, duration
+    return round(start, 6), round(stop - start, 6)
 
 
 def recording_record(image: Image) -> dict[str, Any]:
