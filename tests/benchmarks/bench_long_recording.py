@@ -1,8 +1,8 @@
 """A long recording from file to surprisal: ``python tests/benchmarks/bench_long_recording.py --minutes 60``.
 
-Makes a synthetic recording (300 magnetometers, 1 kHz, 1/f background with bursts of alpha, and mains) as split FIF files
-in a temporary folder, about 72 MB per minute, and deletes them afterwards. Each arm runs in a process of its own, whose
-largest resident set is reported:
+Makes a synthetic recording (300 magnetometers, 1 kHz, 1/f background with bursts of alpha, and mains) as split FIF
+files in a temporary folder, about 72 MB per minute, and deletes them afterwards. Each arm runs in a process of its own,
+whose largest resident set is reported:
 
 - ``prepare``: read, resample to 250 Hz, high-pass and notch, standardise, reduce to principal components;
 - ``predict``: all of that, tokens and surprisal with the demo weights (`workbench.predict`).

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
+import tempfile
+import zlib
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from workbench.errors import InputError
 
@@ -13,7 +17,6 @@ What = Literal["raw", "epochs", "evoked"]
 
 _BLOCK_START, _BLOCK_END, _FILE_ID = 104, 105, 100
 _RAW, _EVOKED, _CONTINUOUS, _SHIELDED, _EPOCHS = 102, 104, 112, 119, 373
-_NAMES: tuple[tuple[str, What], ...] = (("epo", "epochs"), ("ave", "evoked"), ("evoked", "evoked"), ("raw", "raw"))
 _OTHERS = ("eve", "annot", "cov", "fwd", "inv", "ica", "trans", "src", "bem", "bem-sol", "proj", "tfr", "sol", "dip")
 
 
@@ -23,20 +26,14 @@ def is_other(path: Path) -> bool:
 
 
 def contents(path: Path) -> What:
-    """``"raw"``, ``"epochs"`` or ``"evoked"``, from the blocks of the file; packed files are told by their names.
+    """``"raw"``, ``"epochs"`` or ``"evoked"``, from the blocks of the file.
 
     Raises
     ------
     InputError
         If the file is no FIF file, is cut off, or holds no recording.
     """
-    if path.name.lower().endswith(".gz"):
-        stem = _stem(path)
-        for word, what in _NAMES:
-            if stem.endswith((f"-{word}", f"_{word}")):
-                return what
-        return "raw"
-    blocks = _blocks(path)
+    blocks = _blocks(plain(path), path)
     if _EPOCHS in blocks:
         return "epochs"
     if _EVOKED in blocks:
@@ -46,11 +43,11 @@ def contents(path: Path) -> What:
     raise InputError(f"{path}: this FIF file holds no recording: no raw data, epochs or evoked data.")
 
 
-def _blocks(path: Path) -> set[int]:
-    size = path.stat().st_size
+def _blocks(file: Path, path: Path) -> set[int]:
+    size = file.stat().st_size
     found: set[int] = set()
     open_blocks = 0
-    with path.open("rb") as f:
+    with file.open("rb") as f:
         position, first = 0, True
         while position < size:
             f.seek(position)
@@ -88,14 +85,34 @@ def _stem(path: Path) -> str:
     return path.name.lower().removesuffix(".gz").removesuffix(".fif")
 
 
-def unpackable(path: Path) -> None:
-    """Refuse a damaged ``.fif.gz`` in one line, before MNE fails somewhere inside it."""
+def plain(path: Path) -> Path:
+    """The file itself, or an unpacked copy of a ``.fif.gz`` that vanishes when the program ends.
+
+    FIF readers jump about in a file; in a packed one every jump back means to unpack from the beginning again.
+
+    Raises
+    ------
+    InputError
+        If a packed file is damaged.
+    """
+    if not path.name.lower().endswith(".gz"):
+        return path
+    about = path.stat()
+    return _unpacked(path.resolve(), about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _unpacked(path: Path, _modified: int, _size: int) -> Path:
+    copy = Path(_folder().name) / f"{_modified}-{path.name[: -len('.gz')]}"
     try:
-        with gzip.open(path, "rb") as f:
-            first: Any = f.read(4)
-            while f.read(1 << 20):
-                pass
-    except (EOFError, OSError) as error:
+        with gzip.open(path, "rb") as packed, copy.open("wb") as out:
+            shutil.copyfileobj(packed, out, 1 << 20)
+    except (EOFError, OSError, zlib.error) as error:
+        copy.unlink(missing_ok=True)
         raise InputError(f"{path}: truncated or damaged .gz file ({error}). Copy or export it again.") from error
-    if len(first) < 4 or struct.unpack(">i", first)[0] != _FILE_ID:
-        raise InputError(f"{path}: not a FIF file inside this .gz.")
+    return copy
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="workbench-fif-")

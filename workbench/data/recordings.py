@@ -88,7 +88,9 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
         return read(chosen)
     name, what = _format_of(path)
     if what == "evoked":
-        return _evoked_image(path, series)
+        warned: list[str] = []
+        evokeds = _evokeds(path, warned)
+        return _evoked_image(path, choose(path, evokeds, series, [_title(e) for e in evokeds]), warned)
     if series not in (None, ""):
         raise InputError(
             f"{path}: 'series' chooses among evoked responses or the recordings of a BIDS data set; this file holds one"
@@ -116,10 +118,11 @@ def info(path: Path) -> list[dict[str, Any]]:
             rows.append(row | {"series": number, "description": file.name, "n_series": len(found)})
         return rows
     if _format_of(path)[1] == "evoked":
-        names = _evoked_names(path)
-        for number, name in enumerate(names, 1):
-            row = describe(_evoked_image(path, number))
-            rows.append(row | {"series": number, "description": name, "n_series": len(names)})
+        warned: list[str] = []
+        evokeds = _evokeds(path, warned)
+        for number, evoked in enumerate(evokeds, 1):
+            row = describe(_evoked_image(path, evoked, warned))
+            rows.append(row | {"series": number, "description": _title(evoked), "n_series": len(evokeds)})
         return rows
     return [describe(read(path))]
 
@@ -191,8 +194,6 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
 
     from workbench.data import bids
 
-    if name == "fif" and path.name.lower().endswith(".gz"):
-        fif_file.unpackable(path)
     if bids.is_member(path):
         found = _mne(path, partial(bids.open_raw, path), warned)
         if found is not None:
@@ -205,7 +206,8 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
         options = {"config_fname": str(head / "config"), "head_shape_fname": str(shape) if shape.is_file() else None}
         return _mne(path, partial(mne.io.read_raw_bti, str(file), **options, preload=False, verbose="WARNING"), warned)
     function = getattr(mne.io, next(f for n, f in READERS.values() if n == name))
-    return _mne(path, partial(function, str(path), preload=False, verbose="WARNING"), warned)
+    file = fif_file.plain(path) if name == "fif" else path
+    return _mne(path, partial(function, str(file), preload=False, verbose="WARNING"), warned)
 
 
 def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
@@ -228,7 +230,7 @@ def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
         bads=tuple(raw.info["bads"]),
         info=raw.info,
         segments=_without_gaps(raw),
-        files=tuple(Path(f) for f in raw.filenames if f is not None),
+        files=() if path.name.endswith(".gz") else tuple(Path(f) for f in raw.filenames if f is not None),
         events_reader=lambda: _stim_events(path, raw),
         raw_opener=lambda: open_raw(path, name, []),
     )
@@ -282,9 +284,7 @@ def _open_epochs(path: Path) -> tuple[Recording, list[str]]:
     import mne
 
     warned: list[str] = []
-    if path.name.lower().endswith(".gz"):
-        fif_file.unpackable(path)
-    work = partial(mne.read_epochs, str(path), proj=False, preload=False, verbose="WARNING")
+    work = partial(mne.read_epochs, str(fif_file.plain(path)), proj=False, preload=False, verbose="WARNING")
     epochs = _mne(path, work, warned)
     count, width, rate = len(epochs), len(epochs.times), float(epochs.info["sfreq"])
     if count == 0:
@@ -295,7 +295,7 @@ def _open_epochs(path: Path) -> tuple[Recording, list[str]]:
         first, last = start // width, (stop - 1) // width + 1
 
         def work() -> Any:
-            return epochs[first:last].get_data(picks="all", verbose="ERROR")
+            return epochs[first:last].get_data(picks=np.arange(len(epochs.ch_names)), verbose="ERROR")
 
         data = _mne(path, work, [])
         flat = np.concatenate(list(data), axis=1)[:, start - first * width : stop - first * width]
@@ -322,25 +322,18 @@ def _open_epochs(path: Path) -> tuple[Recording, list[str]]:
     return recording, warned
 
 
-def _evoked_names(path: Path) -> list[str]:
-    return [str(e.comment) or f"evoked {n}" for n, e in enumerate(_evokeds(path, []), 1)]
-
-
 def _evokeds(path: Path, warned: list[str]) -> list[Any]:
     import mne
 
-    if path.name.lower().endswith(".gz"):
-        fif_file.unpackable(path)
-    work = partial(mne.read_evokeds, str(path), proj=False, verbose="WARNING")
+    work = partial(mne.read_evokeds, str(fif_file.plain(path)), proj=False, verbose="WARNING")
     return list(_mne(path, work, warned))
 
 
-def _evoked_image(path: Path, series: str | int | None) -> Image:
-    warned: list[str] = []
-    evokeds = _evokeds(path, warned)
-    titles = [str(e.comment) or f"evoked {n}" for n, e in enumerate(evokeds, 1)]
-    evoked = choose(path, evokeds, series, titles)
+def _title(evoked: Any) -> str:
+    return str(evoked.comment) or "evoked"
 
+
+def _evoked_image(path: Path, evoked: Any, warned: list[str]) -> Image:
     def reader(start: int, stop: int, picks: Any) -> Any:
         part = evoked.data[:, start:stop]
         return part if picks is None else part[list(picks)]
