@@ -1,11 +1,12 @@
-"""Simulate MEG of twelve source parcels: bursts driven by hidden states, 1/f background, blinks and two kinds of event.
+"""Simulate MEG of twelve parcels: bursts driven by hidden states, 1/f background, artefacts and two kinds of event.
 
     python sample_data/make_recordings.py               # writes the sample files beside this script again
     python sample_data/make_recordings.py -o DIR --subject 3 --session 1 --seconds 120 --seed 7
 
 A recording is decided by (subject, session, seconds, seed). A subject has its own alpha and beta frequency, slope of
 the background, strength of bursts and places on the cortex; a session shifts all of them a little; the seed draws the
-noise, the states, the blinks and the events. Units are arbitrary (about one deviation), as in parcel time courses.
+noise, the states, the blinks, a clenched jaw now and then, and the events. Units are arbitrary (about one deviation),
+as in parcel time courses.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Simulated(NamedTuple):
     """One recording and what it was made of.
 
     ``data`` (parcels, samples) float32; ``fs`` [Hz]; ``events`` [(time in s, kind)]; ``states`` (samples,) uint8,
-    numbers of `STATES`; ``marks``: events and blinks as annotations.
+    numbers of `STATES`; ``marks``: events and artefacts as annotations.
     """
 
     data: NDArray[np.float32]
@@ -123,7 +124,7 @@ def simulate(subject: int, session: int, seconds: float, seed: int) -> Simulated
     seconds
         Length.
     seed
-        Draws noise, states, blinks and events; the same four values give the same arrays.
+        Draws noise, states, artefacts and events; the same four values give the same arrays.
     """
     rng = np.random.default_rng([43, seed, subject, session])
     brain = brain_of(subject, session)
@@ -145,6 +146,10 @@ def simulate(subject: int, session: int, seconds: float, seed: int) -> Simulated
         data[:, start:stop] += brain.blink[:, None] * wave
     marks = [Mark(s / SAMPLING_RATE, 0.0, kind) for s, kind in events]
     marks += [Mark(s / SAMPLING_RATE, length / SAMPLING_RATE, "blink") for s, length in blinks]
+    muscle = _muscle_times(n, rng)
+    for start, length in muscle:
+        data[:, start : start + length] += _muscle(brain, length, rng)
+    marks += [Mark(s / SAMPLING_RATE, length / SAMPLING_RATE, "muscle") for s, length in muscle]
     ordered = Marks(tuple(sorted(marks, key=lambda m: (m.onset, m.label))), "simulated")
     times = [(s / SAMPLING_RATE, kind) for s, kind in events]
     return Simulated(data.astype(np.float32), SAMPLING_RATE, times, states, ordered)
@@ -198,6 +203,23 @@ def _blink_times(n: int, rng: np.random.Generator) -> list[tuple[int, int]]:
         found.append((round(at * SAMPLING_RATE), round(rng.uniform(0.25, 0.4) * SAMPLING_RATE)))
         at += 2.0 + rng.exponential(8.0)
     return found
+
+
+def _muscle_times(n: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    found, at = [], 4.0 + rng.exponential(12.0)
+    while (at + 1.2) * SAMPLING_RATE < n:
+        found.append((round(at * SAMPLING_RATE), round(rng.uniform(0.4, 1.0) * SAMPLING_RATE)))
+        at += 6.0 + rng.exponential(18.0)
+    return found
+
+
+def _muscle(brain: Brain, length: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A clenched jaw: broad noise above 30 Hz over the temporal parcels of one side or both."""
+    sound = signal.sosfilt(signal.butter(4, 30, "high", fs=SAMPLING_RATE, output="sos"), rng.standard_normal(length))
+    side = ("left", "right", "left right")[int(rng.integers(3))]
+    at = [i for i, p in enumerate(PARCELS) if p.startswith("temporal") and p.split()[1] in side]
+    gain = brain.mixing[:, at].sum(1) / brain.mixing[at][:, at].sum(0).max()
+    return np.asarray(2.0 * np.exp(rng.normal(0, 0.2)) * gain[:, None] * sound * np.hanning(length) ** 0.5)
 
 
 def _respond(

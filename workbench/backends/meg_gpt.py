@@ -67,7 +67,7 @@ class Config:
     )
     seed: int = setting(0, "Of what is generated.", low=0)
     threshold: float = setting(
-        5.0, "How far above the usual surprisal a peak must be, in robust deviations over time.", low=0.5
+        4.0, "How far above the usual surprisal a peak must be, in robust deviations over time.", low=0.5
     )
     min_gap: float = setting(0.25, "Peaks closer than this become one.", unit="s", low=0.0, advanced=True)
     bad_segments: bool = setting(

@@ -18,8 +18,8 @@ def peaks(
     surprisal: npt.NDArray[np.floating],
     sampling_rate: float,
     *,
-    threshold: float = 5.0,
-    window: float = 0.1,
+    threshold: float = 4.0,
+    window: float = 0.2,
     gap: float = 0.25,
     channels: Sequence[str] = (),
     start: float = 0.0,
@@ -87,17 +87,14 @@ def peaks(
     return Marks(tuple(marks))
 
 
-def _smooth(values: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.float32]:
-    out: npt.NDArray[np.float32] = ndimage.uniform_filter1d(
-        np.asarray(values, np.float32), size, axis=1, mode="nearest"
-    )
-    if np.isnan(out).any():  # the filter's running sum carries a NaN on: average what is there
-        known = np.isfinite(values)
-        share = ndimage.uniform_filter1d(known.astype(np.float32), size, axis=1, mode="nearest")
-        filled = np.where(known, values, 0).astype(np.float32)
-        sums = ndimage.uniform_filter1d(filled, size, axis=1, mode="nearest")
-        out = np.where(known, sums / np.maximum(share, 1e-6), np.nan).astype(np.float32)
-    return out
+def _smooth(values: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.float64]:
+    """Running mean of what is there; NaN where less than three quarters of the window is, as that would be noisy."""
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0).astype(np.float64)
+    sums = ndimage.uniform_filter1d(filled, size, axis=1, mode="constant")
+    share = ndimage.uniform_filter1d(known.astype(np.float64), size, axis=1, mode="constant")
+    enough = known & (share >= 0.75 - 1e-9)
+    return np.where(enough, sums / np.maximum(share, 1e-9), np.nan)
 
 
 def _deviations(

@@ -14,7 +14,7 @@ import torch
 
 from workbench import __version__, device, weights
 from workbench.data.recording_prepare import RecordingRecipe
-from workbench.errors import UsageError, WeightsError
+from workbench.errors import Cancelled, UsageError, WeightsError
 from workbench.infer.meg_tokens import Codec, variance_explained
 from workbench.training import meg_model, meg_tokenizer, output
 from workbench.training.loop import Event, FitResult
@@ -113,8 +113,8 @@ def train_meg(
     out
         File to write; ``<out>_training/`` holds the rest.
     on_event
-        Called after every step, and while recordings are prepared; raise `Cancelled` in it to stop. While a stage
-        trains, the best so far is kept; before that nothing is written.
+        Called after every step, and while recordings are prepared; raise `Cancelled` in it to stop. While the last
+        stage trains, the best so far is written; before, `Cancelled` passes through, and ``resume`` goes on from there.
 
     Raises
     ------
@@ -250,11 +250,14 @@ def _tokenizer(
     net, result = meg_tokenizer.learn_tokenizer(
         sessions, split, config, chosen, folder=place, fingerprint=identity, on_event=_staged(on_event, "tokenizer")
     )
+    cancelled = result.stopped == "cancelled"
+    if cancelled and config.stage != "tokenizer":
+        raise Cancelled  # half a tokeniser is nothing to build on; its state lies there for resuming
     course.results["tokenizer"] = result
     course.scores["tokens used"] = result.scores.get("tokens used", float("nan"))
     if config.save_as == "float16":
         rounded(net)
-    tell = _teller(on_event)
+    tell = _teller(None if cancelled else on_event)
     return meg_tokenizer.count_vocabulary(net, sessions, split, margin=config.margin, tell=tell("counting tokens"))
 
 

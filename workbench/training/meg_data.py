@@ -170,40 +170,29 @@ def split_sessions(sessions: Sequence[Session], length: int, *, by: str, fractio
 
 
 def _split_windows(every: Sequence[Stretch], length: int, fraction: float, seed: int) -> Split:
-    """Some windows of every stretch, at random places, are kept apart; training windows never overlap them."""
+    """Windows at random places are kept apart, one out of every 1 / fraction in a row; training never overlaps them."""
     random = np.random.default_rng([seed, 5])
-    train: list[Stretch] = []
-    val: list[Stretch] = []
-    for stretch in every:
+    windows = [(i, at) for i, s in enumerate(every) for at in range(s.start, s.stop - length + 1, length)]
+    run = max(2, round(1 / fraction))
+    chosen = [at + int(random.integers(run)) for at in range(0, len(windows) - run + 1, run)]
+    if not chosen and len(windows) > 1:
+        chosen = [int(random.integers(len(windows)))]
+    held = sorted(windows[n] for n in chosen)
+    val = tuple(Stretch(every[i].session, at, at + length) for i, at in held)
+    train = []
+    for i, stretch in enumerate(every):
         here = stretch.start
-        # About `fraction` of the windows, one out of every run of 1 / fraction of them.
-        run = max(2, round(1 / fraction)) * length
-        while stretch.stop - here >= run:
-            at = here + int(random.integers(run // length)) * length
-            val.append(Stretch(stretch.session, at, at + length))
-            train += [Stretch(stretch.session, a, b) for a, b in ((here, at), (at + length, here + run)) if b > a]
-            here += run
-        if stretch.stop - here >= length:
-            train.append(Stretch(stretch.session, here, stretch.stop))
-    if not val:
+        for at in [at for number, at in held if number == i] + [stretch.stop]:
+            if at - here >= length:
+                train.append(Stretch(stretch.session, here, at))
+            here = at + length
+    if not val or not train:
         raise UsageError(
             f"the recordings are too short to keep windows of {length} samples apart; give longer ones, or "
             "val_fraction=0"
         )
-    joined = _joined(train, length)
     text = f"on {len(val)} held-out windows of the recordings that were trained on: other subjects score worse"
-    return Split(joined, tuple(val), text)
-
-
-def _joined(parts: Sequence[Stretch], length: int) -> tuple[Stretch, ...]:
-    """Neighbours made one, and what is too short for a window left out."""
-    found: list[Stretch] = []
-    for part in parts:
-        if found and found[-1].session == part.session and found[-1].stop == part.start:
-            found[-1] = Stretch(part.session, found[-1].start, part.stop)
-        else:
-            found.append(part)
-    return tuple(s for s in found if s.stop - s.start >= length)
+    return Split(tuple(train), val, text)
 
 
 class Windows:
