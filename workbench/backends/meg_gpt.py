@@ -159,10 +159,11 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     found: dict[str, Part] = {"tokens": tokens}
     decoded = _decode(parts, labels)
     steps.part("decode", last=True)
-    explained = variance_explained(
-        prepared.data if prepared.good.all() else np.where(prepared.good, prepared.data, np.nan), decoded
-    )
-    rows = tuple((name, round(float(v), 3)) for name, v in zip(prepared.channels, explained, strict=True))
+    explained = []
+    for real, row in zip(prepared.data, decoded, strict=True):  # one by one: recordings may be large
+        known = real if prepared.good.all() else np.where(prepared.good, real, np.nan)
+        explained.append(float(variance_explained(known[None], row[None])[0]))
+    rows = tuple((name, round(v, 3)) for name, v in zip(prepared.channels, explained, strict=True))
     found["variance"] = Scores(("channel", "variance explained [%]"), rows, "variance")
     if config.reconstruction:
         found["reconstruction"] = _restored(prepared, decoded, image)
