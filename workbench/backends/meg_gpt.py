@@ -238,7 +238,7 @@ def _encode(model: Model, prepared: Prepared, runs: Any, recorder: Any, progress
 
 def _decode(parts: Parts, labels: Any) -> Any:
     """Standardised signals of labels, in memory or, when large, in a temporary file; some channels at a time."""
-    from workbench.data.recording_prepare import scratch
+    from workbench.data.recording_pieces import scratch
 
     out = scratch(labels.shape)
     step = max(1, (1 << 24) // max(1, labels.shape[1]))
@@ -249,7 +249,8 @@ def _decode(parts: Parts, labels: Any) -> Any:
 
 def _restored(prepared: Prepared, decoded: Any, image: Image) -> Signals:
     """The reconstruction in the unit of the recording; reduced channels become sensors again."""
-    from workbench.data.recording_prepare import restore, restored_signals, scratch
+    from workbench.data.recording_pieces import scratch
+    from workbench.data.recording_prepare import restore, restored_signals
 
     first = restored_signals(prepared, decoded[:, :1], "reconstruction")
     data = scratch((len(first.channels), decoded.shape[1]))
