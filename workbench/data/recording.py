@@ -310,3 +310,15 @@ def mne_quiet(kept: list[str] | None = None) -> Iterator[None]:
             text = " ".join(str(warning.message).split())
             if "naming conventions" not in text and text not in kept:
                 kept.append(text)
+
+
+def mne_call(path: Path, work: Callable[[], Any], warned: list[str]) -> Any:
+    """Run one of MNE's readers; whatever it raises becomes one line that names the file."""
+    try:
+        with mne_quiet(warned):
+            return work()
+    except (InputError, KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as error:  # readers of damaged files raise many kinds
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise InputError(f"{path}: cannot be read ({reason}). Is it complete? Copy or export it again.") from error

@@ -166,10 +166,13 @@ def design(
     low, high = band or (None, None)
     if high is not None and high >= 0.5 * rate:
         high = None
-    if low:
-        wanted.append((f"high-pass {low:g} Hz", low, None, 3.3 / min(max(low * 0.25, 2.0), low)))
-    if high:
-        wanted.append((f"low-pass {high:g} Hz", None, high, 3.3 / min(max(high * 0.25, 2.0), 0.5 * rate - high)))
+    slow = 3.3 / min(max(low * 0.25, 2.0), low) if low else 0.0
+    fast = 3.3 / min(max(high * 0.25, 2.0), 0.5 * rate - high) if high else 0.0
+    if low and high and slow * rate <= samples:
+        wanted.append((f"band-pass {low:g} to {high:g} Hz", low, high, max(slow, fast)))
+    else:
+        wanted += [(f"high-pass {low:g} Hz", low, None, slow)] if low else []
+        wanted += [(f"low-pass {high:g} Hz", None, high, fast)] if high else []
     wanted += [(f"notch {f:g} Hz", f, f, 3.3) for f in notches if f + 1.5 < 0.5 * rate]
     for name, lower, upper, seconds in wanted:
         if seconds * rate > samples:
@@ -197,6 +200,7 @@ def filtered(blocks: Iterator[Array], taps: npt.NDArray[np.float64]) -> Iterator
             yield block * np.float32(taps[0]) if taps[0] != 1 else block
         return
     held: Array | None = None
+    seen = 0
     for block in blocks:
         if held is None:
             # Enough of the beginning must be there for its reflection.
@@ -206,13 +210,14 @@ def filtered(blocks: Iterator[Array], taps: npt.NDArray[np.float64]) -> Iterator
             block = np.concatenate(waiting, axis=1)
             tail = (2 * block[:, :1] - block[:, 1 : half + 1])[:, ::-1]
             held = np.pad(tail, ((0, 0), (half - tail.shape[1], 0)))
+        seen += block.shape[1]
         held = np.concatenate([held, block], axis=1)
         if held.shape[1] > 2 * half:
             yield _valid(held, taps)
             held = held[:, held.shape[1] - 2 * half :]
     if held is None:
         return
-    real = held[:, -2 * half :]
+    real = held[:, -min(seen, held.shape[1]) :]
     tail = (2 * real[:, -1:] - real[:, -half - 1 : -1])[:, ::-1]
     held = np.concatenate([held, np.pad(tail, ((0, 0), (0, half - tail.shape[1])))], axis=1)
     if held.shape[1] > 2 * half:

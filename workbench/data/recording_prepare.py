@@ -6,14 +6,8 @@ rate: in memory, or in a temporary file when they are many. Statistics come from
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,17 +16,13 @@ import numpy.typing as npt
 from workbench.data import recording_cleaning as cleaning
 from workbench.data.recording import Recording, made_info, open_recording
 from workbench.data.recording_channels import Choice, choose_channels
-from workbench.data.recording_filters import Array, Resampler, design, filtered
+from workbench.data.recording_filters import Array, Resampler
+from workbench.data.recording_pieces import PIECE, Pieces, scratch
 from workbench.data.recording_recipe import RecordingRecipe
-from workbench.errors import InputError, UsageError
+from workbench.errors import InputError
 from workbench.types import Geometry, Image, Progress, Signals, time_base
 
 __all__ = ["Prepared", "RecordingRecipe", "prepare", "restore", "restored_signals"]
-
-IN_MEMORY = 512 * 1024**2
-"""Results of more bytes are kept in a temporary file."""
-
-_PIECE = 16 * 1024**2  # bytes of one piece at the new rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +108,15 @@ def prepare(
             f"{recording.name}: sampled at {recording.rate:g} Hz, {recipe.sampling_rate:g} Hz was expected and"
             " resampling was forbidden. Allow it, or resample the recording yourself."
         )
-    pieces = _Pieces(recording, choice, recipe, resampler, progress)
+    pieces = Pieces(recording, choice, recipe, resampler, progress)
     records: list[dict[str, Any]] = [{"step": "pick", "channels": len(choice.names), "how": choice.how}]
     if not resampler.is_identity:
         way = "up" if resampler.ratio < 1 else "down"
         notes.append(f"resampled {way} from {recording.rate:.6g} to {recipe.sampling_rate:g} Hz")
         records.append({"step": "resample", "from_hz": recording.rate, "to_hz": recipe.sampling_rate})
-    notes += pieces.filter_notes
-    records += pieces.filter_records
     data, good = pieces.run()
+    notes += pieces.notes
+    records += pieces.records
     data, extra = data[: len(choice.names)], data[len(choice.names) :]
     if recipe.bad_segments:
         found = cleaning.bad_windows(data, good, choice.kinds, recipe.sampling_rate)
@@ -257,121 +247,8 @@ def restored_signals(prepared: Prepared, data: npt.NDArray[Any], name: str, *, s
     )
 
 
-class _Pieces:
-    """The first pass: reads, repairs, resamples and filters, segment by segment."""
-
-    def __init__(
-        self,
-        recording: Recording,
-        choice: Choice,
-        recipe: RecordingRecipe,
-        resampler: Resampler,
-        progress: Progress | None,
-    ) -> None:
-        self.recording, self.choice, self.recipe, self.resampler = recording, choice, recipe, resampler
-        self.progress = progress
-        self.picks = [*choice.numbers, *choice.helpers]
-        self.filter_notes: list[str] = []
-        self.filter_records: list[dict[str, Any]] = []
-        self.taps = self._design()
-        self.excused = _bad_stretches(recording)
-        self.repaired = np.zeros(recording.n_samples, dtype=bool)
-
-    def _design(self) -> npt.NDArray[np.float64]:
-        recipe, recording, info = self.recipe, self.recording, self.recording.info
-        line = None if info is None else info["line_freq"]
-        first = recipe.notch
-        if first == "auto":
-            first = (float(line),) if line else ()
-        notches = tuple(f * k for f in first or () for k in range(1, int(recipe.sampling_rate / 2 // f) + 1))
-        band = recipe.band
-        if band is not None and band[0] and info is not None and info["highpass"] >= band[0]:
-            self.filter_notes.append(f"the recording was high-passed at {info['highpass']:g} Hz already")
-            band = (None, band[1])
-        shortest = min(self.resampler.count(b - a) for a, b in recording.continuous)
-        taps, notes = design(recipe.sampling_rate, band, notches, shortest)
-        self.filter_notes += notes
-        if len(taps) > 1:
-            record = {"step": "filter", "band_hz": band, "notch_hz": notches, "taps": len(taps), "left_out": notes}
-            self.filter_records.append(record)
-            words = [] if band is None else [f"{band[0] or 0:g} to {band[1] or recipe.sampling_rate / 2:g} Hz"]
-            words += [f"without {', '.join(f'{f:g}' for f in notches)} Hz"] if notches else []
-            self.filter_notes.insert(0, f"filtered: {'; '.join(words)}")
-        return taps
-
-    def run(self) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """All channels ``(C, T)`` at the new rate, and which samples are good."""
-        total = self.resampler.count(self.recording.n_samples)
-        data = scratch((len(self.picks), total))
-        good = np.zeros(total, dtype=bool)
-        length = max(1024, _PIECE // (4 * len(self.picks)))
-        for first, last in self.recording.continuous:
-            at, end = self.resampler.outputs(first, last)
-            good[at:end] = True
-            for block in self._segment(first, last, length):
-                data[:, at : at + block.shape[1]] = block
-                at += block.shape[1]
-                if self.progress is not None:
-                    self.progress(at, total)
-        ratio = self.resampler.ratio
-        for first, last in [*self.excused, *cleaning.runs(self.repaired)]:
-            good[int(first / ratio) : int(np.ceil(last / ratio)) + 1] = False
-        lost = float(self.repaired.sum()) / self.recording.rate
-        if lost:
-            self.filter_notes.append(f"{lost:.4g} s hold no numbers (NaN) and count as bad")
-        return data, good
-
-    def _segment(self, first: int, last: int, length: int) -> Iterator[Array]:
-        return filtered(self.resampler.blocks(self._fetch, first, last, length), self.taps)
-
-    def _fetch(self, start: int, stop: int) -> Array:
-        block = self.recording.read(start, stop, self.picks)
-        # One sum is far cheaper than looking at every sample, and is not finite if any of them is not.
-        if np.isfinite(block.sum(dtype=np.float64)):
-            return block
-        return self._repaired(block, start)
-
-    def _repaired(self, block: Array, start: int) -> Array:
-        holes = ~np.isfinite(block)
-        columns = holes.any(axis=0)
-        allowed = np.zeros(columns.size, dtype=bool)
-        for first, last in self.excused:
-            allowed[max(0, first - start) : max(0, last - start)] = True
-        rest = columns & ~allowed
-        if rest.any() and not self.recipe.bad_segments:
-            at = int(np.flatnonzero(rest)[0])
-            channel = self.recording.channels[self.picks[int(np.flatnonzero(holes[:, at])[0])]]
-            raise InputError(
-                f"{self.recording.name}: channel {channel} holds NaN or infinite values from"
-                f" {self.recording.start + (start + at) / self.recording.rate:.6g} s on. Annotate the stretch as bad,"
-                " set bad_segments, or leave the channel out."
-            )
-        whole = holes.all(axis=1)
-        if whole.any() and not columns.all():
-            name = self.recording.channels[self.picks[int(np.flatnonzero(whole)[0])]]
-            raise InputError(f"{self.recording.name}: channel {name} holds no numbers at all. Mark it as bad.")
-        self.repaired[start : start + columns.size] |= columns
-        out = block.copy()
-        known = np.flatnonzero(~columns)
-        for row in np.flatnonzero(holes.any(axis=1)):
-            values = np.interp(np.flatnonzero(columns), known, block[row, known]) if known.size else 0.0
-            out[row, columns] = values
-        return out
-
-
-def _bad_stretches(recording: Recording) -> list[tuple[int, int]]:
-    """Samples of annotations that begin with ``bad``."""
-    rate, found = recording.rate, []
-    for mark in recording.marks:
-        if mark.label.lower().startswith("bad"):
-            first = int(np.floor((mark.onset - recording.start) * rate))
-            last = int(np.ceil((mark.onset + mark.duration - recording.start) * rate))
-            found.append((max(0, first), min(max(last, first + 1), recording.n_samples)))
-    return found
-
-
 def _chunks(data: Array) -> Iterator[slice]:
-    step = max(1024, _PIECE // (4 * max(1, data.shape[0])))
+    step = max(1024, PIECE // (4 * max(1, data.shape[0])))
     for start in range(0, data.shape[1], step):
         yield slice(start, min(start + step, data.shape[1]))
 
@@ -404,30 +281,3 @@ def _info(recording: Recording, choice: Choice, rate: float) -> Any:
         info["sfreq"] = fresh["sfreq"]
         info["lowpass"] = min(float(info["lowpass"]), rate / 2)
     return info
-
-
-def scratch(shape: tuple[int, int]) -> Array:
-    """An empty float32 array; a large one lies in a temporary file that vanishes with it."""
-    size = 4 * shape[0] * shape[1]
-    if size <= IN_MEMORY:
-        return np.zeros(shape, np.float32)
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
-    if free < size + 2**28:
-        raise UsageError(
-            f"the prepared recording needs {size / 1e9:.3g} GB of temporary space, {folder} has {free / 1e9:.3g} GB."
-            " Free space, or set TMPDIR to a larger disk."
-        )
-    handle, name = tempfile.mkstemp(prefix="workbench-", suffix=".f32")
-    os.close(handle)
-    array: Any = np.memmap(name, dtype=np.float32, mode="w+", shape=shape)
-    try:
-        os.unlink(name)  # the space is freed when the map is closed, even after a crash
-    except OSError:  # Windows keeps files that are open
-        weakref.finalize(array, _remove, name)
-    return array  # type: ignore[no-any-return]
-
-
-def _remove(name: str) -> None:
-    with suppress(OSError):
-        Path(name).unlink()

@@ -16,13 +16,8 @@ from typing import Any
 import numpy as np
 
 from workbench.data import fif_file
-from workbench.data.recording import (
-    Event,
-    Recording,
-    RecordingNative,
-    mne_quiet,
-    summary,
-)
+from workbench.data.recording import Event, Recording, RecordingNative, mne_call, summary
+from workbench.data.recording_epochs import of_evoked, open_epochs, read_evokeds, title_of
 from workbench.errors import InputError, NothingFound, nearest
 from workbench.types import Geometry, Image, Mark, Marks, time_base
 
@@ -89,14 +84,14 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
     name, what = _format_of(path)
     if what == "evoked":
         warned: list[str] = []
-        evokeds = _evokeds(path, warned)
-        return _evoked_image(path, choose(path, evokeds, series, [_title(e) for e in evokeds]), warned)
+        evokeds = read_evokeds(path, warned)
+        return _evoked_image(path, choose(path, evokeds, series, [title_of(e) for e in evokeds]), warned)
     if series not in (None, ""):
         raise InputError(
             f"{path}: 'series' chooses among evoked responses or the recordings of a BIDS data set; this file holds one"
             " recording. Leave it out."
         )
-    opener = _once(partial(_open_epochs, path) if what == "epochs" else partial(_open_raw, path, name))
+    opener = _once(partial(open_epochs, path) if what == "epochs" else partial(_open_raw, path, name))
     recording, warned = opener()
     return _image(path, name, recording, lambda: opener()[0], warned)
 
@@ -119,10 +114,10 @@ def info(path: Path) -> list[dict[str, Any]]:
         return rows
     if _format_of(path)[1] == "evoked":
         warned: list[str] = []
-        evokeds = _evokeds(path, warned)
+        evokeds = read_evokeds(path, warned)
         for number, evoked in enumerate(evokeds, 1):
             row = describe(_evoked_image(path, evoked, warned))
-            rows.append(row | {"series": number, "description": _title(evoked), "n_series": len(evokeds)})
+            rows.append(row | {"series": number, "description": title_of(evoked), "n_series": len(evokeds)})
         return rows
     return [describe(read(path))]
 
@@ -176,18 +171,6 @@ def bti_file(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _mne(path: Path, work: Callable[[], Any], warned: list[str]) -> Any:
-    """Run one of MNE's readers; whatever it raises becomes one line that names the file."""
-    try:
-        with mne_quiet(warned):
-            return work()
-    except (InputError, KeyboardInterrupt, MemoryError):
-        raise
-    except Exception as error:  # readers of damaged files raise many kinds
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError(f"{path}: cannot be read ({reason}). Is it complete? Copy or export it again.") from error
-
-
 def open_raw(path: Path, name: str, warned: list[str]) -> Any:
     """MNE's raw object, samples left on disk."""
     import mne
@@ -195,7 +178,7 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
     from workbench.data import bids
 
     if bids.is_member(path):
-        found = _mne(path, partial(bids.open_raw, path), warned)
+        found = mne_call(path, partial(bids.open_raw, path), warned)
         if found is not None:
             return found
         warned.append("BIDS side files were not used; install the extra: pip install 'napari-workbench[bids]'")
@@ -204,10 +187,12 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
         head = path if path.is_dir() else path.parent
         shape = head / "hs_file"
         options = {"config_fname": str(head / "config"), "head_shape_fname": str(shape) if shape.is_file() else None}
-        return _mne(path, partial(mne.io.read_raw_bti, str(file), **options, preload=False, verbose="WARNING"), warned)
+        return mne_call(
+            path, partial(mne.io.read_raw_bti, str(file), **options, preload=False, verbose="WARNING"), warned
+        )
     function = getattr(mne.io, next(f for n, f in READERS.values() if n == name))
     file = fif_file.plain(path) if name == "fif" else path
-    return _mne(path, partial(function, str(file), preload=False, verbose="WARNING"), warned)
+    return mne_call(path, partial(function, str(file), preload=False, verbose="WARNING"), warned)
 
 
 def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
@@ -215,7 +200,7 @@ def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
     raw = open_raw(path, name, warned)
 
     def reader(start: int, stop: int, picks: Any) -> Any:
-        return _mne(path, lambda: raw[slice(None) if picks is None else list(picks), start:stop][0], [])
+        return mne_call(path, lambda: raw[slice(None) if picks is None else list(picks), start:stop][0], [])
 
     recording = Recording(
         channels=tuple(raw.ch_names),
@@ -276,81 +261,12 @@ def _stim_events(path: Path, raw: Any) -> list[Event]:
     if not stims:
         return [(m.onset, m.label) for m in marks_of(raw) if not m.label.upper().startswith(("BAD", "EDGE"))]
     work = partial(mne.find_events, raw, shortest_event=1, initial_event=False, verbose="ERROR")
-    found = _mne(path, work, [])
+    found = mne_call(path, work, [])
     return [((int(s) - raw.first_samp) / rate, str(int(code))) for s, _, code in found]
 
 
-def _open_epochs(path: Path) -> tuple[Recording, list[str]]:
-    import mne
-
-    warned: list[str] = []
-    work = partial(mne.read_epochs, str(fif_file.plain(path)), proj=False, preload=False, verbose="WARNING")
-    epochs = _mne(path, work, warned)
-    count, width, rate = len(epochs), len(epochs.times), float(epochs.info["sfreq"])
-    if count == 0:
-        raise InputError(f"{path}: holds no epochs. All of them were dropped before it was saved.")
-    names = {code: name for name, code in epochs.event_id.items()}
-
-    def reader(start: int, stop: int, picks: Any) -> Any:
-        first, last = start // width, (stop - 1) // width + 1
-
-        def work() -> Any:
-            return epochs[first:last].get_data(picks=np.arange(len(epochs.ch_names)), verbose="ERROR")
-
-        data = _mne(path, work, [])
-        flat = np.concatenate(list(data), axis=1)[:, start - first * width : stop - first * width]
-        return flat if picks is None else flat[list(picks)]
-
-    zero = -float(epochs.tmin)
-    events = [
-        (n * width / rate + zero, str(names.get(int(code), int(code)))) for n, code in enumerate(epochs.events[:, 2])
-    ]
-    recording = Recording(
-        channels=tuple(epochs.ch_names),
-        kinds=tuple(epochs.get_channel_types()),
-        sampling_rate=rate,
-        n_samples=count * width,
-        start=0.0,
-        what="epochs",
-        reader=reader,
-        source=path,
-        bads=tuple(epochs.info["bads"]),
-        info=epochs.info,
-        segments=tuple((n * width, (n + 1) * width) for n in range(count)),
-        events_reader=lambda: events,
-    )
-    return recording, warned
-
-
-def _evokeds(path: Path, warned: list[str]) -> list[Any]:
-    import mne
-
-    work = partial(mne.read_evokeds, str(fif_file.plain(path)), proj=False, verbose="WARNING")
-    return list(_mne(path, work, warned))
-
-
-def _title(evoked: Any) -> str:
-    return str(evoked.comment) or "evoked"
-
-
 def _evoked_image(path: Path, evoked: Any, warned: list[str]) -> Image:
-    def reader(start: int, stop: int, picks: Any) -> Any:
-        part = evoked.data[:, start:stop]
-        return part if picks is None else part[list(picks)]
-
-    recording = Recording(
-        channels=tuple(evoked.ch_names),
-        kinds=tuple(evoked.get_channel_types()),
-        sampling_rate=float(evoked.info["sfreq"]),
-        n_samples=int(evoked.data.shape[1]),
-        start=float(evoked.times[0]),
-        what="evoked",
-        reader=reader,
-        source=path,
-        bads=tuple(evoked.info["bads"]),
-        info=evoked.info,
-        events_reader=lambda: [(0.0, str(evoked.comment))],
-    )
+    recording = of_evoked(path, evoked)
     more = {"condition": str(evoked.comment), "n_averaged": int(evoked.nave)}
     return _image(path, "fif", recording, lambda: recording, warned, **more)
 

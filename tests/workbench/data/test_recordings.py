@@ -73,13 +73,17 @@ def test_split_files_are_one_recording_and_one_case(tmp_path):
 def test_epochs_follow_each_other_with_their_events(tmp_path):
     source = raw()
     events = mne.find_events(source, verbose="ERROR")
-    epochs = mne.Epochs(source, events, {"face": 1, "house": 2}, -0.2, 0.5, baseline=None, preload=True, verbose="ERROR")
+    epochs = mne.Epochs(
+        source, events, {"face": 1, "house": 2}, -0.2, 0.5, baseline=None, preload=True, verbose="ERROR"
+    )
     epochs.save(tmp_path / "a-epo.fif", verbose="ERROR")
     image = formats.read(tmp_path / "a-epo.fif")
     width = len(epochs.times)
     assert (image.header["what"], image.header["n_epochs"]) == ("epochs", 3)
     assert image.geometry.shape == (3 * width,)
-    np.testing.assert_allclose(image.data, np.concatenate(list(epochs.get_data(picks=np.arange(15))), axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        image.data, np.concatenate(list(epochs.get_data(picks=np.arange(15))), axis=1), rtol=1e-6
+    )
     recording = open_recording(image)
     assert recording.segments == ((0, width), (width, 2 * width), (2 * width, 3 * width))
     assert [label for _, label in recording.events] == ["face", "house", "face"]
@@ -91,7 +95,9 @@ def test_epochs_follow_each_other_with_their_events(tmp_path):
 def test_evoked_responses_are_chosen_like_series(tmp_path):
     source = raw()
     events = mne.find_events(source, verbose="ERROR")
-    epochs = mne.Epochs(source, events, {"face": 1, "house": 2}, -0.2, 0.5, baseline=None, preload=True, verbose="ERROR")
+    epochs = mne.Epochs(
+        source, events, {"face": 1, "house": 2}, -0.2, 0.5, baseline=None, preload=True, verbose="ERROR"
+    )
     evokeds = [epochs[name].average(picks="all") for name in ("face", "house")]
     mne.write_evokeds(tmp_path / "a-ave.fif", evokeds, verbose="ERROR")
     rows = formats.info(tmp_path / "a-ave.fif")
