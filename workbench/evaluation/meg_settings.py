@@ -19,7 +19,7 @@ class MEGEvaluateConfig:
         "tokens: variance explained and cross-entropy; generation: new signals beside the real ones; decode: kinds of "
         "events from features; similarity: whether generated sessions are like their own; all: whatever can be done",
     )
-    seconds: float = setting(30.0, "signal to generate for every recording", unit="s", low=4.0)
+    seconds: float = setting(30.0, "signal to generate for every recording", unit="s", low=2.0)
     mode: Literal["anchored", "sliding", "full"] = setting(
         "anchored",
         "how to generate: with a cache renewed every 16 samples, exactly as published, or slowly (reference)",
@@ -47,5 +47,9 @@ class MEGEvaluateConfig:
     fine_tune_lr: float = setting(1e-4, "highest learning rate of that", low=1e-9, high=1.0)
     fine_tune_batch: int = setting(8, "windows per step of that", low=1, advanced=True)
     allow_resample: bool = setting(True, "resample recordings of another rate; without it they fail")
+    kinds: str = setting("", "channel types to use, e.g. 'mag' or 'mag,grad'; empty: as the weights say")
+    reduce: Literal["none", "pca"] = setting(
+        "none", "pca: reduce more sensors than the weights know to as many components, a stated change of the data"
+    )
     bursts: bool = setting(True, "count bursts of real and generated signals: about a second per channel and minute")
     seed: int = setting(0, "decides what is generated, and the fine-tuning", low=0)
