@@ -106,9 +106,9 @@ def brain_of(subject: int, session: int) -> Brain:
     return Brain(
         alpha_hz=float(np.clip(own.normal(10.0, 0.7), 8.6, 11.4) + today.normal(0, 0.1)),
         beta_hz=float(np.clip(own.normal(20.0, 1.3), 17.5, 22.5) + today.normal(0, 0.2)),
-        slope=float(np.clip(own.normal(1.2, 0.12) + today.normal(0, 0.03), 0.9, 1.5)),
-        alpha=sources(("occipital left", "occipital right", "parietal right"), 0.045, 1.9 * level_alpha),
-        beta=sources(("central left", "central right"), 0.040, 1.9 * level_beta),
+        slope=float(np.clip(own.normal(1.3, 0.12) + today.normal(0, 0.03), 1.0, 1.6)),
+        alpha=sources(("occipital left", "occipital right", "parietal right"), 0.045, 2.0 * level_alpha),
+        beta=sources(("central left", "central right"), 0.040, 1.8 * level_beta),
         mixing=mixing,
         blink=8.0 * np.exp(-0.5 * (np.linalg.norm(place - (0.0, 0.085, 0.02), axis=1) / 0.05) ** 2),
     )
@@ -135,10 +135,10 @@ def simulate(subject: int, session: int, seconds: float, seed: int) -> Simulated
     for start, kind in events:
         _respond(evoked, states, start, kind, rng)
     levels = ndimage.gaussian_filter1d(np.eye(len(STATES))[states].T, 0.025 * SAMPLING_RATE, axis=1)
-    data = 0.9 * brain.mixing @ _background(len(PARCELS), n, brain.slope, rng)
+    data = 0.6 * brain.mixing @ _background(len(PARCELS), n, brain.slope, rng)
     data += _bursts(brain.alpha, brain.alpha_hz, 1.2, levels[1], rng)
     data += _bursts(brain.beta, brain.beta_hz, 2.5, levels[2], rng)
-    data += evoked + 0.05 * rng.standard_normal(data.shape)
+    data += evoked + 0.04 * rng.standard_normal(data.shape)
     blinks = _blink_times(n, rng)
     for start, length in blinks:
         stop = min(n, start + length)
@@ -238,7 +238,7 @@ def _respond(
     t = np.arange(round(0.5 * SAMPLING_RATE)) / SAMPLING_RATE - latency
     wave = np.exp(-0.5 * (t / 0.03) ** 2) - 0.7 * np.exp(-0.5 * ((t - 0.09) / 0.045) ** 2)
     stop = min(evoked.shape[1], start + len(t))
-    evoked[:, start:stop] += 0.4 * np.exp(rng.normal(0, 0.5)) * gain[:, None] * wave[: stop - start]
+    evoked[:, start:stop] += 0.25 * np.exp(rng.normal(0, 0.5)) * gain[:, None] * wave[: stop - start]
     begin = start + round((0.03 + abs(rng.normal(0, 0.02))) * SAMPLING_RATE)
     end = begin + round(rng.uniform(0.28, 0.45) * SAMPLING_RATE)
     if rng.random() < 0.85:
