@@ -1,5 +1,7 @@
 """Published weights by name: where they are, under which licence, and the hash they must have.
 
+Some are published as several files, which become one weight file of ours (`KnownWeights.files` and ``build``).
+
 A group shares its own list by a file ``weights.json`` in the workbench's home (``WORKBENCH_HOME``): a list of objects
 with the fields of `KnownWeights`. Nothing is fetched unless `fetch` is called with permission.
 """
@@ -8,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from pathlib import Path
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 from urllib.request import urlopen
 
 from workbench import home
-from workbench.atomic import replacing
+from workbench.atomic import replacing, sha256_of
 from workbench.errors import UsageError, WeightsError, nearest
 
 Progress = Callable[[int, int], None]
@@ -24,8 +29,29 @@ _SLACK = 1 << 20
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """One published file.
+
+    It must have the hash `sha256`; or, where only its numbers are known and not the container they come in, the
+    content hash `content` over the entries `keys` (all if empty; see `workbench.content`). Where neither is known, the
+    user must bring the hash.
+    """
+
+    name: str
+    url: str
+    sha256: str = ""
+    content: str = ""
+    keys: tuple[str, ...] = ()
+    size_mb: float = 0.0
+
+
+@dataclass(frozen=True)
 class KnownWeights:
-    """One row. Without `url` or `sha256` it cannot be fetched automatically, and `note` says what to do instead."""
+    """One row. Without `url` or `sha256` it cannot be fetched automatically, and `note` says what to do instead.
+
+    Rows with `files` have ``build``, a function ``"module:name"`` that takes the fetched files by name and a path, and
+    writes the weight file.
+    """
 
     name: str
     backend: str
@@ -37,16 +63,35 @@ class KnownWeights:
     paper: str = ""
     note: str = ""
     suffix: str = ".safetensors"
+    files: tuple[SourceFile, ...] = ()
+    build: str = ""
 
     @property
     def path(self) -> Path:
         return home.weights_folder() / f"{self.name}{self.suffix}"
 
     def how_to_get(self) -> str:
-        if self.url and self.sha256:
+        if self.files or (self.url and self.sha256):
             return f"Fetch them with: workbench weights get {self.name} --allow-download"
         return self.note
 
+
+_MEG_GPT = "https://raw.githubusercontent.com/OHBA-analysis/MEG-GPT/78ff9439febaeb8e838fd670ec589578e635fd0c/"
+_MEG_TOKENIZER_FILES = (
+    SourceFile(
+        name="models/tokenizer/model_state.pt",
+        url=_MEG_GPT + "models/tokenizer/model_state.pt",
+        content="6661b3542a6468064697f105608209b901c377809abbb2dd2590a2aba736b145",
+        size_mb=0.928240,
+    ),
+    SourceFile(
+        name="models/tokenizer/vocab.pkl",
+        url=_MEG_GPT + "models/tokenizer/vocab.pkl",
+        content="555bc6da4cdedf2e03fe3cebfe159c1b2577b392c2bfd70322ef3102cd768ee9",
+        keys=("token_order", "total_token_counts", "label_map"),
+        size_mb=1.0,
+    ),
+)
 
 # The authors publish the BraTS weights on a shared drive without a checksum, so they are not fetched for the user.
 _ROWS = (
@@ -59,6 +104,32 @@ _ROWS = (
         note="Download the checkpoint linked in the authors' repository OSUPCVLab/SegFormer3D yourself, then use "
         "--weights FILE --preset brats.",
         suffix=".bin",
+    ),
+    KnownWeights(
+        name="meg-gpt-tokenizer",
+        backend="meg_gpt",
+        title="Tokeniser of MEG-GPT with its vocabulary of 65 tokens, official",
+        size_mb=0.93,
+        licence="MIT",
+        paper="arXiv:2510.18080",
+        files=_MEG_TOKENIZER_FILES,
+        build="workbench.training.meg_release:install",
+    ),
+    KnownWeights(
+        name="meg-gpt",
+        backend="meg_gpt",
+        title="MEG-GPT for 52 parcels at 250 Hz, with its tokeniser, official",
+        size_mb=17.3,
+        licence="MIT",
+        paper="arXiv:2510.18080",
+        files=(
+            *_MEG_TOKENIZER_FILES,
+            # Its hash was not known when this was written, so whoever fetches it must bring the hash.
+            SourceFile(
+                name="models/meg-gpt/model_state.pt", url=_MEG_GPT + "models/meg-gpt/model_state.pt", size_mb=16.5
+            ),
+        ),
+        build="workbench.training.meg_release:install",
     ),
 )
 
@@ -74,7 +145,8 @@ def known() -> dict[str, KnownWeights]:
                 unknown = set(entry) - allowed
                 if unknown:
                     raise UsageError(f"{own}: unknown field(s) {sorted(unknown)}; expected {sorted(allowed)}")
-                row = KnownWeights(**entry)
+                files = tuple(_source(file, own) for file in entry.pop("files", ()))
+                row = KnownWeights(**entry, files=files)
                 if Path(row.name).name != row.name or row.name.startswith("."):
                     raise UsageError(f"{own}: '{row.name}' is not usable as a name")
                 rows[row.name] = row
@@ -83,8 +155,38 @@ def known() -> dict[str, KnownWeights]:
     return rows
 
 
-def fetch(name: str, *, allow_download: bool, progress: Progress | None = None) -> Path:
+def _source(entry: Mapping[str, object], own: Path) -> SourceFile:
+    unknown = set(entry) - {f.name for f in fields(SourceFile)}
+    if unknown:
+        raise UsageError(f"{own}: unknown field(s) {sorted(unknown)} of a file")
+    file = SourceFile(**entry)  # type: ignore[arg-type]
+    if PurePosixPath(file.name).is_absolute() or ".." in PurePosixPath(file.name).parts:
+        raise UsageError(f"{own}: '{file.name}' is not usable as a name")
+    return replace(file, keys=tuple(file.keys))
+
+
+def fetch(
+    name: str,
+    *,
+    allow_download: bool,
+    progress: Progress | None = None,
+    hashes: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Path:
     """Fetch weights by name into the workbench's home; the file appears only if its hash is right.
+
+    Parameters
+    ----------
+    name
+        A known name.
+    allow_download
+        Whether the network may be used.
+    progress
+        Called with bytes done and in total, of each file.
+    hashes
+        sha256 that the user brings, by the name of the published file (its last part will do).
+    folder
+        Rows of several files only: take them from here, as published, instead of the network.
 
     Raises
     ------
@@ -99,34 +201,124 @@ def fetch(name: str, *, allow_download: bool, progress: Progress | None = None) 
     row = rows[name]
     if row.path.is_file():
         return row.path
-    if not (row.url and row.sha256):
+    sources = row.files or (SourceFile(row.path.name, row.url, row.sha256, size_mb=row.size_mb),)
+    sources = _with_hashes(row, sources, hashes or {})
+    if row.files:
+        return _fetch_and_build(row, sources, allow_download, progress, folder)
+    if folder is not None:
+        raise UsageError(f"weights '{name}' are one file: give it to --weights as it is")
+    if not (row.url and sources[0].sha256):
         raise WeightsError(f"weights '{name}' cannot be fetched automatically. {row.note}")
-    scheme = urlparse(row.url).scheme
+    with replacing(row.path) as part:
+        _download(sources[0], part, row.path, allow_download, progress)
+    return row.path
+
+
+def _with_hashes(
+    row: KnownWeights, sources: tuple[SourceFile, ...], hashes: Mapping[str, str]
+) -> tuple[SourceFile, ...]:
+    """With the hashes that the user brings; a hash that we know cannot be replaced."""
+    found = list(sources)
+    for given, digest in hashes.items():
+        at = [i for i, s in enumerate(sources) if s.name == given or s.name.endswith("/" + given)]
+        if len(at) != 1:
+            which = "no" if not at else "more than one"
+            raise UsageError(f"'{given}': {which} file of '{row.name}' has this name; expected one of "
+                             f"{', '.join(s.name for s in sources)}")  # fmt: skip
+        file = sources[at[0]]
+        if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
+            raise UsageError(f"sha256 of '{given}': expected 64 hexadecimal digits")
+        if file.sha256 and file.sha256 != digest.lower():
+            raise WeightsError(f"{file.name}: sha256 must be {file.sha256}, you gave {digest}")
+        found[at[0]] = replace(file, sha256=digest.lower())
+    return tuple(found)
+
+
+def _fetch_and_build(
+    row: KnownWeights,
+    sources: tuple[SourceFile, ...],
+    allow_download: bool,
+    progress: Progress | None,
+    folder: Path | None,
+) -> Path:
+    unknown = [s for s in sources if not (s.sha256 or s.content)]
+    if unknown and folder is None:
+        one = unknown[0]
+        raise WeightsError(
+            f"{one.url}: its sha256 is not known to this version, and nothing unverified is fetched. Either give the "
+            f"hash that its authors or your group state: workbench weights get {row.name} --sha256 {one.name}=HASH "
+            f"--allow-download; or fetch the files by hand, look at them, and: workbench weights get {row.name} "
+            "--from FOLDER"
+        )
+    module, _, function = row.build.partition(":")
+    build = getattr(import_module(module), function)
+    with nullcontext(folder) if folder is not None else tempfile.TemporaryDirectory() as place:
+        files = {}
+        for source in sources:
+            if folder is None:
+                files[source.name] = Path(place or "") / source.name
+                files[source.name].parent.mkdir(parents=True, exist_ok=True)
+                _download(source, files[source.name], row.path, allow_download, progress)
+            else:
+                files[source.name] = _in_folder(source, folder)
+                _check_sha256(source, sha256_of(files[source.name]), str(files[source.name]))
+            _check_content(source, files[source.name])
+        with replacing(row.path) as part:
+            build(files, part)
+    return row.path
+
+
+def _in_folder(source: SourceFile, folder: Path) -> Path:
+    """The file by its published path, from any of its folders on."""
+    parts = PurePosixPath(source.name).parts
+    for first in range(max(1, len(parts) - 1)):
+        path = folder.joinpath(*parts[first:])
+        if path.is_file():
+            return path
+    raise WeightsError(f"{folder}: has no {source.name}; expected the published files in their folders")
+
+
+def _download(source: SourceFile, part: Path, target: Path, allow_download: bool, progress: Progress | None) -> None:
+    scheme = urlparse(source.url).scheme
     if scheme not in ("https", "http", "file"):
-        raise UsageError(f"weights '{name}': address scheme '{scheme}' is not supported; use https")
+        raise UsageError(f"weights '{target.stem}': address scheme '{scheme}' is not supported; use https")
     if not allow_download and scheme != "file":
-        raise UsageError(f"fetching '{name}' from {row.url} needs your permission: add --allow-download")
-    limit = int(row.size_mb * 1e6) + _SLACK if row.size_mb else 8 << 30
+        raise UsageError(f"fetching '{target.stem}' from {source.url} needs your permission: add --allow-download")
+    limit = int(source.size_mb * 1e6) + _SLACK if source.size_mb else 8 << 30
     digest, done = hashlib.sha256(), 0
     try:
-        with replacing(row.path) as part:
-            with urlopen(row.url, timeout=60) as response, part.open("wb") as f:
-                total = int(response.headers.get("Content-Length") or row.size_mb * 1e6)
-                while chunk := response.read(1 << 20):
-                    f.write(chunk)
-                    digest.update(chunk)
-                    done += len(chunk)
-                    if done > limit:
-                        raise WeightsError(f"{row.url}: larger than the {row.size_mb} MB it should have; stopped")
-                    if progress:
-                        progress(done, total)
-            if digest.hexdigest() != row.sha256:
-                raise WeightsError(
-                    f"{row.url}: sha256 is {digest.hexdigest()}, expected {row.sha256}; nothing was kept. "
-                    "The file was changed or the download was damaged."
-                )
+        with urlopen(source.url, timeout=60) as response, part.open("wb") as f:
+            total = int(response.headers.get("Content-Length") or source.size_mb * 1e6)
+            while chunk := response.read(1 << 20):
+                f.write(chunk)
+                digest.update(chunk)
+                done += len(chunk)
+                if done > limit:
+                    raise WeightsError(f"{source.url}: larger than the {source.size_mb} MB it should have; stopped")
+                if progress:
+                    progress(done, total)
     except OSError as error:
         raise WeightsError(
-            f"{row.url}: download failed ({error}); try again or fetch it by hand to {row.path}"
+            f"{source.url}: download failed ({error}); try again or fetch it by hand to {target}"
         ) from error
-    return row.path
+    _check_sha256(source, digest.hexdigest(), source.url)
+
+
+def _check_sha256(source: SourceFile, found: str, where: str) -> None:
+    if source.sha256 and found != source.sha256:
+        raise WeightsError(
+            f"{where}: sha256 is {found}, expected {source.sha256}; nothing was kept. "
+            "The file was changed or the download was damaged."
+        )
+
+
+def _check_content(source: SourceFile, path: Path) -> None:
+    if source.content:
+        from workbench.content import content_of
+
+        found = content_of(path, source.keys)
+        if found != source.content:
+            raise WeightsError(
+                f"{source.name}: the content hash of its numbers is {found}, expected {source.content}; nothing was "
+                "kept. The file was changed or the download was damaged."
+            )

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "workbench"
 ALLOWED = {
     "nets": {"nets"},
     "data": {"data"},
-    "infer": {"infer", "data"},
+    "infer": {"infer", "data", "nets"},
     "evaluation": {"evaluation", "report", "data"},
     "report": {"report", "data"},
     "training": {"training", "data", "nets", "infer", "evaluation", "report"},
@@ -24,7 +24,7 @@ ALLOWED = {
 # Files of the ground floor: everybody may use them.
 GROUND = {
     "errors", "types", "settings", "atomic", "home", "registry", "weights", "known_weights", "device", "provenance",
-    "samples", "placement", "output", "jsonable", "cube_display", "_callable", "__version__",
+    "samples", "placement", "output", "jsonable", "cube_display", "inert_pickle", "content", "_callable", "__version__",
 }  # fmt: skip
 HEAVY = {"torch", "monai", "napari", "qtpy", "matplotlib", "mne", "openslide", "highdicom", "itk"}
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -60,15 +61,30 @@ def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
 @weights.command()
 @click.argument("name")
 @click.option("--allow-download", is_flag=True, help="Permit use of the network.")
+@click.option(
+    "--sha256", "hashes", multiple=True, metavar="FILE=HASH",
+    help="Hash that a published file must have, where the workbench does not know it.",
+)  # fmt: skip
+@click.option(
+    "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Take published files from this folder instead of the network.",
+)  # fmt: skip
 @quiet_option
 @verbose_option
-def get(name: str, allow_download: bool, quiet: bool, verbose: bool) -> None:
+def get(
+    name: str, allow_download: bool, hashes: tuple[str, ...], folder: Path | None, quiet: bool, verbose: bool
+) -> None:
     """Fetch known weights by name; kept only if their hash is right."""
     from workbench.cli.progress import bar
+    from workbench.errors import UsageError
     from workbench.known_weights import fetch
 
+    wrong = next((h for h in hashes if "=" not in h), None)
+    if wrong is not None:
+        raise UsageError(f"--sha256 {wrong}: expected FILE=HASH, e.g. model_state.pt={'0' * 8}...")
+    given = {file: digest for file, _, digest in (h.rpartition("=") for h in hashes)}
     with bar("download", unit="B", quiet=quiet) as progress:
-        path = fetch(name, allow_download=allow_download, progress=progress)
+        path = fetch(name, allow_download=allow_download, progress=progress, hashes=given, folder=folder)
     click.echo(path)
 
 

@@ -1,0 +1,76 @@
+"""A hash of what a weight file says, whatever container it is in: names, types, shapes and numbers.
+
+Two files with the same tensors have the same content hash, even if one is a ``.pt`` and the other a ``.safetensors``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.errors import WeightsError
+
+
+def content_hash(arrays: Mapping[str, Any]) -> str:
+    """sha256 over key, type, shape and little-endian bytes of each entry, in the order of the keys.
+
+    Parameters
+    ----------
+    arrays
+        Tensors or numpy arrays.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(arrays):
+        name, array = _numpy(arrays[key])
+        digest.update(f"{key}|{name}|{','.join(map(str, array.shape))}|".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def content_of(path: Path, keys: Sequence[str] = ()) -> str:
+    """Content hash of a weight file, or of a pickle of arrays (read without executing it).
+
+    Parameters
+    ----------
+    path
+        ``.safetensors``, ``.pt``, ``.pth``, ``.bin`` or ``.pkl``.
+    keys
+        Only these entries; all by default.
+
+    Raises
+    ------
+    WeightsError
+        The file is damaged, holds more than data, or lacks an entry.
+    """
+    if path.suffix == ".pkl":
+        from workbench.inert_pickle import read
+
+        content = read(path)
+    else:
+        from workbench.nets.checkpoints import unwrap_checkpoint
+        from workbench.weights import load_tensors
+
+        content = unwrap_checkpoint(load_tensors(path))
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{path}: expected named arrays, found {type(content).__name__}")
+    missing = [k for k in keys if k not in content]
+    if missing:
+        raise WeightsError(f"{path}: has no {', '.join(missing)}")
+    return content_hash({k: content[k] for k in keys} if keys else content)
+
+
+def _numpy(value: Any) -> tuple[str, npt.NDArray[Any]]:
+    """The name of the type, and an array; numpy has no bfloat16, so of that it gets the bits."""
+    if hasattr(value, "detach"):
+        import torch
+
+        name = str(value.dtype).removeprefix("torch.")
+        plain = value.detach().cpu().contiguous()
+        return name, (plain.view(torch.int16) if plain.dtype == torch.bfloat16 else plain).numpy()
+    array = np.asarray(value)
+    return array.dtype.newbyteorder("=").name, array
