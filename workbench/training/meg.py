@@ -18,7 +18,7 @@ from workbench.errors import Cancelled, UsageError, WeightsError
 from workbench.infer.meg_tokens import Codec, variance_explained
 from workbench.training import meg_model, meg_tokenizer, output
 from workbench.training.loop import Event, FitResult
-from workbench.training.meg_data import Integers, Session, Split, Tell, load_sessions, split_sessions
+from workbench.training.meg_data import Session, Split, Tell, load_sessions, split_sessions
 from workbench.training.meg_settings import MEGTrainConfig
 from workbench.training.meg_weights import BACKEND, Parts, load_parts, rounded, save_parts
 from workbench.types import Case
@@ -156,7 +156,7 @@ def train_meg(
     if config.stage != "tokenizer":
         labels = meg_model.encode_sessions(codec, sessions, tell("tokenising"))
         if codec.counts is None:
-            codec = _counted(codec, labels, split)
+            codec.counts = meg_model.count_labels(labels, split, codec.n_tokens)[1:].astype(np.int64)
         trained = sorted({s.session for s in split.train})
         gpt = meg_model.make_network(config, known, codec, sessions, trained)
         result = meg_model.learn_model(
@@ -259,16 +259,6 @@ def _tokenizer(
         rounded(net)
     tell = _teller(None if cancelled else on_event)
     return meg_tokenizer.count_vocabulary(net, sessions, split, margin=config.margin, tell=tell("counting tokens"))
-
-
-def _counted(codec: Codec, labels: Sequence[Integers], split: Split) -> Codec:
-    """The codec with the tokens of the training stretches counted."""
-    counts = np.zeros(codec.n_tokens, np.int64)
-    for place in split.train:
-        part = labels[place.session][:, place.start : place.stop]
-        counts += np.bincount(part.ravel(), minlength=codec.n_tokens)
-    codec.counts = counts[1:]
-    return codec
 
 
 def _reconstruction(codec: Codec, sessions: Sequence[Session], split: Split) -> dict[str, float]:

@@ -109,7 +109,7 @@ def learn_model(
         return model.loss(batch[0].to(device), session_of(batch))["loss"]
 
     held = val.spread(config.val_windows)
-    unigram = unigram_entropy(codec, labels, held, length, gpt.n_trained)
+    unigram = unigram_entropy(count_labels(labels, split, codec.n_tokens), labels, held, length, gpt.n_trained)
 
     def validate(model: torch.nn.Module) -> dict[str, float]:
         assert isinstance(model, MEGGPT)
@@ -142,13 +142,21 @@ def learn_model(
 
 
 def unigram_entropy(
-    codec: Codec, labels: Sequence[Integers], windows: Sequence[tuple[int, int]], length: int, trained: int
+    counts: Integers, labels: Sequence[Integers], windows: Sequence[tuple[int, int]], length: int, trained: int
 ) -> float:
-    """Cross-entropy (nats) of the frequencies in training on the tokens that are asked for in some windows."""
-    counts = np.zeros(codec.n_tokens) if codec.counts is None else np.concatenate([[0], codec.counts]).astype(float)
+    """Cross-entropy (nats) of the token frequencies in `counts` on the tokens that are asked for in some windows."""
     shares = (counts + 1) / (counts.sum() + counts.size)
     targets = cut(labels, windows, length)[:, -trained:]
     return float(-np.log(shares)[targets].mean())
+
+
+def count_labels(labels: Sequence[Integers], split: Split, n_tokens: int) -> Integers:
+    """How often each label occurs in the training stretches, (n_tokens,)."""
+    counts = np.zeros(n_tokens, np.int64)
+    for place in split.train:
+        part = labels[place.session][:, place.start : place.stop]
+        counts += np.bincount(part.ravel(), minlength=n_tokens)
+    return counts
 
 
 def _shares(labels: Integers, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench import weights
+from workbench import inert_pickle, weights
 from workbench.data.recording_prepare import RecordingRecipe
 from workbench.errors import WeightsError
 from workbench.infer.meg_tokens import Codec
-from workbench.nets import lora
+from workbench.nets import lora, meg_official
 from workbench.nets.checkpoints import load_state, require_fit
 from workbench.nets.meg_gpt import MEGGPT
 from workbench.weights import WeightsFile
@@ -88,7 +89,46 @@ def _adapted(found: WeightsFile) -> Parts:
 
 
 def _official(found: WeightsFile) -> Parts:
-    raise WeightsError(f"{found.path}: no record of ours")
+    """The authors' tokeniser (its vocabulary beside it) or transformer (the tokeniser's folder beside its own)."""
+    tensors = weights.load_tensors(found)
+    kind = meg_official.kind_of(tensors)
+    if kind is None:
+        raise WeightsError(
+            f"{found.path}: neither weights of this workbench nor the state of MEG-GPT or its tokeniser; train some "
+            "(workbench train meg_gpt), or fetch the released ones (workbench weights get meg-gpt)"
+        )
+    gpt, coder_file = (None, found.path) if kind == "tokenizer" else (tensors, _beside_transformer(found.path))
+    coder = tensors if kind == "tokenizer" else weights.load_tensors(coder_file)
+    with weights.blaming(found.path):
+        tokenizer, vocabulary, network = meg_official.from_official(coder, _vocabulary_of(coder_file), gpt)
+    recipe = RecordingRecipe(n_channels=None if network is None else network.n_channels)
+    return Parts(Codec.learnt(tokenizer, vocabulary), network, recipe)
+
+
+def _beside_transformer(path: Path) -> Path:
+    """The tokeniser that belongs to a released transformer."""
+    folders = [path.parent.parent / "tokenizer", path.parent / "tokenizer"]
+    names = [f / f"model_state{suffix}" for f in folders for suffix in (".pt", ".safetensors")]
+    found = next((n for n in names if n.is_file()), None)
+    if found is None:
+        raise WeightsError(
+            f"{path}: a transformer of MEG-GPT needs its tokeniser; put the release's folder 'tokenizer' "
+            f"(model_state.pt and vocab.pkl) beside {path.parent}"
+        )
+    return found
+
+
+def _vocabulary_of(tokenizer: Path) -> Mapping[str, Any]:
+    """Arrays of the vocabulary beside a released tokeniser, ``vocab.pkl`` or the same as JSON; nothing is executed."""
+    stem = tokenizer.stem.replace("weights", "vocab")
+    names = [n + suffix for n in dict.fromkeys(("vocab", stem)) for suffix in (".pkl", ".json")]
+    found = next((tokenizer.with_name(n) for n in names if tokenizer.with_name(n).is_file()), None)
+    if found is None:
+        raise WeightsError(f"{tokenizer}: the vocabulary of this tokeniser is missing; put vocab.pkl beside it")
+    content = json.loads(found.read_text(encoding="utf-8")) if found.suffix == ".json" else inert_pickle.read(found)
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{found}: a {type(content).__name__}, expected the arrays of a vocabulary")
+    return content
 
 
 def save_parts(
@@ -102,19 +142,17 @@ def save_parts(
 ) -> Path:
     """Write a weight file; `record` holds what goes beside ``backend`` and ``net``.
 
-    With `half` the transformer's numbers (and a learnt tokeniser's, see `rounded`) are stored as float16. An `adapter`
-    is stored without what its base holds.
+    With `half` the transformer is stored as float16, and of the tokeniser what loses nothing by it (see `rounded`): it
+    decides which token a sample gets. An `adapter` is stored without what its base holds.
     """
     state: dict[str, Tensor] = {}
     if gpt is not None:
         state = {_GPT + k: v for k, v in (lora.lora_state(gpt) if adapter else gpt.state_dict()).items()}
-    if not adapter:
-        state |= codec.tensors()
     if half:
-        # Counts and levels of a fixed tokeniser stay exact: they decide which token a sample gets.
-        state = {
-            k: v.half() if v.is_floating_point() and k.startswith((_GPT, "tokenizer.")) else v for k, v in state.items()
-        }
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    if not adapter:
+        own = codec.tensors()
+        state |= {k: v.half() if half and _exact(v) else v for k, v in own.items()}
     net = {"codec": codec.config(), "gpt": None if gpt is None else gpt.config}
     return weights.save(out, state, {"backend": BACKEND, "net": net, **record})
 
@@ -125,6 +163,11 @@ def rounded(codec_net: torch.nn.Module) -> None:
         for value in codec_net.state_dict().values():
             if value.is_floating_point():
                 value.copy_(value.half().to(value.dtype))
+
+
+def _exact(value: Tensor) -> bool:
+    """Whether float16 holds the very same numbers."""
+    return value.is_floating_point() and bool(torch.equal(value.half().to(value.dtype), value))
 
 
 def _float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
