@@ -80,5 +80,5 @@ def raw(seconds=12.0, n_meg=8, n_eeg=4, rate=RATE, seed=0, dated=True, first=0, 
 
 def save_raw(path, **kwargs):
     """Write `raw` as FIF; returns the path."""
-    raw(**kwargs).save(path, verbose="ERROR")
+    raw(**kwargs).save(path, overwrite=True, verbose="ERROR")
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ _SUFFIXES = (".fif", ".ds", ".con", ".sqd", ".edf", ".bdf", ".vhdr")
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a folder is the top of a BIDS data set."""
-    return path.is_dir() and (path / _MARK).is_file()
+    """Whether a folder is the top of a BIDS data set with MEG or EEG recordings in it."""
+    return (path / _MARK).is_file() and next(_found(path), None) is not None
 
 
 def root_of(path: Path) -> Path | None:
@@ -30,8 +31,14 @@ def is_member(path: Path) -> bool:
 
 def recordings(root: Path) -> list[Path]:
     """The recordings of a data set, sorted; later parts of split files and derivatives are left out."""
-    paths = [p for pattern in ("sub-*/*/*", "sub-*/ses-*/*/*") for p in root.glob(pattern) if _NAME.match(p.name)]
-    return sorted(p for p in paths if p.parent.name in ("meg", "eeg", "ieeg") and _is_recording(p))
+    return sorted(_found(root))
+
+
+def _found(root: Path) -> Iterator[Path]:
+    for pattern in ("sub-*/*/*", "sub-*/ses-*/*/*"):
+        for path in root.glob(pattern):
+            if _NAME.match(path.name) and path.parent.name in ("meg", "eeg", "ieeg") and _is_recording(path):
+                yield path
 
 
 def _is_recording(path: Path) -> bool:

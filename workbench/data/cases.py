@@ -44,7 +44,9 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
     Notes
     -----
     `Case.group` is the column ``group``, else the patient that the id begins with (``sub-01_ses-2`` -> ``sub-01``,
-    ``patient007_frame01`` -> ``patient007``), else the id. Other columns go into `Case.options`.
+    ``patient007_frame01`` -> ``patient007``), else the id. Other columns go into `Case.options`; for recordings
+    ``subject`` (also the group, where none is given), ``session``, ``sampling_rate`` and ``events`` (a file, relative
+    to the list) mean something.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
         else:
             found = list(_from_list(path))
     else:
-        found = _from_folders(path, None if labels is None else Path(labels).expanduser())
+        found = bids_cases(path) or _from_folders(path, None if labels is None else Path(labels).expanduser())
     if not found:
         raise NothingFound(f"{path}: no readable images in it. Can be read: {', '.join(formats.SUFFIXES)}.")
     _check_unique(found, path)
@@ -75,14 +77,38 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
 
 
 def open_case(case: Case) -> Image:
-    """The image of a case: header now, samples when asked for; ``series`` among its options chooses a DICOM series.
+    """The image of a case: header now, samples when asked for.
+
+    Of its options, ``series`` chooses a DICOM series or an evoked response, ``sampling_rate`` [Hz] is that of an array
+    of time courses, and ``events`` is a file of events of a recording.
 
     Raises
     ------
     NothingFound, InputError, GeometryError
         As `workbench.data.formats.read`.
     """
-    return formats.read(case.image, series=case.options.get("series"))
+    rate, path, series = case.options.get("sampling_rate"), case.image, case.options.get("series")
+    if rate:
+        file, key = formats.split_address(path)
+        if file.suffix.lower() in (".npy", ".npz", ".mat"):
+            path = Path(f"{file}:{key or series or ''}{'@' if key or series else ''}{rate}Hz")
+            series = None
+    image = formats.read(path, series=series)
+    if image.kind == "recording" and case.options.get("events"):
+        from workbench.data.recording_events import with_events
+
+        return with_events(image, case.options["events"])
+    return image
+
+
+def bids_cases(path: Path) -> list[Case]:
+    """The recordings of a BIDS data set, with subject, session, task and run as options; empty if it is none."""
+    from workbench.data import bids
+
+    if not bids.is_dataset(path):
+        return []
+    found = [(case_name(p), p, bids.entities(p)) for p in bids.recordings(path)]
+    return [Case(name, p, None, f"sub-{about['subject']}", about) for name, p, about in found]
 
 
 @contextmanager
@@ -211,7 +237,9 @@ def _from_list(path: Path) -> Iterator[Case]:
         case_id = row.pop("id", "") or case_name(image)
         if any(c in case_id for c in "/\\\0") or case_id in (".", ".."):
             raise InputError(f"{where}: id '{case_id}' cannot be a folder name. Use letters, digits, '-' and '_'.")
-        group = row.pop("group", "") or group_of(case_id)
+        group = row.pop("group", "") or row.get("subject", "") or group_of(case_id)
+        if row.get("events"):
+            row["events"] = str(_resolved(path, row["events"]))
         yield Case(case_id, image, mask, group, {k: v for k, v in row.items() if k and v})
 
 

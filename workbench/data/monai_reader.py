@@ -89,6 +89,41 @@ class CubeReader(VolumeReader):
         return array, meta
 
 
+class RecordingReader(VolumeReader):
+    """Reads recordings (MEG, EEG, parcel time courses) for ``monai.transforms.LoadImage``, channel first.
+
+    Arrays are ``(channels, samples)`` float32 in SI units. The affine is (2, 2): sample -> seconds. Besides what
+    `VolumeReader` gives, the metadata hold ``sampling_rate`` [Hz] (NaN where unknown), ``kinds`` (MNE channel types),
+    ``bads``, ``positions`` ``(channels, 3)`` [m] (NaN where unknown) and ``annotations`` (onset [s], duration [s],
+    label).
+
+    >>> load = LoadImaged(keys=["image"], reader=RecordingReader(), dtype=None)
+    """
+
+    def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Image | list[Image]:
+        """Open one recording, or several on one time base whose channels are put together."""
+        found = super().read(data, **kwargs)
+        for image in found if isinstance(found, list) else [found]:
+            if image.kind != "recording":
+                raise InputError(f"{image.source}: this is a {image.kind}, a recording was expected.")
+        return found
+
+    def get_data(self, img: Image | list[Image]) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
+        """Samples ``(channels, samples)`` and metadata."""
+        from workbench.data.recording import open_recording
+
+        array, meta = super().get_data(img)
+        opened = [open_recording(i) for i in (img if isinstance(img, (list, tuple)) else [img])]
+        unknown = [np.full((len(r.channels), 3), np.nan) for r in opened]
+        found = [p if (p := r.positions) is not None else u for r, u in zip(opened, unknown, strict=True)]
+        meta["sampling_rate"] = float("nan") if opened[0].sampling_rate is None else opened[0].sampling_rate
+        meta["kinds"] = [k for r in opened for k in r.kinds]
+        meta["bads"] = [b for r in opened for b in r.bads]
+        meta["positions"] = np.concatenate(found)
+        meta["annotations"] = [[m.onset, m.duration, m.label] for m in opened[0].marks]
+        return array, meta
+
+
 def _per_band(image: Image, key: str, missing: float) -> np.ndarray[Any, Any]:
     values = image.header.get(key)
     return np.full(len(image.channels), missing) if values is None else np.asarray(values, dtype=np.float64)

@@ -11,7 +11,7 @@ pieces by `workbench.data.recording_prepare`; both give the same numbers where t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from workbench.data.recording import Recording, array_recording, mne_quiet
 from workbench.data.recordings import marks_of
 from workbench.errors import InputError, UsageError
+from workbench.types import Marks
 
 Record = dict[str, Any]
 
@@ -300,7 +301,9 @@ def fit_ica(raw: Any, components: int = ICA_COMPONENTS, seed: int = _SEED) -> An
     with mne_quiet():
         # The rank is smaller than the number of channels where signal spaces were projected out.
         rank = sum(mne.compute_rank(raw, rank=None, verbose="ERROR").values())
-        ica = mne.preprocessing.ICA(min(count, int(rank)), method="fastica", random_state=seed, max_iter=500)
+        ica = mne.preprocessing.ICA(
+            min(count, int(rank)), method="fastica", random_state=seed, max_iter=500, verbose="ERROR"
+        )
         ica.fit(raw, picks=picks, verbose="ERROR")
     return ica
 
@@ -328,7 +331,7 @@ def source_parcels(
     covariance = mne.compute_raw_covariance(raw, method="empirical", rank=rank, verbose="ERROR")
     filters = mne.beamformer.make_lcmv(
         raw.info, forward, covariance, reg=reg, pick_ori="max-power", weight_norm="unit-noise-gain", rank=rank,
-        verbose="ERROR",
+        reduce_rank=True, verbose="ERROR",
     )  # fmt: skip
     sources = mne.beamformer.apply_lcmv_raw(raw, filters, verbose="ERROR")
     parcels = _members(labels, forward)
@@ -367,6 +370,7 @@ def _first_component(data: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def _relative(raw: Any) -> Any:
+    """Annotations for a recording whose channels are others: they concern all of them."""
     from workbench.data.recording import as_annotations
 
-    return as_annotations(marks_of(raw))
+    return as_annotations(Marks(tuple(replace(m, channels=()) for m in marks_of(raw))))

@@ -176,6 +176,8 @@ def _marks_of_table(path: Path) -> Marks | None:
         raise InputError(f"{path}: not readable as text ({error}).") from error
     table = csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     names = {str(n).split("[")[0].strip().lower(): n for n in table.fieldnames or []}
+    if "time" in names and "onset" not in names:
+        names["onset"] = names["time"]
     label = next((names[k] for k in ("label", "trial_type", "description", "value") if k in names), None)
     if "onset" not in names or label is None:
         raise InputError(f"{path}: has the columns {list(names)}, 'onset', 'duration' and 'label' were expected.")

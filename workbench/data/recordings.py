@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.data import fif_file
+from workbench.data import bids, fif_file
 from workbench.data.recording import Event, Recording, RecordingNative, mne_call, summary
 from workbench.data.recording_epochs import of_evoked, open_epochs, read_evokeds, title_of
 from workbench.errors import InputError, NothingFound, nearest
@@ -42,7 +42,7 @@ _SPLIT = re.compile(r"(-[1-9]\d*|_split-(0[2-9]|[1-9]\d+)(_.*)?)$")
 
 def is_folder_recording(path: Path) -> bool:
     """Whether a folder is one recording (CTF ``.ds``, BTi) or a BIDS data set."""
-    return _is_ctf(path) or bti_file(path) is not None or (path / "dataset_description.json").is_file()
+    return _is_ctf(path) or bti_file(path) is not None or bids.is_dataset(path)
 
 
 def is_part(path: Path) -> bool:
@@ -76,8 +76,6 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
     InputError
         If it cannot be read, or several are there and none is chosen; the message lists them.
     """
-    from workbench.data import bids
-
     if bids.is_dataset(path):
         chosen = choose(path, bids.recordings(path), series, [p.name for p in bids.recordings(path)])
         return read(chosen)
@@ -98,7 +96,6 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
 
 def info(path: Path) -> list[dict[str, Any]]:
     """One row per recording: several for a file of evoked responses and for a BIDS data set."""
-    from workbench.data import bids
     from workbench.data.formats import describe
     from workbench.errors import WorkbenchError
 
@@ -174,8 +171,6 @@ def bti_file(folder: Path) -> Path | None:
 def open_raw(path: Path, name: str, warned: list[str]) -> Any:
     """MNE's raw object, samples left on disk."""
     import mne
-
-    from workbench.data import bids
 
     if bids.is_member(path):
         found = mne_call(path, partial(bids.open_raw, path), warned)
@@ -253,12 +248,12 @@ def _without_gaps(raw: Any) -> tuple[tuple[int, int], ...]:
 
 
 def _stim_events(path: Path, raw: Any) -> list[Event]:
-    """Events of the stimulus channel; without one, of the annotations."""
+    """Events of the stimulus channel; without one, and in BIDS data sets, of the annotations."""
     import mne
 
     rate = float(raw.info["sfreq"])
     stims = [n for n, k in zip(raw.ch_names, raw.get_channel_types(), strict=True) if k == "stim"]
-    if not stims:
+    if not stims or (bids.is_member(path) and bids.available()):
         return [(m.onset, m.label) for m in marks_of(raw) if not m.label.upper().startswith(("BAD", "EDGE"))]
     work = partial(mne.find_events, raw, shortest_event=1, initial_event=False, verbose="ERROR")
     found = mne_call(path, work, [])

@@ -10,8 +10,9 @@ from monai.transforms import Compose, EnsureTyped, LoadImage, LoadImaged, Orient
 
 from tests.cube_maker import MAP_INFO, cube, save_envi
 from tests.dicom_maker import write_series
+from tests.recording_maker import raw, save_raw
 from workbench.data import formats
-from workbench.data.monai_reader import CubeReader, VolumeReader, as_metatensor
+from workbench.data.monai_reader import CubeReader, RecordingReader, VolumeReader, as_metatensor
 from workbench.errors import GeometryError, InputError
 
 # MONAI registers a reader of its own that warns where NVIDIA's decoder is not installed.
@@ -138,3 +139,26 @@ def test_a_volume_is_not_a_scene(tmp_path):
     path = save(tmp_path / "ct.nii.gz", np.zeros((4, 5, 6), "i2"))
     with pytest.raises(InputError, match="this is a volume, a spectral scene was expected"):
         CubeReader().read(path)
+
+
+def test_recordings_load_with_their_clock_types_and_positions(tmp_path):
+    path = save_raw(tmp_path / "a_raw.fif")
+    out = LoadImaged("image", reader=RecordingReader(), dtype=None)({"image": path})["image"]
+    truth = raw()
+    assert isinstance(out, MetaTensor)
+    np.testing.assert_allclose(out.numpy(), truth.get_data(), rtol=1e-6)
+    meta = out.meta
+    np.testing.assert_allclose(meta["affine"], [[1 / 500, 0], [0, 1]])
+    assert (meta["units"], meta["axis_names"], meta["sampling_rate"]) == ("s", ["time"], 500.0)
+    assert meta["channel_names"] == truth.ch_names
+    assert meta["kinds"] == truth.get_channel_types()
+    assert meta["bads"] == ["MEG 0002"]
+    assert [a[2] for a in meta["annotations"]] == ["BAD_jump", "movement", "spike"]
+    np.testing.assert_allclose(meta["positions"][0], truth.info["chs"][0]["loc"][:3], atol=1e-6)
+    np.save(tmp_path / "p.npy", truth.get_data()[:3])
+    tensor = LoadImage(reader=RecordingReader())(f"{tmp_path / 'p.npy'}:500Hz")
+    assert tensor.shape == (3, 6000)
+    loader = DataLoader(Dataset([{"image": path}] * 2, LoadImaged("image", reader=RecordingReader())), batch_size=2)
+    assert next(iter(loader))["image"].shape == (2, 15, 6000)
+    with pytest.raises(InputError, match="this is a volume, a recording was expected"):
+        RecordingReader().read(save(tmp_path / "ct.nii.gz", np.zeros((4, 5, 6), "i2")))
