@@ -93,6 +93,16 @@ def test_causal_tokens_never_look_ahead() -> None:
         assert torch.allclose(net(x)[:, :25], net(changed)[:, :25], atol=1e-6)
 
 
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_tokens_sample_by_sample_are_those_of_the_logits(n_layers) -> None:
+    torch.manual_seed(0)
+    net = MEGTokenizer(2, 16, 12, n_layers=n_layers, sequence_length=40).eval()
+    x = torch.randn(3, 40, 2, requires_grad=True)
+    with torch.no_grad():
+        expected = net.logits(x).argmax(-1)
+    assert torch.equal(net.encode(x), expected)
+
+
 def test_it_learns() -> None:
     torch.manual_seed(0)
     net = MEGTokenizer(1, 12, 16, sequence_length=50)
