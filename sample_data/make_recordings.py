@@ -104,8 +104,8 @@ def brain_of(subject: int, session: int) -> Brain:
     mixing = near * np.exp(own.normal(0, 0.15, near.shape))
     mixing /= np.linalg.norm(mixing, axis=1, keepdims=True)
     return Brain(
-        alpha_hz=float(np.clip(own.normal(10.0, 0.7), 8.6, 11.4) + today.normal(0, 0.1)),
-        beta_hz=float(np.clip(own.normal(20.0, 1.3), 17.5, 22.5) + today.normal(0, 0.2)),
+        alpha_hz=float(np.clip(own.normal(10.0, 0.45), 9.2, 10.8) + today.normal(0, 0.1)),
+        beta_hz=float(np.clip(own.normal(20.0, 0.9), 18.2, 21.8) + today.normal(0, 0.2)),
         slope=float(np.clip(own.normal(1.3, 0.12) + today.normal(0, 0.03), 1.0, 1.6)),
         alpha=sources(("occipital left", "occipital right", "parietal right"), 0.045, 2.0 * level_alpha),
         beta=sources(("central left", "central right"), 0.040, 1.8 * level_beta),

@@ -106,12 +106,13 @@ def train(
     on_step: Callable[[Any], None] | None = None,
     **values: Any,
 ) -> Any:
-    """Teach a backend with reference labels.
+    """Teach a backend with reference labels; recordings are learnt from as they are.
 
     Parameters
     ----------
     source
-        Cases with labels: list of `Case`, CSV/JSONL file, or a folder with ``images`` and ``labels``.
+        Cases with labels: list of `Case`, CSV/JSONL file, or a folder with ``images`` and ``labels``. Recordings: the
+        same, without labels; the column ``group`` (or the beginning of the name, ``sub-01``) is the subject.
     out
         The ``.safetensors`` file to write. The log, the curve and the report go beside it.
     on_step
