@@ -127,8 +127,8 @@ def model_card(file: Path, found: Any) -> str:
         "",
         f"- **Taught on** {len(training['trained_on'])} simulated recordings of {len(training['trained_on']) // 2} "
         f"subjects (`sample_data/make_recordings.py`): {training['seconds_of_data'] / 60:.0f} minutes without "
-        f"artefacts; {training['stages']['tokenizer']['steps']} steps of the tokeniser, {training['stages']['model']['steps']} of "
-        f"the transformer, {training['seconds'] / 60:.0f} minutes on a CPU that others used too.",
+        f"artefacts; {training['stages']['tokenizer']['steps']} steps of the tokeniser, "
+        f"{training['stages']['model']['steps']} of the transformer, {training['seconds'] / 60:.0f} minutes on a CPU that others used too.",
         f"- **While training**, on two subjects kept apart: cross-entropy {scores['cross-entropy']:.3f} nats (unigram "
         f"entropy {scores['unigram entropy']:.3f}), top-1 {scores['top-1']:.3f}, top-5 {scores['top-5']:.3f}.",
         f"- **Held out** for the numbers below: {subjects} subjects x {len(HELD_OUT_SESSIONS)} sessions of "
@@ -162,9 +162,9 @@ def _generation(found: Any) -> list[str]:
         return float(sum(r[name][column] for r in by_name) / len(by_name))
 
     return [
-        f"- **Generated** {GENERATED_SECONDS:.0f} s for each held-out recording (anchored mode, top-p 0.99): alpha peak "
-        f"at {sum(b for _, b in peaks) / len(peaks):.2f} Hz, real {sum(a for a, _ in peaks) / len(peaks):.2f} Hz; error "
-        f"{sum(errors) / len(errors):.2f} Hz in the mean, {errors[-1]:.2f} Hz at most. PSD (1-45 Hz) apart by "
+        f"- **Generated** {GENERATED_SECONDS:.0f} s for each held-out recording (anchored, top-p 0.99): alpha peak at "
+        f"{sum(b for _, b in peaks) / len(peaks):.2f} Hz, real {sum(a for a, _ in peaks) / len(peaks):.2f} Hz; "
+        f"error {sum(errors) / len(errors):.2f} Hz in the mean, {errors[-1]:.2f} Hz at most. PSD (1-45 Hz) apart by "
         f"{mean('PSD, 1-45 Hz [dB, rms]', 'difference'):.1f} dB, correlation "
         f"{mean('PSD, 1-45 Hz [dB, rms]', 'correlation'):.2f}.",
         f"- **Bursts** of generated (real) signals: {mean('burst rate [1/s]', 'generated'):.2f} "
