@@ -128,7 +128,8 @@ def model_card(file: Path, found: Any) -> str:
         f"- **Taught on** {len(training['trained_on'])} simulated recordings of {len(training['trained_on']) // 2} "
         f"subjects (`sample_data/make_recordings.py`): {training['seconds_of_data'] / 60:.0f} minutes without "
         f"artefacts; {training['stages']['tokenizer']['steps']} steps of the tokeniser, "
-        f"{training['stages']['model']['steps']} of the transformer, {training['seconds'] / 60:.0f} minutes on a CPU that others used too.",
+        f"{training['stages']['model']['steps']} of the transformer, "
+        f"{training['seconds'] / 60:.0f} minutes on a CPU that others used too.",
         f"- **While training**, on two subjects kept apart: cross-entropy {scores['cross-entropy']:.3f} nats (unigram "
         f"entropy {scores['unigram entropy']:.3f}), top-1 {scores['top-1']:.3f}, top-5 {scores['top-5']:.3f}.",
         f"- **Held out** for the numbers below: {subjects} subjects x {len(HELD_OUT_SESSIONS)} sessions of "
