@@ -99,7 +99,7 @@ def fit_hmm(
     seed: int = 0,
     starts: int = 3,
     iterations: int = 60,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
     zero_mean: bool = False,
     step: Callable[[], None] | None = None,
 ) -> GaussianHMM:

@@ -33,7 +33,8 @@ class BurstSettings:
     states
         Hidden states.
     band
-        The burst state is the one with most power in this range [Hz], in its own spectrum.
+        The burst state is the one that adds most power in this range [Hz], compared with the others and with what it
+        adds elsewhere.
     variance
         Principal components that hold this share of the variance of the embedded signal are kept.
     seconds
@@ -48,8 +49,8 @@ class BurstSettings:
     band: tuple[float, float] = (7.0, 30.0)
     variance: float = 0.99
     seconds: float = 120.0
-    starts: int = 3
-    iterations: int = 40
+    starts: int = 2
+    iterations: int = 30
     seed: int = 0
 
 
@@ -268,7 +269,9 @@ def _described(hmm: GaussianHMM, components: Array, place: tuple[float, float], 
     seen = waves @ components
     power = np.stack([np.einsum("fd,de,fe->f", seen, c, seen.conj()).real for c in hmm.covariances])
     inside = (freqs >= s.band[0]) & (freqs <= s.band[1])
-    burst = int(power[:, inside].sum(1).argmax())
+    # Against the mean of all states, and against what the state adds elsewhere: a blink adds power to the band, too.
+    added = np.log(power) - np.log(power).mean(0)
+    burst = int((added[:, inside].mean(1) - added[:, ~inside].mean(1)).argmax())
     # Weighing by frequency undoes the 1/f, which would otherwise put every peak at the lower end.
     tops = tuple(float(freqs[(p * freqs).argmax()]) for p in power)
     return BurstModel(hmm, components, burst, tops, *place)

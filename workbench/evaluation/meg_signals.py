@@ -133,6 +133,8 @@ def compare(
     rows.append(("standard deviation", *deviation, deviation[1] - deviation[0], None))
     cov_x, cov_y = covariance(x), covariance(y)
     rows.append(("covariance of channels", None, None, None, correlation(upper(cov_x), upper(cov_y))))
+    own = [np.einsum("kcc->kc", v) for v in lagged]
+    rows.append((f"autocovariance of channels, {LAGS} lags", None, None, None, correlation(*own)))
     rows.append((f"time-delay-embedded covariance, {LAGS} lags", None, None, None, correlation(*lagged)))
     first, second = (burst_rows(c) for c in counted)
     for name, title in _BURSTS.items() if with_bursts else ():

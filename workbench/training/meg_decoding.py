@@ -13,6 +13,7 @@ import torch
 from workbench.errors import InputError, UsageError, nearest
 from workbench.evaluation.meg_decode import BASELINE, Decoding, Fold, Split, Trials, cut_trials, decode
 from workbench.evaluation.meg_settings import MEGEvaluateConfig
+from workbench.infer.meg_features import features
 from workbench.training.meg_fine_tune import fine_tune
 from workbench.training.meg_opened import Course, Opened
 from workbench.training.meg_weights import Parts
@@ -36,15 +37,14 @@ def decode_events(
     InputError, UsageError
         See `trials_of` and `workbench.evaluation.meg_decode.decode`.
     """
-    from workbench.infer.meg_features import features
-
     gpt = parts.gpt
     assert gpt is not None
     trials, windows = trials_of(opened, gpt.sequence_length, config)
+    samples = trials.signals.shape[2]
     given: dict[str, Any] = {
         BASELINE: trials.signals,
         SIMPLE: np.concatenate([trials.signals.mean(2), trials.signals.std(2)], axis=1),
-        ZERO_SHOT: features(gpt, windows, device=device, progress=course.within("decode", 0.0, 0.2)),
+        ZERO_SHOT: features(gpt, windows, samples=samples, device=device, progress=course.within("decode", 0.0, 0.2)),
     }
     if config.fine_tune:
         by_name = {o.name: o for o in opened}
@@ -61,7 +61,7 @@ def decode_events(
                 lr=config.fine_tune_lr, batch=config.fine_tune_batch, seed=config.seed,
                 on_event=lambda _: course.tick(),
             )  # fmt: skip
-            return np.asarray(features(net, windows, device=device), np.float32)
+            return features(net, windows, samples=samples, device=device)
 
         given[FINE_TUNED] = tuned
     found = decode(
