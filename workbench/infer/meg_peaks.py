@@ -11,6 +11,7 @@ from scipy import ndimage
 from workbench.types import Mark, Marks
 
 _MAD = 1.4826  # of a normal distribution: deviation / median absolute deviation
+_HOPS = 4  # blocks in an averaging window: peaks begin and end at blocks
 _PIECE = 1 << 16
 
 
@@ -49,31 +50,23 @@ def peaks(
     Marks
         In order of time.
     """
-    size = max(1, round(window * sampling_rate))
-    rows, samples = surprisal.shape
-    middle, spread = np.zeros(rows), np.ones(rows)
+    hop = max(1, round(window * sampling_rate / _HOPS))
+    means = _block_means(surprisal, hop)
+    rate = sampling_rate / hop
+    rows, count = means.shape
+    z = np.full(means.shape, np.nan, np.float32)
     for i in range(rows):
-        values = _smooth(surprisal[i : i + 1], size)[0]
-        values = values[np.isfinite(values)]
-        if values.size:
-            middle[i] = np.median(values)
-            spread[i] = max(_MAD * float(np.median(np.abs(values - middle[i]))), 1e-9)
-    count = max(1, -(-rows // 4))
-    together = np.full(samples, np.nan)
-    for first in range(0, samples, _PIECE):
-        z = _deviations(surprisal, first, min(samples, first + _PIECE), size, middle, spread)
-        top = np.partition(z, rows - count, axis=0)[rows - count :]
-        together[first : first + z.shape[1]] = top.mean(0)
-    known = together[np.isfinite(together)]
-    if known.size < 2:
-        return Marks(())
-    centre = float(np.median(known))
-    scale = max(_MAD * float(np.median(np.abs(known - centre))), 1e-9)
-    above = np.nan_to_num((together - centre) / scale, nan=-np.inf) > threshold
+        z[i] = _deviations(_running_mean(means[i]))
+    together = np.full(count, np.nan)
+    quarter = -(-rows // 4)
+    for first in range(0, count, _PIECE):
+        part = z[:, first : first + _PIECE]
+        together[first : first + _PIECE] = np.partition(part, rows - quarter, axis=0)[rows - quarter :].mean(0)
+    above = np.nan_to_num(_deviations(together), nan=-np.inf) > threshold
     edges = np.flatnonzero(np.diff(np.concatenate([[False], above, [False]]).astype(np.int8))).reshape(-1, 2)
     found: list[list[int]] = []
     for a, b in edges:
-        if found and a - found[-1][1] < gap * sampling_rate:
+        if found and a - found[-1][1] < gap * rate:
             found[-1][1] = int(b)
         else:
             found.append([int(a), int(b)])
@@ -81,27 +74,41 @@ def peaks(
     for a, b in found:
         names: tuple[str, ...] = ()
         if len(channels):
-            z = np.nanmax(_deviations(surprisal, a, b, size, middle, spread), axis=1)
-            names = tuple(n for n, v in zip(channels, z, strict=True) if v >= max(threshold, 0.5 * float(z.max())))
-        marks.append(Mark(start + a / sampling_rate, (b - a) / sampling_rate, label, names))
+            highest = np.nanmax(z[:, a:b], axis=1)
+            limit = max(threshold, 0.5 * float(highest.max()))
+            names = tuple(n for n, v in zip(channels, highest, strict=True) if v >= limit)
+        marks.append(Mark(start + a / rate, (b - a) / rate, label, names))
     return Marks(tuple(marks))
 
 
-def _smooth(values: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.float64]:
-    """Running mean of what is there; NaN where less than three quarters of the window is, as that would be noisy."""
-    known = np.isfinite(values)
-    filled = np.where(known, values, 0).astype(np.float64)
-    sums = ndimage.uniform_filter1d(filled, size, axis=1, mode="constant")
-    share = ndimage.uniform_filter1d(known.astype(np.float64), size, axis=1, mode="constant")
-    enough = known & (share >= 0.75 - 1e-9)
+def _block_means(values: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.float32]:
+    """Means of `size` samples in a row, (C, T) -> (C, T // size); NaN where less than three quarters are there."""
+    count = values.shape[1] // size
+    out = np.full((values.shape[0], count), np.nan, np.float32)
+    for i, row in enumerate(values):
+        blocks = row[: count * size].reshape(count, size)
+        known = np.isfinite(blocks)
+        there = known.sum(1)
+        sums = np.where(known, blocks, 0).sum(1, dtype=np.float64)
+        enough = there >= 0.75 * size
+        out[i, enough] = sums[enough] / there[enough]
+    return out
+
+
+def _running_mean(row: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Mean over a window of blocks; NaN where less than three quarters of the window is, as that would be noisy."""
+    known = np.isfinite(row).astype(np.float64)
+    sums = ndimage.uniform_filter1d(np.where(known > 0, row, 0).astype(np.float64), _HOPS, mode="constant")
+    share = ndimage.uniform_filter1d(known, _HOPS, mode="constant")
+    enough = (known > 0) & (share >= 0.75 - 1e-9)
     return np.where(enough, sums / np.maximum(share, 1e-9), np.nan)
 
 
-def _deviations(
-    surprisal: npt.NDArray[np.floating], first: int, last: int, size: int, middle: npt.NDArray[np.float64],
-    spread: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:  # fmt: skip
-    """Robust deviations (C, last - first) of the averaged channels."""
-    begin, end = max(0, first - size), min(surprisal.shape[1], last + size)
-    part = _smooth(surprisal[:, begin:end], size)[:, first - begin : last - begin]
-    return np.asarray((part - middle[:, None]) / spread[:, None])
+def _deviations(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Robust deviations from the median; NaN stays NaN."""
+    known = values[np.isfinite(values)]
+    if known.size < 2:
+        return np.full(values.shape, np.nan)
+    middle = float(np.median(known))
+    spread = max(_MAD * float(np.median(np.abs(known - middle))), 1e-9)
+    return np.asarray((values - middle) / spread, np.float64)
