@@ -266,7 +266,8 @@ def _surprisal(
     model: Model, labels: Any, runs: Any, session: Any, config: Config, recorder: Any, progress: Progress | None
 ) -> Any:
     """(C, T) nats, NaN without context; ``None`` if the recording is too short for any."""
-    from workbench.infer.meg_surprisal import surprisal
+    from workbench.infer.meg_precision import chosen_precision
+    from workbench.infer.meg_surprisal import context_lengths, surprisal
 
     gpt = model.parts.gpt
     assert gpt is not None
@@ -279,6 +280,11 @@ def _surprisal(
         )
     if not long:
         return None
+    contexts = context_lengths(gpt, max(b - a for a, b in long))
+    recorder.details["surprisal"] = {
+        "context [samples]": [int(contexts[contexts > 0].min()), int(contexts.max())],
+        "precision": chosen_precision(config.precision, model.device),
+    }
     if len(runs) == 1:
         return surprisal(
             gpt, labels, session=session, device=model.device, precision=config.precision, progress=progress
