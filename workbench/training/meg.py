@@ -27,6 +27,7 @@ from workbench.weights import WeightsFile
 _STAGES = ("tokenizer", "model")
 _TOKENIZER_FILE = "tokenizer.safetensors"
 _NOT_IDENTITY = ("resume", "overwrite", "device")  # may differ when a training is continued
+_RATE = MEGTrainConfig.sampling_rate
 OnEvent = Callable[[Event], None]
 
 
@@ -209,20 +210,28 @@ def _given_codec(config: MEGTrainConfig, known: Parts | None) -> tuple[Codec, Re
 def _recipe(
     config: MEGTrainConfig, known: Parts | None, given: tuple[Codec, RecordingRecipe | None] | None
 ) -> RecordingRecipe:
-    """How recordings are prepared: as for the starting weights, else as set."""
-    if known is not None:
-        changes: dict[str, Any] = {}
-        if config.reduce != "none":
-            changes = {"reduce": config.reduce, "n_channels": config.n_channels or known.n_channels}
-        return dataclasses.replace(known.recipe, **changes)
-    rate = config.sampling_rate
-    if given is not None and given[1] is not None:
-        rate = given[1].sampling_rate
-    kinds = tuple(k.strip() for k in config.kinds.split(",") if k.strip())
-    return RecordingRecipe(
-        kinds=kinds, notch=None if config.notch is None else (config.notch,), band=config.band, sampling_rate=rate,
-        reduce=config.reduce, n_channels=config.n_channels or None,
-    )  # fmt: skip
+    """How recordings are prepared: as for the starting weights or the given tokeniser, with what was set otherwise."""
+    base = known.recipe if known is not None else given[1] if given is not None else None
+    if base is None:
+        base = RecordingRecipe(sampling_rate=config.sampling_rate)
+    elif config.sampling_rate not in (_RATE, base.sampling_rate):
+        raise UsageError(
+            f"sampling_rate={config.sampling_rate:g} Hz, but the tokens given are of {base.sampling_rate:g} Hz"
+        )
+    changes: dict[str, Any] = {}
+    if config.kinds:
+        changes |= {"kinds": tuple(k.strip() for k in config.kinds.split(",") if k.strip()), "channels": None}
+    if config.notch is not None:
+        changes["notch"] = (config.notch,)
+    if config.band is not None:
+        changes["band"] = config.band
+    if config.reduce != "none":
+        changes |= {"reduce": config.reduce, "channels": None}
+    if config.n_channels:
+        changes["n_channels"] = config.n_channels
+    elif known is not None and known.n_channels is not None:
+        changes["n_channels"] = known.n_channels
+    return dataclasses.replace(base, **changes)
 
 
 def _longest(config: MEGTrainConfig, known: Parts | None) -> int:

@@ -233,3 +233,15 @@ def test_events_say_where_a_training_stands():
         event, scores={"cross-entropy": 2.0, "unigram entropy": 3.0, "top-1": 0.25, "top-5": 0.75}
     )
     assert "cross-entropy 2.000 (unigram entropy 3.000)  top-1 0.250  top-5 0.750" in scored.line()
+
+
+def test_a_given_tokeniser_brings_its_preparation(cases, tmp_path):
+    first = train_meg(cases, config(stage="tokenizer", kinds="misc", band=(1.0, 60.0)), tmp_path / "t.safetensors")
+    given = {"stage": "model", "tokenizer": str(first.weights)}
+    second = train_meg(cases, config(**given, notch=50.0), tmp_path / "m.safetensors")
+    recipe = weights.read_meta(second.weights)["recipe"]
+    assert recipe["kinds"] == ["misc"]
+    assert recipe["band"] == [1.0, 60.0]
+    assert recipe["notch"] == [50.0]
+    with pytest.raises(UsageError, match="sampling_rate=100 Hz, but the tokens given are of 250 Hz"):
+        train_meg(cases, config(**given, sampling_rate=100.0), tmp_path / "n.safetensors")
