@@ -83,13 +83,32 @@ class Resampler:
             low = math.floor(start * self.ratio) - self.half
             high = math.floor((stop - 1) * self.ratio) + self.half + 2
             block = reflected(fetch, first, last, low, high)
-            out = np.empty((block.shape[0], stop - start), np.float32)
-            for m in range(start, stop, STEP):
-                n = min(STEP, stop - m)
-                origin = math.floor(m * self.ratio) - self.half
-                weights = self._weights(table, kept, m, n)
-                out[:, m - start : m - start + n] = block[:, origin - low : origin - low + len(weights)] @ weights
-            yield out
+            yield self._block(block, table, kept, start, stop, low)
+
+    def _block(
+        self, block: Array, table: npt.NDArray[np.float64], kept: dict[int, Array], start: int, stop: int, low: int
+    ) -> Array:
+        """Outputs `start` to `stop` of a block of inputs that begins at `low`."""
+        channels, count = block.shape[0], stop - start
+        out = np.empty((channels, count), np.float32)
+        done = 0
+        if abs(self.ratio - round(self.ratio)) < 1e-9 and count >= 2 * STEP:
+            # Every matrix is the same one: a single large product instead of many small ones.
+            weights = self._weights(table, kept, start, STEP)
+            many, hop = count // STEP, STEP * round(self.ratio)
+            first = math.floor(start * self.ratio) - self.half - low
+            windows = np.lib.stride_tricks.sliding_window_view(block[:, first:], len(weights), axis=1)[:, ::hop][
+                :, :many
+            ]
+            made = windows.reshape(channels * many, len(weights)) @ weights
+            done = many * STEP
+            out[:, :done] = made.reshape(channels, done)
+        for m in range(start + done, stop, STEP):
+            n = min(STEP, stop - m)
+            origin = math.floor(m * self.ratio) - self.half
+            weights = self._weights(table, kept, m, n)
+            out[:, m - start : m - start + n] = block[:, origin - low : origin - low + len(weights)] @ weights
+        return out
 
     def _table(self) -> npt.NDArray[np.float64]:
         """The kernel at distances 0, 1/_FINE, 2/_FINE ... input samples."""
