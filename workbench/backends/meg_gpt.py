@@ -48,7 +48,9 @@ class Config:
     )
     kinds: str = setting("", "Channel types to use, e.g. 'mag' or 'mag,grad'; empty: as the weights say.")
     session: str = setting(
-        "mean", "Session vector, for weights that have them: mean, none, or the name of a session they learnt."
+        "mean",
+        "Session vector, for weights that have them: mean, none, or the name of a session they learnt (its number, for "
+        "weights that name none).",
     )
     surprisal: bool = setting(True, "Map how unexpected each sample is (nats), and mark its peaks.")
     reconstruction: bool = setting(True, "Also give the signals that the tokens stand for.")
@@ -214,6 +216,10 @@ def _session(parts: Parts, name: str) -> Any:
         return "mean" if name == "mean" else None
     if name in parts.sessions:
         return parts.sessions.index(name)
+    if name.isdecimal() and not parts.sessions:  # the released weights number theirs
+        if int(name) < parts.gpt.n_sessions:
+            return int(name)
+        raise UsageError(f"session {name}: these weights have sessions 0 to {parts.gpt.n_sessions - 1}")
     raise UsageError(
         f"session '{name}' is not one the weights learnt.{nearest(name, ['mean', 'none', *parts.sessions])}"
     )

@@ -121,6 +121,15 @@ def test_sessions_by_name(tmp_path, recording):
         predict(recording, net, session="sesion 2")
 
 
+def test_sessions_by_number_where_the_weights_name_none(tmp_path, recording):
+    found = weights.find(make_tiny_meg_weights(tmp_path / "s.safetensors", sessions=2), "meg_gpt")
+    nameless = weights.save(tmp_path / "n.safetensors", weights.load_tensors(found), {**found.meta, "sessions": []})
+    named = predict(recording, found.path, session="session 2")["surprisal"].data
+    assert np.array_equal(predict(recording, nameless, session="1")["surprisal"].data, named, equal_nan=True)
+    with pytest.raises(UsageError, match="session 2: these weights have sessions 0 to 1"):
+        predict(recording, nameless, session="2")
+
+
 def test_weights_without_sessions_know_no_names(recording, net):
     with pytest.raises(UsageError, match="no session vectors; leave out --session"):
         predict(recording, net, session="anna")
