@@ -228,3 +228,21 @@ wb.read({str(path)!r})
 assert not {{"torch", "monai", "napari", "sklearn", "matplotlib"}} & set(sys.modules), "too much was imported"
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_damaged_bytes_end_in_one_line_or_in_a_recording(tmp_path):
+    body = save_raw(tmp_path / "a_raw.fif", seconds=2.0, n_meg=4, n_eeg=2).read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for number in range(120):
+        damaged = bytearray(body)
+        for place in rng.integers(0, len(body) if number % 2 else 12_000, 4):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "b_raw.fif").write_bytes(damaged)
+        try:
+            _ = formats.read(tmp_path / "b_raw.fif").data
+        except InputError as error:
+            refused += 1
+            assert "b_raw.fif" in str(error)
+            assert "\n" not in str(error)
+    assert refused > 5
