@@ -233,8 +233,9 @@ class Journal(QObject):
 
     def _watch(self, layer: Any) -> None:
         kind = kind_of(layer)
-        if kind is None or id(layer) in self._tracks:
-            return
+        own = layer.metadata.get(KEY) or {}
+        if kind is None or id(layer) in self._tracks or own.get("role") == "tokens":
+            return  # tokens are nobody's hand work; the MEG tool changes what their layer holds when the view is zoomed
         track = _Track(layer, self.store.new_folder())
         self._tracks[id(layer)] = track
         if kind == "labels":

@@ -9,7 +9,7 @@ from typing import Any
 from workbench.errors import UsageError, WorkbenchError, nearest
 
 PLUGIN = "napari-workbench"
-TOOLS = {"volume": "Volume tool", "spectra": "Spectra tool"}
+TOOLS = {"volume": "Volume tool", "spectra": "Spectra tool", "meg": "MEG tool"}
 """Short names of the tools and their names in the manifest."""
 
 
@@ -23,7 +23,7 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     paths
         Files and DICOM folders. One that cannot be opened is reported in the window and does not stop the others.
     tool
-        Name of the tool (``"volume"``, ``"spectra"``); by default the one that fits the first file.
+        Name of the tool (``"volume"``, ``"spectra"``, ``"meg"``); by default the one that fits the first file.
 
     Raises
     ------
@@ -44,8 +44,11 @@ def fitting_tool(paths: Sequence[str | Path]) -> str:
     from workbench.data import formats
 
     for path in paths:
+        if is_recording_name(path):
+            return "meg"
         try:
-            return "spectra" if is_scene_name(path) and formats.read(path).kind == "cube" else "volume"
+            kind = formats.read(path).kind if is_scene_name(path) else "volume"
+            return {"cube": "spectra", "recording": "meg"}.get(kind, "volume")
         except (WorkbenchError, OSError):
             # The message comes when the file is opened; a damaged scene is still one.
             if is_scene_name(path):
@@ -59,6 +62,16 @@ def is_scene_name(path: str | Path) -> bool:
     from workbench_napari.reader import SCENE_SUFFIXES
 
     return split_address(path)[0].suffix.lower() in SCENE_SUFFIXES
+
+
+def is_recording_name(path: str | Path) -> bool:
+    """Whether a path ends like a recording; parcel time courses (.npy, .mat) are told by what is in them."""
+    from workbench.data.recordings import is_folder_recording
+    from workbench_napari.reader import RECORDING_SUFFIXES
+
+    if Path(path).is_dir():
+        return is_folder_recording(Path(path))
+    return str(path).lower().endswith(RECORDING_SUFFIXES)
 
 
 def open_path(viewer: Any, path: str | Path, widget: Any) -> None:

@@ -1,4 +1,4 @@
-"""Open CT and MR volumes, hyperspectral scenes and label maps as layers."""
+"""Open CT and MR volumes, hyperspectral scenes, recordings and label maps as layers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,27 @@ _FEWEST_BANDS = 4  # a TIFF of three bands is a photo, and napari shows it bette
 
 
 def get_cube_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for hyperspectral scenes and class maps; ``None`` for anything else.
+    """A reader for hyperspectral scenes, class maps and parcel time courses; ``None`` for anything else.
 
     ENVI and MATLAB files are taken by their first bytes. TIFF and NumPy files hold everything: they are taken where
-    their header tells of four bands or more, or of classes; other pictures are left to napari.
+    their header tells of four bands or more, of classes, or of a sampling rate; other pictures are left to napari.
     """
     paths = _paths(path)
     return read if paths and all(_is_scene(p) for p in paths) else None
+
+
+RECORDING_SUFFIXES = (".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".con", ".sqd", ".ds")
+_MARKS = ("-annot.fif", "_annot.fif", "-annot.fif.gz", "_annot.fif.gz")
+
+
+def get_recording_reader(path: str | Sequence[str]) -> Reader | None:
+    """A reader for MEG and EEG recordings and for annotations of MNE; ``None`` for anything else, by the name."""
+    from workbench.data.formats import is_readable
+
+    paths = _paths(path)
+    if not paths or not all(str(p).lower().endswith(RECORDING_SUFFIXES) for p in paths):
+        return None
+    return read if all(p.name.lower().endswith(_MARKS) or is_readable(p) for p in paths) else None
 
 
 def _is_scene(path: Path) -> bool:
@@ -57,6 +71,8 @@ def _is_scene(path: Path) -> bool:
     except WorkbenchError:
         # Who names an array means us; else napari may know better what this is.
         return key is not None
+    if image.kind == "recording":
+        return image.header.get("sampling_rate") is not None or key is not None
     return image.kind == "cube" and (len(image.channels) >= _FEWEST_BANDS or image.classes is not None)
 
 
@@ -76,17 +92,28 @@ def _paths(path: str | Sequence[str]) -> list[Path]:
 def _read_one(path: Path) -> list[LayerTuple]:
     from workbench.data import formats
 
+    if path.name.lower().endswith(_MARKS):
+        return read_annotations(path)
     try:
         return to_layers(formats.read(path))
     except InputError:
-        # A folder may hold several series: then it is not a fault but a question.
-        rows = formats.info(path) if path.is_dir() else []
+        # A folder, or a file of evoked responses, may hold several: then it is not a fault but a question.
+        several = path.is_dir() or str(path).lower().endswith(RECORDING_SUFFIXES)
+        rows = formats.info(path) if several else []
         if len(rows) < 2 or not _has_window():
             raise
     series = choose_series(path, rows)
     if series is None:
         return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
     return to_layers(formats.read(path, series=series))
+
+
+def read_annotations(path: Path) -> list[LayerTuple]:
+    """Annotations of MNE as a layer; the MEG tool gives it to the recording that is shown."""
+    from workbench.data.recording_write import read_marks
+    from workbench.recording_layers import marks_layer
+
+    return [marks_layer(read_marks(path), (), {"kind": "recording", "part": path.stem}, path.stem)]
 
 
 def _has_window() -> bool:
@@ -98,14 +125,16 @@ def _has_window() -> bool:
 
 
 def choose_series(path: Path, rows: list[dict[str, Any]]) -> str | None:
-    """Ask which DICOM series of a folder to open; ``None`` if the user cancels."""
+    """Ask which DICOM series of a folder, or which recording of a file, to open; ``None`` if the user cancels."""
     from qtpy.QtWidgets import QApplication, QInputDialog
 
     names = [_describe(row) for row in rows]
+    what = "recording" if rows[0].get("kind") == "recording" else "DICOM series"
     name, accepted = QInputDialog.getItem(
-        QApplication.activeWindow(), "Choose a DICOM series", f"{path.name} holds {len(rows)} series:", names, 0, False
+        QApplication.activeWindow(), f"Choose a {what}", f"{path.name} holds {len(rows)}:", names, 0, False
     )
-    return str(rows[names.index(name)]["series_uid"]) if accepted else None
+    row = rows[names.index(name)] if accepted else {}
+    return str(row.get("series_uid") or row["series"]) if accepted else None
 
 
 def _describe(row: dict[str, Any]) -> str:

@@ -31,6 +31,17 @@ def spectral_scene() -> list[LayerTuple]:
     raise NothingFound("no sample scene is installed; run sample_data/make_scene.py in a checkout")
 
 
+def meg_recording() -> list[LayerTuple]:
+    """Simulated MEG of twelve parcels, with events and blinks."""
+    from workbench.data import formats
+    from workbench.samples import sample_files
+
+    for name, path in sorted(sample_files().items()):
+        if name.endswith("_raw") and path.suffix == ".fif":
+            return to_layers(formats.read(path))
+    raise NothingFound("no sample recording is installed; run sample_data/make_recordings.py in a checkout")
+
+
 def sample_path(what: str) -> str:
     """Path of the sample CT (``"ct"``) or of its labels (``"labels"``).
 

@@ -30,7 +30,9 @@ def test_every_command_is_used_and_leads_to_a_callable(manifest):
         assert command.id in used
 
 
-@pytest.mark.parametrize(("menu", "tool"), [("segment", "volume_tool"), ("classify", "spectra_tool")])
+@pytest.mark.parametrize(
+    ("menu", "tool"), [("segment", "volume_tool"), ("classify", "spectra_tool"), ("annotate", "meg_tool")]
+)
 def test_each_tool_stands_in_the_menu_of_its_task(manifest, menu, tool):
     (item,) = manifest.contributions.menus[f"napari/layers/{menu}"]
     assert item.command == f"napari-workbench.{tool}"
@@ -43,12 +45,13 @@ def test_menus_of_a_real_window_show_the_tools(window):
     from napari._app_model import get_app_model
 
     menus = get_app_model().menus
-    volume, spectra = "napari-workbench.volume_tool", "napari-workbench.spectra_tool"
+    volume, spectra, meg = (f"napari-workbench.{name}_tool" for name in ("volume", "spectra", "meg"))
     # A plugin of several widgets has a submenu of its own.
     expected = {
         "napari/layers/segment": {volume},
         "napari/layers/classify": {spectra},
-        "napari/plugins/napari-workbench": {volume, spectra},
+        "napari/layers/annotate": {meg},
+        "napari/plugins/napari-workbench": {volume, spectra, meg},
     }
     for menu, tools in expected.items():
         ids = [i.command.id for i in menus.get_menu(menu) if isinstance(i, MenuItem)]
