@@ -15,13 +15,15 @@ from workbench.cli.options import quiet_option, verbose_option
 @quiet_option
 @verbose_option
 def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
-    """Segment the sample CTs and map the sample scene, score both, and make a report with pictures.
+    """Segment the sample CTs, map the sample scene, explore the sample recording, and report with pictures.
 
     The CTs are synthetic torso phantoms that the demo weights have not seen. The hyperspectral scene is synthetic too:
-    a network learns it from 20 painted pixels per class. Needs no network connection.
+    a network learns it from 20 painted pixels per class. The MEG recording is simulated, of a subject that the demo
+    weights have not seen. Needs no network connection.
     """
     from workbench import api, registry, settings
     from workbench.batch.run import run
+    from workbench.cli.demo_recording import explore_sample_recording
     from workbench.cli.demo_scene import map_sample_scene
     from workbench.cli.evaluate import score_table
     from workbench.cli.progress import bar
@@ -49,14 +51,16 @@ def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
     click.echo(score_table(report.summary))
     click.echo()
     scene = map_sample_scene(output, device, quiet=quiet)
+    click.echo()
+    recording = explore_sample_recording(output, device, quiet=quiet)
     table = html.Table(
         ("class", "Dice", "HD95 [mm]"), [(r["class"], r["dice_mean"], r["hd95_mm_mean"]) for r in report.summary]
     )
     sections = [html.Section("CT volumes", [table, html.Text("Pictures and all scores: report/report.html")])]
-    summary = html.write(output / "demo.html", "napari-workbench demo", [*sections, *([scene] if scene else [])])
+    summary = html.write(output / "demo.html", "napari-workbench demo", [*sections, *filter(None, (scene, recording))])
     click.echo()
     click.echo(f"Label maps: {output / 'predictions'}")
     click.echo(f"Report with pictures: {(output / 'report' / 'report.html').resolve()}")
-    click.echo(f"Summary with the scene: {summary.resolve()}")
+    click.echo(f"Summary with scene and recording: {summary.resolve()}")
     click.echo("See them in napari: workbench gui " + str(cases[0].image))
     return done.exit_code
