@@ -214,7 +214,7 @@ class Image:
 def case_name(path: Path) -> str:
     """File name without its (double) suffix: ``scan.nii.gz`` -> ``scan``, ``tumour.seg.nrrd`` -> ``tumour``."""
     name = path.name or path.resolve().name
-    for suffix in (".nii.gz", ".seg.nrrd", ".ome.tiff", ".ome.tif", ".fif.gz"):
+    for suffix in (".nii.gz", ".seg.nrrd", ".ome.tiff", ".ome.tif", ".fif.gz", ".ds"):
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return name if path.is_dir() else Path(name).stem or name

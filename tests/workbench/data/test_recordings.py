@@ -5,9 +5,11 @@ import mne
 import numpy as np
 import pytest
 
-from tests.recording_maker import EVENTS, MARKS, RATE, raw, save_raw
+from tests.ctf_maker import save_ctf
+from tests.recording_maker import EVENTS, MARKS, RATE, raw, save_raw, signals
 from workbench.data import formats
 from workbench.data.recording import open_recording
+from workbench.data.recording_prepare import RecordingRecipe, prepare
 from workbench.errors import InputError, NothingFound
 
 
@@ -233,7 +235,7 @@ assert not {{"torch", "monai", "napari", "sklearn", "matplotlib"}} & set(sys.mod
 def test_damaged_bytes_end_in_one_line_or_in_a_recording(tmp_path):
     body = save_raw(tmp_path / "a_raw.fif", seconds=2.0, n_meg=4, n_eeg=2).read_bytes()
     rng = np.random.default_rng(0)
-    refused = 0
+    refused = []
     for number in range(120):
         damaged = bytearray(body)
         for place in rng.integers(0, len(body) if number % 2 else 12_000, 4):
@@ -242,7 +244,39 @@ def test_damaged_bytes_end_in_one_line_or_in_a_recording(tmp_path):
         try:
             _ = formats.read(tmp_path / "b_raw.fif").data
         except InputError as error:
-            refused += 1
-            assert "b_raw.fif" in str(error)
-            assert "\n" not in str(error)
-    assert refused > 5
+            refused.append(str(error))
+    assert len(refused) > 5
+    assert all("b_raw.fif" in text and "\n" not in text for text in refused)
+
+
+def test_a_ctf_folder_is_one_recording(tmp_path):
+    data = signals(5, 4.0, 600.0)
+    trigger = np.zeros(2400)
+    trigger[600:630] = 3
+    (tmp_path / "study").mkdir()
+    folder = save_ctf(tmp_path / "study" / "sub1.ds", data, trigger)
+    assert formats.is_readable(folder)
+    (row,) = formats.info(folder)
+    assert (row["format"], row["kind"], row["modality"]) == ("ctf", "recording", "MEG")
+    image = formats.read(folder)
+    assert image.channels[:2] == ("MLC01-1706", "MLC02-1706")
+    assert image.header["kinds"] == ["mag"] * 5 + ["ref_meg", "stim"]
+    assert (image.header["sampling_rate"], image.geometry.shape) == (600.0, (2400,))
+    np.testing.assert_allclose(image.data[:5], data, atol=1e-15)
+    recording = open_recording(image)
+    np.testing.assert_allclose(recording.read(1190, 1215, [2, 0]), data[[2, 0], 1190:1215], atol=1e-15)
+    assert [(round(t, 3), k) for t, k in recording.events] == [(1.0, "3")]
+    assert [(round(m.onset, 3), m.label) for m in recording.marks] == [(0.5, "blink")]
+    assert recording.positions.shape == (7, 3)
+    assert np.isfinite(recording.positions[:5]).all()
+    assert not recording.raw().preload
+    from workbench.batch.inputs import expand
+
+    assert [c.id for c in expand([str(tmp_path / "study")])] == ["sub1"]
+    assert {f.suffix for f in image.native.files} >= {".res4", ".meg4", ".hc"}
+    made = prepare(image, RecordingRecipe())
+    assert made.data.shape == (5, 1000)
+    samples = folder / "sub1.meg4"
+    samples.write_bytes(samples.read_bytes()[:-1000])
+    with pytest.raises(InputError, match=r"sub1.ds: cannot be read \(The number of samples is not an even multiple"):
+        formats.read(folder)
