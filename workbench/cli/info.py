@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from workbench.cli.options import json_option, verbose_option
 @json_option
 @verbose_option
 def info(paths: tuple[str, ...], as_json: bool, verbose: bool) -> None:
-    """Show geometry, units and channels of files or DICOM folders. Only headers are read."""
+    """Show geometry, units and channels of files and folders. Only headers are read."""
     from workbench import api
 
     rows: list[dict[str, Any]] = [row for path in paths for row in api.info(path)]
@@ -23,6 +24,8 @@ def info(paths: tuple[str, ...], as_json: bool, verbose: bool) -> None:
     for number, row in enumerate(rows):
         if number:
             click.echo()
+        if row.get("kind") == "recording":  # its affine is the sampling rate, which the header says
+            row = {k: v for k, v in row.items() if k not in ("affine", "orientation", "classes")}
         width = max(len(k) for k in row)
         for key, value in row.items():
             click.echo(f"{key.replace('_', ' '):<{width}}  {_shown(value)}")
@@ -49,7 +52,10 @@ def _shown(value: Any) -> str:
 
 
 def _brief(value: Any) -> Any:
-    """Long lists (the bands of a spectral scene) by their first and last element and their number."""
+    """Long lists (bands, channels) by their first and last element and their number; types of channels by counts."""
+    counts = Counter(value) if isinstance(value, list) and value and isinstance(value[0], str) else Counter()
+    if counts and len(value) > 3 * len(counts):
+        return ", ".join(f"{n} {text}" for text, n in counts.most_common())
     if not isinstance(value, list | tuple) or len(value) <= 12:
         return value
     if all(isinstance(v, bool) for v in value):
