@@ -40,6 +40,8 @@ class Comparison:
         (21, C, C): the different numbers of the time-delay-embedded covariance.
     peaks_real, peaks_generated
         Band -> peak of the geometric mean of all channels' spectra.
+    strongest
+        Band -> peaks of real and generated in the channel where the real one is highest.
     bursts_real, bursts_generated
         Every state of every channel; states were fitted to the real signals and counted in both. Empty if not asked
         for.
@@ -63,6 +65,7 @@ class Comparison:
     lagged_generated: Array
     peaks_real: dict[str, Peak]
     peaks_generated: dict[str, Peak]
+    strongest: dict[str, tuple[Peak, Peak]]
     bursts_real: list[Bursts]
     bursts_generated: list[Bursts]
     scores: Scores
@@ -71,8 +74,9 @@ class Comparison:
 
     @property
     def alpha_error(self) -> float:
-        """Distance of the alpha peaks of both mean spectra [Hz]; NaN if either has none."""
-        return abs(self.peaks_generated["alpha"].frequency - self.peaks_real["alpha"].frequency)
+        """Distance of the alpha peaks in the channel where the real one is highest [Hz]; NaN if either has none."""
+        real, generated = self.strongest["alpha"]
+        return abs(generated.frequency - real.frequency)
 
 
 def compare(
@@ -124,9 +128,11 @@ def compare(
     peaks = {b: (_mean_peak(freqs, of_x, r), _mean_peak(freqs, of_y, r)) for b, r in BANDS.items()}
     lagged = lagged_covariance(x, LAGS), lagged_covariance(y, LAGS)
     rows: list[tuple[str, float | None, float | None, float | None, float | None]] = []
-    for band, (a, b) in peaks.items():
-        rows.append((f"{band} peak [Hz]", a.frequency, b.frequency, b.frequency - a.frequency, None))
-        rows.append((f"{band} height [dB]", a.height, b.height, b.height - a.height, None))
+    strongest = {b: _strongest(freqs, of_x, of_y, r) for b, r in BANDS.items()}
+    for band in BANDS:
+        for where, (a, b) in (("", peaks[band]), (", strongest channel", strongest[band])):
+            rows.append((f"{band} peak{where} [Hz]", a.frequency, b.frequency, b.frequency - a.frequency, None))
+            rows.append((f"{band} height{where} [dB]", a.height, b.height, b.height - a.height, None))
     apart = 10 * np.log10(np.maximum(of_y, 1e-300) / np.maximum(of_x, 1e-300))
     rows.append(("PSD, 1-45 Hz [dB, rms]", None, None, float(np.sqrt((apart**2).mean())), _log_correlation(of_x, of_y)))
     deviation = float(x.std(1).mean()), float(y.std(1).mean())
@@ -143,7 +149,7 @@ def compare(
         rows.append((title, a_mean, b_mean, b_mean - a_mean, _over_channels(a_values, b_values)))
     return Comparison(
         names, fs, freqs, of_x, of_y, cov_x, cov_y, *lagged,
-        {b: p[0] for b, p in peaks.items()}, {b: p[1] for b, p in peaks.items()}, *counted,
+        {b: p[0] for b, p in peaks.items()}, {b: p[1] for b, p in peaks.items()}, strongest, *counted,
         Scores(("measure", "real", "generated", "difference", "correlation"), tuple(rows), "comparison"),
         _per_channel(names, freqs, of_x, of_y, first, second), tuple(notes),
     )  # fmt: skip
@@ -151,6 +157,14 @@ def compare(
 
 def _mean_peak(freqs: Array, density: Array, band: tuple[float, float]) -> Peak:
     return peak(freqs, np.exp(np.log(np.maximum(density, 1e-300)).mean(0)), band)
+
+
+def _strongest(freqs: Array, of_x: Array, of_y: Array, band: tuple[float, float]) -> tuple[Peak, Peak]:
+    """Peaks of both in the channel where the real one is highest; a rhythm of few channels drowns in their mean."""
+    found = [peak(freqs, v, band) for v in of_x]
+    heights = np.array([p.height for p in found])
+    best = int(np.nanargmax(heights)) if np.isfinite(heights).any() else 0
+    return found[best], peak(freqs, of_y[best], band)
 
 
 def _log_correlation(a: Array, b: Array) -> float:

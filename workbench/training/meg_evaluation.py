@@ -239,7 +239,7 @@ def _compare(
                 with_bursts=config.bursts, step=course.tick,
             )  # fmt: skip
             found[o.name] = c
-            a, b = c.peaks_real["alpha"].frequency, c.peaks_generated["alpha"].frequency
+            a, b = (p.frequency for p in c.strongest["alpha"])
             row |= {"alpha peak real [Hz]": a, "alpha peak generated [Hz]": b, "alpha peak error [Hz]": c.alpha_error}
             for r in c.scores.as_dicts():
                 name = r["measure"].split(",")[0]
