@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.ctf_maker import save_ctf
+from tests.kit_maker import save_kit
 from tests.recording_maker import EVENTS, MARKS, RATE, raw, save_raw, signals
 from workbench.data import formats
 from workbench.data.recording import open_recording
@@ -280,3 +281,23 @@ def test_a_ctf_folder_is_one_recording(tmp_path):
     samples.write_bytes(samples.read_bytes()[:-1000])
     with pytest.raises(InputError, match=r"sub1.ds: cannot be read \(The number of samples is not an even multiple"):
         formats.read(folder)
+
+
+@pytest.mark.parametrize("suffix", [".con", ".sqd"])
+def test_a_kit_file(tmp_path, suffix):
+    data = signals(5, 4.0, 500.0)
+    trigger = np.full(2000, 4.0)
+    trigger[500:520] = 0
+    path = save_kit(tmp_path / f"a{suffix}", data, trigger)
+    image = formats.read(path)
+    assert (image.format, image.modality, image.header["sampling_rate"]) == ("kit", "MEG", 500.0)
+    assert image.header["kinds"] == ["mag"] * 5 + ["misc", "stim"]
+    np.testing.assert_allclose(image.data[:5], data, atol=1e-16)
+    recording = open_recording(image)
+    np.testing.assert_allclose(recording.read(1000, 1010, ["A003"]), data[[2], 1000:1010], atol=1e-16)
+    assert [(round(t, 3), k) for t, k in recording.events] == [(1.0, "1")]
+    assert np.isfinite(recording.positions[:5]).all()
+    assert prepare(image, RecordingRecipe()).channels == ("A001", "A002", "A003", "A004", "A005")
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(InputError, match=f"a{suffix}: "):
+        _ = formats.read(path).data
