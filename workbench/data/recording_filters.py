@@ -36,7 +36,9 @@ class Resampler:
     @property
     def ratio(self) -> float:
         """Input samples per output sample."""
-        return self.rate_in / self.rate_out
+        ratio = self.rate_in / self.rate_out
+        # Many files keep the rate in single precision: 499.99997 Hz is 500 Hz.
+        return float(round(ratio)) if ratio >= 1 and abs(ratio - round(ratio)) < 2e-7 * ratio else ratio
 
     @property
     def is_identity(self) -> bool:

@@ -5,6 +5,7 @@ import mne
 import numpy as np
 import pytest
 
+from tests.bti_maker import save_bti
 from tests.ctf_maker import save_ctf
 from tests.kit_maker import save_kit
 from tests.recording_maker import EVENTS, MARKS, RATE, raw, save_raw, signals
@@ -301,3 +302,28 @@ def test_a_kit_file(tmp_path, suffix):
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(InputError, match=f"a{suffix}: "):
         _ = formats.read(path).data
+
+
+def test_a_bti_folder_is_one_recording(tmp_path):
+    data = signals(5, 4.0, 500.0)
+    trigger = np.zeros(2000)
+    trigger[500:520] = 7
+    (tmp_path / "study").mkdir()
+    folder = save_bti(tmp_path / "study" / "run1", data, trigger)
+    assert formats.is_readable(folder)
+    image = formats.read(folder)
+    assert (image.format, image.modality, image.header["kinds"]) == ("bti", "MEG", ["mag"] * 5 + ["stim"])
+    assert image.header["sampling_rate"] == pytest.approx(500.0, rel=1e-6)
+    np.testing.assert_allclose(image.data[:5], data, rtol=1e-5, atol=1e-19)
+    recording = open_recording(image)
+    np.testing.assert_array_equal(recording.read(700, 710, [3]), image.data[[3], 700:710])
+    assert [(round(t, 3), k) for t, k in recording.events] == [(1.0, "7")]
+    assert np.isfinite(recording.positions[:5]).all()
+    from workbench.batch.inputs import expand
+
+    assert [c.id for c in expand([str(tmp_path / "study")])] == ["run1"]
+    assert prepare(image, RecordingRecipe()).data.shape == (5, 1000)
+    assert "secret" not in str(image.header)
+    (folder / "c,rfDC").write_bytes((folder / "c,rfDC").read_bytes()[:-3000])
+    with pytest.raises(InputError, match="run1: cannot be read"):
+        _ = formats.read(folder).data
