@@ -282,10 +282,12 @@ def decode(
             usable.append(fold)
     if not usable:
         raise InputError(f"no fold can be made: {'; '.join(notes)}. Give recordings of several sessions or subjects.")
+    # Of all trials, not of those of the training: with few folds these are many where the test has few.
+    usual = str(kinds[counts.argmax()])
     rows: list[tuple[str, str, str, float, int]] = []
     confusion: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
     for fold in usable:
-        said = {CHANCE: np.full(len(fold.test), _most_frequent(truth[fold.train]))}
+        said = {CHANCE: np.full(len(fold.test), usual)}
         for name, given in features.items():
             values = np.asarray(given(fold) if callable(given) else given, np.float64).reshape(len(truth), -1)
             said[name] = _predict(values, truth, fold, name, notes)
@@ -297,11 +299,6 @@ def decode(
             np.add.at(table, (np.searchsorted(kinds, truth[fold.test]), np.searchsorted(kinds, found)), 1)
     folded = Scores(("split", "held out", "features", "accuracy", "trials"), tuple(rows), "decode_folds")
     return Decoding(_summary(folded, baseline), folded, confusion, tuple(kinds), tuple(dict.fromkeys(notes)))
-
-
-def _most_frequent(labels: npt.NDArray[Any]) -> str:
-    kinds, counts = np.unique(labels, return_counts=True)
-    return str(kinds[counts.argmax()])
 
 
 def _predict(values: Array, truth: npt.NDArray[Any], fold: Fold, name: str, notes: list[str]) -> npt.NDArray[Any]:
