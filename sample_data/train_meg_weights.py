@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # the script may be run from any
 import make_recordings
 
 TRAIN_SUBJECTS, TRAIN_SECONDS = range(1, 17), 90.0
-HELD_OUT_SUBJECTS, HELD_OUT_SESSIONS, HELD_OUT_SECONDS = range(71, 75), (1, 2, 3), 120.0
-GENERATED_SECONDS = 60.0
+HELD_OUT_SUBJECTS, HELD_OUT_SESSIONS, HELD_OUT_SECONDS = range(71, 75), (1, 2), 90.0
+GENERATED_SECONDS = 30.0
 ARTEFACTS = ("blink", "muscle")
 SETTINGS: dict[str, Any] = {
     "device": "cpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from workbench.data.cases import naming, open_case
 from workbench.data.recording_prepare import RecordingRecipe, prepare
 from workbench.errors import InputError, UsageError
+from workbench.training.loop import LoopSettings
+from workbench.training.meg_settings import MEGTrainConfig, StageSchedule
 from workbench.training.split import split_groups
 from workbench.types import Case, Progress
 
@@ -228,3 +231,14 @@ class Windows:
 def cut(arrays: Sequence[npt.NDArray[Any]], windows: Sequence[tuple[int, int]], length: int) -> npt.NDArray[Any]:
     """Windows of (channels, samples) arrays as one array (windows, samples, channels)."""
     return np.stack([np.asarray(arrays[i][:, at : at + length]).T for i, at in windows])
+
+
+def loop_settings(schedule: StageSchedule, config: MEGTrainConfig, steps: int, **more: Any) -> LoopSettings:
+    """The settings of the loop for one stage; `more` says what that stage has besides."""
+    tenth = max(1, math.ceil(steps / 10))
+    return LoopSettings(
+        steps=steps, lr=schedule.lr, betas=schedule.betas, eps=schedule.eps, weight_decay=schedule.weight_decay,
+        warmup=schedule.warmup, floor=schedule.floor, ema=schedule.ema, clip=schedule.clip,
+        validate_every=config.validate_every or tenth, save_every=tenth, max_minutes=config.max_minutes,
+        seed=config.seed, **more,
+    )  # fmt: skip

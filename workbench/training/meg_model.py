@@ -18,8 +18,8 @@ from workbench.errors import InputError, UsageError
 from workbench.infer.meg_tokens import Codec
 from workbench.nets.lora import add_lora
 from workbench.nets.meg_gpt import MEGGPT
-from workbench.training.loop import Event, FitResult, LoopSettings, fit
-from workbench.training.meg_data import Integers, Session, Split, Tell, Windows, cut, named
+from workbench.training.loop import Event, FitResult, fit
+from workbench.training.meg_data import Integers, Session, Split, Tell, Windows, cut, loop_settings, named
 from workbench.training.meg_settings import MEGTrainConfig
 from workbench.training.meg_weights import LORA_TARGETS, Parts
 
@@ -125,11 +125,8 @@ def learn_model(
         return {"score": unigram - loss, "cross-entropy": loss, "unigram entropy": unigram, "top-1": top1,
                 "top-5": top5}  # fmt: skip
 
-    settings = LoopSettings(
-        steps=steps, lr=schedule.lr, betas=schedule.betas, eps=schedule.eps, weight_decay=schedule.weight_decay,
-        no_decay=_NO_DECAY, warmup=schedule.warmup, floor=schedule.floor, ema=schedule.ema, clip=schedule.clip,
-        validate_every=config.validate_every or max(1, math.ceil(steps / 10)), save_every=max(1, math.ceil(steps / 10)),
-        patience=config.patience, max_minutes=config.max_minutes, seed=config.seed, precision=config.precision,
+    settings = loop_settings(
+        schedule, config, steps, no_decay=_NO_DECAY, patience=config.patience, precision=config.precision,
         measure="nats below the unigram entropy",
     )  # fmt: skip
     result = fit(

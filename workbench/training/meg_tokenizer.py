@@ -19,8 +19,8 @@ from torch import Tensor
 from workbench.infer.meg_tokens import Codec, raw_tokens, variance_explained
 from workbench.nets.meg_tokenizer import MEGTokenizer
 from workbench.nets.meg_vocabulary import MuLaw, Quantile, Vocabulary
-from workbench.training.loop import Event, FitResult, LoopSettings, fit
-from workbench.training.meg_data import Session, Split, Tell, Windows, cut, named
+from workbench.training.loop import Event, FitResult, fit
+from workbench.training.meg_data import Session, Split, Tell, Windows, cut, loop_settings, named
 from workbench.training.meg_settings import MEGTrainConfig
 
 _SAMPLED = 400_000  # values that a fixed tokeniser, or the start of a learnt one, is fitted to
@@ -81,12 +81,7 @@ def learn_tokenizer(
         return {"score": explained, "variance explained": explained, "tokens used": used,
                 "temperature": model.temperature}  # fmt: skip
 
-    settings = LoopSettings(
-        steps=steps, lr=schedule.lr, betas=schedule.betas, eps=schedule.eps, weight_decay=schedule.weight_decay,
-        warmup=schedule.warmup, floor=schedule.floor, ema=schedule.ema, clip=schedule.clip,
-        validate_every=config.validate_every or max(1, math.ceil(steps / 10)), save_every=max(1, math.ceil(steps / 10)),
-        max_minutes=config.max_minutes, seed=config.seed, measure="variance explained [%]", keep="last",
-    )  # fmt: skip
+    settings = loop_settings(schedule, config, steps, measure="variance explained [%]", keep="last")
     result = fit(
         net, draw, loss_of, settings, validate=validate, folder=folder, resume=config.resume,
         fingerprint=fingerprint, on_event=on_event,
