@@ -1,4 +1,4 @@
-"""A small BTi/4D recording, written from the layout of its files: ``config`` (sensors), ``c,rfDC`` (samples, header)."""
+"""A small BTi/4D recording, written from the layout of its files: ``config``, and ``c,rfDC`` with the samples."""
 
 import struct
 

@@ -90,9 +90,14 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
             " recording. Leave it out."
         )
     opener = _once(partial(open_epochs, path) if what == "epochs" else partial(_open_raw, path, name))
+
+    def made() -> Image:
+        recording, warned = opener()
+        return _image(path, name, recording, lambda: opener()[0], warned)
+
     # What MNE accepts may still name channel types or units that do not exist.
-    recording, warned = mne_call(path, opener, [])
-    return mne_call(path, lambda: _image(path, name, recording, lambda: opener()[0], warned), [])
+    image: Image = mne_call(path, made, [])
+    return image
 
 
 def info(path: Path) -> list[dict[str, Any]]:
