@@ -31,7 +31,7 @@ class OpenRecording:
 
         self.image = image
         self.recording = open_recording(image)
-        self.record = recording_record(image)
+        self.record = recording_record(image) | {"sampling_rate": self.recording.sampling_rate}
         self.sensors = sensors_block(self.recording)
         names = [n for n in record_of(layer).get("channels", ()) if n in self.sensors.rows] or self.sensors.rows
         self.main = part_of(self.sensors, names, "recording", "Recording")
@@ -136,7 +136,10 @@ def image_of(record: dict[str, Any]) -> Image:
     from workbench.data import formats
 
     address = record["source"] if not record.get("key") else f"{record['source']}:{record['key']}"
-    return formats.read(address, series=record.get("series"))
+    image, rate = formats.read(address, series=record.get("series")), record.get("sampling_rate")
+    if rate and image.header.get("sampling_rate") != rate and not record.get("key"):
+        return formats.read(f"{address}:{rate:g}Hz")  # the rate was part of the name
+    return image
 
 
 def record_of(layer: Any) -> dict[str, Any]:

@@ -49,6 +49,9 @@ class Topomap(QWidget):
         self._where, self._rows = sensor_places(info, names, kind)
         if self._where is None:
             self.say("No sensor positions in this file:\nno map")
+        elif _on_a_line(self._where):
+            self._where = None
+            self.say("The sensors lie on a line:\nno map")
         return self._where is not None
 
     def show_values(
@@ -126,6 +129,11 @@ def sensor_places(info: Any, names: Sequence[str], kind: str) -> tuple[Any, list
         return None, []
     flat = flattened(places)
     return np.array([flat[g].mean(axis=0) for g in groups]), [[rows[n] for n in g] for g in groups]
+
+
+def _on_a_line(places: npt.NDArray[np.float64]) -> bool:
+    across = np.linalg.svd(places - places.mean(axis=0), compute_uv=False)
+    return bool(across[1] < 0.02 * across[0])
 
 
 def _head_place(info: Any, number: int) -> Any:

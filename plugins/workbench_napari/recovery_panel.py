@@ -99,9 +99,9 @@ class RecoveryPanel(QFrame):
 
 
 def _image_of(entry: Entry) -> str | None:
-    """The image file that a result was made from; labels that are a file themselves have none."""
+    """The file that a result was made from, or that annotations belong to; labels that are a file have none."""
     own = entry.record["attributes"]["metadata"].get(KEY) or {}
-    return own.get("source") if own.get("result") else None
+    return own.get("source") if own.get("result") or own.get("role") == "marks" else None
 
 
 def describe(entry: Entry) -> str:
