@@ -45,7 +45,7 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
         numbers = [rows[name] for name in recipe.channels]
         how = "by name"
     else:
-        numbers, how = _by_kind(recording, recipe.kinds, notes)
+        numbers, how = _by_kind(recording, _kinds_for(recording, recipe, notes), notes)
         wanted = recipe.n_channels or (None if recipe.channels is None else len(recipe.channels))
         if wanted is not None and len(numbers) == wanted:
             if recipe.channels is not None:
@@ -72,6 +72,18 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
         reduce_to=reduce_to,
         notes=tuple(notes),
     )
+
+
+def _kinds_for(recording: Recording, recipe: RecordingRecipe, notes: list[str]) -> tuple[str, ...]:
+    """The kinds of a recipe; but weights taught on parcels get the sensors of a recording that has some.
+
+    Parcels are of the kind "misc", which in a recording of sensors means head positions, photo diodes and the like.
+    """
+    sensors = [g for g in _BRAIN[:-1] if set(recording.kinds) & set(g)]
+    if recipe.kinds == ("misc",) and recipe.channels is not None and sensors:
+        notes.append(f"the weights learnt parcel time courses, these are sensors ({'/'.join(sensors[0])})")
+        return sensors[0]
+    return recipe.kinds
 
 
 def _by_kind(recording: Recording, kinds: tuple[str, ...], notes: list[str]) -> tuple[list[int], str]:

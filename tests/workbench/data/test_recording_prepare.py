@@ -102,6 +102,20 @@ def test_channels_by_name_by_number_and_not_at_all(tmp_path):
         prepare(formats.read(tmp_path / "b_raw.fif"), RecordingRecipe())
 
 
+def test_weights_taught_on_parcels_get_sensors_not_what_a_recording_calls_misc(tmp_path):
+    """MNE's kind "misc" holds parcels in files of parcels, and head positions in files of sensors."""
+    source = raw(extras=True)
+    source.set_channel_types({"Pz": "misc"}, verbose="ERROR")
+    source.save(tmp_path / "a_raw.fif", verbose="ERROR")
+    recording = formats.read(tmp_path / "a_raw.fif")
+    taught = RecordingRecipe(kinds=("misc",), channels=("p0", "p1", "p2"), reduce="pca")
+    made = prepare(recording, taught)
+    assert set(made.sensor_kinds) == {"mag"}
+    assert any("learnt parcel time courses, these are sensors (mag" in note for note in made.notes)
+    asked = prepare(recording, RecordingRecipe(kinds=("misc",)))
+    assert asked.kinds == ("misc",)
+
+
 def test_resampling_needs_permission(tmp_path):
     recording = formats.read(save_raw(tmp_path / "a_raw.fif"))
     with pytest.raises(InputError, match="sampled at 500 Hz, 250 Hz was expected and resampling was forbidden"):
