@@ -166,6 +166,11 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
         known = real if prepared.good.all() else np.where(prepared.good, real, np.nan)
         explained.append(float(variance_explained(known[None], row[None])[0]))
     rows = tuple((name, round(v, 3)) for name, v in zip(prepared.channels, explained, strict=True))
+    alive = [row for row in rows if np.isfinite(row[1])]  # flat channels have no variance
+    if alive:
+        name, least = min(alive, key=lambda row: row[1])
+        mean = sum(v for _, v in alive) / len(alive)
+        recorder.note(f"variance explained: {mean:.2f} % in the mean, {least:.2f} % at least ({name})")
     found["variance"] = Scores(("channel", "variance explained [%]"), rows, "variance")
     if config.reconstruction:
         found["reconstruction"] = _restored(prepared, decoded, image)

@@ -52,6 +52,7 @@ def test_a_tokeniser_alone_takes_any_channels_and_says_what_is_missing(tmp_path)
     result = predict(wide, alone)
     assert set(result.parts) == {"tokens", "variance", "reconstruction"}
     assert any("tokeniser only: no surprisal" in n for n in result.provenance.notes)
+    assert any("variance explained: " in n and "at least (parcel" in n for n in result.provenance.notes)
     with pytest.raises(UsageError, match="tokeniser only, which cannot generate"):
         predict(wide, alone, generate=1.0)
     with pytest.raises(UsageError, match="any number of channels: leave out --reduce"):
@@ -93,6 +94,17 @@ def test_other_channels_are_refused_or_reduced(tmp_path, net):
     assert result["reconstruction"].channels == tuple("abcde")  # back where it came from
     assert any("reduced to 3 principal components" in n for n in result.provenance.notes)
     assert all(not mark.channels for mark in result["annotations"])
+
+
+def test_a_flat_channel_is_said_and_hides_nothing(net):
+    data = np.random.default_rng(0).normal(0, 1, (3, 500)).cumsum(1).astype(np.float32)
+    data[1] = 2.0
+    result = predict(image_of(data, ("parcel 1", "parcel 2", "parcel 3"), 250.0), net)
+    notes = result.provenance.notes
+    assert any("1 channel(s) are flat" in n and "parcel 2" in n for n in notes)
+    assert any("variance explained" in n and "nan" not in n for n in notes)
+    assert np.isnan(result["variance"].rows[1][1])
+    assert np.allclose(result["reconstruction"].data[1], 2.0, atol=0.2)
 
 
 def test_a_jump_is_marked(tmp_path, recording, net):
