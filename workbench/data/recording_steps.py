@@ -2,6 +2,7 @@
 
 >>> steps = [Pick(("meg",)), Notch((50.0,)), BandPass(0.5, 45.0), Resample(250.0), BadSegments()]
 >>> raw, records = run(open_recording(image).raw(), steps)
+>>> result = wb.predict("meg_gpt", image_of_raw(raw))
 
 These work on whole recordings in memory, with all that MNE can do. What a network needs of a long recording is done in
 pieces by `workbench.data.recording_prepare`; both give the same numbers where they do the same
@@ -17,8 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workbench.data.recording import Recording, array_recording, mne_quiet
-from workbench.data.recordings import marks_of
+from workbench.data.recording import mne_quiet
+from workbench.data.recordings import image_of_raw, marks_of
 from workbench.errors import InputError, UsageError
 from workbench.types import Marks
 
@@ -225,7 +226,7 @@ class Reduce:
         from workbench.data.recording_recipe import RecordingRecipe
 
         recipe = RecordingRecipe(sampling_rate=float(raw.info["sfreq"]), reduce="pca", n_channels=self.n_channels)
-        made = prepare(of_raw(raw), recipe)
+        made = prepare(image_of_raw(raw), recipe)
         info = mne.create_info(list(made.channels), float(raw.info["sfreq"]), list(made.kinds), verbose="ERROR")
         reduced = mne.io.RawArray(made.data.astype(np.float64), info, verbose="ERROR")
         reduced.set_annotations(_relative(raw))
@@ -257,14 +258,6 @@ class SourceParcels:
         return source_parcels(
             raw, self.forward, self.labels, names=self.names, reg=self.regularisation, rank=self.rank
         )  # fmt: skip
-
-
-def of_raw(raw: Any) -> Recording:
-    """A recording of an MNE object that lies in memory."""
-    return array_recording(
-        raw.get_data().astype(np.float32), raw.ch_names, float(raw.info["sfreq"]), kinds=raw.get_channel_types(),
-        marks=marks_of(raw), bads=raw.info["bads"], info=raw.info,
-    )  # fmt: skip
 
 
 def anonymise(raw: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -199,11 +200,30 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
 def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
     warned: list[str] = []
     raw = open_raw(path, name, warned)
+    return _of_raw(raw, path, lambda: open_raw(path, name, [])), warned
 
+
+def image_of_raw(raw: Any, source: str | Path | None = None) -> Image:
+    """The `Image` of an `mne.io.Raw` that you made or changed yourself; its samples are read from it when asked for.
+
+    Parameters
+    ----------
+    raw
+        The recording; do not change it afterwards.
+    source
+        File that it came from, for names and records.
+    """
+    path = Path("raw") if source is None else Path(source)
+    recording = _of_raw(raw, path, raw.copy)
+    image = _image(path, "mne", recording, lambda: recording, [])
+    return replace(image, source=None if source is None else path)
+
+
+def _of_raw(raw: Any, path: Path, opener: Callable[[], Any]) -> Recording:
     def reader(start: int, stop: int, picks: Any) -> Any:
         return mne_call(path, lambda: raw[slice(None) if picks is None else list(picks), start:stop][0], [])
 
-    recording = Recording(
+    return Recording(
         channels=tuple(raw.ch_names),
         kinds=tuple(raw.get_channel_types()),
         sampling_rate=float(raw.info["sfreq"]),
@@ -218,9 +238,8 @@ def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
         segments=_without_gaps(raw),
         files=() if path.name.endswith(".gz") else tuple(Path(f) for f in raw.filenames if f is not None),
         events_reader=lambda: _stim_events(path, raw),
-        raw_opener=lambda: open_raw(path, name, []),
+        raw_opener=opener,
     )
-    return recording, warned
 
 
 def marks_of(raw: Any) -> Marks:
@@ -317,7 +336,7 @@ def _files(path: Path, recording: Recording) -> tuple[Path, ...]:
     """The files that decide what is read."""
     if path.is_dir():
         return tuple(sorted(p for p in path.rglob("*") if p.is_file()))
-    return recording.files or (path,)
+    return recording.files or ((path,) if path.exists() else ())
 
 
 def bare_geometry(samples: int, sampling_rate: float | None, start: float) -> Geometry:

@@ -6,10 +6,11 @@ import pytest
 
 from tests.recording_maker import info, raw, signals
 from workbench.data import recording_steps as rs
-from workbench.data.recording import image_of
+from workbench.data.recording import image_of, open_recording
 from workbench.data.recording_prepare import RecordingRecipe, prepare
-from workbench.data.recordings import marks_of
+from workbench.data.recordings import image_of_raw, marks_of
 from workbench.errors import InputError
+from workbench.provenance import input_hash
 
 
 def test_steps_leave_the_original_alone_and_say_what_they_did():
@@ -36,10 +37,24 @@ def test_steps_and_prepare_agree():
     source = raw(seconds=60.0, rate=1000.0)
     made, _ = rs.run(source, [rs.Pick(("mag",), ()), rs.Resample(250.0), rs.BandPass(1.0, 40.0)])
     keep = [n for n in made.ch_names if n not in made.info["bads"]]
-    ours = prepare(rs.of_raw(source), RecordingRecipe(kinds=("mag",), band=(1.0, 40.0)))
+    ours = prepare(image_of_raw(source), RecordingRecipe(kinds=("mag",), band=(1.0, 40.0)))
     assert list(ours.channels) == keep
     for mine, theirs in zip(ours.data, made.get_data(keep), strict=True):
         assert np.corrcoef(mine[500:-500], theirs[500:-500])[0, 1] > 0.9999
+
+
+def test_what_steps_made_is_an_image_again():
+    source = raw(first=99)
+    made, _ = rs.run(source, [rs.Pick(("mag",)), rs.Resample(250.0)])
+    image = image_of_raw(made)
+    assert (image.kind, image.source, image.name, image.header["sampling_rate"]) == ("recording", None, "image", 250.0)
+    np.testing.assert_allclose(image.data, made.get_data(), rtol=1e-6)
+    recording = open_recording(image)
+    assert [(round(t, 2), k) for t, k in recording.events] == [(2.0, "1"), (5.0, "2"), (9.0, "1")]
+    # MNE rounds the number of the first sample when it resamples: up to half a sample.
+    assert [m.onset for m in recording.marks] == pytest.approx([1.0, 6.0, 7.5], abs=0.002)
+    assert input_hash(image) is None
+    assert prepare(image, RecordingRecipe()).data.shape == (7, 3000)
 
 
 def test_bad_channels_are_found_and_interpolated():
@@ -112,7 +127,7 @@ def test_ica_takes_eye_and_heart_out_and_nothing_else():
 
 def test_prepare_does_the_same_ica_in_pieces():
     source, clean, blinks, beats = with_eye_and_heart()
-    made = prepare(rs.of_raw(source), RecordingRecipe(kinds=("mag",), ica=("eog", "ecg")))
+    made = prepare(image_of_raw(source), RecordingRecipe(kinds=("mag",), ica=("eog", "ecg")))
     assert made.data.shape == (20, source.n_times)
     for shape in (blinks, beats):
         assert np.abs([np.corrcoef(row, shape)[0, 1] for row in made.data]).max() < 0.15
