@@ -117,9 +117,7 @@ class _LayerWindow:
                 values[:, :, 0],
             )
             self.singles += 1
-        oldest = 0
-        if layout.band is not None:  # the first patch that ends no more than `band` before this position
-            oldest = max(0, -(-(position - layout.band - self.offset + 1) // layout.patch_len) - 1)
+        oldest = layout.first_seen(position - self.offset)
         oldest_single = 0 if layout.unpatched_band is None else position - layout.unpatched_band - self.first_single
         patches, singles = slice(oldest, self.patches), slice(max(0, oldest_single), self.singles)
         return self.layer.finish(x + self.attention.attend(y, *self._joined(patches, singles), None))

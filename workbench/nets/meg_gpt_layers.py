@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -38,6 +39,12 @@ class Layout:
     @property
     def patches(self) -> int:
         return self.length_in // self.patch_len
+
+    def first_seen(self, position: int) -> int:
+        """The first patch that a position of the input sees: one that ends no more than `band` before it."""
+        if self.band is None:
+            return 0
+        return max(0, -(-(position - self.band + 1) // self.patch_len) - 1)
 
     def blocked(self) -> Tensor:
         """Which key each query must not see, bool ``(length_out, patches + unpatched)``."""
@@ -142,18 +149,39 @@ class PatchAttention(nn.Module):
     def attend(self, x: Tensor, keys: Tensor, values: Tensor, blocked: Tensor | None) -> Tensor:
         """Attention of the positions `x`, (N, l, width), to keys; a position that sees no key gets zeros."""
         query = self._split(self.query_projection(x))
-        blind = blocked.all(1)[:, None] if blocked is not None and self.any_blind else None
+        if blocked is None or x.device.type != "cpu":
+            out = self._look(query, keys, values, blocked)
+        else:
+            parts = self._parts(query.shape[2], keys.shape[2])
+            seen = [self._look(query[:, :, r], keys[:, :, k], values[:, :, k], blocked[r, k]) for r, k in parts]
+            out = seen[0] if len(seen) == 1 else torch.cat(seen, 2)
+        projected: Tensor = self.output_projection(out.transpose(1, 2).flatten(2))
+        return projected
+
+    def _parts(self, queries: int, keys: int) -> list[tuple[slice, slice]]:
+        """Queries that look at the same few keys, where a narrow band hides most of them; else all together."""
+        layout = self.layout
+        count = 1 if layout.band is None or layout.unpatched else round(queries / (3 * layout.band + 3))
+        if count < 2 or keys != layout.patches:
+            return [(slice(0, queries), slice(0, keys))]
+        edges = [round(i * queries / count) for i in range(count + 1)]
+        before = layout.length_in - queries
+        return [
+            (slice(a, b), slice(layout.first_seen(before + a), (before + b) // layout.patch_len))
+            for a, b in pairwise(edges)
+        ]
+
+    def _look(self, query: Tensor, keys: Tensor, values: Tensor, blocked: Tensor | None) -> Tensor:
+        """(N, heads, l, head width): what each query finds; zeros where it sees no key."""
         if not keys.shape[2]:
-            out = torch.zeros_like(query)
-        elif x.device.type != "cpu" or (x.dtype == torch.float32 and keys.shape[2] > _FEW_KEYS):
+            return torch.zeros_like(query)
+        blind = blocked.all(1)[:, None] if blocked is not None and self.any_blind else None
+        if query.device.type != "cpu" or (query.dtype == torch.float32 and keys.shape[2] > _FEW_KEYS):
             seen = None if blocked is None else ~blocked if blind is None else ~blocked | blind
             out = F.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
         else:
             out = _attention_to_few(query, keys, values, blocked)
-        if blind is not None:
-            out = out.masked_fill(blind, 0)
-        projected: Tensor = self.output_projection(out.transpose(1, 2).flatten(2))
-        return projected
+        return out if blind is None else out.masked_fill(blind, 0)
 
     def _split(self, x: Tensor) -> Tensor:
         rows, length, width = x.shape
@@ -169,7 +197,9 @@ def _attention_to_few(query: Tensor, keys: Tensor, values: Tensor, blocked: Tens
     else:
         bias = query.new_zeros(blocked.shape).masked_fill_(blocked, _BLOCKED)
         scores = torch.baddbmm(bias.expand(flat.shape[0], -1, -1), flat, transposed, alpha=scale)
-    return torch.bmm(scores.softmax(-1), values.flatten(0, 1)).reshape(query.shape)
+    # In float32 also for bfloat16 scores, whose own softmax is several times as slow on a processor.
+    shares = scores.float().softmax(-1).to(values.dtype)
+    return torch.bmm(shares, values.flatten(0, 1)).reshape(query.shape)
 
 
 class DecoderLayer(nn.Module):
