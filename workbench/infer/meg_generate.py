@@ -33,6 +33,7 @@ Progress = Callable[[int, int], None]
 Integers = npt.NDArray[np.integer[Any]]
 
 _ANCHOR = 16
+_NARROW = 128
 _ROWS, _ROWS_ACCELERATOR = 208, 8192
 """Recordings x channels that run together: more would only leave the processor's cache."""
 
@@ -75,7 +76,8 @@ def generate(
     anchor
         Anchored only: samples drawn from one window, at most the trained positions; by default 16 of them.
     precision
-        ``"float32"``, ``"bfloat16"`` or ``"auto"``: bfloat16 where the device is built for it.
+        ``"float32"``, ``"bfloat16"`` or ``"auto"``: bfloat16 where the device is built for it and the network is wide
+        enough to gain by it.
     unigram
         Share of each label, ``(n_tokens,)``, from which the first context is drawn; all but 0 alike by default.
     prompt
@@ -108,6 +110,8 @@ def generate(
     randoms = [np.random.default_rng([seed, i]) for i in range(count)]
     context = _first_context(gpt, randoms, unigram, prompt)
     out = np.zeros((count, gpt.n_channels, n_samples), np.uint8 if gpt.n_tokens <= 256 else np.uint16)
+    if precision == "auto" and gpt.config["model_dim"] < _NARROW:
+        precision = "float32"
     net, where = in_precision(gpt, device, precision)
     together = max(1, (_ROWS if where.type == "cpu" else _ROWS_ACCELERATOR) // gpt.n_channels)
     with torch.inference_mode():
