@@ -189,7 +189,7 @@ class RecordingNative:
 def open_recording(image: Image | Signals | Recording) -> Recording:
     """Open a recording for reading in pieces; no samples are loaded.
 
-    An image made in memory, or whose ``data`` was loaded before, gives its samples from memory.
+    An image made in memory gives its samples from memory.
 
     Raises
     ------
