@@ -1,3 +1,5 @@
+import tracemalloc
+
 import mne
 import numpy as np
 import pytest
@@ -220,3 +222,22 @@ def test_what_was_filtered_already_is_not_filtered_again(shared_data):
 def test_a_recording_can_be_given_opened(tmp_path):
     recording = open_recording(formats.read(save_raw(tmp_path / "a_raw.fif")))
     assert prepare(recording, RecordingRecipe()).data.shape == (7, 3000)
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording_pieces, "IN_MEMORY", 1000)
+    monkeypatch.setattr(recording_pieces, "PIECE", 1 << 19)
+    monkeypatch.setattr("workbench.data.recording_prepare.PIECE", 1 << 19)
+    peaks = []
+    for seconds in (60.0, 240.0):
+        path = save_raw(tmp_path / f"{seconds:g}_raw.fif", seconds=seconds, n_meg=40, rate=1000.0)
+        image = formats.read(path)
+        recipe = RecordingRecipe(band=(0.5, None), notch=(50.0,), reduce="pca", n_channels=6, bad_segments=True)
+        tracemalloc.start()
+        made = prepare(image, recipe)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert made.data.shape == (6, round(250 * seconds))
+    whole = 55 * 240_000 * 8
+    assert peaks[1] < 0.25 * whole
+    assert peaks[1] < 1.3 * peaks[0]
