@@ -70,9 +70,15 @@ class KnownWeights:
     def path(self) -> Path:
         return home.weights_folder() / f"{self.name}{self.suffix}"
 
+    @property
+    def unverified(self) -> tuple[SourceFile, ...]:
+        """Files of which neither hash is known, so that the user must bring one."""
+        return tuple(f for f in self.files if not (f.sha256 or f.content))
+
     def how_to_get(self) -> str:
         if self.files or (self.url and self.sha256):
-            return f"Fetch them with: workbench weights get {self.name} --allow-download"
+            hashes = "".join(f" --sha256 {f.name}=HASH" for f in self.unverified)
+            return f"Fetch them with: workbench weights get {self.name} --allow-download{hashes}"
         return self.note
 
 

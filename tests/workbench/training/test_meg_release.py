@@ -82,7 +82,9 @@ def test_addresses_are_pinned_to_a_commit() -> None:
         assert row.licence == "MIT"
         assert len(row.files) == files
         assert all("/78ff9439febaeb8e838fd670ec589578e635fd0c/models/" in f.url for f in row.files)
-        assert f"weights get {name}" in row.how_to_get()
+        assert f"weights get {name} --allow-download" in row.how_to_get()
+    assert known()["meg-gpt"].how_to_get().endswith(" --sha256 models/meg-gpt/model_state.pt=HASH")
+    assert not known()["meg-gpt-tokenizer"].unverified
 
 
 def test_the_tokeniser_alone(served: Path, shared_parity: Path) -> None:
