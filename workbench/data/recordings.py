@@ -180,10 +180,14 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
     import mne
 
     if bids.is_member(path):
-        found = mne_call(path, partial(bids.open_raw, path), warned)
-        if found is not None:
-            return found
-        warned.append("BIDS side files were not used; install the extra: pip install 'napari-workbench[bids]'")
+        try:
+            found = mne_call(path, partial(bids.open_raw, path), warned)
+        except InputError as error:  # a data set with a fault elsewhere still has its recordings
+            warned.append(f"BIDS side files could not be used: {error}")
+        else:
+            if found is not None:
+                return found
+            warned.append("BIDS side files were not used; install the extra: pip install 'napari-workbench[bids]'")
     if name == "bti":
         file = path if path.is_file() else bti_file(path)
         head = path if path.is_dir() else path.parent
@@ -193,8 +197,13 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
             path, partial(mne.io.read_raw_bti, str(file), **options, preload=False, verbose="WARNING"), warned
         )
     function = getattr(mne.io, next(f for n, f in READERS.values() if n == name))
-    file = fif_file.plain(path) if name == "fif" else path
-    return mne_call(path, partial(function, str(file), preload=False, verbose="WARNING"), warned)
+    if name != "fif":
+        return mne_call(path, partial(function, str(path), preload=False, verbose="WARNING"), warned)
+    whole = str(fif_file.plain(path))
+    raw = mne_call(path, partial(function, whole, allow_maxshield="yes", preload=False, verbose="WARNING"), warned)
+    if raw.info.get("maxshield"):
+        warned.append("recorded with internal active shielding, which Maxwell filtering must undo first")
+    return raw
 
 
 def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:

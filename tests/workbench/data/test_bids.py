@@ -71,3 +71,19 @@ def test_a_plain_file_is_no_member(tmp_path, root):
     assert not bids.is_member(save_raw(tmp_path / "sub-01_meg.fif"))
     assert not bids.is_dataset(tmp_path)
     assert bids.is_member(root / "sub-01" / "ses-a" / "meg" / "sub-01_ses-a_task-rest_meg.fif")
+
+
+def test_a_faulty_data_set_still_opens_and_says_so(tmp_path):
+    folder = tmp_path / "set" / "sub-01" / "meg"
+    folder.mkdir(parents=True)
+    (tmp_path / "set" / "dataset_description.json").write_text("{}")
+    path = save_raw(folder / "sub-01_task-rest_meg.fif")
+    (folder / "sub-01_task-rest_channels.tsv").write_text("nonsense")
+    image = formats.read(path)
+    assert image.geometry.shape == (6000,)
+    assert any("has no 'name' column" in w for w in image.header["warnings"])
+    (folder / "sub-01_task-rest_events.tsv").write_text("onset\tduration\ttrial_type\nsoon\tlong\tface\n")
+    image = formats.read(path)
+    assert image.geometry.shape == (6000,)
+    assert any("BIDS side files could not be used" in w for w in image.header["warnings"])
+    assert not any("\n" in w for w in image.header["warnings"])

@@ -222,6 +222,19 @@ def test_interrupted_acquisition_splits_the_recording(tmp_path):
     assert recording.segments == ((0, 1500), (2000, 4000), (4000, 6000))
 
 
+def test_active_shielding_is_said(tmp_path):
+    source = raw()
+    with source.info._unlock():
+        source.info["maxshield"] = True
+    source.save(tmp_path / "a_raw.fif", verbose="ERROR")
+    image = formats.read(tmp_path / "a_raw.fif")
+    assert image.header["warnings"] == [
+        "recorded with internal active shielding, which Maxwell filtering must undo first"
+    ]
+    np.testing.assert_allclose(image.data, source.get_data(), rtol=1e-6)
+    assert "warnings" not in formats.read(save_raw(tmp_path / "b_raw.fif")).header
+
+
 def test_headers_need_neither_torch_nor_monai(tmp_path):
     path = save_raw(tmp_path / "a_raw.fif")
     code = f"""
