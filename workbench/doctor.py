@@ -14,7 +14,7 @@ from typing import Literal
 
 from workbench import home
 
-_RUNTIME = ("torch", "monai", "nibabel", "pydicom", "SimpleITK", "numpy", "scipy", "safetensors", "matplotlib")
+_RUNTIME = ("torch", "monai", "nibabel", "pydicom", "SimpleITK", "numpy", "scipy", "safetensors", "matplotlib", "mne")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ def _extras() -> Iterator[Finding]:
         yield Finding("highdicom", "note", "not installed; DICOM-SEG cannot be written", _pip("dicom"))
     else:
         yield Finding("highdicom", "good", metadata.version("highdicom"))
+    if find_spec("mne_bids") is None:
+        yield Finding("mne-bids", "note", "not installed; side files of BIDS data sets are not used", _pip("bids"))
+    else:
+        yield Finding("mne-bids", "good", metadata.version("mne-bids"))
 
 
 def _plugin() -> Finding:
