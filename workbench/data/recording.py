@@ -200,9 +200,11 @@ def open_recording(image: Image | Signals | Recording) -> Recording:
         return image
     if isinstance(image, Signals):
         kinds = image.kinds or ("misc",) * len(image.channels)
+        known = image.native is not None and tuple(image.native["ch_names"]) == image.channels
         return array_recording(
-            image.data, image.channels, image.sampling_rate, start=image.start, kinds=kinds, info=image.native
-        )
+            image.data, image.channels, image.sampling_rate, start=image.start, kinds=kinds,
+            info=image.native if known else None,
+        )  # fmt: skip
     if image.kind != "recording":
         raise InputError(f"{image.source or image.name}: this is a {image.kind}, a recording was expected.")
     if isinstance(image.native, RecordingNative):
