@@ -3,6 +3,7 @@ import json
 import mne
 import numpy as np
 import pytest
+from scipy.spatial import ConvexHull
 
 from tests.recording_maker import info, raw, signals
 from workbench.data import recording_steps as rs
@@ -197,3 +198,44 @@ def test_source_parcels_of_a_sphere_find_their_dipoles():
     assert found[1, 0] < 0.2
     with pytest.raises(InputError, match="a parcel holds no source"):
         rs.run(recording, [rs.SourceParcels(forward, [[]])])
+
+
+def test_parcels_by_labels_and_a_forward_model_from_its_file(tmp_path):
+    rate, seconds = 250.0, 40.0
+    made = info(n_meg=60, n_eeg=0, rate=rate, extras=False)
+    spaces = mne.SourceSpaces([_ball(-1, 101), _ball(1, 102)])
+    sphere = mne.make_sphere_model((0.0, 0.0, 0.0), head_radius=None, verbose="ERROR")
+    forward = mne.make_forward_solution(made, None, spaces, sphere, meg=True, eeg=False, mindist=0.0, verbose="ERROR")
+    mne.write_forward_solution(tmp_path / "a-fwd.fif", forward, verbose="ERROR")
+    labels = [
+        mne.Label(np.arange(3, 6), hemi="lh", name="left-lh"),
+        mne.Label(np.arange(24, 27), hemi="rh", name="right-rh"),
+    ]
+    t = np.arange(round(rate * seconds)) / rate
+    courses = np.stack([np.sin(2 * np.pi * 10 * t), np.sin(2 * np.pi * 17 * t + 1)])
+    gain = forward["sol"]["data"].reshape(60, 84, 3)
+    field = 2e-8 * (np.outer(gain[:, 4, 0], courses[0]) + np.outer(gain[:, 42 + 25, 0], courses[1]))
+    field += 0.05 * field.std() * np.random.default_rng(0).normal(size=field.shape)
+    source = mne.io.RawArray(field, made, verbose="ERROR")
+    parcels, records = rs.run(source, [rs.SourceParcels(tmp_path / "a-fwd.fif", labels)])
+    assert parcels.ch_names == ["left-lh", "right-rh"]
+    assert (records[0]["parcels"], records[0]["sources"]) == (2, 84)
+    found = np.abs(np.corrcoef(np.concatenate([parcels.get_data(), courses]))[:2, 2:])
+    assert found[0, 0] > 0.95
+    assert found[1, 1] > 0.95
+    assert max(found[0, 1], found[1, 0]) < 0.2
+
+
+def _ball(side, code):
+    """A small closed surface on one side of the head as the sources of a hemisphere."""
+    points = np.random.default_rng(code).normal(size=(42, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    triangles = ConvexHull(points).simplices.astype(np.int32)
+    nothing = dict.fromkeys(
+        ("nearest", "nearest_dist", "pinfo", "patch_inds", "dist", "dist_limit", "use_tris"), None
+    )  # fmt: skip
+    return nothing | {
+        "rr": 0.02 * points + [0.035 * side, 0.0, 0.045], "nn": points, "tris": triangles, "ntri": len(triangles),
+        "np": 42, "inuse": np.ones(42, np.int32), "vertno": np.arange(42), "nuse": 42, "nuse_tri": 0, "type": "surf",
+        "id": code, "coord_frame": np.int32(4), "subject_his_id": "x",
+    }  # fmt: skip
