@@ -30,18 +30,23 @@ def main() -> int:
     parser.add_argument("--weights", default="demo", help="weights to run")
     parser.add_argument("--crash", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.crash:
+        session_to_kill()
+        return 0
+    return on_a_display(parser, lambda home: make(arguments.out, arguments.weights, home))
+
+
+def on_a_display(parser: argparse.ArgumentParser, work: Callable[[Path], None]) -> int:
+    """Do the work in a home of its own; where there is no display, the script starts again under Xvfb."""
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         program = shutil.which("xvfb-run")
         if program is None:
             parser.error("no display and no Xvfb: apt-get install xvfb")
         command = [program, "-a", "-s", "-screen 0 1600x1000x24", sys.executable, *sys.argv]
         return subprocess.run(command, check=False).returncode
-    if arguments.crash:
-        session_to_kill()
-        return 0
     with tempfile.TemporaryDirectory() as home:
         os.environ["WORKBENCH_HOME"] = home
-        make(arguments.out, arguments.weights, Path(home))
+        work(Path(home))
     return 0
 
 
@@ -150,6 +155,13 @@ def settle(done: Callable[[], bool], seconds: float) -> None:
     while not done() and time.monotonic() < end:
         QApplication.processEvents()
         time.sleep(0.01)
+
+
+def scroll_to(tool: Any, widget: Any) -> None:
+    """Show a lower part of the tool."""
+    from qtpy.QtWidgets import QScrollArea
+
+    tool.findChild(QScrollArea).ensureWidgetVisible(widget, 0, 0)
 
 
 def shoot(viewer: Any, path: Path) -> None:

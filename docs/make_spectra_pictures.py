@@ -6,16 +6,12 @@ Opens the sample scene, paints the pixels that come with it, learns, and looks a
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from make_pictures import HERE, SIZE, settle, shoot
+from make_pictures import HERE, SIZE, on_a_display, scroll_to, settle, shoot
 
 
 def main() -> int:
@@ -23,16 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "pictures", help="folder for the PNG files")
     arguments = parser.parse_args()
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        program = shutil.which("xvfb-run")
-        if program is None:
-            parser.error("no display and no Xvfb: apt-get install xvfb")
-        command = [program, "-a", "-s", "-screen 0 1600x1000x24", sys.executable, *sys.argv]
-        return subprocess.run(command, check=False).returncode
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["WORKBENCH_HOME"] = home
-        make(arguments.out, Path(home))
-    return 0
+    return on_a_display(parser, lambda home: make(arguments.out, home))
 
 
 def make(out: Path, home: Path) -> None:
@@ -90,13 +77,6 @@ def paint(tool: Any, given: Any) -> None:
         tool.paint_layer.brush_size = 1
         for row, column in np.argwhere(given.data == c.value):
             tool.paint_layer.paint((int(row), int(column)), value)
-
-
-def scroll_to(tool: Any, widget: Any) -> None:
-    """Show the lower part of the tool."""
-    from qtpy.QtWidgets import QScrollArea
-
-    tool.findChild(QScrollArea).ensureWidgetVisible(widget, 0, 0)
 
 
 if __name__ == "__main__":

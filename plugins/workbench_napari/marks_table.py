@@ -38,7 +38,11 @@ class MarksTable(QTableWidget):
         self.setFixedHeight(168)
         header = self.horizontalHeader()
         header.setStretchLastSection(True)
-        for column, width in enumerate((74, 78, 110)):
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.verticalHeader().setDefaultSectionSize(24)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setWordWrap(False)
+        for column, width in enumerate((58, 66, 100)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
             self.setColumnWidth(column, width)
         self.cellClicked.connect(lambda row, _column: self.chosen.emit(row))

@@ -116,6 +116,8 @@ class MegAnnotating(MegLooking):
     def _fill_marks(self) -> None:
         mine = [la for la in self.viewer.layers if is_marks(la) and self._is_mine(la)]
         fill(self.marks_choice, mine, default=0)
+        for n, layer in enumerate(mine):  # the recording is named above
+            self.marks_choice.setItemText(n, layer.name.removeprefix(f"{self.opened.name} " if self.opened else ""))
         self.stack.marks_layers = mine
         self._on_marks_layer()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ LABELS = ("BAD_artefact", "BAD_movement", "blink", "heartbeat", "burst", "spike"
 _DELAY_MS = 200
 _SHORTEST = 1e-4
 _STEPS_BACK = 200
+_KEYS = {"Control-Z": "undo", "Control-Shift-Z": "redo"}
+"""While the canvas has the focus; shapes layers of napari have no steps back of their own."""
 
 
 def color_of(label: str) -> str:
@@ -72,6 +75,12 @@ def dress(layer: Any, marks: Sequence[Mark]) -> None:
         layer.face_color = np.array([_faint(str(label)) for label in labels])
 
 
+def _step_of(editor: Any, name: str, _layer: Any) -> None:
+    found = editor()
+    if found is not None:
+        getattr(found, name)()
+
+
 def _faint(label: str) -> tuple[float, ...]:
     color = color_of(label)
     return (*(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.3)
@@ -121,12 +130,16 @@ class MarksEditor(QObject):
         self._timer.stop()
         if before is not None:
             before.events.data.disconnect(self._on_edit)
+            for keys in _KEYS:
+                before.bind_key(keys, None)
         self._layer = (lambda: None) if layer is None else weakref.ref(layer)
         self._undo, self._redo = [], []
         self._marks = [] if layer is None else marks_of(layer, self.label)
         if layer is not None:
             dress(layer, self._marks)
             layer.events.data.connect(self._on_edit)
+            for keys, name in _KEYS.items():
+                layer.bind_key(keys, partial(_step_of, weakref.ref(self), name), overwrite=True)
             self.choose_label(self.label)
         self.changed.emit()
 

@@ -15,7 +15,7 @@ from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from qtpy.QtWidgets import QWidget
 
-GUTTER, RIGHT, TOP, BOTTOM, TITLE = 96, 12, 16, 24, 17
+GUTTER, RIGHT, TOP, BOTTOM, TITLE = 112, 12, 29, 24, 17
 """Pixels for names on the left, on the right, for marks on top, for seconds below, and above every block."""
 CURSOR = "#ffd54a"
 _ROOM = 14
@@ -121,11 +121,13 @@ class CanvasOverlay(QWidget):
         painter.drawText(QPointF(8, bottom + 17), "Time [s]")
 
     def _marks(self, painter: QPainter, bottom: float) -> None:
-        metrics, free = QFontMetricsF(painter.font()), float(GUTTER)
+        metrics = QFontMetricsF(painter.font())
+        taken: list[list[tuple[float, float]]] = [[], []]
         start, stop = self.span
         seen = [m for m in self.marks if m.stop >= start and m.start <= stop]
         crowded = len(seen) * _ROOM > self.width() - GUTTER
-        for mark in seen:
+        # Names in two lines, where there is room: first of what is long.
+        for mark in sorted(seen, key=lambda m: (m.start - m.stop, m.start)):
             left, right = self.x_of(mark.start), self.x_of(mark.stop)
             color = QColor(mark.color)
             faint = QColor(color)
@@ -142,10 +144,14 @@ class CanvasOverlay(QWidget):
                     painter.drawLine(QPointF(x, TOP), QPointF(x, end))
             begin = max(left, float(GUTTER)) + 2
             width = metrics.horizontalAdvance(mark.label)
-            if begin >= free and begin + width < self.width() - RIGHT:
-                painter.setPen(color.lighter(125))
-                painter.drawText(QPointF(begin, TOP - 4), mark.label)
-                free = begin + width + 8
+            if begin + width > self.width() - RIGHT:
+                continue
+            for line, others in enumerate(taken):
+                if all(begin > b or begin + width < a for a, b in others):
+                    painter.setPen(color.lighter(125))
+                    painter.drawText(QPointF(begin, TOP - 4 - 13 * line), mark.label)
+                    others.append((begin - 6, begin + width + 6))
+                    break
 
     def _cursor(self, painter: QPainter, bottom: float) -> None:
         if self.cursor_time is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -107,7 +106,7 @@ class MegPanel(ToolPanel):
         form = form_layout()
         add_row(form, "Cursor", row)
         column.addLayout(form)
-        self.place = note("Click into the canvas to set the time cursor; hover here for the keys.", HELP)
+        self.place = note("A click sets the cursor; hover here for the keys.", HELP)
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.place.setMinimumHeight(2 * self.place.fontMetrics().lineSpacing())
         row = button_row(self.place, self.follow, spacing=6)
@@ -160,16 +159,17 @@ class MegPanel(ToolPanel):
     def _tabs(self) -> QTabWidget:
         self.tabs = QTabWidget()
         self.tabs.setUsesScrollButtons(False)
-        for title, page in (
+        for title, (page, column) in (
             ("Annotations", self._annotations_page()),
             ("Variance", self._variance_page()),
             ("Generate", self._generate_page()),
             ("Decode", self._decode_page()),
         ):
+            column.addStretch(1)
             self.tabs.addTab(page, title)
         return self.tabs
 
-    def _annotations_page(self) -> QWidget:
+    def _annotations_page(self) -> tuple[QWidget, QVBoxLayout]:
         page, column = _page()
         form = form_layout()
         self.marks_choice = combo_box("Annotations that the table shows and that you draw in")
@@ -194,17 +194,17 @@ class MegPanel(ToolPanel):
             "Open annotations...", "Annotations of MNE (-annot.fif), of BIDS (events.tsv) or as CSV for this recording"
         )
         column.addLayout(button_row(self.annotations_button))
-        return page
+        return page, column
 
-    def _variance_page(self) -> QWidget:
+    def _variance_page(self) -> tuple[QWidget, QVBoxLayout]:
         page, column = _page()
         self.variance_info = note("Run to see how much of each channel the tokens keep.")
         column.addWidget(self.variance_info)
         self.variance = ScoresTable()
         column.addWidget(self.variance)
-        return page
+        return page, column
 
-    def _generate_page(self) -> QWidget:
+    def _generate_page(self) -> tuple[QWidget, QVBoxLayout]:
         page, column = _page()
         form = form_layout()
         self.seconds = _number(10.0, 1.0, 3600.0, 5.0, " s", "Length of what is generated")
@@ -227,9 +227,9 @@ class MegPanel(ToolPanel):
         column.addWidget(self.psd)
         self.comparison = ScoresTable()
         column.addWidget(self.comparison)
-        return page
+        return page, column
 
-    def _decode_page(self) -> QWidget:
+    def _decode_page(self) -> tuple[QWidget, QVBoxLayout]:
         page, column = _page()
         column.addWidget(
             note(
@@ -244,7 +244,7 @@ class MegPanel(ToolPanel):
         self.report_button = button("Open the report", "The whole evaluation with its pictures, in the browser")
         self.report_button.setEnabled(False)
         column.addLayout(button_row(self.report_button))
-        return page
+        return page, column
 
     def _save_group(self) -> QGroupBox:
         self.save_group, column = group_box("Save")
@@ -269,7 +269,6 @@ def _page() -> tuple[QWidget, QVBoxLayout]:
     column = QVBoxLayout(page)
     column.setContentsMargins(6, 8, 6, 6)
     column.setSpacing(6)
-    column.setAlignment(Qt.AlignmentFlag.AlignTop)
     return page, column
 
 

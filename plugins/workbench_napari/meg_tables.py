@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from workbench.types import Scores
+
+_HIGHEST = 250
+_SHORT = {"difference": "diff.", "correlation": "corr."}
 
 
 class ScoresTable(QTableWidget):
@@ -20,7 +23,16 @@ class ScoresTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setMinimumWidth(120)
         self.setWordWrap(True)
+        self.setTextElideMode(Qt.TextElideMode.ElideNone)
+        font = self.font()
+        font.setPixelSize(11)
+        self.setFont(font)
+        self.horizontalHeader().setFont(font)
+        self.setStyleSheet("QHeaderView::section { padding: 2px 3px; } QTableView::item { padding: 1px 3px; }")
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._fit)
         self.hide()
 
     def show_scores(self, scores: Scores | None) -> None:
@@ -30,7 +42,7 @@ class ScoresTable(QTableWidget):
             self.setRowCount(0)
             return
         self.setColumnCount(len(scores.columns))
-        self.setHorizontalHeaderLabels([_wrapped(c) for c in scores.columns])
+        self.setHorizontalHeaderLabels([_SHORT.get(c, _wrapped(c)) for c in scores.columns])
         self.setRowCount(len(scores.rows))
         for row, values in enumerate(scores.rows):
             for column, value in enumerate(values):
@@ -41,10 +53,26 @@ class ScoresTable(QTableWidget):
                 self.setItem(row, column, item)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        # The column of the longest words takes what the numbers leave.
+        words = [
+            max([len(str(r[c])) for r in scores.rows if isinstance(r[c], str)] or [0])
+            for c in range(self.columnCount())
+        ]
+        if words:
+            header.setSectionResizeMode(words.index(max(words)), QHeaderView.ResizeMode.Stretch)
+        self._fit()
+        self._timer.start()
+
+    def _fit(self) -> None:
+        """As high as its rows, up to a limit; words wrap where a column is narrow."""
         self.resizeRowsToContents()
-        height = header.sizeHint().height() + 6 + sum(self.rowHeight(r) for r in range(min(len(scores.rows), 8)))
-        self.setFixedHeight(height)
+        rows = sum(self.rowHeight(r) for r in range(self.rowCount()))
+        self.setFixedHeight(min(self.horizontalHeader().sizeHint().height() + 6 + rows, _HIGHEST))
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        # The columns take their widths after this.
+        self._timer.start()
 
 
 def text_of(value: Any) -> str:

@@ -235,7 +235,7 @@ class MegTool(MegAnnotating):
         if found.decoding is None:
             reasons = [*found.failures.values(), *found.notes] or ["no trials were found"]
             raise UsageError(f"nothing was decoded: {reasons[0]}")
-        self.decoded.show_scores(found.decoding.scores)
+        self.decoded.show_scores(short_decoding(found.decoding.scores))
         pages = sorted(out.glob("*.html"))
         self.report_file = pages[0] if pages else None
         self.report_button.setEnabled(bool(pages))
@@ -341,9 +341,20 @@ class MegTool(MegAnnotating):
             raw = open_recording(found.read_again()).raw()
             raw.set_annotations(as_annotations(Marks(tuple(self.all_marks()))))
             with mne.viz.use_browser_backend("qt"):
-                self._browser = raw.plot(block=False, show=True, verbose="ERROR")
+                # MNE knows no usual size of parcel time courses.
+                scalings = {"misc": found.main.reach(range(len(found.main.rows)))}
+                self._browser = raw.plot(block=False, show=True, scalings=scalings, verbose="ERROR")
         except Exception as error:  # a program of its own: whatever goes wrong in it must not take this one along
             self.say(report(error))
+
+
+def short_decoding(scores: Scores) -> Scores:
+    """What fits beside a picture; the report has the rest."""
+    rows = [
+        (r["split"], r["features"], r["accuracy"], f"{r['95 % from']:.2f} to {r['95 % to']:.2f}")
+        for r in scores.as_dicts()
+    ]
+    return Scores(("split", "features", "accuracy", "95 %"), tuple(rows), scores.name)
 
 
 def spectra_of(found: OpenRecording, made: Any) -> tuple[dict[str, Any], str]:

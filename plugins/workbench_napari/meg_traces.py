@@ -212,7 +212,7 @@ class Traces(QWidget):
         return float(trace.values[int(np.abs(trace.times - seconds).argmin())])
 
     def _show_values(self) -> None:
-        """The values at the cursor, beside it."""
+        """The values at the cursor, at the right end: beside the cursor they would hide what one looks at."""
         import pyqtgraph as pg
 
         item = self.plot.getPlotItem()
@@ -220,7 +220,7 @@ class Traces(QWidget):
         first, last = item.getViewBox().viewRange()[0]
         shown = self.line.isVisible() and first <= at <= last
         while len(self._values) < len(self.traces):
-            text = pg.TextItem(fill=pg.mkBrush(29, 32, 38, 235))
+            text = pg.TextItem(fill=pg.mkBrush(29, 32, 38, 255), anchor=(1.0, 0.5))
             text.setFont(_font())
             text.setZValue(60)
             item.addItem(text, ignoreBounds=True)
@@ -231,8 +231,7 @@ class Traces(QWidget):
             if value is not None:
                 trace = self.traces[row]
                 text.setText(f"{number(value)} {trace.unit}".strip(), color=trace.color)
-                text.setAnchor((1.0 if at > (first + last) / 2 else 0.0, 0.0))
-                text.setPos(at, 0.45 - row)
+                text.setPos(last, -row)
 
     # --- the mouse
 

@@ -308,6 +308,10 @@ def test_annotations_are_drawn_named_taken_back_and_kept(opened, wait):
         assert [m.label for m in tool.editor.marks] == [m.label for m in marks_of(layer)] == expected
     tool.redo_button.click()
     assert [m.label for m in tool.editor.marks][1] == "swallowing"
+    keys = {str(k): work for k, work in layer.keymap.items()}
+    keys["Ctrl+Z"](layer)
+    assert [m.label for m in tool.editor.marks][1] == "BAD_artefact", "the keys work on the canvas too"
+    keys["Ctrl+Shift+Z"](layer)
     # Moved with the mouse: new times, the same name.
     layer.data = [*layer.data[:3], layer.data[3] + np.array([0.0, 1.0])]
     wait(lambda: tool.editor.marks.marks[-1].onset == pytest.approx(9.0, abs=1e-5))
@@ -370,7 +374,7 @@ def test_save_and_reopen_equal(opened, wait, window, parcel_file):
     tool.seconds.setValue(3.0)
     assert tool.generate()
     finish(tool, wait)
-    tool.marks_choice.setCurrentText("rest_raw annotations")
+    tool.marks_choice.setCurrentText("annotations")
     tool.label.setCurrentText("BAD_artefact")
     layer = tool.editor.layer
     draw(tool, wait, 3.0, 4.5)
