@@ -156,8 +156,7 @@ class _Drawing:
         for t in range(self.out.shape[2]):
             logits = self.net(self.context, self.session, last=last)[:, -1]
             self.context = torch.cat([self.context[:, 1:], self._drawn(logits, t)[:, None]], 1)
-            if (t + 1) % _ANCHOR == 0 or t + 1 == self.out.shape[2]:
-                self.told(t + 1)
+            self.told(t + 1)
 
     def anchored(self, anchor: int) -> None:
         window = Window(self.net, self.session)
