@@ -162,11 +162,14 @@ def train_meg(
         gpt = meg_model.make_network(config, known, codec, sessions, trained)
         result = meg_model.learn_model(
             gpt, codec, labels, split, config, chosen, folder=folder / "model", fingerprint=identity,
+            vectors=meg_model.session_vectors(gpt, known, labels, sessions, trained),
             on_event=_staged(on_event, "model"),
         )  # fmt: skip
         course.results["model"] = result
         course.scores |= {k: v for k, v in result.scores.items() if k != "score"}
     meta = _record(config, recipe, sessions, split, course, gpt, (chosen, reason, time.monotonic() - began), start)
+    if known is not None:
+        meta["sessions"] = list(known.sessions)
     if config.lora_rank:
         assert start is not None
         meta |= {"kind": "lora", **weights.base_record(start, out), "lora": {"rank": config.lora_rank}}

@@ -64,6 +64,23 @@ def make_network(
     return MEGGPT.preset(config.net, **changes)
 
 
+def session_vectors(
+    gpt: MEGGPT, start: Parts | None, labels: Sequence[Integers], sessions: Sequence[Session], trained: Sequence[int]
+) -> dict[int, int]:
+    """Which vector belongs to which session: by name for weights that have some, else a new one for each trained on.
+
+    New vectors start as the frequencies of tokens in their session, as released.
+    """
+    if not gpt.n_sessions:
+        return {}
+    if start is not None and start.gpt is not None:
+        names = list(start.sessions)
+        return {i: names.index(sessions[i].name) for i in trained if sessions[i].name in names}
+    shares = np.stack([np.bincount(labels[i].ravel(), minlength=gpt.n_tokens) / labels[i].size for i in trained])
+    gpt.set_session_table(torch.from_numpy(shares).float())
+    return {number: row for row, number in enumerate(trained)}
+
+
 def learn_model(
     gpt: MEGGPT,
     codec: Codec,
@@ -73,6 +90,7 @@ def learn_model(
     device: torch.device,
     *,
     folder: Path | None = None,
+    vectors: Mapping[int, int] | None = None,
     fingerprint: Mapping[str, Any] | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> FitResult:
@@ -80,23 +98,19 @@ def learn_model(
 
     The scores are those of validation windows: ``cross-entropy`` and ``unigram entropy`` of the same tokens (nats; the
     second is what the token frequencies of the training data give), ``top-1`` and ``top-5`` (shares of 1), and as
-    ``score`` the difference of the two entropies.
+    ``score`` the difference of the two entropies. `vectors`: number of the vector of each session that has one; windows
+    of others get the mean.
     """
     schedule = config.model_schedule()
     length = gpt.sequence_length + 1
     train, val = Windows(split.train, length), Windows(split.val, length)
-    rows = {number: i for i, number in enumerate(sorted({s.session for s in split.train}))}
-    if gpt.n_sessions and not config.lora_rank and len(rows) == gpt.n_sessions:
-        shares = np.stack([_shares(labels[number], codec.n_tokens) for number in rows])
-        if gpt.config["session_dim"] == codec.n_tokens:
-            gpt.set_session_table(torch.from_numpy(shares).float())
-    own_vectors = gpt.n_sessions == len(rows) and gpt.n_sessions > 0
+    rows = vectors or {}
     gpt.to(device)
     steps = schedule.steps or math.ceil(schedule.epochs * train.per_epoch / schedule.batch)
 
     def batch_of(windows: Sequence[tuple[int, int]]) -> Batch:
         tokens = torch.from_numpy(cut(labels, windows, length).astype(np.int64))
-        known = own_vectors and all(number in rows for number, _ in windows)
+        known = bool(rows) and all(number in rows for number, _ in windows)
         return tokens, torch.tensor([rows[n] for n, _ in windows]) if known else None
 
     def session_of(batch: Batch) -> Any:
@@ -154,8 +168,3 @@ def count_labels(labels: Sequence[Integers], split: Split, n_tokens: int) -> Int
         part = labels[place.session][:, place.start : place.stop]
         counts += np.bincount(part.ravel(), minlength=n_tokens)
     return counts
-
-
-def _shares(labels: Integers, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    counts = np.bincount(labels.ravel(), minlength=count)
-    return np.asarray(counts / counts.sum(), np.float64)

@@ -245,3 +245,14 @@ def test_a_given_tokeniser_brings_its_preparation(cases, tmp_path):
     assert recipe["notch"] == [50.0]
     with pytest.raises(UsageError, match="sampling_rate=100 Hz, but the tokens given are of 250 Hz"):
         train_meg(cases, config(**given, sampling_rate=100.0), tmp_path / "n.safetensors")
+
+
+def test_going_on_keeps_the_vectors_of_known_sessions(cases, tmp_path):
+    both = {"validation": "windows", "val_fraction": 0.1}
+    first = train_meg(cases, config(session_embedding=True, **both), tmp_path / "a.safetensors")
+    more = config(weights=str(first.weights), steps=1, lr=1e-7, ema=0.0, save_as="float32", **both)
+    second = train_meg(cases[1:], more, tmp_path / "b.safetensors")
+    tables = [load_parts(weights.find(r.weights, "meg_gpt")) for r in (first, second)]
+    assert tables[0].sessions == tables[1].sessions == ("sub-0_ses-1", "sub-1_ses-1", "sub-2_ses-1")
+    before, after = (p.gpt.input_embedding_layer.session_table for p in tables)
+    assert torch.allclose(before, after, atol=1e-5)
