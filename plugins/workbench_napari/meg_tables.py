@@ -10,7 +10,6 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 from workbench.types import Scores
 
 _HIGHEST = 250
-_SHORT = {"difference": "diff.", "correlation": "corr."}
 
 
 class ScoresTable(QTableWidget):
@@ -42,7 +41,7 @@ class ScoresTable(QTableWidget):
             self.setRowCount(0)
             return
         self.setColumnCount(len(scores.columns))
-        self.setHorizontalHeaderLabels([_SHORT.get(c, _wrapped(c)) for c in scores.columns])
+        self.setHorizontalHeaderLabels([_wrapped(c) for c in scores.columns])
         self.setRowCount(len(scores.rows))
         for row, values in enumerate(scores.rows):
             for column, value in enumerate(values):

@@ -188,7 +188,8 @@ class MegTool(MegAnnotating):
     def _show_tables(self, tables: dict[str, Scores]) -> None:
         variance = tables.get("variance")
         self.variance.show_scores(variance)
-        self.comparison.show_scores(tables.get("comparison"))
+        compared = tables.get("comparison")
+        self.comparison.show_scores(None if compared is None else short_comparison(compared))
         spectra, unit = ({}, "") if self.opened is None else self.opened.spectra
         self.psd.show_spectra(spectra, unit)
         text = "Run to see how much of each channel the tokens keep."
@@ -346,6 +347,18 @@ class MegTool(MegAnnotating):
                 self._browser = raw.plot(block=False, show=True, scalings=scalings, verbose="ERROR")
         except Exception as error:  # a program of its own: whatever goes wrong in it must not take this one along
             self.say(report(error))
+
+
+def short_comparison(scores: Scores) -> Scores:
+    """Differences, and correlations where there are such instead, in one column."""
+    rows = []
+    for r in scores.as_dicts():
+        correlation = r.get("correlation")
+        told = isinstance(correlation, float) and np.isfinite(correlation)
+        rows.append(
+            (r["measure"], r.get("real"), r.get("generated"), f"r = {correlation:.2f}" if told else r.get("difference"))
+        )
+    return Scores(("measure", "real", "generated", "differ by"), tuple(rows), scores.name)
 
 
 def short_decoding(scores: Scores) -> Scores:
