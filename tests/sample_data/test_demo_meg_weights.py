@@ -56,7 +56,7 @@ def test_clenched_jaws_are_marked(result):
 @pytest.mark.slow
 def test_generated_alpha_peaks_where_it_should_and_bursts(result):
     parts = load_parts(weights.find("demo", "meg_gpt"))
-    labels = generate(parts.gpt, 40 * 250, sessions="mean", seed=1, unigram=parts.codec.unigram)[0]
+    labels = generate(parts.gpt, 60 * 250, sessions="mean", seed=1, unigram=parts.codec.unigram)[0]
     raw = result.image.data
     real = (raw - raw.mean(1, keepdims=True)) / raw.std(1, keepdims=True)
     found = compare(real, parts.codec.decode(labels), 250.0, channels=result["tokens"].channels)
