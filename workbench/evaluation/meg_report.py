@@ -16,7 +16,7 @@ import numpy.typing as npt
 from workbench.atomic import write_json, write_text
 from workbench.evaluation.meg_bursts import burst_rows
 from workbench.evaluation.meg_decode import Decoding
-from workbench.evaluation.meg_signals import Comparison
+from workbench.evaluation.meg_signals import Comparison, pooled_peaks
 from workbench.evaluation.meg_similarity import Similarity
 from workbench.jsonable import plain_json
 from workbench.report import html
@@ -99,12 +99,22 @@ class MEGEvaluation:
                               "recordings": len(values)})  # fmt: skip
         return found
 
+    @property
+    def pooled(self) -> Scores | None:
+        """Peaks of the spectra of all recordings together; none if nothing was generated."""
+        return pooled_peaks(list(self.comparisons.values())) if self.comparisons else None
+
     def text(self) -> str:
         """Summary, decoding and identification as aligned text."""
         width = max((len(r["measure"]) for r in self.summary), default=7)
         lines = [f"{'measure':<{width}}      mean        sd  recordings"]
         lines += [f"{r['measure']:<{width}}  {r['mean']:>8.3f}  {r['sd']:>8.3f}  {r['recordings']:>10}"
                   for r in self.summary]  # fmt: skip
+        for r in self.pooled.as_dicts() if self.pooled else ():
+            lines.append(
+                f"{r['band']} of all recordings together, {r['channel']}: real {r['real [Hz]']:.2f} Hz, "
+                f"generated {r['generated [Hz]']:.2f} Hz"
+            )
         if self.decoding is not None:
             lines += ["", f"{'split':<12} {'features':<30} accuracy  95 % interval  folds  trials"]
             for r in self.decoding.scores.as_dicts():
@@ -157,6 +167,9 @@ def _tables(e: MEGEvaluation) -> dict[str, Scores]:
         found["channels"] = Scores(("channel", *names), tuple(rows), "channels")
     if e.comparisons:
         found["generation"] = _joined({c: v.scores for c, v in e.comparisons.items()}, "generation")
+        pooled = e.pooled
+        if pooled is not None:
+            found["peaks"] = pooled
         found["generation_channels"] = _joined({c: v.per_channel for c, v in e.comparisons.items()}, "channels")
     if e.decoding is not None:
         found |= {"decode": e.decoding.scores, "decode_folds": e.decoding.folds}
@@ -243,6 +256,9 @@ def _generation(e: MEGEvaluation) -> list[html.Section]:
             for k, title in (("rate", "bursts [1/s]"), ("interval", "interval [s]"), ("lifetime", "lifetime [s]"))
         }
         parts.append(html.Picture(meg.pairs(tables, first.channels), f"Bursts of each channel, {case}."))
+    pooled = e.pooled
+    if pooled is not None:
+        parts.append(html.Table(pooled.columns, pooled.rows, caption="Peaks of the spectra of all recordings together"))
     for name, comparison in list(e.comparisons.items())[:6]:
         parts.append(html.Table(comparison.scores.columns, comparison.scores.rows, caption=name))
     notes = dict.fromkeys(n for c in e.comparisons.values() for n in c.notes)

@@ -14,7 +14,7 @@ from workbench.evaluation.meg_covariance import correlation, covariance, lagged_
 from workbench.evaluation.meg_spectra import BANDS, Peak, finite, peak, psd
 from workbench.types import Scores
 
-__all__ = ["Comparison", "bursts", "compare", "psd"]
+__all__ = ["Comparison", "bursts", "compare", "pooled_peaks", "psd"]
 
 Array = npt.NDArray[np.float64]
 LAGS = 21
@@ -153,6 +153,35 @@ def compare(
         Scores(("measure", "real", "generated", "difference", "correlation"), tuple(rows), "comparison"),
         _per_channel(names, freqs, of_x, of_y, first, second), tuple(notes),
     )  # fmt: skip
+
+
+def pooled_peaks(comparisons: Sequence[Comparison]) -> Scores:
+    """Peaks of the spectra of all recordings together, in the channel where the real one is highest.
+
+    A recording has its own alpha frequency, and what a network generates without knowing whose it is has that of nobody
+    in particular; short signals scatter besides. Geometric means over recordings can be compared.
+
+    Returns
+    -------
+    Scores
+        Per band: channel, frequency of the real and of the generated peak [Hz], their difference, heights [dB].
+    """
+    first = comparisons[0]
+    real, made = (
+        np.exp(np.mean([np.log(np.maximum(getattr(c, name), 1e-300)) for c in comparisons], axis=0))
+        for name in ("psd_real", "psd_generated")
+    )
+    rows = []
+    for band, limits in BANDS.items():
+        found = [peak(first.freqs, v, limits) for v in real]
+        heights = np.nan_to_num(np.array([p.height for p in found]), nan=-1.0)
+        best = int(heights.argmax())
+        a, b = found[best], peak(first.freqs, made[best], limits)
+        rows.append(
+            (band, first.channels[best], a.frequency, b.frequency, b.frequency - a.frequency, a.height, b.height)
+        )
+    columns = ("band", "channel", "real [Hz]", "generated [Hz]", "difference [Hz]", "real [dB]", "generated [dB]")
+    return Scores(columns, tuple(rows), "peaks of all recordings")
 
 
 def _mean_peak(freqs: Array, density: Array, band: tuple[float, float]) -> Peak:

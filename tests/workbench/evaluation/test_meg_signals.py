@@ -6,7 +6,7 @@ import pytest
 from tests.simulated_bursts import bursting
 from workbench.errors import InputError
 from workbench.evaluation.meg_bursts import BurstSettings
-from workbench.evaluation.meg_signals import bursts, compare, psd
+from workbench.evaluation.meg_signals import bursts, compare, pooled_peaks, psd
 
 QUICK = BurstSettings(starts=1, iterations=20)
 
@@ -49,6 +49,20 @@ def test_channels_that_go_together_are_seen() -> None:
     assert _row(other, "time-delay")["correlation"] < _row(same, "time-delay")["correlation"]
     assert not same.bursts_real
     assert same.notes == ()
+
+
+def test_peaks_of_all_recordings_together() -> None:
+    found = []
+    for seed, (real, made) in enumerate([(9.0, 10.0), (11.0, 10.4)]):
+        x, _ = bursting(2, 40.0, seed=seed, frequency=real)
+        y, _ = bursting(2, 40.0, seed=seed + 5, frequency=made)
+        x[1] = np.random.default_rng(seed).standard_normal(x.shape[1])
+        found.append(compare(x, y, 250.0, channels=("rhythm", "noise"), with_bursts=False))
+    row = pooled_peaks(found).as_dicts()[0]
+    assert row["band"] == "alpha"
+    assert row["channel"] == "rhythm"
+    assert row["generated [Hz]"] == pytest.approx(10.2, abs=0.4)
+    assert row["difference [Hz]"] == pytest.approx(row["generated [Hz]"] - row["real [Hz]"])
 
 
 def test_what_cannot_be_compared() -> None:

@@ -72,8 +72,8 @@ def test_everything_with_a_report(study, parts, tmp_path) -> None:
     assert any("no vector of their own" in n for n in found.notes)
     names = {f.name for f in found.files}
     assert names == {
-        "scores.csv", "channels.csv", "generation.csv", "generation_channels.csv", "decode.csv", "decode_folds.csv",
-        "similarity.csv", "scores.json", "report.html",
+        "scores.csv", "channels.csv", "generation.csv", "generation_channels.csv", "peaks.csv", "decode.csv",
+        "decode_folds.csv", "similarity.csv", "scores.json", "report.html",
     }  # fmt: skip
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()))
     assert float(rows[0]["top-1"]) == found.rows[0]["top-1"]
