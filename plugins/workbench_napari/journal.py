@@ -106,7 +106,7 @@ class Journal(QObject):
         self._tracks: dict[int, _Track] = {}
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workbench-journal")
         self._pending: list[Future[None]] = []
-        # Entries that were restored: their copy is removed as soon as the new one is on disk.
+        # Entries that were saved, or restored and kept anew: the writing thread removes them, nobody is offered them.
         self._going: set[Path] = set()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -152,6 +152,7 @@ class Journal(QObject):
             return
         track.boxes, track.whole, track.base = [], False, None
         folder, track.folder = track.folder, self.store.new_folder()
+        self._going.add(folder)
         self._submit(lambda: self.store.discard(folder))
 
     def offers(self) -> list[Entry]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import numpy as np
@@ -211,6 +212,23 @@ def test_successful_save_clears_unless_edits_came_later(journalled):
     assert journal.store.entries() == []
     layer.paint((3, 9, 9), 5)
     assert np.array_equal(only_array(journal), layer.data)
+
+
+def test_what_was_just_saved_is_not_offered_while_its_copy_still_lies_there(journalled):
+    viewer, journal = journalled
+    layer = viewer.add_labels(np.zeros((4, 40, 40), np.uint8))
+    layer.paint((1, 10, 10), 3)
+    journal.flush()
+    busy = threading.Event()
+    journal._submit(lambda: busy.wait(20))
+    journal.saved(layer)
+    try:
+        assert len(journal.store.entries()) == 1, "the writing thread has not come to it yet"
+        assert journal.offers() == []
+    finally:
+        busy.set()
+    journal.flush()
+    assert journal.store.entries() == []
 
 
 def test_napari_save_clears_too_and_a_failed_one_keeps(journalled, tmp_path):
