@@ -116,10 +116,16 @@ def events_of(recording: Recording, kinds: Sequence[str] = ()) -> list[tuple[flo
     if kinds:
         every = events + [(m.onset, m.label) for m in recording.marks]
         return sorted(every)
-    if events:
-        return sorted(events)
-    plain = [m for m in recording.marks if m.duration == 0 and not m.label.lower().startswith(("bad", "edge"))]
-    return sorted((m.onset, m.label) for m in plain)
+    # Readers may list annotations among the events; a blink or a bad stretch lasts, and is nothing that was shown.
+    lasting = {(round(m.onset, 3), m.label) for m in recording.marks if m.duration > 0 or _is_bad(m.label)}
+    shown = [e for e in events if (round(e[0], 3), e[1]) not in lasting and not _is_bad(e[1])]
+    if shown:
+        return sorted(shown)
+    return sorted((m.onset, m.label) for m in recording.marks if m.duration == 0 and not _is_bad(m.label))
+
+
+def _is_bad(label: str) -> bool:
+    return label.lower().startswith(("bad", "edge"))
 
 
 def session_of(name: str, parts: Parts, config: MEGEvaluateConfig) -> int | Literal["mean"] | None:

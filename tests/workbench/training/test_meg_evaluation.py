@@ -190,3 +190,5 @@ def test_events_come_first_then_annotations_without_a_length() -> None:
     both = array_recording(data, ["a"], 10.0, marks=marks, events=[(4.0, "7")])
     assert events_of(both) == [(4.0, "7")]
     assert (2.0, "blink") in events_of(both, ["blink", "7"])
+    listed = array_recording(data, ["a"], 10.0, marks=marks, events=[(m.onset, m.label) for m in marks])
+    assert events_of(listed) == [(0.5, "button"), (1.0, "visual")]
