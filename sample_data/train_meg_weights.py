@@ -191,12 +191,16 @@ def _decoding(found: Any) -> list[str]:
 
 
 def _similarity(found: Any) -> list[str]:
-    """How often a generated session is most like its own."""
+    """How often a generated session is most like its own; and how often halves of real sessions find each other."""
     if not found.similarities:
         return []
     chance = 1 / len(found.similarities[0].sessions)
     listed = ", ".join(f"{s.feature} {s.top_k[0]:.2f}" for s in found.similarities)
-    return [f"- **Fingerprint**: generated sessions most like their own: {listed} (chance {chance:.2f})."]
+    return [
+        "- **Fingerprint**, share of sessions whose nearest one is their own: "
+        f"{listed} (chance {chance:.2f}). Held-out sessions have no vector and are generated with the mean one, so what "
+        "is generated cannot be told apart; only the halves of real sessions can.",
+    ]
 
 
 if __name__ == "__main__":
