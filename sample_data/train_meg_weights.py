@@ -198,8 +198,8 @@ def _similarity(found: Any) -> list[str]:
     listed = ", ".join(f"{s.feature} {s.top_k[0]:.2f}" for s in found.similarities)
     return [
         "- **Fingerprint**, share of sessions whose nearest one is their own: "
-        f"{listed} (chance {chance:.2f}). Held-out sessions have no vector and are generated with the mean one, so what "
-        "is generated cannot be told apart; only the halves of real sessions can.",
+        f"{listed} (chance {chance:.2f}). Held-out sessions have no vector and are generated with the mean one, so "
+        "what is generated cannot be told apart; only the halves of real sessions can.",
     ]
 
 
