@@ -36,8 +36,7 @@ class MegPointing(DockTool, MegPanel):
 
     def connect_pointing(self) -> None:
         """Follow the mouse, and let the buttons of this part work."""
-        self.viewer.mouse_move_callbacks.append(self._on_move)
-        self.viewer.mouse_drag_callbacks.append(self._on_press)
+        self.follow_mouse(self._on_move, self._on_press)
         self.stack.cursor_moved.connect(self._on_cursor)
         self.time.valueChanged.connect(self._on_time)
         self.back_button.clicked.connect(lambda: self.step(-1))
@@ -50,12 +49,6 @@ class MegPointing(DockTool, MegPanel):
             reader.failed.connect(self.say)
 
     def _let_go(self) -> None:
-        for callbacks, mine in (
-            (self.viewer.mouse_move_callbacks, self._on_move),
-            (self.viewer.mouse_drag_callbacks, self._on_press),
-        ):
-            if mine in callbacks:
-                callbacks.remove(mine)
         for reader in (self.cursor_reader, self.hover_reader):
             reader.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
@@ -86,3 +87,24 @@ def text_of(value: Any) -> str:
 def _wrapped(title: str) -> str:
     """A long title in two lines, the unit in the second."""
     return title.replace(" [", "\n[") if len(title) > 10 else title
+
+
+def short_comparison(scores: Scores) -> Scores:
+    """Differences, and correlations where there are such instead, in one column."""
+    rows = []
+    for r in scores.as_dicts():
+        correlation = r.get("correlation")
+        told = isinstance(correlation, float) and np.isfinite(correlation)
+        rows.append(
+            (r["measure"], r.get("real"), r.get("generated"), f"r = {correlation:.2f}" if told else r.get("difference"))
+        )
+    return Scores(("measure", "real", "generated", "differ by"), tuple(rows), scores.name)
+
+
+def short_decoding(scores: Scores) -> Scores:
+    """What fits beside a picture; the report has the rest."""
+    rows = [
+        (r["split"], r["features"], r["accuracy"], f"{r['95 % from']:.2f} to {r['95 % to']:.2f}")
+        for r in scores.as_dicts()
+    ]
+    return Scores(("split", "features", "accuracy", "95 %"), tuple(rows), scores.name)

@@ -20,6 +20,7 @@ from workbench_napari.meg_marks import is_marks, marks_of, ordered
 from workbench_napari.meg_panel import FORMATS
 from workbench_napari.meg_recording import OpenRecording, record_of
 from workbench_napari.meg_saving import SIGNALS, Reopened, Saving, reopen, save
+from workbench_napari.meg_tables import short_comparison, short_decoding
 from workbench_napari.saving import stored_provenance
 from workbench_napari.worker import report
 
@@ -347,27 +348,6 @@ class MegTool(MegAnnotating):
                 self._browser = raw.plot(block=False, show=True, scalings=scalings, verbose="ERROR")
         except Exception as error:  # a program of its own: whatever goes wrong in it must not take this one along
             self.say(report(error))
-
-
-def short_comparison(scores: Scores) -> Scores:
-    """Differences, and correlations where there are such instead, in one column."""
-    rows = []
-    for r in scores.as_dicts():
-        correlation = r.get("correlation")
-        told = isinstance(correlation, float) and np.isfinite(correlation)
-        rows.append(
-            (r["measure"], r.get("real"), r.get("generated"), f"r = {correlation:.2f}" if told else r.get("difference"))
-        )
-    return Scores(("measure", "real", "generated", "differ by"), tuple(rows), scores.name)
-
-
-def short_decoding(scores: Scores) -> Scores:
-    """What fits beside a picture; the report has the rest."""
-    rows = [
-        (r["split"], r["features"], r["accuracy"], f"{r['95 % from']:.2f} to {r['95 % to']:.2f}")
-        for r in scores.as_dicts()
-    ]
-    return Scores(("split", "features", "accuracy", "95 %"), tuple(rows), scores.name)
 
 
 def spectra_of(found: OpenRecording, made: Any) -> tuple[dict[str, Any], str]:

@@ -8,31 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
-_BACK, _TEXT = "#262930", "#d6d8dc"
+from workbench_napari.figure_canvas import LINE, TEXT, FigureWidget
+
 _DELAY_MS = 70
 _MANY_DOTS = 64
 _HEAD = 0.095
 _FEWEST, _MANY = 4, 20
 
 
-class Topomap(QWidget):
+class Topomap(FigureWidget):
     """A matplotlib canvas with one map; it draws when the cursor rests for a moment."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        # Not pyplot: it would keep every figure alive.
-        from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-        from matplotlib.figure import Figure
-
-        self.figure = Figure(figsize=(3.4, 2.3), facecolor=_BACK)
-        self.canvas = FigureCanvasQTAgg(self.figure)
-        self.canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.canvas)
-        self.setFixedHeight(210)
+        super().__init__(210, layout=None, parent=parent)
         self.message = ""
         self.drawn: tuple[str, float] | None = None
         self._where: Any = None
@@ -96,12 +86,12 @@ class Topomap(QWidget):
         )
         for line in axes.lines:
             if line.get_linestyle() != "None":
-                line.set_color(_TEXT)
+                line.set_color(TEXT)
         bar = self.figure.colorbar(picture, cax=self.figure.add_axes((0.78, 0.14, 0.035, 0.6)))
-        bar.ax.tick_params(colors=_TEXT, labelsize=7.5)
-        bar.ax.set_title(unit or "value", color=_TEXT, fontsize=8)
-        bar.outline.set_edgecolor("#5a626c")
-        self.figure.text(0.38, 0.93, f"{title}, {seconds:.3f} s", color=_TEXT, fontsize=9, ha="center", va="center")
+        bar.ax.tick_params(colors=TEXT, labelsize=7.5)
+        bar.ax.set_title(unit or "value", color=TEXT, fontsize=8)
+        bar.outline.set_edgecolor(LINE)
+        self.figure.text(0.38, 0.93, f"{title}, {seconds:.3f} s", color=TEXT, fontsize=9, ha="center", va="center")
         self.drawn = (title, seconds)
         self.canvas.draw_idle()
 

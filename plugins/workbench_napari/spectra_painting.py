@@ -51,8 +51,7 @@ class SpectraPainting(DockTool, SpectraPanel):
 
     def connect_painting(self) -> None:
         """Follow the mouse, and let the buttons of this half work."""
-        self.viewer.mouse_move_callbacks.append(self._on_move)
-        self.viewer.mouse_drag_callbacks.append(self._on_press)
+        self.follow_mouse(self._on_move, self._on_press)
         self.cubes.currentIndexChanged.connect(self._on_cube)
         self.painted.currentIndexChanged.connect(self._on_paint_layer)
         self.colours.changed.connect(self.recolour)
@@ -71,12 +70,6 @@ class SpectraPainting(DockTool, SpectraPanel):
             reader.failed.connect(self.say)
 
     def _let_go(self) -> None:
-        for callbacks, mine in (
-            (self.viewer.mouse_move_callbacks, self._on_move),
-            (self.viewer.mouse_drag_callbacks, self._on_press),
-        ):
-            if mine in callbacks:
-                callbacks.remove(mine)
         self._follow_paint(None)
         self._paint_timer.stop()
         for reader in (self.cursor_reader, self.class_reader, self.picture_reader):

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from workbench.cube_display import ClassSpectrum
+from workbench_napari.figure_canvas import TEXT, FigureWidget
 
-_BACK, _PANEL, _TEXT = "#262930", "#1d2026", "#c8cace"
 _BANDS = ("#e5484d", "#46a758", "#3e8ed0")
 _PINS = ("#ffffff", "#ffb454", "#8bd5ff", "#d2a8ff", "#7ee787", "#ff9ec6", "#e3e37a", "#a5b4c4")
 
@@ -27,23 +27,11 @@ class Pin:
     color: str
 
 
-class SpectrumPlot(QWidget):
+class SpectrumPlot(FigureWidget):
     """A matplotlib canvas that redraws only the cursor's curve while the mouse moves."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        # Not pyplot: it would keep every figure alive.
-        from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-        from matplotlib.figure import Figure
-
-        self.figure = Figure(figsize=(3.4, 2.2), facecolor=_BACK, layout="constrained")
-        self.canvas = FigureCanvasQTAgg(self.figure)
-        self.canvas.setMinimumHeight(190)
-        self.canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.canvas)
-        self.setFixedHeight(210)
+        super().__init__(210, parent=parent)
         self.pins: list[Pin] = []
         self.classes: list[ClassSpectrum] = []
         self.bands: tuple[int, ...] = ()
@@ -123,13 +111,9 @@ class SpectrumPlot(QWidget):
         cursor = None
         if self._cursor is not None and self.cursor_shown:
             cursor = self._cursor.get_data()
-        self.figure.clear()
-        axes = self.figure.add_subplot(facecolor=_PANEL)
-        for side in axes.spines.values():
-            side.set_color("#5a626c")
-        axes.tick_params(colors=_TEXT, labelsize=7.5, length=3)
-        axes.set_xlabel(self._label, color=_TEXT, fontsize=8)
-        axes.set_ylabel(self._unit or "value", color=_TEXT, fontsize=8)
+        axes = self.new_axes()
+        axes.set_xlabel(self._label, color=TEXT, fontsize=8)
+        axes.set_ylabel(self._unit or "value", color=TEXT, fontsize=8)
         axes.margins(x=0)
         order = np.argsort(self._x, kind="stable")
         if len(order) > 1:
@@ -158,7 +142,7 @@ class SpectrumPlot(QWidget):
         axes.set_ylim(low - room, high + room)
         if high - low >= 1e4:
             axes.ticklabel_format(axis="y", style="sci", scilimits=(3, 3))
-            axes.yaxis.get_offset_text().set(color=_TEXT, fontsize=7)
+            axes.yaxis.get_offset_text().set(color=TEXT, fontsize=7)
         self._background = None
         self.canvas.draw_idle()
 

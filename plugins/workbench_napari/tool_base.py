@@ -32,6 +32,7 @@ class DockTool(ToolPanel):
         self.runner = runner_of(self.viewer)
         self.last_folder: Path | None = None
         self._wires: list[tuple[Any, Callable[..., Any]]] = []
+        self._mouse: list[tuple[Any, Callable[..., Any]]] = []
         self._done_text = self._failure_note = ""
 
     # --- what a tool says of itself
@@ -92,13 +93,22 @@ class DockTool(ToolPanel):
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(action)
 
+    def follow_mouse(self, move: Callable[..., Any], press: Callable[..., Any]) -> None:
+        """Call these when the mouse moves over the canvas and when a button is pressed, while docked."""
+        self._mouse = [(self.viewer.mouse_move_callbacks, move), (self.viewer.mouse_drag_callbacks, press)]
+        for callbacks, mine in self._mouse:
+            callbacks.append(mine)
+
     def disconnect_viewer(self) -> None:
         """Let go of the viewer and its layers; the journal stays with the viewer."""
         if not self._wires:
             return
         for emitter, callback in self._wires:
             emitter.disconnect(callback)
-        self._wires = []
+        for callbacks, mine in self._mouse:
+            if mine in callbacks:
+                callbacks.remove(mine)
+        self._wires, self._mouse = [], []
         self._let_go()
 
     def event(self, event: Any) -> bool:
