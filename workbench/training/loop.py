@@ -103,7 +103,7 @@ class FitResult:
 
 @dataclass
 class _Progress:
-    """The part of the state that is plain values."""
+    """The part of the state that is plain values; `stopped` tells a finished training from one to be continued."""
 
     step: int = 0
     seconds: float = 0.0
@@ -114,6 +114,7 @@ class _Progress:
     best_scores: dict[str, float] = field(default_factory=dict)
     best_step: int = 0
     since_best: int = 0
+    stopped: Stop = "finished"
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -209,9 +210,11 @@ def fit(
             )
         )
 
-    stopped: Stop = "finished"
+    stopped = p.stopped
+    # One that had come to its end before the steps were done is not taken any further by resuming it.
+    last_step = settings.steps if stopped == "finished" else p.step
     try:
-        with _ahead(draw_batch, p.step, settings.steps) as batches:
+        with _ahead(draw_batch, p.step, last_step) as batches:
             for batch in batches:
                 fraction = _fraction(p, settings)
                 for group in optimizer.param_groups:
@@ -232,14 +235,15 @@ def fit(
                         {"step": p.step, "seconds": round(p.seconds, 1), "lr": optimizer.param_groups[0]["lr"],
                          "loss": p.loss, **p.scores}
                     )  # fmt: skip
+                if settings.patience and p.since_best >= settings.patience:
+                    p.stopped = "no progress"
+                elif late and p.step < settings.steps:
+                    p.stopped = "time is up"
                 if due or p.step % settings.save_every == 0:
                     keep()
                 tell(due and validate is not None)
-                if settings.patience and p.since_best >= settings.patience:
-                    stopped = "no progress"
-                    break
-                if late and p.step < settings.steps:
-                    stopped = "time is up"
+                stopped = p.stopped
+                if stopped != "finished":
                     break
     except Cancelled:
         stopped = "cancelled"

@@ -106,6 +106,21 @@ def test_a_time_budget_ends_the_training_with_a_low_rate() -> None:
     assert result.score is not None  # validated at the end all the same
 
 
+@pytest.mark.parametrize(
+    "more", [{"max_minutes": 0.005, "steps": 10**6}, {"patience": 2, "lr": 0.0, "validate_every": 2, "steps": 60}]
+)
+def test_what_had_come_to_its_end_is_not_taken_further_by_resuming(tmp_path: Path, more) -> None:
+    """Else a second stage that builds on this one would find another one when it is resumed."""
+    settings = LoopSettings(**{"validate_every": 10**6, **more})
+    first = toy.run(tmp_path, settings=settings)
+    events = []
+    again = toy.run(tmp_path, settings=settings, resume=True, on_event=events.append)
+    assert not events
+    assert again.stopped == first.stopped != "finished"
+    assert (again.step, again.best_step, again.score) == (first.step, first.best_step, first.score)
+    assert all(torch.equal(again.state[k], v) for k, v in first.state.items())
+
+
 def test_the_log_is_csv_with_a_row_per_validation(tmp_path: Path) -> None:
     result = toy.run(tmp_path)
     with (tmp_path / "log.csv").open() as f:
