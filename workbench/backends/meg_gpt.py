@@ -159,7 +159,7 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     labels = _encode(model, prepared, runs, recorder, steps.part("tokens"))
     tokens = Signals(labels, prepared.channels, prepared.geometry, "tokens", None, "tokens", prepared.kinds)
     found: dict[str, Part] = {"tokens": tokens}
-    decoded = _decode(parts, labels)
+    decoded = _decode(parts, labels, runs)
     steps.part("decode", last=True)
     explained = []
     for real, row in zip(prepared.data, decoded, strict=True):  # one by one: recordings may be large
@@ -241,20 +241,17 @@ def _encode(model: Model, prepared: Prepared, runs: Any, recorder: Any, progress
                 f"{len(short)} of {len(runs)} stretch(es) are shorter than the tokeniser's window of {window} samples "
                 f"(shortest: {min(short)}): they were tokenised as they are"
             )
-    labels = np.zeros(data.shape, codec.dtype)
-    for a, b in runs:
-        labels[:, a:b] = codec.encode(data[:, a:b], _within(progress, a, b, data.shape))
-    return labels
+    return codec.encode(data, progress, runs=runs)
 
 
-def _decode(parts: Parts, labels: Any) -> Any:
+def _decode(parts: Parts, labels: Any, runs: Any) -> Any:
     """Standardised signals of labels, in memory or, when large, in a temporary file; some channels at a time."""
     from workbench.data.recording_pieces import scratch
 
     out = scratch(labels.shape)
     step = max(1, (1 << 24) // max(1, labels.shape[1]))
     for first in range(0, labels.shape[0], step):
-        out[first : first + step] = parts.codec.decode(labels[first : first + step])
+        out[first : first + step] = parts.codec.decode(labels[first : first + step], runs=runs)
     return out
 
 
@@ -336,9 +333,12 @@ def _generate(
     signals = codec.decode(labels)
     made = restored_signals(prepared, signals, "generated", start=0.0)
     parts: dict[str, Part] = {"generated": made}
-    real = prepared.data[:, prepared.good][:, : round(120 * rate)]
+    # Two minutes at most, without a copy of all the others.
+    real = prepared.data[:, np.flatnonzero(prepared.good)[: round(120 * rate)]]
     try:
-        found = compare(real, signals, rate, channels=prepared.channels)
+        found = compare(
+            real, signals, rate, channels=prepared.channels, step=_counted(steps.part("compare"), 3 * len(real))
+        )
     except InputError as error:
         recorder.note(f"real and generated signals were not compared: {error}")
         return parts
@@ -347,17 +347,31 @@ def _generate(
     return {**parts, "comparison": found.scores, "comparison_channels": found.per_channel}
 
 
+def _counted(progress: Progress | None, total: int) -> Callable[[], None] | None:
+    """A callable for every step of `total`; bursts take a second per channel, in which a cancel must be heard."""
+    if progress is None:
+        return None
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(done, total)
+
+    return step
+
+
 class _Steps:
     """One progress from several parts of the work, in thousandths; parts that are not asked for take no share."""
 
-    _SHARES = {"prepare": 1.0, "tokens": 4.0, "decode": 0.5, "surprisal": 10.0, "generate": 20.0}  # noqa: RUF012
+    _SHARES = {"prepare": 1.0, "tokens": 4.0, "decode": 0.5, "surprisal": 10.0, "generate": 20.0, "compare": 10.0}  # noqa: RUF012
 
     def __init__(self, progress: Progress | None, config: Config, transformer: bool) -> None:
         shares = dict(self._SHARES)
         if not (config.surprisal and transformer):
             del shares["surprisal"]
         if not config.generate:
-            del shares["generate"]
+            del shares["generate"], shares["compare"]
         self.progress, self.shares = progress, shares
 
     def part(self, name: str, *, last: bool = False) -> Progress | None:

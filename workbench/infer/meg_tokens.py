@@ -10,7 +10,8 @@ Huang et al., arXiv:2510.18080; Cho et al., arXiv:2602.16626. Signals are ``(C, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,8 @@ Progress = Callable[[int, int], None]
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.integer[Any]]
 Kind = Literal["learnt", "mulaw", "quantile"]
+Runs = Sequence[tuple[int, int]]
+"""Samples (start, stop) that follow each other without a break, such as epochs; empty for one run of all."""
 
 _ROWS = 1536
 """Windows x channels that are encoded together: their state fits the processor's cache."""
@@ -101,7 +104,7 @@ class Codec:
             self.tokenizer.to(device)
         return self
 
-    def encode(self, x: npt.NDArray[Any], progress: Progress | None = None) -> Integers:
+    def encode(self, x: npt.NDArray[Any], progress: Progress | None = None, *, runs: Runs = ()) -> Integers:
         """Label each sample.
 
         Parameters
@@ -110,6 +113,8 @@ class Codec:
             ``(C, T)`` z-scored per channel, in memory or mapped from a file. Samples that are not finite get label 0.
         progress
             Called with samples x channels done and in total.
+        runs
+            See `Runs`; a learnt tokeniser starts anew in each.
 
         Returns
         -------
@@ -121,7 +126,7 @@ class Codec:
         labels: Integers
         if isinstance(self._coder, tuple):
             tokenizer, vocabulary = self._coder
-            raw = raw_tokens(tokenizer, x, margin=self.margin, progress=progress)
+            raw = raw_tokens(tokenizer, x, margin=self.margin, runs=runs, progress=progress)
             labels = np.take(vocabulary.label_map.astype(self.dtype), raw)
         else:
             labels = np.empty(x.shape, self.dtype)
@@ -131,9 +136,11 @@ class Codec:
                     progress(x.shape[0] * end, x.size)
         for begin, end in _pieces(x.shape[1]):
             labels[:, begin:end][~np.isfinite(x[:, begin:end])] = 0
+        for (_, end), (begin, _) in pairwise(((0, 0), *runs, (x.shape[1],) * 2)) if len(runs) > 1 else ():
+            labels[:, end:begin] = 0
         return labels
 
-    def decode(self, labels: Integers, *, window: int | None = None) -> Floats:
+    def decode(self, labels: Integers, *, window: int | None = None, runs: Runs = ()) -> Floats:
         """Signals of labels, ``(C, T)`` -> ``(C, T)`` float32.
 
         Parameters
@@ -143,9 +150,16 @@ class Codec:
         window
             Learnt only: let no waveform reach from one window of so many samples into the next, as the release does.
             By default waveforms overlap throughout.
+        runs
+            See `Runs`; no waveform reaches from one into the next.
         """
         if not isinstance(self._coder, tuple):
             return self._coder.decode(labels)
+        if len(runs) > 1:
+            signals = np.zeros(labels.shape, np.float32)
+            for a, b in runs:
+                signals[:, a:b] = self.decode(labels[:, a:b], window=window)
+            return signals
         if window is not None:
             parts = [self.decode(labels[:, i : i + window]) for i in range(0, labels.shape[1], window)]
             return np.concatenate(parts, 1)
@@ -217,6 +231,7 @@ def raw_tokens(
     x: npt.NDArray[Any],
     *,
     margin: int = 10,
+    runs: Runs = (),
     progress: Progress | None = None,
 ) -> Integers:
     """Raw token of every sample of a long recording, by windows that start the encoder anew.
@@ -233,6 +248,8 @@ def raw_tokens(
         ``(C, T)`` z-scored per channel; values that are not finite count as 0.
     margin
         See above; 0 for windows side by side.
+    runs
+        See `Runs`; each is tokenised as a recording of its own.
     progress
         Called with samples x channels done and in total.
 
@@ -243,7 +260,16 @@ def raw_tokens(
     """
     channels, samples = x.shape
     window = min(tokenizer.sequence_length, samples)
-    raw = np.empty((channels, samples), np.uint8 if tokenizer.n_tokens <= 256 else np.uint16)
+    raw = np.zeros((channels, samples), np.uint8 if tokenizer.n_tokens <= 256 else np.uint16)
+    if len(runs) > 1:
+        for a, b in runs:
+
+            def within(done: int, total: int, before: int = channels * a) -> None:
+                if progress:
+                    progress(before + done, channels * samples)
+
+            raw[:, a:b] = raw_tokens(tokenizer, x[:, a:b], margin=margin, progress=within)
+        return raw
     if window == 0:
         return raw
     margin = margin if samples > window else 0

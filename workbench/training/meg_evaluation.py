@@ -152,7 +152,7 @@ def _tokens(found: MEGEvaluation, opened: Sequence[Opened], parts: Parts, config
     counts = np.zeros(parts.codec.n_tokens)
     for row, o in zip(found.rows, opened, strict=True):
         real = o.session.data if o.session.good.all() else np.where(o.session.good, o.session.data, np.nan)
-        explained = variance_explained(real, parts.codec.decode(o.labels))
+        explained = variance_explained(real, parts.codec.decode(o.labels, runs=o.session.segments))
         variance.append(explained)
         used = np.bincount(o.labels[:, o.session.good].ravel(), minlength=parts.codec.n_tokens)
         counts += used

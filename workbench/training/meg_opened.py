@@ -59,13 +59,10 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
         )
         # Nothing is carried over a break in the recording, be it of epochs or of the acquisition.
         runs = prepared.segments or ((0, prepared.data.shape[1]),)
-        labels = np.zeros(prepared.data.shape, parts.codec.dtype)
+        labels = parts.codec.encode(prepared.data, course.within("open", 0.3, 0.5), runs=runs)
         surprise = np.full(labels.shape, np.nan, np.float32) if scored and parts.gpt is not None else None
         for a, b in runs:
             low, high = a / runs[-1][1], b / runs[-1][1]
-            labels[:, a:b] = parts.codec.encode(
-                prepared.data[:, a:b], course.within("open", 0.3 + 0.2 * low, 0.3 + 0.2 * high)
-            )
             if surprise is not None and parts.gpt is not None:
                 surprise[:, a:b] = surprisal(
                     parts.gpt, labels[:, a:b], session=session_of(case.id, parts, config),

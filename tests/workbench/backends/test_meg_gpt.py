@@ -6,7 +6,7 @@ import pytest
 from tests.tiny import make_tiny_meg_weights, make_tiny_recording, make_volume
 from workbench import api, weights
 from workbench.data.recording import image_of
-from workbench.errors import InputError, UsageError, WeightsError
+from workbench.errors import Cancelled, InputError, UsageError, WeightsError
 from workbench.types import Marks, Scores, Signals
 
 
@@ -188,6 +188,21 @@ def test_progress_never_goes_back(recording, net):
     assert {t for _, t in seen} == {1000}
     assert [d for d, _ in seen] == sorted(d for d, _ in seen)
     assert seen[-1] == (1000, 1000)
+
+
+def test_a_cancel_is_heard_while_bursts_are_counted(recording, net):
+    """Minutes for many channels, after everything else is done."""
+    seen = []
+    predict(recording, net, generate=4.0, progress=lambda *a: seen.append(a))
+    after = [done for done, _ in seen if done > 785]  # generating ends at 780
+    assert len(after) == 9 + 1  # three times per channel, and the end
+
+    def stop(done, total):
+        if done > 850:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        predict(recording, net, generate=4.0, progress=stop)
 
 
 def test_epochs_are_worked_on_one_by_one(tmp_path, net):

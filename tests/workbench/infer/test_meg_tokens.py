@@ -110,6 +110,23 @@ def test_fixed_tokenisers_keep_the_signal(levels) -> None:
     assert shares == pytest.approx(1 / levels, rel=0.02)
 
 
+def test_nothing_is_carried_over_a_break() -> None:
+    """Epochs are coded as recordings of their own, whatever lies before them."""
+    x, runs = noise(samples=250), ((0, 80), (80, 100), (100, 240))
+    for codec in codecs():
+        labels = codec.encode(x, runs=runs)
+        signals = codec.decode(labels, runs=runs)
+        for a, b in runs:
+            assert np.array_equal(labels[:, a:b], codec.encode(x[:, a:b]))
+            assert np.array_equal(signals[:, a:b], codec.decode(labels[:, a:b]))
+        assert not labels[:, 240:].any()
+    assert not np.array_equal(tiny().encode(x), tiny().encode(x, runs=runs))
+    seen = []
+    tiny().encode(x, lambda *a: seen.append(a), runs=((0, 80), (80, 250)))
+    assert seen == sorted(seen)
+    assert seen[-1] == (500, 500)
+
+
 def test_progress_and_cancel() -> None:
     seen = []
     tiny().encode(noise(), lambda done, total: seen.append((done, total)))
