@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.errors import Cancelled
+from workbench.errors import Cancelled, InputError
 from workbench.nets.meg_gpt import MEGGPT
 from workbench.training.loop import Event, LoopSettings, fit
 from workbench.training.meg_data import Integers, Session, Windows, cut, stretches
@@ -47,11 +47,18 @@ def fine_tune(
     -------
     MEGGPT
         In evaluation mode. Sessions are trained without a session vector, as features are taken without one.
+
+    Raises
+    ------
+    InputError
+        No recording has enough good samples in a row.
     """
     net = copy.deepcopy(gpt)
     net.input_embedding_layer.requires_grad_(False)
     length = net.sequence_length + 1
     windows = Windows(stretches(sessions, length), length)
+    if not windows.places:
+        raise InputError(f"no recording to fine-tune on has {length} good samples in a row; leave out fine_tune")
     device = next(net.parameters()).device
 
     def draw(number: int) -> Tensor:
