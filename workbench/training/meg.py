@@ -162,7 +162,7 @@ def train_meg(
         gpt = meg_model.make_network(config, known, codec, sessions, trained)
         result = meg_model.learn_model(
             gpt, codec, labels, split, config, chosen, folder=folder / "model", fingerprint=identity,
-            vectors=meg_model.session_vectors(gpt, known, labels, sessions, trained),
+            vectors=meg_model.session_vectors(gpt, known, labels, sessions, split),
             on_event=_staged(on_event, "model"),
         )  # fmt: skip
         course.results["model"] = result
@@ -274,12 +274,23 @@ def _tokenizer(
 
 
 def _reconstruction(codec: Codec, sessions: Sequence[Session], split: Split) -> dict[str, float]:
-    """Percentage of variance explained over the validation recordings, mean over channels, up to a minute of each."""
+    """Percentage of variance explained over validation stretches, mean over channels, in a minute of each recording.
+
+    What lies around the stretches is tokenised with them, as it will be later, but not counted.
+    """
     found = []
     for number in sorted({s.session for s in split.val}):
-        session = sessions[number]
-        part = np.asarray(session.data[:, : round(60 * session.sampling_rate)])
-        found.append(variance_explained(part, codec.decode(codec.encode(part))))
+        session, places = sessions[number], [s for s in split.val if s.session == number]
+        first = min(s.start for s in places)
+        last = min(max(s.stop for s in places), first + round(60 * session.sampling_rate))
+        part = np.array(session.data[:, first:last])
+        runs = [(max(a, first) - first, min(b, last) - first) for a, b in session.segments if a < last and b > first]
+        decoded = codec.decode(codec.encode(part, runs=runs), runs=runs)
+        counted = np.zeros(last - first, bool)
+        for s in places:
+            counted[max(0, s.start - first) : max(0, s.stop - first)] = True
+        part[:, ~counted] = np.nan
+        found.append(variance_explained(part, decoded))
     return {"variance explained": float(np.nanmean(found))}
 
 

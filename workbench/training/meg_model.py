@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -31,7 +32,7 @@ Batch = tuple[Tensor, Tensor | None]
 
 def encode_sessions(codec: Codec, sessions: Sequence[Session], tell: Tell | None = None) -> list[Integers]:
     """Labels (channels, samples) of every recording."""
-    return [codec.encode(s.data, named(tell, s.name)) for s in sessions]
+    return [codec.encode(s.data, named(tell, s.name), runs=s.segments) for s in sessions]
 
 
 def make_network(
@@ -65,19 +66,20 @@ def make_network(
 
 
 def session_vectors(
-    gpt: MEGGPT, start: Parts | None, labels: Sequence[Integers], sessions: Sequence[Session], trained: Sequence[int]
+    gpt: MEGGPT, start: Parts | None, labels: Sequence[Integers], sessions: Sequence[Session], split: Split
 ) -> dict[int, int]:
     """Which vector belongs to which session: by name for weights that have some, else a new one for each trained on.
 
-    New vectors start as the frequencies of tokens in their session, as released.
+    New vectors start as the frequencies of tokens in what is trained on of their session, as released.
     """
     if not gpt.n_sessions:
         return {}
+    trained = sorted({s.session for s in split.train})
     if start is not None and start.gpt is not None:
         names = list(start.sessions)
         return {i: names.index(sessions[i].name) for i in trained if sessions[i].name in names}
-    shares = np.stack([np.bincount(labels[i].ravel(), minlength=gpt.n_tokens) / labels[i].size for i in trained])
-    gpt.set_session_table(torch.from_numpy(shares).float())
+    counts = np.stack([count_labels(labels, split, gpt.n_tokens, i) for i in trained])
+    gpt.set_session_table(torch.from_numpy(counts / counts.sum(1, keepdims=True)).float())
     return {number: row for row, number in enumerate(trained)}
 
 
@@ -161,10 +163,14 @@ def unigram_entropy(
     return float(-np.log(shares)[targets].mean())
 
 
-def count_labels(labels: Sequence[Integers], split: Split, n_tokens: int) -> Integers:
-    """How often each label occurs in the training stretches, (n_tokens,)."""
+def count_labels(
+    labels: Sequence[Integers], split: Split, n_tokens: int, session: int | None = None
+) -> npt.NDArray[np.int64]:
+    """How often each label occurs in the training stretches, of all sessions or of one, (n_tokens,)."""
     counts = np.zeros(n_tokens, np.int64)
     for place in split.train:
+        if session is not None and place.session != session:
+            continue
         part = labels[place.session][:, place.start : place.stop]
         counts += np.bincount(part.ravel(), minlength=n_tokens)
     return counts

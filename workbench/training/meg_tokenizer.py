@@ -57,6 +57,13 @@ def learn_tokenizer(
     net.to(device)
     steps = schedule.steps or math.ceil(schedule.epochs * train.per_epoch / schedule.batch)
     temperatures = config.temperatures()
+    spent = 0.0  # share of the time that is allowed
+
+    def heard(event: Event) -> None:
+        nonlocal spent
+        spent = event.seconds / (60 * config.max_minutes) if config.max_minutes else 0.0
+        if on_event is not None:
+            on_event(event)
 
     def draw(n: int) -> Batch:
         windows = train.draw(schedule.batch, np.random.default_rng([config.seed, 1, n]))
@@ -65,7 +72,9 @@ def learn_tokenizer(
     def loss_of(model: torch.nn.Module, batch: Batch) -> Tensor:
         n, x = batch
         assert isinstance(model, MEGTokenizer)
-        model.set_temperature(temperatures[min(len(temperatures) - 1, n * len(temperatures) // steps)])
+        # As the learning rate, the temperature must have fallen when the time is up.
+        stage = max(n * len(temperatures) // steps, int(spent * len(temperatures)))
+        model.set_temperature(temperatures[min(len(temperatures) - 1, stage)])
         x = x.to(device)
         return F.mse_loss(model(x), x)
 
@@ -84,7 +93,7 @@ def learn_tokenizer(
     settings = loop_settings(schedule, config, steps, measure="variance explained [%]", keep="last")
     result = fit(
         net, draw, loss_of, settings, validate=validate, folder=folder, resume=config.resume,
-        fingerprint=fingerprint, on_event=on_event,
+        fingerprint=fingerprint, on_event=heard,
     )  # fmt: skip
     net.load_state_dict(result.state)
     net.set_temperature(temperatures[-1])
@@ -140,7 +149,7 @@ def count_vocabulary(
     counts = np.zeros(net.n_tokens, np.int64)
     for number in sorted({s.session for s in split.train}):
         session = sessions[number]
-        raw = raw_tokens(net, session.data, margin=margin, progress=named(tell, session.name))
+        raw = raw_tokens(net, session.data, margin=margin, runs=session.segments, progress=named(tell, session.name))
         for place in split.train:
             if place.session == number:
                 part = raw[:, place.start : place.stop]

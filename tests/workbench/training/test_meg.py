@@ -9,8 +9,13 @@ import torch
 from tests.tiny import make_tiny_meg_weights, make_tiny_recording
 from workbench import weights
 from workbench.errors import Cancelled, InputError, UsageError, WeightsError
+from workbench.infer.meg_tokens import variance_explained
+from workbench.nets.meg_gpt import MEGGPT
 from workbench.settings import build
-from workbench.training.meg import MEGEvent, train_meg
+from workbench.training.meg import MEGEvent, _reconstruction, train_meg
+from workbench.training.meg_data import Session, Split, Stretch
+from workbench.training.meg_fine_tune import fine_tune
+from workbench.training.meg_model import count_labels, encode_sessions, session_vectors
 from workbench.training.meg_settings import MEGTrainConfig
 from workbench.training.meg_weights import load_parts
 from workbench.types import Case
@@ -256,3 +261,39 @@ def test_going_on_keeps_the_vectors_of_known_sessions(cases, tmp_path):
     assert tables[0].sessions == tables[1].sessions == ("sub-0_ses-1", "sub-1_ses-1", "sub-2_ses-1")
     before, after = (p.gpt.input_embedding_layer.session_table for p in tables)
     assert torch.allclose(before, after, atol=1e-5)
+
+
+def tiny_session(tmp_path, samples=2400, segments=()):
+    parts = load_parts(weights.find(str(make_tiny_meg_weights(tmp_path / "tiny.safetensors")), "meg_gpt"))
+    data = np.random.default_rng(0).standard_normal((3, samples)).astype(np.float32)
+    return parts, Session("s", "p", data, np.ones(samples, bool), ("a", "b", "c"), 250.0, segments)
+
+
+def test_epochs_are_learnt_from_as_they_will_be_read(tmp_path):
+    parts, session = tiny_session(tmp_path, segments=tuple((i, i + 150) for i in range(0, 2400, 150)))
+    labels = encode_sessions(parts.codec, [session])[0]
+    for a, b in session.segments:
+        assert np.array_equal(labels[:, a:b], parts.codec.encode(session.data[:, a:b]))
+
+
+def test_what_is_held_out_goes_into_scores_alone(tmp_path):
+    """Neither the training part of a recording into its score, nor the held-out one into its session's vector."""
+    parts, session = tiny_session(tmp_path)
+    split = Split((Stretch(0, 0, 1000), Stretch(0, 1200, 2400)), (Stretch(0, 1000, 1200),), "")
+    labels = parts.codec.encode(session.data)
+    found = _reconstruction(parts.codec, [session], split)["variance explained"]
+    held = slice(1000, 1200)
+    alone = session.data[:, held]
+    wanted = variance_explained(alone, parts.codec.decode(parts.codec.encode(alone))).mean()
+    assert found == pytest.approx(wanted)
+    shares = count_labels([labels], split, parts.gpt.n_tokens)
+    assert shares.sum() == 3 * 2200
+    gpt = MEGGPT(**{**parts.gpt.config, "n_sessions": 1, "session_dim": parts.gpt.n_tokens})
+    assert session_vectors(gpt, None, [labels], [session], split) == {0: 0}
+    assert torch.allclose(gpt.input_embedding_layer.session_table[0], torch.from_numpy(shares / shares.sum()).float())
+
+
+def test_fine_tuning_on_too_little_says_so(tmp_path):
+    parts, session = tiny_session(tmp_path, samples=40)
+    with pytest.raises(InputError, match="no recording to fine-tune on has 41 good samples"):
+        fine_tune(parts.gpt, [session], [parts.codec.encode(session.data)], steps=1, lr=1e-4, batch=2)

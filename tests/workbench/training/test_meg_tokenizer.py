@@ -60,6 +60,18 @@ def test_it_learns(start):
     assert not net.training
 
 
+def test_the_temperature_has_fallen_when_the_time_is_up():
+    config = build(
+        MEGTrainConfig,
+        {"n_tokens": 16, "units": 16, "window": 60, "tokenizer_steps": 10**6, "max_minutes": 0.02, "val_fraction": 0.3},
+    )  # fmt: skip
+    data = sessions()
+    split = split_sessions(data, 60, by="subject", fraction=0.3, seed=0)
+    _, result = meg_tokenizer.learn_tokenizer(data, split, config, torch.device("cpu"))
+    assert result.stopped == "time is up"
+    assert result.history[-1]["temperature"] == pytest.approx(1e-3)
+
+
 def test_the_vocabulary_counts_training_stretches_only():
     data = sessions()
     split = split_sessions(data, 60, by="subject", fraction=0.3, seed=0)
