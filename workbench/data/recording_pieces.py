@@ -45,8 +45,8 @@ class Pieces:
         self.picks = [*choice.numbers, *choice.helpers]
         self.notes: list[str] = []
         self.records: list[dict[str, Any]] = []
-        self.taps = self._design()
         self.excused = _bad_stretches(recording)
+        self.taps = self._design()
         self.repaired = np.zeros(recording.n_samples, dtype=bool)
 
     def _design(self) -> npt.NDArray[np.float64]:
@@ -60,8 +60,8 @@ class Pieces:
         if band is not None and band[0] and info is not None and info["highpass"] >= band[0]:
             self.notes.append(f"the recording was high-passed at {info['highpass']:g} Hz already")
             band = (None, band[1])
-        shortest = min(self.resampler.count(b - a) for a, b in recording.continuous)
-        taps, left_out = design(recipe.sampling_rate, band, notches, shortest)
+        lengths = [self.resampler.count(b - a) for a, b in recording.continuous]
+        taps, left_out = design(recipe.sampling_rate, band, notches, usual_length(lengths))
         self.notes += left_out
         if len(taps) > 1:
             record = {"step": "filter", "band_hz": band, "notch_hz": notches, "taps": len(taps), "left_out": left_out}
@@ -69,7 +69,17 @@ class Pieces:
             words = [] if band is None else [f"{band[0] or 0:g} to {band[1] or recipe.sampling_rate / 2:g} Hz"]
             words += [f"without {', '.join(f'{f:g}' for f in notches)} Hz"] if notches else []
             self.notes.insert(0, f"filtered: {'; '.join(words)}")
+            self._excuse_short(len(taps), usual_length(lengths))
         return taps
+
+    def _excuse_short(self, taps: int, usual: int) -> None:
+        """Count stretches as bad that the filter, made for the longer ones, cannot serve."""
+        counts = [(a, b, self.resampler.count(b - a)) for a, b in self.recording.continuous]
+        short = [(a, b) for a, b, n in counts if n < min(taps, usual)]
+        if short:
+            self.excused += short
+            lost = sum(b - a for a, b in short) / self.recording.rate
+            self.notes.append(f"{len(short)} stretch(es) shorter than the filter count as bad ({lost:.3g} s)")
 
     def run(self) -> tuple[Array, npt.NDArray[np.bool_]]:
         """All channels ``(C, T)`` at the new rate, and which samples are good."""
@@ -133,6 +143,19 @@ class Pieces:
             values = np.interp(np.flatnonzero(columns), known, block[row, known]) if known.size else 0.0
             out[row, columns] = values
         return out
+
+
+def usual_length(lengths: list[int]) -> int:
+    """The longest of all lengths such that stretches of at least that length make up 9 samples of 10.
+
+    A scrap between two interruptions must not decide which filter the whole recording gets.
+    """
+    seen, total = 0, sum(lengths)
+    for length in sorted(lengths, reverse=True):
+        seen += length
+        if seen >= 0.9 * total:
+            return length
+    return min(lengths)
 
 
 def _bad_stretches(recording: Recording) -> list[tuple[int, int]]:

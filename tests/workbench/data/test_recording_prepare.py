@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import mne
 import numpy as np
@@ -8,6 +9,7 @@ from tests.recording_maker import RATE, raw, save_raw, signals
 from workbench.data import formats, recording_pieces
 from workbench.data.recording import image_of, open_recording
 from workbench.data.recording_prepare import RecordingRecipe, prepare, restore, restored_signals
+from workbench.data.recordings import image_of_raw
 from workbench.errors import Cancelled, InputError
 from workbench.types import Mark, Marks
 
@@ -241,3 +243,23 @@ def test_memory_does_not_grow_with_the_recording(tmp_path, monkeypatch):
     whole = 55 * 240_000 * 8
     assert peaks[1] < 0.25 * whole
     assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_a_scrap_between_interruptions_does_not_decide_the_filter():
+    """Two gaps in the acquisition that lie close together must not leave the whole recording unfiltered."""
+    source = raw(seconds=40.0)
+    source.set_annotations(mne.Annotations([10.0, 10.2], [0.1, 0.1], ["BAD_ACQ_SKIP"] * 2))
+    recipe = RecordingRecipe(kinds=("mag",), band=(1.0, 40.0), notch=(50.0,))
+    made = prepare(image_of_raw(source), recipe)
+    assert "filter" in made.steps
+    assert made.segments == ((0, 2500), (2525, 2550), (2575, 10000))
+    assert "1 stretch(es) shorter than the filter count as bad (0.1 s)" in made.notes
+    assert not made.good[2525:2550].any()
+    assert made.good[2600:].all()
+    source.set_annotations(None)
+    whole = prepare(image_of_raw(source), replace(recipe, standardise=False))
+    cut = restore(made, made.data)
+    np.testing.assert_allclose(cut[:, 4000:9000], whole.data[:, 4000:9000], atol=1e-3 * np.abs(whole.data).max())
+    # Epochs that are all too short leave the filter out, as before.
+    assert recording_pieces.usual_length([100] * 7) == 100
+    assert recording_pieces.usual_length([5000, 3, 4000]) == 4000
