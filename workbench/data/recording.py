@@ -174,7 +174,8 @@ class Recording:
         info = self.info if self.info is not None else made_info(self.channels, self.rate, self.kinds)
         with mne_quiet():
             raw = mne.io.RawArray(np.asarray(self.read(), dtype=np.float64), info.copy(), verbose="ERROR")
-            raw.set_annotations(as_annotations(self.marks))
+            # MNE's clock of an array starts at 0, ours at `start`.
+            raw.set_annotations(as_annotations(self.marks, self.start))
         return raw
 
 
@@ -291,12 +292,12 @@ def made_info(channels: Sequence[str], sampling_rate: float, kinds: Sequence[str
     return mne.create_info(list(channels), sampling_rate, list(kinds), verbose="ERROR")
 
 
-def as_annotations(marks: Marks) -> Any:
-    """`mne.Annotations` whose onsets count from the first sample, as `mne.io.Raw.set_annotations` takes them."""
+def as_annotations(marks: Marks, start: float = 0.0) -> Any:
+    """`mne.Annotations` whose onsets count from `start`: the first sample, as `mne.io.Raw.set_annotations` takes them."""
     import mne
 
     return mne.Annotations(
-        [m.onset for m in marks], [m.duration for m in marks], [m.label for m in marks],
+        [m.onset - start for m in marks], [m.duration for m in marks], [m.label for m in marks],
         orig_time=None, ch_names=[list(m.channels) for m in marks],
     )  # fmt: skip
 

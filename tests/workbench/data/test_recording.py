@@ -21,6 +21,7 @@ def test_arrays_become_images_and_recordings():
     raw = recording.raw()
     np.testing.assert_allclose(raw.get_data(), data, rtol=1e-6)
     assert raw.get_channel_types() == ["eeg"] * 3
+    assert [a["onset"] for a in raw.annotations] == [0.5]  # from the first sample, which lies at 1 s
     blocks = list(recording.blocks(0.9))
     assert blocks[0] == (0, 225)
     assert blocks[-1] == (900, 1000)
