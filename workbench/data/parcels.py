@@ -32,6 +32,7 @@ RATES = ("sampling_rate", "sfreq", "fs", "srate", "sampling_frequency", "samplin
 _NAMES = ("channels", "channel_names", "ch_names", "names", "parcels", "labels")
 _KEY = re.compile(r"^(?P<key>[^@]*?)@?(?P<rate>\d+(?:\.\d+)?(?:e\d+)?)\s*hz$", re.IGNORECASE)
 _NARROW, _SHORT = 8, 200
+_LOWEST, _HIGHEST = 1e-3, 1e7  # [Hz] slower than any average, faster than any amplifier
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,22 @@ def read(path: Path, key: str | None = None) -> Image:
     turned, why = _is_turned(found.shape, beside)
     channels, samples = (found.shape[1], found.shape[0]) if turned else found.shape
     rate = rate if rate is not None else found.rate if found.rate is not None else _side_rate(path)
-    if rate is not None and not (math.isfinite(rate) and rate > 0):
-        raise InputError(f"{path}: a sampling rate of {rate} Hz, a positive number was expected.")
+    if rate is not None and not _LOWEST <= rate <= _HIGHEST:
+        raise InputError(
+            f"{path}: a sampling rate of {rate} Hz, a positive number from {_LOWEST:g} to {_HIGHEST:g} was expected."
+        )
     names = _names(path, beside, channels)
-    start = float(beside.get("start", 0.0))
-    kinds = [str(k) for k in beside.get("kinds") or ()] or ["misc"] * channels
+    start = _start(path, beside)
+    kinds = _texts(path, beside, "kinds") or ["misc"] * channels
     if len(kinds) != channels:
         raise InputError(f"{side_file(path)}: 'kinds' lists {len(kinds)} types, {path.name} has {channels} channels.")
     marks, events = _marks(path, beside), _events(path, beside)
-    bads = tuple(str(b) for b in beside.get("bads") or ())
+    bads = tuple(_texts(path, beside, "bads"))
+    endless = [m for m in marks if not (math.isfinite(m.duration) and m.duration >= 0)]
+    if endless:
+        raise InputError(
+            f"{side_file(path)}: annotation '{endless[0].label}' lasts {endless[0].duration:g} s, 0 or more was expected."
+        )
     for what, times in (("annotation", [m.onset for m in marks]), ("event", [t for t, _ in events])):
         end = math.inf if rate is None else start + samples / rate
         outside = [t for t in times if not start <= t <= end]
@@ -251,7 +259,30 @@ def _side(path: Path) -> dict[str, Any]:
 def _side_rate(path: Path) -> float | None:
     values = {str(k).lower(): v for k, v in _side(path).items()}
     found = next((values[r] for r in RATES if r in values), None)
+    if isinstance(found, str):  # some programs write numbers as text
+        try:
+            return float(found)
+        except ValueError:
+            return None
     return None if found is None or isinstance(found, bool) or not isinstance(found, int | float) else float(found)
+
+
+def _start(path: Path, beside: dict[str, Any]) -> float:
+    start = beside.get("start")
+    if start is None:
+        return 0.0
+    if isinstance(start, bool) or not isinstance(start, int | float) or not math.isfinite(start):
+        raise InputError(f"{side_file(path)}: 'start' is {start!r}, a number of seconds was expected.")
+    return float(start)
+
+
+def _texts(path: Path, beside: dict[str, Any], key: str) -> list[str]:
+    values = beside.get(key)
+    if values is None:
+        return []
+    if not isinstance(values, list):
+        raise InputError(f"{side_file(path)}: '{key}' is {values!r}, a list was expected.")
+    return [str(v) for v in values]
 
 
 def _names(path: Path, beside: dict[str, Any], channels: int) -> list[str]:

@@ -125,11 +125,23 @@ def test_side_files_that_do_not_fit_are_named(tmp_path):
         r" 9.5 s; the recording runs from 0 to 8 s",
         '{"sampling_rate": 250, "events": [[1.0, "in"], [8.5, "out"]]}': r"1 event\(s\) lie outside the data",
         '{"sampling_rate": -3}': "a sampling rate of -3.0 Hz",
+        '{"sampling_rate": 1e300}': r"a sampling rate of 1e\+300 Hz",
+        '{"sampling_rate": 250, "start": "noon"}': "'start' is 'noon', a number of seconds was expected",
+        '{"sampling_rate": 250, "start": NaN}': "'start' is nan, a number",
+        '{"sampling_rate": 250, "kinds": 5}': "'kinds' is 5, a list was expected",
+        '{"sampling_rate": 250, "bads": "abc"}': "'bads' is 'abc', a list was expected",
+        '{"sampling_rate": 250, "annotations": [[1, NaN, "BAD"]]}': "annotation 'BAD' lasts nan s, 0 or more",
+        '{"sampling_rate": 250, "annotations": [[1, Infinity, "BAD"]]}': "annotation 'BAD' lasts inf s",
+        '{"sampling_rate": 250, "annotations": [[1, -2, "BAD"]]}': "annotation 'BAD' lasts -2 s",
     }
     for text, message in cases.items():
         side.write_text(text)
         with pytest.raises(InputError, match=message):
             formats.read(tmp_path / "a.npy")
+    side.write_text('{"sampling_rate": 250, "start": null, "bads": null, "kinds": null}')
+    assert formats.read(tmp_path / "a.npy").geometry.affine[0, 1] == 0
+    side.write_text('{"sampling_rate": "250"}')
+    assert rate_of(formats.read(tmp_path / "a.npy")) == 250.0
     side.write_text("{ broken")
     with pytest.raises(InputError, match="not readable as JSON"):
         formats.read(f"{tmp_path / 'a.npy'}:250Hz")
