@@ -21,6 +21,7 @@ def explore_sample_recording(output: Path, device: str, *, quiet: bool) -> Secti
     from workbench.backends import meg_gpt as backend
     from workbench.cli.progress import bar
     from workbench.data import write
+    from workbench.evaluation.meg_report import sections
     from workbench.report import html
     from workbench.samples import sample_files
     from workbench.types import Case, sampling_rate_of
@@ -48,10 +49,12 @@ def explore_sample_recording(output: Path, device: str, *, quiet: bool) -> Secti
         click.echo(f"  {name}: {value:.3f}")
     click.echo(f"  unexpected moments marked: {len(result.parts['annotations'])}")  # type: ignore[arg-type]
     rows = list(means.items())
+    pictures = [part for s in sections(found) for part in s.parts if isinstance(part, html.Picture)]
     return html.Section(
         "MEG recording",
         [
             html.Table(("measure", "value"), rows, caption=f"{RECORDING} (simulated), a subject the weights never saw"),
-            html.Text("Pictures and all scores: recording_report/report.html"),
+            *pictures,
+            html.Text("All scores: recording_report/report.html"),
         ],
     )

@@ -149,13 +149,20 @@ def write_report(evaluation: MEGEvaluation, facts: Mapping[str, Any], out: Path,
         "provenance": dict(facts),
     }
     files.append(write_json(out / "scores.json", plain_json(plain)))
-    sections = [_result(evaluation), *_token_sections(evaluation), *_generation(evaluation), *_decoding(evaluation),
-                *_similarity(evaluation)]  # fmt: skip
+    parts = sections(evaluation)
     if evaluation.failures:
-        sections.append(html.Section("Failed", [html.Table(("recording", "why"), list(evaluation.failures.items()))]))
-    sections.append(html.Section("How it was made", [html.Facts(facts)]))
-    files.append(html.write(out / "report.html", title, sections, subtitle="Research use only."))
+        parts.append(html.Section("Failed", [html.Table(("recording", "why"), list(evaluation.failures.items()))]))
+    parts.append(html.Section("How it was made", [html.Facts(facts)]))
+    files.append(html.write(out / "report.html", title, parts, subtitle="Research use only."))
     return replace(evaluation, files=tuple(files))
+
+
+def sections(evaluation: MEGEvaluation) -> list[html.Section]:
+    """What was measured, with pictures, as sections of a report."""
+    return [
+        _result(evaluation), *_token_sections(evaluation), *_generation(evaluation), *_decoding(evaluation),
+        *_similarity(evaluation),
+    ]  # fmt: skip
 
 
 def _tables(e: MEGEvaluation) -> dict[str, Scores]:
