@@ -116,7 +116,8 @@ def read(path: Path, key: str | None = None) -> Image:
     endless = [m for m in marks if not (math.isfinite(m.duration) and m.duration >= 0)]
     if endless:
         raise InputError(
-            f"{side_file(path)}: annotation '{endless[0].label}' lasts {endless[0].duration:g} s, 0 or more was expected."
+            f"{side_file(path)}: annotation '{endless[0].label}' lasts {endless[0].duration:g} s,"
+            " 0 or more was expected."
         )
     for what, times in (("annotation", [m.onset for m in marks]), ("event", [t for t, _ in events])):
         end = math.inf if rate is None else start + samples / rate

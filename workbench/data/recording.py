@@ -293,7 +293,7 @@ def made_info(channels: Sequence[str], sampling_rate: float, kinds: Sequence[str
 
 
 def as_annotations(marks: Marks, start: float = 0.0) -> Any:
-    """`mne.Annotations` whose onsets count from `start`: the first sample, as `mne.io.Raw.set_annotations` takes them."""
+    """`mne.Annotations` whose onsets count from the first sample, at `start`: as `set_annotations` takes them."""
     import mne
 
     return mne.Annotations(
