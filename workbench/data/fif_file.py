@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import struct
 import tempfile
 import zlib
@@ -17,6 +16,9 @@ What = Literal["raw", "epochs", "evoked"]
 
 _BLOCK_START, _BLOCK_END, _FILE_ID = 104, 105, 100
 _RAW, _EVOKED, _CONTINUOUS, _SHIELDED, _EPOCHS = 102, 104, 112, 119, 373
+LARGEST = 2**31
+"""Bytes of the longest FIF file: its tags count them with 31 bits, and writers split longer ones."""
+
 _OTHERS = ("eve", "annot", "cov", "fwd", "inv", "ica", "trans", "src", "bem", "bem-sol", "proj", "tfr", "sol", "dip")
 
 
@@ -62,6 +64,8 @@ def _blocks(file: Path, path: Path) -> set[int]:
             if length < 0 or following < -1 or end > size:
                 raise _cut(path, f"a tag needs bytes up to {end}, the file has {size}")
             if kind == _BLOCK_START:
+                if length < 4:
+                    raise InputError(f"{path}: damaged FIF file: a block without a kind at byte {position}.")
                 open_blocks += 1
                 found.add(struct.unpack(">i", f.read(4))[0])
             open_blocks -= kind == _BLOCK_END
@@ -106,7 +110,17 @@ def _unpacked(path: Path, _modified: int, _size: int) -> Path:
     copy = Path(_folder().name) / f"{_modified}-{path.name[: -len('.gz')]}"
     try:
         with gzip.open(path, "rb") as packed, copy.open("wb") as out:
-            shutil.copyfileobj(packed, out, 1 << 20)
+            size = 0
+            while block := packed.read(1 << 20):
+                size += len(block)
+                if size > LARGEST:
+                    raise InputError(
+                        f"{path}: unpacks to more than {LARGEST} bytes, which no FIF file holds; it was not read."
+                    )
+                out.write(block)
+    except InputError:
+        copy.unlink(missing_ok=True)
+        raise
     except (EOFError, OSError, zlib.error) as error:
         copy.unlink(missing_ok=True)
         raise InputError(f"{path}: truncated or damaged .gz file ({error}). Copy or export it again.") from error

@@ -53,3 +53,21 @@ def test_tags_that_lead_in_a_circle_end(tmp_path):
     with pytest.raises(InputError, match="lead in a circle"):
         fif_file.contents(tmp_path / "a.fif")
     assert np.frombuffer(tag[:4], ">i4")[0] == 100
+
+
+def test_a_block_without_a_kind_is_named(tmp_path):
+    tag = struct.pack(">4i", 100, 31, 4, 0) + b"\0" * 4
+    (tmp_path / "a.fif").write_bytes(tag + struct.pack(">4i", 104, 3, 0, -1))
+    with pytest.raises(InputError, match="damaged FIF file: a block without a kind at byte 20"):
+        fif_file.contents(tmp_path / "a.fif")
+
+
+def test_a_packed_file_cannot_fill_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(fif_file, "LARGEST", 3 << 20)
+    path = tmp_path / "bomb_raw.fif.gz"
+    path.write_bytes(gzip.compress(bytes(50 << 20)))
+    with pytest.raises(InputError, match="unpacks to more than 3145728 bytes, which no FIF file holds"):
+        fif_file.plain(path)
+    assert not list(fif_file.Path(fif_file._folder().name).glob("*bomb_raw.fif"))
+    path.write_bytes(gzip.compress(bytes(3 << 20)))
+    assert fif_file.plain(path).stat().st_size == 3 << 20
