@@ -53,7 +53,7 @@ def is_part(path: Path) -> bool:
     if match is None or not path.name.lower().endswith((".fif", ".fif.gz")):
         return False
     if match[1].startswith("-"):
-        return (path.parent / path.name.replace(match[1], "", 1)).exists()
+        return (path.parent / (path.name[: match.start()] + path.name[match.end() :])).exists()
     return any(path.parent.glob(f"{path.name[: match.start()]}_split-01*.fif"))
 
 

@@ -66,6 +66,12 @@ def test_split_files_are_one_recording_and_one_case(tmp_path):
     np.testing.assert_allclose(open_recording(image).read(50000, 60000), big.get_data()[:, 50000:], rtol=1e-6)
     assert formats.is_companion(tmp_path / "long_raw-3.fif")
     assert not formats.is_companion(tmp_path / "long_raw.fif")
+    for name in ("sub-1_raw.fif", "sub-1_raw-1.fif"):
+        (tmp_path / name).touch()
+    assert formats.is_companion(tmp_path / "sub-1_raw-1.fif")  # the number of the subject is not that of the part
+    assert not formats.is_companion(tmp_path / "sub-1_raw.fif")
+    for name in ("sub-1_raw.fif", "sub-1_raw-1.fif"):
+        (tmp_path / name).unlink()
     from workbench.batch.inputs import expand
 
     assert [c.image.name for c in expand([str(tmp_path)])] == ["long_raw.fif"]
