@@ -89,18 +89,18 @@ def predict(
     return result
 
 
-def cases(source: Source | Iterable[Case], labels: Source | None = None) -> list[Case]:
-    """Cases of a study: a CSV/JSONL list, or a folder of images with a folder of labels."""
-    from workbench.data.cases import load_cases
+def cases(source: Source | Iterable[Case | Source], labels: Source | None = None) -> list[Case]:
+    """Cases of a study: a CSV/JSONL list, a folder of images with a folder of labels, or several files or cases."""
+    from workbench.data.cases import join_cases, load_cases
 
     if isinstance(source, str | Path):
         return load_cases(Path(source), Path(labels) if labels else None)
-    return list(source)
+    return join_cases(source)
 
 
 def train(
     backend: str,
-    source: Source | Iterable[Case],
+    source: Source | Iterable[Case | Source],
     *,
     out: Source,
     on_step: Callable[[Any], None] | None = None,
@@ -112,7 +112,8 @@ def train(
     ----------
     source
         Cases with labels: list of `Case`, CSV/JSONL file, or a folder with ``images`` and ``labels``. Recordings: the
-        same, without labels; the column ``group`` (or the beginning of the name, ``sub-01``) is the subject.
+        same, without labels, or a list of paths; the column ``group`` (or the beginning of the name, ``sub-01``) is the
+        subject.
     out
         The ``.safetensors`` file to write. The log, the curve and the report go beside it.
     on_step
@@ -132,7 +133,7 @@ def train(
 
 def evaluate(
     backend: str,
-    source: Source | Iterable[Case],
+    source: Source | Iterable[Case | Source],
     *,
     out: Source | None = None,
     progress: Progress | None = None,

@@ -76,6 +76,21 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
     return sorted(found, key=lambda c: c.id)
 
 
+def join_cases(parts: Iterable[Case | str | Path]) -> list[Case]:
+    """Cases as they are, and those that paths stand for (see `load_cases`), in the order given.
+
+    Raises
+    ------
+    NothingFound, InputError
+        As `load_cases`; or two of one name.
+    """
+    found: list[Case] = []
+    for part in parts:
+        found += [part] if isinstance(part, Case) else load_cases(part)
+    _check_unique(found, Path("the cases given"))
+    return found
+
+
 def open_case(case: Case) -> Image:
     """The image of a case: header now, samples when asked for.
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
-from workbench.data.cases import group_of, load_cases, naming, open_case
+from tests.tiny import make_tiny_recording
+from workbench.data.cases import group_of, join_cases, load_cases, naming, open_case
 from workbench.errors import InputError, NothingFound
 from workbench.types import Case
 
@@ -159,3 +160,16 @@ def test_scenes_with_their_ground_truth(tmp_path):
     assert (case.image.name, case.labels.name) == ("a.npz:scene", "a.npz:gt")
     with pytest.raises(InputError, match="no label map for it"):
         load_cases(tmp_path / "a.npz", tmp_path / "b.npz:gt")
+
+
+def test_files_lists_and_cases_are_joined(tmp_path):
+    a, b = (make_tiny_recording(tmp_path / f"sub-{i}_ses-1.npy", seed=i) for i in (1, 2))
+    (tmp_path / "list.csv").write_text(f"image,group\n{b.name},two\n", encoding="utf-8")
+    found = join_cases([str(a), tmp_path / "list.csv", Case("third", a, None, "x")])
+    assert [(c.id, c.image, c.group) for c in found] == [
+        ("sub-1_ses-1", a, "sub-1"), ("sub-2_ses-1", b, "two"), ("third", a, "x")
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="the id 'sub-1_ses-1' occurs twice"):
+        join_cases([a, a])
+    with pytest.raises(NothingFound, match="gone.fif: no such file"):
+        join_cases([a, tmp_path / "gone.fif"])
