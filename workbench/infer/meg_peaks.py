@@ -11,6 +11,7 @@ from scipy import ndimage
 from workbench.types import Mark, Marks
 
 _MAD = 1.4826  # of a normal distribution: deviation / median absolute deviation
+_LEAST = 0.1  # of the middle deviation of all channels, below which none counts
 _HOPS = 4  # blocks in an averaging window: peaks begin and end at blocks
 _PIECE = 1 << 16
 
@@ -56,7 +57,11 @@ def peaks(
     rows, count = means.shape
     z = np.full(means.shape, np.nan, np.float32)
     for i in range(rows):
-        z[i] = _deviations(_running_mean(means[i]))
+        z[i] = _running_mean(means[i])
+    # A dead channel hardly varies: measured in its own deviations, every ripple of it would tower over the others.
+    least = _LEAST * float(np.median([_spread(row)[1] for row in z])) if rows else 0.0
+    for i in range(rows):
+        z[i] = _deviations(z[i], least)
     together = np.full(count, np.nan)
     quarter = -(-rows // 4)
     for first in range(0, count, _PIECE):
@@ -104,11 +109,16 @@ def _running_mean(row: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.where(enough, sums / np.maximum(share, 1e-9), np.nan)
 
 
-def _deviations(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Robust deviations from the median; NaN stays NaN."""
-    known = values[np.isfinite(values)]
+def _spread(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """Median and robust deviation of what is finite; 0 deviation where there is next to nothing."""
+    known = values[np.isfinite(values)].astype(np.float64)
     if known.size < 2:
-        return np.full(values.shape, np.nan)
+        return float("nan"), 0.0
     middle = float(np.median(known))
-    spread = max(_MAD * float(np.median(np.abs(known - middle))), 1e-9)
-    return np.asarray((values - middle) / spread, np.float64)
+    return middle, _MAD * float(np.median(np.abs(known - middle)))
+
+
+def _deviations(values: npt.NDArray[np.floating], least: float = 0.0) -> npt.NDArray[np.float64]:
+    """Robust deviations from the median, or units of `least` where those are smaller; NaN stays NaN."""
+    middle, spread = _spread(values)
+    return np.asarray((values.astype(np.float64) - middle) / max(spread, least, 1e-9), np.float64)

@@ -59,6 +59,16 @@ def test_missing_context_is_no_peak_and_does_not_spread():
     assert len(peaks(np.full((3, 500), np.nan, np.float32), RATE)) == 0
 
 
+def test_a_dead_channel_hides_nothing_and_makes_nothing_up():
+    values, rng = noise(channels=12), np.random.default_rng(1)
+    values[:3, 3000:3100] += 3.0
+    values[5] = 1e-4 + 1e-7 * rng.standard_normal(6000)
+    values[5, rng.integers(0, 6000, 8)] = 1e-3
+    found = peaks(values, RATE, channels=[str(i) for i in range(12)])
+    assert [m.channels for m in found] == [("0", "1", "2")]
+    assert found.marks[0].onset == pytest.approx(3000 / RATE, abs=0.15)
+
+
 def test_pieces_do_not_change_what_is_found(monkeypatch):
     values = noise(samples=9000)
     for at in (1000, 2040, 4090, 8000):
