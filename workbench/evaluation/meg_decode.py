@@ -337,11 +337,14 @@ def _summary(folded: Scores, baseline: str) -> Scores:
 
 
 def interval(values: npt.ArrayLike, trials: int) -> tuple[float, float]:
-    """95 % interval of the mean of fold accuracies: Student's t over folds; Wilson's over trials below three folds."""
+    """95 % interval of the mean of fold accuracies: Student's t over folds; Wilson's over trials below three folds.
+
+    Also over trials where all folds agree, which does not make their mean certain.
+    """
     from scipy import stats
 
     v = np.asarray(values, np.float64)
-    if len(v) >= 3:
+    if len(v) >= 3 and np.ptp(v) > 0:
         half = float(stats.t.ppf(0.975, len(v) - 1) * v.std(ddof=1) / np.sqrt(len(v)))
         return max(0.0, float(v.mean()) - half), min(1.0, float(v.mean()) + half)
     found = stats.binomtest(round(float(v.mean()) * trials), trials).proportion_ci(method="wilson")

@@ -108,6 +108,8 @@ def test_intervals() -> None:
     assert high - low == pytest.approx(2 * 4.3027 * 0.1 / np.sqrt(3), rel=1e-4)
     low, high = interval([0.5], 100)
     assert (low, high) == pytest.approx((0.4038, 0.5962), abs=1e-3)
+    low, high = interval([1.0, 1.0, 1.0], 12)  # twelve hits of twelve are no proof of perfection
+    assert (low, high) == pytest.approx((12 / (12 + 1.96**2), 1.0), abs=1e-3)
 
 
 def test_errors() -> None:
