@@ -74,6 +74,7 @@ def cut_trials(
     kinds: Sequence[str] = (),
     start: float = 0.0,
     good: npt.NDArray[np.bool_] | None = None,
+    runs: Sequence[tuple[int, int]] = (),
     session: str = "session",
     subject: str = "subject",
 ) -> Trials:
@@ -95,6 +96,8 @@ def cut_trials(
         Kinds of events to tell apart; all if empty.
     good
         (T,) False where a trial must not lie.
+    runs
+        Samples (start, stop) that follow each other without a break, such as epochs; empty for one run of all.
 
     Raises
     ------
@@ -119,12 +122,22 @@ def cut_trials(
     begins = np.array([round((t - start + tmin) * fs) for t, _ in found])
     labels = np.array([k for _, k in found])
     fits = (begins >= 0) & (begins + samples <= total)
+    if len(runs) > 1:
+        inside = [any(a <= b and b + samples <= stop for a, stop in runs) for b in begins]
+        broken = fits & ~np.array(inside)
+        fits &= np.array(inside)
+    else:
+        broken = np.zeros(len(fits), bool)
     clean = fits.copy()
     if good is not None:
         clean[fits] = [bool(good[b : b + samples].all()) for b in begins[fits]]
     notes = []
-    if not fits.all():
-        notes.append(f"{session}: {int((~fits).sum())} trials reach over an end of the recording and are left out")
+    if broken.any():
+        notes.append(f"{session}: {int(broken.sum())} trials, with their past, reach over a break and are left out")
+    if (~fits & ~broken).any():
+        notes.append(
+            f"{session}: {int((~fits & ~broken).sum())} trials reach over an end of the recording and are left out"
+        )
     if (fits & ~clean).any():
         notes.append(f"{session}: {int((fits & ~clean).sum())} trials in bad segments are left out")
     begins, labels = begins[clean], labels[clean]

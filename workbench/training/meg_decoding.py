@@ -102,7 +102,7 @@ def trials_of(
             continue
         cut_one = cut_trials(
             o.session.data, fs, o.events, tmin=config.tmin - lead / fs, samples=context, kinds=config.events,
-            start=o.start, good=o.session.good, session=o.name, subject=o.session.subject,
+            start=o.start, good=o.session.good, runs=o.session.segments, session=o.name, subject=o.session.subject,
         )  # fmt: skip
         parts.append(dataclasses.replace(cut_one, signals=cut_one.signals[:, :, lead:], begins=cut_one.begins + lead))
         tokens += [o.labels[:, b : b + context] for b in cut_one.begins]

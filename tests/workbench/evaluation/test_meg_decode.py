@@ -50,6 +50,16 @@ def test_trials_over_the_end_and_in_bad_segments_are_left_out_and_said() -> None
     assert any("1 trials in bad segments" in n for n in found.notes)
 
 
+def test_trials_over_a_break_are_left_out_and_said() -> None:
+    events = [(1.0, "x"), (2.9, "x"), (3.0, "x"), (9.95, "x")]
+    found = cut_trials(np.zeros((1, 1000)), FS, events, tmin=0.0, samples=20, runs=[(0, 300), (300, 1000)], session="r")
+    assert found.begins.tolist() == [100, 300]
+    assert found.notes == (
+        "r: 1 trials, with their past, reach over a break and are left out",
+        "r: 1 trials reach over an end of the recording and are left out",
+    )
+
+
 def test_what_differs_is_decoded_and_noise_is_not() -> None:
     t = _study()
     noise = np.random.default_rng(1).standard_normal((len(t), 10))
