@@ -38,6 +38,8 @@ READERS: dict[str, tuple[str, str]] = {
 UNITS = {"mag": "T", "ref_meg": "T", "grad": "T/m", "eeg": "V", "eog": "V", "ecg": "V", "emg": "V", "seeg": "V",
          "ecog": "V", "dbs": "V", "bio": "V"}  # fmt: skip
 
+_MARGIN_S = 8.0  # read on either side where channels of several rates are brought to one
+
 _SPLIT = re.compile(r"(-[1-9]\d*|_split-(0[2-9]|[1-9]\d+)(_.*)?)$")
 
 
@@ -209,6 +211,8 @@ def open_raw(path: Path, name: str, warned: list[str]) -> Any:
 def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
     warned: list[str] = []
     raw = open_raw(path, name, warned)
+    if _record(raw):
+        warned.append(f"channels of lower sampling rates were brought to {float(raw.info['sfreq']):g} Hz")
     return _of_raw(raw, path, lambda: open_raw(path, name, [])), warned
 
 
@@ -229,8 +233,16 @@ def image_of_raw(raw: Any, source: str | Path | None = None) -> Image:
 
 
 def _of_raw(raw: Any, path: Path, opener: Callable[[], Any]) -> Recording:
+    record = _record(raw)
+    around = 0 if not record else record * -(-round(_MARGIN_S * float(raw.info["sfreq"])) // record)
+
     def reader(start: int, stop: int, picks: Any) -> Any:
-        return mne_call(path, lambda: raw[slice(None) if picks is None else list(picks), start:stop][0], [])
+        first, last = start, stop
+        if record:
+            first = max(0, (raw.first_samp + start) // record * record - around - raw.first_samp)
+            last = min(raw.n_times, -(-(raw.first_samp + stop) // record) * record + around - raw.first_samp)
+        rows = slice(None) if picks is None else list(picks)
+        return mne_call(path, lambda: raw[rows, first:last][0], [])[:, start - first : stop - first]
 
     return Recording(
         channels=tuple(raw.ch_names),
@@ -249,6 +261,19 @@ def _of_raw(raw: Any, path: Path, opener: Callable[[], Any]) -> Recording:
         events_reader=lambda: _stim_events(path, raw),
         raw_opener=opener,
     )
+
+
+def _record(raw: Any) -> int:
+    """Samples of one record of an EDF, BDF or GDF file with channels of several rates; 0 for all other recordings.
+
+    MNE upsamples the slower channels in what is read at once, which is right only for whole records, and far from the
+    ends of what is read.
+    """
+    extras = getattr(raw, "_raw_extras", None) or [None]
+    if raw.preload or len(extras) != 1 or not isinstance(extras[0], dict) or "max_samp" not in extras[0]:
+        return 0
+    counts = np.asarray(extras[0]["n_samps"])[np.asarray(extras[0]["sel"], dtype=int)]
+    return int(extras[0]["max_samp"]) if (counts != extras[0]["max_samp"]).any() else 0
 
 
 def marks_of(raw: Any) -> Marks:
