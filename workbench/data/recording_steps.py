@@ -104,6 +104,15 @@ class Pick:
         return raw.pick(names, verbose="ERROR"), {"channels": len(names)}
 
 
+def _filtered(raw: Any) -> Any:
+    """Channels to filter: sensors, or parcels (``"misc"``) where there are none; never triggers."""
+    import mne
+
+    data = mne.pick_types(raw.info, meg=True, eeg=True, ref_meg=False, seeg=True, ecog=True, dbs=True, csd=True,
+                          exclude=())  # fmt: skip
+    return data if len(data) else mne.pick_types(raw.info, misc=True, exclude=())
+
+
 @dataclass(frozen=True)
 class Notch:
     """Remove narrow bands, e.g. the mains and its harmonics [Hz]."""
@@ -112,7 +121,7 @@ class Notch:
 
     def apply(self, raw: Any) -> tuple[Any, Record]:
         below = [f for f in self.frequencies if f < raw.info["sfreq"] / 2]
-        return raw.notch_filter(below, picks="data", verbose="ERROR"), {"removed_hz": below}
+        return raw.notch_filter(below, picks=_filtered(raw), verbose="ERROR"), {"removed_hz": below}
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ class BandPass:
 
     def apply(self, raw: Any) -> tuple[Any, Record]:
         high = self.high if self.high is not None and self.high < raw.info["sfreq"] / 2 else None
-        return raw.filter(self.low, high, picks="all" if "misc" in raw else "data", verbose="ERROR"), {}
+        return raw.filter(self.low, high, picks=_filtered(raw), verbose="ERROR"), {}
 
 
 @dataclass(frozen=True)

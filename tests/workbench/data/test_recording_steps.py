@@ -34,6 +34,21 @@ def test_steps_leave_the_original_alone_and_say_what_they_did():
     assert [m.label for m in marks_of(made)] == [m.label for m in marks_of(source)]
 
 
+def test_filters_leave_triggers_alone_and_take_parcels():
+    source = raw(seconds=30.0, extras=True)
+    source.set_channel_types({"Pz": "misc"}, verbose="ERROR")  # a head position, a photo diode...
+    made, _ = rs.run(source, [rs.BandPass(1.0, 45.0), rs.Notch((50.0,))])
+    assert open_recording(image_of_raw(made)).events == open_recording(image_of_raw(source)).events != []
+    for kind in ("stim", "misc", "eog"):
+        np.testing.assert_array_equal(made.get_data(kind), source.get_data(kind))
+    assert np.abs(made.get_data("mag")).max() < np.abs(source.get_data("mag")).max()
+    parcels = mne.io.RawArray(
+        signals(3, 30.0, 250.0, scale=1.0) + 7, mne.create_info(3, 250.0, "misc"), verbose="ERROR"
+    )
+    made, _ = rs.run(parcels, [rs.Notch((50.0,)), rs.BandPass(1.0, 45.0)])
+    assert np.abs(made.get_data().mean(axis=1)).max() < 0.1
+
+
 def test_steps_and_prepare_agree():
     source = raw(seconds=60.0, rate=1000.0)
     made, _ = rs.run(source, [rs.Pick(("mag",), ()), rs.Resample(250.0), rs.BandPass(1.0, 40.0)])
