@@ -44,6 +44,9 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
     if recipe.channels is not None and all(name in rows for name in recipe.channels):
         numbers = [rows[name] for name in recipe.channels]
         how = "by name"
+        bad = [name for name in recipe.channels if name in recording.bads]
+        if bad:
+            notes.append(f"{len(bad)} channel(s) that the weights need are marked as bad and were used: {_few(bad)}")
     else:
         numbers, how = _by_kind(recording, _kinds_for(recording, recipe, notes), notes)
         wanted = recipe.n_channels or (None if recipe.channels is None else len(recipe.channels))
@@ -53,8 +56,12 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
         elif wanted is not None and recipe.reduce == "pca" and len(numbers) > wanted:
             reduce_to = wanted
         elif wanted is not None:
+            bad = [n for n, k in zip(recording.channels, recording.kinds, strict=True)
+                   if n in recording.bads and k in how.split("/")]  # fmt: skip
             raise InputError(
-                f"{recording.name}: {len(numbers)} {how} channels, the weights take {wanted}."
+                f"{recording.name}: {len(numbers)} {how} channels"
+                + (f" ({len(bad)} more are marked as bad: {_few(bad)})" if bad else "")
+                + f", the weights take {wanted}."
                 + (" Use --reduce pca to reduce them," if len(numbers) > wanted else " Choose other channels,")
                 + " or train weights for this layout."
             )
@@ -104,7 +111,11 @@ def _by_kind(recording: Recording, kinds: tuple[str, ...], notes: list[str]) -> 
     good = [i for i in found if recording.channels[i] not in recording.bads]
     if len(good) < len(found):
         names = [recording.channels[i] for i in found if i not in set(good)]
-        notes.append(f"{len(names)} channel(s) marked as bad were left out: {', '.join(names[:8])}")
+        notes.append(f"{len(names)} channel(s) marked as bad were left out: {_few(names)}")
     if not good:
         raise InputError(f"{recording.name}: all {len(found)} {'/'.join(wanted)} channels are marked as bad.")
     return good, "/".join(k for k in wanted if k in recording.kinds)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:8]) + ("..." if len(names) > 8 else "")

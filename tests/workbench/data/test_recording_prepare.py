@@ -94,9 +94,10 @@ def test_channels_by_name_by_number_and_not_at_all(tmp_path):
     trusted = prepare(recording, RecordingRecipe(kinds=("eeg",), channels=("a", "b", "c", "d")))
     assert trusted.channels == ("Fz", "Cz", "Pz", "Oz")
     assert "other names than the weights know" in trusted.notes[0]
-    with pytest.raises(InputError, match=r"7 mag channels, the weights take 52\. Choose other channels"):
+    with pytest.raises(InputError, match=r"7 mag channels .*, the weights take 52\. Choose other channels"):
         prepare(recording, RecordingRecipe(n_channels=52, reduce="pca"))
-    with pytest.raises(InputError, match=r"7 mag channels, the weights take 4\. Use --reduce pca"):
+    bad = r"\(1 more are marked as bad: MEG 0002\)"
+    with pytest.raises(InputError, match=rf"7 mag channels {bad}, the weights take 4\. Use --reduce pca"):
         prepare(recording, RecordingRecipe(n_channels=4))
     with pytest.raises(InputError, match="no ecog channels in it, found 8 mag, 4 eeg, 1 eog, 1 ecg, 1 stim"):
         prepare(recording, RecordingRecipe(kinds=("ecog",)))
@@ -104,6 +105,14 @@ def test_channels_by_name_by_number_and_not_at_all(tmp_path):
     source.save(tmp_path / "b_raw.fif", verbose="ERROR")
     with pytest.raises(InputError, match="no MEG or EEG channels in it, found 1 eog, 1 ecg, 1 stim"):
         prepare(formats.read(tmp_path / "b_raw.fif"), RecordingRecipe())
+
+
+def test_channels_marked_as_bad_are_never_used_or_missed_in_silence():
+    data = signals(4, 20.0, 250.0, scale=1.0)
+    made = prepare(image(data, bads=["p1"]), RecordingRecipe(channels=("p0", "p1", "p2", "p3")))
+    assert made.notes == ("1 channel(s) that the weights need are marked as bad and were used: p1",)
+    with pytest.raises(InputError, match=r"3 misc channels \(1 more are marked as bad: p1\), the weights take 4"):
+        prepare(image(data, bads=["p1"]), RecordingRecipe(channels=("a", "b", "c", "d")))
 
 
 def test_weights_taught_on_parcels_get_sensors_not_what_a_recording_calls_misc(tmp_path):
