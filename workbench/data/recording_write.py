@@ -81,6 +81,7 @@ def image_jobs(image: Image, target: Path, format: str) -> list[Job]:
             raise UsageError(
                 f"{image.name}: {size / 1e9:.3g} GB are more than a FIF file holds (2 GB). Choose format npy."
             )
+        _check_names(recording.channels, image.name)
         if recording.what == "evoked":
             whole = Signals(
                 recording.read(), recording.channels, image.geometry, image.name, kinds=recording.kinds,
@@ -201,11 +202,20 @@ def _as_fif(part: Signals, format: str) -> bool:
     if format == "fif":
         if part.data.size * 4 > _LARGE:
             raise UsageError(f"signals '{part.name}': more than one FIF file holds (2 GB). Choose format npy.")
+        _check_names(part.channels, f"signals '{part.name}'")
         return True
     physical = part.unit in _PHYSICAL or (part.unit is None and part.native is not None)
     # A FIF file counts the beginning in whole samples.
     first = part.start * part.sampling_rate
-    return format == "auto" and physical and part.data.size <= _MANY and abs(first - round(first)) < 1e-6
+    whole = abs(first - round(first)) < 1e-6
+    return format == "auto" and physical and part.data.size <= _MANY and whole and "".join(part.channels).isascii()
+
+
+def _check_names(channels: tuple[str, ...], what: str) -> None:
+    """Refuse names that FIF has no letters for."""
+    odd = next((n for n in channels if not n.isascii()), None)
+    if odd is not None:
+        raise UsageError(f"{what}: the channel name '{odd}' has letters that FIF does not know. Choose format npy.")
 
 
 def signals_info(part: Signals) -> Any:

@@ -115,6 +115,15 @@ def test_the_format_of_signals(tmp_path, format, unit, expected):
     assert back.header["kinds"][0] == ("misc" if expected.endswith(".fif") and unit == "z" else "mag")
 
 
+def test_names_that_fif_cannot_hold_go_to_numpy(tmp_path):
+    part = Signals(np.ones((2, 100), "f4"), ("präzentral", "b"), time_base(100, 250.0), "x", "T", kinds=("mag",) * 2)
+    file = wb.write(part, tmp_path)[0]
+    assert file.name == "x.npy"
+    assert wb.read(file).channels == part.channels
+    with pytest.raises(UsageError, match="channel name 'präzentral' has letters that FIF does not know"):
+        wb.write(part, tmp_path, format="fif", name="y")
+
+
 def test_a_beginning_before_zero_stays(tmp_path):
     part = Signals(np.ones((2, 100), "f4"), ("a", "b"), time_base(100, 250.0, -0.2), "x", "V", kinds=("eeg",) * 2)
     (file,) = wb.write(part, tmp_path)
