@@ -72,5 +72,8 @@ def _numpy(value: Any) -> tuple[str, npt.NDArray[Any]]:
         name = str(value.dtype).removeprefix("torch.")
         plain = value.detach().cpu().contiguous()
         return name, (plain.view(torch.int16) if plain.dtype == torch.bfloat16 else plain).numpy()
+    if not isinstance(value, np.ndarray | np.generic | bool | int | float):
+        # A list may hold a few parts that are shared until, written out, no memory holds them.
+        raise WeightsError(f"expected arrays of numbers, found a {type(value).__name__}")
     array = np.asarray(value)
     return array.dtype.newbyteorder("=").name, array
