@@ -109,5 +109,6 @@ def trials_of(
     trials = Trials.join(parts)
     trials = dataclasses.replace(trials, notes=(*empty, *trials.notes))
     if not len(trials):
-        raise InputError(f"no trial lies inside of its recording; {trials.notes[0] if trials.notes else ''}")
+        past = f" (of the network's context, {lead} samples lie before a trial: choose a later tmax)" if lead else ""
+        raise InputError(f"no trial lies inside of its recording; {trials.notes[0] if trials.notes else ''}{past}")
     return trials, np.stack(tokens)

@@ -153,6 +153,20 @@ def test_decoding_says_what_is_wrong(study, parts) -> None:
     assert {r["split"] for r in found.decoding.scores.as_dicts()} == {"new subject"}
 
 
+def test_trials_of_short_epochs_say_how_much_past_they_take(parts, tmp_path) -> None:
+    import mne
+
+    data = np.random.default_rng(0).normal(0, 1e-12, (12, 3, 60))
+    info = mne.create_info(["parcel 1", "parcel 2", "parcel 3"], 250.0, "misc")
+    events = np.c_[60 * np.arange(12), np.zeros(12, int), 1 + np.arange(12) % 2]
+    path = tmp_path / "short-epo.fif"
+    mne.EpochsArray(data, info, events, event_id={"x": 1, "y": 2}, verbose="error").save(path, verbose="error")
+    with pytest.raises(InputError, match=r"reach over a break.*20 samples lie before a trial: choose a later tmax"):
+        _evaluate([Case("short", path)], parts, task="decode", tmax=0.08)
+    found = _evaluate([Case("short", path)], parts, task="decode")
+    assert found.decoding.scores.as_dicts()[0]["trials"] == 12
+
+
 def test_events_outside_of_the_data(study, parts, tmp_path) -> None:
     path = make_tiny_recording(tmp_path / "short.npy", seconds=3.0)
     side = path.with_suffix(".json")
