@@ -166,7 +166,7 @@ def _generation(found: Any) -> list[str]:
     errors = np.abs([r[where]["difference"] for r in by_name])
     density = "PSD, 1-45 Hz [dB, rms]"
     return [
-        f"- **Generated** {GENERATED_SECONDS:.0f} s for each held-out recording (anchored, top-p 0.99). Alpha peaks "
+        f"- **Generated** {GENERATED_SECONDS:.0f} s for each held-out recording (anchored, top-p 1). Alpha peaks "
         f"in the channel where it is strongest at {mean(where, 'generated'):.2f} Hz, in the real one at "
         f"{mean(where, 'real'):.2f} Hz; apart by {errors.mean():.2f} Hz in the mean, {errors.max():.2f} Hz at most "
         "(subjects differ, and new ones get the mean session). In the spectrum of all channels together, where "

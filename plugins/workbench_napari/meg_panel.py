@@ -208,7 +208,7 @@ class MegPanel(ToolPanel):
         page, column = _page()
         form = form_layout()
         self.seconds = _number(10.0, 1.0, 3600.0, 5.0, " s", "Length of what is generated")
-        self.top_p = _number(0.99, 0.01, 1.0, 0.01, "", "Draw among the most likely tokens that together are so likely")
+        self.top_p = _number(1.0, 0.01, 1.0, 0.01, "", "Draw among the most likely tokens that together are so likely")
         self.temperature = _number(1.0, 0.05, 5.0, 0.05, "", "Below 1 calmer, above 1 wilder than what was learnt")
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)

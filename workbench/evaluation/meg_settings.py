@@ -24,7 +24,10 @@ class MEGEvaluateConfig:
         "anchored",
         "how to generate: with a cache renewed every 16 samples, exactly as published, or slowly (reference)",
     )
-    top_p: float = setting(0.99, "generate from the likeliest tokens of this share; 1: from all", low=0.01, high=1.0)
+    top_p: float = setting(
+        1.0, "generate from the likeliest tokens of this share; 1: from all, as learnt; the authors used 0.99",
+        low=0.01, high=1.0,
+    )  # fmt: skip
     top_k: int = setting(0, "generate from so many of the likeliest tokens; 0: no limit", low=0, advanced=True)
     temperature: float = setting(1.0, "below 1 sharper, above 1 wilder", low=0.01, high=10.0, advanced=True)
     typical: float = setting(0.0, "locally typical sampling of this share; 0: off", low=0.0, high=1.0, advanced=True)
