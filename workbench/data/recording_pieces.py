@@ -140,9 +140,23 @@ class Pieces:
         out = block.copy()
         known = np.flatnonzero(~columns)
         for row in np.flatnonzero(holes.any(axis=1)):
-            values = np.interp(np.flatnonzero(columns), known, block[row, known]) if known.size else 0.0
-            out[row, columns] = values
+            if known.size:
+                out[row, columns] = np.interp(np.flatnonzero(columns), known, block[row, known])
+            else:  # a whole piece: a jump to zero and back would ring far beyond it
+                out[row] = self._before(int(row), start)
         return out
+
+    def _before(self, row: int, start: int) -> float:
+        """The last number of a channel before a sample, or else its first one."""
+        pick, width, found = [self.picks[row]], 4096, 0.0
+        places = [*range(start - width, -width, -width), *range(start, self.recording.n_samples, width)]
+        for place in places:
+            part = self.recording.read(max(0, place), min(place + width, self.recording.n_samples), pick)[0]
+            numbers = part[np.isfinite(part)]
+            if numbers.size:
+                found = float(numbers[-1 if place < start else 0])
+                break
+        return found
 
 
 def usual_length(lengths: list[int]) -> int:

@@ -163,6 +163,21 @@ def test_nan_is_an_error_that_says_where_or_a_bad_stretch():
         prepare(image(marks=Marks((Mark(0.0, 20.0, "bad"),))), RecordingRecipe())
 
 
+def test_a_hole_longer_than_a_piece_does_not_ring_around_it(monkeypatch):
+    data = signals(2, 80.0, 250.0, scale=1.0).astype(np.float32) + 1000
+    truth = prepare(image(data), RecordingRecipe(band=(1.0, 40.0), standardise=False)).data
+    for first, last in ((8000, 14000), (0, 6000)):
+        holes = data.copy()
+        holes[:, first:last] = np.nan
+        marked = image(holes, marks=Marks((Mark(first / 250, (last - first) / 250, "BAD nan"),)))
+        recipe = RecordingRecipe(band=(1.0, 40.0), standardise=False)
+        monkeypatch.setattr(recording_pieces, "PIECE", 4 * 2 * 1024)
+        made = prepare(marked, recipe)
+        close = [slice(t, t + 200) for t in (first - 250, last + 50) if t > 0]
+        for part in close:
+            assert np.abs(made.data[:, part]).max() < 2 * np.abs(truth).max()
+
+
 def test_bad_segments_are_found_and_left_out_of_the_statistics():
     data = signals(6, 60.0, 250.0, scale=1.0)
     clean = data.copy()
