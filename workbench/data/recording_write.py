@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def check_inside(marks: Marks, image: Image) -> None:
         return
     step, start = (float(v) for v in image.geometry.affine[0])
     end = start + image.geometry.shape[0] * step
-    outside = [m for m in marks if m.onset < start - step or m.onset + m.duration > end + step]
+    outside = [m for m in marks if not (m.onset >= start - step and m.onset + m.duration <= end + step)]
     if outside:
         m = outside[0]
         raise GeometryError(
@@ -183,19 +184,31 @@ def _marks_of_table(path: Path) -> Marks | None:
     if "onset" not in names or label is None:
         raise InputError(f"{path}: has the columns {list(names)}, 'onset', 'duration' and 'label' were expected.")
     found = []
-    for row in table:
+    try:
+        rows = list(table)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {table.line_num}: not readable as a table ({error}).") from error
+    for line, row in enumerate(rows, 2):
         onset, length = row[names["onset"]], row.get(names.get("duration", ""), "0") or "0"
-        try:
-            begin = float(onset)
-        except (TypeError, ValueError) as error:
-            if str(onset)[:4].isdigit() and "-" in str(onset):
-                return None  # MNE's own CSV holds dates
-            raise InputError(f"{path}, line {table.line_num}: onset '{onset}' is no number of seconds.") from error
-        if length == "n/a":
-            length = "0"
+        if str(onset)[:4].isdigit() and "-" in str(onset)[4:5]:
+            return None  # MNE's own CSV holds dates
+        begin = _seconds(onset, "onset", path, line)
+        lasts = 0.0 if length == "n/a" else _seconds(length, "duration", path, line)
+        if lasts < 0:
+            raise InputError(f"{path}, line {line}: duration {lasts:g} s, 0 or more was expected.")
         channels = tuple(c for c in (row.get("channels") or "").split(";") if c)
-        found.append(Mark(begin, float(length), str(row[label]), channels))
+        found.append(Mark(begin, lasts, str(row[label] or ""), channels))
     return Marks(tuple(sorted(found, key=lambda m: m.onset)))
+
+
+def _seconds(text: str | None, what: str, path: Path, line: int) -> float:
+    try:
+        number = float(text or "")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{path}, line {line}: {what} '{text}' is no number of seconds.")
+    return number
 
 
 def _as_fif(part: Signals, format: str) -> bool:
@@ -203,12 +216,21 @@ def _as_fif(part: Signals, format: str) -> bool:
         if part.data.size * 4 > _LARGE:
             raise UsageError(f"signals '{part.name}': more than one FIF file holds (2 GB). Choose format npy.")
         _check_names(part.channels, f"signals '{part.name}'")
+        if not _starts_whole(part):
+            raise UsageError(
+                f"signals '{part.name}' begin at {part.start:g} s, no whole number of samples, so that FIF would move"
+                " them. Choose format npy."
+            )
         return True
     physical = part.unit in _PHYSICAL or (part.unit is None and part.native is not None)
-    # A FIF file counts the beginning in whole samples.
+    fits = _starts_whole(part) and "".join(part.channels).isascii()
+    return format == "auto" and physical and part.data.size <= _MANY and fits
+
+
+def _starts_whole(part: Signals) -> bool:
+    """Whether signals begin at a whole number of samples, which is how a FIF file counts."""
     first = part.start * part.sampling_rate
-    whole = abs(first - round(first)) < 1e-6
-    return format == "auto" and physical and part.data.size <= _MANY and whole and "".join(part.channels).isascii()
+    return abs(first - round(first)) < 1e-6
 
 
 def _check_names(channels: tuple[str, ...], what: str) -> None:

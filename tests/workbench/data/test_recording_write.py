@@ -133,6 +133,8 @@ def test_a_beginning_before_zero_stays(tmp_path):
     file = wb.write(odd, tmp_path)[0]
     assert file.name == "y.npy"  # no whole number of samples: FIF would move it
     np.testing.assert_array_equal(wb.read(file).geometry.affine, odd.geometry.affine)
+    with pytest.raises(UsageError, match=r"begin at -0.1998 s, no whole number of samples, so that FIF would move"):
+        wb.write(odd, tmp_path, format="fif")
 
 
 def test_whole_recordings_are_copied_without_names_and_dates(tmp_path):
@@ -183,3 +185,24 @@ def test_formats_of_other_families_are_refused(tmp_path):
     (tmp_path / "bad.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not readable as text"):
         read_marks(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    ("1,soon,x", "line 3: duration 'soon' is no number of seconds"),
+    ("1,nan,x", "line 3: duration 'nan'"),
+    ("1,-2,x", "line 3: duration -2 s, 0 or more was expected"),
+    ("nan,1,x", "line 3: onset 'nan'"),
+    (",1,x", "line 3: onset ''"),
+    ("1,1," + "x" * 140_000, "not readable as a table"),
+])  # fmt: skip
+def test_rows_that_say_no_time_are_named(tmp_path, row, message):
+    (tmp_path / "a.csv").write_text(f"onset,duration,label\n2,n/a,good\n{row}\n")
+    with pytest.raises(InputError, match=message):
+        read_marks(tmp_path / "a.csv")
+
+
+def test_marks_without_a_time_are_not_written(tmp_path):
+    image = wb.read(save_raw(tmp_path / "a_raw.fif"))
+    marks = Marks((Mark(float("nan"), 1.0, "lost"),))
+    with pytest.raises(GeometryError, match=r"1 annotation\(s\) lie outside the recording"):
+        wb.write(Result({"annotations": marks}, image, Provenance("x", "y", None, {})), tmp_path / "out")
