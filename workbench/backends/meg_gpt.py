@@ -61,8 +61,8 @@ class Config:
         "context; full: the same computed in the plain way (slow).",
     )
     top_p: float = setting(
-        1.0, "Draw from the likeliest tokens that hold this probability; 1: from all, as learnt. The authors' 0.99 cuts "
-        "the tails, and with them variance and weak rhythms.", low=0.01, high=1.0,
+        1.0, "Draw from the likeliest tokens that hold this probability; 1: from all, as learnt. The authors' 0.99 "
+        "cuts the tails, and with them variance and weak rhythms.", low=0.01, high=1.0,
     )  # fmt: skip
     top_k: int = setting(0, "Draw from this many likeliest tokens; 0: no limit.", low=0)
     temperature: float = setting(1.0, "Above 1: more variety than learnt; below: less.", low=0.01, high=10.0)
