@@ -70,6 +70,14 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc()
         click.echo(f"Error: {error or 'out of memory'}", err=True)
         return error.exit_code if isinstance(error, WorkbenchError) else 6
+    except OSError as error:
+        if verbose:
+            traceback.print_exc()
+        if error.filename is None or error.strerror is None:
+            click.echo(f"Unexpected error: {type(error).__name__}: {error}. Run again with -v for details.", err=True)
+            return 1
+        click.echo(f"Error: {error.filename}: {error.strerror}. Free space, or choose another place.", err=True)
+        return 2
     except Exception as error:
         if verbose:
             traceback.print_exc()

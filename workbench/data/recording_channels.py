@@ -106,7 +106,7 @@ def _by_kind(recording: Recording, kinds: tuple[str, ...], notes: list[str]) -> 
     found = [i for i, k in enumerate(recording.kinds) if k in wanted]
     if not found:
         counts = ", ".join(f"{n} {k}" for k, n in Counter(recording.kinds).most_common()) or "none at all"
-        what = "/".join(wanted) if wanted else "MEG or EEG"
+        what = {(): "MEG or EEG", ("misc",): "MEG, EEG or parcel (misc)"}.get(wanted, "/".join(wanted))
         raise InputError(f"{recording.name}: no {what} channels in it, found {counts}. Choose another file or `kinds`.")
     good = [i for i in found if recording.channels[i] not in recording.bads]
     if len(good) < len(found):

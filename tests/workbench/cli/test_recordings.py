@@ -137,3 +137,14 @@ def test_too_short_to_learn_from(fails, tmp_path):
     out = tmp_path / "out" / "m.safetensors"
     assert run(["train", "meg_gpt", "-i", str(short), "-o", str(out), "-q", *QUICK]) == 3
     assert not out.parent.exists()
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_a_place_that_the_system_refuses_is_named_in_one_line(folder, net, tmp_path, capsys, verb):
+    place = tmp_path / ("x" * 300) / "out.safetensors"
+    weights = QUICK if verb == "train" else ["--weights", str(net), "--task", "tokens"]
+    assert run([verb, "meg_gpt", "-i", str(folder), "-o", str(place), "-q", *weights]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Error: ")
+    assert "Free space, or choose another place" in line
+    assert "xxxx" in line

@@ -105,6 +105,8 @@ def test_channels_by_name_by_number_and_not_at_all(tmp_path):
     source.save(tmp_path / "b_raw.fif", verbose="ERROR")
     with pytest.raises(InputError, match="no MEG or EEG channels in it, found 1 eog, 1 ecg, 1 stim"):
         prepare(formats.read(tmp_path / "b_raw.fif"), RecordingRecipe())
+    with pytest.raises(InputError, match=r"no MEG, EEG or parcel \(misc\) channels in it, found 1 eog"):
+        prepare(formats.read(tmp_path / "b_raw.fif"), RecordingRecipe(kinds=("misc",), channels=("p1",)))
 
 
 def test_channels_marked_as_bad_are_never_used_or_missed_in_silence():
