@@ -205,10 +205,12 @@ def fetch(
     if name not in rows:
         raise WeightsError(f"no weights known as '{name}'.{nearest(name, rows)}")
     row = rows[name]
-    if row.path.is_file():
-        return row.path
     sources = row.files or (SourceFile(row.path.name, row.url, row.sha256, size_mb=row.size_mb),)
     sources = _with_hashes(row, sources, hashes or {})
+    if row.path.is_file():
+        if hashes:
+            _check_here(row, sources)
+        return row.path
     if row.files:
         return _fetch_and_build(row, sources, allow_download, progress, folder)
     if folder is not None:
@@ -272,6 +274,20 @@ def _fetch_and_build(
         with replacing(row.path) as part:
             build(files, part)
     return row.path
+
+
+def _check_here(row: KnownWeights, sources: tuple[SourceFile, ...]) -> None:
+    """Refuse weights that are here already and were made of other files than the user's hashes say."""
+    from workbench.weights import read_meta
+
+    made_of = read_meta(row.path).get("sources", {}) if row.files else {sources[0].name: sha256_of(row.path)}
+    for source in sources:
+        found = made_of.get(source.name) if isinstance(made_of, Mapping) else None
+        if source.sha256 and found != source.sha256:
+            raise WeightsError(
+                f"{row.path}: is here already, made of {source.name} with sha256 {found or 'unknown'}, expected "
+                f"{source.sha256}. Remove it to fetch it again."
+            )
 
 
 def _in_folder(source: SourceFile, folder: Path) -> Path:

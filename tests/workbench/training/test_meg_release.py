@@ -123,6 +123,9 @@ def test_the_transformer_wants_a_hash(served: Path, release: Path) -> None:
 
     digest = hash_of(release, "meg-gpt/model_state.pt")
     path = fetch("meg-gpt", allow_download=True, hashes={own: digest.upper()})
+    assert fetch("meg-gpt", allow_download=True, hashes={own: digest}) == path
+    with pytest.raises(WeightsError, match=r"is here already, made of models/meg-gpt/model_state\.pt with sha256"):
+        fetch("meg-gpt", allow_download=True, hashes={own: "0" * 64})
     parts = load_parts(weights.find("meg-gpt", "meg_gpt"))
     assert sum(p.numel() for p in parts.gpt.parameters()) == 4_080_508
     assert parts.n_channels == 52
