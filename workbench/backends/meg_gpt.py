@@ -5,7 +5,7 @@ R. Huang et al., "MEG-GPT", arXiv:2510.18080 (2025), in the form of the authors'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -191,15 +191,13 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
                 start=float(prepared.geometry.affine[0, 1]),  # type: ignore[index]
             )  # fmt: skip
     if config.generate:
-        found |= _generate(model, prepared, session, config, recorder, steps)
+        found |= _generate(model, prepared, image, session, config, recorder, steps)
     steps.finish()
     return Result(found, image, recorder.finish(config.seed if config.generate else None))
 
 
 def _recipe(parts: Parts, config: Config) -> Any:
     """The preparation of the weights, with what was asked for."""
-    from dataclasses import replace
-
     recipe = parts.recipe
     kinds = tuple(k.strip() for k in config.kinds.split(",") if k.strip())
     if kinds:
@@ -266,10 +264,18 @@ def _restored(prepared: Prepared, decoded: Any, image: Image) -> Signals:
     data = scratch((len(first.channels), decoded.shape[1]))
     for a in range(0, decoded.shape[1], 1 << 15):
         data[:, a : a + (1 << 15)] = restore(prepared, decoded[:, a : a + (1 << 15)])
-    unit = first.unit or image.value_unit
+    unit = _unit(first, image)
     return Signals(
         data, first.channels, prepared.geometry, "reconstruction", unit, "signal", first.kinds, prepared.info
     )
+
+
+def _unit(signals: Signals, image: Image) -> str | None:
+    """The unit of restored signals: that of their kinds, or what an array says of itself.
+
+    The unit of a recording of sensors is not that of its other channels (``"misc"``).
+    """
+    return signals.unit or (None if image.header.get("units") else image.value_unit)
 
 
 def _surprisal(
@@ -316,7 +322,7 @@ def _within(progress: Progress | None, a: int, b: int, shape: tuple[int, ...]) -
 
 
 def _generate(
-    model: Model, prepared: Prepared, session: Any, config: Config, recorder: Any, steps: _Steps
+    model: Model, prepared: Prepared, image: Image, session: Any, config: Config, recorder: Any, steps: _Steps
 ) -> dict[str, Part]:
     """Generated signals in the unit of the recording, and how they compare with the real ones."""
     from workbench.data.recording_prepare import restored_signals
@@ -334,6 +340,7 @@ def _generate(
     )[0]  # fmt: skip
     signals = codec.decode(labels)
     made = restored_signals(prepared, signals, "generated", start=0.0)
+    made = replace(made, unit=_unit(made, image))
     parts: dict[str, Part] = {"generated": made}
     # Two minutes at most, without a copy of all the others.
     real = prepared.data[:, np.flatnonzero(prepared.good)[: round(120 * rate)]]

@@ -1,11 +1,15 @@
 """What predict gives for recordings: parts in their units, notes that say what was done, and clear refusals."""
 
+from dataclasses import replace
+
+import mne
 import numpy as np
 import pytest
 
 from tests.tiny import make_tiny_meg_weights, make_tiny_recording, make_volume
 from workbench import api, weights
 from workbench.data.recording import image_of
+from workbench.data.recordings import image_of_raw
 from workbench.errors import Cancelled, InputError, UsageError, WeightsError
 from workbench.types import Marks, Scores, Signals
 
@@ -220,3 +224,16 @@ def test_epochs_are_worked_on_one_by_one(tmp_path, net):
     for start in (0, 120, 240):
         assert np.isnan(surprise[:, start : start + 20]).all()
         assert np.isfinite(surprise[:, start + 41 : start + 120]).all()
+
+
+def test_what_is_made_has_the_unit_of_its_channels(tmp_path, recording, net):
+    image = replace(api.read(recording), value_unit="nAm")
+    result = predict(image, net, generate=1.0, surprisal=False)
+    assert (result["reconstruction"].unit, result["generated"].unit) == ("nAm", "nAm")
+    rng = np.random.default_rng(0)
+    info = mne.create_info(4, 250.0, ["mag", "misc", "misc", "misc"])
+    raw = mne.io.RawArray(rng.normal(size=(4, 1000)), info, verbose="ERROR")
+    image = image_of_raw(raw)
+    assert image.value_unit == "T"  # of the sensors
+    made = predict(image, net, kinds="misc", surprisal=False)["reconstruction"]
+    assert (made.kinds, made.unit) == (("misc",) * 3, None)
