@@ -150,9 +150,10 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     if config.generate and parts.gpt is None:
         raise UsageError("these weights hold a tokeniser only, which cannot generate; leave out --generate")
     steps = _Steps(progress, config, parts.gpt is not None)
-    prepared = prepare(
-        image, _recipe(parts, config), allow_resample=config.allow_resample, progress=steps.part("prepare")
-    )
+    recipe = parts.recipe_for(config.kinds, config.reduce)
+    if config.bad_segments:
+        recipe = replace(recipe, bad_segments=True)
+    prepared = prepare(image, recipe, allow_resample=config.allow_resample, progress=steps.part("prepare"))
     for note in prepared.notes:
         recorder.note(note)
     recorder.details["preparation"] = list(prepared.records)
@@ -194,21 +195,6 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
         found |= _generate(model, prepared, image, session, config, recorder, steps)
     steps.finish()
     return Result(found, image, recorder.finish(config.seed if config.generate else None))
-
-
-def _recipe(parts: Parts, config: Config) -> Any:
-    """The preparation of the weights, with what was asked for."""
-    recipe = parts.recipe
-    kinds = tuple(k.strip() for k in config.kinds.split(",") if k.strip())
-    if kinds:
-        recipe = replace(recipe, kinds=kinds, channels=None)
-    if parts.n_channels is not None:
-        recipe = replace(recipe, n_channels=parts.n_channels)
-    if config.reduce == "pca":
-        if parts.n_channels is None:
-            raise UsageError("these weights take any number of channels: leave out --reduce")
-        recipe = replace(recipe, reduce="pca")
-    return replace(recipe, bad_segments=True) if config.bad_segments else recipe
 
 
 def _session(parts: Parts, name: str) -> Any:

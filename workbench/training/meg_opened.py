@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +11,7 @@ import numpy.typing as npt
 
 from workbench.data.cases import naming, open_case
 from workbench.data.recording import Recording, open_recording
-from workbench.data.recording_prepare import RecordingRecipe, prepare
-from workbench.errors import UsageError
+from workbench.data.recording_prepare import prepare
 from workbench.evaluation.meg_settings import MEGEvaluateConfig
 from workbench.infer.meg_surprisal import surprisal
 from workbench.training.meg_data import Floats, Integers, Session
@@ -53,7 +51,7 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
     """
     with naming(case):
         recording = open_recording(open_case(case))
-        recipe = recipe_of(parts, config)
+        recipe = parts.recipe_for(config.kinds, config.reduce)
         prepared = prepare(
             recording, recipe, allow_resample=config.allow_resample, progress=course.within("open", 0.0, 0.3)
         )
@@ -83,21 +81,6 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
         session, labels, recording.start, tuple(events_of(recording, config.events)), tuple(recording.marks), places,
         surprise,
     )  # fmt: skip
-
-
-def recipe_of(parts: Parts, config: MEGEvaluateConfig) -> RecordingRecipe:
-    """The preparation of the weights, with what was asked for."""
-    recipe = parts.recipe
-    kinds = tuple(k.strip() for k in config.kinds.split(",") if k.strip())
-    if kinds:
-        recipe = dataclasses.replace(recipe, kinds=kinds, channels=None)
-    if parts.n_channels is not None:
-        recipe = dataclasses.replace(
-            recipe, n_channels=parts.n_channels, reduce="pca" if config.reduce == "pca" else recipe.reduce
-        )
-    elif config.reduce == "pca":
-        raise UsageError("these weights take any number of channels: leave out --reduce")
-    return recipe
 
 
 def events_of(recording: Recording, kinds: Sequence[str] = ()) -> list[tuple[float, str]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workbench import inert_pickle, weights
 from workbench.data.recording_prepare import RecordingRecipe
-from workbench.errors import WeightsError
+from workbench.errors import UsageError, WeightsError
 from workbench.infer.meg_tokens import Codec
 from workbench.nets import lora, meg_official
 from workbench.nets.checkpoints import load_state, require_fit
@@ -43,6 +43,33 @@ class Parts:
     def n_channels(self) -> int | None:
         """Channels that the weights are for; ``None`` if any number will do, as for a tokeniser alone."""
         return None if self.gpt is None else self.gpt.n_channels
+
+    def recipe_for(self, kinds: str = "", reduce: str = "none") -> RecordingRecipe:
+        """How to prepare recordings for these weights, with what a user asked for.
+
+        Parameters
+        ----------
+        kinds
+            Channel types to use, separated by commas; empty: as the weights say.
+        reduce
+            ``"pca"``: reduce more sensors than the weights take; ``"none"``: as the weights say.
+
+        Raises
+        ------
+        UsageError
+            A reduction for weights that take any number of channels.
+        """
+        recipe = self.recipe
+        chosen = tuple(k.strip() for k in kinds.split(",") if k.strip())
+        if chosen:
+            recipe = dataclasses.replace(recipe, kinds=chosen, channels=None)
+        if self.n_channels is not None:
+            recipe = dataclasses.replace(recipe, n_channels=self.n_channels)
+        if reduce == "pca":
+            if self.n_channels is None:
+                raise UsageError("these weights take any number of channels: leave out --reduce")
+            recipe = dataclasses.replace(recipe, reduce="pca")
+        return recipe
 
 
 def load_parts(found: WeightsFile) -> Parts:
