@@ -68,7 +68,7 @@ def generate(
     batch
         See `sessions`.
     sampling
-        Which tokens may be drawn; by default top-p 0.99.
+        Which tokens may be drawn; by default all, as learnt (the authors' top-p is 0.99).
     seed
         Recording i depends on `seed` and i only, not on how many are drawn together.
     mode

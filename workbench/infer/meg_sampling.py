@@ -30,7 +30,7 @@ class Sampling:
         Only the most likely tokens, until they hold this share; 1 for all. The token that crosses the share stays.
     """
 
-    top_p: float = 0.99
+    top_p: float = 1.0
     top_k: int = 0
     temperature: float = 1.0
     typical: float = 0.0
