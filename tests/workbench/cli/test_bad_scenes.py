@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cube_maker import MAP_INFO, cube, save_envi
+from tests.one_line import one_error_line
 from workbench.cli import run
 
 TRUTH = np.repeat(np.array([[1], [2], [3]], "u1"), 3, axis=0) * np.ones((1, 11), "u1")
@@ -16,13 +17,7 @@ def fails(tmp_path, capsys):
     def go(code, arguments, *words):
         out = tmp_path / "out"
         assert run([str(a) for a in arguments]) == code
-        captured = capsys.readouterr()
-        lines = [line for line in captured.err.splitlines() if line.strip()]
-        assert len(lines) == 1, captured.err
-        assert lines[0].startswith("Error: ")
-        for word in words:
-            assert word in lines[0]
-        assert captured.out == ""
+        one_error_line(capsys.readouterr(), *words)
         assert not out.exists()
 
     return go

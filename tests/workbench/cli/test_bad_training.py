@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.dicom_maker import write_series
+from tests.one_line import one_error_line
 from tests.tiny import make_tiny_weights
 from workbench import weights
 from workbench.cli import run
@@ -51,13 +52,9 @@ def train(tmp_path, tiny_weights, capsys):
         arguments += ["--device", "cpu", "--steps", "1", "--classes", "liver:1,spleen:2", *extra]
         before = {p: p.stat().st_mtime_ns for p in output.parent.rglob("*")} if output.parent.is_dir() else {}
         assert run(arguments) == code
-        err = capsys.readouterr().err
+        captured = capsys.readouterr()
         if code:
-            lines = [line for line in err.splitlines() if line.strip()]
-            assert len(lines) == 1, err
-            assert lines[0].startswith("Error: ")
-            for word in words:
-                assert word in lines[0]
+            one_error_line(captured, *words)
             after = {p: p.stat().st_mtime_ns for p in output.parent.rglob("*")} if output.parent.is_dir() else {}
             assert after == before
         return output

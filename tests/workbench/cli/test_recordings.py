@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.one_line import one_error_line
 from tests.tiny import make_tiny_meg_weights, make_tiny_recording
 from workbench.cli import run
 
@@ -34,12 +35,7 @@ def fails(tmp_path, capsys):
     def go(code, arguments, *words):
         out = tmp_path / "out"
         assert run([str(a) for a in [*arguments, "-o", out, "-q"]]) == code
-        captured = capsys.readouterr()
-        lines = [line for line in captured.err.splitlines() if line.strip()]
-        assert len(lines) == 1, captured.err
-        assert lines[0].startswith("Error: ")
-        for word in words:
-            assert word in lines[0]
+        one_error_line(capsys.readouterr(), *words)
         assert not out.exists()
 
     return go

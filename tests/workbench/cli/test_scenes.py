@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cubes import scene_arrays, write_npy
+from tests.one_line import one_error_line
 from workbench.cli import run
 
 QUICK = ["--device", "cpu", "--components", "5", "--patch", "5", "--steps", "2", "--batch", "9", "--head-start", "120"]
@@ -64,10 +65,7 @@ def test_more_bands_than_the_model_knows(weights, tmp_path, capsys) -> None:
     out = tmp_path / "out"
     arguments = ["predict", "lola_specvit", "-i", str(wide), "-o", str(out), "--weights", str(weights), "-q"]
     assert run([*arguments, "--device", "cpu"]) == 3
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
-    assert len(lines) == 1
-    for word in ("scene.npy", "23 bands", "more than the 20", "--pca scene"):
-        assert word in lines[0]
+    one_error_line(capsys.readouterr(), "scene.npy", "23 bands", "more than the 20", "--pca scene")
     assert not out.exists()
 
 
