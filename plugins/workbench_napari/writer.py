@@ -40,7 +40,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     InputError
         The file cannot be written, or its suffix is not known.
     """
-    from workbench.data.write import smallest_unsigned
+    from workbench.data.label_values import smallest_unsigned
 
     target = _target(path)
     array = _array(data, attributes)

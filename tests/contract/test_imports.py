@@ -23,8 +23,8 @@ ALLOWED = {
 }
 # Files of the ground floor: everybody may use them.
 GROUND = {
-    "errors", "types", "settings", "atomic", "home", "registry", "weights", "known_weights", "device", "provenance",
-    "samples", "placement", "output", "jsonable", "cube_display", "inert_pickle", "content", "_callable", "__version__",
+    "errors", "types", "settings", "atomic", "home", "registry", "weights", "device", "provenance",
+    "samples", "placement", "output", "jsonable", "cube_display", "_callable", "__version__",
 }  # fmt: skip
 HEAVY = {"torch", "monai", "napari", "qtpy", "matplotlib", "mne", "openslide", "highdicom", "itk"}
 
@@ -120,3 +120,38 @@ def test_verbs_survive_the_import_of_the_rooms_they_are_named_after():
     importlib.import_module("workbench.weights")
     assert "segformer3d" in wb.backends()
     assert isinstance(wb.weights(), list)
+
+
+def _modules():
+    """Every module of ours by its dotted name."""
+    found = {}
+    for base in (PACKAGE, ROOT / "plugins" / "workbench_napari"):
+        for path in _sources(base):
+            parts = path.relative_to(base.parent).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def _arrows(modules):
+    """Which modules each module imports, wherever in the file it does so."""
+    arrows = {}
+    for name, path in modules.items():
+        found = set()
+        for target in _imports(path):
+            parts = target.split(".")
+            while parts and ".".join(parts) not in modules:
+                parts.pop()
+            found.add(".".join(parts))
+        arrows[name] = found - {name, ""}
+    return arrows
+
+
+def test_no_module_can_be_reached_from_itself():
+    arrows = _arrows(_modules())
+    for start in arrows:
+        seen, ahead = set(), {start}
+        while ahead:
+            seen |= ahead
+            ahead = {t for a in ahead for t in arrows[a]} - seen
+            circle = [a for a in seen if start in arrows[a]]
+            assert not circle, f"{start} is imported by {circle}, which it imports"

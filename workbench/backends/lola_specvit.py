@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from workbench.evaluation.scene_report import SceneEvaluation
     from workbench.nets.lola_specvit import LolaSpecViT
     from workbench.training.loop import Event
-    from workbench.training.pixels import Learnt, PixelTrainReport
+    from workbench.training.pixel_learnt import Learnt
+    from workbench.training.pixels import PixelTrainReport
 
 NAME = "lola_specvit"
 TrainConfig = PixelTrainConfig

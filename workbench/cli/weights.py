@@ -77,7 +77,7 @@ def get(
     """Fetch known weights by name; kept only if their hash is right."""
     from workbench.cli.progress import bar
     from workbench.errors import UsageError
-    from workbench.known_weights import fetch
+    from workbench.weights.fetch import fetch
 
     wrong = next((h for h in hashes if "=" not in h), None)
     if wrong is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.data.geometry import require_match
+from workbench.data.label_values import whole_numbers
 from workbench.errors import GeometryError, InputError
 from workbench.types import ClassInfo, ClassTable, Geometry, Image, Labels
 
@@ -35,8 +36,6 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
     InputError
         If the samples are neither whole numbers nor abundances.
     """
-    from workbench.data.formats import whole_numbers
-
     geometry = image.geometry if reference is None else _same_grid(image, reference)
     if len(image.channels) > 1:
         data = largest_abundance(image.data, str(image.source))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from workbench.data import envi_header as eh
 from workbench.data.cubes import Blocks, CubeNative, from_array, open_blocks
+from workbench.data.label_values import smallest_unsigned
 from workbench.data.map_place import MapPlace, to_map_info
 from workbench.errors import GeometryError, InputError, UsageError
 from workbench.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels
@@ -88,8 +89,6 @@ def _contents(thing: Labels | Heatmap | Image) -> tuple[Blocks, dict[str, Any], 
         )
     if isinstance(thing, Heatmap):
         return from_array(np.asarray(thing.data, dtype=np.float32)[None]), {}, None
-    from workbench.data.write import smallest_unsigned
-
     return from_array(smallest_unsigned(thing.data, thing.name)[None]), {}, thing.classes
 
 

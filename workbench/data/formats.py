@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data.geometry import orientation, require_finite, require_match, require_volume
+from workbench.data.label_values import whole_numbers
 from workbench.errors import InputError, NothingFound
 from workbench.types import ClassTable, Geometry, Image, Labels
 
@@ -213,24 +214,6 @@ def _read_map(path: str | Path) -> Image:
     if module in _KEYED:
         return _load(module).read(file, key, as_map=True)  # type: ignore[no-any-return]
     return read(path)
-
-
-def whole_numbers(data: np.ndarray[Any, Any], source: str | Path) -> np.ndarray[Any, Any]:
-    """The same values in an integer type; label maps stored as float are common, fractions in them are an error."""
-    if data.dtype.kind == "b":
-        return data.astype(np.uint8)
-    if data.dtype.kind == "f":
-        rounded = np.rint(data)
-        if not np.array_equal(rounded, data):
-            raise InputError(f"{source}: holds fractions or NaN, a label map holds whole numbers. Is this an image?")
-        low, high = (float(rounded.min()), float(rounded.max())) if rounded.size else (0.0, 0.0)
-        if low < 0 or high > 2**32 - 1:
-            raise InputError(f"{source}: holds values from {low:g} to {high:g}, labels are 0 to 4294967295.")
-        smallest: type[np.generic] = np.uint8 if high < 256 else np.uint16 if high < 65536 else np.uint32
-        return np.asarray(rounded, dtype=smallest)
-    if data.size and data.dtype.kind == "i" and int(data.min()) < 0:
-        raise InputError(f"{source}: holds the negative value {int(data.min())}, labels are >= 0. Is this an image?")
-    return data
 
 
 def _load(module: str) -> ModuleType:

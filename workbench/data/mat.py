@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from workbench.data.cubes import Blocks, from_array, make_image
 from workbench.data.geometry import check_size
+from workbench.data.mat_files import Hdf5Store, Variable, open_store
 from workbench.data.wavelength_file import in_nm, wavelengths_beside
 from workbench.errors import InputError, nearest
 from workbench.types import Image
@@ -36,20 +37,6 @@ _ROWS = ("nrow", "nrows", "rows", "row", "nr", "height", "h", "lines", "nlines",
 _COLUMNS = ("ncol", "ncols", "columns", "cols", "col", "nc", "width", "w", "samples", "nsamples", "n")
 _BANDS = ("nband", "nbands", "bands", "l", "p")
 _WAVELENGTHS = ("wavelength", "wavelengths", "wavelengths_nm", "wl", "lambda", "wave", "bands_nm", "wavelength_nm")
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One numeric array of the file: its name, MATLAB's shape and its type."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def __str__(self) -> str:
-        # Damaged files have names that would break the line of an error.
-        name = "".join(c if c.isprintable() else "?" for c in self.name)
-        return f"{name} ({' x '.join(str(n) for n in self.shape)} {self.dtype.name})"
 
 
 @dataclass(frozen=True)
@@ -83,9 +70,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     InputError
         If nothing in the file is a cube, or several arrays are; the message lists them with their shapes.
     """
-    from workbench.data import mat_files
-
-    store = mat_files.open_store(path)
+    store = open_store(path)
     variables = store.variables
     scalars = {v.name.lower(): store.scalar(v.name) for v in variables if v.shape in ((1, 1), (1,), ())}
     wavelengths = _wavelengths(store, variables)
@@ -98,7 +83,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     if wavelengths is not None and len(wavelengths) != shape[0]:
         wavelengths = None
     beside = wavelengths_beside(path, shape[0]) if wavelengths is None and shape[0] > 1 else None
-    if not isinstance(store, mat_files.Hdf5Store):
+    if not isinstance(store, Hdf5Store):
         check_size(shape[1:], shape[0], variable.dtype, path)
     return make_image(
         path,
@@ -116,9 +101,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
 
 def looks_like_list(path: Path) -> bool:
     """Whether rule 2 takes an array of the file: rows and columns are named, wavelengths are there, or it is square."""
-    from workbench.data import mat_files
-
-    store = mat_files.open_store(path)
+    store = open_store(path)
     scalars = {v.name.lower(): store.scalar(v.name) for v in store.variables if v.shape in ((1, 1), (1,), ())}
     flat = [v for v in store.variables if len(v.shape) == 2 and min(v.shape) > 1]
     lists = any(_as_list(v, scalars) is not None for v in flat)
@@ -233,10 +216,8 @@ def _wavelengths(store: Any, variables: list[Variable]) -> list[float] | None:
 
 
 def _open(path: Path, variable: Variable, layout: Layout) -> Blocks:
-    from workbench.data import mat_files
-
-    store = mat_files.open_store(path)
-    if isinstance(store, mat_files.Hdf5Store):
+    store = open_store(path)
+    if isinstance(store, Hdf5Store):
         return _lazy(store.dataset(variable.name), variable, layout)
     return from_array(_arranged(store.array(variable.name), layout), variable.dtype)
 

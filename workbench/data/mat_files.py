@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.data import mat5
-from workbench.data.mat import Variable
 from workbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One numeric array of the file: its name, MATLAB's shape and its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        # Damaged files have names that would break the line of an error.
+        name = "".join(c if c.isprintable() else "?" for c in self.name)
+        return f"{name} ({' x '.join(str(n) for n in self.shape)} {self.dtype.name})"
 
 
 def open_store(path: Path) -> OldStore | Hdf5Store:

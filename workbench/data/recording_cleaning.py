@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.data.recording import mne_quiet
 from workbench.data.recording_channels import Choice
 from workbench.data.recording_filters import Array
 from workbench.data.recording_recipe import RecordingRecipe
@@ -15,6 +17,10 @@ from workbench.errors import InputError
 WINDOW_S = 0.5
 LIMIT = 5.0
 _FIT_SAMPLES = 60_000
+ICA_COMPONENTS = 40
+ICA_SEED = 97
+_CORRELATION = 0.3
+_Z = 3.0
 
 
 def bad_windows(
@@ -65,8 +71,6 @@ def remove_by_ica(
     """Take out of `data`, in place, the independent components that go with the eye and heart channels."""
     import mne
 
-    from workbench.data.recording_steps import correlated_components, fit_ica
-
     if not len(helpers):
         wanted = " or ".join(recipe.ica)
         raise InputError(f"ica: the recording has no {wanted} channel to compare components with. Leave the step out.")
@@ -114,3 +118,49 @@ def runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Stretches ``(start, stop)`` of a mask that are true."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def bad_channels(data: npt.NDArray[Any], kinds: Sequence[str], limit: float = 5.0) -> list[int]:
+    """Numbers of channels that are flat or stand out in amplitude or its derivative among those of their type."""
+    found = set()
+    for kind in set(kinds) - {"stim", "misc", "eog", "ecg", "emg", "ref_meg"}:
+        rows = np.array([i for i, k in enumerate(kinds) if k == kind])
+        for spread in (data[rows].std(axis=1), np.diff(data[rows], axis=1).std(axis=1)):
+            flat = spread <= 1e-6 * np.median(spread)
+            found |= set(rows[flat].tolist())
+            logs = np.log(np.where(flat, np.nan, spread))
+            middle = np.nanmedian(logs)
+            deviation = max(1.4826 * float(np.nanmedian(np.abs(logs - middle))), 0.1)
+            found |= set(rows[np.abs(logs - middle) > limit * deviation].tolist())
+    return sorted(found)
+
+
+def fit_ica(raw: Any, components: int = ICA_COMPONENTS, seed: int = ICA_SEED) -> Any:
+    """`mne.preprocessing.ICA` (FastICA, seeded) fitted to the data channels of a recording."""
+    import mne
+    from sklearn.exceptions import ConvergenceWarning  # noqa: F401  sklearn is what FastICA comes from
+
+    picks = mne.pick_types(raw.info, meg=True, eeg=True, misc=False, exclude="bads")
+    if not len(picks):
+        raise InputError("ica: no MEG or EEG channels to decompose.")
+    count = min(components, len(picks))
+    with mne_quiet():
+        # The rank is smaller than the number of channels where signal spaces were projected out.
+        rank = sum(mne.compute_rank(raw, rank=None, verbose="ERROR").values())
+        ica = mne.preprocessing.ICA(
+            min(count, int(rank)), method="fastica", random_state=seed, max_iter=500, verbose="ERROR"
+        )
+        ica.fit(raw, picks=picks, verbose="ERROR")
+    return ica
+
+
+def correlated_components(sources: npt.NDArray[Any], helpers: npt.NDArray[Any]) -> list[int]:
+    """Components whose absolute correlation with a helper channel stands out: |z| > 3 and at least 0.3."""
+    found: set[int] = set()
+    for helper in helpers:
+        both = np.corrcoef(np.concatenate([sources, helper[None]]))[-1, :-1]
+        strength = np.abs(np.nan_to_num(both))
+        others = np.median(strength)
+        spread = max(1.4826 * float(np.median(np.abs(strength - others))), 1e-3)
+        found |= set(np.flatnonzero((strength > _CORRELATION) & (strength - others > _Z * spread)).tolist())
+    return sorted(found)

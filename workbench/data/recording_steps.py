@@ -19,16 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.data.recording import mne_quiet
+from workbench.data.recording_cleaning import (
+    ICA_COMPONENTS,
+    ICA_SEED,
+    bad_channels,
+    bad_windows,
+    correlated_components,
+    fit_ica,
+    runs,
+)
 from workbench.data.recordings import image_of_raw, marks_of
 from workbench.errors import InputError, UsageError
 from workbench.types import Marks
 
 Record = dict[str, Any]
-
-ICA_COMPONENTS = 40
-_SEED = 97
-_CORRELATION = 0.3
-_Z = 3.0
 
 
 class Step(Protocol):
@@ -172,8 +176,6 @@ class BadSegments:
     def apply(self, raw: Any) -> tuple[Any, Record]:
         import mne
 
-        from workbench.data.recording_cleaning import bad_windows, runs
-
         kinds = raw.get_channel_types()
         used = [i for i, k in enumerate(kinds) if k not in ("stim", "eog", "ecg", "emg") and raw.ch_names[i] not in
                 raw.info["bads"]]  # fmt: skip
@@ -206,7 +208,7 @@ class ICA:
 
     kinds: tuple[str, ...] = ("eog", "ecg")
     components: int = ICA_COMPONENTS
-    seed: int = _SEED
+    seed: int = ICA_SEED
 
     def apply(self, raw: Any) -> tuple[Any, Record]:
         kinds = raw.get_channel_types()
@@ -274,52 +276,6 @@ def anonymise(raw: Any) -> Any:
     with mne_quiet():
         raw.set_meas_date(None)
         return raw.anonymize(verbose="ERROR")
-
-
-def bad_channels(data: npt.NDArray[Any], kinds: Sequence[str], limit: float = 5.0) -> list[int]:
-    """Numbers of channels that are flat or stand out in amplitude or its derivative among those of their type."""
-    found = set()
-    for kind in set(kinds) - {"stim", "misc", "eog", "ecg", "emg", "ref_meg"}:
-        rows = np.array([i for i, k in enumerate(kinds) if k == kind])
-        for spread in (data[rows].std(axis=1), np.diff(data[rows], axis=1).std(axis=1)):
-            flat = spread <= 1e-6 * np.median(spread)
-            found |= set(rows[flat].tolist())
-            logs = np.log(np.where(flat, np.nan, spread))
-            middle = np.nanmedian(logs)
-            deviation = max(1.4826 * float(np.nanmedian(np.abs(logs - middle))), 0.1)
-            found |= set(rows[np.abs(logs - middle) > limit * deviation].tolist())
-    return sorted(found)
-
-
-def fit_ica(raw: Any, components: int = ICA_COMPONENTS, seed: int = _SEED) -> Any:
-    """`mne.preprocessing.ICA` (FastICA, seeded) fitted to the data channels of a recording."""
-    import mne
-    from sklearn.exceptions import ConvergenceWarning  # noqa: F401  sklearn is what FastICA comes from
-
-    picks = mne.pick_types(raw.info, meg=True, eeg=True, misc=False, exclude="bads")
-    if not len(picks):
-        raise InputError("ica: no MEG or EEG channels to decompose.")
-    count = min(components, len(picks))
-    with mne_quiet():
-        # The rank is smaller than the number of channels where signal spaces were projected out.
-        rank = sum(mne.compute_rank(raw, rank=None, verbose="ERROR").values())
-        ica = mne.preprocessing.ICA(
-            min(count, int(rank)), method="fastica", random_state=seed, max_iter=500, verbose="ERROR"
-        )
-        ica.fit(raw, picks=picks, verbose="ERROR")
-    return ica
-
-
-def correlated_components(sources: npt.NDArray[Any], helpers: npt.NDArray[Any]) -> list[int]:
-    """Components whose absolute correlation with a helper channel stands out: |z| > 3 and at least 0.3."""
-    found: set[int] = set()
-    for helper in helpers:
-        both = np.corrcoef(np.concatenate([sources, helper[None]]))[-1, :-1]
-        strength = np.abs(np.nan_to_num(both))
-        others = np.median(strength)
-        spread = max(1.4826 * float(np.median(np.abs(strength - others))), 1e-3)
-        found |= set(np.flatnonzero((strength > _CORRELATION) & (strength - others > _Z * spread)).tolist())
-    return sorted(found)
 
 
 def source_parcels(

@@ -16,8 +16,9 @@ from workbench.atomic import replacing, sha256_of, write_json
 from workbench.data import cube_write, recording_write
 from workbench.data.cubes import CubeNative
 from workbench.data.geometry import describe, orientation, require_match
+from workbench.data.label_values import smallest_unsigned
 from workbench.data.recording import RecordingNative
-from workbench.errors import GeometryError, InputError, UsageError, nearest
+from workbench.errors import GeometryError, UsageError, nearest
 from workbench.types import ClassTable, Embeddings, Geometry, Heatmap, Image, Labels, Marks, Result, Scores, Signals
 
 Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy", "fif"]
@@ -263,27 +264,6 @@ def _csv_saver(scores: Scores) -> Callable[[Path], None]:
 
 def _write_plain(path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8")
-
-
-def smallest_unsigned(data: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """The label map in the smallest unsigned type that holds every value; never a value changed.
-
-    Raises
-    ------
-    InputError
-        If the values are not whole numbers, or negative, or above 2**32 - 1.
-    """
-    if data.dtype.kind == "b":
-        return data.astype(np.uint8)
-    if data.dtype.kind not in "iu":
-        raise InputError(f"label map '{name}' has type {data.dtype}, whole numbers were expected. Nothing was written.")
-    low, high = (int(data.min()), int(data.max())) if data.size else (0, 0)
-    if low < 0 or high > 2**32 - 1:
-        raise InputError(
-            f"label map '{name}' holds values from {low} to {high}, expected 0 to 4294967295. Nothing was written."
-        )
-    smallest = np.uint8 if high < 2**8 else np.uint16 if high < 2**16 else np.uint32
-    return data if data.dtype == smallest else data.astype(smallest)
 
 
 def _safe(name: str) -> str:

@@ -192,7 +192,7 @@ def entropy(shares: npt.ArrayLike) -> float:
 
 
 def official_vocabulary(record: Mapping[str, npt.ArrayLike]) -> Vocabulary:
-    """The vocabulary in the arrays of a released ``vocab.pkl`` (see `workbench.nets.inert_pickle`).
+    """The vocabulary in the arrays of a released ``vocab.pkl`` (see `workbench.weights.inert_pickle`).
 
     Raises
     ------

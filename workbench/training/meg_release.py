@@ -13,10 +13,10 @@ from workbench import weights
 from workbench.atomic import sha256_of
 from workbench.data.recording_recipe import RecordingRecipe
 from workbench.errors import WeightsError
-from workbench.inert_pickle import read
 from workbench.infer.meg_tokens import Codec
 from workbench.nets.meg_gpt import MEGGPT
 from workbench.nets.meg_official import from_official
+from workbench.weights.inert_pickle import read
 
 TOKENIZER = "models/tokenizer/model_state.pt"
 VOCABULARY = "models/tokenizer/vocab.pkl"

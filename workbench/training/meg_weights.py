@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench import inert_pickle, weights
+from workbench import weights
 from workbench.data.recording_prepare import RecordingRecipe
 from workbench.errors import UsageError, WeightsError
 from workbench.infer.meg_tokens import Codec
 from workbench.nets import lora, meg_official
 from workbench.nets.checkpoints import load_state, require_fit
 from workbench.nets.meg_gpt import MEGGPT
-from workbench.weights import WeightsFile
+from workbench.weights import WeightsFile, inert_pickle
 
 BACKEND = "meg_gpt"
 LORA_TARGETS = r"(query_projection|patched_projection_[kv]|output_projection|ff_time\.net\.[02])$"

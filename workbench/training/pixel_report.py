@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,8 @@ from workbench.evaluation.score_tables import score_tables
 from workbench.report import html
 from workbench.report.scenes import maps_picture
 from workbench.report.training import course, how_it_was_made
+from workbench.training.pixel_learnt import Learnt
 from workbench.types import Image, Labels
-
-if TYPE_CHECKING:
-    from workbench.training.pixels import Learnt
 
 
 def write_report(

@@ -27,8 +27,9 @@ from workbench.infer.scene_blocks import Scene
 from workbench.nets import lola_specvit as nets
 from workbench.nets.lola_specvit import LolaSpecViT
 from workbench.nets.lora import add_lora, lora_state
-from workbench.training.loop import Event, FitResult, LoopSettings, fit
+from workbench.training.loop import Event, LoopSettings, fit
 from workbench.training.pixel_data import PixelData, loss_function
+from workbench.training.pixel_learnt import Learnt
 from workbench.training.pixel_map import map_cube
 from workbench.training.pixel_settings import PixelTrainConfig
 from workbench.training.pixel_split import PixelSplit, all_pixels, classes_of, split_pixels
@@ -37,33 +38,6 @@ from workbench.types import Case, ClassTable, Image, Labels
 
 BACKEND = "lola_specvit"
 _KEPT_PIXELS = 4000
-
-
-@dataclass(frozen=True, eq=False)
-class Learnt:
-    """A taught network with everything that mapping needs; `save` and `record_of` make a file of it.
-
-    ``spectra`` (n, channels) and ``values`` (n,) are the prepared spectra and classes of (some of) the pixels that were
-    learnt from: what a reference method needs, wherever the file goes.
-    """
-
-    net: LolaSpecViT
-    fitted: FittedSpectra
-    classes: ClassTable
-    split: PixelSplit
-    result: FitResult
-    config: PixelTrainConfig
-    start: weights.WeightsFile | None
-    device: torch.device
-    spectra: npt.NDArray[np.float32]
-    values: npt.NDArray[np.int64]
-
-    @property
-    def validation(self) -> str:
-        """In words: on what the score was computed."""
-        if not self.split.val.size:
-            return "not computed (val_fraction=0)"
-        return f"on {self.split.val.size} held-out pixels of {self.split.learning.size} (mean over classes)"
 
 
 @dataclass(frozen=True)

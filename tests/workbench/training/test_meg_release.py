@@ -17,15 +17,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import workbench.known_weights as known_weights
+import workbench.weights.published as published
 from workbench import weights
 from workbench.cli import run
-from workbench.content import content_of
 from workbench.errors import UsageError, WeightsError
 from workbench.infer.meg_tokens import Codec
-from workbench.known_weights import fetch, known
 from workbench.nets.meg_gpt import MEGGPT
 from workbench.training.meg_weights import load_parts
+from workbench.weights.content import content_of
+from workbench.weights.fetch import fetch
+from workbench.weights.published import known
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +64,10 @@ def served(release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         thread.start()
         address = f"http://127.0.0.1:{httpd.server_port}/"
         rows = tuple(
-            replace(row, files=tuple(replace(f, url=f.url.replace(known_weights._MEG_GPT, address)) for f in row.files))
-            for row in known_weights._ROWS
+            replace(row, files=tuple(replace(f, url=f.url.replace(published._MEG_GPT, address)) for f in row.files))
+            for row in published._ROWS
         )
-        monkeypatch.setattr(known_weights, "_ROWS", rows)
+        monkeypatch.setattr(published, "_ROWS", rows)
         yield tmp_path / "home" / "weights"
         httpd.shutdown()
         thread.join()

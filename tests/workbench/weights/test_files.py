@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from workbench import weights
+from workbench.atomic import sha256_of
 from workbench.errors import UsageError, WeightsError
 
 META = {"backend": "segformer3d", "net": {"in_channels": 1}, "title": "a test"}
@@ -25,7 +26,7 @@ def saved(tmp_path, tensors):
 def test_round_trip_keeps_tensors_and_record(saved, tensors):
     found = weights.find(saved, "segformer3d")
     assert found.meta["net"] == {"in_channels": 1}
-    assert found.sha256 == weights.sha256_of(saved)
+    assert found.sha256 == sha256_of(saved)
     loaded = weights.load_tensors(found)
     assert set(loaded) == set(tensors)
     assert torch.equal(loaded["a.weight"], tensors["a.weight"])

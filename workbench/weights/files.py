@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import home
-from workbench._callable import make_callable
 from workbench.atomic import replacing, sha256_of
 from workbench.errors import UsageError, WeightsError, WorkbenchError, nearest
+from workbench.weights.published import known
 
 if TYPE_CHECKING:
     import torch
@@ -82,8 +82,6 @@ def _locate(name: str, backend: str | None) -> Path:
         candidate = home.weights_folder() / f"{name}{suffix}"
         if "/" not in name and candidate.is_file():
             return candidate
-    from workbench.known_weights import known
-
     rows = known()
     if name in rows:
         raise WeightsError(f"weights '{name}' are not on this machine yet. {rows[name].how_to_get()}")
@@ -287,7 +285,6 @@ def _is_file(path: Path) -> bool:
 
 def listing() -> list[dict[str, Any]]:
     """Rows for people and ``--json``: demo weights, installed files and known names that can be fetched."""
-    from workbench.known_weights import known
     from workbench.samples import demo_weights
 
     rows = [_row("demo", b, p) for b, p in demo_weights().items()]
@@ -311,6 +308,3 @@ def _row(name: str, backend: str | None, path: Path) -> dict[str, Any]:
     size, title = round(path.stat().st_size / 1e6, 2), meta.get("title", "")
     made_for = backend or meta.get("backend", "?")
     return {"name": name, "backend": made_for, "path": str(path), "size_mb": size, "title": title, "state": state}
-
-
-make_callable(__name__, listing)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WeightsError
-from workbench.inert_pickle import loads, read
+from workbench.weights.inert_pickle import loads, read
 
 ARRAYS = {
     "int64": np.arange(65)[::-1].copy(),

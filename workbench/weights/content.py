@@ -48,12 +48,12 @@ def content_of(path: Path, keys: Sequence[str] = ()) -> str:
         The file is damaged, holds more than data, or lacks an entry.
     """
     if path.suffix == ".pkl":
-        from workbench.inert_pickle import read
+        from workbench.weights.inert_pickle import read
 
         content = read(path)
     else:
         from workbench.nets.checkpoints import unwrap_checkpoint
-        from workbench.weights import load_tensors
+        from workbench.weights.files import load_tensors
 
         content = unwrap_checkpoint(load_tensors(path))
     if not isinstance(content, Mapping):

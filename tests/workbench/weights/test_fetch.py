@@ -9,7 +9,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from workbench.errors import UsageError, WeightsError
-from workbench.known_weights import fetch, known
+from workbench.weights.fetch import fetch
+from workbench.weights.published import known
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -69,7 +70,7 @@ def test_no_network_without_permission(listed):
 )
 def test_a_bad_download_leaves_nothing(listed, server, monkeypatch, change, words):
     if change.get("url") == "LARGE":
-        monkeypatch.setattr("workbench.known_weights._SLACK", 1000)
+        monkeypatch.setattr("workbench.weights.fetch._SLACK", 1000)
         change = {**change, "url": server}
     home = listed(**change)
     with pytest.raises(WeightsError, match=words):

@@ -3,8 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
-from workbench.content import content_hash, content_of
 from workbench.errors import WeightsError
+from workbench.weights.content import content_hash, content_of
 
 
 def test_the_hash_is_of_the_numbers_and_not_of_how_they_lie():
