@@ -53,8 +53,8 @@ def on_a_display(parser: argparse.ArgumentParser, work: Callable[[Path], None]) 
 def make(out: Path, weights: str, home: Path) -> None:
     """All pictures, in the order of a session."""
     import napari
-    from workbench_napari import views
     from workbench_napari.launch import open_files
+    from workbench_napari.volume import views
 
     out.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer(title="Workbench")

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from workbench.types import Mark, Marks
+from workbench.core.types import Mark, Marks
 
 SAMPLING_RATE = 250.0
 AREAS = ("frontal", "central", "temporal", "parietal", "occipital", "midline")

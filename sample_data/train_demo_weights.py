@@ -61,10 +61,10 @@ def main() -> None:
     import torch
     from platformdirs import user_cache_path
 
+    from workbench.core.settings import build
     from workbench.data.cases import load_cases
-    from workbench.settings import build
-    from workbench.training.settings import TrainConfig
-    from workbench.training.volumes import train_volumes
+    from workbench.volume.train.settings import TrainConfig
+    from workbench.volume.train.train import train_volumes
 
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     cache = options.cache or user_cache_path("napari-workbench") / "phantoms"
@@ -90,7 +90,7 @@ def finish(stages: list[Path], held_out: list[Any], target: Path, cache: Path) -
     """Score on held-out phantoms by the public call, put the scores into the weight file and write its card."""
     import workbench
     from workbench import weights
-    from workbench.atomic import write_text
+    from workbench.core.atomic import write_text
 
     found = weights.find(stages[-1])
     recipe = {**found.meta["recipe"], "roi": PREDICT_ROI}

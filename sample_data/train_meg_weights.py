@@ -67,7 +67,7 @@ def main() -> None:
 
 def cases_of(folder: Path, subjects: Any, sessions: Any, seconds: float, bad: tuple[str, ...] = ()) -> list[Any]:
     """Simulated recordings as files, and the cases of a study with them."""
-    from workbench.types import Case
+    from workbench.core.types import Case
 
     found = []
     for subject in subjects:

@@ -42,7 +42,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import workbench as wb
     from workbench import weights
-    from workbench.samples import sample_files
+    from workbench.core.samples import sample_files
 
     with tempfile.TemporaryDirectory() as folder:
         name = f"scene_{TRAIN_SEED}"

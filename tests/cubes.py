@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.types import ClassTable, Geometry, Image, Labels
+from workbench.core.types import ClassTable, Geometry, Image, Labels
 
 NAMES = ("grass", "soil", "water")
 

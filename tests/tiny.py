@@ -15,8 +15,8 @@ def make_tiny_weights(path: Path, *, channels: int = 1, seed: int = 0) -> Path:
     import torch
 
     from workbench import weights
-    from workbench.data.recipe import VolumeRecipe
-    from workbench.nets.segformer3d import SegFormer3D
+    from workbench.volume.data.recipe import VolumeRecipe
+    from workbench.volume.net.segformer3d import SegFormer3D
 
     torch.manual_seed(seed)
     net = SegFormer3D(
@@ -63,10 +63,10 @@ def make_tiny_scene(path: Path) -> Path:
 
 def make_tiny_scene_weights(path: Path, scene: Path) -> Path:
     """LoLA-SpecViT with a small patch, taught on that scene for a moment."""
+    from workbench.core.settings import build
     from workbench.data import formats
-    from workbench.settings import build
-    from workbench.training.pixel_settings import PixelTrainConfig
-    from workbench.training.pixels import learn_scene, record_of, save
+    from workbench.scene.train.settings import PixelTrainConfig
+    from workbench.scene.train.train import learn_scene, record_of, save
 
     image = formats.read(scene)
     labels = formats.read_labels(scene.with_name("scene_labels.npy"), reference=image.geometry)
@@ -98,13 +98,13 @@ def make_tiny_meg_weights(path: Path, *, channels: int = 3, gpt: bool = True, se
     """A tokeniser of levels and a MEG-GPT of a few thousand random parameters."""
     import torch
 
-    from workbench.data.recording_prepare import RecordingRecipe
-    from workbench.infer.meg_tokens import Codec
-    from workbench.nets.meg_gpt import MEGGPT
-    from workbench.nets.meg_tokenizer import MEGTokenizer
-    from workbench.nets.meg_vocabulary import Vocabulary
-    from workbench.training.meg_tokenizer import start_from_levels
-    from workbench.training.meg_weights import save_parts
+    from workbench.recording.data.prepare import RecordingRecipe
+    from workbench.recording.net.gpt import MEGGPT
+    from workbench.recording.net.tokenizer import MEGTokenizer
+    from workbench.recording.net.vocabulary import Vocabulary
+    from workbench.recording.predict.tokens import Codec
+    from workbench.recording.train.tokenizer import start_from_levels
+    from workbench.recording.train.weights import save_parts
 
     torch.manual_seed(seed)
     tokenizer = MEGTokenizer(channels, n_tokens=12, rnn_n_units=16, sequence_length=50, token_dim=4)

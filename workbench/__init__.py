@@ -23,30 +23,28 @@ _PUBLIC = {
     "evaluate": "workbench.api",
     "write": "workbench.api",
     "cases": "workbench.api",
-    "Image": "workbench.types",
-    "Geometry": "workbench.types",
-    "ClassInfo": "workbench.types",
-    "ClassTable": "workbench.types",
-    "Labels": "workbench.types",
-    "Heatmap": "workbench.types",
-    "Scores": "workbench.types",
-    "Result": "workbench.types",
-    "Provenance": "workbench.types",
-    "Case": "workbench.types",
-    "WorkbenchError": "workbench.errors",
+    "backends": "workbench.core.registry",
+    "Image": "workbench.core.types",
+    "Geometry": "workbench.core.types",
+    "ClassInfo": "workbench.core.types",
+    "ClassTable": "workbench.core.types",
+    "Labels": "workbench.core.types",
+    "Heatmap": "workbench.core.types",
+    "Scores": "workbench.core.types",
+    "Result": "workbench.core.types",
+    "Provenance": "workbench.core.types",
+    "Case": "workbench.core.types",
+    "WorkbenchError": "workbench.core.errors",
 }
 
-# Verbs that are also parts of the house: their modules can be called (see `workbench._callable`).
-_CALLABLE_MODULES = ("backends", "weights")
-
-__all__ = ["__version__", *_CALLABLE_MODULES, *_PUBLIC]
+__all__ = ["__version__", "weights", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
-    if name in _CALLABLE_MODULES:
-        return importlib.import_module(f"workbench.{name}")
+    if name == "weights":  # a verb and a part of the house: the package can be called
+        return importlib.import_module("workbench.weights")
     raise AttributeError(f"module 'workbench' has no attribute '{name}'")
 
 

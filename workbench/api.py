@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench import registry, settings
-from workbench.types import Case, Embeddings, Image, Labels, Marks, Progress, Result, Signals
+from workbench.core import registry, settings
+from workbench.core.types import Case, Embeddings, Image, Labels, Marks, Progress, Result, Signals
 
 Source = str | Path
 
@@ -68,7 +68,7 @@ def predict(
     image
         An image, or the path of one.
     progress
-        Called with (windows done, windows in all); raise `workbench.errors.Cancelled` in it to stop.
+        Called with (windows done, windows in all); raise `workbench.core.errors.Cancelled` in it to stop.
     **values
         Settings of the backend, e.g. ``weights="demo"``, ``device="auto"``, ``overlap=0.5``; see
         ``workbench predict BACKEND --help``. Unknown names are errors.
@@ -78,7 +78,7 @@ def predict(
     Result
         Typed parts on the grid of `image`, with their provenance.
     """
-    from workbench import device as devices
+    from workbench.core import device as devices
 
     row = registry.find(backend)
     module = row.load_module()

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from workbench import home
+from workbench.core import home
 
 _RUNTIME = ("torch", "monai", "nibabel", "pydicom", "SimpleITK", "numpy", "scipy", "safetensors", "matplotlib", "mne")
 
@@ -127,8 +127,8 @@ def _folders() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    from workbench.registry import backends
-    from workbench.samples import demo_weights
+    from workbench.core.registry import backends
+    from workbench.core.samples import demo_weights
 
     found = demo_weights()
     for name in backends():

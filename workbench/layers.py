@@ -16,10 +16,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from workbench.cube_layers import cube_image_layers, cube_labels_layer, cube_record, cube_result_layers
-from workbench.display import colormap, contrast_limits, count_labels, volume_table
-from workbench.errors import GeometryError, InputError
-from workbench.placement import (
+from workbench.core.errors import GeometryError, InputError
+from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
+from workbench.recording.layers import recording_image_layers, recording_result_layers
+from workbench.scene.layers import cube_image_layers, cube_labels_layer, cube_record, cube_result_layers
+from workbench.volume.display import colormap, contrast_limits, count_labels, volume_table
+from workbench.volume.placement import (
     Matrix,
     Placement,
     layer_world,
@@ -28,8 +30,6 @@ from workbench.placement import (
     transform_attributes,
     world_to_ras,
 )
-from workbench.recording_layers import recording_image_layers, recording_result_layers
-from workbench.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
 
 LayerTuple: TypeAlias = tuple[npt.NDArray[Any], dict[str, Any], str]
 
@@ -42,7 +42,7 @@ _LABEL_NAME = re.compile(
 
 
 def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
-    """Turn an image or a result into layer-data tuples in the (S, P, L) millimetre world of `workbench.placement`.
+    """Turn an image or a result into layer-data tuples; see the ``layers`` module of each kind for what they are.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     -------
     list of (data, attributes, kind)
         ``data`` are views ``(Z, Y, X)`` of the item's arrays; nothing is resampled. A spectral cube becomes one RGB
-        layer ``(rows, columns, 3)`` of three bands; see `workbench.cube_layers`. A recording becomes channels x time;
-        see `workbench.recording_layers`.
+        layer ``(rows, columns, 3)`` of three bands; see `workbench.scene.layers`. A recording becomes channels x time;
+        see `workbench.recording.layers`.
     """
     if isinstance(item, Result) and item.image.kind == "recording":
         return recording_result_layers(item, _token(item))

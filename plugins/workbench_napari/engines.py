@@ -6,7 +6,7 @@ import importlib
 import os
 import threading
 
-ENGINES = ("torch", "monai.transforms", "monai.inferers", "workbench.nets.segformer3d")
+ENGINES = ("torch", "monai.transforms", "monai.inferers", "workbench.volume.net.segformer3d")
 
 _thread: threading.Thread | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import UsageError, WorkbenchError, nearest
+from workbench.core.errors import UsageError, WorkbenchError, nearest
 
 PLUGIN = "napari-workbench"
 TOOLS = {"volume": "Volume tool", "spectra": "Spectra tool", "meg": "MEG tool"}
@@ -66,7 +66,7 @@ def is_scene_name(path: str | Path) -> bool:
 
 def is_recording_name(path: str | Path) -> bool:
     """Whether a path ends like a recording; parcel time courses (.npy, .mat) are told by what is in them."""
-    from workbench.data.recordings import is_folder_recording
+    from workbench.recording.data.read import is_folder_recording
     from workbench_napari.reader import RECORDING_SUFFIXES
 
     if Path(path).is_dir():
@@ -88,7 +88,7 @@ def open_path(viewer: Any, path: str | Path, widget: Any) -> None:
         else:
             viewer.open(str(Path(path).expanduser()), plugin=PLUGIN)
     except (WorkbenchError, FileNotFoundError, ValueError) as error:
-        from workbench_napari.worker import report
+        from workbench_napari.shared.worker import report
 
         reason = str(error) if isinstance(error, WorkbenchError) else f"{path}: cannot be opened ({error})"
         widget.say(report(WorkbenchError(reason.splitlines()[0])))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.core.errors import InputError
 from workbench.layers import LayerTuple, to_layers
 
 Reader = Callable[[Any], list[LayerTuple]]
@@ -53,8 +53,8 @@ def get_recording_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def _is_scene(path: Path) -> bool:
+    from workbench.core.errors import WorkbenchError
     from workbench.data import formats
-    from workbench.errors import WorkbenchError
 
     file, key = formats.split_address(path)
     suffix = file.suffix.lower()
@@ -63,7 +63,7 @@ def _is_scene(path: Path) -> bool:
     if suffix == ".mat":
         return True
     if suffix not in (".tif", ".tiff", ".npy", ".npz"):
-        from workbench.data.envi import is_scene
+        from workbench.scene.data.envi import is_scene
 
         return is_scene(file)
     try:
@@ -110,8 +110,8 @@ def _read_one(path: Path) -> list[LayerTuple]:
 
 def read_annotations(path: Path) -> list[LayerTuple]:
     """Annotations of MNE as a layer; the MEG tool gives it to the recording that is shown."""
-    from workbench.data.recording_write import read_marks
-    from workbench.recording_layers import marks_layer
+    from workbench.recording.data.write import read_marks
+    from workbench.recording.layers import marks_layer
 
     return [marks_layer(read_marks(path), (), {"kind": "recording", "part": path.stem}, path.stem)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.errors import NothingFound
+from workbench.core.errors import NothingFound
 from workbench.layers import LayerTuple, to_layers
 
 
@@ -22,8 +22,8 @@ def torso_ct_with_labels() -> list[LayerTuple]:
 
 def spectral_scene() -> list[LayerTuple]:
     """A synthetic hyperspectral scene."""
+    from workbench.core.samples import sample_files
     from workbench.data import formats
-    from workbench.samples import sample_files
 
     for name, path in sorted(sample_files().items()):
         if str(path).lower().endswith(".hdr") and not name.endswith(("_labels", "_painted")):
@@ -33,8 +33,8 @@ def spectral_scene() -> list[LayerTuple]:
 
 def meg_recording() -> list[LayerTuple]:
     """Simulated MEG of twelve parcels, with events and blinks."""
+    from workbench.core.samples import sample_files
     from workbench.data import formats
-    from workbench.samples import sample_files
 
     for name, path in sorted(sample_files().items()):
         if name.endswith("_raw") and path.suffix == ".fif":
@@ -50,8 +50,8 @@ def sample_path(what: str) -> str:
     NothingFound
         The sample files are not installed.
     """
+    from workbench.core.samples import sample_files
     from workbench.data.formats import is_readable
-    from workbench.samples import sample_files
 
     files = {name: path for name, path in sample_files().items() if is_readable(path)}
     files = {name: path for name, path in files.items() if ".nii" in str(path)}

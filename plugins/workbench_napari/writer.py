@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.atomic import replacing
-from workbench.errors import GeometryError, InputError, UsageError
+from workbench.core.atomic import replacing
+from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.types import ClassTable, Geometry, Image
 from workbench.layers import KEY, geometry_from_layer, image_from_layers, labels_from_layer
-from workbench.types import ClassTable, Geometry, Image
 
 
 def _told(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -77,7 +77,7 @@ def write_class_map(path: str, data: Any, attributes: dict[str, Any]) -> list[st
         The layer belongs to no scene, or has another size: nothing is written.
     """
     from workbench import api
-    from workbench.cube_layers import cube_labels_from_layer
+    from workbench.scene.layers import cube_labels_from_layer
 
     target = Path(path).expanduser()
     families = {".dat": "envi", ".tif": "geotiff", ".npy": "npy"}
@@ -97,8 +97,8 @@ def write_class_map(path: str, data: Any, attributes: dict[str, Any]) -> list[st
 
 def source_image(attributes: dict[str, Any], geometry: Geometry) -> Image | None:
     """The header of the file a layer came from, if it is still there and still has that geometry."""
+    from workbench.core.errors import WorkbenchError
     from workbench.data import formats
-    from workbench.errors import WorkbenchError
 
     record = (attributes.get("metadata") or {}).get(KEY) or {}
     if not record.get("source") or not Path(record["source"]).exists():
@@ -143,12 +143,12 @@ def _write(
         native = source.native
     with replacing(target) as part:
         if family == "nifti":
-            from workbench.data import nifti
+            from workbench.volume.data import nifti
 
             scanner = source is not None and source.format == "dicom"
             nifti.write(part, data, geometry, native=native, classes=classes, scanner=scanner)
         else:
-            from workbench.data import itk_formats
+            from workbench.volume.data import itk_formats
 
             itk_formats.write(part, data, geometry, native=native, classes=classes)
 
@@ -158,6 +158,6 @@ def _clear_journal(data: Any) -> None:
     import sys
 
     # Without the journal's module no layer can have been journalled.
-    journal = sys.modules.get("workbench_napari.journal")
+    journal = sys.modules.get("workbench_napari.shared.journal")
     if journal is not None:
         journal.saved_data(data)

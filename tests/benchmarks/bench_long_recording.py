@@ -73,11 +73,11 @@ def main() -> int:
 def run_arm(arm: str, file: Path, args: argparse.Namespace) -> dict[str, Any]:
     """One arm in this process."""
     import workbench as wb
-    from workbench.provenance import peak_memory_mb
+    from workbench.core.provenance import peak_memory_mb
 
     if arm == "prepare":
-        from workbench.data.recording_prepare import prepare
-        from workbench.data.recording_recipe import RecordingRecipe
+        from workbench.recording.data.prepare import prepare
+        from workbench.recording.data.recipe import RecordingRecipe
 
         recipe = RecordingRecipe(band=(0.5, None), notch="auto", reduce="pca", n_channels=args.components)
         clock = time.perf_counter()

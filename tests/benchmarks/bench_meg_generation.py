@@ -24,10 +24,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import psutil
 import torch
 
-from workbench.infer.meg_generate import generate
-from workbench.infer.meg_precision import in_precision
-from workbench.nets.meg_cache import Window
-from workbench.nets.meg_gpt import MEGGPT
+from workbench.recording.net.cache import Window
+from workbench.recording.net.gpt import MEGGPT
+from workbench.recording.predict.generate import generate
+from workbench.recording.predict.precision import in_precision
 
 ARMS = (
     ("full float32", "full", "float32"),

@@ -35,11 +35,11 @@ import torch.nn.functional as F
 from scipy.io import loadmat
 from scipy.ndimage import gaussian_filter
 
-from workbench.data.cubes import Blocks, from_array
-from workbench.infer.scene import SceneMap, SceneSettings, map_patches, map_scene
-from workbench.infer.scene_blocks import Scene
-from workbench.nets.lola_fused import FusedLola
-from workbench.nets.lola_specvit import LolaSpecViT, small_config
+from workbench.scene.data.cubes import Blocks, from_array
+from workbench.scene.net.lola_fused import FusedLola
+from workbench.scene.net.lola_specvit import LolaSpecViT, small_config
+from workbench.scene.predict.blocks import Scene
+from workbench.scene.predict.map import SceneMap, SceneSettings, map_patches, map_scene
 
 COMPONENTS = 15
 Prepare = Callable[[np.ndarray], np.ndarray]

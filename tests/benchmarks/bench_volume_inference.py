@@ -32,13 +32,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from workbench.data.grid import Grid, resize
-from workbench.data.preprocess import crop_box, prepare
-from workbench.data.recipe import VolumeRecipe
-from workbench.infer.volume import segment
-from workbench.infer.windows import WindowSettings
-from workbench.nets.segformer3d import SegFormer3D
-from workbench.provenance import peak_memory_mb
+from workbench.core.provenance import peak_memory_mb
+from workbench.volume.data.grid import Grid, resize
+from workbench.volume.data.preprocess import crop_box, prepare
+from workbench.volume.data.recipe import VolumeRecipe
+from workbench.volume.net.segformer3d import SegFormer3D
+from workbench.volume.predict.segment import segment
+from workbench.volume.predict.windows import WindowSettings
 
 ROI = (96, 96, 96)
 CLASSES = 14
@@ -202,7 +202,7 @@ def torso(net: SegFormer3D, path: Path, arms: list[str], rounds: int, device: st
     """Gain from cropping to the body on a real CT at 1.5 mm."""
     import nibabel as nib
 
-    from workbench.types import Geometry
+    from workbench.core.types import Geometry
 
     image = nib.load(path)
     data = np.asarray(image.dataobj, np.float32)[None]

@@ -60,7 +60,7 @@ def main() -> int:
     import torch
 
     from workbench import weights
-    from workbench.training.meg_weights import load_parts
+    from workbench.recording.train.weights import load_parts
 
     torch.set_num_threads(arguments.threads)
     parts = load_parts(weights.find(arguments.weights, "meg_gpt"))
@@ -96,8 +96,8 @@ def held_out(parts: Any, seconds: float, subjects: Sequence[int] = (91, 92, 93))
     """(signals, tokens) of simulated subjects that no training has seen."""
     from make_recordings import PARCELS, simulate
 
-    from workbench.data.recording import image_of
-    from workbench.data.recording_prepare import prepare
+    from workbench.recording.data.prepare import prepare
+    from workbench.recording.data.recording import image_of
 
     found = []
     for subject in subjects:
@@ -111,8 +111,8 @@ def compare_modes(
     parts: Any, real: Sequence[tuple[Any, Any]], *, seeds: int, seconds: float, first_seed: int = 0
 ) -> tuple[list[Family], dict[str, float]]:
     """All families of measures, and the processor seconds that one run took."""
-    from workbench.evaluation.meg_bursts import BurstSettings, find_bursts
-    from workbench.infer.meg_generate import Sampling, generate
+    from workbench.recording.evaluate.bursts import BurstSettings, find_bursts
+    from workbench.recording.predict.generate import Sampling, generate
 
     fs = parts.recipe.sampling_rate
     models = find_bursts(np.concatenate([x for x, _ in real], axis=1), fs, BurstSettings(starts=2))
@@ -139,10 +139,10 @@ def who(parts: Any) -> Any:
 
 def measures(parts: Any, labels: Any, fs: float, models: Any) -> dict[str, Any]:
     """Families of measures of one run."""
-    from workbench.evaluation.meg_bursts import burst_rows, bursts
-    from workbench.evaluation.meg_covariance import covariance, lagged_covariance, upper
-    from workbench.evaluation.meg_spectra import psd
-    from workbench.infer.meg_surprisal import surprisal
+    from workbench.recording.evaluate.bursts import burst_rows, bursts
+    from workbench.recording.evaluate.covariance import covariance, lagged_covariance, upper
+    from workbench.recording.evaluate.spectra import psd
+    from workbench.recording.predict.surprisal import surprisal
 
     signals = parts.codec.decode(labels)
     freqs, density = psd(signals, fs)
@@ -168,7 +168,7 @@ def measures(parts: Any, labels: Any, fs: float, models: Any) -> dict[str, Any]:
 
 def family(name: str, anchored: Sequence[Any], sliding: Sequence[Any]) -> Family:
     """Test one family over runs."""
-    from workbench.evaluation.permutation import permutation_test
+    from workbench.recording.evaluate.permutation import permutation_test
 
     a, b = np.array(anchored), np.array(sliding)
     usable = np.isfinite(a).all(0) & np.isfinite(b).all(0) & ((a.std(0) + b.std(0)) > 0)
@@ -187,7 +187,7 @@ def by_context(parts: Any, recordings: Sequence[Any]) -> dict[str, Any]:
     Anchored: windows 16 samples apart, so that samples have contexts of 85 to 100 in turn. Sliding: a window for every
     sample, context always 100.
     """
-    from workbench.infer.meg_surprisal import context_lengths, surprisal
+    from workbench.recording.predict.surprisal import context_lengths, surprisal
 
     rows, per_context = [], []
     for labels in recordings:

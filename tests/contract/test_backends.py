@@ -13,11 +13,12 @@ from tests.tiny import (
     make_tiny_weights,
     make_volume,
 )
-from workbench import api, settings
-from workbench.device import choose
-from workbench.errors import Cancelled, UsageError
-from workbench.registry import backends, find
-from workbench.types import Heatmap, Labels, Provenance, Result
+from workbench import api
+from workbench.core import settings
+from workbench.core.device import choose
+from workbench.core.errors import Cancelled, UsageError
+from workbench.core.registry import backends, find
+from workbench.core.types import Heatmap, Labels, Provenance, Result
 
 # A function per backend that makes (weights file, image file) in a folder.
 TINY = {

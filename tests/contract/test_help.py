@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli.lazy import COMMANDS
-from workbench.registry import backends
+from workbench.core.registry import backends
 
 _PROBE = """
 import sys

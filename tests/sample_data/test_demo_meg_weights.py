@@ -5,10 +5,10 @@ import pytest
 
 import workbench as wb
 from workbench import weights
-from workbench.evaluation.meg_signals import compare
-from workbench.infer.meg_generate import generate
-from workbench.samples import demo_weights, sample_files
-from workbench.training.meg_weights import load_parts
+from workbench.core.samples import demo_weights, sample_files
+from workbench.recording.evaluate.signals import compare
+from workbench.recording.predict.generate import generate
+from workbench.recording.train.weights import load_parts
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_the_transformer_guesses_far_better_than_frequencies_do(result):
 
 
 def test_clenched_jaws_are_marked(result):
-    from workbench.data.recording import open_recording
+    from workbench.recording.data.recording import open_recording
 
     truth = [m for m in open_recording(result.image).marks if m.label == "muscle"]
     found = result["annotations"].marks

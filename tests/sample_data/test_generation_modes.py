@@ -40,7 +40,7 @@ def test_both_ways_are_run_and_measured(bench, tmp_path) -> None:
     """The whole comparison with tiny random weights: it runs, and both schedules of context see the same samples."""
     from tests.tiny import make_tiny_meg_weights
     from workbench import weights
-    from workbench.training.meg_weights import load_parts
+    from workbench.recording.train.weights import load_parts
 
     parts = load_parts(weights.find(str(make_tiny_meg_weights(tmp_path / "w.safetensors")), "meg_gpt"))
     rng = np.random.default_rng(1)
@@ -57,7 +57,7 @@ def test_both_ways_are_run_and_measured(bench, tmp_path) -> None:
 @pytest.mark.slow
 def test_anchored_is_like_sliding_with_the_demo_weights(bench) -> None:
     from workbench import weights
-    from workbench.training.meg_weights import load_parts
+    from workbench.recording.train.weights import load_parts
 
     parts = load_parts(weights.find("demo", "meg_gpt"))
     seeds = 4

@@ -97,7 +97,7 @@ def test_files_carry_geometry_and_class_names(made, tmp_path: Path) -> None:
 
 
 def test_the_committed_sample_files_can_be_made_again(made, tmp_path: Path) -> None:
-    from workbench.samples import sample_files
+    from workbench.core.samples import sample_files
 
     seed = next(iter(made["SAMPLE_SEEDS"]))
     p = made["make_phantom"](seed, field=made["SAMPLE_SEEDS"][seed], spacing_mm=(3.0, 3.0, 3.0))

@@ -99,8 +99,8 @@ def test_the_sample_files_are_what_the_script_writes(tmp_path):
 
 def test_a_file_is_read_as_a_recording_with_places_and_bad_segments(tmp_path):
     from workbench.data import formats
-    from workbench.data.recording import open_recording
-    from workbench.data.recording_prepare import RecordingRecipe, prepare
+    from workbench.recording.data.prepare import RecordingRecipe, prepare
+    from workbench.recording.data.recording import open_recording
 
     drawn = made.simulate(5, 1, 40.0, 1)
     path = made.write_recording(drawn, tmp_path / "sub-05_ses-1_raw.fif", bad=("blink", "muscle"))

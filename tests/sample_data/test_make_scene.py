@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workbench.core.samples import sample_files
 from workbench.data import formats
-from workbench.samples import sample_files
 
 SCRIPT = Path(__file__).resolve().parents[2] / "sample_data" / "make_scene.py"
 

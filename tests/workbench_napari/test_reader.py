@@ -14,10 +14,10 @@ from workbench_napari.writer import write_image, write_labels
 import workbench as wb
 from tests.dicom_maker import write_series
 from tests.tiny import make_volume
-from workbench.errors import GeometryError, InputError
+from workbench.core.errors import GeometryError, InputError
+from workbench.core.types import ClassTable, Labels
 from workbench.layers import KEY
-from workbench.placement import layer_world
-from workbench.types import ClassTable, Labels
+from workbench.volume.placement import layer_world
 
 OBLIQUE = np.array([[2.9, -0.5, 0.3, -31.3], [0.6, 2.8, -0.4, 12.7], [-0.2, 0.5, 3.9, 5.5], [0, 0, 0, 1]])
 LEFT_HANDED = np.array([[0, 0, -2.0, 30], [-1.5, 0, 0, 20], [0, -3.0, 0, 10], [0, 0, 0, 1]])

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.errors import NothingFound
-from workbench.types import Case, case_name, plain_name
+from workbench.core.errors import NothingFound
+from workbench.core.types import Case, case_name, plain_name
 
 
 def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench import settings
-from workbench.atomic import sha256_of
-from workbench.provenance import input_hash
-from workbench.types import Image
+from workbench.core import settings
+from workbench.core.atomic import sha256_of
+from workbench.core.provenance import input_hash
+from workbench.core.types import Image
 
 NAME = "provenance.json"
 State = Literal["new", "complete", "damaged", "other", "edited"]

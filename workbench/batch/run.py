@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench import device as devices
-from workbench.atomic import write_json, write_text
 from workbench.batch import record
-from workbench.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError
-from workbench.output import require_file, require_folder
-from workbench.provenance import versions
-from workbench.registry import Backend
-from workbench.types import Case, Progress
+from workbench.core import device as devices
+from workbench.core.atomic import write_json, write_text
+from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError
+from workbench.core.output import require_file, require_folder
+from workbench.core.provenance import versions
+from workbench.core.registry import Backend
+from workbench.core.types import Case, Progress
 
 
 @dataclass(frozen=True)

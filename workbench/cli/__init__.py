@@ -9,7 +9,7 @@ import traceback
 import click
 
 from workbench.cli.lazy import COMMANDS, LazyGroup
-from workbench.errors import Cancelled, WorkbenchError
+from workbench.core.errors import Cancelled, WorkbenchError
 
 EXIT_CODES = """\b
 Exit codes:

@@ -12,7 +12,7 @@ from workbench.cli.options import json_option, verbose_option
 @verbose_option
 def backends(as_json: bool, verbose: bool) -> None:
     """List what the workbench can do: backends, what they read and what they give."""
-    from workbench.registry import backends as rows
+    from workbench.core.registry import backends as rows
 
     if as_json:
         click.echo(json.dumps([row.to_json() for row in rows().values()], indent=2))

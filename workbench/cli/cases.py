@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.errors import InputError, NothingFound
-from workbench.types import Case, case_name
+from workbench.core.errors import InputError, NothingFound
+from workbench.core.types import Case, case_name
 
 
 def labelled_cases(source: str, labels: str | None, *, needed: bool = True) -> list[Case]:

@@ -21,15 +21,16 @@ def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
     a network learns it from 20 painted pixels per class. The MEG recording is simulated, of a subject that the demo
     weights have not seen. Needs no network connection.
     """
-    from workbench import api, registry, settings
+    from workbench import api
     from workbench.batch.run import run
     from workbench.cli.demo_recording import explore_sample_recording
     from workbench.cli.demo_scene import map_sample_scene
     from workbench.cli.evaluate import score_table
     from workbench.cli.progress import bar
-    from workbench.errors import WorkbenchError
+    from workbench.core import registry, settings
+    from workbench.core.errors import WorkbenchError
+    from workbench.core.samples import sample_files
     from workbench.report import html
-    from workbench.samples import sample_files
 
     listing = sample_files().get("cases")
     if listing is None:

@@ -17,14 +17,15 @@ SECONDS = 30.0
 
 def explore_sample_recording(output: Path, device: str, *, quiet: bool) -> Section | None:
     """Run the sample recording through the demo weights into ``output``; a section, or None without the sample."""
-    from workbench import api, settings
-    from workbench.backends import meg_gpt as backend
+    from workbench import api
     from workbench.cli.progress import bar
+    from workbench.core import settings
+    from workbench.core.samples import sample_files
+    from workbench.core.types import Case, sampling_rate_of
     from workbench.data import write
-    from workbench.evaluation.meg_report import sections
+    from workbench.recording import meg_gpt as backend
+    from workbench.recording.evaluate.report import sections
     from workbench.report import html
-    from workbench.samples import sample_files
-    from workbench.types import Case, sampling_rate_of
 
     files = sample_files()
     if RECORDING not in files:

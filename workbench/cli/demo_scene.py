@@ -18,16 +18,17 @@ def map_sample_scene(output: Path, device: str, *, quiet: bool) -> Section | Non
     """Teach and map the sample scene into ``output``; the section for the demo's report, or None without the sample."""
     import numpy as np
 
-    from workbench import settings, weights
-    from workbench.backends import lola_specvit as backend
+    from workbench import weights
     from workbench.cli.progress import bar
+    from workbench.core import settings
+    from workbench.core.samples import sample_files
     from workbench.data import formats, write
-    from workbench.evaluation.scene_report import teach_reference
-    from workbench.evaluation.scenes import MapScores, score_map
     from workbench.report import html
-    from workbench.report.scenes import maps_picture
-    from workbench.samples import sample_files
-    from workbench.training.pixels import learn_scene, record_of, save
+    from workbench.scene import lola_specvit as backend
+    from workbench.scene.evaluate.pictures import maps_picture
+    from workbench.scene.evaluate.report import teach_reference
+    from workbench.scene.evaluate.scores import MapScores, score_map
+    from workbench.scene.train.train import learn_scene, record_of, save
 
     files = sample_files()
     if SCENE not in files:

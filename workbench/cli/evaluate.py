@@ -8,7 +8,7 @@ import click
 
 from workbench.cli.lazy import BackendGroup
 from workbench.cli.options import as_command, json_option, output_folder_option, quiet_option, verbose_option
-from workbench.registry import Backend
+from workbench.core.registry import Backend
 
 
 def _make(backend: Backend) -> click.Command:
@@ -44,7 +44,7 @@ def _evaluate(
     from workbench import api
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
-    from workbench.jsonable import plain_json
+    from workbench.core.jsonable import plain_json
 
     # Recordings are learnt from as they are.
     cases = labelled_cases(source, labels, needed=backend.kind != "recording")

@@ -13,7 +13,7 @@ from workbench.cli.options import verbose_option
 @verbose_option
 def gui(paths: tuple[str, ...], tool: str | None, verbose: bool) -> None:
     """Open files in napari with the right tool docked."""
-    from workbench.errors import MissingExtra
+    from workbench.core.errors import MissingExtra
 
     try:
         importlib.import_module("napari")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from workbench.errors import UsageError, nearest
+from workbench.core.errors import UsageError, nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("workbench.cli.info:info", "Show geometry, units and channels of a file; no pixels are loaded."),
@@ -52,12 +52,12 @@ class BackendGroup(click.Group):
         self.make = make
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from workbench.registry import backends
+        from workbench.core.registry import backends
 
         return list(backends())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from workbench.registry import backends, find
+        from workbench.core.registry import backends, find
 
         # Undo the hyphen of the token normaliser: names of backends are spelt with underscores.
         name = cmd_name.replace("-", "_")
@@ -65,7 +65,7 @@ class BackendGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from workbench.registry import backends
+        from workbench.core.registry import backends
 
         with formatter.section("Backends"):
             formatter.write_dl([(b.name, f"{b.task} ({b.title})") for b in backends().values()])

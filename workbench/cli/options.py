@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from workbench.settings import Setting, describe
+from workbench.core.settings import Setting, describe
 
 F = TypeVar("F", bound=Callable[..., Any])
 

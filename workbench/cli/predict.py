@@ -17,7 +17,7 @@ from workbench.cli.options import (
     quiet_option,
     verbose_option,
 )
-from workbench.registry import Backend
+from workbench.core.registry import Backend
 
 
 def _make(backend: Backend) -> click.Command:
@@ -63,11 +63,11 @@ def _predict(
     verbose: bool,
     **values: Any,
 ) -> int:
-    from workbench import settings
     from workbench.batch.inputs import expand
     from workbench.batch.run import Outcome, check_report, run, write_report
     from workbench.cli.progress import bar
-    from workbench.types import Case, Progress
+    from workbench.core import settings
+    from workbench.core.types import Case, Progress
 
     cases = expand(inputs, series=series)
     config = settings.build(backend.load_module().Config, values)

@@ -7,7 +7,7 @@ import click
 
 from workbench.cli.lazy import BackendGroup
 from workbench.cli.options import as_command, quiet_option, verbose_option
-from workbench.registry import Backend
+from workbench.core.registry import Backend
 
 
 def _make(backend: Backend) -> click.Command:

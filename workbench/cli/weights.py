@@ -42,8 +42,8 @@ def list_weights(as_json: bool = False, verbose: bool = False) -> None:
 @verbose_option
 def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
     """Show what a weight file says of itself: classes, preparation of images, training, scores."""
-    from workbench.jsonable import plain_json
-    from workbench.registry import backends
+    from workbench.core.jsonable import plain_json
+    from workbench.core.registry import backends
     from workbench.weights import find
 
     found = find(name, backend or (next(iter(backends())) if name == "demo" else None))
@@ -76,7 +76,7 @@ def get(
 ) -> None:
     """Fetch known weights by name; kept only if their hash is right."""
     from workbench.cli.progress import bar
-    from workbench.errors import UsageError
+    from workbench.core.errors import UsageError
     from workbench.weights.fetch import fetch
 
     wrong = next((h for h in hashes if "=" not in h), None)
@@ -95,8 +95,8 @@ def get(
 @verbose_option
 def check(name: str, backend: str | None, sha256: str | None, verbose: bool) -> None:
     """Read a weight file completely and check its hash; nothing in it is executed."""
-    from workbench.errors import WeightsError
-    from workbench.registry import backends
+    from workbench.core.errors import WeightsError
+    from workbench.core.registry import backends
     from workbench.weights import find, load_tensors
 
     found = find(name, backend or (next(iter(backends())) if name == "demo" else None))
@@ -110,7 +110,7 @@ def check(name: str, backend: str | None, sha256: str | None, verbose: bool) -> 
 
 def _contents(content: Any) -> tuple[int, int]:
     """Tensors and numbers in the weights of a checkpoint, or in all of it where no weights are marked as such."""
-    from workbench.errors import WeightsError
+    from workbench.core.errors import WeightsError
     from workbench.nets.checkpoints import unwrap_checkpoint
 
     with suppress(WeightsError):

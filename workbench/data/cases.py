@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from workbench.core.errors import InputError, NothingFound, nearest
+from workbench.core.types import Case, Image, case_name
 from workbench.data import formats
-from workbench.errors import InputError, NothingFound, nearest
-from workbench.types import Case, Image, case_name
 
 _IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "label"), ("imgs", "masks"))
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -110,7 +110,7 @@ def open_case(case: Case) -> Image:
             series = None
     image = formats.read(path, series=series)
     if image.kind == "recording" and case.options.get("events"):
-        from workbench.data.recording_events import with_events
+        from workbench.recording.data.events import with_events
 
         return with_events(image, case.options["events"])
     return image
@@ -118,7 +118,7 @@ def open_case(case: Case) -> Image:
 
 def bids_cases(path: Path) -> list[Case]:
     """The recordings of a BIDS data set, with subject, session, task and run as options; empty if it is none."""
-    from workbench.data import bids
+    from workbench.recording.data import bids
 
     if not bids.is_dataset(path):
         return []

@@ -10,44 +10,44 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.errors import InputError, NothingFound
+from workbench.core.types import ClassTable, Geometry, Image, Labels
 from workbench.data.geometry import orientation, require_finite, require_match, require_volume
 from workbench.data.label_values import whole_numbers
-from workbench.errors import InputError, NothingFound
-from workbench.types import ClassTable, Geometry, Image, Labels
 
 __all__ = ["SUFFIXES", "info", "is_readable", "read", "read_labels", "require_finite", "require_volume"]
 
 SUFFIXES: dict[str, str] = {
-    ".nii.gz": "workbench.data.nifti",
-    ".seg.nrrd": "workbench.data.itk_formats",
-    ".nrrd": "workbench.data.itk_formats",
-    ".nhdr": "workbench.data.itk_formats",
-    ".mha": "workbench.data.itk_formats",
-    ".mhd": "workbench.data.itk_formats",
-    ".nii": "workbench.data.nifti",
-    ".dcm": "workbench.data.dicom",
-    ".ima": "workbench.data.dicom",
-    ".hdr": "workbench.data.envi",
+    ".nii.gz": "workbench.volume.data.nifti",
+    ".seg.nrrd": "workbench.volume.data.itk_formats",
+    ".nrrd": "workbench.volume.data.itk_formats",
+    ".nhdr": "workbench.volume.data.itk_formats",
+    ".mha": "workbench.volume.data.itk_formats",
+    ".mhd": "workbench.volume.data.itk_formats",
+    ".nii": "workbench.volume.data.nifti",
+    ".dcm": "workbench.volume.data.dicom",
+    ".ima": "workbench.volume.data.dicom",
+    ".hdr": "workbench.scene.data.envi",
     ".mat": "workbench.data.mat",
     ".npy": "workbench.data.npy",
     ".npz": "workbench.data.npy",
-    ".tif": "workbench.data.tiff",
-    ".tiff": "workbench.data.tiff",
-    ".fif": "workbench.data.recordings",
-    ".fif.gz": "workbench.data.recordings",
-    ".edf": "workbench.data.recordings",
-    ".bdf": "workbench.data.recordings",
-    ".gdf": "workbench.data.recordings",
-    ".vhdr": "workbench.data.recordings",
-    ".con": "workbench.data.recordings",
-    ".sqd": "workbench.data.recordings",
+    ".tif": "workbench.scene.data.tiff",
+    ".tiff": "workbench.scene.data.tiff",
+    ".fif": "workbench.recording.data.read",
+    ".fif.gz": "workbench.recording.data.read",
+    ".edf": "workbench.recording.data.read",
+    ".bdf": "workbench.recording.data.read",
+    ".gdf": "workbench.recording.data.read",
+    ".vhdr": "workbench.recording.data.read",
+    ".con": "workbench.recording.data.read",
+    ".sqd": "workbench.recording.data.read",
 }
 """Suffix -> module with ``read(path) -> Image``; the longest suffix that fits wins."""
 
-_DICOM = "workbench.data.dicom"
-_ENVI = "workbench.data.envi"
-_RECORDINGS = "workbench.data.recordings"
-_PARCELS = "workbench.data.parcels"
+_DICOM = "workbench.volume.data.dicom"
+_ENVI = "workbench.scene.data.envi"
+_RECORDINGS = "workbench.recording.data.read"
+_PARCELS = "workbench.recording.data.parcels"
 _KEYED = ("workbench.data.mat", "workbench.data.npy")
 _ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -193,7 +193,7 @@ def read_labels(path: str | Path, *, reference: Geometry | None = None, series: 
     """
     image = _read_map(path) if series is None else read(path, series=series)
     if image.kind == "cube":
-        from workbench.data.cube_labels import labels_of
+        from workbench.scene.data.labels import labels_of
 
         return labels_of(image, reference)
     if reference is not None:

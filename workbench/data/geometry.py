@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import GeometryError, InputError
-from workbench.types import Geometry, Image
+from workbench.core.errors import GeometryError, InputError
+from workbench.core.types import Geometry, Image
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM and ITK point to the left and the back, NIfTI to the right and the front: negating x and y is exact."""

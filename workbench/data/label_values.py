@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import InputError
+from workbench.core.errors import InputError
 
 
 def whole_numbers(data: np.ndarray[Any, Any], source: str | Path) -> np.ndarray[Any, Any]:

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.data.cubes import Blocks, from_array, make_image
+from workbench.core.errors import InputError, nearest
+from workbench.core.types import Image
 from workbench.data.geometry import check_size
 from workbench.data.mat_files import Hdf5Store, Variable, open_store
-from workbench.data.wavelength_file import in_nm, wavelengths_beside
-from workbench.errors import InputError, nearest
-from workbench.types import Image
+from workbench.scene.data.cubes import Blocks, from_array, make_image
+from workbench.scene.data.wavelength_file import in_nm, wavelengths_beside
 
 SUFFIXES = (".mat",)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.errors import InputError
 from workbench.data import mat5
-from workbench.errors import InputError
 
 
 @dataclass(frozen=True)

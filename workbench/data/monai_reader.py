@@ -14,9 +14,9 @@ from monai.data.image_reader import ImageReader
 from monai.data.meta_tensor import MetaTensor
 from monai.utils.enums import MetaKeys, SpaceKeys
 
+from workbench.core.errors import GeometryError, InputError
+from workbench.core.types import Image
 from workbench.data import formats
-from workbench.errors import GeometryError, InputError
-from workbench.types import Image
 
 
 class VolumeReader(ImageReader):
@@ -110,7 +110,7 @@ class RecordingReader(VolumeReader):
 
     def get_data(self, img: Image | list[Image]) -> tuple[np.ndarray[Any, Any], dict[str, Any]]:
         """Samples ``(channels, samples)`` and metadata."""
-        from workbench.data.recording import open_recording
+        from workbench.recording.data.recording import open_recording
 
         array, meta = super().get_data(img)
         opened = [open_recording(i) for i in (img if isinstance(img, (list, tuple)) else [img])]

@@ -12,14 +12,26 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.atomic import replacing, sha256_of, write_json
-from workbench.data import cube_write, recording_write
-from workbench.data.cubes import CubeNative
+from workbench.core.atomic import replacing, sha256_of, write_json
+from workbench.core.errors import GeometryError, UsageError, nearest
+from workbench.core.types import (
+    ClassTable,
+    Embeddings,
+    Geometry,
+    Heatmap,
+    Image,
+    Labels,
+    Marks,
+    Result,
+    Scores,
+    Signals,
+)
 from workbench.data.geometry import describe, orientation, require_match
 from workbench.data.label_values import smallest_unsigned
-from workbench.data.recording import RecordingNative
-from workbench.errors import GeometryError, UsageError, nearest
-from workbench.types import ClassTable, Embeddings, Geometry, Heatmap, Image, Labels, Marks, Result, Scores, Signals
+from workbench.recording.data import write as recording_write
+from workbench.recording.data.recording import RecordingNative
+from workbench.scene.data import write as cube_write
+from workbench.scene.data.cubes import CubeNative
 
 Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy", "fif"]
 
@@ -44,7 +56,7 @@ def write(
         A `Result` becomes the folder ``folder/<name>`` (name of the image by default) with one file per part and
         ``provenance.json``, which is written last and holds size and sha256 of every other file. `Labels` and `Image`
         become one file ``folder/<name><suffix>`` (ENVI: two, samples and header). `Signals`, `Marks` and `Embeddings`
-        become the files that they are in a result; see `workbench.data.recording_write`.
+        become the files that they are in a result; see `workbench.recording.data.write`.
     format
         ``"auto"`` keeps the family of the source (DICOM and unknown ones: NIfTI; scenes that are not GeoTIFF: ENVI).
         Volumes: ``nifti``, ``nrrd``, ``mha``, ``dicom-seg``; scenes: ``envi``, ``geotiff``, ``npy``; recordings:
@@ -197,7 +209,7 @@ def _labels_job(labels: Labels, target: Path, family: str, source: Image | None)
             " Nothing was written."
         )
     if family == "dicom-seg":
-        from workbench.data import dicom_seg
+        from workbench.volume.data import dicom_seg
 
         if source is None or source.format != "dicom":
             raise UsageError("format dicom-seg needs the DICOM series the labels were made from; choose nifti instead.")
@@ -240,13 +252,13 @@ def _volume_saver(
         scanner = source is not None and source.format == "dicom"
 
         def save(path: Path) -> None:
-            from workbench.data import nifti
+            from workbench.volume.data import nifti
 
             nifti.write(path, data, geometry, native=native, classes=classes, scanner=scanner)
     else:
 
         def save(path: Path) -> None:
-            from workbench.data import itk_formats
+            from workbench.volume.data import itk_formats
 
             itk_formats.write(path, data, geometry, native=native, classes=classes)
 

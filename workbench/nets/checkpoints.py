@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbench.errors import WeightsError
+from workbench.core.errors import WeightsError
 
 
 def unwrap_checkpoint(obj: Any) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from workbench.errors import UsageError, WeightsError
+from workbench.core.errors import UsageError, WeightsError
 
 ATTENTION_AND_MLP = r"(^|\.)(query|key_value|key|value|qkv|proj|fc1|fc2)$"
 """Default targets: the linear layers of attention and MLP in the names that our networks use."""

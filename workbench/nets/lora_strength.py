@@ -1,7 +1,7 @@
 """How strongly low-rank adapters act while they are trained: a cosine that starts again and again.
 
-LoLA-SpecViT (`workbench.nets.lola_specvit`) announces a cyclical strength without a formula that could be read; this is
-the cosine with warm restarts of its learning rate, put on the strength: within a cycle of length T, at position t,
+LoLA-SpecViT announces a cyclical strength without a formula that could be read; this
+is the cosine with warm restarts of its learning rate, put on the strength: within a cycle of length T, at position t,
 
     strength = (alpha / rank) * (lowest + (1 - lowest) * (1 + cos(pi t / T)) / 2),    T: period, period * growth, ...
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from workbench.errors import UsageError
+from workbench.core.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from workbench.atomic import write_text
+from workbench.core.atomic import write_text
 
 
 @dataclass(frozen=True)

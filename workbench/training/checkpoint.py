@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from workbench.atomic import replacing
-from workbench.errors import WeightsError
+from workbench.core.atomic import replacing
+from workbench.core.errors import WeightsError
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from workbench.atomic import write_text
-from workbench.errors import Cancelled, UsageError
+from workbench.core.atomic import write_text
+from workbench.core.errors import Cancelled, UsageError
 from workbench.training import checkpoint
 from workbench.training.schedule import Ema, warmup_cosine
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from workbench.errors import UsageError
-from workbench.output import require_file, require_folder
+from workbench.core.errors import UsageError
+from workbench.core.output import require_file, require_folder
 
 STATE = "state.safetensors"
 _PART = re.compile(r"\.part-(\d+)(\.|$)")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.errors import UsageError
+from workbench.core.errors import UsageError
 
 
 def split_groups(groups: Sequence[str], fraction: float, seed: int) -> tuple[list[int], list[int]]:

@@ -4,7 +4,7 @@
 binds its name in the parent, so the package itself can be called.
 """
 
-from workbench._callable import make_callable
+from workbench.core.callable_module import make_callable
 from workbench.weights.files import (
     WeightsFile,
     base_record,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import WeightsError
+from workbench.core.errors import WeightsError
 
 
 def content_hash(arrays: Mapping[str, Any]) -> str:

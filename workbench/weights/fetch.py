@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 from urllib.request import urlopen
 
-from workbench.atomic import replacing, sha256_of
-from workbench.errors import UsageError, WeightsError, nearest
-from workbench.types import Progress
+from workbench.core.atomic import replacing, sha256_of
+from workbench.core.errors import UsageError, WeightsError, nearest
+from workbench.core.types import Progress
 from workbench.weights.content import content_of
 from workbench.weights.published import KnownWeights, SourceFile, known
 

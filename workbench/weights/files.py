@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import home
-from workbench.atomic import replacing, sha256_of
-from workbench.errors import UsageError, WeightsError, WorkbenchError, nearest
+from workbench.core import home
+from workbench.core.atomic import replacing, sha256_of
+from workbench.core.errors import UsageError, WeightsError, WorkbenchError, nearest
 from workbench.weights.published import known
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _locate(name: str, backend: str | None) -> Path:
     if name == "none":
         raise WeightsError("weights 'none' start a training from scratch; predicting needs trained weights")
     if name == "demo":
-        from workbench.samples import demo_weights
+        from workbench.core.samples import demo_weights
 
         found = demo_weights()
         if backend is None or backend not in found:
@@ -265,7 +265,7 @@ def find_base(adapter: WeightsFile) -> WeightsFile:
 
 
 def _candidates(adapter: WeightsFile, hint: str, backend: Any) -> list[Path]:
-    from workbench.samples import demo_weights
+    from workbench.core.samples import demo_weights
 
     folder = adapter.path.resolve().parent
     told = [Path(str(adapter.meta.get("base_path", ""))), folder / str(adapter.meta.get("base_relative", ""))]
@@ -285,7 +285,7 @@ def _is_file(path: Path) -> bool:
 
 def listing() -> list[dict[str, Any]]:
     """Rows for people and ``--json``: demo weights, installed files and known names that can be fetched."""
-    from workbench.samples import demo_weights
+    from workbench.core.samples import demo_weights
 
     rows = [_row("demo", b, p) for b, p in demo_weights().items()]
     rows += [_row(p.stem, None, p) for p in _installed()]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.errors import WeightsError
+from workbench.core.errors import WeightsError
 
 _SIZE_LIMIT = 256 << 20
 _KINDS = {f"{kind}{size}" for kind, sizes in (("i", "1248"), ("u", "1248"), ("f", "248"), ("b", "1")) for size in sizes}

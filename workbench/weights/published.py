@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
-from workbench import home
-from workbench.errors import UsageError
+from workbench.core import home
+from workbench.core.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ _ROWS = (
         licence="MIT",
         paper="arXiv:2510.18080",
         files=_MEG_TOKENIZER_FILES,
-        build="workbench.training.meg_release:install",
+        build="workbench.recording.train.release:install",
     ),
     KnownWeights(
         name="meg-gpt",
@@ -124,7 +124,7 @@ _ROWS = (
                 name="models/meg-gpt/model_state.pt", url=_MEG_GPT + "models/meg-gpt/model_state.pt", size_mb=16.5
             ),
         ),
-        build="workbench.training.meg_release:install",
+        build="workbench.recording.train.release:install",
     ),
 )
 

@@ -7,7 +7,7 @@ from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
 from tests.tiny import make_volume
 from workbench.batch.inputs import expand
-from workbench.errors import NothingFound
+from workbench.core.errors import NothingFound
 
 
 @pytest.fixture

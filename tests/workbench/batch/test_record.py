@@ -1,12 +1,12 @@
 import numpy as np
 
 from tests.cube_maker import cube, save_envi
-from workbench.backends.lola_specvit import Config
 from workbench.batch.record import compare
+from workbench.core.provenance import Recorder
+from workbench.core.types import ClassTable, Labels, Result
 from workbench.data.formats import read
 from workbench.data.write import write
-from workbench.provenance import Recorder
-from workbench.types import ClassTable, Labels, Result
+from workbench.scene.lola_specvit import Config
 from workbench.weights import WeightsFile
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from tests.dicom_maker import write_series
 from tests.tiny import make_volume
-from workbench import settings
-from workbench.atomic import sha256_of
-from workbench.backends import segformer3d
 from workbench.batch.inputs import expand
 from workbench.batch.run import run
-from workbench.errors import Cancelled, UsageError
-from workbench.registry import find
+from workbench.core import settings
+from workbench.core.atomic import sha256_of
+from workbench.core.errors import Cancelled, UsageError
+from workbench.core.registry import find
+from workbench.volume import segformer3d
 
 
 @pytest.fixture

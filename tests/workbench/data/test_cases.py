@@ -9,9 +9,9 @@ import pytest
 from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
 from tests.tiny import make_tiny_recording
+from workbench.core.errors import InputError, NothingFound
+from workbench.core.types import Case
 from workbench.data.cases import group_of, join_cases, load_cases, naming, open_case
-from workbench.errors import InputError, NothingFound
-from workbench.types import Case
 
 
 def put(*paths):

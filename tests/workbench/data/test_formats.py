@@ -11,9 +11,9 @@ import SimpleITK as sitk
 
 from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
+from workbench.core.errors import GeometryError, InputError, NothingFound
+from workbench.core.types import Geometry
 from workbench.data import formats
-from workbench.errors import GeometryError, InputError, NothingFound
-from workbench.types import Geometry
 
 
 def save(path, data=None):
@@ -143,7 +143,7 @@ def test_unreadable_file_permission(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("workbench.data.nifti._start", refuse)
+    monkeypatch.setattr("workbench.volume.data.nifti._start", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         formats.read(path)
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from workbench.core.errors import GeometryError
+from workbench.core.types import Geometry
 from workbench.data import geometry
-from workbench.errors import GeometryError
-from workbench.types import Geometry
 
 
 @given(st.lists(st.floats(-3, 3), min_size=9, max_size=9))

@@ -1,7 +1,7 @@
 """Label tables as other programs write them, and as an attacker would."""
 
+from workbench.core.types import ClassTable
 from workbench.data import label_table
-from workbench.types import ClassTable
 
 CARET = (
     b'<?xml version="1.0" encoding="UTF-8"?> <CaretExtension> <VolumeInformation Index="0"> <LabelTable>'

@@ -11,9 +11,9 @@ from monai.transforms import Compose, EnsureTyped, LoadImage, LoadImaged, Orient
 from tests.cube_maker import MAP_INFO, cube, save_envi
 from tests.dicom_maker import write_series
 from tests.recording_maker import raw, save_raw
+from workbench.core.errors import GeometryError, InputError
 from workbench.data import formats
 from workbench.data.monai_reader import CubeReader, RecordingReader, VolumeReader, as_metatensor
-from workbench.errors import GeometryError, InputError
 
 # MONAI registers a reader of its own that warns where NVIDIA's decoder is not installed.
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader:UserWarning")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.cube_maker import cube
+from workbench.core.errors import InputError
 from workbench.data import formats
-from workbench.data.cubes import open_blocks
-from workbench.errors import InputError
+from workbench.scene.data.cubes import open_blocks
 
 SCENE = cube(12).transpose(1, 2, 0)
 

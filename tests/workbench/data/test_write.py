@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.dicom_maker import write_series
+from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels, Provenance, Result, Scores
 from workbench.data import formats, write
-from workbench.errors import GeometryError, InputError, UsageError
-from workbench.types import ClassTable, Geometry, Heatmap, Image, Labels, Provenance, Result, Scores
 
 AFFINE = np.array([[-0.7, 0.3, 0.1, 10.5], [0.2, 0.9, -0.4, -20.25], [0.1, 0.2, 2.5, 30], [0, 0, 0, 1]])
 CLASSES = ClassTable.from_names(["liver", "spleen"])
@@ -190,7 +190,7 @@ def test_the_source_is_never_overwritten(tmp_path, source):
 
 def test_a_failing_write_leaves_no_record_and_no_half_file(tmp_path, source, monkeypatch):
     write.write(result_for(source), tmp_path / "out")
-    from workbench.data import nifti
+    from workbench.volume.data import nifti
 
     original = nifti.write
 

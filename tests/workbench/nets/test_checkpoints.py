@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workbench.errors import WeightsError
+from workbench.core.errors import WeightsError
 from workbench.nets.checkpoints import load_state, unwrap_checkpoint
-from workbench.nets.segformer3d import SegFormer3D
+from workbench.volume.net.segformer3d import SegFormer3D
 
 SMALL = {"embed_dims": [8, 16, 40, 64], "decoder_head_embedding_dim": 64, "num_heads": [1, 2, 5, 8]}
 

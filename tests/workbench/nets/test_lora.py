@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from workbench.errors import UsageError, WeightsError
+from workbench.core.errors import UsageError, WeightsError
 from workbench.nets.lora import LoraLinear, add_lora, load_lora, lora_state, merge_lora
-from workbench.nets.segformer3d import SegFormer3D, load_state
+from workbench.volume.net.segformer3d import SegFormer3D, load_state
 
 SMALL = {"embed_dims": [8, 16, 40, 64], "decoder_head_embedding_dim": 64, "num_heads": [1, 2, 5, 8]}
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.errors import UsageError
-from workbench.nets.lola_layers import PublishedLoraLinear
+from workbench.core.errors import UsageError
 from workbench.nets.lora import add_lora
 from workbench.nets.lora_strength import CyclicalStrength
+from workbench.scene.net.lola_layers import PublishedLoraLinear
 
 
 @pytest.mark.parametrize(

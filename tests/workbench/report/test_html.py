@@ -7,9 +7,9 @@ import re
 import numpy as np
 from matplotlib.image import imread
 
+from workbench.core.types import ClassTable
 from workbench.report import html
 from workbench.report.pictures import contours, curves
-from workbench.types import ClassTable
 
 
 def pictures_in(text: str) -> list[np.ndarray]:

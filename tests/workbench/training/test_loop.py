@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tests.workbench.training import toy
-from workbench.errors import Cancelled, UsageError, WeightsError
+from workbench.core.errors import Cancelled, UsageError, WeightsError
 from workbench.training.loop import LoopSettings, fit
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import UsageError
+from workbench.core.errors import UsageError
 from workbench.training import output
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.errors import UsageError
+from workbench.core.errors import UsageError
 from workbench.training.split import split_groups
 
 GROUPS = st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=30).filter(lambda g: len(set(g)) > 1)

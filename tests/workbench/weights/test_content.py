@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from workbench.errors import WeightsError
+from workbench.core.errors import WeightsError
 from workbench.weights.content import content_hash, content_of
 
 

@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from workbench.errors import UsageError, WeightsError
+from workbench.core.errors import UsageError, WeightsError
 from workbench.weights.fetch import fetch
 from workbench.weights.published import known
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from workbench import weights
-from workbench.atomic import sha256_of
-from workbench.errors import UsageError, WeightsError
+from workbench.core.atomic import sha256_of
+from workbench.core.errors import UsageError, WeightsError
 
 META = {"backend": "segformer3d", "net": {"in_channels": 1}, "title": "a test"}
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.errors import WeightsError
+from workbench.core.errors import WeightsError
 from workbench.weights.inert_pickle import loads, read
 
 ARRAYS = {

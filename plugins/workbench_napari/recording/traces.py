@@ -1,0 +1,266 @@
+"""Traces of chosen channels below each other, on the time axis of the canvas, with the values at the time cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QFont, QFontMetrics
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from workbench_napari.recording.overlay import CURSOR, GUTTER
+from workbench_napari.shared.panel_base import NOTE, button
+
+_BACK, _TEXT, _GRID = "#262930", "#d6d8dc", "#5a626c"
+COLORS = ("#8bd5ff", "#ffb454", "#7ee787", "#ff9ec6", "#d2a8ff", "#e3e37a", "#6fdcc8", "#f0a08a", "#a5b4ff", "#c8cace")
+_STEPS = (1, 2, 5)
+_ROOM = 14
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """One channel: name, unit, colour, times [s] and values ``(n,)``, and the value that one row is high."""
+
+    name: str
+    unit: str
+    color: str
+    times: npt.NDArray[Any]
+    values: npt.NDArray[Any]
+    height: float
+
+
+class Traces(QWidget):
+    """The plot and its buttons.
+
+    Signals
+    -------
+    cursor_moved
+        The person clicked, or dragged the cursor [s].
+    range_changed
+        The person zoomed or moved the time axis [s, s].
+    gain_changed
+        Rows are to be so many times higher.
+    """
+
+    cursor_moved = Signal(float)
+    range_changed = Signal(float, float)
+    gain_changed = Signal(float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        import pyqtgraph as pg
+
+        self.setMinimumHeight(170)
+        self.traces: list[Trace] = []
+        self._mine = False
+        self._lines: Sequence[Any] = ()
+        self._crowded: bool | None = None
+        self._curves: list[Any] = []
+        self._values: list[Any] = []
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        row = QHBoxLayout()
+        row.setContentsMargins(8, 2, 8, 0)
+        self.info = QLabel("Choose channels in the MEG tool")
+        self.info.setStyleSheet(NOTE)
+        row.addWidget(self.info, 1)
+        for text, factor, tip in (
+            ("−", 0.5, "Draw the traces half as high"),
+            ("+", 2.0, "Draw the traces twice as high"),
+        ):
+            made = button(text, tip)
+            made.setFixedSize(26, 22)
+            made.clicked.connect(lambda _=False, f=factor: self.gain_changed.emit(f))
+            row.addWidget(made)
+        column.addLayout(row)
+        self.plot = pg.PlotWidget(background=_BACK)
+        column.addWidget(self.plot)
+        item = self.plot.getPlotItem()
+        item.setMenuEnabled(False)
+        item.layout.setContentsMargins(0, 0, 0, 7)  # pyqtgraph lets the label stick out
+        item.hideButtons()
+        item.setMouseEnabled(x=True, y=False)
+        # pyqtgraph would shrink the numbers to powers of ten of its own choice.
+        for side in ("left", "bottom"):
+            axis = item.getAxis(side)
+            axis.enableAutoSIPrefix(False)
+            axis.setPen(_GRID)
+            axis.setTextPen(_TEXT)
+            axis.setStyle(tickLength=-4, tickFont=_font(), autoExpandTextSpace=False, hideOverlappingLabels=False)
+        item.getAxis("left").setWidth(GUTTER)
+        item.getAxis("bottom").setHeight(42)
+        item.setLabel("bottom", "Time [s]", color=_TEXT, **{"font-size": "8.5pt"})
+        item.showGrid(x=True, y=False, alpha=0.18)
+        self.line = pg.InfiniteLine(
+            angle=90, movable=True, pen=pg.mkPen(CURSOR, width=1), hoverPen=pg.mkPen(CURSOR, width=3)
+        )
+        self.line.setZValue(50)
+        self.line.hide()
+        self.marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
+        self.marks.setZValue(-10)
+        item.addItem(self.marks, ignoreBounds=True)
+        item.addItem(self.line, ignoreBounds=True)
+        self.line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
+        self.plot.scene().sigMouseClicked.connect(self._on_click)
+        item.getViewBox().sigXRangeChanged.connect(self._on_range)
+
+    # --- what is shown
+
+    def set_traces(self, traces: Sequence[Trace]) -> None:
+        """Draw these channels from top to bottom."""
+        import pyqtgraph as pg
+
+        item = self.plot.getPlotItem()
+        self.traces = list(traces)
+        while len(self._curves) > len(traces):
+            item.removeItem(self._curves.pop())
+        while len(self._curves) < len(traces):
+            curve = pg.PlotCurveItem(connect="finite")
+            item.addItem(curve, ignoreBounds=True)
+            self._curves.append(curve)
+        for row, (curve, trace) in enumerate(zip(self._curves, traces, strict=True)):
+            curve.setPen(pg.mkPen(trace.color, width=1))
+            curve.setData(trace.times, np.asarray(trace.values, float) / trace.height - row)
+        self._names()
+        self._mine = True
+        item.setYRange(-max(len(traces), 1) + 0.3, 0.7, padding=0)
+        self._mine = False
+        heights = {t.unit: t.height for t in traces}
+        text = ", ".join(f"{h:g} {u}".strip() for u, h in heights.items())
+        self.info.setText(f"Height of a row: {text}" if traces else "Choose channels in the MEG tool")
+        self._show_values()
+
+    def set_marks(self, lines: Sequence[Any]) -> None:
+        """Marks as coloured stretches; moments only as long as there is room between them."""
+        self._lines, self._crowded = list(lines), None
+        self._draw_marks()
+
+    def _draw_marks(self) -> None:
+        import pyqtgraph as pg
+
+        first, last = self.plot.getPlotItem().getViewBox().viewRange()[0]
+        count = sum(m.stop >= first and m.start <= last for m in self._lines)
+        crowded = count * _ROOM > self.plot.width()
+        if crowded == self._crowded:
+            return
+        self._crowded = crowded
+        lines = [m for m in self._lines if m.stop > m.start or not crowded]
+        self.marks.setVisible(bool(lines))
+        if not lines:
+            return
+        brushes, pens = [], []
+        for line in lines:
+            color = pg.mkColor(line.color)
+            color.setAlpha(110)
+            pens.append(pg.mkPen(color))
+            color.setAlpha(45)
+            brushes.append(pg.mkBrush(color))
+        self.marks.setOpts(
+            x0=[m.start for m in lines],
+            x1=[m.stop for m in lines],
+            y0=[-1000.0] * len(lines),
+            y1=[1000.0] * len(lines),
+            brushes=brushes,
+            pens=pens,
+        )
+
+    def set_range(self, start: float, stop: float) -> None:
+        """Show a stretch of time."""
+        self._mine = True
+        self.plot.getPlotItem().setXRange(start, stop, padding=0)
+        self._mine = False
+        self._show_values()
+        self._draw_marks()
+
+    def set_cursor(self, seconds: float | None) -> None:
+        """Put the time cursor somewhere, or away."""
+        self.line.setVisible(seconds is not None)
+        if seconds is not None:
+            self.line.setValue(seconds)
+        self._show_values()
+
+    def set_left(self, pixels: int) -> None:
+        """Begin the time axis so many pixels from the left."""
+        axis = self.plot.getPlotItem().getAxis("left")
+        if abs(axis.width() - pixels) > 0.5:
+            axis.setWidth(pixels)
+            self._names()
+
+    def _names(self) -> None:
+        axis = self.plot.getPlotItem().getAxis("left")
+        metrics = QFontMetrics(_font())
+        room = int(axis.width()) - 14
+        names = [metrics.elidedText(t.name, Qt.TextElideMode.ElideMiddle, room) for t in self.traces]
+        axis.setTicks([[(-row, name) for row, name in enumerate(names)]])
+
+    def pixels(self) -> tuple[int, int]:
+        """Left and right end of the time axis, in pixels of this widget."""
+        box = self.plot.getPlotItem().getViewBox().sceneBoundingRect()
+        left = self.plot.mapTo(self, self.plot.mapFromScene(box.topLeft())).x()
+        return left, left + round(box.width())
+
+    def value_at(self, row: int, seconds: float) -> float | None:
+        """Value of a trace at a time."""
+        trace = self.traces[row]
+        if not len(trace.times) or not trace.times[0] <= seconds <= trace.times[-1] + 1e-9:
+            return None
+        return float(trace.values[int(np.abs(trace.times - seconds).argmin())])
+
+    def _show_values(self) -> None:
+        """The values at the cursor, at the right end: beside the cursor they would hide what one looks at."""
+        import pyqtgraph as pg
+
+        item = self.plot.getPlotItem()
+        at = float(self.line.value())
+        first, last = item.getViewBox().viewRange()[0]
+        shown = self.line.isVisible() and first <= at <= last
+        while len(self._values) < len(self.traces):
+            text = pg.TextItem(fill=pg.mkBrush(29, 32, 38, 255), anchor=(1.0, 0.5))
+            text.setFont(_font())
+            text.setZValue(60)
+            item.addItem(text, ignoreBounds=True)
+            self._values.append(text)
+        for row, text in enumerate(self._values):
+            value = self.value_at(row, at) if shown and row < len(self.traces) else None
+            text.setVisible(value is not None)
+            if value is not None:
+                trace = self.traces[row]
+                text.setText(f"{number(value)} {trace.unit}".strip(), color=trace.color)
+                text.setPos(last, -row)
+
+    # --- the mouse
+
+    def _on_range(self, _box: Any, span: Any) -> None:
+        if not self._mine:
+            self.range_changed.emit(float(span[0]), float(span[1]))
+
+    def _on_click(self, event: Any) -> None:
+        box = self.plot.getPlotItem().getViewBox()
+        if event.button() == event.button().LeftButton and box.sceneBoundingRect().contains(event.scenePos()):
+            self.cursor_moved.emit(float(box.mapSceneToView(event.scenePos()).x()))
+
+
+def nice(value: float) -> float:
+    """The next of 1, 2, 5 times a power of ten that is not smaller."""
+    if not np.isfinite(value) or value <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return next(float(f"{f * power:.6g}") for f in (*_STEPS, 10) if f * power >= value * (1 - 1e-9))
+
+
+def number(value: float) -> str:
+    """Three digits, and never an exponent that people have to work out."""
+    if np.isnan(value):
+        return "-"
+    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+def _font() -> QFont:
+    font = QFont()
+    font.setPixelSize(11)
+    return font

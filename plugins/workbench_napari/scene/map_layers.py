@@ -1,0 +1,99 @@
+"""The layers that show what was learnt: map, reference map, confidence, disagreement; filled while work goes on."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.types import ClassTable, Heatmap, Image, Labels, Result
+from workbench.layers import KEY
+from workbench.scene.layers import cube_labels_layer, cube_record, heatmap_layer
+from workbench_napari.scene.paint_layer import set_classes
+
+NAMES = {
+    "labels": "map",
+    "reference_labels": "SVM map",
+    "confidence": "confidence",
+    "disagreement": "disagreement",
+}
+
+
+class MapLayers:
+    """Keeps one layer per part of the latest result of a scene, and reuses it for the next."""
+
+    def __init__(self, viewer: Any, journal: Any) -> None:
+        self._viewer, self._journal = viewer, journal
+        self._layers: dict[str, weakref.ref[Any]] = {}
+
+    def get(self, key: str) -> Any:
+        """The layer of a part, or ``None`` if there is none or it was removed."""
+        layer = self._layers[key]() if key in self._layers else None
+        return layer if layer is not None and layer in self._viewer.layers else None
+
+    def find(self, scene: Any) -> None:
+        """Take up the layers of a scene that are in the viewer already (after another scene was chosen)."""
+        self._layers = {}
+        for layer in self._viewer.layers:
+            record = layer.metadata.get(KEY) or {}
+            if record.get("part") in NAMES and record.get("result") and _same_scene(record, scene):
+                self._layers[record["part"]] = weakref.ref(layer)
+
+    def show_labels(self, image: Image, key: str, data: npt.NDArray[Any], classes: ClassTable, token: str) -> Any:
+        """Show a class map; returns its layer. One that was corrected by hand stays, the new one comes beside it."""
+        layer = self.get(key)
+        edited = layer is not None and bool((layer.metadata.get(KEY) or {}).get("edited"))
+        if layer is None or edited or tuple(layer.data.shape) != tuple(data.shape):
+            labels = Labels(np.array(data, np.uint16), image.geometry, classes, NAMES[key])
+            record = cube_record(image) | {"part": key, "result": token}
+            layer = self._add(cube_labels_layer(labels, record, f"{image.name} {NAMES[key]}"))
+            if key != "labels":
+                layer.visible = False
+            self._layers[key] = weakref.ref(layer)
+            return layer
+        # In place: to the journal a new array would be an edit by hand.
+        layer.data[...] = data
+        layer.metadata[KEY]["result"] = token
+        set_classes(layer, classes)
+        layer.refresh()
+        return layer
+
+    def finish(self, result: Result, token: str) -> None:
+        """Show every part of a result."""
+        for key, part in result.parts.items():
+            if isinstance(part, Labels) and key in NAMES:
+                layer = self.show_labels(result.image, key, part.data, part.classes, token)
+                layer.metadata[KEY]["provenance"] = result.provenance.to_json()
+            elif isinstance(part, Heatmap) and key in NAMES:
+                self._show_heatmap(result.image, key, part, token)
+
+    def _show_heatmap(self, image: Image, key: str, part: Heatmap, token: str) -> None:
+        layer = self.get(key)
+        if layer is not None and tuple(layer.data.shape) == tuple(part.data.shape):
+            layer.data = part.data
+            layer.metadata[KEY]["result"] = token
+            return
+        record = cube_record(image) | {"part": key, "result": token}
+        self._layers[key] = weakref.ref(self._add(heatmap_layer(part, record, f"{image.name} {NAMES[key]}")))
+
+    def _add(self, item: Any) -> Any:
+        """Add below the layer that is painted in, and leave that one active."""
+        from napari.layers import Layer
+
+        layers = self._viewer.layers
+        active = layers.selection.active
+        added = self._viewer.add_layer(Layer.create(*item))
+        painted = [i for i, layer in enumerate(layers) if (layer.metadata.get(KEY) or {}).get("part") == "painted"]
+        if painted:
+            layers.move(len(layers) - 1, painted[0])
+        if active is not None and active in layers:
+            layers.selection.active = active
+        return added
+
+
+def _same_scene(record: dict[str, Any], scene: Any) -> bool:
+    mine = cube_record(scene.image)
+    same = record.get("source") == mine["source"] and record.get("name") == mine["name"]
+    return same and tuple(record.get("shape", ())) == scene.shape

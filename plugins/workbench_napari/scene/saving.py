@@ -1,0 +1,115 @@
+"""Save what the Spectra tool made: maps, painted pixels, areas, spectra and the network, in one folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core import registry
+from workbench.core.atomic import replacing
+from workbench.core.errors import GeometryError, UsageError
+from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
+from workbench.layers import KEY
+from workbench.scene.display import ClassSpectrum
+from workbench.scene.layers import cube_labels_from_layer
+from workbench_napari.shared.saving import case_name, stored_provenance
+
+BACKEND = "lola_specvit"
+State = tuple[npt.NDArray[Any], Mapping[str, Any], str]
+"""Array, metadata and name of a layer, of the moment Save was pressed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Saving:
+    """What to save; see `save`."""
+
+    image: Image
+    layers: Mapping[str, State]
+    folder: Path
+    format: str
+    spectra: tuple[ClassSpectrum, ...] | None = None
+    pins: tuple[Any, ...] = ()
+    model: Path | None = None
+
+
+def save(job: Saving, progress: Progress | None = None) -> list[Path]:
+    """Write everything into a folder of its own inside ``job.folder``; returns the paths, provenance last.
+
+    Raises
+    ------
+    GeometryError
+        A layer does not lie on the grid of the scene: nothing is written.
+    UsageError
+        The folder cannot be written to.
+    """
+    from workbench import api
+
+    result = result_of(job)
+    name = case_name(job.folder, result, job.image.name)
+    written: list[Path] = []
+    try:
+        (job.folder / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {job.folder / name}: {error.strerror}. Choose another folder.") from error
+    if job.spectra is not None and (job.spectra or job.pins):
+        written += _save_spectra(job, job.folder / name)
+    if job.model is not None and job.model.exists():
+        target = job.folder / name / "model.safetensors"
+        with replacing(target) as part:
+            shutil.copyfile(job.model, part)
+        written.append(target)
+    # The record of the folder comes last: it says that all before it is complete.
+    return written + list(api.write(result, job.folder, format=job.format, name=name))  # type: ignore[arg-type]
+
+
+def result_of(job: Saving) -> Result:
+    """The result that the layers show now: maps as corrected by hand, areas recomputed."""
+    parts: dict[str, Part] = {}
+    geometry = job.image.geometry
+    for key, (data, metadata, name) in job.layers.items():
+        record = metadata.get(KEY) or {}
+        if tuple(data.shape) != tuple(geometry.shape):
+            raise GeometryError(f"layer '{name}' has {data.shape} pixels, the scene {geometry.shape}; nothing saved")
+        if record.get("role") == "heatmap":
+            parts[key] = Heatmap(data, geometry, key, record.get("value_unit"), (0.0, 1.0))
+        else:
+            labels = cube_labels_from_layer(data, metadata, key)
+            parts[key] = Labels(labels.data, geometry, labels.classes, key)
+    shown = parts.get("labels") or parts.get("painted")
+    if isinstance(shown, Labels) and len(shown.classes):
+        parts["areas"] = registry.find(BACKEND).load_module().areas(shown)
+    main = next(job.layers[k] for k in ("labels", "painted", *job.layers) if k in job.layers)
+    return Result(parts, job.image, _provenance(job, main[1].get(KEY) or {}))
+
+
+def _save_spectra(job: Saving, folder: Path) -> list[Path]:
+    from workbench.scene.data.spectral_library import Spectra, write
+
+    classes, pins = job.spectra or (), job.pins
+    names = [c.name for c in classes] + [f"pixel {p.row} {p.column}" for p in pins]
+    values = np.array([c.mean for c in classes] + [np.asarray(p.spectrum, np.float64) for p in pins])
+    none = np.full(values.shape[1], np.nan)
+    deviation = np.array([c.deviation for c in classes] + [none for _ in pins])
+    wavelengths = job.image.header.get("wavelengths_nm")
+    spectra = Spectra(
+        tuple(names),
+        values,
+        None if wavelengths is None else tuple(wavelengths),
+        deviation if classes else None,
+        job.image.value_unit,
+    )
+    return write(spectra, folder, format="csv", name="spectra") + write(spectra, folder, format="envi", name="spectra")
+
+
+def _provenance(job: Saving, record: Mapping[str, Any]) -> Provenance:
+    painted = (job.layers["painted"][1].get(KEY) or {}) if "painted" in job.layers else {}
+    corrected = bool(record.get("edited")) and "labels" in job.layers
+    made = stored_provenance(record, job.image.source)
+    edited = corrected or ("labels" not in job.layers and bool(painted.get("edited")))
+    return replace(made, edited_by_hand=edited or made.edited_by_hand)

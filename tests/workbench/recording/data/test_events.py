@@ -1,0 +1,61 @@
+import mne
+import numpy as np
+import pytest
+
+from tests.recording_maker import raw, save_raw
+from workbench.core.errors import InputError, NothingFound
+from workbench.data import cases, formats
+from workbench.recording.data.events import with_events
+from workbench.recording.data.recording import open_recording
+
+
+def events_of(path, events):
+    return [(round(t, 3), k) for t, k in open_recording(with_events(formats.read(path), events)).events]
+
+
+def test_tables_and_mne_files_give_the_same_events(tmp_path):
+    path = save_raw(tmp_path / "a_raw.fif", first=1234)
+    (tmp_path / "a.csv").write_text("onset,duration,label\n5.0,0.1,house\n2.0,,face\n")
+    (tmp_path / "b.tsv").write_text("onset\tduration\ttrial_type\n2.0\tn/a\tface\n5.0\t0\thouse\n")
+    (tmp_path / "c.csv").write_text("Time [s],value\n2.0,face\n5.0,house\n")
+    for name in ("a.csv", "b.tsv", "c.csv"):
+        assert events_of(path, tmp_path / name) == [(2.0, "face"), (5.0, "house")]
+    found = mne.find_events(mne.io.read_raw_fif(path, verbose="ERROR"), verbose="ERROR")
+    mne.write_events(tmp_path / "d-eve.fif", found, verbose="ERROR")
+    assert events_of(path, tmp_path / "d-eve.fif") == [(2.0, "1"), (5.0, "2"), (9.0, "1")]
+
+
+def test_events_outside_the_data_are_refused(tmp_path):
+    path = save_raw(tmp_path / "a_raw.fif")
+    (tmp_path / "a.csv").write_text("onset,label\n5.0,in\n12.5,out\n-1,before\n")
+    with pytest.raises(
+        InputError, match=r"a.csv: 2 of 3 events lie outside .*, first 'before' at -1 s; it runs from 0 to"
+    ):
+        with_events(formats.read(path), tmp_path / "a.csv")
+    with pytest.raises(NothingFound, match="no such file of events"):
+        with_events(formats.read(path), tmp_path / "b.csv")
+    (tmp_path / "c.csv").write_text("when,what\n1,2\n")
+    with pytest.raises(InputError, match="'onset', 'duration' and 'label' were expected"):
+        with_events(formats.read(path), tmp_path / "c.csv")
+    (tmp_path / "d.csv").write_text("onset,label\nsoon,x\n")
+    with pytest.raises(InputError, match="line 2: onset 'soon' is no number of seconds"):
+        with_events(formats.read(path), tmp_path / "d.csv")
+
+
+def test_a_list_of_cases_names_subject_session_events_and_rate(tmp_path):
+    save_raw(tmp_path / "a_raw.fif")
+    np.save(tmp_path / "p.npy", raw().get_data()[:4])
+    (tmp_path / "events.csv").write_text("onset,label\n1.5,face\n")
+    (tmp_path / "cases.csv").write_text(
+        "id,image,subject,session,events,sampling_rate\n"
+        "one,a_raw.fif,sub7,2,events.csv,\n"
+        "two,p.npy,sub8,1,,500\n"
+    )  # fmt: skip
+    one, two = cases.load_cases(tmp_path / "cases.csv")
+    assert (one.group, two.group) == ("sub7", "sub8")
+    assert (one.options["subject"], one.options["session"]) == ("sub7", "2")
+    assert open_recording(cases.open_case(one)).events == [(1.5, "face")]
+    assert cases.open_case(two).header["sampling_rate"] == 500.0
+    (tmp_path / "events.csv").write_text("onset,label\n99,face\n")
+    with pytest.raises(InputError, match="1 of 1 events lie outside"):
+        cases.open_case(one)

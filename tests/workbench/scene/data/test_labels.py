@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from tests.cube_maker import MAP_INFO, cube, save_envi
+from workbench.core.errors import GeometryError, InputError
+from workbench.data import formats
+from workbench.scene.data.labels import largest_abundance
+
+
+def scene(tmp_path):
+    return formats.read(save_envi(tmp_path / "scene", cube(), map_info=MAP_INFO))
+
+
+def test_maps_without_a_place_take_that_of_the_scene(tmp_path):
+    image = scene(tmp_path)
+    np.save(tmp_path / "gt.npy", np.ones((9, 11), "i8"))
+    assert formats.read_labels(tmp_path / "gt.npy").geometry.affine is None
+    assert formats.read_labels(tmp_path / "gt.npy", reference=image.geometry).geometry is image.geometry
+
+
+def test_maps_of_another_size_are_refused_with_both_sizes(tmp_path):
+    image = scene(tmp_path)
+    np.save(tmp_path / "gt.npy", np.ones((11, 9), "u1"))
+    message = r"gt.npy: the label map has 11 rows x 9 columns, the scene has 9 rows x 11 columns. It looks transposed."
+    with pytest.raises(GeometryError, match=message):
+        formats.read_labels(tmp_path / "gt.npy", reference=image.geometry)
+    np.save(tmp_path / "gt.npy", np.ones((9, 12), "u1"))
+    with pytest.raises(GeometryError, match=r"9 rows x 12 columns, the scene has 9 rows x 11 columns. Give the map"):
+        formats.read_labels(tmp_path / "gt.npy", reference=image.geometry)
+
+
+def test_maps_that_lie_elsewhere_are_refused(tmp_path):
+    image = scene(tmp_path)
+    moved = MAP_INFO.replace("565000", "565020")
+    path = save_envi(tmp_path / "gt", np.ones((1, 9, 11), "u1"), map_info=moved)
+    with pytest.raises(GeometryError, match="does not lie on the grid"):
+        formats.read_labels(path, reference=image.geometry)
+
+
+def test_images_are_not_taken_for_labels(tmp_path):
+    for name, data in {"cube": cube(2), "reflectance": cube(4)}.items():
+        np.save(tmp_path / f"{name}.npy", data)
+        with pytest.raises(InputError, match="a label map has one band of whole numbers, or abundances"):
+            formats.read_labels(tmp_path / f"{name}.npy")
+    np.save(tmp_path / "f.npy", np.full((9, 11), 0.5))
+    with pytest.raises(InputError, match="holds fractions"):
+        formats.read_labels(tmp_path / "f.npy")
+    np.save(tmp_path / "n.npy", np.full((9, 11), -1))
+    with pytest.raises(InputError, match="holds the negative value -1"):
+        formats.read_labels(tmp_path / "n.npy")
+
+
+def test_abundances_give_the_class_of_pure_pixels():
+    fractions = np.array([[[0.9, 0.3, 0.699]], [[0.1, 0.7, 0.301]]])
+    assert largest_abundance(fractions, "x").tolist() == [[1, 2, 0]]
+    with pytest.raises(InputError, match="abundances that add up to 1"):
+        largest_abundance(fractions * 2, "x")

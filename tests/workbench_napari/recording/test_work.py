@@ -1,0 +1,221 @@
+"""The MEG tool in a real napari window: run, generate, decode, cancel, errors, live and let go."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from workbench_napari.launch import open_files
+from workbench_napari.recording.marks import marks_of
+from workbench_napari.recording.overlay import BOTTOM
+from workbench_napari.volume.views import camera_of
+
+import workbench as wb
+from tests.tiny import make_tiny_recording
+from tests.workbench_napari.recording.window import draw, finish, pixel_of
+
+pytestmark = pytest.mark.gui
+
+
+def test_run_gives_aligned_layers_variance_and_peaks(opened, wait, weights_file, parcel_file):
+    viewer, tool = opened
+    tool.form.set_values({"threshold": 2.0})
+    assert tool.run()
+    assert tool.run_button.text() == "Cancel"
+    finish(tool, wait)
+    assert tool.run_button.text() == "Run"
+    expected = wb.predict(
+        "meg_gpt", parcel_file, weights=str(weights_file), device="cpu", precision="float32", threshold=2.0
+    )
+    names = [layer.name for layer in viewer.layers]
+    assert {f"rest_raw {part}" for part in ("tokens", "surprisal", "reconstruction")} <= set(names), tool.status.text()
+    tokens, surprisal = viewer.layers["rest_raw tokens"], viewer.layers["rest_raw surprisal"]
+    assert np.array_equal(tokens.data, expected["tokens"].data)
+    assert np.allclose(surprisal.data, expected["surprisal"].data, equal_nan=True)
+    assert not tokens.editable
+    assert not viewer.layers["rest_raw reconstruction"].visible
+    xs = [pixel_of(tool, layer, 0, 3.2)[0] for layer in (viewer.layers["rest_raw"], tokens, surprisal)]
+    assert np.ptp(xs) < 0.1, "one second lies at one place"
+    assert [b.title.split(" [")[0] for b in tool.stack.overlay.bands] == ["Recording", "Surprisal", "Tokens"]
+    tops = [pixel_of(tool, b.layer, len(b.rows) - 0.5, 0)[1] for b in tool.stack.visible]
+    assert tops == sorted(tops)
+    assert tops[-1] == pytest.approx(tool.stack.canvas.height() - BOTTOM, abs=1.0)
+    peaks = viewer.layers["rest_raw surprisal peaks"]
+    assert marks_of(peaks) == sorted(expected["annotations"], key=lambda m: (m.onset, m.duration, m.label))
+    assert len(peaks.data) > 0
+    assert not tool.journal.is_unsaved(peaks), "what a method wrote is no edit by hand"
+    kept = [float(tool.variance.item(r, 1).text()) for r in range(5)]
+    assert kept == pytest.approx([row[1] for row in expected["variance"].rows], rel=5e-3)
+    assert "% of the variance" in tool.variance_info.text()
+    tool.stack.set_cursor(3.2)
+    tool.mapped.setCurrentText("Surprisal")
+    wait(lambda: tool.topomap.drawn == ("Surprisal", 3.2))
+    tool.traced.setCurrentText("Reconstruction")
+    wait(lambda: bool(tool.traces.traces))
+    # Switched off in the layer list, a block leaves its room to the others.
+    tokens.visible = False
+    assert len(tool.stack.overlay.bands) == 2
+    before = len(viewer.layers)
+    assert tool.run()
+    finish(tool, wait)
+    assert len(viewer.layers) == before, "the second run renews the layers of the first"
+
+
+def test_generate_is_a_layer_a_spectrum_and_a_table(opened, wait):
+    viewer, tool = opened
+    tool.seconds.setValue(3.0)
+    tool.seed.setValue(7)
+    tool.stack.set_range(5.0, 9.0)
+    assert tool.generate()
+    finish(tool, wait)
+    layer = viewer.layers["rest_raw generated"]
+    made = tool.opened.signals["generated"]
+    assert made.data.shape == (5, 750)
+    assert made.start == 0.0, "its seconds are its own"
+    assert layer.translate[1] == pytest.approx(5.0), "but it is put beside what is in sight"
+    assert set(tool.psd.spectra) == {"real", "generated"}
+    frequencies, density = tool.psd.spectra["real"]
+    assert 8.5 < frequencies[density.mean(axis=0).argmax()] < 11.5
+    assert not tool.psd.isHidden()
+    assert tool.comparison.rowCount() > 0, tool.status.text()
+    first = made.data.copy()
+    assert tool.generate()
+    finish(tool, wait)
+    assert np.array_equal(tool.opened.signals["generated"].data, first), "the same seed gives the same signals"
+    tool.seed.setValue(8)
+    assert tool.generate()
+    finish(tool, wait)
+    assert not np.array_equal(tool.opened.signals["generated"].data, first)
+
+
+def test_cancel_leaves_everything_as_it_was(opened, wait, monkeypatch):
+    viewer, tool = opened
+    from workbench import api
+
+    real, calls = api.predict, []
+
+    def watched(backend, image, *, progress, **values):
+        def counting(done, total):
+            calls.append(done)
+            if len(calls) == 2:
+                tool.runner.cancel()
+            progress(done, total)
+
+        return real(backend, image, progress=counting, **values)
+
+    # The real backend runs; only its progress is watched, so that the click comes at a known step.
+    monkeypatch.setattr(api, "predict", watched)
+    before = [layer.name for layer in viewer.layers]
+    assert tool.run()
+    finish(tool, wait, 60)
+    assert "cancelled" in tool.status.text()
+    assert len(calls) == 2
+    assert [layer.name for layer in viewer.layers] == before
+    assert tool.run_button.text() == "Run"
+    assert tool.progress.isHidden()
+
+
+def test_errors_are_said_in_one_line(opened, wait, window, tmp_path, sensor_file, parcel_file):
+    viewer, tool = opened
+    count = len(viewer.layers)
+    open_files(viewer, [sensor_file])
+    assert tool.opened.name == "sensors_raw"
+    assert not viewer.layers["rest_raw"].visible, "one recording at a time"
+    assert tool.run()
+    finish(tool, wait)
+    assert "parcel" in tool.status.text() or "channels" in tool.status.text()
+    assert "\n" not in tool.status.text()
+    viewer.layers.remove("sensors_raw")
+    tool.weights.choose_file(tmp_path / "none.safetensors")
+    assert "none.safetensors" in tool.weights_info.text()
+    short = tmp_path / "short_raw.fif"
+    short.write_bytes(parcel_file.read_bytes()[:4000])
+    other = open_files(viewer, [short])
+    assert "short_raw.fif" in other.status.text()
+    assert "\n" not in other.status.text()
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    tool.recordings.setCurrentText("rest_raw")
+    draw(tool, wait, 3.0, 4.5)
+    tool.folder.setText(str(blocked))
+    assert tool.save()
+    finish(tool, wait, 60)
+    assert "cannot write" in tool.status.text()
+    assert "kept" in tool.status.text()
+    assert count
+
+
+def test_decode_shows_the_table_and_the_report(opened, wait, tmp_path):
+    _, tool = opened
+    rows = []
+    for subject in (1, 2):
+        for session in (1, 2):
+            path = make_tiny_recording(
+                tmp_path / f"sub-{subject}_ses-{session}.npy", seconds=12.0, channels=5, seed=10 * subject + session
+            )
+            side = path.with_suffix(".json")
+            record = json.loads(side.read_text(encoding="utf-8"))
+            record["events"] = [[0.5 + 0.4 * i, "visual" if i % 2 else "button"] for i in range(27)]
+            side.write_text(json.dumps(record), encoding="utf-8")
+            rows.append({"id": path.stem, "image": str(path), "group": f"sub-{subject}"})
+    table = tmp_path / "cases.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    assert tool.decode(table)
+    finish(tool, wait)
+    assert tool.decoded.rowCount() > 0, tool.status.text()
+    header = [tool.decoded.horizontalHeaderItem(c).text() for c in range(tool.decoded.columnCount())]
+    assert "accuracy" in header
+    texts = " ".join(tool.decoded.item(r, 1).text() for r in range(tool.decoded.rowCount()))
+    assert "chance" in texts
+    assert tool.report_button.isEnabled()
+    assert tool.report_file.is_file()
+
+
+def test_the_browser_of_mne_needs_its_package(opened):
+    _, tool = opened
+    there = tool._has_browser
+    assert tool.browser_button.isEnabled() == there
+    if not there:
+        assert "pip install mne-qt-browser" in tool.browser_button.toolTip()
+
+
+def test_all_tools_live_in_one_window(window, parcel_file, ct_file):
+    viewer = window()
+    meg = open_files(viewer, [parcel_file])
+    volume = open_files(viewer, [ct_file])
+    assert type(volume).__name__ == "VolumeTool"
+    assert volume.image_layer is viewer.layers["ct"]
+    assert meg.opened.name == "rest_raw"
+    assert not meg.stack.is_active, "with a volume in sight the camera is not ours"
+    assert meg.stack.overlay.isHidden()
+    viewer.layers["ct"].visible = False
+    viewer.layers["rest_raw"].visible = True
+    meg.stack.layout()
+    assert meg.stack.is_active
+
+
+def test_closing_the_dock_lets_go_of_the_viewer(opened, wait):
+    viewer, tool = opened
+    canvas, traces = tool.stack.canvas, tool.traces
+    overlay = tool.stack.overlay
+    gone = []
+    traces.destroyed.connect(lambda: gone.append("traces"))
+    overlay.destroyed.connect(lambda: gone.append("overlay"))
+    docks = viewer.window._wrapped_dock_widgets
+    (dock,) = [d for d in docks.values() if "MEG tool" in d.windowTitle()]
+    dock.destroyOnClose()  # what the x in its title does
+    assert tool._wires == []
+    callbacks = [*viewer.mouse_move_callbacks, *viewer.mouse_drag_callbacks]
+    assert not any(getattr(c, "__self__", None) is tool for c in callbacks)
+    wait(lambda: sorted(gone) == ["overlay", "traces"])
+    assert not any("MEG traces" in d.windowTitle() for d in viewer.window._wrapped_dock_widgets.values())
+    canvas.resize(canvas.size())
+    camera_of(viewer).zoom = 3.0
+    viewer.layers.remove("rest_raw")
+    again = open_files(viewer, [], tool="meg")
+    assert again is not tool

@@ -1,0 +1,499 @@
+"""The Volume tool in a real napari window: open, run, cancel, edit, save, reopen."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+from workbench_napari.launch import open_files
+from workbench_napari.shared.saving import state_of
+from workbench_napari.volume.views import camera_of
+
+import workbench as wb
+from tests.tiny import make_volume
+from workbench.layers import KEY
+from workbench.volume.placement import layer_world, place
+
+pytestmark = pytest.mark.gui
+
+OBLIQUE = np.array([[2.9, -0.5, 0.3, -31.3], [0.6, 2.8, -0.4, 12.7], [-0.2, 0.5, 3.9, 5.5], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def opened(window, ct_file, tiny_weights, tmp_path):
+    """A viewer with the CT open and the tool docked, tiny weights chosen."""
+    viewer = window()
+    tool = open_files(viewer, [ct_file])
+    tool.weights.choose_file(tiny_weights)
+    tool.device.setCurrentText("cpu")
+    tool.folder.setText(str(tmp_path / "out"))
+    return viewer, tool
+
+
+def run(tool, wait):
+    assert tool.run()
+    wait(lambda: not tool.runner.is_busy, 120)
+    assert tool.labels_layer is not None, tool.status.text()
+    return tool.labels_layer
+
+
+def show(tool, view):
+    (button,) = [b for b in tool.view_buttons.buttons() if b.text() == view]
+    button.click()
+
+
+def save(tool, wait):
+    assert tool.save()
+    wait(lambda: not tool.runner.is_busy, 60)
+    return tool.last_folder
+
+
+def row(tool, name):
+    table = tool.table
+    for r in range(table.rowCount()):
+        if table.item(r, 0).text() == name:
+            return float(table.item(r, 1).text().replace(",", "")), int(table.item(r, 2).text().replace(",", ""))
+    raise AssertionError(f"no row {name}")
+
+
+def test_opens_at_the_right_place(opened, ct_file):
+    viewer, tool = opened
+    layer = viewer.layers["ct"]
+    file = nib.load(ct_file)
+    data = np.asarray(file.dataobj)
+    for index in [(0, 0, 0), (39, 35, 29), (7, 20, 11)]:
+        x, y, z = nib.affines.apply_affine(file.affine, index)
+        inside = np.array(layer.world_to_data((z, -y, -x)))
+        assert np.allclose(inside, np.rint(inside), atol=1e-6)
+        assert layer.data[tuple(np.rint(inside).astype(int))] == data[index]
+    assert [str(u) for u in layer.units] == ["millimeter"] * 3
+    assert layer.axis_labels == ("z", "y", "x")
+    assert tuple(layer.contrast_limits) == (-160, 240)
+    assert layer.contrast_limits_range[0] < -1000
+    assert "40 × 36 × 30 voxels, 3 × 3 × 4\u00a0mm" in tool.image_info.text()
+
+
+def test_result_lies_over_the_image_with_names_and_volumes(opened, wait, ct_file, tiny_weights):
+    viewer, tool = opened
+    labels = run(tool, wait)
+    image = viewer.layers["ct"]
+    assert labels.data.shape == image.data.shape
+    assert np.array_equal(labels.affine.affine_matrix, image.affine.affine_matrix)
+    assert np.array_equal(labels.scale, image.scale)
+    assert np.array_equal(labels.translate, image.translate)
+    assert labels.units == image.units
+    expected = wb.predict("segformer3d", ct_file, weights=str(tiny_weights), device="cpu")
+    spot = place(expected.image.geometry)
+    assert np.array_equal(spot.to_layer(expected.labels.data), labels.data)
+    assert list(labels.features["class"]) == ["background", "liver", "spleen"]
+    for value, name in ((1, "liver"), (2, "spleen")):
+        count = int((labels.data == value).sum())
+        assert row(tool, name) == (pytest.approx(count * 36 / 1000, abs=0.01), count)
+    assert np.allclose(labels.get_color(1), (200 / 255, 90 / 255, 60 / 255, 1), atol=1e-3)
+    assert tool.progress.isHidden()
+
+
+def test_cancel_stops_within_one_window(opened, wait, monkeypatch, tmp_path):
+    viewer, tool = opened
+    viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
+    tool.images[0].setCurrentText("large")
+    from workbench import api
+
+    calls = []
+    real = api.predict
+
+    def watched(backend, image, *, progress, **values):
+        def counting(done, total):
+            calls.append((done, total))
+            if done == 1:
+                tool.runner.cancel()
+            progress(done, total)
+
+        return real(backend, image, progress=counting, **values)
+
+    # The real backend runs; only its progress is watched, so that the click comes at a known window.
+    monkeypatch.setattr(api, "predict", watched)
+    before = list(viewer.layers)
+    assert tool.run()
+    wait(lambda: not tool.runner.is_busy, 60)
+    assert max(done for done, _ in calls) <= 2 < calls[-1][1]
+    assert list(viewer.layers) == before
+    assert "cancelled" in tool.status.text()
+    assert tool.run_button.text() == "Run"
+
+
+def test_one_job_at_a_time(opened, wait):
+    _, tool = opened
+    assert tool.run()
+    assert not tool.run()
+    assert "still running" in tool.status.text()
+    wait(lambda: not tool.runner.is_busy, 60)
+
+
+def test_edit_save_reopen_same_array_same_affine(opened, wait, window, ct_file):
+    viewer, tool = opened
+    labels = run(tool, wait)
+    labels.mode = "paint"
+    labels.selected_label = 2
+    labels.brush_size = 9
+    viewer.dims.set_current_step(0, 10)
+    labels.paint((10, 12, 14), 2)
+    labels.paint((11, 20, 20), 1)
+    wait(lambda: row(tool, "spleen")[1] == int((labels.data == 2).sum()))
+    edited = labels.data.copy()
+    volumes = [row(tool, n)[0] for n in ("liver", "spleen")]
+    folder = save(tool, wait)
+    assert folder.name == "ct"
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert record["edited_by_hand"] is True
+    assert record["backend"] == "segformer3d"
+    assert str(folder) in tool.status.text()
+    assert tool.journal.offers() == []
+    assert not tool.journal.is_unsaved(labels)
+    written = nib.load(folder / "labels.nii.gz")
+    assert written.affine.tobytes() == nib.load(ct_file).affine.tobytes()
+    table = (folder / "volumes.csv").read_text(encoding="utf-8").splitlines()
+    assert [float(line.split(",")[2]) for line in table[1:]] == pytest.approx(volumes, abs=0.01)
+    (again,) = viewer.open(str(folder / "labels.nii.gz"), plugin="napari-workbench")
+    assert again._type_string == "labels"
+    assert np.array_equal(again.data, edited)
+    assert np.array_equal(layer_world(state_of(again)[1]), layer_world(state_of(labels)[1]))
+    assert list(again.features["class"]) == ["background", "liver", "spleen"]
+
+
+def test_unedited_result_is_not_called_edited(opened, wait):
+    _, tool = opened
+    run(tool, wait)
+    record = json.loads((save(tool, wait) / "provenance.json").read_text(encoding="utf-8"))
+    assert record["edited_by_hand"] is False
+
+
+def test_undo_and_redo_reach_the_table(opened, wait):
+    _, tool = opened
+    labels = run(tool, wait)
+    before = row(tool, "liver")[1]
+    labels.brush_size = 7
+    labels.paint((5, 5, 5), 1)
+    wait(lambda: row(tool, "liver")[1] > before)
+    after = row(tool, "liver")[1]
+    labels.undo()
+    wait(lambda: row(tool, "liver")[1] == before)
+    labels.redo()
+    wait(lambda: row(tool, "liver")[1] == after)
+
+
+def test_row_click_chooses_the_label(opened, wait):
+    _, tool = opened
+    labels = run(tool, wait)
+    tool.table.selectRow(1)
+    assert labels.selected_label == 2
+    labels.selected_label = 1
+    assert [i.row() for i in tool.table.selectionModel().selectedRows()] == [0]
+
+
+def test_failed_save_keeps_the_edits_and_says_so(opened, wait, tmp_path):
+    _, tool = opened
+    labels = run(tool, wait)
+    labels.paint((10, 12, 14), 2)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")  # root may write into any folder
+    tool.folder.setText(str(blocked))
+    assert tool.save()
+    wait(lambda: not tool.runner.is_busy, 60)
+    assert "cannot write" in tool.status.text()
+    assert "kept" in tool.status.text()
+    assert tool.journal.is_unsaved(labels)
+    tool.journal.flush()
+    assert [e.name for e in tool.journal.store.entries()] == [labels.name]
+
+
+def test_bad_weights_give_one_clear_line(opened, wait, tmp_path):
+    viewer, tool = opened
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"no weights at all")
+    tool.weights.choose_file(bad)
+    assert tool.run()
+    wait(lambda: not tool.runner.is_busy, 60)
+    assert str(bad) in tool.status.text()
+    assert "\n" not in tool.status.text()
+    assert len(viewer.layers) == 1
+
+
+def test_oblique_volume(window, wait, tiny_weights, tmp_path):
+    path = make_volume(tmp_path / "oblique.nii.gz", affine=OBLIQUE)
+    viewer = window()
+    tool = open_files(viewer, [path])
+    tool.weights.choose_file(tiny_weights)
+    tool.device.setCurrentText("cpu")
+    tool.folder.setText(str(tmp_path / "out"))
+    assert "Oblique" in tool.image_info.text()
+    labels = run(tool, wait)
+    stored = nib.load(path).affine
+    expected = abs(np.linalg.det(stored[:3, :3])) * (labels.data == 1).sum() / 1000
+    assert row(tool, "liver")[0] == pytest.approx(expected, abs=0.01)
+    folder = save(tool, wait)
+    assert nib.load(folder / "labels.nii.gz").affine.tobytes() == stored.tobytes()
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        {"scale": (4, 3, 3), "units": "mm"},
+        {"scale": (4000, 3000, 3000), "units": "um", "translate": (100, 0, 50)},
+        {"affine": [[4, 0.2, 0, 5], [0, 3, 0.1, 6], [0.1, 0, 3, 7], [0, 0, 0, 1]], "units": "mm"},
+        {"scale": (0.4, 0.3, 0.3), "rotate": [[1, 0, 0], [0, 0.6, -0.8], [0, 0.8, 0.6]], "units": "cm"},
+        {"scale": (4, 3, 3)},
+    ],
+    ids=["scale", "micrometres", "affine", "rotate-cm", "no-unit"],
+)
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
+def test_layers_of_others_are_honoured_both_ways(window, wait, ct_file, tiny_weights, tmp_path, transform):
+    data = np.asarray(nib.load(ct_file).dataobj).transpose(2, 1, 0)
+    viewer = window()
+    image = viewer.add_image(data, name="foreign", **transform)
+    tool = open_files(viewer, [])
+    tool.weights.choose_file(tiny_weights)
+    tool.device.setCurrentText("cpu")
+    tool.folder.setText(str(tmp_path / "out"))
+    labels = run(tool, wait)
+    assert labels.units == image.units
+    corners = np.array([[0, 0, 0], [29, 35, 39]])
+    for corner in corners:
+        assert np.allclose(labels.data_to_world(corner), image.data_to_world(corner))
+    folder = save(tool, wait)
+    written = nib.load(folder / "labels.nii.gz")
+    factor = {"micrometer": 1e-3, "centimeter": 10.0}.get(str(image.units[0]), 1.0)
+    for corner in corners:
+        z, y, x = np.array(image.data_to_world(corner)) * factor
+        assert np.allclose(nib.affines.apply_affine(written.affine, corner), (-x, -y, z), atol=1e-3)
+    assert np.array_equal(np.asarray(written.dataobj), labels.data)
+
+
+def test_pixels_need_a_word(window, wait, tiny_weights, ct_file):
+    viewer = window()
+    viewer.add_image(np.asarray(nib.load(ct_file).dataobj))
+    tool = open_files(viewer, [])
+    tool.weights.choose_file(tiny_weights)
+    assert not tool.pixel_is_mm.isHidden()
+    assert not tool.run()
+    assert "no spacing" in tool.status.text()
+    tool.pixel_is_mm.setChecked(True)
+    labels = run(tool, wait)
+    assert row(tool, "liver")[0] == pytest.approx((labels.data == 1).sum() / 1000, abs=0.01)
+
+
+def test_four_channels_ask_for_four_layers(window, wait, tmp_path):
+    from tests.tiny import make_tiny_weights
+
+    weights = make_tiny_weights(tmp_path / "four.safetensors", channels=4)
+    viewer = window()
+    paths = [make_volume(tmp_path / f"{n}.nii.gz", seed=i) for i, n in enumerate(("flair", "t1", "t1c", "t2"))]
+    tool = open_files(viewer, paths)
+    tool.weights.choose_file(weights)
+    tool.device.setCurrentText("cpu")
+    assert [c.objectName() for c in tool.images] == [f"channel {i}" for i in range(4)]
+    assert [c.currentText() for c in tool.images] == ["flair", "t1", "t1c", "t2"]
+    labels = run(tool, wait)
+    expected_shape = viewer.layers["flair"].data.shape
+    assert labels.data.shape == expected_shape
+
+
+def test_empty_state_and_views(window, ct_file, qtbot):
+    viewer = window(show=True)
+    tool = open_files(viewer, [])
+    qtbot.waitUntil(tool.empty.isVisible)
+    assert not tool.body.isVisible()
+    tool = open_files(viewer, [ct_file])
+    qtbot.waitUntil(tool.body.isVisible)
+    assert not tool.empty.isVisible()
+    seen = {}
+    for name in ("Axial", "Coronal", "Sagittal", "3-D"):
+        show(tool, name)
+        seen[name] = (viewer.dims.ndisplay, tuple(viewer.dims.order), str(camera_of(viewer).orientation[1]))
+        assert [b.text() for b in tool.view_buttons.buttons() if b.isChecked()] == [name]
+    assert seen == {
+        "Axial": (2, (0, 1, 2), "down"),
+        "Coronal": (2, (1, 0, 2), "up"),
+        "Sagittal": (2, (2, 0, 1), "up"),
+        "3-D": (3, (0, 1, 2), "down"),
+    }
+    # Seen from the front with the head up.
+    assert camera_of(viewer).view_direction[1] > 0.8
+    assert camera_of(viewer).up_direction[0] > 0.8
+
+
+def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
+    """Balls at known anatomical places appear where a radiologist expects them, in all four views, as drawn."""
+    from workbench.core.types import ClassInfo, ClassTable, Labels
+
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[:3, 3] = (30, -30, -30)
+    data = np.zeros((60, 60, 60), np.uint8)
+    grid = np.moveaxis(np.indices(data.shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    for value, ras in ((1, (18, 0, 0)), (2, (0, 0, 18)), (3, (0, 18, 0)), (4, (0, -18, 0))):
+        data[((grid - ras) ** 2).sum(-1) < (8**2 if value < 4 else 12**2)] = value
+    colors = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255), 4: (255, 255, 0)}
+    classes = ClassTable(tuple(ClassInfo(v, str(v), c) for v, c in colors.items()))
+    image = wb.read(make_volume(tmp_path / "a.nii.gz", shape=data.shape, affine=affine))
+    (path,) = wb.write(Labels(data, image.geometry, classes), tmp_path, name="balls_labels")
+    viewer = window(show=True)
+    tool = open_files(viewer, [path])
+    viewer.layers[0].opacity = 1.0
+
+    def place(value):
+        pixels = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
+        wanted = np.array(colors[value])
+        # Shading darkens a colour but keeps its channels.
+        bright = pixels.max(axis=-1) > 60
+        same = bright & (np.abs(pixels / np.maximum(pixels.max(axis=-1, keepdims=True), 1) - wanted / 255) < 0.35).all(
+            -1
+        )
+        if not same.any():
+            return None
+        y, x = np.argwhere(same).mean(axis=0) / pixels.shape[:2]
+        return "".join(
+            ("up " if y < 0.4 else "down " if y > 0.6 else "", "left" if x < 0.4 else "right" if x > 0.6 else "")
+        )
+
+    right, head, front, back = 1, 2, 3, 4
+    show(tool, "Axial")
+    viewer.dims.set_point(0, 0)
+    qtbot.wait(100)
+    assert (place(right), place(front), place(back)) == ("left", "up ", "down ")
+    show(tool, "Coronal")
+    viewer.dims.set_point(1, 0)
+    qtbot.wait(100)
+    assert (place(right), place(head)) == ("left", "up ")
+    show(tool, "Sagittal")
+    viewer.dims.set_point(2, 0)
+    qtbot.wait(100)
+    assert (place(head), place(front), place(back)) == ("up ", "left", "right")
+    show(tool, "3-D")
+    camera_of(viewer).set_view_direction(view_direction=(0, 1, 0), up_direction=(1, 0, 0))
+    qtbot.wait(100)
+    # From the front the small ball hides the middle of the large one behind it: the middle of the canvas is blue.
+    canvas = viewer.screenshot(canvas_only=True, flash=False)
+    middle = canvas[canvas.shape[0] // 2, canvas.shape[1] // 2, :3].astype(int)
+    assert middle[2] > 2 * max(middle[0], middle[1])
+    assert (place(right), place(head)) == ("left", "up ")
+
+
+def test_tool_lets_go_of_the_viewer_when_its_dock_is_closed(opened, wait, qtbot):
+    viewer, tool = opened
+    labels = run(tool, wait)
+    journal, gone = tool.journal, weakref.ref(tool)
+    (dock,) = viewer.window._wrapped_dock_widgets.values()
+    dock.destroyOnClose()  # what the x in its title does
+    assert tool.table.layer is None
+    viewer.layers.remove("ct")
+    labels.paint((3, 3, 3), 1)
+    # The journal belongs to the window: edits are still kept.
+    assert journal.is_unsaved(labels)
+    del opened, tool, dock
+    again = open_files(viewer, [])
+    assert again is not gone()
+    assert again.labels_layer is labels
+
+
+def test_closing_the_window_stops_a_running_job(opened, wait, tmp_path):
+    from workbench_napari.shared import worker
+
+    viewer, tool = opened
+    viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
+    tool.images[0].setCurrentText("large")
+    assert tool.run()
+    wait(lambda: tool.runner._state[0] >= 1, 60)
+    thread = tool.runner._worker
+    viewer.close()
+    wait(lambda: not thread.is_running)
+    wait(lambda: not worker._runners)
+
+
+def test_uncertainty_is_shown_and_saved_with_the_labels(opened, wait, ct_file):
+    viewer, tool = opened
+    tool.form.set_values({"uncertainty": True})
+    labels = run(tool, wait)
+    (heat,) = [layer for layer in viewer.layers if (layer.metadata.get(KEY) or {}).get("role") == "heatmap"]
+    assert not heat.visible
+    assert heat.name not in [tool.images[0].itemText(i) for i in range(tool.images[0].count())]
+    folder = save(tool, wait)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "labels.nii.gz", "provenance.json", "uncertainty.nii.gz", "volumes.csv",
+    ]  # fmt: skip
+    written = nib.load(folder / "uncertainty.nii.gz")
+    assert written.affine.tobytes() == nib.load(ct_file).affine.tobytes()
+    assert written.shape == nib.load(ct_file).shape
+    assert labels.data.shape == heat.data.shape
+
+
+def test_dicom_in_dicom_seg_out(window, wait, tiny_weights, tmp_path):
+    pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
+    from tests.dicom_maker import write_series
+
+    write_series(tmp_path / "series", n=20, rows=24, columns=28, spacing=(3.0, 3.0), Modality="CT")
+    viewer = window()
+    tool = open_files(viewer, [tmp_path / "series"])
+    tool.weights.choose_file(tiny_weights)
+    tool.device.setCurrentText("cpu")
+    tool.folder.setText(str(tmp_path / "out"))
+    labels = run(tool, wait)
+    labels.brush_size = 5
+    labels.paint((10, 12, 12), 2)
+    tool.format.setCurrentText("DICOM SEG (.dcm)")
+    folder = save(tool, wait)
+    assert (folder / "labels.dcm").is_file(), tool.status.text()
+    (again,) = viewer.open(str(folder / "labels.dcm"), plugin="napari-workbench")
+    assert np.array_equal(again.data, labels.data)
+    assert np.allclose(layer_world(state_of(again)[1]), layer_world(state_of(labels)[1]), atol=1e-4)
+    assert list(again.features["class"]) == ["background", "liver", "spleen"]
+
+
+def test_metadata_is_small_and_plain(opened, wait):
+    viewer, tool = opened
+    run(tool, wait)
+    for layer in viewer.layers:
+        assert len(json.dumps(layer.metadata[KEY])) < 10_000
+
+
+def test_unknown_tool_is_a_usage_error(window):
+    from workbench.core.errors import UsageError
+
+    with pytest.raises(UsageError, match="Did you mean 'volume'"):
+        open_files(window(), [], tool="volumes")
+
+
+def test_choice_of_a_name_for_the_case_folder(tmp_path):
+    from workbench_napari.shared.saving import case_name
+
+    result = SimpleNamespace(
+        image=SimpleNamespace(name="scan", source="/a/scan.nii"), provenance=SimpleNamespace(source="/a/scan.nii")
+    )
+    assert case_name(tmp_path, result, "x") == "scan"
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "provenance.json").write_text(json.dumps({"source": "/a/scan.nii"}))
+    assert case_name(tmp_path, result, "x") == "scan"
+    (tmp_path / "scan" / "provenance.json").write_text(json.dumps({"source": "/b/scan.nii"}))
+    assert case_name(tmp_path, result, "x") == "scan-2"
+
+
+def test_samples_open_in_place(window):
+    viewer = window()
+    tool = open_files(viewer, [])
+    tool.open_sample()
+    (image,) = viewer.layers
+    labels = viewer.open_sample("napari-workbench", "torso_ct_labels")[1]
+    file = nib.load(image.metadata[KEY]["source"])
+    index = (10, 20, 30)
+    x, y, z = nib.affines.apply_affine(file.affine, index)
+    inside = tuple(np.rint(image.world_to_data((z, -y, -x))).astype(int))
+    assert image.data[inside] == np.asarray(file.dataobj)[index]
+    assert np.allclose(layer_world(state_of(labels)[1]), layer_world(state_of(image)[1]))
+    assert labels._type_string == "labels"
+    # Liver on the patient's right, seen from the front on the left of the screen; x runs to the patient's left.
+    liver = list(labels.features["class"]).index("liver")
+    centre = np.argwhere(labels.data == labels.features["index"][liver]).mean(axis=0)
+    assert centre[2] < labels.data.shape[2] / 2

@@ -1,0 +1,38 @@
+"""Whether a place can be written to, asked before hours of work and not after."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from workbench.core.errors import UsageError
+
+
+def require_folder(path: Path, what: str = "output folder") -> None:
+    """Refuse a `path` that is not, and cannot become, a folder that we may write into. Makes nothing.
+
+    Raises
+    ------
+    UsageError
+        A file is in the way, or permission is missing; the message names what is in the way.
+    """
+    nearest = path.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise UsageError(f"cannot write to {path}: {nearest} is a file. Choose another {what}.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write to {path}: no permission for {nearest}. Choose another {what}.")
+
+
+def require_file(path: Path) -> None:
+    """Refuse a `path` that cannot become a file, or whose folder cannot be made or written into. Makes nothing.
+
+    Raises
+    ------
+    UsageError
+        A folder has this name, a file stands where a folder is needed, or permission is missing.
+    """
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: there is a folder of this name. Choose another name.")
+    require_folder(path.parent)

@@ -1,0 +1,93 @@
+"""Records how a result came to be: versions, hashes, settings, time and memory."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import workbench
+from workbench.core import settings
+from workbench.core.atomic import sha256_of
+from workbench.core.types import Image, Provenance
+from workbench.weights import WeightsFile
+
+_PACKAGES = ("torch", "monai", "numpy", "nibabel", "pydicom", "SimpleITK", "mne", "napari")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python, the workbench and the libraries that a result depends on. Imports none of them."""
+    found = {"python": platform.python_version(), "napari-workbench": workbench.__version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_memory_mb() -> float:
+    """Highest resident memory of this process so far, in MB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 1e6
+    if sys.platform == "linux":
+        # ru_maxrss is inherited from the parent process there, so a small child of a large shell would look large.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def input_hash(image: Image) -> str | None:
+    """Hash of the files that the samples come from: one DICOM series of a folder, an ENVI header with its data."""
+    files = image.files or getattr(image.native, "files", ())
+    if files:
+        return sha256_of(*files)
+    return sha256_of(image.source) if image.source and image.source.exists() else None
+
+
+class Recorder:
+    """Started before the work, asked for the `Provenance` after it."""
+
+    def __init__(self, backend: str, config: Any, weights: WeightsFile, image: Image, device: Any, reason: str) -> None:
+        self.backend, self.config, self.weights, self.image = backend, config, weights, image
+        self.device, self.reason = device, reason
+        self.notes: list[str] = []
+        self.details: dict[str, Any] = {}
+        self.started = datetime.now(UTC)
+        self._clock = time.perf_counter()
+
+    def note(self, text: str) -> None:
+        """Something a reader of the result should know (a smaller window after running out of memory, say)."""
+        self.notes.append(text)
+
+    def finish(self, seed: int | None = None) -> Provenance:
+        source = self.image.source
+        return Provenance(
+            backend=self.backend,
+            weights=self.weights.name,
+            weights_sha256=self.weights.sha256,
+            settings=settings.as_dict(self.config),
+            source=str(source) if source else None,
+            series=self.image.header.get("SeriesInstanceUID") or None,
+            input_sha256=input_hash(self.image),
+            versions=versions(),
+            device=str(self.device),
+            device_reason=self.reason,
+            seed=seed,
+            started=self.started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - self._clock, 3),
+            peak_memory_mb=round(peak_memory_mb(), 1),
+            notes=tuple(self.notes),
+            details=self.details,
+        )

@@ -1,0 +1,141 @@
+"""One declaration per setting: it makes the keyword arguments, the command-line flags and the form in napari.
+
+A backend declares a frozen dataclass whose fields are made with `setting`. Everything else is read from there:
+`describe` lists the settings, `build` checks values and makes an instance. No torch, no Qt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from workbench.core.errors import UsageError, nearest
+
+T = TypeVar("T")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    unit: str | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    advanced: bool = False,
+) -> Any:
+    """Declare one field of a `Config`: default value, help text, unit and allowed range (both ends included).
+
+    `advanced` settings are folded away in the napari form and listed last in ``--help``.
+    """
+    meta = {"help": help, "unit": unit, "low": low, "high": high, "advanced": advanced}
+    return dataclasses.field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting, as the command line and the form see it.
+
+    ``type`` is one of ``bool, int, float, str``; ``size`` is 0 for a single value, n for a fixed tuple of n values and
+    -1 for any number of them; ``choices`` holds the values of a ``Literal``; ``optional`` allows ``None``.
+    """
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    unit: str | None
+    low: float | None
+    high: float | None
+    advanced: bool
+    choices: tuple[Any, ...]
+    size: int
+    optional: bool
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+def describe(config: type) -> dict[str, Setting]:
+    """All settings of a config class by name, in order of declaration."""
+    hints = get_type_hints(config)
+    found = {}
+    for f in dataclasses.fields(config):
+        kind, choices, size, optional = _parse_hint(hints[f.name])
+        m = f.metadata
+        found[f.name] = Setting(
+            f.name, kind, f.default, m["help"], m["unit"], m["low"], m["high"], m["advanced"], choices, size, optional
+        )
+    return found
+
+
+def _parse_hint(hint: Any) -> tuple[type, tuple[Any, ...], int, bool]:
+    optional = False
+    if get_origin(hint) in (Union, types.UnionType):
+        members = [a for a in get_args(hint) if a is not type(None)]
+        optional = len(members) < len(get_args(hint))
+        hint = members[0]
+    if get_origin(hint) is Literal:
+        values = get_args(hint)
+        return type(values[0]), values, 0, optional
+    if get_origin(hint) is tuple:
+        args = get_args(hint)
+        if len(args) == 2 and args[1] is Ellipsis:
+            return args[0], (), -1, optional
+        return args[0], (), len(args), optional
+    return hint, (), 0, optional
+
+
+def build(config: type[T], values: dict[str, Any]) -> T:
+    """Make a config from keyword values; unknown names, wrong types and values out of range are usage errors."""
+    known = describe(config)
+    checked = {}
+    for name, value in values.items():
+        key = name.replace("-", "_")
+        if key not in known:
+            raise UsageError(f"unknown setting '{name}'.{nearest(key, known)}")
+        checked[key] = _check(known[key], value)
+    return config(**checked)
+
+
+def _check(s: Setting, value: Any) -> Any:
+    if value is None:
+        if s.optional:
+            return None
+        raise UsageError(f"{s.name} needs a value ({s.type.__name__})")
+    if s.size == 0:
+        return _check_one(s, value)
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        raise UsageError(f"{s.name}={value!r}: expected {'several' if s.size < 0 else s.size} values")
+    items = tuple(_check_one(s, v) for v in value)
+    if s.size > 0 and len(items) != s.size:
+        raise UsageError(f"{s.name}={value!r}: got {len(items)} values, expected {s.size}")
+    return items
+
+
+def _check_one(s: Setting, value: Any) -> Any:
+    if s.type is bool and not isinstance(value, bool):
+        raise UsageError(f"{s.name}={value!r}: expected true or false")
+    try:
+        if s.type is int and isinstance(value, float) and value != int(value):
+            raise ValueError
+        if s.type in (int, float) and isinstance(value, bool):
+            raise ValueError
+        value = s.type(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{s.name}={value!r}: expected {s.type.__name__}") from None
+    if s.choices and value not in s.choices:
+        raise UsageError(f"{s.name}={value!r} is not one of {', '.join(map(str, s.choices))}.")
+    unit = f" {s.unit}" if s.unit else ""
+    if s.low is not None and value < s.low:
+        raise UsageError(f"{s.name}={value}{unit} is below the lowest allowed value {s.low}{unit}")
+    if s.high is not None and value > s.high:
+        raise UsageError(f"{s.name}={value}{unit} is above the highest allowed value {s.high}{unit}")
+    return value
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """Plain values of a config, for provenance records."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}

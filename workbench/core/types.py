@@ -1,0 +1,421 @@
+"""What flows through the workbench: an image with its geometry goes in, a result made of typed parts comes out.
+
+All types are frozen dataclasses that hold numpy arrays and plain values; nothing here imports torch, MONAI or napari.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (done, total) as work advances; raises `workbench.core.errors.Cancelled` to stop it."""
+
+RGB: TypeAlias = tuple[int, int, int]
+Kind = Literal["volume", "slide", "page", "cube", "recording"]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where the samples of an array lie in the world.
+
+    Parameters
+    ----------
+    shape
+        Number of samples along each spatial axis, in array order.
+    affine
+        (n+1, n+1) float64, index -> world. For volumes the world is RAS+ (x to the right, y to the front, z to the
+        head) in millimetres, as in NIfTI. ``None`` where the file gives no position: never a made-up number.
+    axes
+        One name per spatial axis, e.g. ``("i", "j", "k")``.
+    unit
+        Unit of the world axes (``"mm"``, ``"um"``, ``"s"``) or ``None``.
+    """
+
+    shape: tuple[int, ...]
+    affine: npt.NDArray[np.float64] | None = None
+    axes: tuple[str, ...] = ("i", "j", "k")
+    unit: str | None = "mm"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def spacing(self) -> tuple[float, ...] | None:
+        """Distance between neighbouring samples along each array axis, in `unit`."""
+        if self.affine is None:
+            return None
+        return tuple(float(v) for v in np.sqrt((self.affine[:-1, :-1] ** 2).sum(axis=0)))
+
+    @property
+    def sample_volume(self) -> float | None:
+        """Volume (area) that one sample stands for, in ``unit ** ndim``: |det| of the affine."""
+        if self.affine is None:
+            return None
+        return float(abs(np.linalg.det(self.affine[:-1, :-1])))
+
+    def matches(self, other: Geometry, tolerance: float = 1e-3) -> bool:
+        """Whether both describe the same grid: equal shapes, and corners within `tolerance` samples."""
+        if self.shape != other.shape or (self.affine is None) != (other.affine is None):
+            return False
+        if self.affine is None or other.affine is None:
+            return True
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(self.ndim, -1)
+        homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
+        shift = np.abs((self.affine - other.affine) @ homogeneous).max()
+        return bool(shift <= tolerance * min(self.spacing or (1.0,)))
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class of a label map: its value in the array, its name and its colour (0-255)."""
+
+    value: int
+    name: str
+    color: RGB
+
+
+# Okabe & Ito's colour-blind-safe set, then Kelly's remaining maximum-contrast colours.
+_PALETTE: tuple[RGB, ...] = (
+    (213, 94, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (204, 121, 167), (230, 159, 0),
+    (135, 86, 146), (190, 0, 50), (132, 132, 130), (141, 182, 0), (101, 69, 34), (226, 88, 34), (43, 61, 38),
+    (249, 147, 121), (96, 78, 151), (179, 68, 108), (161, 202, 241), (194, 178, 128), (136, 45, 23),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes of a label map, background (0) left out.
+
+    Iterating gives `ClassInfo`; values are unique and positive.
+    """
+
+    classes: tuple[ClassInfo, ...] = ()
+
+    def __post_init__(self) -> None:
+        values = [c.value for c in self.classes]
+        if len(set(values)) != len(values) or any(v <= 0 for v in values):
+            raise ValueError(f"class values must be unique and positive, got {values}")
+
+    @classmethod
+    def from_names(cls, names: list[str] | tuple[str, ...]) -> ClassTable:
+        """Number the names 1, 2, 3... and give each a colour of the palette."""
+        return cls(tuple(ClassInfo(i + 1, n, _PALETTE[i % len(_PALETTE)]) for i, n in enumerate(names)))
+
+    @classmethod
+    def from_values(cls, values: list[int]) -> ClassTable:
+        """Nameless classes: ``class 5`` for value 5, with palette colours."""
+        return cls(tuple(ClassInfo(int(v), f"class {v}", _PALETTE[(int(v) - 1) % len(_PALETTE)]) for v in values))
+
+    @classmethod
+    def from_json(cls, rows: list[dict[str, Any]]) -> ClassTable:
+        """Inverse of `to_json`."""
+        return cls(tuple(ClassInfo(int(r["value"]), str(r["name"]), _rgb(r["color"])) for r in rows))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [{"value": c.value, "name": c.name, "color": list(c.color)} for c in self.classes]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.classes)
+
+    def __iter__(self) -> Iterator[ClassInfo]:
+        return iter(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+def _rgb(values: Any) -> RGB:
+    r, g, b = (int(v) for v in values)
+    return (r, g, b)
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A picture of any modality with its geometry; the pixels are loaded when `data` is first asked for.
+
+    Parameters
+    ----------
+    geometry
+        Spatial grid (no channel axis).
+    dtype
+        Type of the samples that `data` returns, after rescaling (HU for CT).
+    channels
+        One name per channel; ``data.shape[0] == len(channels)``.
+    loader
+        Returns the samples, channel first: ``(C, *geometry.shape)``.
+    kind
+        Which family of backends can take it.
+    source
+        File or folder it came from.
+    value_unit
+        Unit of the samples (``"HU"``) or ``None``.
+    modality
+        DICOM modality code (``"CT"``, ``"MR"``) where known.
+    format
+        Name of the file format (``"nifti"``, ``"dicom"``, ``"nrrd"``, ``"mha"``).
+    header
+        Plain values worth showing (JSON-able, without names of people).
+    classes
+        Class table that the file itself carries, when it is a label map.
+    native
+        The reader's own header object; a writer of the same family uses it to keep geometry bit for bit.
+    files
+        The files that the samples come from, where that is not `source` alone (one DICOM series of a folder).
+    """
+
+    geometry: Geometry
+    dtype: np.dtype[Any]
+    channels: tuple[str, ...]
+    loader: Callable[[], npt.NDArray[Any]]
+    kind: Kind = "volume"
+    source: Path | None = None
+    value_unit: str | None = None
+    modality: str | None = None
+    format: str | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
+    classes: ClassTable | None = None
+    native: Any = None
+    files: tuple[Path, ...] = ()
+
+    @cached_property
+    def data(self) -> npt.NDArray[Any]:
+        """Samples, ``(C, *geometry.shape)``, kept in memory after the first call."""
+        array = self.loader()
+        expected = (len(self.channels), *self.geometry.shape)
+        if array.shape != expected:
+            from workbench.core.errors import InputError
+
+            raise InputError(f"{self.source}: pixels have shape {array.shape}, the header promised {expected}")
+        return array
+
+    @property
+    def name(self) -> str:
+        """Short name for people: the file name without its suffixes."""
+        if self.source is None:
+            return "image"
+        return case_name(self.source)
+
+    def __repr__(self) -> str:
+        spacing = self.geometry.spacing
+        size = " x ".join(str(n) for n in self.geometry.shape)
+        step = "no spacing" if spacing is None else " x ".join(f"{s:.4g}" for s in spacing) + f" {self.geometry.unit}"
+        return f"<Image {self.name}: {len(self.channels)} channel(s), {size}, {step}, {self.dtype}>"
+
+
+def case_name(path: Path) -> str:
+    """File name without its (double) suffix: ``scan.nii.gz`` -> ``scan``, ``tumour.seg.nrrd`` -> ``tumour``."""
+    name = path.name or path.resolve().name
+    for suffix in (".nii.gz", ".seg.nrrd", ".ome.tiff", ".ome.tif", ".fif.gz", ".ds"):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name if path.is_dir() else Path(name).stem or name
+
+
+def plain_name(text: str) -> str:
+    """`text` as one file name that every system takes: separators, colons and the like become underscores."""
+    name = "".join("_" if c in '/\\:*?"<>|~' or ord(c) < 32 else c for c in text).strip(" .")
+    return name or "case"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """A label map: integer ``data`` of shape ``geometry.shape``, 0 is background."""
+
+    data: npt.NDArray[np.integer[Any]]
+    geometry: Geometry
+    classes: ClassTable
+    name: str = "labels"
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmap:
+    """A float map on the grid of ``geometry``: ``data`` float32 of shape ``geometry.shape``."""
+
+    data: npt.NDArray[np.floating[Any]]
+    geometry: Geometry
+    name: str
+    unit: str | None = None
+    limits: tuple[float, float] | None = None
+    colormap: str = "magma"
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A table: ``columns`` (with units in their names, e.g. ``volume [mL]``) and ``rows`` of plain values."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    name: str = "scores"
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """Time courses, or anything with one value per channel and sample (tokens, surprisal).
+
+    Parameters
+    ----------
+    data
+        ``(channels, samples)``; float32 for signals and maps, unsigned integers for tokens.
+    channels
+        One name per row of `data`.
+    geometry
+        The time base: ``shape == (samples,)``, axes ``("time",)``, unit ``"s"``; see `time_base`.
+    name
+        Short name, used for files and layers.
+    unit
+        Unit of the values (``"T"``, ``"z"``, ``"nats"``) or ``None``.
+    role
+        ``"signal"`` for time courses, ``"tokens"`` for token numbers (0 is unseen), ``"map"`` for other values.
+    kinds
+        MNE channel type of each channel (``"mag"``, ``"grad"``, ``"eeg"``, ``"misc"``), or empty.
+    native
+        The reader's own header object (`mne.Info`), with positions, where there is one.
+    """
+
+    data: npt.NDArray[Any]
+    channels: tuple[str, ...]
+    geometry: Geometry
+    name: str
+    unit: str | None = None
+    role: Literal["signal", "tokens", "map"] = "signal"
+    kinds: tuple[str, ...] = ()
+    native: Any = None
+
+    def __post_init__(self) -> None:
+        expected = (len(self.channels), *self.geometry.shape)
+        if self.data.shape != expected:
+            raise ValueError(f"signals '{self.name}' have shape {self.data.shape}, expected {expected}")
+
+    @property
+    def sampling_rate(self) -> float:
+        """Samples per second [Hz]."""
+        return sampling_rate_of(self.geometry)
+
+    @property
+    def start(self) -> float:
+        """Time of the first sample [s]."""
+        return 0.0 if self.geometry.affine is None else float(self.geometry.affine[0, 1])
+
+
+def time_base(samples: int, sampling_rate: float, start: float = 0.0) -> Geometry:
+    """Geometry of a recording: sample n lies at ``start + n / sampling_rate`` seconds."""
+    affine = np.array([[1.0 / sampling_rate, start], [0.0, 1.0]])
+    return Geometry((samples,), affine, ("time",), "s")
+
+
+def sampling_rate_of(geometry: Geometry) -> float:
+    """Samples per second [Hz] of a time base."""
+    if geometry.affine is None:
+        raise ValueError("this time base has no sampling rate")
+    return float(1.0 / geometry.affine[0, 0])
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One stretch of time with a name, as an MNE annotation: onset and duration in seconds of the recording's clock.
+
+    `channels` is empty where the mark concerns all of them.
+    """
+
+    onset: float
+    duration: float
+    label: str
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Annotations of a recording, in the order of their onsets."""
+
+    marks: tuple[Mark, ...]
+    name: str = "annotations"
+
+    def __iter__(self) -> Iterator[Mark]:
+        return iter(self.marks)
+
+    def __len__(self) -> int:
+        return len(self.marks)
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """One feature vector per item: ``data`` float32 ``(items, features)``, ``ids`` says what each item is."""
+
+    data: npt.NDArray[np.float32]
+    ids: tuple[str, ...]
+    name: str = "embeddings"
+
+
+Part: TypeAlias = Labels | Heatmap | Scores | Signals | Marks | Embeddings
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result came to be: enough to make it again, and to see that it is the same."""
+
+    backend: str
+    weights: str
+    weights_sha256: str | None
+    settings: Mapping[str, Any]
+    source: str | None = None
+    series: str | None = None
+    input_sha256: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    device_reason: str = ""
+    seed: int | None = None
+    started: str = ""
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    edited_by_hand: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a backend gives for one image: named parts, the image they lie on, and how they were made."""
+
+    parts: Mapping[str, Part]
+    image: Image
+    provenance: Provenance
+
+    def __getitem__(self, name: str) -> Part:
+        return self.parts[name]
+
+    @property
+    def labels(self) -> Labels:
+        """The label map of the result."""
+        for part in self.parts.values():
+            if isinstance(part, Labels):
+                return part
+        raise KeyError(f"this result has no label map; its parts are {list(self.parts)}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a study: an image, its reference labels if there are any, and the group it belongs to.
+
+    Splits are made by `group` (patient, slide, scene, subject), so that none leaks from training into validation.
+    """
+
+    id: str
+    image: Path
+    labels: Path | None = None
+    group: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)

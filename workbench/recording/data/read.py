@@ -1,0 +1,380 @@
+"""Recordings (MEG, EEG) through MNE-Python: headers now, samples when asked for.
+
+A recording is an `Image` of kind ``"recording"``: ``data`` is ``(channels, samples)`` float32 in SI units (T, T/m, V),
+``geometry`` the time base in seconds. `workbench.recording.data.recording.open_recording` reads it in pieces. Parcel
+time courses in NumPy and MATLAB files are read by `workbench.recording.data.parcels`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.core.errors import InputError, NothingFound, nearest
+from workbench.core.types import Geometry, Image, Mark, Marks, time_base
+from workbench.recording.data import bids, fif_file
+from workbench.recording.data.epochs import of_evoked, open_epochs, read_evokeds, title_of
+from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, summary
+
+READERS: dict[str, tuple[str, str]] = {
+    ".fif": ("fif", "read_raw_fif"),
+    ".fif.gz": ("fif", "read_raw_fif"),
+    ".edf": ("edf", "read_raw_edf"),
+    ".bdf": ("bdf", "read_raw_bdf"),
+    ".gdf": ("gdf", "read_raw_gdf"),
+    ".vhdr": ("brainvision", "read_raw_brainvision"),
+    ".con": ("kit", "read_raw_kit"),
+    ".sqd": ("kit", "read_raw_kit"),
+    ".ds": ("ctf", "read_raw_ctf"),
+}
+"""Suffix -> name of the format and of MNE's reader. ``.ds`` is a folder; so is a BTi recording, which has no suffix."""
+
+UNITS = {"mag": "T", "ref_meg": "T", "grad": "T/m", "eeg": "V", "eog": "V", "ecg": "V", "emg": "V", "seeg": "V",
+         "ecog": "V", "dbs": "V", "bio": "V"}  # fmt: skip
+
+_MARGIN_S = 8.0  # read on either side where channels of several rates are brought to one
+
+_SPLIT = re.compile(r"(-[1-9]\d*|_split-(0[2-9]|[1-9]\d+)(_.*)?)$")
+
+
+def is_folder_recording(path: Path) -> bool:
+    """Whether a folder is one recording (CTF ``.ds``, BTi) or a BIDS data set."""
+    return _is_ctf(path) or bti_file(path) is not None or bids.is_dataset(path)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a FIF file is a later part of a split recording whose first part lies beside it."""
+    stem = path.name.lower().removesuffix(".gz").removesuffix(".fif")
+    match = _SPLIT.search(stem)
+    if match is None or not path.name.lower().endswith((".fif", ".fif.gz")):
+        return False
+    if match[1].startswith("-"):
+        return (path.parent / (path.name[: match.start()] + path.name[match.end() :])).exists()
+    return any(path.parent.glob(f"{path.name[: match.start()]}_split-01*.fif"))
+
+
+def is_other(path: Path) -> bool:
+    """Whether a FIF file holds something else than a recording, by its name."""
+    return fif_file.is_other(path)
+
+
+def read(path: Path, *, series: str | int | None = None) -> Image:
+    """Open a recording.
+
+    Parameters
+    ----------
+    path
+        A file of `READERS`, a CTF or BTi folder, or the top folder of a BIDS data set.
+    series
+        Which evoked response of a file with several (number or name), or which recording of a BIDS data set.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or several are there and none is chosen; the message lists them.
+    """
+    if bids.is_dataset(path):
+        chosen = choose(path, bids.recordings(path), series, [p.name for p in bids.recordings(path)])
+        return read(chosen)
+    name, what = _format_of(path)
+    if what == "evoked":
+        warned: list[str] = []
+        evokeds = read_evokeds(path, warned)
+        return _evoked_image(path, choose(path, evokeds, series, [title_of(e) for e in evokeds]), warned)
+    if series not in (None, ""):
+        raise InputError(
+            f"{path}: 'series' chooses among evoked responses or the recordings of a BIDS data set; this file holds one"
+            " recording. Leave it out."
+        )
+    opener = _once(partial(open_epochs, path) if what == "epochs" else partial(_open_raw, path, name))
+
+    def made() -> Image:
+        recording, warned = opener()
+        return _image(path, name, recording, lambda: opener()[0], warned)
+
+    # What MNE accepts may still name channel types or units that do not exist.
+    image: Image = mne_call(path, made, [])
+    return image
+
+
+def info(path: Path) -> list[dict[str, Any]]:
+    """One row per recording: several for a file of evoked responses and for a BIDS data set."""
+    from workbench.core.errors import WorkbenchError
+    from workbench.data.formats import describe
+
+    rows: list[dict[str, Any]] = []
+    if bids.is_dataset(path):
+        found = bids.recordings(path)
+        for number, file in enumerate(found, 1):
+            try:
+                row = describe(read(file))
+            except WorkbenchError as error:
+                row = {"path": str(file), "kind": "recording", "problem": str(error)}
+            rows.append(row | {"series": number, "description": file.name, "n_series": len(found)})
+        return rows
+    if _format_of(path)[1] == "evoked":
+        warned: list[str] = []
+        evokeds = read_evokeds(path, warned)
+        for number, evoked in enumerate(evokeds, 1):
+            row = describe(_evoked_image(path, evoked, warned))
+            rows.append(row | {"series": number, "description": title_of(evoked), "n_series": len(evokeds)})
+        return rows
+    return [describe(read(path))]
+
+
+def choose(path: Path, items: list[Any], series: str | int | None, titles: list[str]) -> Any:
+    """One of several items by number (from 1) or name, or an error that lists them."""
+    listing = "; ".join(f"[{n}] {t}" for n, t in enumerate(titles, 1))
+    if not items:
+        raise NothingFound(f"{path}: no recording in it.")
+    if series is None or series == "":
+        if len(items) == 1:
+            return items[0]
+        raise InputError(f"{path}: holds {len(items)} recordings, choose one with --series NUMBER or name: {listing}")
+    text = str(series).strip()
+    if text.isdigit() and 1 <= int(text) <= len(items):
+        return items[int(text) - 1]
+    exact = [i for i, t in zip(items, titles, strict=True) if t == text]
+    close = exact or [i for i, t in zip(items, titles, strict=True) if text.lower() in t.lower()]
+    if len(close) == 1:
+        return close[0]
+    what = f"{len(close)} recordings match" if close else "no recording matches"
+    raise InputError(f"{path}: {what} --series {text}.{nearest(text, titles)} Choose one of: {listing}")
+
+
+def _format_of(path: Path) -> tuple[str, str]:
+    """(name of the format, ``"raw"``, ``"epochs"`` or ``"evoked"``)."""
+    if path.is_dir():
+        if _is_ctf(path):
+            return "ctf", "raw"
+        if bti_file(path) is not None:
+            return "bti", "raw"
+        raise InputError(f"{path}: a folder without a CTF or BTi recording in it.")
+    name = path.name.lower()
+    for suffix in sorted(READERS, key=len, reverse=True):
+        if name.endswith(suffix):
+            return (READERS[suffix][0], fif_file.contents(path) if READERS[suffix][0] == "fif" else "raw")
+    if bti_file(path.parent) == path:
+        return "bti", "raw"
+    raise InputError(f"{path}: no reader for '{path.suffix}'. Recordings: {', '.join(READERS)}, BTi and BIDS folders.")
+
+
+def _is_ctf(path: Path) -> bool:
+    return path.name.lower().endswith(".ds") and path.is_dir() and any(path.glob("*.res4"))
+
+
+def bti_file(folder: Path) -> Path | None:
+    """The file with the samples of a BTi folder (``c,rfDC`` and the like beside ``config``), if it is one."""
+    if not (folder / "config").is_file():
+        return None
+    found = sorted(p for p in folder.iterdir() if re.match(r"^[a-z]{1,2},rf", p.name) and p.is_file())
+    return found[0] if found else None
+
+
+def open_raw(path: Path, name: str, warned: list[str]) -> Any:
+    """MNE's raw object, samples left on disk."""
+    import mne
+
+    if bids.is_member(path):
+        try:
+            found = mne_call(path, partial(bids.open_raw, path), warned)
+        except InputError as error:  # a data set with a fault elsewhere still has its recordings
+            warned.append(f"BIDS side files could not be used: {error}")
+        else:
+            if found is not None:
+                return found
+            warned.append("BIDS side files were not used; install the extra: pip install 'napari-workbench[bids]'")
+    if name == "bti":
+        file = path if path.is_file() else bti_file(path)
+        head = path if path.is_dir() else path.parent
+        shape = head / "hs_file"
+        options = {"config_fname": str(head / "config"), "head_shape_fname": str(shape) if shape.is_file() else None}
+        return mne_call(
+            path, partial(mne.io.read_raw_bti, str(file), **options, preload=False, verbose="WARNING"), warned
+        )
+    function = getattr(mne.io, next(f for n, f in READERS.values() if n == name))
+    if name != "fif":
+        return mne_call(path, partial(function, str(path), preload=False, verbose="WARNING"), warned)
+    whole = str(fif_file.plain(path))
+    raw = mne_call(path, partial(function, whole, allow_maxshield="yes", preload=False, verbose="WARNING"), warned)
+    if raw.info.get("maxshield"):
+        warned.append("recorded with internal active shielding, which Maxwell filtering must undo first")
+    return raw
+
+
+def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
+    warned: list[str] = []
+    raw = open_raw(path, name, warned)
+    if _record(raw):
+        warned.append(f"channels of lower sampling rates were brought to {float(raw.info['sfreq']):g} Hz")
+    return _of_raw(raw, path, lambda: open_raw(path, name, [])), warned
+
+
+def image_of_raw(raw: Any, source: str | Path | None = None) -> Image:
+    """The `Image` of an `mne.io.Raw` that you made or changed yourself; its samples are read from it when asked for.
+
+    Parameters
+    ----------
+    raw
+        The recording; do not change it afterwards.
+    source
+        File that it came from, for names and records.
+    """
+    path = Path("raw") if source is None else Path(source)
+    recording = _of_raw(raw, path, raw.copy)
+    image = _image(path, "mne", recording, lambda: recording, [])
+    return replace(image, source=None if source is None else path)
+
+
+def _of_raw(raw: Any, path: Path, opener: Callable[[], Any]) -> Recording:
+    record = _record(raw)
+    around = 0 if not record else record * -(-round(_MARGIN_S * float(raw.info["sfreq"])) // record)
+
+    def reader(start: int, stop: int, picks: Any) -> Any:
+        first, last = start, stop
+        if record:
+            first = max(0, (raw.first_samp + start) // record * record - around - raw.first_samp)
+            last = min(raw.n_times, -(-(raw.first_samp + stop) // record) * record + around - raw.first_samp)
+        rows = slice(None) if picks is None else list(picks)
+        return mne_call(path, lambda: raw[rows, first:last][0], [])[:, start - first : stop - first]
+
+    return Recording(
+        channels=tuple(raw.ch_names),
+        kinds=tuple(raw.get_channel_types()),
+        sampling_rate=float(raw.info["sfreq"]),
+        n_samples=int(raw.n_times),
+        start=0.0,
+        what="raw",
+        reader=reader,
+        source=path,
+        marks=marks_of(raw),
+        bads=tuple(raw.info["bads"]),
+        info=raw.info,
+        segments=_without_gaps(raw),
+        files=() if path.name.endswith(".gz") else tuple(Path(f) for f in raw.filenames if f is not None),
+        events_reader=lambda: _stim_events(path, raw),
+        raw_opener=opener,
+    )
+
+
+def _record(raw: Any) -> int:
+    """Samples of one record of an EDF, BDF or GDF file with channels of several rates; 0 for all other recordings.
+
+    MNE upsamples the slower channels in what is read at once, which is right only for whole records, and far from the
+    ends of what is read.
+    """
+    extras = getattr(raw, "_raw_extras", None) or [None]
+    if raw.preload or len(extras) != 1 or not isinstance(extras[0], dict) or "max_samp" not in extras[0]:
+        return 0
+    counts = np.asarray(extras[0]["n_samps"])[np.asarray(extras[0]["sel"], dtype=int)]
+    return int(extras[0]["max_samp"]) if (counts != extras[0]["max_samp"]).any() else 0
+
+
+def marks_of(raw: Any) -> Marks:
+    """The annotations of an MNE object; onsets count from its first sample."""
+    a = raw.annotations
+    found = [
+        Mark(float(onset - raw.first_time), float(duration), str(label), tuple(names))
+        for onset, duration, label, names in zip(a.onset, a.duration, a.description, a.ch_names, strict=True)
+    ]
+    return Marks(tuple(sorted(found, key=lambda m: m.onset)))
+
+
+def _without_gaps(raw: Any) -> tuple[tuple[int, int], ...]:
+    """Stretches between the places where the acquisition was interrupted or files were joined."""
+    rate, n = float(raw.info["sfreq"]), int(raw.n_times)
+    cuts: list[tuple[int, int]] = []
+    for mark in marks_of(raw):
+        if mark.label.upper().startswith(("BAD_ACQ_SKIP", "BAD BOUNDARY", "EDGE")):
+            first = min(max(round(mark.onset * rate), 0), n)
+            cuts.append((first, min(first + round(mark.duration * rate), n)))
+    if not cuts:
+        return ()
+    found, begin = [], 0
+    for first, last in sorted(cuts):
+        if first > begin:
+            found.append((begin, first))
+        begin = max(begin, last)
+    if begin < n:
+        found.append((begin, n))
+    return tuple(found)
+
+
+def _stim_events(path: Path, raw: Any) -> list[Event]:
+    """Events of the stimulus channel; without one, and in BIDS data sets, of the annotations."""
+    import mne
+
+    rate = float(raw.info["sfreq"])
+    stims = [n for n, k in zip(raw.ch_names, raw.get_channel_types(), strict=True) if k == "stim"]
+    if not stims or (bids.is_member(path) and bids.available()):
+        return [(m.onset, m.label) for m in marks_of(raw) if not m.label.upper().startswith(("BAD", "EDGE"))]
+    work = partial(mne.find_events, raw, shortest_event=1, initial_event=False, verbose="ERROR")
+    found = mne_call(path, work, [])
+    return [((int(s) - raw.first_samp) / rate, str(int(code))) for s, _, code in found]
+
+
+def _evoked_image(path: Path, evoked: Any, warned: list[str]) -> Image:
+    recording = of_evoked(path, evoked)
+    more = {"condition": str(evoked.comment), "n_averaged": int(evoked.nave)}
+    return _image(path, "fif", recording, lambda: recording, warned, **more)
+
+
+def _once(opener: Callable[[], tuple[Recording, list[str]]]) -> Callable[[], tuple[Recording, list[str]]]:
+    kept: list[tuple[Recording, list[str]]] = []
+
+    def opened() -> tuple[Recording, list[str]]:
+        if not kept:
+            kept.append(opener())
+        return kept[0]
+
+    return opened
+
+
+def _image(
+    path: Path, name: str, recording: Recording, opener: Callable[[], Recording], warned: list[str], **more: Any
+) -> Image:
+    units = [UNITS.get(k) for k in recording.kinds]
+    used = {u for u in units if u is not None}
+    stims = [n for n, k in zip(recording.channels, recording.kinds, strict=True) if k == "stim"]
+    header = summary(recording, stim_channels=stims, units=sorted(used), **more)
+    if recording.what == "epochs":
+        first, last = recording.segments[0]
+        header |= {"n_epochs": len(recording.segments), "epoch_s": (last - first) / recording.rate,
+                   "n_events": len(recording.events)}  # fmt: skip
+    if warned:
+        header["warnings"] = warned
+    if recording.n_samples < 1 or not recording.channels:
+        raise InputError(f"{path}: the recording has {len(recording.channels)} channels and no samples.")
+    return Image(
+        geometry=time_base(recording.n_samples, recording.rate, recording.start),
+        dtype=np.dtype(np.float32),
+        channels=recording.channels,
+        loader=recording.read,
+        kind="recording",
+        source=path,
+        value_unit=next(iter(used)) if len(used) == 1 else None,
+        modality="MEG" if {"mag", "grad"} & set(recording.kinds) else "EEG" if "eeg" in recording.kinds else None,
+        format=name,
+        header=header,
+        native=RecordingNative(opener, _files(path, recording)),
+    )
+
+
+def _files(path: Path, recording: Recording) -> tuple[Path, ...]:
+    """The files that decide what is read."""
+    if path.is_dir():
+        return tuple(sorted(p for p in path.rglob("*") if p.is_file()))
+    return recording.files or ((path,) if path.exists() else ())
+
+
+def bare_geometry(samples: int, sampling_rate: float | None, start: float) -> Geometry:
+    """Time base; without a sampling rate the axis has no unit."""
+    if sampling_rate is None:
+        return Geometry((samples,), None, ("time",), None)
+    return time_base(samples, sampling_rate, start)

@@ -1,0 +1,109 @@
+"""Wavelengths kept beside a cube whose format has no place for them: a list in a text file, or an ENVI header."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.core.errors import InputError
+from workbench.scene.data import envi_header as eh
+
+_MAX_BYTES = 4 * 1024**2
+_COLUMNS = ("wavelength", "fwhm", "good")
+
+
+@dataclass(frozen=True)
+class BandList:
+    """What is known of the bands besides their samples; wavelengths and widths in nm."""
+
+    wavelengths_nm: list[float]
+    fwhm_nm: list[float] | None = None
+    good_bands: list[bool] | None = None
+    source: Path | None = None
+
+
+def in_nm(values: list[float]) -> list[float]:
+    """Wavelengths without a unit in nm: numbers below 100 are micrometres (in nm they would be X-rays)."""
+    return [v * 1e3 for v in values] if max(values) < 100 else list(values)
+
+
+def names(path: Path) -> list[Path]:
+    """Files that are looked for beside ``scene.mat``: ``scene_wavelengths.csv``, ``.txt``, and ``scene.hdr``."""
+    stem = path.name[: -len(path.suffix)] if path.suffix else path.name
+    lists = [path.with_name(f"{stem}{joint}wavelengths{end}") for joint in "_." for end in (".csv", ".txt")]
+    return [*lists, path.with_name(f"{path.name}.hdr"), path.with_name(f"{stem}.hdr")]
+
+
+def wavelengths_beside(path: Path, bands: int) -> BandList | None:
+    """The bands of a cube from the file beside it, or ``None`` if there is none.
+
+    A text file holds one wavelength per line, or a table with the columns ``wavelength`` (``wavelength_nm``,
+    ``wavelength_um``), ``fwhm`` and ``good`` (1 or 0).
+
+    Raises
+    ------
+    InputError
+        If the list has another length than the cube has bands, or holds something else than positive numbers.
+    """
+    for file in names(path):
+        if not file.is_file():
+            continue
+        found = _from_header(file) if file.suffix == ".hdr" else _from_text(file)
+        if found is None:
+            continue
+        if len(found.wavelengths_nm) != bands:
+            raise InputError(
+                f"{file}: lists {len(found.wavelengths_nm)} wavelengths, {path.name} has {bands} bands. Correct or"
+                " remove it."
+            )
+        return found
+    return None
+
+
+def _from_header(file: Path) -> BandList | None:
+    if not eh.is_header(file):
+        return None
+    fields = eh.parse(file)
+    centres, widths, _ = eh.wavelengths_nm(fields, file)
+    if centres is None:
+        return None
+    good = eh.numbers(fields, "bbl", file)
+    return BandList(centres, widths, None if good is None else [v != 0 for v in good], file)
+
+
+def _from_text(file: Path) -> BandList:
+    if file.stat().st_size > _MAX_BYTES:
+        raise InputError(f"{file}: {file.stat().st_size} bytes, a list of wavelengths is a short text.")
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    delimiter = max(",;\t ", key=text.count) if any(c in text for c in ",;\t ") else ","
+    rows = [[c.strip() for c in row if c.strip()] for row in csv.reader(text.splitlines(), delimiter=delimiter)]
+    rows = [row for row in rows if row and not row[0].startswith("#")]
+    header = [c.lower() for c in rows[0]] if rows and not _is_number(rows[0][0]) else []
+    body = rows[1:] if header else rows
+    if not header and len(body) == 1 and len(body[0]) > 1:  # all in one line
+        body = [[v] for v in body[0]]
+    try:
+        table = [[float(v) for v in row] for row in body]
+    except ValueError as error:
+        raise InputError(f"{file}: {error}, expected one wavelength per line.") from error
+    at = {name: next((i for i, c in enumerate(header) if c.startswith(name)), None) for name in _COLUMNS}
+    first = at["wavelength"] if header else 0
+    if first is None or not table or any(len(row) != len(table[0]) for row in table):
+        raise InputError(f"{file}: expected one wavelength per line, or a table with a column 'wavelength'.")
+    centres = [row[first] for row in table]
+    if any(not v > 0 or v == float("inf") for v in centres):
+        raise InputError(f"{file}: holds a wavelength that is not above 0.")
+    unit = header[first] if header else ""
+    factor = 1e3 if unit.endswith(("um", "[um]", "µm")) else 1.0 if "nm" in unit else in_nm(centres)[0] / centres[0]
+    widths = None if at["fwhm"] is None else [row[at["fwhm"]] * factor for row in table]
+    good = None if at["good"] is None else [row[at["good"]] != 0 for row in table]
+    return BandList([v * factor for v in centres], widths, good, file)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

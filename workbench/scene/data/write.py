@@ -1,0 +1,273 @@
+"""Class maps, confidence maps and cubes to ENVI, GeoTIFF and NumPy files, with palette and map position.
+
+Every file is written beside its name and renamed when complete. Of an ENVI pair the header is removed first and written
+last, so that a new file never stands beside an old header.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels
+from workbench.data.label_values import smallest_unsigned
+from workbench.scene.data import envi_header as eh
+from workbench.scene.data.cubes import Blocks, CubeNative, from_array, open_blocks
+from workbench.scene.data.map_place import MapPlace, to_map_info
+
+SUFFIXES = {"envi": ".dat", "geotiff": ".tif", "npy": ".npy"}
+Job = tuple[Path, Callable[[Path], None]]
+
+_BACKGROUND = "Unclassified"
+
+
+def family(format: str, source: Image | None) -> str:
+    """Family to write: the one asked for; for ``auto`` that of a source in ENVI or GeoTIFF, else ENVI."""
+    if format == "auto":
+        return source.format if source is not None and source.format in ("envi", "geotiff") else "envi"
+    if format not in SUFFIXES:
+        raise UsageError(f"format {format} holds volumes, and this is a spectral scene: choose {', '.join(SUFFIXES)}.")
+    return format
+
+
+def jobs(
+    thing: Labels | Heatmap | Image, target: Path, format: str, source: Image | None, *, interleave: str | None = None
+) -> list[Job]:
+    """Files to write for one part, in the order in which they must be written.
+
+    Parameters
+    ----------
+    target
+        Folder and name, without suffix.
+    source
+        The scene; its map position is kept as it was read.
+    interleave
+        Order of the samples of an ENVI cube: ``"bsq"``, ``"bil"`` or ``"bip"``; that of the source by default.
+    """
+    if interleave is not None and interleave not in eh.INTERLEAVES:
+        raise UsageError(f"interleave '{interleave}' is unknown, expected one of {', '.join(eh.INTERLEAVES)}.")
+    place = _place(thing.geometry, source if source is not None else thing)
+    blocks, shown, classes = _contents(thing)
+    path = target.with_name(target.name + SUFFIXES[format])
+    if format == "envi":
+        order = interleave or (str(shown.get("interleave")) if shown.get("interleave") in eh.INTERLEAVES else "bsq")
+        header = _envi_header(thing, blocks, classes, place, order, shown)
+        text = eh.render(header)
+        stale = path.with_suffix(".hdr") if "." not in target.name else path.with_name(target.name + ".hdr")
+        return [
+            (path, lambda part: _write_envi(part, blocks, order, stale)),
+            (stale, lambda part: _write_plain(part, text)),
+        ]
+    if format == "geotiff":
+        crs = None if place is None or place.wkt is None else _crs(place.wkt)
+        return [(path, lambda part: _write_geotiff(part, blocks, classes, place, crs, shown))]
+    made: list[Job] = [(path, lambda part: _write_npy(part, blocks, flat=not isinstance(thing, Image)))]
+    if shown.get("wavelengths_nm"):
+        beside = path.with_name(f"{target.name}_wavelengths.csv")
+        made.insert(0, (beside, lambda part: _write_plain(part, _wavelength_table(shown))))
+    return made
+
+
+def _contents(thing: Labels | Heatmap | Image) -> tuple[Blocks, dict[str, Any], ClassTable | None]:
+    if isinstance(thing, Image):
+        if thing.classes is not None and len(thing.channels) == 1:
+            return open_blocks(thing), dict(thing.header), thing.classes
+        return open_blocks(thing), {**thing.header, "band_names": thing.channels}, None
+    if thing.data.shape != thing.geometry.shape:
+        raise GeometryError(
+            f"map '{thing.name}' has shape {thing.data.shape}, its geometry says {thing.geometry.shape}. Nothing was"
+            " written."
+        )
+    if isinstance(thing, Heatmap):
+        return from_array(np.asarray(thing.data, dtype=np.float32)[None]), {}, None
+    return from_array(smallest_unsigned(thing.data, thing.name)[None]), {}, thing.classes
+
+
+def _place(geometry: Geometry, source: Labels | Heatmap | Image) -> MapPlace | None:
+    """The position as the source's reader kept it, else what the geometry says."""
+    native = getattr(source, "native", None)
+    if isinstance(native, CubeNative) and native.place is not None:
+        return native.place
+    if geometry.affine is None:
+        return None
+    return MapPlace(np.asarray(geometry.affine, dtype=np.float64), geometry.unit)
+
+
+def _envi_header(
+    thing: Labels | Heatmap | Image,
+    blocks: Blocks,
+    classes: ClassTable | None,
+    place: MapPlace | None,
+    order: str,
+    shown: dict[str, Any],
+) -> dict[str, Any]:
+    bands, rows, columns = blocks.shape
+    fields: dict[str, Any] = {
+        "description": ["written by napari-workbench"],
+        "samples": columns,
+        "lines": rows,
+        "bands": bands,
+        "header offset": 0,
+        "file type": "ENVI Standard" if classes is None else "ENVI Classification",
+        "data type": eh.type_number(blocks.dtype),
+        "interleave": order,
+        "byte order": 0,
+    }
+    if classes is not None:
+        table = _dense(classes, thing)
+        fields["classes"] = len(table) + 1
+        fields["class names"] = [_BACKGROUND, *(_listable(c.name) for c in table)]
+        fields["class lookup"] = [0, 0, 0, *(v for c in table for v in c.color)]
+        fields["band names"] = [_listable(thing.name)]
+    elif isinstance(thing, Heatmap):
+        fields["band names"] = [_listable(thing.name + (f" [{thing.unit}]" if thing.unit else ""))]
+    else:
+        fields.update(_band_fields(shown))
+    if place is not None:
+        fields["map info"] = to_map_info(place)
+        text = _coordinate_system(place)
+        fields["coordinate system string"] = None if text is None else f"{{{text}}}"
+    return fields
+
+
+def _band_fields(shown: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"band names": [_listable(n) for n in shown.get("band_names", ())]}
+    if shown.get("wavelengths_nm"):
+        fields["wavelength units"] = "Nanometers"
+        fields["wavelength"] = shown["wavelengths_nm"]
+    if shown.get("fwhm_nm"):
+        fields["fwhm"] = shown["fwhm_nm"]
+    if shown.get("good_bands"):
+        fields["bbl"] = [int(g) for g in shown["good_bands"]]
+    if shown.get("ignore_value") is not None:
+        fields["data ignore value"] = repr(shown["ignore_value"])
+    return fields
+
+
+def _dense(classes: ClassTable, thing: Any) -> list[ClassInfo]:
+    """Classes 1 to n without gaps, as ENVI wants them; gaps get names that reading leaves out again."""
+    known = {c.value: c for c in classes}
+    data = thing.data[0] if isinstance(thing, Image) else thing.data
+    top = max([*known, int(data.max()) if data.size else 0], default=0)
+    if top > 65535:
+        raise InputError(f"class map '{thing.name}' has the value {top}, ENVI lists at most 65535 classes.")
+    present = set(np.unique(data).tolist())
+    rest = {c.value: c for c in ClassTable.from_values(list(range(1, top + 1)))}
+    return [
+        known.get(v) or (rest[v] if v in present else replace(rest[v], name=eh.UNUSED_CLASS.format(v)))
+        for v in range(1, top + 1)
+    ]
+
+
+def _listable(name: str) -> str:
+    """A name that a comma-separated list in braces can hold."""
+    plain = " ".join(name.split()).replace(",", ";").replace("{", "(").replace("}", ")")
+    return plain or "-"
+
+
+def _coordinate_system(place: MapPlace) -> str | None:
+    """WKT in ESRI's dialect, which is what ENVI reads; ``None`` where ``map info`` says it all."""
+    if place.wkt is None or (place.map_info is not None and place.wkt.startswith("EPSG:")):
+        return None
+    if place.map_info is not None:
+        return place.wkt
+    return str(_crs(place.wkt).to_wkt(version="WKT1_ESRI"))
+
+
+def _crs(text: str) -> Any:
+    rasterio: Any = importlib.import_module("rasterio")
+    try:
+        if text.upper().startswith("EPSG:"):
+            return rasterio.crs.CRS.from_string(text)
+        return rasterio.crs.CRS.from_wkt(text, morph_from_esri_dialect=True)
+    except rasterio.errors.CRSError as error:
+        raise GeometryError(
+            f"the coordinate system of this scene is not understood ({' '.join(str(error).split())[:100]}); nothing was"
+            " written. Choose format envi, which keeps it as it is."
+        ) from error
+
+
+def _write_envi(path: Path, blocks: Blocks, order: str, stale: Path) -> None:
+    stale.unlink(missing_ok=True)
+    bands, rows, columns = blocks.shape
+    shape = {"bsq": (bands, rows, columns), "bil": (rows, bands, columns), "bip": (rows, columns, bands)}[order]
+    turn = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (2, 0, 1)}[order]
+    out = np.memmap(path, dtype=blocks.dtype.newbyteorder("<"), mode="w+", shape=shape)
+    view = out.transpose(turn)
+    for r, c in blocks.windows():
+        view[:, r, c] = blocks.read(r, c)
+    out.flush()
+
+
+def _write_geotiff(
+    path: Path, blocks: Blocks, classes: ClassTable | None, place: MapPlace | None, crs: Any, shown: dict[str, Any]
+) -> None:
+    rasterio: Any = importlib.import_module("rasterio")
+    bands, rows, columns = blocks.shape
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "count": bands,
+        "height": rows,
+        "width": columns,
+        "dtype": blocks.dtype.name,
+        "compress": "deflate",
+        "interleave": "band",
+        "bigtiff": "if_safer",
+    }
+    if place is not None:
+        profile |= {"transform": rasterio.Affine(*place.transform), "crs": crs}
+    if shown.get("ignore_value") is not None:
+        profile["nodata"] = shown["ignore_value"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **profile) as out:
+            if classes is not None:
+                if blocks.dtype == np.uint8:
+                    out.write_colormap(1, {0: (0, 0, 0, 255), **{c.value: (*c.color, 255) for c in classes}})
+                out.update_tags(WORKBENCH_CLASSES=json.dumps(classes.to_json()))
+            _tag_bands(out, shown)
+            for r, c in blocks.windows():
+                out.write(blocks.read(r, c), window=((r.start, r.stop), (c.start, c.stop)))
+
+
+def _tag_bands(out: Any, shown: dict[str, Any]) -> None:
+    for i, name in enumerate(shown.get("band_names", ())):
+        out.set_band_description(i + 1, name)
+    for key, field in (("wavelength", "wavelengths_nm"), ("fwhm", "fwhm_nm"), ("good", "good_bands")):
+        for i, value in enumerate(shown.get(field) or ()):
+            out.update_tags(i + 1, **{key: str(float(value)), "wavelength_units": "Nanometers"})
+
+
+def _write_npy(path: Path, blocks: Blocks, *, flat: bool) -> None:
+    """An array ``rows x columns x bands``, and ``rows x columns`` for maps."""
+    bands, rows, columns = blocks.shape
+    shape: tuple[int, ...] = (rows, columns) if flat else (rows, columns, bands)
+    out: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="w+", dtype=blocks.dtype, shape=shape)
+    for r, c in blocks.windows():
+        block = blocks.read(r, c)
+        out[r, c] = block[0] if flat else block.transpose(1, 2, 0)
+    out.flush()  # type: ignore[attr-defined]
+
+
+def _wavelength_table(shown: dict[str, Any]) -> str:
+    columns = {
+        "wavelength_nm": shown["wavelengths_nm"],
+        "fwhm": shown.get("fwhm_nm"),
+        "good": None if shown.get("good_bands") is None else [int(g) for g in shown["good_bands"]],
+    }
+    used = {k: v for k, v in columns.items() if v is not None}
+    lines = [",".join(used), *(",".join(str(v) for v in row) for row in zip(*used.values(), strict=True))]
+    return "\n".join(lines) + "\n"
+
+
+def _write_plain(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,207 @@
+"""Scores of class maps over draws, splits and methods: rows, summary, and CSV, JSON and a report with maps."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.atomic import write_json, write_text
+from workbench.core.errors import InputError
+from workbench.core.types import Image, Labels, Result
+from workbench.report import html
+from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.evaluate.pictures import maps_picture
+from workbench.scene.evaluate.score_tables import score_tables
+from workbench.scene.evaluate.scores import TITLES, MapScores, Reference, fit_reference, mean_and_deviation, score_map
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One method on one draw of pixels. ``spectra``: what it was fed with."""
+
+    split: str
+    method: str
+    spectra: str
+    seed: int
+    scores: MapScores
+    train_pixels: int
+    seconds: float
+
+    def row(self) -> dict[str, Any]:
+        """Plain values for the tables."""
+        s = self.scores
+        head = {"split": self.split, "method": TITLES.get(self.method, self.method), "spectra": self.spectra}
+        values = {"seed": self.seed, "OA": s.oa, "AA": s.aa, "kappa": s.kappa, "train_pixels": self.train_pixels}
+        tail = {"test_pixels": int(s.confusion.sum()), "seconds": round(self.seconds, 2)}
+        return {
+            **head,
+            **values,
+            **tail,
+            **{f"accuracy {n}": a for n, a in zip(s.classes.names, s.accuracy, strict=True)},
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SceneEvaluation:
+    """Scores of a scene.
+
+    Parameters
+    ----------
+    rows
+        One per split, method and seed: OA, AA, kappa (0 to 1), accuracy per class.
+    summary
+        One per split and method: mean and sample deviation over seeds.
+    failures, traces
+        Always empty: a comparison that fails, fails as a whole.
+    notes
+        What a reader of the scores should know.
+    files
+        What was written.
+    """
+
+    rows: list[dict[str, Any]]
+    summary: list[dict[str, Any]]
+    failures: dict[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    traces: dict[str, str] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The summary as aligned text."""
+        width = max(len(r["method"]) for r in self.summary)
+        wide = max(len(r["spectra"]) for r in self.summary)
+        lines = [
+            f"{'split':<9} {'method':<{width}}  {'fed with':<{wide}}  runs  OA                AA                kappa"
+        ]
+        for r in self.summary:
+            values = "  ".join(f"{r[m]:.4f} ± {r[m + '_sd']:.4f}" for m in ("OA", "AA", "kappa"))
+            lines.append(f"{r['split']:<9} {r['method']:<{width}}  {r['spectra']:<{wide}}  {r['runs']:>4}  {values}")
+        return "\n".join(lines)
+
+
+def teach_reference(
+    method: Any, image: Image, labels: Labels, pixels: npt.NDArray[np.intp], fitted: FittedSpectra, seed: int = 0,
+    *, search: bool = True,
+) -> Reference:  # fmt: skip
+    """A reference method taught on given pixels (flat indices) of a scene."""
+    rows, columns = np.divmod(pixels, labels.data.shape[1])
+    raw = open_blocks(image).spectra(rows, columns)
+    features = fitted.apply(raw.T[:, :, None])[:, :, 0].T
+    return fit_reference(method, features, labels.data.flat[pixels], seed=seed, search=search)
+
+
+def summarise(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Mean and sample deviation over the seeds, per split, method and input."""
+    keys = list(dict.fromkeys((r.split, r.method, r.spectra) for r in runs))
+    summary = []
+    for key in keys:
+        same = [r for r in runs if (r.split, r.method, r.spectra) == key]
+        row: dict[str, Any] = {
+            "split": key[0],
+            "method": TITLES.get(key[1], key[1]),
+            "spectra": key[2],
+            "runs": len(same),
+        }
+        for name, (mean, deviation) in mean_and_deviation([r.scores for r in same]).items():
+            row |= {name: mean, f"{name}_sd": deviation}
+        summary.append(row | {"seconds": float(np.mean([r.seconds for r in same]))})
+    return summary
+
+
+def score_weights(
+    image: Image, labels: Labels, result: Result, facts: Mapping[str, Any], out: Path | None = None
+) -> SceneEvaluation:
+    """Compare a predicted map with all labels of a scene; classes are matched by name, else by value.
+
+    Raises
+    ------
+    InputError
+        None of the labels' classes is known to the weights.
+    """
+    found, table = result.labels, result.labels.classes
+    by_name = {c.name: c.value for c in table}
+    named = set(by_name) & set(labels.classes.names)
+    lookup = np.zeros(int(labels.data.max()) + 1, np.int64)
+    for c in labels.classes:
+        if c.value < lookup.size:
+            lookup[c.value] = by_name.get(c.name, 0) if named else (c.value if c.value in by_name.values() else 0)
+    reference = lookup[labels.data]
+    pixels = np.flatnonzero(reference)
+    if not pixels.size:
+        raise InputError(
+            f"the labels' classes ({', '.join(labels.classes.names[:6])}) are none of those of the weights "
+            f"({', '.join(table.names[:6])})"
+        )
+    clock = result.provenance.seconds
+    runs = [
+        Run("all labels", "network", "the weights' own", 0, score_map(found.data, reference, pixels, table), 0, clock)
+    ]
+    picture = html.Picture(maps_picture(image, {"reference": reference, "map": found.data}, table), image.name)
+    evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs))
+    return evaluation if out is None else write_report(evaluation, runs, [picture], facts, out)
+
+
+def write_report(
+    evaluation: SceneEvaluation,
+    runs: Sequence[Run],
+    pictures: Sequence[html.Picture],
+    facts: Mapping[str, Any],
+    out: Path,
+) -> SceneEvaluation:
+    text = io.StringIO()
+    columns = list(dict.fromkeys(k for row in evaluation.rows for k in row))
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(evaluation.rows)
+    plain = {
+        "summary": evaluation.summary,
+        "runs": [{**r.row(), **r.scores.to_json()} for r in runs],
+        "provenance": dict(facts),
+    }
+    rows = []
+    for r in evaluation.summary:
+        values = [f"{r[m]:.4f} ± {r[m + '_sd']:.4f}" for m in ("OA", "AA", "kappa")]
+        rows.append((r["split"], r["method"], r["spectra"], r["runs"], *values, round(r["seconds"], 1)))
+    head = ("split", "method", "fed with", "runs", "OA", "AA", "kappa", "seconds to teach")
+    note = (
+        "OA: share of test pixels that are right; AA: mean over classes. Mean and sample deviation over the draws. "
+        "A random split lets the patches of training and test pixels overlap and flatters methods that look at "
+        "patches; in the disjoint split no test pixel lies within a patch of a training pixel."
+    )
+    network = [r for r in runs if r.method == "network"]
+    sections = [html.Section("Result", [html.Table(head, rows), html.Text(note)]), html.Section("Maps", pictures)]
+    for split in dict.fromkeys(r.split for r in network):
+        same = [r.scores for r in network if r.split == split]
+        summed = replace(
+            same[0],
+            confusion=np.sum([s.confusion for s in same], axis=0),
+            accuracy=tuple(np.mean([s.accuracy for s in same], axis=0)),
+            f1=tuple(np.mean([s.f1 for s in same], axis=0)),
+        )
+        sections.append(html.Section(f"LoLA-SpecViT, {split}: mean over runs, counts added up", score_tables(summed)))
+    sections.append(html.Section("How it was made", [html.Facts(facts)]))
+    files = (
+        write_text(out / "scores.csv", text.getvalue()),
+        write_json(out / "scores.json", _finite(plain)),
+        html.write(out / "report.html", "Scene evaluation", sections, subtitle="Research use only."),
+    )
+    return replace(evaluation, files=files)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,300 @@
+"""LoLA-SpecViT: class maps of hyperspectral scenes, learnt from a few labelled pixels.
+
+"LoLA-SpecViT", Int. J. Applied Earth Observation and Geoinformation 144, 104924 (2025), doi 10.1016/j.jag.2025.104924.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from workbench.core import settings
+from workbench.core.errors import InputError, WeightsError
+from workbench.core.settings import setting
+from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.train.settings import PixelTrainConfig
+from workbench.weights import WeightsFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import torch
+
+    from workbench.scene.evaluate.report import SceneEvaluation
+    from workbench.scene.net.lola_specvit import LolaSpecViT
+    from workbench.scene.train.learnt import Learnt
+    from workbench.scene.train.train import PixelTrainReport
+    from workbench.training.loop import Event
+
+NAME = "lola_specvit"
+TrainConfig = PixelTrainConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `predict`."""
+
+    weights: str = setting("demo", "Weights: demo, a known name, or a file or folder.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
+    mode: Literal["auto", "dense", "patches"] = setting(
+        "auto",
+        "dense: convolve once over the scene; patches: cut out every patch (slow); auto: dense where that is exact.",
+    )
+    pca: Literal["weights", "scene"] = setting(
+        "weights", "Principal components of the weights, or fitted on this scene by their recipe."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "Number type: auto is bfloat16 on a GPU and float32 on a CPU."
+    )
+    reference: bool = setting(
+        False, "Also map with a support vector machine taught on the spectra that the weights learnt from."
+    )
+    min_confidence: float = setting(
+        0.0, "Leave pixels unlabelled (0) whose confidence is lower.", low=0.0, high=1.0, advanced=True
+    )
+    tile: int = setting(
+        128, "Side of the blocks that are worked on at once; memory grows with its square.", unit="pixels", low=8,
+        advanced=True,
+    )  # fmt: skip
+    batch: int | None = setting(None, "Pixels at once; by default what suits the device.", low=1, advanced=True)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(PixelTrainConfig):
+    """Settings of `evaluate`: those of a training, and what to compare."""
+
+    protocol: Literal["auto", "train", "score"] = setting(
+        "auto",
+        "train: teach anew on each split and seed; score: compare the map of given weights with all labels; "
+        "auto: train if weights=none, else score",
+    )
+    splits: Literal["both", "random", "disjoint"] = setting("both", "which splits to compare side by side")
+    seeds: int = setting(5, "how many draws of training pixels", low=1)
+    references: bool = setting(True, "also teach a support vector machine and a random forest on the same pixels")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded network with everything that belongs to its weights; `known`: spectra and classes it learnt from."""
+
+    net: LolaSpecViT
+    weights: WeightsFile
+    fitted: FittedSpectra
+    classes: ClassTable
+    device: torch.device
+    reason: str
+    known: tuple[Any, Any] | None = None
+
+
+def load(config: Config, device: torch.device) -> Model:
+    """Find, check and load the weights.
+
+    Raises
+    ------
+    WeightsError
+        Not found, made for another backend, not plain data, without a record of ours, or of another shape.
+    """
+    from workbench import weights
+    from workbench.core import device as devices
+
+    found = weights.find(config.weights, NAME)
+    net, fitted, classes = build_network(found)
+    _, reason = devices.choose(config.device)
+    tensors = weights.load_tensors(found)
+    known = None
+    if "spectra.known" in tensors:
+        known = tensors["spectra.known"].float().numpy(), tensors["spectra.values"].numpy()
+    return Model(net.eval().to(device), found, fitted, classes, device, reason, known)
+
+
+def build_network(found: WeightsFile) -> tuple[LolaSpecViT, FittedSpectra, ClassTable]:
+    """Network with its weights (adapters merged) on the CPU, how spectra are prepared, and the classes."""
+    from workbench import weights
+    from workbench.nets import lora
+    from workbench.scene.net import lola_specvit as nets
+    from workbench.scene.train.train import fitted_of
+
+    if "net" not in found.meta:
+        raise WeightsError(
+            f"{found.path}: no record of ours; a map needs to know the classes and how spectra are prepared. "
+            "Train with the workbench (workbench train lola_specvit)"
+        )
+    tensors = weights.load_tensors(found)
+    fitted = fitted_of(found, tensors)
+    state = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items() if not k.startswith("spectra.")}
+    net = nets.LolaSpecViT(**found.meta["net"])
+    try:
+        if found.is_lora:
+            base = weights.load_tensors(weights.find_base(found))
+            nets.load_except_head(net, {k: v.float() for k, v in base.items() if not k.startswith("spectra.")})
+            lora.load_lora(net, state)
+            lora.merge_lora(net)
+        else:
+            nets.load_state(net, state)
+    except WeightsError as error:
+        raise WeightsError(f"{found.path}: {error}") from None
+    return net, fitted, ClassTable.from_json(found.meta["classes"])
+
+
+def model_of(learnt: Learnt, name: str = "learnt") -> Model:
+    """A model to predict with straight after a training in memory, without a file."""
+    from pathlib import Path
+
+    record = WeightsFile(Path(name), name, "", {"backend": NAME})
+    known = learnt.spectra, learnt.values
+    return Model(learnt.net, record, learnt.fitted, learnt.classes, learnt.device, "as trained", known)
+
+
+def predict(
+    model: Model,
+    image: Image,
+    config: Config,
+    progress: Progress | None = None,
+    on_tile: Callable[[slice, slice, Any], None] | None = None,
+) -> Result:
+    """Classify every pixel of a scene on its own grid.
+
+    Parameters
+    ----------
+    image
+        A spectral cube with the bands that the weights expect.
+    progress
+        Called with (pixels done, pixels in all).
+    on_tile
+        Called with the place and the class values of every finished block, so that a map can grow on screen.
+
+    Returns
+    -------
+    Result
+        ``labels``: class map, 0 where a pixel holds no spectrum; ``confidence``: probability of the class, 0 to 1;
+        ``areas``: pixels, share and area of each class, from the true pixel size; ``reference_labels`` if asked for.
+
+    Raises
+    ------
+    InputError
+        Not a cube, other bands than the model knows, or bands without numbers.
+    """
+    from workbench.core.provenance import Recorder
+    from workbench.scene.data import spectra
+    from workbench.scene.predict.map import SceneSettings
+    from workbench.scene.train.map import map_cube
+    from workbench.scene.train.train import require_cube
+
+    recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
+    require_cube(image)
+    fitted = model.fitted
+    if config.pca == "scene":
+        fitted = spectra.fit(image, fitted.recipe)
+        recorder.note("principal components fitted on this scene, not those of the weights")
+    fitted.require(image)
+    lookup = np.array([0, *(c.value for c in model.classes)], _value_type(model.classes))
+    valid = spectra.valid_map(image, fitted)
+    if not valid.any():
+        raise InputError(f"{image.source or image.name}: no pixel holds a whole spectrum; check its bands and bbl")
+    fast = config.precision == "bfloat16" or (config.precision == "auto" and model.device.type == "cuda")
+    found = map_cube(
+        model.net,
+        fitted,
+        image,
+        model.device,
+        mode=config.mode,
+        where=None if valid.all() else valid,
+        settings=SceneSettings(config.tile, config.batch, "bfloat16" if fast else "float32"),
+        on_tile=None if on_tile is None else lambda t: on_tile(t.rows, t.columns, lookup[t.labels]),
+        progress=progress,
+    )
+    for note in found.report.notes:
+        recorder.note(note)
+    data = lookup[found.labels]
+    if config.min_confidence > 0:
+        data = np.where(found.confidence < config.min_confidence, 0, data).astype(data.dtype)
+    labels = Labels(data, image.geometry, model.classes)
+    parts: dict[str, Labels | Heatmap | Scores] = {
+        "labels": labels,
+        "confidence": Heatmap(found.confidence, image.geometry, "confidence", limits=(0.0, 1.0), colormap="viridis"),
+        "areas": areas(labels),
+    }
+    if config.reference:
+        parts["reference_labels"] = _reference(model, fitted, image, data.dtype)
+    return Result(parts, image, recorder.finish())
+
+
+def _reference(model: Model, fitted: FittedSpectra, image: Image, dtype: Any) -> Labels:
+    """Map of a support vector machine that learnt from the same pixels as the network, by their spectra alone."""
+    from workbench.scene.evaluate.scores import fit_reference
+
+    if model.known is None:
+        raise WeightsError(f"{model.weights.path}: holds no spectra to teach a reference on; leave out --reference")
+    found = fit_reference("svm", *model.known).map(image, fitted)
+    return Labels(found.astype(dtype), image.geometry, model.classes, "reference_labels")
+
+
+def _value_type(classes: ClassTable) -> Any:
+    return np.uint8 if max(c.value for c in classes) < 256 else np.uint16
+
+
+def areas(labels: Labels) -> Scores:
+    """Pixels, share of the labelled pixels and area of each class; no area where the scene has no pixel size."""
+    top = max(c.value for c in labels.classes)
+    counts = np.bincount(labels.data.ravel(), minlength=top + 1)
+    total = max(1, int(counts[1:].sum()))
+    unit = labels.geometry.unit
+    metres = labels.geometry.sample_volume if unit in ("m", "metre", "metres", "meters") else None
+    rows = [
+        (
+            c.name,
+            c.value,
+            int(counts[c.value]),
+            round(100 * int(counts[c.value]) / total, 3),
+            round(float(counts[c.value]) * metres, 3) if metres else None,
+        )
+        for c in labels.classes
+    ]
+    return Scores(("class", "value", "pixels", "share [%]", "area [m2]"), tuple(rows), "areas")
+
+
+def train(
+    cases: Sequence[Case], config: PixelTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
+) -> PixelTrainReport:
+    """Teach the network with the labelled pixels of a scene; see `workbench.scene.train.train.train_pixels`."""
+    from workbench.scene.train.train import train_pixels
+
+    return train_pixels(cases, config, out, on_step)
+
+
+def evaluate(
+    cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
+) -> SceneEvaluation:
+    """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
+    from workbench.core.provenance import versions
+    from workbench.scene.evaluate.report import score_weights
+    from workbench.scene.train.comparison import compare_on_scene
+    from workbench.scene.train.train import open_case
+
+    image, labels = open_case(cases)
+    facts = {"scene": str(image.source), **settings.as_dict(config), **versions()}
+    protocol = config.protocol
+    if protocol == "auto":
+        protocol = "train" if config.weights == "none" or config.lora_rank else "score"
+    if protocol == "score":
+        from workbench.core import device as devices
+
+        chosen, reason = devices.choose(config.device)
+        model = load(Config(weights=config.weights, device=config.device), chosen)
+        result = predict(model, image, Config(device=config.device), progress)
+        facts |= {"weights sha256": model.weights.sha256, "device": f"{chosen} ({reason})"}
+        return score_weights(image, labels, result, facts, out)
+    names: tuple[Literal["random", "disjoint"], ...]
+    names = ("random", "disjoint") if config.splits == "both" else (config.splits,)
+    plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(PixelTrainConfig)}
+    base = settings.build(PixelTrainConfig, plain)
+    configs: dict[str, Sequence[PixelTrainConfig]] = {
+        n: [replace(base, split=n, seed=base.seed + i) for i in range(config.seeds)] for n in names
+    }
+    return compare_on_scene(
+        image, labels, configs, references=config.references, facts=facts, out=out, progress=progress
+    )

@@ -1,0 +1,373 @@
+"""Train LoLA-SpecViT on labelled pixels of one scene: from scratch, or low-rank additions to weights of another scene.
+
+`learn_scene` works in memory (for the hand that paints), `train_pixels` on files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from workbench import __version__, weights
+from workbench.core import device
+from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.core.types import Case, ClassTable, Image, Labels
+from workbench.data import formats
+from workbench.nets.lora import add_lora, lora_state
+from workbench.scene.data import spectra
+from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.spectra import FittedSpectra, SpectralRecipe
+from workbench.scene.net import lola_specvit as nets
+from workbench.scene.net.lola_specvit import LolaSpecViT
+from workbench.scene.predict.blocks import Scene
+from workbench.scene.train.data import PixelData, loss_function
+from workbench.scene.train.learnt import Learnt
+from workbench.scene.train.map import map_cube
+from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.split import PixelSplit, all_pixels, classes_of, split_pixels
+from workbench.training.loop import Event, LoopSettings, fit
+from workbench.training.schedule import warmup_cosine
+
+BACKEND = "lola_specvit"
+_KEPT_PIXELS = 4000
+
+
+@dataclass(frozen=True)
+class PixelTrainReport:
+    """What a training made.
+
+    Parameters
+    ----------
+    weights, log, report
+        The weight file, the CSV log and the HTML report.
+    score, measure
+        Best validation score and its name.
+    history
+        One row per validation.
+    test
+        OA, AA and kappa on the test pixels of a random or disjoint split; empty if all pixels were learnt from.
+    """
+
+    weights: Path
+    log: Path
+    report: Path
+    score: float | None
+    history: list[dict[str, float]]
+    stopped: str
+    seconds: float
+    validation: str
+    test: dict[str, float] = field(default_factory=dict)
+    measure: str = "accuracy"
+    copied: tuple[str, ...] = ()
+
+
+def train_pixels(
+    cases: Sequence[Case],
+    config: PixelTrainConfig,
+    out: Path,
+    on_event: Callable[[Event], None] | None = None,
+) -> PixelTrainReport:
+    """Train on one scene and write ``out`` (``.safetensors``); log and report go to ``<out>_training/``.
+
+    Raises
+    ------
+    InputError
+        Not exactly one scene with a label map on its grid, or samples that cannot be used.
+    UsageError, WeightsError
+        Settings that cannot work, starting weights that do not fit.
+    """
+    from workbench.scene.evaluate.scores import score_map
+    from workbench.scene.train.report import write_report
+
+    if out.suffix != ".safetensors":
+        raise UsageError(f"{out}: weights are written as .safetensors; choose such a name")
+    image, labels = open_case(cases)
+    folder = out.with_name(out.stem + "_training")
+    learnt = learn_scene(image, labels, config, folder=folder, on_event=on_event)
+    found = map_pixels(learnt, image)
+    test = score_map(found[0], labels.data, learnt.split.test, learnt.classes) if learnt.split.test.size else None
+    meta = record_of(learnt, image)
+    if test is not None:
+        meta["scores"] |= test.to_json()
+    save(out, learnt, meta)
+    report = write_report(folder / "report.html", out, image, labels, learnt, meta, found[0], test)
+    result = learnt.result
+    return PixelTrainReport(
+        out, folder / "log.csv", report, result.scores.get("accuracy"), result.history, result.stopped, result.seconds,
+        learnt.validation, {} if test is None else {"OA": test.oa, "AA": test.aa, "kappa": test.kappa},
+    )  # fmt: skip
+
+
+def open_case(cases: Sequence[Case]) -> tuple[Image, Labels]:
+    """The one scene of a training or evaluation, and its labels on the same grid."""
+    if len(cases) != 1:
+        raise InputError(f"a network learns the classes of one scene at a time, {len(cases)} cases were given")
+    case = cases[0]
+    if case.labels is None:
+        raise InputError(f"{case.image}: training needs labels; give --labels or a column 'labels'")
+    image = formats.read(case.image)
+    require_cube(image)
+    return image, formats.read_labels(case.labels, reference=image.geometry)
+
+
+def require_cube(image: Image) -> None:
+    """Refuse what is no spectral cube."""
+    if image.kind != "cube":
+        raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
+
+
+def learn_scene(
+    image: Image,
+    labels: Labels,
+    config: PixelTrainConfig,
+    *,
+    split: PixelSplit | None = None,
+    folder: Path | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Learnt:
+    """Teach a network the labelled pixels of a scene.
+
+    Parameters
+    ----------
+    image
+        Spectral cube.
+    labels
+        Label map on its grid, 0 where nothing is known. Classes that do not occur are left out.
+    split
+        Which pixels to learn from; by default what `config` says.
+    folder
+        Holds the log and the state for resuming; nothing is written if None.
+    on_event
+        Called after every step; raise `Cancelled` in it to stop and keep the best so far.
+
+    Returns
+    -------
+    Learnt
+        The network in evaluation mode, on the device of the training, its adapters (if any) still apart.
+    """
+    require_cube(image)
+    if labels.data.shape != image.geometry.shape:
+        raise InputError(
+            f"the label map has {labels.data.shape} rows and columns, the scene {image.name} {image.geometry.shape}"
+        )
+    chosen, _ = device.choose(config.device)
+    values = classes_of(labels.data)
+    known = {c.value: c for c in labels.classes}
+    classes = ClassTable(tuple(known.get(v) or next(iter(ClassTable.from_values([v]))) for v in values))
+    start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
+    fitted = _spectra(image, config, start)
+    torch.manual_seed(config.seed)
+    net = _network(config, start, fitted, len(values))
+    size = net.patch_size
+    split = split or _split(labels, config, size)
+    data = PixelData(
+        Scene(open_blocks(image), fitted.apply), labels.data, values, split.train, split.val, config,
+        size=size, channels=fitted.recipe.channels, standardise=fitted.recipe.patch,
+    )  # fmt: skip
+    net.to(chosen)
+    if config.head_start and "centre" in net._modules:
+        _head_start(net, data, config, chosen, on_event)
+    result = fit(
+        net,
+        data.draw,
+        loss_function(net, config, chosen),
+        _loop_settings(config),
+        validate=(lambda model: data.scores(model, chosen)) if split.val.size else None,
+        folder=folder,
+        resume=config.resume,
+        fingerprint={
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device")},
+            "pixels": [int(split.train.size), int(split.train.sum()), int(split.val.sum())],
+            "start": start.sha256 if start else None,
+        },
+        on_event=on_event,
+    )
+    net.load_state_dict(result.state)
+    known_pixels = _some(split.learning, config.seed)
+    samples, _ = data.spectra(known_pixels)
+    return Learnt(
+        net.eval(), fitted, classes, split, result, config, start, chosen,
+        samples.numpy(), labels.data.flat[known_pixels].astype(np.int64),
+    )  # fmt: skip
+
+
+def _some(pixels: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
+    """The pixels, or a random draw of them where they are many."""
+    if pixels.size <= _KEPT_PIXELS:
+        return pixels
+    return np.sort(np.random.default_rng([seed, 3]).choice(pixels, _KEPT_PIXELS, replace=False))
+
+
+def _head_start(
+    net: LolaSpecViT,
+    data: PixelData,
+    config: PixelTrainConfig,
+    chosen: torch.device,
+    on_event: Callable[[Event], None] | None,
+) -> None:
+    """Let the pixel's own spectrum learn alone first: a second, and the surroundings start from a sound classifier."""
+    began = time.monotonic()
+    spectra_only, targets = (t.to(chosen) for t in data.spectra(data.train))
+    parameters = [*net.centre.parameters(), *net.head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+    random = np.random.default_rng([config.seed, 2])
+    for step in range(config.head_start):
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * warmup_cosine(step / config.head_start, 0.1)
+        here = torch.from_numpy(data.balanced(random, min(256, 4 * config.batch))).to(chosen)
+        x = spectra_only[here]
+        if config.noise:
+            x = x + config.noise * torch.from_numpy(random.standard_normal(x.shape, np.float32)).to(chosen)
+        loss = F.cross_entropy(net.spectral_logits(x), targets[here], label_smoothing=config.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if on_event is not None and step % 10 == 0:
+            # Step 0 of the training proper: nothing to count yet, but a cancel must not wait.
+            on_event(Event(0, config.steps, float(loss.detach()), group["lr"], time.monotonic() - began, 0.0))
+
+
+def map_pixels(learnt: Learnt, image: Image, where: Any = None, **options: Any) -> tuple[Any, Any]:
+    """Class values and confidence (rows, columns) of a scene; `where` limits it to some pixels."""
+    found = map_cube(learnt.net, learnt.fitted, image, learnt.device, where=where, **options)
+    lookup = np.array([0, *(c.value for c in learnt.classes)])
+    return lookup[found.labels].astype(np.uint16), found.confidence
+
+
+def _split(labels: Labels, config: PixelTrainConfig, size: int) -> PixelSplit:
+    if config.split == "all":
+        return all_pixels(labels.data, config.val_fraction, config.seed)
+    return split_pixels(
+        labels.data, config.split, per_class=config.per_class, fraction=config.fraction,
+        val_fraction=config.val_fraction, patch=size, block=config.block, seed=config.seed,
+    )  # fmt: skip
+
+
+def _spectra(image: Image, config: PixelTrainConfig, start: weights.WeightsFile | None) -> FittedSpectra:
+    """Principal components of the weights, or fitted on the scene (by the recipe of the weights if there are any)."""
+    if start is None:
+        if config.pca == "weights":
+            raise UsageError("pca=weights needs weights to take the principal components from, but weights=none")
+        return spectra.fit(image, recipe_of(config))
+    known = fitted_of(start)
+    if config.pca != "scene":
+        known.require(image)
+        return known
+    return spectra.fit(image, dataclasses.replace(known.recipe, drop=config.drop_bands, water=config.water))
+
+
+def recipe_of(config: PixelTrainConfig) -> SpectralRecipe:
+    """How spectra are prepared in a training from scratch."""
+    return SpectralRecipe(
+        components=config.components, shape=config.shape, brightness=config.brightness, scale=config.scale,
+        patch=config.patch_standardise, water=config.water, drop=config.drop_bands,
+    )  # fmt: skip
+
+
+def fitted_of(found: weights.WeightsFile, tensors: Mapping[str, torch.Tensor] | None = None) -> FittedSpectra:
+    """The preparation that belongs to weights."""
+    if "spectra" not in found.meta:
+        raise WeightsError(f"{found.path}: no record of how spectra are prepared; use weights of this workbench")
+    tensors = weights.load_tensors(found) if tensors is None else tensors
+    arrays = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("spectra.")}
+    return FittedSpectra.from_json(found.meta["spectra"], arrays)
+
+
+def _network(
+    config: PixelTrainConfig, start: weights.WeightsFile | None, fitted: FittedSpectra, classes: int
+) -> LolaSpecViT:
+    if start is None:
+        if config.lora_rank:
+            raise UsageError("lora_rank adapts trained weights, but weights=none has none; give --weights")
+        channels = fitted.recipe.channels
+        if config.net == "published":
+            net = LolaSpecViT(channels, classes, spatial_size=config.patch)
+            nets.freeze_all_but_lora(net)
+            return net
+        if config.patch % 2 == 0:
+            raise UsageError(f"patch={config.patch}: expected an odd number of pixels, so that one is in the middle")
+        return LolaSpecViT(**nets.small_config(channels, classes, spatial_size=config.patch))
+    if start.is_lora:
+        raise WeightsError(f"{start.path}: an adapter cannot be adapted further; start from its base weights")
+    net = LolaSpecViT(**{**start.meta["net"], "num_classes": classes})
+    tensors = {k: v.float() for k, v in weights.load_tensors(start).items() if not k.startswith("spectra.")}
+    nets.load_except_head(net, tensors)
+    if config.lora_rank:
+        # The pixel's own spectrum speaks to the new classes too, and the weight of its surroundings is found anew.
+        also = r"(^|\.)(head|centre|context_gain)(\.|$)"
+        add_lora(net, rank=config.lora_rank, targets=nets.LORA_TARGETS, train_also=also)
+    return net
+
+
+def _loop_settings(config: PixelTrainConfig) -> LoopSettings:
+    every = config.validate_every or max(1, math.ceil(config.steps / 20))
+    return LoopSettings(
+        steps=config.steps, lr=config.lr, weight_decay=config.weight_decay, warmup=config.warmup, ema=config.ema,
+        validate_every=every, save_every=config.steps, patience=config.patience, max_minutes=config.max_minutes,
+        seed=config.seed, precision=config.precision, measure="accuracy",
+    )  # fmt: skip
+
+
+def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
+    """The record of a weight file: network, classes, preparation, and how it was taught."""
+    split, result, config = learnt.split, learnt.result, learnt.config
+    record: dict[str, Any] = {"kind": "full"}
+    if config.lora_rank:
+        assert learnt.start is not None
+        record = {
+            "kind": "lora",
+            "base": learnt.start.name,
+            "base_sha256": learnt.start.sha256,
+            "lora": {"rank": config.lora_rank},
+        }
+    return {
+        "backend": BACKEND,
+        "net": learnt.net.config,
+        "classes": learnt.classes.to_json(),
+        "spectra": learnt.fitted.to_json(),
+        "training": {
+            "scene": image.name,
+            "wavelengths_nm": image.header.get("wavelengths_nm"),
+            "split": split.name,
+            "guard_pixels": split.guard,
+            "train_pixels": int(split.train.size),
+            "val_pixels": int(split.val.size),
+            "test_pixels": int(split.test.size),
+            "validation": learnt.validation,
+            "settings": dataclasses.asdict(config),
+            "steps": result.step,
+            "best_step": result.best_step,
+            "stopped": result.stopped,
+            "seconds": round(result.seconds, 1),
+            "device": str(learnt.device),
+            "started_from": None if learnt.start is None else learnt.start.name,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+            "version": __version__,
+            "torch": torch.__version__,
+        },
+        "scores": {"validation accuracy": result.scores.get("accuracy")},
+        **record,
+    }
+
+
+def save(out: Path, learnt: Learnt, meta: Mapping[str, Any]) -> Path:
+    """Write all weights, or only the adapters and what else was trained; the spectra's arrays in full precision."""
+    state = lora_state(learnt.net) if learnt.config.lora_rank else learnt.net.state_dict()
+    if learnt.config.save_as == "float16":
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    arrays = {k: torch.from_numpy(v.copy()) for k, v in learnt.fitted.arrays().items()}
+    arrays |= {
+        "spectra.known": torch.from_numpy(learnt.spectra.copy()),
+        "spectra.values": torch.from_numpy(learnt.values.copy()),
+    }
+    return weights.save(out, {**state, **arrays}, meta)

@@ -1,0 +1,115 @@
+"""Pixels of DICOM planes: decoded, rescaled slice by slice, in the smallest type that holds them exactly."""
+
+from __future__ import annotations
+
+import importlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError
+from workbench.volume.data.dicom_stack import Plane, Stack
+
+
+def sample_type(planes: tuple[Plane, ...]) -> np.dtype[Any]:
+    """Smallest type that holds every rescaled value exactly; float32 where slope or intercept have fractions."""
+    kinds = {np.dtype(f"{'i' if p.signed else 'u'}{max(1, p.allocated // 8)}") for p in planes}
+    stored: np.dtype[Any] = np.result_type(*kinds)  # slices may differ in sign
+    if all(p.slope == 1 and p.intercept == 0 for p in planes):
+        return stored
+    if not all(p.slope.is_integer() and p.intercept.is_integer() for p in planes):
+        return np.dtype(np.float32)
+    ends = []
+    for p in planes:
+        low, high = (-(2 ** (p.bits - 1)), 2 ** (p.bits - 1) - 1) if p.signed else (0, 2**p.bits - 1)
+        ends += [low * p.slope + p.intercept, high * p.slope + p.intercept]
+    for candidate in (np.int16, np.int32):
+        if np.iinfo(candidate).min <= min(ends) and max(ends) <= np.iinfo(candidate).max:
+            return np.dtype(candidate)
+    return np.dtype(np.float32)
+
+
+def load(stack: Stack, samples: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Samples ``(C, columns, rows, slices)`` of a stack, rescaled slice by slice."""
+    # (slices, rows, columns, samples) in memory is (C, i, j, k) in Fortran order: the returned view costs nothing.
+    out = np.empty((len(stack.planes), stack.rows, stack.columns, samples), dtype=dtype)
+    whole: dict[Path, list[int]] = {}
+    for k, plane in enumerate(stack.planes):
+        whole.setdefault(plane.path, []).append(k)
+
+    def decode(file: Path) -> None:
+        pixels, rescaled = _decode(file)
+        if pixels.size % out[0].size:
+            raise InputError(f"{file}: pixels are {pixels.shape}, the header promised {stack.rows} x {stack.columns}")
+        pictures = pixels.reshape(-1, *out.shape[1:])
+        for k in whole[file]:
+            plane = stack.planes[k]
+            values = pictures[plane.frame or 0]
+            if not rescaled and (plane.slope, plane.intercept) != (1, 0):
+                wide = np.float64 if dtype.kind == "f" else np.int64
+                values = values.astype(wide) * wide(plane.slope) + wide(plane.intercept)
+            out[k] = _fitting(values, dtype, file)
+
+    with ThreadPoolExecutor(2) as pool:  # decoders of compressed pixels release the interpreter lock
+        list(pool.map(decode, whole))
+    return out.transpose(3, 2, 1, 0)
+
+
+def _fitting(values: npt.NDArray[Any], dtype: np.dtype[Any], file: Path) -> npt.NDArray[Any]:
+    """The values in their final type; refused where they would wrap around (bits above BitsStored are in use)."""
+    if dtype.kind == "f":
+        return values
+    whole = np.rint(values) if values.dtype.kind == "f" else values
+    limits, low, high = np.iinfo(dtype), whole.min(), whole.max()
+    if low < limits.min or high > limits.max:
+        raise InputError(
+            f"{file}: values from {low:g} to {high:g}, but BitsStored promises {limits.min} to {limits.max}."
+            " The header is wrong, or an overlay hides in the unused bits; export it again."
+        )
+    return whole
+
+
+def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
+    """Pixels of a file ``([frames,] rows, columns[, samples])``, and whether slope and intercept are in them."""
+    import pydicom
+
+    try:
+        dataset = pydicom.dcmread(file, force=True)
+    except Exception as error:
+        raise InputError(f"{file}: cannot be read as DICOM ({_reason(error)}). Copy or export it again.") from error
+    if "PixelData" not in dataset:
+        raise InputError(f"{file}: the pixels are missing, the file is cut off. Copy or export it again.")
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax is None:
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    try:
+        return dataset.pixel_array, False
+    except Exception as error:
+        if syntax is None or not syntax.is_compressed:
+            raise InputError(
+                f"{file}: the pixels cannot be read ({_reason(error)}). Copy or export it again."
+            ) from error
+        return _decode_with_itk(file, syntax, error), True
+
+
+def _decode_with_itk(file: Path, syntax: Any, cause: Exception) -> npt.NDArray[Any]:
+    """ITK's own decoders know JPEG lossless and JPEG-LS, which pydicom has only with further packages."""
+    sitk: Any = importlib.import_module("SimpleITK")
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(file))
+    try:
+        array = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        raise InputError(
+            f"{file}: compressed as {syntax.name}, and no installed decoder can read it ({_reason(cause)})."
+            " Install one: pip install 'pylibjpeg[all]'"
+        ) from error
+    return np.asarray(array[0] if array.shape[0] == 1 else array)
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,297 @@
+"""NIfTI-1 and NIfTI-2 (``.nii``, ``.nii.gz``) through nibabel: header first, voxels when asked for.
+
+Axes stay in file order; world is RAS+ mm, which is NIfTI's own. Integer files without scaling stay integer.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import GeometryError, InputError
+from workbench.core.types import ClassTable, Geometry, Image
+from workbench.data import label_table
+from workbench.data.geometry import check_packed, check_size, checked_affine
+
+SUFFIXES = (".nii.gz", ".nii")
+
+_TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
+# What nibabel and zlib raise on files that end too early or are something else.
+_BROKEN = (OSError, EOFError, zlib.error, ValueError)
+
+
+def read(path: Path) -> Image:
+    """Open a NIfTI file: header only, voxels when ``data`` is asked for.
+
+    3-D gives one channel, 4-D one channel per volume, 5-D (``x, y, z, t, c``) ``t * c`` channels, RGB three. Scaled
+    integers (``scl_slope``, ``scl_inter``) come as float32 (float64 from 32-bit integers on).
+
+    Raises
+    ------
+    InputError
+        If the file is not NIfTI, is cut off in its header, or promises more than the size limit.
+    GeometryError
+        If the affine is singular, not finite or has zero spacing; the header field is named.
+    """
+    proxy = _open(path)
+    header = proxy.header
+    affine, note = _affine(proxy, path)
+    shape = tuple(int(n) for n in proxy.shape)
+    spatial = (*shape[:3], *(1,) * (3 - len(shape)))
+    channels = _channels(header, shape, path)
+    dtype = _dtype(proxy, path)
+    check_size(spatial, len(channels), dtype, path)
+    check_size(spatial, len(channels), _stored(header), path)
+    shown = {
+        "version": 2 if int(header["sizeof_hdr"]) == 540 else 1,
+        "stored_dtype": str(header.get_data_dtype()),
+        "sform_code": int(header["sform_code"]),
+        "qform_code": int(header["qform_code"]),
+        "scl_slope": _slope_inter(proxy)[0],
+        "scl_inter": _slope_inter(proxy)[1],
+        "space_unit": header.get_xyzt_units()[0],
+        "ndim": len(shape),
+    }
+    if note:
+        shown["note"] = note
+    return Image(
+        geometry=Geometry(spatial, affine),
+        dtype=dtype,
+        channels=channels,
+        loader=_loader(path, proxy, spatial, len(channels), dtype),
+        source=path,
+        format="nifti",
+        header=shown,
+        classes=_classes(header),
+        native=header,
+    )
+
+
+def write(
+    path: Path,
+    data: npt.NDArray[Any],
+    geometry: Geometry,
+    *,
+    native: Any = None,
+    classes: ClassTable | None = None,
+    scanner: bool = False,
+) -> None:
+    """Write a volume ``(X, Y, Z)`` or ``(C, X, Y, Z)`` in its own type.
+
+    Parameters
+    ----------
+    native
+        Header of the NIfTI file the grid comes from; its sform, qform, codes, pixdim and units are kept bit for bit.
+    classes
+        Written as a label table extension; the intent becomes ``NIFTI_INTENT_LABEL``.
+    scanner
+        The world is the scanner's (sform code 1) rather than unknown but aligned (2); for data from DICOM.
+    """
+    nib: Any = importlib.import_module("nibabel")
+
+    if data.ndim == 4:
+        data = data[0] if data.shape[0] == 1 else np.moveaxis(data, 0, -1)
+    image: Any
+    if native is not None:
+        header = native.copy()
+        header.set_data_dtype(data.dtype)
+        header.set_data_shape(data.shape)
+        header.set_slope_inter(1.0, 0.0)
+        header["cal_min"] = header["cal_max"] = 0.0
+        # Free text may hold names of people; nothing of it is needed.
+        header["descrip"] = header["aux_file"] = header["intent_name"] = b""
+        if "db_name" in header:
+            header["db_name"] = b""
+        header.set_intent("none")
+        kind = nib.Nifti2Image if int(header["sizeof_hdr"]) == 540 else nib.Nifti1Image
+        header.extensions.clear()
+        # Without an affine nibabel leaves sform and qform alone.
+        image = kind(data, None, header, dtype=data.dtype)
+    else:
+        image = nib.Nifti1Image(data, None, dtype=data.dtype)
+        code = 1 if scanner else 2
+        image.header.set_xyzt_units("mm" if geometry.unit == "mm" else "unknown")
+        image.header.set_data_shape(data.shape)
+        if geometry.affine is None:
+            raise GeometryError(f"{path}: a NIfTI file needs a position and spacing, and this volume has none.")
+        _set_forms(image.header, geometry.affine, code)
+    if classes is not None:
+        image.header.set_intent("label")
+        image.header.extensions.append(nib.nifti1.Nifti1Extension(0, label_table.to_xml(classes)))
+    image.to_filename(path)
+
+
+def _set_forms(header: Any, affine: npt.NDArray[np.float64], code: int) -> None:
+    header.set_qform(affine, code, strip_shears=True)
+    rebuilt = header.get_qform()
+    # A quaternion cannot hold a shear (gantry tilt): then only the sform speaks.
+    if not np.allclose(rebuilt, affine, atol=1e-3):
+        header["qform_code"] = 0
+    header.set_sform(affine, code)
+
+
+def _open(path: Path) -> Any:
+    nib: Any = importlib.import_module("nibabel")
+
+    try:
+        _check_start(path)
+        proxy: Any = nib.Nifti1Image.from_filename(path) if _version(path) == 1 else nib.Nifti2Image.from_filename(path)
+    except (*_BROKEN, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
+        if isinstance(error, PermissionError):
+            raise InputError(f"{path}: cannot be opened ({error.strerror}). Give yourself read permission.") from error
+        raise InputError(
+            f"{path}: not a readable NIfTI file ({_reason(error)}), expected a NIfTI-1 or NIfTI-2 header."
+            " Export or copy the file again."
+        ) from error
+    return proxy
+
+
+def _start(path: Path) -> bytes:
+    opener: Callable[..., Any] = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as f:
+        return bytes(f.read(544))
+
+
+def _check_start(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
+    start = _start(path)
+    if len(start) < 348:
+        raise ValueError(f"it ends after {len(start)} bytes, a header has 348")
+    if int.from_bytes(start[:4], "little") not in (348, 540) and int.from_bytes(start[:4], "big") not in (348, 540):
+        raise ValueError(f"it starts with {start[:12]!r}")
+
+
+def _version(path: Path) -> int:
+    start = _start(path)[:4]
+    return 2 if 540 in (int.from_bytes(start, "little"), int.from_bytes(start, "big")) else 1
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
+    """World affine in mm from the form that NIfTI gives precedence to."""
+    header = proxy.header
+    note = None
+    if int(header["sform_code"]) > 0:
+        field, affine = "sform (srow_x, srow_y, srow_z)", header.get_sform()
+    elif int(header["qform_code"]) > 0:
+        field = "qform (quatern_b, quatern_c, quatern_d, pixdim)"
+        try:
+            affine = header.get_qform()
+        except (ValueError, np.linalg.LinAlgError) as error:
+            raise GeometryError(f"{path}: {field} is not a rotation ({_reason(error)}). Correct this field.") from error
+    else:
+        # As nibabel and MONAI do; the file itself does not say where left is.
+        field, affine = "pixdim (sform_code and qform_code are 0)", header.get_base_affine()
+        note = "no sform or qform: spacing from pixdim, orientation is a guess (LAS, centred)"
+    unit = header.get_xyzt_units()[0]
+    affine = checked_affine(affine, path, field)
+    if (scale := _TO_MM.get(unit, 1.0)) != 1.0:
+        affine[:3] *= scale
+    return affine, note
+
+
+def _channels(header: Any, shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
+    if header.get_data_dtype().names:
+        return tuple(str(n) for n in header.get_data_dtype().names)
+    if len(shape) > 5:
+        raise InputError(f"{path}: {len(shape)} dimensions {shape}, at most 5 can be read. Split the file.")
+    times, components = (*shape[3:], 1, 1)[:2]
+    if times * components > 65535:
+        raise InputError(f"{path}: {times} x {components} channels, expected at most 65535. The header is damaged.")
+    if components == 1:
+        return tuple(str(i) for i in range(times))
+    if times == 1:
+        return tuple(str(i) for i in range(components))
+    return tuple(f"{t}.{c}" for t in range(times) for c in range(components))
+
+
+def _slope_inter(proxy: Any) -> tuple[float, float]:
+    # nibabel clears both in the header of an opened file; its array proxy keeps them.
+    return float(proxy.dataobj.slope), float(proxy.dataobj.inter)
+
+
+def _stored(header: Any) -> np.dtype[Any]:
+    stored: np.dtype[Any] = header.get_data_dtype()
+    return stored
+
+
+def _dtype(proxy: Any, path: Path) -> np.dtype[Any]:
+    """Type of the samples after scaling."""
+    stored = _stored(proxy.header)
+    if stored.names:
+        return np.dtype(np.uint8)
+    if stored.kind == "c":
+        raise InputError(f"{path}: complex voxels ({stored}), real ones were expected. Export magnitude or phase.")
+    if stored.kind == "f" and stored.itemsize > 8:
+        return np.dtype(np.float64)
+    if _slope_inter(proxy) == (1.0, 0.0):
+        return stored.newbyteorder("=")
+    small = stored.itemsize <= 2 or stored == np.float32
+    return np.dtype(np.float32 if small else np.float64)
+
+
+def _loader(
+    path: Path, proxy: Any, spatial: tuple[int, ...], channels: int, dtype: np.dtype[Any]
+) -> Callable[[], npt.NDArray[Any]]:
+    def load() -> npt.NDArray[Any]:
+        _check_file_size(path, proxy)
+        try:
+            raw = proxy.dataobj.get_unscaled()
+            if raw.dtype.names:
+                array = np.stack([raw[n] for n in raw.dtype.names]).astype(dtype)
+                return array.reshape(channels, *spatial)
+            slope, inter = _slope_inter(proxy)
+            # Out of the file map and into the machine's byte order; what was unpacked already is taken as it is.
+            own = type(raw) is np.ndarray and raw.dtype == dtype and raw.flags.writeable
+            array = raw if own else np.array(raw, dtype=dtype, order="F")
+        except (*_BROKEN, MemoryError) as error:
+            raise InputError(
+                f"{path}: the voxels cannot be read ({_reason(error)}). Copy or export it again."
+            ) from error
+        if (slope, inter) != (1.0, 0.0):
+            array *= dtype.type(slope)
+            array += dtype.type(inter)
+        # Fortran order makes this a view; C is the slowest axis in the file.
+        trailing = array.reshape(*spatial, *(array.shape[3:] or (1,)))
+        if trailing.ndim == 5:
+            trailing = trailing.reshape(*spatial, channels)
+        return np.moveaxis(trailing, -1, 0)
+
+    return load
+
+
+def _check_file_size(path: Path, proxy: Any) -> None:
+    stored = _stored(proxy.header)
+    voxels = int(np.prod([int(n) for n in proxy.shape], dtype=object))
+    offset = int(proxy.dataobj.offset)
+    needed = offset + voxels * stored.itemsize
+    size = path.stat().st_size
+    if path.name.lower().endswith(".gz"):
+        check_packed(needed, path)
+    elif size < needed:
+        sides = " x ".join(str(n) for n in proxy.shape)
+        raise InputError(
+            f"{path}: truncated: the header promises {offset} + {sides} x {stored.itemsize} = {needed} bytes, the file"
+            f" has {size}. Copy or export it again."
+        )
+
+
+def _classes(header: Any) -> ClassTable | None:
+    for extension in header.extensions:
+        if extension.get_code() == 0:
+            content = extension.get_content()
+            table = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
+            if table is not None:
+                return table
+    return None

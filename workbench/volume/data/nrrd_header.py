@@ -1,0 +1,119 @@
+"""The geometry part of NRRD headers, read and written without rounding (ITK loses the last bit)."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError
+from workbench.data.geometry import LPS_TO_RAS
+
+_TO_RAS = {
+    "left-posterior-superior": LPS_TO_RAS,
+    "lps": LPS_TO_RAS,
+    "right-anterior-superior": np.eye(4),
+    "ras": np.eye(4),
+    "left-anterior-superior": np.diag([-1.0, 1.0, 1.0, 1.0]),
+    "las": np.diag([-1.0, 1.0, 1.0, 1.0]),
+}
+_TYPES = {
+    "u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32", "u8": "uint64",
+    "i8": "int64", "f4": "float", "f8": "double",
+}  # fmt: skip
+_MAX_HEADER = 1 << 20
+
+
+def read_affine(path: Path) -> npt.NDArray[np.float64] | None:
+    """RAS+ affine exactly as the header spells it, or ``None`` where it gives no anatomical space directions."""
+    fields = _fields(path)
+    to_ras = _TO_RAS.get(fields.get("space", "").lower())
+    if to_ras is None or "space directions" not in fields:
+        return None
+    vectors = [v for v in re.findall(r"\([^)]*\)|none", fields["space directions"]) if v != "none"]
+    origin = fields.get("space origin", "(0,0,0)")
+    try:
+        columns = [_vector(v) for v in vectors]
+        corner = _vector(origin)
+    except ValueError as error:
+        raise InputError(f"{path}: space directions or space origin hold '{error}', numbers were expected.") from error
+    if len(columns) < 3 or any(len(c) != 3 for c in (*columns, corner)):
+        return None
+    own = np.eye(4)
+    own[:3, :3] = np.array(columns[:3]).T
+    own[:3, 3] = corner
+    return np.asarray(to_ras @ own)
+
+
+def write(path: Path, data: npt.NDArray[Any], affine: npt.NDArray[np.float64], fields: dict[str, str]) -> None:
+    """Write ``(X, Y, Z)`` or ``(C, X, Y, Z)`` as gzip NRRD in LPS; `fields` are key/value pairs of the header.
+
+    Decimal numbers are written so that reading gives back the same float64.
+    """
+    if data.ndim == 4 and data.shape[0] == 1:
+        data = data[0]
+    lps = LPS_TO_RAS @ affine
+    vectors = [_spell(lps[:3, axis]) for axis in range(3)]
+    kinds = ["domain"] * 3
+    if data.ndim == 4:
+        vectors.insert(0, "none")
+        kinds.insert(0, "list")
+    lines = [
+        "NRRD0005",
+        f"type: {_TYPES[data.dtype.str[1:]]}",
+        f"dimension: {data.ndim}",
+        "space: left-posterior-superior",
+        "sizes: " + " ".join(str(n) for n in data.shape),
+        "space directions: " + " ".join(vectors),
+        "kinds: " + " ".join(kinds),
+        *(["endian: little"] if data.dtype.itemsize > 1 else []),
+        "encoding: gzip",
+        "space origin: " + _spell(lps[:3, 3]),
+        *(f"{key}:={_escape(value)}" for key, value in fields.items()),
+    ]
+    little = data.astype(data.dtype.newbyteorder("<"), copy=False)
+    packer = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: with the header of gzip
+    with path.open("wb") as f:
+        f.write(("\n".join(lines) + "\n\n").encode())
+        # The first axis is the fastest in the file: slabs of the last axis, in Fortran order, keep memory small.
+        for k in range(data.shape[-1]):
+            f.write(packer.compress(little[..., k].tobytes(order="F")))
+        f.write(packer.flush())
+
+
+def is_packed_inside(path: Path) -> bool:
+    """Whether the voxels lie in this very file, raw or packed by DEFLATE (bzip2 packs tighter, and is left out)."""
+    if path.name.lower().endswith(".mha"):
+        return True
+    fields = _fields(path)
+    return bool(fields) and "data file" not in fields and fields.get("encoding", "") in ("raw", "gzip", "gz")
+
+
+def _fields(path: Path) -> dict[str, str]:
+    with path.open("rb") as f:
+        start = f.read(_MAX_HEADER)
+    if not start.startswith(b"NRRD"):
+        return {}
+    text = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].decode("utf-8", errors="replace")
+    fields = {}
+    for line in text.splitlines()[1:]:
+        key, colon, value = line.partition(": ")
+        if colon and not line.startswith("#") and ":=" not in key:
+            fields[key.strip().lower()] = value.strip()
+    return fields
+
+
+def _vector(text: str) -> list[float]:
+    return [float(v) for v in text.strip(" ()").split(",")]
+
+
+def _spell(vector: npt.NDArray[np.float64]) -> str:
+    return "(" + ",".join(repr(float(v)) for v in vector) + ")"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n")

@@ -1,0 +1,325 @@
+"""SegFormer3D: organs and lesions in CT and MR volumes.
+
+S. Perera, P. Navard, A. Yilmaz, CVPR 2024 workshop DEF-AI-MIA, arXiv:2404.10156. Research use only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from workbench.core import settings
+from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.core.settings import setting
+from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.volume.data.recipe import VolumeRecipe
+from workbench.volume.segformer3d_presets import PRESETS
+from workbench.volume.train.settings import TrainConfig
+from workbench.weights import WeightsFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+    import torch
+
+    from workbench.training.loop import Event
+    from workbench.volume.evaluate.report import EvaluationReport
+    from workbench.volume.net.segformer3d import SegFormer3D
+    from workbench.volume.predict.windows import WindowSettings
+    from workbench.volume.train.train import TrainReport
+
+NAME = "segformer3d"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `predict`."""
+
+    weights: str = setting("demo", "Weights: demo, a known name, or a file or folder.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
+    mode: Literal["exact", "fast"] = setting(
+        "exact", "How windows are blended: exact (full resolution) or fast (at a quarter, upsampled once)."
+    )
+    overlap: float = setting(0.5, "Overlap of neighbouring windows, as a share of the window.", low=0.0, high=0.9)
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "Number type: auto is float32 in exact mode, bfloat16 in fast mode where the device computes in it."
+    )
+    crop: Literal["recipe", "none", "body", "nonzero"] = setting(
+        "recipe", "Lay windows only in this box: as the weights say, nowhere, the body (CT), or voxels that are not 0."
+    )
+    flips: bool = setting(False, "Average over flips of the volume (8 times slower).")
+    uncertainty: bool = setting(False, "Also give a map of uncertainty (entropy: 0 sure, 1 undecided).")
+    preset: Literal["none", "brats", "synapse", "acdc"] = setting(
+        "none", "Preparation for a checkpoint without a record of ours (official BraTS weights: brats).", advanced=True
+    )
+    roi: tuple[int, int, int] | None = setting(
+        None, "Window size along R, A, S; by default that of the weights.", unit="voxels", low=16, advanced=True
+    )
+    batch: int | None = setting(None, "Windows at once; by default what suits the device.", low=1, advanced=True)
+    attention_scale: Literal["weights", "num_heads", "head_dim"] = setting(
+        "weights", "Scale of the attention for foreign checkpoints; official ones need num_heads.", advanced=True
+    )
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(Config):
+    """Settings of `evaluate`: those of `predict`, and how to score."""
+
+    classes: str = setting(
+        "", "How the labels' values become the classes of the weights, as in training: 'kidneys:2+3,vertebrae:26-50'."
+    )
+    tolerance_mm: float = setting(2.0, "Tolerance of the normalised surface Dice.", unit="mm", low=0.0)
+    worst: int = setting(3, "How many of the worst cases to show as pictures.", low=0)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded network with everything that belongs to its weights."""
+
+    net: SegFormer3D
+    weights: WeightsFile
+    recipe: VolumeRecipe
+    classes: ClassTable
+    device: torch.device
+    reason: str
+
+
+def load(config: Config, device: torch.device) -> Model:
+    """Find, check and load the weights.
+
+    Raises
+    ------
+    WeightsError
+        Not found, made for another backend, not plain data, or of another shape; every key that does not fit is named.
+    """
+    from workbench import weights
+    from workbench.core import device as devices
+
+    found = weights.find(config.weights, NAME)
+    if found.meta and config.preset != "none":
+        raise UsageError(f"{found.path}: these weights say themselves how images are prepared; remove --preset")
+    net, recipe, classes = build_network(found, config.preset, config.attention_scale)
+    _, reason = devices.choose(config.device)
+    return Model(net.eval().to(device), found, recipe, classes, device, reason)
+
+
+def build_network(
+    found: WeightsFile, preset: str = "none", attention_scale: str = "weights"
+) -> tuple[SegFormer3D, VolumeRecipe, ClassTable]:
+    """Network with its weights on the CPU in float32, how to prepare images for it, and its classes.
+
+    Checkpoints without a record of ours get their shape from the tensors and the rest from `preset`. Whatever the file
+    says that no network can be built from, or that its own tensors contradict, is a `WeightsError` naming the file.
+    """
+    from workbench import weights
+
+    with weights.blaming(found.path):
+        net, recipe, classes = _build(found, preset, attention_scale)
+        _require_consistent(net, recipe, classes)
+    return net, recipe, classes
+
+
+def _build(found: WeightsFile, preset: str, attention_scale: str) -> tuple[SegFormer3D, VolumeRecipe, ClassTable]:
+    from workbench import weights
+    from workbench.volume.net import segformer3d as nets
+
+    if found.meta:
+        recipe, classes = VolumeRecipe.from_json(found.meta["recipe"]), ClassTable.from_json(found.meta["classes"])
+    if found.is_lora:
+        return _with_adapter(found), recipe, classes
+    state = nets.unwrap_checkpoint(weights.load_tensors(found))
+    if found.meta:
+        arguments = dict(found.meta["net"])
+    elif preset == "none":
+        raise WeightsError(
+            f"{found.path}: this checkpoint does not say how images must be prepared; "
+            f"add --preset {'|'.join(PRESETS)}, or train with the workbench"
+        )
+    else:
+        arguments = {**nets.infer_config(state), "attention_scale": "num_heads", **PRESETS[preset].net}
+        recipe, classes = PRESETS[preset].recipe, PRESETS[preset].classes
+    if attention_scale != "weights":
+        arguments["attention_scale"] = attention_scale
+    return _network(arguments, state), recipe, classes
+
+
+def _with_adapter(found: WeightsFile) -> SegFormer3D:
+    """The network of the adapter's base weights with the adapter merged into it."""
+    from workbench import weights
+    from workbench.nets import lora
+    from workbench.volume.net import segformer3d as nets
+
+    base, adapter = weights.find_base(found), weights.load_tensors(found)
+    state = nets.unwrap_checkpoint(weights.load_tensors(base))
+    # An adapter for other classes brings its own head; everything else comes from the base.
+    net = _network(found.meta["net"], {**state, **{k: v for k, v in adapter.items() if k in state}})
+    lora.load_lora(net, {k: v.float() if v.is_floating_point() else v for k, v in adapter.items()})
+    lora.merge_lora(net)
+    return net
+
+
+def _network(arguments: Mapping[str, Any], state: dict[str, torch.Tensor]) -> SegFormer3D:
+    """The filled network; nothing is allocated, nor any block made, that `state` does not hold."""
+    from workbench.volume.net import segformer3d as nets
+
+    nets.require_config(arguments, state)
+    net = nets.SegFormer3D(**arguments)
+    nets.load_state(net, {k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return net
+
+
+def _require_consistent(net: SegFormer3D, recipe: VolumeRecipe, classes: ClassTable) -> None:
+    """What the record says in two places must agree, or predicting would fail with every image."""
+    inputs, outputs = net.config["in_channels"], net.config["num_classes"]
+    if len(recipe.channels) != inputs:
+        raise WeightsError(f"its recipe names {len(recipe.channels)} channel(s), its network takes {inputs}")
+    highest = max((c.value for c in classes), default=0)
+    if recipe.activation == "softmax" and highest >= outputs:
+        raise WeightsError(f"its classes go up to {highest}, its network has {outputs} outputs with the background")
+
+
+def predict(model: Model, image: Image, config: Config, progress: Progress | None = None) -> Result:
+    """Segment one volume on its own voxel grid.
+
+    Parameters
+    ----------
+    image
+        A volume with the channels that the weights expect; CT in HU.
+    progress
+        Called per window with (done, total).
+
+    Returns
+    -------
+    Result
+        ``labels``: label map; ``volumes``: mL per class, from the true affine; ``uncertainty`` if asked for.
+
+    Raises
+    ------
+    InputError
+        Not a volume, wrong number of channels, or voxels that are not numbers.
+    OutOfMemory
+        Even the smallest window did not fit.
+    """
+    from workbench.core.provenance import Recorder
+    from workbench.data.geometry import require_volume
+    from workbench.volume.data.grid import Grid
+    from workbench.volume.data.preprocess import crop_box, prepare
+    from workbench.volume.predict.segment import segment
+
+    recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
+    recipe = model.recipe if config.crop == "recipe" else replace(model.recipe, crop=config.crop)
+    require_volume(image)
+    _require_channels(image, recipe)
+    grid = Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm)
+    raw = grid.resample(grid.orient(image.data))
+    volume = prepare(raw, recipe, name=str(image.source or image.name))
+    found = segment(
+        model.net.forward_low,
+        volume,
+        _windows(config, recipe),
+        device=model.device,
+        activation=recipe.activation,
+        merge=merge_brats if recipe.merge == "brats" else None,
+        box=crop_box(raw, recipe, grid.spacing),
+        output_shape=grid.oriented_shape,
+        uncertainty=config.uncertainty,
+        progress=progress,
+    )
+    for note in found.report.notes:
+        recorder.note(note)
+    ran = found.report
+    recorder.details |= {"windows": ran.windows, "windows_skipped": ran.skipped, "roi": list(ran.roi)}
+    recorder.details |= {"batch": ran.batch, "precision": ran.precision, "mode": ran.mode}
+    labels = Labels(np.ascontiguousarray(grid.unorient(found.labels)), image.geometry, model.classes)
+    parts: dict[str, Labels | Heatmap | Scores] = {"labels": labels, "volumes": volumes(labels)}
+    if found.uncertainty is not None:
+        doubt = np.ascontiguousarray(grid.unorient(found.uncertainty))
+        parts["uncertainty"] = Heatmap(doubt, image.geometry, "uncertainty", limits=(0.0, 1.0))
+    return Result(parts, image, recorder.finish())
+
+
+def _require_channels(image: Image, recipe: VolumeRecipe) -> None:
+    """Say so from the header, before pixels are loaded."""
+    if len(image.channels) != len(recipe.channels):
+        raise InputError(
+            f"{image.source or image.name}: has {len(image.channels)} channel(s), the weights expect "
+            f"{len(recipe.channels)} ({', '.join(recipe.channels)}); choose weights for this kind of image"
+        )
+
+
+def _windows(config: Config, recipe: VolumeRecipe) -> WindowSettings:
+    from workbench.volume.predict.windows import WindowSettings
+
+    return WindowSettings(
+        roi=config.roi or recipe.roi,
+        stride=4,
+        mode=config.mode,
+        overlap=config.overlap,
+        batch=config.batch,
+        precision=config.precision,
+        axis_order=recipe.axis_order,
+        flips=(0, 1, 2) if config.flips else (),
+    )
+
+
+def merge_brats(regions: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Overlapping regions TC, WT, ET (3, a, b, c) -> labels 1 edema, 2 non-enhancing, 3 enhancing tumour.
+
+    The regions are nested by definition (ET in TC in WT); where a network contradicts that, the inner one wins.
+    """
+    core, whole, enhancing = regions
+    return np.where(enhancing, 3, np.where(core, 2, np.where(whole, 1, 0))).astype(np.uint8)
+
+
+def volumes(labels: Labels) -> Scores:
+    """Voxels and millilitres of each class; no millilitres where the image has no spacing."""
+    counts = np.bincount(labels.data.ravel(), minlength=max((c.value for c in labels.classes), default=0) + 1)
+    voxel = labels.geometry.sample_volume
+    rows = [
+        (c.name, c.value, round(float(counts[c.value]) * voxel / 1000, 3) if voxel else None, int(counts[c.value]))
+        for c in labels.classes
+    ]
+    return Scores(("class", "value", "volume [mL]", "voxels"), tuple(rows), "volumes")
+
+
+def train(
+    cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
+) -> TrainReport:
+    """Teach the network with labelled volumes; see `workbench.volume.train.train.train_volumes`."""
+    from workbench.volume.train.train import train_volumes
+
+    return train_volumes(cases, config, out, on_step)
+
+
+def evaluate(
+    cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
+) -> EvaluationReport:
+    """Predict and score labelled volumes; tables and a report with the worst cases go to `out`."""
+    from workbench.core import device as devices
+    from workbench.core.provenance import versions
+    from workbench.volume.evaluate.report import evaluate_cases
+
+    device, reason = devices.choose(config.device)
+    model = load(config, device)
+    facts = {
+        "weights": str(model.weights.path),
+        "weights sha256": model.weights.sha256,
+        "device": f"{device} ({reason})",
+        **settings.as_dict(config),
+        **versions(),
+    }
+    return evaluate_cases(
+        cases,
+        lambda image, step: predict(model, image, config, step).labels,
+        out=out,
+        classes=config.classes,
+        tolerance_mm=config.tolerance_mm,
+        worst=config.worst,
+        title=f"SegFormer3D, weights {model.weights.name}",
+        provenance=facts,
+        progress=progress,
+    )

@@ -1,0 +1,322 @@
+"""Train SegFormer3D on volumes with label maps: from scratch, from given weights, or low-rank adapters only."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench import __version__, weights
+from workbench.core import device
+from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.core.types import Case, ClassTable, Labels
+from workbench.data import formats
+from workbench.data.cases import naming
+from workbench.training import output
+from workbench.training.loop import Event, FitResult, LoopSettings, fit
+from workbench.training.split import split_groups
+from workbench.volume.data.class_merge import ClassMerge
+from workbench.volume.data.recipe import VolumeRecipe
+from workbench.volume.net.segformer3d import SegFormer3D, load_state, require_config
+from workbench.volume.train.data import Validation, VolumeData, loss_function, require_batch, require_cases
+from workbench.volume.train.report import write_report
+from workbench.volume.train.settings import TrainConfig
+
+BACKEND = "segformer3d"
+_WINDOW = 80  # largest default window of a training: larger ones take seconds per step on a CPU
+_NOT_IDENTITY = ("resume", "overwrite", "device")  # may differ when a training is continued
+# Small: 1.5 M parameters. Logits of the attention divided by the width of a head, as in the current official code.
+_SIZES: dict[str, dict[str, Any]] = {
+    "small": {
+        "embed_dims": [32, 64, 80, 128],
+        "num_heads": [1, 2, 5, 8],
+        "decoder_head_embedding_dim": 128,
+        "attention_scale": "head_dim",
+    },
+    "default": {"attention_scale": "head_dim"},
+}
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training made.
+
+    Parameters
+    ----------
+    weights, log, report
+        The weight file, the CSV log and the HTML report with the curve.
+    score, scores
+        Mean validation Dice of the saved weights, and Dice per class.
+    history
+        One row per validation: step, seconds, lr, loss, score, Dice per class.
+    stopped
+        Why it ended.
+    copied
+        Classes whose output rows were taken over from the starting weights.
+    validation
+        In words: on which cases the score was computed.
+    """
+
+    weights: Path
+    log: Path
+    report: Path
+    score: float | None
+    scores: dict[str, float]
+    history: list[dict[str, float]]
+    stopped: str
+    seconds: float
+    copied: tuple[str, ...]
+    validation: str
+
+
+def train_volumes(
+    cases: Sequence[Case],
+    config: TrainConfig,
+    out: Path,
+    on_event: Callable[[Event], None] | None = None,
+) -> TrainReport:
+    """Train and write ``out`` (``.safetensors``), and beside it the log, the curve and the report.
+
+    Parameters
+    ----------
+    cases
+        Images with label maps on the same grid. Split by ``group``; with a single group the score is computed on the
+        training cases, and the record says so.
+    config
+        The settings; ``weights`` is where the training starts.
+    out
+        File to write. ``out`` without suffix plus ``_training/`` holds the state for resuming, log and report. What is
+        there already is only touched with ``resume`` or ``overwrite``.
+    on_event
+        Called after every step; raise `Cancelled` in it to stop and keep the best so far.
+
+    Raises
+    ------
+    InputError
+        A case without labels, a label map on another grid, differing channels, or a class that no case shows.
+    UsageError, WeightsError
+        Settings that cannot work, an output that exists, starting weights that do not fit.
+    """
+    output.check(out, resume=config.resume, overwrite=config.overwrite)
+    missing = [c.id for c in cases if c.labels is None]
+    if missing or not cases:
+        raise InputError(f"training needs cases with labels; without labels: {', '.join(missing) or 'all (no case)'}")
+    chosen, reason = device.choose(config.device)
+    start = _start(config)
+    if start is not None:
+        output.refuse_start(out, start.path)
+    train_index, val_index, judged = _split(cases, config)
+    recipe = _recipe(config, start)
+    # Predicting may use larger windows than training: the network takes any size.
+    x, y, z = config.roi or (min(n, _WINDOW) for n in recipe.roi)
+    require_batch(config, (x, y, z))
+    channels = require_cases(cases, len(recipe.channels) if start else None)
+    if start is None and len(channels) > 1:
+        recipe = dataclasses.replace(recipe, channels=channels)
+    windows = dataclasses.replace(recipe, roi=(x, y, z))
+    merge, table = _classes(cases, config, start)
+    torch.manual_seed(config.seed)
+    net, copied = _network(config, start, table, len(recipe.channels))
+    data = VolumeData([cases[i] for i in train_index], windows, merge, config)
+    data.require_all_classes(table)
+    validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen)
+    validation.require_readable()
+    settings = _loop_settings(config, len(train_index))
+    folder = output.clean(out, resume=config.resume)
+    net.to(chosen)
+    result = fit(
+        net,
+        data.draw,
+        loss_function(config, net, windows, chosen),
+        settings,
+        validate=validation.scores,
+        folder=folder,
+        resume=config.resume,
+        fingerprint={
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
+            "cases": [c.id for c in cases],
+            "start": start.sha256 if start else None,
+        },
+        on_event=on_event,
+    )
+    meta = {
+        "backend": BACKEND,
+        "net": net.config,
+        "classes": table.to_json(),
+        "recipe": recipe.to_json(),
+        "training": {
+            "cases": [c.id for c in cases],
+            "trained_on": [cases[i].id for i in train_index],
+            "validated_on": [cases[i].id for i in val_index],
+            "validation": judged,
+            "settings": dataclasses.asdict(config),
+            "steps": result.step,
+            "best_step": result.best_step,
+            "stopped": result.stopped,
+            "seconds": round(result.seconds, 1),
+            "device": f"{chosen} ({reason})",
+            "started_from": None if start is None else {"name": start.name, "sha256": start.sha256},
+            "classes_copied": list(copied),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+            "version": __version__,
+            "torch": torch.__version__,
+        },
+        "scores": {"dice": result.score, "per_class": {k: v for k, v in result.scores.items() if k != "score"}},
+    }
+    _save(out, net, result, meta, config, start)
+    report = write_report(folder / "report.html", out, result.history, meta, validation.pictures(net))
+    return TrainReport(
+        out, folder / "log.csv", report, result.score,
+        {k: v for k, v in result.scores.items() if k != "score"},
+        result.history, result.stopped, result.seconds, copied, judged,
+    )  # fmt: skip
+
+
+def _start(config: TrainConfig) -> weights.WeightsFile | None:
+    """The starting weights, found and their record read once, so that what is wrong with it is said first."""
+    if config.weights == "none":
+        return None
+    start = weights.find(config.weights, BACKEND)
+    if start.meta:
+        with weights.blaming(start.path):
+            VolumeRecipe.from_json(start.meta["recipe"])
+            ClassTable.from_json(start.meta["classes"])
+    return start
+
+
+def _split(cases: Sequence[Case], config: TrainConfig) -> tuple[list[int], list[int], str]:
+    """Training and validation cases, and the sentence that says what the score means."""
+    groups = {c.group or c.id for c in cases}
+    everything = list(range(len(cases)))
+    if len(groups) < 2:
+        return (
+            everything,
+            everything,
+            "on the training cases themselves (one group only): shows fit, not generalisation",
+        )
+    if config.val_fraction == 0:
+        return (
+            everything,
+            everything,
+            "on the training cases themselves (val_fraction=0): shows fit, not generalisation",
+        )
+    train, val = split_groups([c.group or c.id for c in cases], config.val_fraction, config.seed)
+    return train, val, f"on {len(val)} held-out case(s) of {len({cases[i].group or cases[i].id for i in val})} group(s)"
+
+
+def _classes(
+    cases: Sequence[Case], config: TrainConfig, start: weights.WeightsFile | None
+) -> tuple[ClassMerge, ClassTable]:
+    """What to learn: as asked for, else what the label files hold."""
+    merge = ClassMerge.parse(config.classes) if config.classes else ClassMerge.keep(_labels(c) for c in cases)
+    like = ClassTable.from_json(start.meta["classes"]) if start and start.meta.get("classes") else None
+    return merge, merge.table(like)
+
+
+def _labels(case: Case) -> Labels:
+    assert case.labels is not None
+    with naming(case):
+        return formats.read_labels(case.labels)
+
+
+def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRecipe:
+    """How volumes are prepared: as for the starting weights, else as set. Classes always exclude each other here."""
+    if config.roi and any(n % 4 for n in config.roi):
+        raise UsageError(
+            f"roi={config.roi}: the network works in blocks of 4 voxels; choose multiples of 4, best of 32"
+        )
+    if start is not None and start.meta.get("recipe"):
+        known = VolumeRecipe.from_json(dict(start.meta["recipe"]))
+        return dataclasses.replace(
+            known, spacing_mm=config.spacing or known.spacing_mm,
+            activation="softmax", merge="none",
+        )  # fmt: skip
+    if start is not None:
+        raise WeightsError(f"{start.path}: no record of how images are prepared; start from weights of this workbench")
+    ct = config.intensity == "window"
+    return VolumeRecipe(
+        channels=("CT",) if ct else ("MR",), spacing_mm=config.spacing or (3.0, 3.0, 3.0), intensity=config.intensity,
+        window=config.window, crop="body" if ct else "nonzero", roi=config.roi or (64, 64, 64),
+    )  # fmt: skip
+
+
+def _network(
+    config: TrainConfig, start: weights.WeightsFile | None, table: ClassTable, channels: int
+) -> tuple[SegFormer3D, tuple[str, ...]]:
+    """The network to train, and the classes whose output rows were copied from the starting weights."""
+    if start is None:
+        if config.lora_rank or config.freeze != "none":
+            raise UsageError("lora_rank and freeze keep trained weights as they are, but weights=none has none")
+        return SegFormer3D(in_channels=channels, num_classes=len(table) + 1, **_SIZES[config.net]), ()
+    if start.is_lora:
+        raise WeightsError(f"{start.path}: an adapter cannot be trained further; start from its base weights")
+    tensors = weights.load_tensors(start)
+    with weights.blaming(start.path):
+        require_config(start.meta["net"], tensors)
+        return _fresh_head(config, start, table, tensors)
+
+
+def _fresh_head(
+    config: TrainConfig, start: weights.WeightsFile, table: ClassTable, tensors: dict[str, torch.Tensor]
+) -> tuple[SegFormer3D, tuple[str, ...]]:
+    """The network of `tensors` with an output row per class of `table`; rows of known classes are taken over."""
+    net = SegFormer3D(**{**start.meta["net"], "num_classes": len(table) + 1})
+    head = [k for k in tensors if "linear_pred" in k]
+    old = ClassTable.from_json(start.meta["classes"])
+    exclusive = start.meta["recipe"].get("activation", "softmax") == "softmax"
+    rows = {c.name: c.value for c in old} if exclusive else {}
+    copied = tuple(c.name for c in table if c.name in rows)
+    with torch.no_grad():
+        fresh = net.state_dict()
+        for key in head:
+            new = fresh[key].clone()
+            if exclusive:
+                new[0] = tensors[key][0]
+            for c in table:
+                if c.name in rows:
+                    new[c.value] = tensors[key][rows[c.name]]
+            tensors[key] = new
+    load_state(net, {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    if config.freeze == "encoder":
+        net.segformer_encoder.requires_grad_(False)
+    if config.lora_rank:
+        from workbench.nets.lora import add_lora
+
+        add_lora(net, rank=config.lora_rank)  # the class head stays trainable in full
+    return net, copied
+
+
+def _loop_settings(config: TrainConfig, cases: int) -> LoopSettings:
+    steps = config.steps if not config.epochs else config.epochs * math.ceil(cases / config.batch)
+    return LoopSettings(
+        steps=steps, lr=config.lr, weight_decay=config.weight_decay, warmup=config.warmup, ema=config.ema,
+        validate_every=config.validate_every or max(1, math.ceil(steps / 20)), patience=config.patience,
+        max_minutes=config.max_minutes, seed=config.seed, precision=config.precision,
+    )  # fmt: skip
+
+
+def _save(
+    out: Path, net: SegFormer3D, result: FitResult, meta: dict[str, Any], config: TrainConfig,
+    start: weights.WeightsFile | None,
+) -> None:  # fmt: skip
+    """All weights, or the adapters and whatever else was trained; `net` holds the best state afterwards."""
+    from workbench.nets.lora import lora_state
+
+    net.load_state_dict(result.state)
+    if config.lora_rank:
+        assert start is not None
+        state = lora_state(net)
+        base = weights.base_record(start, out)
+        record = {"kind": "lora", **base, "lora": {"rank": config.lora_rank}}
+    else:
+        state = net.state_dict()
+        record = {"kind": "full"}
+    if config.save_as == "float16":
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    weights.save(out, state, {**meta, **record})
