@@ -55,7 +55,7 @@ def make_volume(path: Path, shape=(40, 36, 30), spacing=(3.0, 3.0, 4.0), seed: i
 
 def make_tiny_scene(path: Path) -> Path:
     """A spectral scene of three materials as ``path`` (.npy), its labels beside it."""
-    from tests.cubes import scene_arrays, write_npy
+    from tests.scenes import scene_arrays, write_npy
 
     image, _ = write_npy(path.parent, *scene_arrays())
     return image.rename(path)
@@ -65,13 +65,13 @@ def make_tiny_scene_weights(path: Path, scene: Path) -> Path:
     """LoLA-SpecViT with a small patch, taught on that scene for a moment."""
     from workbench.core.settings import build
     from workbench.data import formats
-    from workbench.scene.train.settings import PixelTrainConfig
+    from workbench.scene.train.settings import SceneTrainConfig
     from workbench.scene.train.train import learn_scene, record_of, save
 
     image = formats.read(scene)
     labels = formats.read_labels(scene.with_name("scene_labels.npy"), reference=image.geometry)
     quick = {"device": "cpu", "components": 5, "patch": 5, "steps": 1, "head_start": 20, "batch": 6}
-    learnt = learn_scene(image, labels, build(PixelTrainConfig, quick))
+    learnt = learn_scene(image, labels, build(SceneTrainConfig, quick))
     return save(path, learnt, record_of(learnt, image))
 
 

@@ -48,7 +48,7 @@ def fitting_tool(paths: Sequence[str | Path]) -> str:
             return "meg"
         try:
             kind = formats.read(path).kind if is_scene_name(path) else "volume"
-            return {"cube": "spectra", "recording": "meg"}.get(kind, "volume")
+            return {"scene": "spectra", "recording": "meg"}.get(kind, "volume")
         except (WorkbenchError, OSError):
             # The message comes when the file is opened; a damaged scene is still one.
             if is_scene_name(path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError
-from workbench.layers import LayerTuple, to_layers
+from workbench.core.layers import LayerTuple, to_layers
 
 Reader = Callable[[Any], list[LayerTuple]]
 
@@ -28,7 +28,7 @@ SCENE_SUFFIXES = (".hdr", ".mat", ".bsq", ".bil", ".bip", ".dat", ".img", ".raw"
 _FEWEST_BANDS = 4  # a TIFF of three bands is a photo, and napari shows it better
 
 
-def get_cube_reader(path: str | Sequence[str]) -> Reader | None:
+def get_scene_reader(path: str | Sequence[str]) -> Reader | None:
     """A reader for hyperspectral scenes, class maps and parcel time courses; ``None`` for anything else.
 
     ENVI and MATLAB files are taken by their first bytes. TIFF and NumPy files hold everything: they are taken where
@@ -73,7 +73,7 @@ def _is_scene(path: Path) -> bool:
         return key is not None
     if image.kind == "recording":
         return image.header.get("sampling_rate") is not None or key is not None
-    return image.kind == "cube" and (len(image.channels) >= _FEWEST_BANDS or image.classes is not None)
+    return image.kind == "scene" and (len(image.channels) >= _FEWEST_BANDS or image.classes is not None)
 
 
 def read(path: str | Sequence[str]) -> list[LayerTuple]:

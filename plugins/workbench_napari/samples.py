@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workbench.core.errors import NothingFound
-from workbench.layers import LayerTuple, to_layers
+from workbench.core.layers import LayerTuple, to_layers
 
 
 def torso_ct() -> list[LayerTuple]:

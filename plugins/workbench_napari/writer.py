@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from workbench.core.atomic import replacing
 from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.layers import KEY
 from workbench.core.types import ClassTable, Geometry, Image
-from workbench.layers import KEY, geometry_from_layer, image_from_layers, labels_from_layer
+from workbench.volume.layers import geometry_from_layer, image_from_layers, labels_from_layer
 
 
 def _told(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -77,13 +78,13 @@ def write_class_map(path: str, data: Any, attributes: dict[str, Any]) -> list[st
         The layer belongs to no scene, or has another size: nothing is written.
     """
     from workbench import api
-    from workbench.scene.layers import cube_labels_from_layer
+    from workbench.scene.layers import labels_from_layer
 
     target = Path(path).expanduser()
     families = {".dat": "envi", ".tif": "geotiff", ".npy": "npy"}
     if target.suffix.lower() not in families:
         raise UsageError(f"{target}: the suffix says no format of class maps; use {', '.join(families)}")
-    labels = cube_labels_from_layer(_array(data, attributes), attributes.get("metadata") or {})
+    labels = labels_from_layer(_array(data, attributes), attributes.get("metadata") or {})
     written = api.write(
         labels,
         target.parent,

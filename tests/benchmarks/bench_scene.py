@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from scipy.io import loadmat
 from scipy.ndimage import gaussian_filter
 
-from workbench.scene.data.cubes import Blocks, from_array
+from workbench.scene.data.scene import Blocks, from_array
 from workbench.scene.net.lola_fused import FusedLola
 from workbench.scene.net.lola_specvit import LolaSpecViT, small_config
 from workbench.scene.predict.blocks import Scene

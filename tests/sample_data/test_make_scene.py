@@ -57,7 +57,7 @@ def test_files_are_what_the_script_makes_and_read_back(made, tmp_path) -> None:
     for file in written:
         assert file.read_bytes() == (shipped / file.name).read_bytes()
     image = formats.read(tmp_path / "scene_9101.hdr")
-    assert image.kind == "cube"
+    assert image.kind == "scene"
     assert image.geometry.spacing == pytest.approx((3, 3))
     assert image.geometry.unit == "m"
     assert np.allclose(image.data, scene.cube / 10000, atol=1e-6)

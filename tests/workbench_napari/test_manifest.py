@@ -31,7 +31,7 @@ def test_every_command_is_used_and_leads_to_a_callable(manifest):
 
 
 @pytest.mark.parametrize(
-    ("menu", "tool"), [("segment", "volume_tool"), ("classify", "spectra_tool"), ("annotate", "meg_tool")]
+    ("menu", "tool"), [("segment", "volume_tool"), ("classify", "scene_tool"), ("annotate", "recording_tool")]
 )
 def test_each_tool_stands_in_the_menu_of_its_task(manifest, menu, tool):
     (item,) = manifest.contributions.menus[f"napari/layers/{menu}"]

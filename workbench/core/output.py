@@ -36,3 +36,16 @@ def require_file(path: Path) -> None:
     if path.is_dir():
         raise UsageError(f"cannot write {path}: there is a folder of this name. Choose another name.")
     require_folder(path.parent)
+
+
+def require_name(name: str) -> str:
+    """The name, if it is one path component on every system.
+
+    Raises
+    ------
+    UsageError
+        It has separators or other characters that file systems or shells give a meaning.
+    """
+    if not name or name in (".", "..") or any(c in name for c in '/\\\0:*?"<>|\n\r') or name.startswith("~"):
+        raise UsageError(f"'{name}' cannot be a file name here: it must be one plain name without separators.")
+    return name

@@ -18,7 +18,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) as work advances; raises `workbench.core.errors.Cancelled` to stop it."""
 
 RGB: TypeAlias = tuple[int, int, int]
-Kind = Literal["volume", "slide", "page", "cube", "recording"]
+Kind = Literal["volume", "scene", "recording", "slide", "page"]
 
 
 @dataclass(frozen=True, eq=False)

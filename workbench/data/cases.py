@@ -71,7 +71,7 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
     else:
         found = bids_cases(path) or _from_folders(path, None if labels is None else Path(labels).expanduser())
     if not found:
-        raise NothingFound(f"{path}: no readable images in it. Can be read: {', '.join(formats.SUFFIXES)}.")
+        raise NothingFound(f"{path}: no readable images in it. Can be read: {', '.join(formats.suffixes())}.")
     _check_unique(found, path)
     return sorted(found, key=lambda c: c.id)
 

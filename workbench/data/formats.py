@@ -1,99 +1,116 @@
-"""Which module reads which file: a table of strings, so that asking costs nothing and libraries load when needed."""
+"""From a path to an image: which kind of data it is, and the module that reads it. The rows of `core.kinds` decide."""
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from workbench.core import kinds
 from workbench.core.errors import InputError, NothingFound
+from workbench.core.kinds import Kind
 from workbench.core.types import ClassTable, Geometry, Image, Labels
 from workbench.data.geometry import orientation, require_finite, require_match, require_volume
 from workbench.data.label_values import whole_numbers
 
-__all__ = ["SUFFIXES", "info", "is_readable", "read", "read_labels", "require_finite", "require_volume"]
+__all__ = ["info", "is_readable", "kind_of", "read", "read_labels", "require_finite", "require_volume", "suffixes"]
 
-SUFFIXES: dict[str, str] = {
-    ".nii.gz": "workbench.volume.data.nifti",
-    ".seg.nrrd": "workbench.volume.data.itk_formats",
-    ".nrrd": "workbench.volume.data.itk_formats",
-    ".nhdr": "workbench.volume.data.itk_formats",
-    ".mha": "workbench.volume.data.itk_formats",
-    ".mhd": "workbench.volume.data.itk_formats",
-    ".nii": "workbench.volume.data.nifti",
-    ".dcm": "workbench.volume.data.dicom",
-    ".ima": "workbench.volume.data.dicom",
-    ".hdr": "workbench.scene.data.envi",
-    ".mat": "workbench.data.mat",
-    ".npy": "workbench.data.npy",
-    ".npz": "workbench.data.npy",
-    ".tif": "workbench.scene.data.tiff",
-    ".tiff": "workbench.scene.data.tiff",
-    ".fif": "workbench.recording.data.read",
-    ".fif.gz": "workbench.recording.data.read",
-    ".edf": "workbench.recording.data.read",
-    ".bdf": "workbench.recording.data.read",
-    ".gdf": "workbench.recording.data.read",
-    ".vhdr": "workbench.recording.data.read",
-    ".con": "workbench.recording.data.read",
-    ".sqd": "workbench.recording.data.read",
-}
-"""Suffix -> module with ``read(path) -> Image``; the longest suffix that fits wins."""
-
-_DICOM = "workbench.volume.data.dicom"
-_ENVI = "workbench.scene.data.envi"
-_RECORDINGS = "workbench.recording.data.read"
-_PARCELS = "workbench.recording.data.parcels"
-_KEYED = ("workbench.data.mat", "workbench.data.npy")
 _ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
-def read(path: str | Path, *, series: str | int | None = None) -> Image:
-    """Open a volume, a spectral cube or a recording: header now, samples when ``data`` is asked for.
+def suffixes() -> tuple[str, ...]:
+    """All suffixes that some kind reads, in the order of the rows."""
+    return tuple(dict.fromkeys(s for row in kinds.kinds().values() for s in row.readers))
+
+
+def read(path: str | Path, *, series: str | int | None = None, kind: str | None = None) -> Image:
+    """Open an image of any kind: header now, samples when ``data`` is asked for.
 
     Parameters
     ----------
     path
         Volumes: NIfTI, NRRD, MHA/MHD file, DICOM file, or a folder with a DICOM series (subfolders included).
-        Cubes: ENVI (header or samples), MATLAB and NumPy (``file.mat``, or ``file.mat:key`` for one array of several),
+        Scenes: ENVI (header or samples), MATLAB and NumPy (``file.mat``, or ``file.mat:key`` for one array of several),
         TIFF and GeoTIFF.
         Recordings: FIF, EDF/BDF, BrainVision, KIT, a CTF ``.ds`` or BTi folder, the top of a BIDS data set; parcel time
         courses in NumPy and MATLAB files (``file.npy:250Hz`` gives the sampling rate).
+        Other kinds: what their rows say.
     series
         Which DICOM series of a folder: its number in the listing, its UID or the end of its UID. Which evoked response
         of a FIF file, or which recording of a BIDS data set: number or name.
+    kind
+        Read it as this kind of data; needed where a file can be several.
 
     Raises
     ------
     NothingFound
         If the path does not exist.
     InputError, GeometryError
-        If it cannot be read as a volume; one line says why and what to do.
+        If it cannot be read; one line says why and what to do.
     """
-    path, key = split_address(path)
-    module = _module(path)
-    if module in (_DICOM, _RECORDINGS):
-        return _load(module).read(path, series=series)  # type: ignore[no-any-return]
-    if series is not None and _is_parcels(module, path, key):
-        key, series = str(series), None
+    file, key = split_address(path)
+    return _read(kind_of(path, kind=kind), file, series, key)
+
+
+def _read(row: Kind, file: Path, series: str | int | None, key: str | None, as_map: bool = False) -> Image:
+    own = row.hook("files", "read")
+    if own is not None:
+        image: Image = own(file, series=series, key=key, as_map=as_map)
+        return image
     if series is not None:
-        raise InputError(
-            f"{path}: 'series' chooses from a DICOM folder, and this is one {path.suffix} file. Leave it out."
-        )
-    if _is_parcels(module, path, key):
-        return _load(_PARCELS).read(path, key)  # type: ignore[no-any-return]
-    if module in _KEYED:
-        return _load(module).read(path, key)  # type: ignore[no-any-return]
-    return _load(module).read(path)  # type: ignore[no-any-return]
+        raise InputError(f"{file}: 'series' chooses one image of several, and this file holds one. Leave it out.")
+    found: Image = row.reader_of(file).read(file)
+    return found
 
 
-def _is_parcels(module: str, path: Path, key: str | None) -> bool:
-    return module in _KEYED and bool(_load(_PARCELS).is_recording(path, key))
+def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = None) -> Kind:
+    """The kind of data that a path is.
+
+    Parameters
+    ----------
+    kind
+        What the user says it is; believed.
+    hint
+        What is expected, e.g. the kind of a backend: settles what could be several kinds, never what is sure.
+
+    Raises
+    ------
+    NothingFound
+        If the path does not exist.
+    InputError
+        If no kind reads it, or several could: then they are named.
+    """
+    file, key = split_address(path)
+    if not file.exists():
+        raise NothingFound(f"{file}: no such file or folder. Check the path.")
+    if kind is not None:
+        return kinds.find(kind)
+    found = kinds.candidates(file, key)
+    certain = [name for name, verdict in found.items() if verdict == "sure"]
+    names = certain or list(found)
+    if hint is not None and hint in names:
+        return kinds.find(hint)
+    if len(names) == 1:
+        return kinds.find(names[0])
+    if names:
+        titles = " or ".join(kinds.find(n).title for n in names)
+        flags = " or ".join(f"--kind {n}" for n in names)
+        raise InputError(f"{file}: this can be {titles}. Say which: {flags} (in Python kind={names[0]!r}).")
+    return _nobodys(file)
+
+
+def _nobodys(file: Path) -> Kind:
+    """The kind whose suffix it has, so that its reader says what is wrong; else an error with what can be read."""
+    named = [row for row in kinds.kinds().values() if not file.is_dir() and row.suffix_of(file) is not None]
+    if len(named) == 1 and file.suffix.lower() != ".hdr":
+        return named[0]
+    for row in kinds.kinds().values():
+        if (explain := row.hook("files", "explain")) is not None:
+            explain(file)
+    known = ", ".join(suffixes())
+    raise InputError(f"{file}: no reader for '{file.suffix or file.name}'. Can be read: {known}, or a DICOM folder.")
 
 
 def split_address(path: str | Path) -> tuple[Path, str | None]:
@@ -106,32 +123,27 @@ def split_address(path: str | Path) -> tuple[Path, str | None]:
 
 def data_file(path: str | Path) -> Path:
     """The file or folder that holds the samples: of an ENVI header the file beside it, of ``file.mat:key`` the file."""
-    file, _ = split_address(path)
-    if file.suffix.lower() == ".hdr" and file.is_file() and _load(_ENVI).is_scene(file):
-        return _load(_ENVI).pair(file)[1]  # type: ignore[no-any-return]
-    return file
+    return input_files(path)[0]
 
 
 def input_files(path: str | Path) -> tuple[Path, ...]:
-    """The files that decide what is read from a path: for an ENVI scene the samples and their header."""
-    file = data_file(path)
-    if _module(file) == _ENVI:
-        header, samples = _load(_ENVI).pair(split_address(path)[0])
-        return (samples, header)
+    """The files that decide what is read from a path, that with the samples first."""
+    file, _ = split_address(path)
+    for name in kinds.candidates(file) if file.exists() else ():
+        own = kinds.find(name).hook("files", "input_files")
+        if own is not None:
+            files: tuple[Path, ...] = own(file)
+            return files
     return (file,)
 
 
 def is_companion(path: Path) -> bool:
     """Whether a file belongs to another one in the same folder: an ENVI header, a later part of a split FIF file."""
-    if path.name.lower().endswith((".fif", ".fif.gz")):
-        return bool(_load(_RECORDINGS).is_part(path))
-    try:
-        return path.suffix.lower() == ".hdr" and data_file(path) != path
-    except InputError:
-        return False
+    hooks = (row.hook("files", "is_companion") for row in kinds.kinds().values())
+    return any(hook(path) for hook in hooks if hook is not None)
 
 
-def info(path: str | Path) -> list[dict[str, Any]]:
+def info(path: str | Path, *, kind: str | None = None) -> list[dict[str, Any]]:
     """What headers say: one JSON-able row per image (several for a DICOM folder with several series, a file of evoked
     responses, or a BIDS data set).
 
@@ -139,10 +151,13 @@ def info(path: str | Path) -> list[dict[str, Any]]:
     classes, n_series, header``; a DICOM series has ``series, series_uid, description, n_files``, and ``problem`` where
     it cannot be read as a volume.
     """
-    file, _ = split_address(path)
-    if (module := _module(file)) in (_DICOM, _RECORDINGS):
-        return _load(module).info(file)  # type: ignore[no-any-return]
-    return [describe(read(path))]
+    file, key = split_address(path)
+    row = kind_of(path, kind=kind)
+    own = row.hook("files", "info")
+    if own is not None and key is None:
+        rows: list[dict[str, Any]] = own(file)
+        return rows
+    return [describe(_read(row, file, None, key))]
 
 
 def describe(image: Image) -> dict[str, Any]:
@@ -168,17 +183,15 @@ def describe(image: Image) -> dict[str, Any]:
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether `read` has a reader for this path, judged by its suffix, else by its first bytes."""
-    path, _ = split_address(path)
+    """Whether some kind takes this path, by its suffix, else by its first bytes; of a folder one must be sure."""
+    file, key = split_address(path)
     try:
-        module = _module(path)
+        if not file.exists():
+            return False
+        found = kinds.candidates(file, key)
     except (InputError, NothingFound, OSError):
         return False
-    if module == _RECORDINGS:
-        return not _load(module).is_other(path)
-    if path.is_dir():
-        return bool(_load(_DICOM).has_dicom(path))
-    return True
+    return "sure" in found.values() if file.is_dir() else bool(found)
 
 
 def read_labels(path: str | Path, *, reference: Geometry | None = None, series: str | int | None = None) -> Labels:
@@ -191,11 +204,13 @@ def read_labels(path: str | Path, *, reference: Geometry | None = None, series: 
     InputError
         If the samples are not whole numbers >= 0, or there are several channels.
     """
-    image = _read_map(path) if series is None else read(path, series=series)
-    if image.kind == "cube":
-        from workbench.scene.data.labels import labels_of
-
-        return labels_of(image, reference)
+    file, key = split_address(path)
+    row = _kind_of_map(path, file, key)
+    image = _read(row, file, series, key, as_map=series is None)
+    own = row.hook("files", "labels_of")
+    if own is not None:
+        labels: Labels = own(image, reference)
+        return labels
     if reference is not None:
         require_match(image.geometry, reference, f"label map {path}", None)
     if len(image.channels) != 1:
@@ -207,48 +222,11 @@ def read_labels(path: str | Path, *, reference: Geometry | None = None, series: 
     return Labels(data, image.geometry, classes, name=image.name)
 
 
-def _read_map(path: str | Path) -> Image:
-    """`read`, but files that could hold a cube or a map are taken as a map."""
-    file, key = split_address(path)
-    module = _module(file)
-    if module in _KEYED:
-        return _load(module).read(file, key, as_map=True)  # type: ignore[no-any-return]
-    return read(path)
-
-
-def _load(module: str) -> ModuleType:
-    return importlib.import_module(module)
-
-
-def _module(path: Path) -> str:
-    """Name of the module that reads `path`."""
-    if not path.exists():
-        raise NothingFound(f"{path}: no such file or folder. Check the path.")
-    if path.is_dir():
-        return _RECORDINGS if _load(_RECORDINGS).is_folder_recording(path) else _DICOM
-    name = path.name.lower()
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if name.endswith(suffix):
-            if suffix == ".hdr" and not _load(_ENVI).is_scene(path):
-                break  # NIfTI pairs and Analyze have headers of this name too
-            return SUFFIXES[suffix]
-    if _has_dicom_magic(path):
-        return _DICOM
-    if _load(_ENVI).is_scene(path):
-        return _ENVI
-    if path.suffix.lower() in _load(_ENVI).SUFFIXES and path.suffix.lower() != ".hdr":
-        _load(_ENVI).pair(path)  # says that the header is missing
-    known = ", ".join(SUFFIXES)
-    if name.endswith(_PICTURES):
-        raise InputError(f"{path}: this is a 2-D picture, a volume was expected: {known}, or a folder of DICOM files.")
-    if not path.suffix and _load(_DICOM).is_dicom(path):
-        return _DICOM
-    raise InputError(f"{path}: no reader for '{path.suffix or path.name}'. Can be read: {known}, or a DICOM folder.")
-
-
-def _has_dicom_magic(path: Path) -> bool:
-    try:
-        with path.open("rb") as f:
-            return f.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+def _kind_of_map(path: str | Path, file: Path, key: str | None) -> Kind:
+    """`kind_of`, but a kind without labels of its own does not count: an array of numbers is a map here."""
+    if not file.exists():
+        return kind_of(path)  # says so
+    found = [n for n in kinds.candidates(file, key) if kinds.find(n).needs_labels]
+    named = [n for n, row in kinds.kinds().items() if row.needs_labels and row.suffix_of(file) is not None]
+    names = found or named
+    return kinds.find(names[0]) if len(names) == 1 else kind_of(path)

@@ -11,8 +11,11 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 
 
-def whole_numbers(data: np.ndarray[Any, Any], source: str | Path) -> np.ndarray[Any, Any]:
-    """The same values in an integer type; label maps stored as float are common, fractions in them are an error."""
+def whole_numbers(data: np.ndarray[Any, Any], source: str | Path, *, negative: bool = False) -> np.ndarray[Any, Any]:
+    """The same values in an integer type; label maps stored as float are common, fractions in them are an error.
+
+    `negative` lets values below 0 pass: to be looked at, not to be learnt from.
+    """
     if data.dtype.kind == "b":
         return data.astype(np.uint8)
     if data.dtype.kind == "f":
@@ -20,11 +23,13 @@ def whole_numbers(data: np.ndarray[Any, Any], source: str | Path) -> np.ndarray[
         if not np.array_equal(rounded, data):
             raise InputError(f"{source}: holds fractions or NaN, a label map holds whole numbers. Is this an image?")
         low, high = (float(rounded.min()), float(rounded.max())) if rounded.size else (0.0, 0.0)
+        if negative and low < 0:
+            return np.asarray(rounded, dtype=np.int32)
         if low < 0 or high > 2**32 - 1:
             raise InputError(f"{source}: holds values from {low:g} to {high:g}, labels are 0 to 4294967295.")
         smallest: type[np.generic] = np.uint8 if high < 256 else np.uint16 if high < 65536 else np.uint32
         return np.asarray(rounded, dtype=smallest)
-    if data.size and data.dtype.kind == "i" and int(data.min()) < 0:
+    if not negative and data.size and data.dtype.kind == "i" and int(data.min()) < 0:
         raise InputError(f"{source}: holds the negative value {int(data.min())}, labels are >= 0. Is this an image?")
     return data
 

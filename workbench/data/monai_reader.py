@@ -61,21 +61,21 @@ class VolumeReader(ImageReader):
         return array, meta
 
 
-class CubeReader(VolumeReader):
+class SceneReader(VolumeReader):
     """Reads spectral scenes (ENVI, MATLAB, NumPy, TIFF) for ``monai.transforms.LoadImage``, channel first.
 
     Arrays are ``(bands, rows, columns)``, scaled as the header says; class maps ``(1, rows, columns)``. The affine is
     (3, 3): (row, column) -> map coordinates. Besides what `VolumeReader` gives, the metadata hold ``wavelengths_nm``
     (NaN where unknown), ``good_bands`` and ``crs``. ``scene.mat:key`` names one array of a file.
 
-    >>> load = LoadImaged(keys=["image", "label"], reader=CubeReader(), dtype=None)
+    >>> load = LoadImaged(keys=["image", "label"], reader=SceneReader(), dtype=None)
     """
 
     def read(self, data: Sequence[Any] | Any, **kwargs: Any) -> Image | list[Image]:
         """Open one scene, or several on one grid whose bands are put together."""
         found = super().read(data, **kwargs)
         for image in found if isinstance(found, list) else [found]:
-            if image.kind != "cube":
+            if image.kind != "scene":
                 raise InputError(f"{image.source}: this is a {image.kind}, a spectral scene was expected.")
         return found
 

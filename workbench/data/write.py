@@ -1,104 +1,122 @@
-"""Results, label maps and images to files: atomic, on the source's own grid, or not at all."""
+"""Results, label maps and images to files: atomic, on the source's own grid, or not at all.
+
+How a part of a kind is written is said by the ``writer`` module of that kind (`workbench.core.kinds`); what all kinds
+write alike is in `workbench.data.parts`.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from workbench.core import kinds
 from workbench.core.atomic import replacing, sha256_of, write_json
-from workbench.core.errors import GeometryError, UsageError, nearest
-from workbench.core.types import (
-    ClassTable,
-    Embeddings,
-    Geometry,
-    Heatmap,
-    Image,
-    Labels,
-    Marks,
-    Result,
-    Scores,
-    Signals,
-)
-from workbench.data.geometry import describe, orientation, require_match
-from workbench.data.label_values import smallest_unsigned
-from workbench.recording.data import write as recording_write
-from workbench.recording.data.recording import RecordingNative
-from workbench.scene.data import write as cube_write
-from workbench.scene.data.cubes import CubeNative
+from workbench.core.errors import UsageError, nearest
+from workbench.core.kinds import Kind
+from workbench.core.output import require_name
+from workbench.core.types import Embeddings, Heatmap, Image, Labels, Marks, Part, Result, Scores, Signals
+from workbench.data.geometry import orientation, require_match
+from workbench.data.parts import Job, common_jobs
 
-Format = Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy", "fif"]
-
-_SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm"}
-_FORMATS = ("auto", *_SUFFIX, *cube_write.SUFFIXES, "fif")
 _PROVENANCE = "provenance.json"
 
 
 def write(
-    thing: Result | Labels | Image | Signals | Marks | Embeddings,
+    thing: Result | Labels | Heatmap | Image | Signals | Marks | Embeddings | Scores,
     folder: str | Path,
     *,
-    format: Format = "auto",
+    format: str = "auto",
     name: str | None = None,
     source: Image | None = None,
 ) -> list[Path]:
-    """Write a result, a label map or an image; returns the paths, the completion record last.
+    """Write a result, an image or a part of a result; returns the paths, the completion record last.
 
     Parameters
     ----------
     thing
         A `Result` becomes the folder ``folder/<name>`` (name of the image by default) with one file per part and
         ``provenance.json``, which is written last and holds size and sha256 of every other file. `Labels` and `Image`
-        become one file ``folder/<name><suffix>`` (ENVI: two, samples and header). `Signals`, `Marks` and `Embeddings`
-        become the files that they are in a result; see `workbench.recording.data.write`.
+        become one file ``folder/<name><suffix>`` (ENVI: two, samples and header). Other parts become the files that
+        they are in a result; see `workbench.data.parts`.
     format
         ``"auto"`` keeps the family of the source (DICOM and unknown ones: NIfTI; scenes that are not GeoTIFF: ENVI).
         Volumes: ``nifti``, ``nrrd``, ``mha``, ``dicom-seg``; scenes: ``envi``, ``geotiff``, ``npy``; recordings:
-        ``fif``, ``npy``.
+        ``fif``, ``npy``; other kinds: what their rows say.
     name
         Name without suffix; must stay inside `folder`.
     source
-        For `Labels`: the image they belong to; its native header keeps the geometry bit for bit.
+        For a part: the image it belongs to; its native header keeps the geometry bit for bit.
 
     Raises
     ------
     GeometryError
         If a part does not lie on the grid of its image. Nothing is written then.
     UsageError
-        If the name leaves the folder, the format is unknown, or a source file would be overwritten.
+        If the name leaves the folder, the format is unknown, a source file would be overwritten, or nothing says which
+        kind of data a part belongs to.
     """
     folder = Path(folder).expanduser()
-    if format not in _FORMATS:
-        raise UsageError(f"no output format '{format}'.{nearest(format, _FORMATS)}")
+    known = formats()
+    if format not in known:
+        raise UsageError(f"no output format '{format}'.{nearest(format, known)}")
     if isinstance(thing, Result):
         return _write_result(thing, folder, format, name)
-    target = folder / _safe(name or thing.name)
-    if isinstance(thing, Signals | Marks | Embeddings):
-        return _save_all(recording_write.jobs(thing, target, recording_write.family(format), source), source)
-    if isinstance(thing, Image) and thing.kind == "recording":
-        return _save_all(recording_write.image_jobs(thing, target, recording_write.family(format)), thing)
-    if isinstance(thing, Labels) and source is not None:
-        require_match(thing.geometry, source.geometry, f"label map '{thing.name}'", source.source)
-    if thing.geometry.ndim == 2:
-        jobs = cube_write.jobs(thing, target, cube_write.family(format, source or _as_source(thing)), source)
-        return _save_all(jobs, source if source is not None else thing)
-    if isinstance(thing, Labels):
-        job = _labels_job(thing, target, _family(format, source), source)
-    else:
-        if format == "dicom-seg":
-            raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
-        job = _image_job(thing, target, _family(format, thing))
-    return _save_all([job], source if source is not None else thing)
+    target = folder / require_name(name or thing.name)
+    if isinstance(thing, Labels | Heatmap) and source is not None:
+        what = "label map" if isinstance(thing, Labels) else "map"
+        require_match(thing.geometry, source.geometry, f"{what} '{thing.name}'", source.source)
+    row = _kind_of(thing, source)
+    own = source if source is not None else thing if isinstance(thing, Image) else None
+    jobs = _jobs(row, thing, target, _family(row, format, own), own if not isinstance(thing, Image) else thing)
+    return _save_all(jobs, own if own is not None else thing)
 
 
-def _as_source(thing: Labels | Image) -> Image | None:
-    return thing if isinstance(thing, Image) else None
+def formats() -> tuple[str, ...]:
+    """All names of output formats, ``"auto"`` first."""
+    return ("auto", *dict.fromkeys(f for row in kinds.kinds().values() for f in row.formats))
+
+
+def _kind_of(thing: Image | Part, source: Image | None) -> Kind | None:
+    """The kind whose writer is asked; ``None`` for parts that all kinds write alike.
+
+    Raises
+    ------
+    UsageError
+        A map without its image whose axes are those of no kind.
+    """
+    if source is not None:
+        return kinds.find(source.kind)
+    if isinstance(thing, Image):
+        return kinds.find(thing.kind)
+    rows = list(kinds.kinds().values())
+    owners = [row for row in rows if type(thing).__name__ in row.owns]
+    if owners:
+        return owners[0]
+    if not isinstance(thing, Labels | Heatmap):
+        return None
+    axes, count = thing.geometry.axes, thing.geometry.ndim
+    named = [row for row in rows if row.axes == axes] or [row for row in rows if len(row.axes) == count]
+    if len(named) == 1:
+        return named[0]
+    which = " or ".join(row.title for row in named) or f"none of {', '.join(row.name for row in rows)}"
+    raise UsageError(
+        f"'{thing.name}' has the axes {', '.join(axes)}, which are those of {which}. Give its image as source."
+    )
+
+
+def _family(row: Kind | None, format: str, source: Image | None) -> str:
+    return "" if row is None else str(row.load("writer").family(format, source))
+
+
+def _jobs(row: Kind | None, thing: Image | Part, target: Path, family: str, source: Image | None) -> list[Job]:
+    own: list[Job] | None = None if row is None else row.load("writer").jobs(thing, target, family, source)
+    if own is not None:
+        return own
+    if isinstance(thing, Image):
+        raise UsageError(f"{thing.name}: images of the kind '{thing.kind}' cannot be written so far.")
+    return common_jobs(thing, target)
 
 
 def _save_all(jobs: list[Job], source: Any) -> list[Path]:
@@ -110,34 +128,17 @@ def _save_all(jobs: list[Job], source: Any) -> list[Path]:
     return [path for path, _ in jobs]
 
 
-Job = tuple[Path, Callable[[Path], None]]
-
-
-def _write_result(result: Result, folder: Path, format: Format, name: str | None) -> list[Path]:
+def _write_result(result: Result, folder: Path, format: str, name: str | None) -> list[Path]:
     image = result.image
-    case = folder / _safe(name or image.name)
-    flat = image.geometry.ndim == 2
-    if image.kind == "recording":
-        family = recording_write.family(format)
-    else:
-        family = cube_write.family(format, image) if flat else _family(format, image)
+    case = folder / require_name(name or image.name)
+    row = kinds.find(image.kind)
+    family = _family(row, format, image)
     jobs: list[Job] = []
     # Everything is checked before anything is written.
     for key, part in result.parts.items():
-        target = case / _safe(key)
-        if isinstance(part, Scores):
-            jobs.append((target.with_name(f"{target.name}.csv"), _csv_saver(part)))
-            continue
-        if isinstance(part, Signals | Marks | Embeddings):
-            jobs += recording_write.jobs(part, target, family if image.kind == "recording" else "npy", image)
-            continue
-        require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
-        if flat:
-            jobs += cube_write.jobs(part, target, family, image)
-        elif isinstance(part, Labels):
-            jobs.append(_labels_job(part, target, family, image))
-        else:
-            jobs.append(_heatmap_job(part, target, "nifti" if family == "dicom-seg" else family, image))
+        if isinstance(part, Labels | Heatmap):
+            require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
+        jobs += _jobs(row, part, case / require_name(key), family, image)
     for path, _ in jobs:
         _protect(path, image)
     record = case / _PROVENANCE
@@ -193,104 +194,11 @@ def _record(result: Result, written: list[Path]) -> dict[str, Any]:
     }
 
 
-def _family(format: Format, source: Image | None) -> str:
-    if format in cube_write.SUFFIXES or format == "fif":
-        raise UsageError(f"format {format} holds no volumes, and this is one: choose {', '.join(_SUFFIX)}.")
-    if format != "auto":
-        return format
-    return source.format if source is not None and source.format in ("nifti", "nrrd", "mha") else "nifti"
-
-
-def _labels_job(labels: Labels, target: Path, family: str, source: Image | None) -> Job:
-    data = smallest_unsigned(labels.data, labels.name)
-    if data.shape != labels.geometry.shape:
-        raise GeometryError(
-            f"label map '{labels.name}' has shape {data.shape}, its geometry says {labels.geometry.shape}."
-            " Nothing was written."
-        )
-    if family == "dicom-seg":
-        from workbench.volume.data import dicom_seg
-
-        if source is None or source.format != "dicom":
-            raise UsageError("format dicom-seg needs the DICOM series the labels were made from; choose nifti instead.")
-        series = source
-        return target.with_name(f"{target.name}.dcm"), lambda path: dicom_seg.write(path, labels, series)
-    suffix = ".seg.nrrd" if family == "nrrd" else _SUFFIX[family]
-    return target.with_name(target.name + suffix), _volume_saver(family, data, labels.geometry, source, labels.classes)
-
-
-def _heatmap_job(part: Heatmap, target: Path, family: str, source: Image) -> Job:
-    if part.data.shape != part.geometry.shape:
-        raise GeometryError(
-            f"map '{part.name}' has shape {part.data.shape}, its geometry says {part.geometry.shape}. Nothing written."
-        )
-    data = np.asarray(part.data, dtype=np.float32)
-    return target.with_name(target.name + _SUFFIX[family]), _volume_saver(family, data, part.geometry, source, None)
-
-
-def _image_job(image: Image, target: Path, family: str) -> Job:
-    if len(image.geometry.shape) != 3:
-        raise UsageError(f"{image.name}: only volumes can be written so far, this is {describe(image.geometry)}.")
-    if image.classes is not None and len(image.channels) == 1:
-        return _labels_job(Labels(image.data[0], image.geometry, image.classes, image.name), target, family, image)
-    data = image.data
-    if data.dtype == np.float16:
-        data = data.astype(np.float32)
-    if data.dtype == bool:
-        data = data.astype(np.uint8)
-    return target.with_name(target.name + _SUFFIX[family]), _volume_saver(family, data, image.geometry, image, None)
-
-
-def _volume_saver(
-    family: str, data: npt.NDArray[Any], geometry: Geometry, source: Image | None, classes: ClassTable | None
-) -> Callable[[Path], None]:
-    native = source.native if source is not None and source.format == family else None
-    if geometry.affine is None and native is None:
-        raise GeometryError("a volume without spacing and position cannot be written: nothing says where it belongs.")
-    # Before a format library is loaded, so that a refusal costs nothing.
-    if family == "nifti":
-        scanner = source is not None and source.format == "dicom"
-
-        def save(path: Path) -> None:
-            from workbench.volume.data import nifti
-
-            nifti.write(path, data, geometry, native=native, classes=classes, scanner=scanner)
-    else:
-
-        def save(path: Path) -> None:
-            from workbench.volume.data import itk_formats
-
-            itk_formats.write(path, data, geometry, native=native, classes=classes)
-
-    return save
-
-
-def _csv_saver(scores: Scores) -> Callable[[Path], None]:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(scores.columns)
-    table.writerows(scores.rows)
-    content = text.getvalue()
-    return lambda path: _write_plain(path, content)
-
-
-def _write_plain(path: Path, content: str) -> None:
-    path.write_text(content, encoding="utf-8")
-
-
-def _safe(name: str) -> str:
-    """A name that is one path component, or an error."""
-    if not name or name in (".", "..") or any(c in name for c in '/\\\0:*?"<>|\n\r') or name.startswith("~"):
-        raise UsageError(f"'{name}' cannot be a file name here: it must be one plain name without separators.")
-    return name
-
-
 def _protect(path: Path, thing: Any) -> None:
+    """Refuse to overwrite a file that the samples come from."""
     source = getattr(thing, "source", None)
-    native = getattr(thing, "native", None)
-    files = (
-        native.files if isinstance(native, CubeNative | RecordingNative) else () if source is None else (Path(source),)
-    )
+    native = getattr(getattr(thing, "native", None), "files", ())
+    files = native or (() if source is None else (Path(source),))
     if path.exists() and any(file.exists() and path.samefile(file) for file in files):
         raise UsageError(
             f"{path}: this is the source file itself, it is not overwritten. Choose another folder or name."

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.layers import KEY, LayerTuple, colormap, token
 from workbench.core.types import ClassTable, Image, Mark, Marks, Result, Signals
-from workbench.volume.display import colormap
-
-KEY = "workbench"  # as in workbench.layers, which imports this module
-Layer: TypeAlias = tuple[Any, dict[str, Any], str]
 
 MANY = 16_000_000
 """Of recordings with more values the layer holds an overview of `COLUMNS` columns; ``step`` in its metadata says so."""
@@ -27,7 +24,15 @@ _PROBES = 24
 _LIMIT = 5.0
 
 
-def recording_image_layers(image: Image) -> list[Layer]:
+def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
+    """The channels of a recording over time; of a result its signals, tokens, maps and annotations.
+
+    The contract of the ``layers`` module of a kind; see `workbench.core.layers.to_layers`. `as_labels` means nothing.
+    """
+    return result_layers(item, token(item)) if isinstance(item, Result) else image_layers(item)
+
+
+def image_layers(image: Image) -> list[LayerTuple]:
     """The channels of a recording as one image layer, each in robust standard deviations from its median."""
     from workbench.core.errors import InputError
     from workbench.recording.data.channels import choose_channels
@@ -66,10 +71,10 @@ def recording_image_layers(image: Image) -> list[Layer]:
     return [(data, attributes, "image"), *_own_marks(recording, image, names)]
 
 
-def recording_result_layers(result: Result, token: str) -> list[Layer]:
+def result_layers(result: Result, token: str) -> list[LayerTuple]:
     """Signals, tokens, maps and annotations of a result as layers."""
     record = recording_record(result.image) | {"provenance": result.provenance.to_json(), "result": token}
-    layers: list[Layer] = []
+    layers: list[LayerTuple] = []
     for key, part in result.parts.items():
         if isinstance(part, Signals):
             layers.append(signals_layer(part, record | {"part": key}, f"{result.image.name} {part.name}"))
@@ -79,7 +84,7 @@ def recording_result_layers(result: Result, token: str) -> list[Layer]:
     return layers
 
 
-def signals_layer(part: Signals, record: Mapping[str, Any], name: str) -> Layer:
+def signals_layer(part: Signals, record: Mapping[str, Any], name: str) -> LayerTuple:
     """Tokens as a labels layer, maps in robust limits, signals in robust standard deviations of each channel."""
     own = {"role": part.role, "part_name": part.name, "channels": list(part.channels), "value_unit": part.unit,
            "sampling_rate": part.sampling_rate}  # fmt: skip
@@ -101,7 +106,7 @@ def signals_layer(part: Signals, record: Mapping[str, Any], name: str) -> Layer:
     return ((part.data - middle) / scale).astype(np.float32), attributes, "image"
 
 
-def marks_layer(marks: Marks, rows: Sequence[str], record: Mapping[str, Any], name: str = "annotations") -> Layer:
+def marks_layer(marks: Marks, rows: Sequence[str], record: Mapping[str, Any], name: str = "annotations") -> LayerTuple:
     """Annotations as rectangles (row, seconds): over all rows, or from the first to the last of their channels.
 
     Corners of shapes are float32 in napari, so the exact times stand in the features.
@@ -234,7 +239,7 @@ class _View:
         return step, np.stack(columns, axis=1)
 
 
-def _own_marks(recording: Any, image: Image, rows: Sequence[str]) -> list[Layer]:
+def _own_marks(recording: Any, image: Image, rows: Sequence[str]) -> list[LayerTuple]:
     if not len(recording.marks):
         return []
     return [marks_layer(recording.marks, rows, recording_record(image), f"{image.name} annotations")]

@@ -32,7 +32,7 @@ Array = npt.NDArray[Any]
 
 
 class BlockReader(Protocol):
-    """What is needed of `workbench.scene.data.cubes.Blocks`."""
+    """What is needed of `workbench.scene.data.scene.Blocks`."""
 
     @property
     def shape(self) -> tuple[int, int, int]: ...

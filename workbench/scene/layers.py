@@ -14,19 +14,31 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import GeometryError
+from workbench.core.layers import KEY, LayerTuple, colormap, contrast_limits, count_labels, is_label_map, token
 from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels, Result
+from workbench.data.label_values import whole_numbers
 from workbench.scene.display import area_table, composite, first_bands, overview_step
-from workbench.volume.display import colormap, contrast_limits, count_labels
-
-KEY = "workbench"  # as in workbench.layers, which imports this module
-LayerTuple = tuple[npt.NDArray[Any], dict[str, Any], str]
 
 _LENGTHS = {"m": "m", "km": "km", "ft": "ft", "cm": "cm", "mm": "mm", "um": "um"}
 
 
-def cube_image_layers(image: Image) -> list[LayerTuple]:
+def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
+    """A scene as a colour picture of three bands, a class map as a labels layer; of a result its maps.
+
+    The contract of the ``layers`` module of a kind; see `workbench.core.layers.to_layers`.
+    """
+    if isinstance(item, Result):
+        return result_layers(item, token(item))
+    if not is_label_map(item, as_labels):
+        return image_layers(item)
+    data = whole_numbers(item.data[0], item.source or item.name, negative=True)
+    classes = item.classes or ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0))
+    return [labels_layer(Labels(data, item.geometry, classes, item.name), scene_record(item), item.name)]
+
+
+def image_layers(image: Image) -> list[LayerTuple]:
     """One RGB layer for a cube of several bands; a gray layer for a single band."""
-    from workbench.scene.data.cubes import open_blocks
+    from workbench.scene.data.scene import open_blocks
 
     blocks = open_blocks(image)
     bands, rows, columns = blocks.shape
@@ -34,25 +46,25 @@ def cube_image_layers(image: Image) -> list[LayerTuple]:
     if bands < 3:
         plane = blocks.read(slice(None, None, step), slice(None, None, step), [0])[0]
         limits, full = contrast_limits(plane)
-        record = cube_record(image) | {"role": "image", "bands": [0], "step": step, "range": list(full)}
+        record = scene_record(image) | {"role": "image", "bands": [0], "step": step, "range": list(full)}
         attributes = {"name": image.name, "colormap": "gray", "contrast_limits": limits, "rgb": False}
         return [(plane, attributes | common_attributes(image.geometry, record, step), "image")]
     preset, chosen = first_bands(bands, image.header.get("wavelengths_nm"), image.header.get("good_bands"))
     picture = composite(blocks, chosen, ignore=image.header.get("ignore_value"), step=step)
-    record = cube_record(image) | {"role": "cube", "preset": preset, "bands": list(chosen), "step": step}
+    record = scene_record(image) | {"role": "scene", "preset": preset, "bands": list(chosen), "step": step}
     attributes = {"name": image.name, "rgb": True, **common_attributes(image.geometry, record, step)}
     return [(picture, attributes, "image")]
 
 
-def cube_result_layers(result: Result, token: str) -> list[LayerTuple]:
+def result_layers(result: Result, token: str) -> list[LayerTuple]:
     """Label maps and heat maps of a result as layers."""
-    record = cube_record(result.image) | {"provenance": result.provenance.to_json(), "result": token}
+    record = scene_record(result.image) | {"provenance": result.provenance.to_json(), "result": token}
     layers: list[LayerTuple] = []
     for key, part in result.parts.items():
         if isinstance(part, Heatmap):
             layers.append(heatmap_layer(part, record | {"part": key}, f"{result.image.name} {part.name}"))
         elif isinstance(part, Labels):
-            layers.append(cube_labels_layer(part, record | {"part": key}, f"{result.image.name} {part.name}"))
+            layers.append(labels_layer(part, record | {"part": key}, f"{result.image.name} {part.name}"))
     return layers
 
 
@@ -73,7 +85,7 @@ def heatmap_layer(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerT
     return part.data, attributes, "image"
 
 
-def cube_labels_layer(labels: Labels, record: Mapping[str, Any], name: str, *, opacity: float = 0.5) -> LayerTuple:
+def labels_layer(labels: Labels, record: Mapping[str, Any], name: str, *, opacity: float = 0.5) -> LayerTuple:
     """A class map as a labels layer ``(rows, columns)`` that people can paint in."""
     data = labels.data if labels.data.flags.writeable else labels.data.copy()
     own = {"role": "labels", "part_name": labels.name, "classes": labels.classes.to_json()}
@@ -87,10 +99,10 @@ def cube_labels_layer(labels: Labels, record: Mapping[str, Any], name: str, *, o
     return data, attributes, "labels"
 
 
-def cube_record(image: Image) -> dict[str, Any]:
+def scene_record(image: Image) -> dict[str, Any]:
     """What a layer remembers of its cube: small, plain values that survive JSON."""
     return {
-        "kind": "cube",
+        "kind": "scene",
         "source": None if image.source is None else _absolute(image.source),
         "format": image.format,
         "key": image.header.get("key"),
@@ -133,16 +145,16 @@ def layer_spacing(geometry: Geometry) -> tuple[tuple[float, float], str]:
     return (float(spacing[0]), float(spacing[1])), unit
 
 
-def cube_geometry(record: Mapping[str, Any]) -> Geometry | None:
+def scene_geometry(record: Mapping[str, Any]) -> Geometry | None:
     """Geometry of the scene a layer belongs to, bit for bit, from its metadata; ``None`` if it is no layer of ours."""
-    if record.get("kind") != "cube" or "shape" not in record:
+    if record.get("kind") != "scene" or "shape" not in record:
         return None
     affine = record.get("affine")
     matrix = None if affine is None else np.array(affine, dtype=np.float64)
     return Geometry(tuple(record["shape"]), matrix, tuple(record.get("axes", ("row", "column"))), record.get("unit"))
 
 
-def cube_labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any], name: str = "labels") -> Labels:
+def labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any], name: str = "labels") -> Labels:
     """A labels layer as `Labels` on the grid of its scene, with the classes of its table.
 
     Raises
@@ -151,7 +163,7 @@ def cube_labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any],
         The layer does not have the rows and columns of its scene, or belongs to none.
     """
     record = metadata.get(KEY) or {}
-    geometry = cube_geometry(record)
+    geometry = scene_geometry(record)
     if geometry is None or geometry.shape != tuple(array.shape):
         expected = "no scene" if geometry is None else " x ".join(map(str, geometry.shape))
         raise GeometryError(

@@ -15,7 +15,7 @@ from workbench.core.errors import InputError, WeightsError
 from workbench.core.settings import setting
 from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
-from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.settings import SceneTrainConfig
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from workbench.scene.evaluate.report import SceneEvaluation
     from workbench.scene.net.lola_specvit import LolaSpecViT
     from workbench.scene.train.learnt import Learnt
-    from workbench.scene.train.train import PixelTrainReport
+    from workbench.scene.train.train import SceneTrainReport
     from workbench.training.loop import Event
 
 NAME = "lola_specvit"
-TrainConfig = PixelTrainConfig
+TrainConfig = SceneTrainConfig
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Config:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(PixelTrainConfig):
+class EvaluateConfig(SceneTrainConfig):
     """Settings of `evaluate`: those of a training, and what to compare."""
 
     protocol: Literal["auto", "train", "score"] = setting(
@@ -181,11 +181,11 @@ def predict(
     from workbench.core.provenance import Recorder
     from workbench.scene.data import spectra
     from workbench.scene.predict.map import SceneSettings
-    from workbench.scene.train.map import map_cube
-    from workbench.scene.train.train import require_cube
+    from workbench.scene.train.map import map_taught
+    from workbench.scene.train.train import require_scene
 
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
-    require_cube(image)
+    require_scene(image)
     fitted = model.fitted
     if config.pca == "scene":
         fitted = spectra.fit(image, fitted.recipe)
@@ -196,7 +196,7 @@ def predict(
     if not valid.any():
         raise InputError(f"{image.source or image.name}: no pixel holds a whole spectrum; check its bands and bbl")
     fast = config.precision == "bfloat16" or (config.precision == "auto" and model.device.type == "cuda")
-    found = map_cube(
+    found = map_taught(
         model.net,
         fitted,
         image,
@@ -258,8 +258,8 @@ def areas(labels: Labels) -> Scores:
 
 
 def train(
-    cases: Sequence[Case], config: PixelTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
-) -> PixelTrainReport:
+    cases: Sequence[Case], config: SceneTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
+) -> SceneTrainReport:
     """Teach the network with the labelled pixels of a scene; see `workbench.scene.train.train.train_pixels`."""
     from workbench.scene.train.train import train_pixels
 
@@ -290,9 +290,9 @@ def evaluate(
         return score_weights(image, labels, result, facts, out)
     names: tuple[Literal["random", "disjoint"], ...]
     names = ("random", "disjoint") if config.splits == "both" else (config.splits,)
-    plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(PixelTrainConfig)}
-    base = settings.build(PixelTrainConfig, plain)
-    configs: dict[str, Sequence[PixelTrainConfig]] = {
+    plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(SceneTrainConfig)}
+    base = settings.build(SceneTrainConfig, plain)
+    configs: dict[str, Sequence[SceneTrainConfig]] = {
         n: [replace(base, split=n, seed=base.seed + i) for i in range(config.seeds)] for n in names
     }
     return compare_on_scene(

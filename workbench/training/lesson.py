@@ -145,7 +145,7 @@ def map_only(image: Image, values: Mapping[str, Any], board: Board, progress: Pr
 
 def reference_map(image: Image, painted: npt.NDArray[Any], board: Board, progress: Progress) -> npt.NDArray[np.uint16]:
     """Class map ``(rows, columns)`` of a support vector machine on the painted spectra; on the board block by block."""
-    from workbench.scene.data.cubes import open_blocks
+    from workbench.scene.data.scene import open_blocks
     from workbench.scene.data.spectra import SpectralRecipe, fit
     from workbench.scene.evaluate.scores import fit_reference
 

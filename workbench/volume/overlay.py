@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.layers import KEY, LayerTuple
 from workbench.core.types import Result
-from workbench.layers import KEY, LayerTuple, stored_grid, to_layers
+from workbench.volume.layers import stored_grid, to_layers
 from workbench.volume.placement import Placement, place
 
 _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")

@@ -10,17 +10,17 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
+from workbench.core.layers import KEY
 from workbench.core.types import Mark, Marks
-from workbench.layers import KEY
 from workbench.recording.layers import marks_layer
-from workbench_napari.recording.looking import MegLooking
+from workbench_napari.recording.looking import RecordingLooking
 from workbench_napari.recording.marks import LABELS, MarksEditor, color_of, is_marks, marks_of, ordered
 from workbench_napari.recording.overlay import mark_lines
 from workbench_napari.recording.recording import OpenRecording, record_of
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
 
 
-class MegAnnotating(MegLooking):
+class RecordingAnnotating(RecordingLooking):
     """Follows the annotations of the recording that is shown."""
 
     def __init__(self, viewer: Any, backend: str, parent: QWidget | None = None) -> None:

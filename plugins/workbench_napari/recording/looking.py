@@ -16,7 +16,7 @@ from workbench.core.errors import WorkbenchError
 from workbench_napari.recording.blocks import KINDS, Block
 from workbench_napari.recording.overlay import GUTTER, RIGHT
 from workbench_napari.recording.panel import WINDOWS
-from workbench_napari.recording.pointing import MegPointing
+from workbench_napari.recording.pointing import RecordingPointing
 from workbench_napari.recording.recording import OpenRecording, is_recording, key_of, record_of
 from workbench_napari.recording.stack import show_columns
 from workbench_napari.recording.traces import COLORS, Trace, nice
@@ -30,7 +30,7 @@ _TRACES_HEIGHT = 330
 _NO_MAP = ("stim", "eog", "ecg", "emg", "ref_meg", "misc")
 
 
-class MegLooking(MegPointing):
+class RecordingLooking(RecordingPointing):
     """Follows the viewer: layers that come and go, the stretch of time in sight, and the traces of it."""
 
     def __init__(self, viewer: Any, backend: str, parent: QWidget | None = None) -> None:

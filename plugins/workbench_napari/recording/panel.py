@@ -53,7 +53,7 @@ HELP = (
 )
 
 
-class MegPanel(ToolPanel):
+class RecordingPanel(ToolPanel):
     """The widgets of the tool, each under a name; `workbench_napari.recording.tool` brings them to life."""
 
     MIN_WIDTH = 390

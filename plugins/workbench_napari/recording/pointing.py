@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 from workbench_napari.recording.blocks import Block
 from workbench_napari.recording.overlay import GUTTER
-from workbench_napari.recording.panel import MegPanel
+from workbench_napari.recording.panel import RecordingPanel
 from workbench_napari.recording.recording import OpenRecording
 from workbench_napari.recording.stack import StackView
 from workbench_napari.recording.traces import Traces, number
@@ -22,7 +22,7 @@ from workbench_napari.shared.tool_base import DockTool
 _DRAG_PIXELS = 4
 
 
-class MegPointing(DockTool, MegPanel):
+class RecordingPointing(DockTool, RecordingPanel):
     """Follows the mouse: the cursor goes to the canvas, the traces, the map and the field alike."""
 
     def __init__(self, viewer: Any, backend: str, parent: QWidget | None = None) -> None:

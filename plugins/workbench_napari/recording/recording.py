@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.layers import KEY
 from workbench.core.types import Image, Provenance, Scores, Signals, time_base
-from workbench.layers import KEY
 from workbench.recording.layers import recording_record, signals_layer
 from workbench_napari.recording.blocks import KINDS, Block, part_of, sensors_block, signals_block
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Marks, Scores, Signals
-from workbench_napari.recording.annotating import MegAnnotating
+from workbench_napari.recording.annotating import RecordingAnnotating
 from workbench_napari.recording.marks import is_marks, marks_of, ordered
 from workbench_napari.recording.panel import FORMATS
 from workbench_napari.recording.recording import OpenRecording, record_of
@@ -30,7 +30,7 @@ _RECORDINGS = "Recordings (*.fif *.fif.gz *.edf *.bdf *.gdf *.vhdr *.con *.sqd *
 _PSD_SECONDS = 120.0
 
 
-class MegTool(MegAnnotating):
+class RecordingTool(RecordingAnnotating):
     """Dock widget for MEG and EEG recordings.
 
     Parameters

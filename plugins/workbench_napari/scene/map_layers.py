@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.layers import KEY
 from workbench.core.types import ClassTable, Heatmap, Image, Labels, Result
-from workbench.layers import KEY
-from workbench.scene.layers import cube_labels_layer, cube_record, heatmap_layer
+from workbench.scene.layers import heatmap_layer, labels_layer, scene_record
 from workbench_napari.scene.paint_layer import set_classes
 
 NAMES = {
@@ -47,8 +47,8 @@ class MapLayers:
         edited = layer is not None and bool((layer.metadata.get(KEY) or {}).get("edited"))
         if layer is None or edited or tuple(layer.data.shape) != tuple(data.shape):
             labels = Labels(np.array(data, np.uint16), image.geometry, classes, NAMES[key])
-            record = cube_record(image) | {"part": key, "result": token}
-            layer = self._add(cube_labels_layer(labels, record, f"{image.name} {NAMES[key]}"))
+            record = scene_record(image) | {"part": key, "result": token}
+            layer = self._add(labels_layer(labels, record, f"{image.name} {NAMES[key]}"))
             if key != "labels":
                 layer.visible = False
             self._layers[key] = weakref.ref(layer)
@@ -75,7 +75,7 @@ class MapLayers:
             layer.data = part.data
             layer.metadata[KEY]["result"] = token
             return
-        record = cube_record(image) | {"part": key, "result": token}
+        record = scene_record(image) | {"part": key, "result": token}
         self._layers[key] = weakref.ref(self._add(heatmap_layer(part, record, f"{image.name} {NAMES[key]}")))
 
     def _add(self, item: Any) -> Any:
@@ -94,6 +94,6 @@ class MapLayers:
 
 
 def _same_scene(record: dict[str, Any], scene: Any) -> bool:
-    mine = cube_record(scene.image)
+    mine = scene_record(scene.image)
     same = record.get("source") == mine["source"] and record.get("name") == mine["name"]
     return same and tuple(record.get("shape", ())) == scene.shape

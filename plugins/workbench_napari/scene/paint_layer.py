@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.layers import KEY, LayerTuple, colormap, count_labels
 from workbench.core.types import ClassTable, Image, Labels
-from workbench.layers import KEY, LayerTuple
-from workbench.scene.layers import cube_geometry, cube_labels_layer, cube_record, with_unlisted
-from workbench.volume.display import colormap, count_labels
+from workbench.scene.layers import labels_layer, scene_geometry, scene_record, with_unlisted
 
 
 def paint_layer(image: Image, classes: ClassTable, token: str) -> LayerTuple:
     """An empty labels layer on the grid of a scene."""
     data = np.zeros(image.geometry.shape, np.uint8)
     # Restoring after a crash opens the scene first where a layer belongs to a result of it.
-    record = cube_record(image) | {"part": "painted", "result": token}
+    record = scene_record(image) | {"part": "painted", "result": token}
     labels = Labels(data, image.geometry, classes, "painted")
-    return cube_labels_layer(labels, record, f"{image.name} painted", opacity=0.8)
+    return labels_layer(labels, record, f"{image.name} painted", opacity=0.8)
 
 
 def fits(layer: Any, shape: tuple[int, int]) -> bool:
@@ -32,7 +31,7 @@ def fits(layer: Any, shape: tuple[int, int]) -> bool:
 def adopt(layer: Any, image: Image) -> None:
     """Give a labels layer of somebody else, or of a file, the grid and the classes that saving and learning need."""
     record = layer.metadata.get(KEY) or {}
-    if cube_geometry(record) is not None:
+    if scene_geometry(record) is not None:
         return
     _, attributes, _ = paint_layer(image, ClassTable(), "adopted")
     layer.metadata[KEY] = {**attributes["metadata"][KEY], **{k: v for k, v in record.items() if k == "classes"}}

@@ -12,13 +12,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.layers import KEY
 from workbench.core.types import ClassTable
-from workbench.layers import KEY
 from workbench.scene.display import area_table, class_spectra
 from workbench_napari.scene import paint_layer
 from workbench_napari.scene.classes_table import changed, next_class
 from workbench_napari.scene.map_layers import MapLayers
-from workbench_napari.scene.panel import SpectraPanel
+from workbench_napari.scene.panel import ScenePanel
 from workbench_napari.scene.scene import Scene
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
 from workbench_napari.shared.pixel_reader import PixelReader
@@ -29,7 +29,7 @@ _PAINT_DELAY_MS = 250
 _DRAG_PIXELS = 4
 
 
-class SpectraPainting(DockTool, SpectraPanel):
+class ScenePainting(DockTool, ScenePanel):
     """Follows the viewer: which scene is shown how, what lies under the cursor, what is painted."""
 
     def __init__(self, viewer: Any, backend: str, parent: QWidget | None = None) -> None:
@@ -52,7 +52,7 @@ class SpectraPainting(DockTool, SpectraPanel):
     def connect_painting(self) -> None:
         """Follow the mouse, and let the buttons of this half work."""
         self.follow_mouse(self._on_move, self._on_press)
-        self.cubes.currentIndexChanged.connect(self._on_cube)
+        self.scenes.currentIndexChanged.connect(self._on_scene)
         self.painted.currentIndexChanged.connect(self._on_paint_layer)
         self.colours.changed.connect(self.recolour)
         self.clear_pins_button.clicked.connect(self.clear_pins)
@@ -78,20 +78,20 @@ class SpectraPainting(DockTool, SpectraPanel):
     # --- layers come and go
 
     def _on_layers(self, event: Any = None) -> None:
-        cubes = [layer for layer in self.viewer.layers if is_cube(layer)]
-        fill(self.cubes, cubes, default=len(cubes) - 1)
-        self.empty.setVisible(not cubes)
-        self.body.setVisible(bool(cubes))
-        self.learn_row.setVisible(bool(cubes))
-        self._on_cube()
+        scenes = [layer for layer in self.viewer.layers if is_scene(layer)]
+        fill(self.scenes, scenes, default=len(scenes) - 1)
+        self.empty.setVisible(not scenes)
+        self.body.setVisible(bool(scenes))
+        self.learn_row.setVisible(bool(scenes))
+        self._on_scene()
 
     def _on_active(self, event: Any = None) -> None:
         index = index_of(self.painted, self.viewer.layers.selection.active)
         if index >= 0:
             self.painted.setCurrentIndex(index)
 
-    def _on_cube(self, _index: int = 0) -> None:
-        layer = chosen(self.cubes)
+    def _on_scene(self, _index: int = 0) -> None:
+        layer = chosen(self.scenes)
         if layer is None:
             self.scene = None
         elif self.scene is None or self.scene.layer is not layer:
@@ -340,10 +340,10 @@ class SpectraPainting(DockTool, SpectraPanel):
             self._on_painted()
 
 
-def is_cube(layer: Any) -> bool:
+def is_scene(layer: Any) -> bool:
     """Whether a layer shows a cube whose spectra can be read."""
     record = layer.metadata.get(KEY) or {}
-    return bool(record.get("kind") == "cube" and record.get("role") == "cube" and record.get("source"))
+    return bool(record.get("kind") == "scene" and record.get("role") == "scene" and record.get("source"))
 
 
 def _edit_events(layer: Any) -> tuple[Any, ...]:

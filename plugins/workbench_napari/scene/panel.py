@@ -33,14 +33,14 @@ _NOT_HERE = ("weights", "device", "resume", "split", "per_class", "fraction", "b
 """Settings that painting leaves no room for: everything painted is learnt from."""
 
 
-class SpectraPanel(ToolPanel):
+class ScenePanel(ToolPanel):
     """The widgets of the tool, each under a name; `workbench_napari.scene.tool` brings them to life."""
 
     def _parts(self) -> tuple[QWidget, ...]:
         return self._scene_group(), self._classes_group(), self._learn_group(), self._map_group()
 
     def _empty_state(self) -> QWidget:
-        self.open_cube_button = QPushButton("Open a cube...")
+        self.open_scene_button = QPushButton("Open a cube...")
         self.sample_button = button(
             "Open the sample scene",
             "The same as File > Open Sample > Workbench > Hyperspectral scene; works offline",
@@ -48,13 +48,13 @@ class SpectraPanel(ToolPanel):
         return empty_state(
             "<b>No scene is open yet</b><br><br>Open a hyperspectral cube: ENVI (.hdr), MATLAB (.mat), a multi-band "
             "TIFF or GeoTIFF, or NumPy (.npy). Drop it into the window, or:",
-            self.open_cube_button,
+            self.open_scene_button,
             self.sample_button,
         )
 
     def _scene_group(self) -> QGroupBox:
         group, column = group_box("Scene")
-        form, self.cubes = layer_row("Layer", "Scene to look at, to paint on and to map")
+        form, self.scenes = layer_row("Layer", "Scene to look at, to paint on and to map")
         column.addLayout(form)
         self.scene_info = QLabel()
         self.scene_info.setWordWrap(True)

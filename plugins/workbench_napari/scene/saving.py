@@ -14,10 +14,10 @@ import numpy.typing as npt
 from workbench.core import registry
 from workbench.core.atomic import replacing
 from workbench.core.errors import GeometryError, UsageError
+from workbench.core.layers import KEY
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
-from workbench.layers import KEY
 from workbench.scene.display import ClassSpectrum
-from workbench.scene.layers import cube_labels_from_layer
+from workbench.scene.layers import labels_from_layer
 from workbench_napari.shared.saving import case_name, stored_provenance
 
 BACKEND = "lola_specvit"
@@ -79,7 +79,7 @@ def result_of(job: Saving) -> Result:
         if record.get("role") == "heatmap":
             parts[key] = Heatmap(data, geometry, key, record.get("value_unit"), (0.0, 1.0))
         else:
-            labels = cube_labels_from_layer(data, metadata, key)
+            labels = labels_from_layer(data, metadata, key)
             parts[key] = Labels(labels.data, geometry, labels.classes, key)
     shown = parts.get("labels") or parts.get("painted")
     if isinstance(shown, Labels) and len(shown.classes):

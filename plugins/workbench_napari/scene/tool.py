@@ -19,17 +19,17 @@ from workbench.core.types import ClassTable
 from workbench.scene.display import doubt_map
 from workbench.training.lesson import Board, learn, map_only
 from workbench_napari.scene import paint_layer
-from workbench_napari.scene.painting import SpectraPainting
+from workbench_napari.scene.painting import ScenePainting
 from workbench_napari.scene.panel import FORMATS
 from workbench_napari.scene.saving import Saving, save
 from workbench_napari.shared.worker import report
 from workbench_napari.volume import views
 
 BACKEND = "lola_specvit"
-_CUBES = "Cubes (*.hdr *.dat *.img *.raw *.bsq *.bil *.bip *.mat *.tif *.tiff *.npy *.npz);;All files (*)"
+_SCENES = "Cubes (*.hdr *.dat *.img *.raw *.bsq *.bil *.bip *.mat *.tif *.tiff *.npy *.npz);;All files (*)"
 
 
-class SpectraTool(SpectraPainting):
+class SceneTool(ScenePainting):
     """Dock widget for hyperspectral scenes.
 
     Parameters
@@ -64,7 +64,7 @@ class SpectraTool(SpectraPainting):
     def _connect(self) -> None:
         self.connect_tool()
         self.connect_painting()
-        self.open_cube_button.clicked.connect(lambda: self.browse_file("Open a cube", _CUBES))
+        self.open_scene_button.clicked.connect(lambda: self.browse_file("Open a scene", _SCENES))
         self.weights.changed.connect(self._refresh_buttons)
         self.map_button.clicked.connect(self.map_scene)
         self.next_button.clicked.connect(self.go_to_doubt)

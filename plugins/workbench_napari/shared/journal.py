@@ -18,7 +18,7 @@ import numpy as np
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
 from workbench.core.errors import WorkbenchError
-from workbench.layers import KEY
+from workbench.core.layers import KEY
 from workbench_napari.shared import recovery_store as store_files
 from workbench_napari.shared.layer_record import arrays_of, kind_of, layer_tuple, record_of
 from workbench_napari.shared.recovery_store import Box, Entry, Store

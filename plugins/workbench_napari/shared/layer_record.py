@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.layers import KEY
+from workbench.core.layers import KEY
 
 KINDS = ("labels", "shapes", "points")
 

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from workbench.layers import KEY
+from workbench.core.layers import KEY
 from workbench_napari.shared.journal import Journal
 from workbench_napari.shared.recovery_store import Entry
 

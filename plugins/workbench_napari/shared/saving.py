@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import GeometryError
+from workbench.core.layers import KEY
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Part, Provenance, Result
-from workbench.layers import KEY, geometry_from_layer, labels_from_layer
 from workbench.volume.display import volume_scores, volume_table
+from workbench.volume.layers import geometry_from_layer, labels_from_layer
 from workbench_napari.writer import source_image
 
 LayerState = tuple[npt.NDArray[Any], dict[str, Any]]

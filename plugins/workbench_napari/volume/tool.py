@@ -11,7 +11,8 @@ import numpy as np
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench.core.errors import UsageError, WorkbenchError
-from workbench.layers import KEY, geometry_from_layer, image_from_layers
+from workbench.core.layers import KEY
+from workbench.volume.layers import geometry_from_layer, image_from_layers
 from workbench.volume.placement import layer_world
 from workbench_napari.shared.layer_choice import chosen as _chosen
 from workbench_napari.shared.layer_choice import fill as _fill

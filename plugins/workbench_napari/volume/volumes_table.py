@@ -10,9 +10,10 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from workbench.core.errors import WorkbenchError
+from workbench.core.layers import KEY, count_labels
 from workbench.core.types import ClassTable
-from workbench.layers import KEY, geometry_from_layer
-from workbench.volume.display import count_labels, volume_table
+from workbench.volume.display import volume_table
+from workbench.volume.layers import geometry_from_layer
 
 _DELAY_MS = 250
 _ROWS_SHOWN = 8

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
+from tests.scene_maker import cube, save_envi
 from tests.tiny import make_volume
 from workbench.batch.inputs import expand
 from workbench.core.errors import NothingFound

@@ -1,6 +1,6 @@
 import numpy as np
 
-from tests.cube_maker import cube, save_envi
+from tests.scene_maker import cube, save_envi
 from workbench.batch.record import compare
 from workbench.core.provenance import Recorder
 from workbench.core.types import ClassTable, Labels, Result

@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
+from tests.scene_maker import cube, save_envi
 from tests.tiny import make_tiny_recording
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.types import Case

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from tests.cube_maker import cube, save_envi
 from tests.dicom_maker import write_series
+from tests.scene_maker import cube, save_envi
 from workbench.core.errors import GeometryError, InputError, NothingFound
 from workbench.core.types import Geometry
 from workbench.data import formats

@@ -8,12 +8,12 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor, NibabelReader
 from monai.transforms import Compose, EnsureTyped, LoadImage, LoadImaged, Orientationd
 
-from tests.cube_maker import MAP_INFO, cube, save_envi
 from tests.dicom_maker import write_series
 from tests.recording_maker import raw, save_raw
+from tests.scene_maker import MAP_INFO, cube, save_envi
 from workbench.core.errors import GeometryError, InputError
 from workbench.data import formats
-from workbench.data.monai_reader import CubeReader, RecordingReader, VolumeReader, as_metatensor
+from workbench.data.monai_reader import RecordingReader, SceneReader, VolumeReader, as_metatensor
 
 # MONAI registers a reader of its own that warns where NVIDIA's decoder is not installed.
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader:UserWarning")
@@ -110,7 +110,7 @@ def test_scenes_load_channel_first_with_their_bands(tmp_path):
                      wavelength="{400, 500, 600, 700, 800, 900, 1000}")  # fmt: skip
     np.savez(tmp_path / "gt.npz", truth=np.ones((9, 11), "u1"), scene=cube(12).transpose(1, 2, 0))
     load = Compose(
-        [LoadImaged(["image", "label"], reader=CubeReader(), dtype=None), EnsureTyped("image", dtype=torch.float32)]
+        [LoadImaged(["image", "label"], reader=SceneReader(), dtype=None), EnsureTyped("image", dtype=torch.float32)]
     )
     out = load({"image": path, "label": f"{tmp_path / 'gt.npz'}:truth"})
     assert isinstance(out["image"], MetaTensor)
@@ -121,24 +121,24 @@ def test_scenes_load_channel_first_with_their_bands(tmp_path):
     assert meta["wavelengths_nm"].tolist() == [400, 500, 600, 700, 800, 900, 1000]
     assert meta["good_bands"].tolist() == [True, True, False, True, True, True, True]
     assert (meta["units"], meta["axis_names"], meta["crs"]) == ("m", ["row", "column"], "UTM 10 North, WGS-84")
-    loader = DataLoader(Dataset([{"image": path}] * 2, LoadImaged(["image"], reader=CubeReader())), batch_size=2)
+    loader = DataLoader(Dataset([{"image": path}] * 2, LoadImaged(["image"], reader=SceneReader())), batch_size=2)
     assert next(iter(loader))["image"].shape == (2, 7, 9, 11)
 
 
 def test_bands_of_several_files_become_one_scene(tmp_path):
     paths = [save_envi(tmp_path / name, cube(12), map_info=MAP_INFO) for name in "ab"]
-    array, meta = CubeReader().get_data(CubeReader().read(paths))
+    array, meta = SceneReader().get_data(SceneReader().read(paths))
     assert array.shape == (14, 9, 11)
     assert np.isnan(meta["wavelengths_nm"]).tolist() == [True] * 14
     other = save_envi(tmp_path / "c", cube(12), map_info=MAP_INFO.replace("565000", "565040"))
     with pytest.raises(GeometryError, match="different grids"):
-        CubeReader().get_data(CubeReader().read([paths[0], other]))
+        SceneReader().get_data(SceneReader().read([paths[0], other]))
 
 
 def test_a_volume_is_not_a_scene(tmp_path):
     path = save(tmp_path / "ct.nii.gz", np.zeros((4, 5, 6), "i2"))
     with pytest.raises(InputError, match="this is a volume, a spectral scene was expected"):
-        CubeReader().read(path)
+        SceneReader().read(path)
 
 
 def test_recordings_load_with_their_clock_types_and_positions(tmp_path):

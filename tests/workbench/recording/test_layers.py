@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.recording_maker import save_raw, signals
+from workbench.core.layers import KEY, to_layers
 from workbench.core.types import Embeddings, Mark, Marks, Provenance, Result, Scores, Signals, time_base
 from workbench.data import formats
-from workbench.layers import KEY, to_layers
 from workbench.recording import layers as rl
 from workbench.recording.data.recording import image_of
 

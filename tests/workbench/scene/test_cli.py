@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.cubes import scene_arrays, write_npy
 from tests.one_line import one_error_line
+from tests.scenes import scene_arrays, write_npy
 from workbench.cli import run
 
 QUICK = ["--device", "cpu", "--components", "5", "--patch", "5", "--steps", "2", "--batch", "9", "--head-start", "120"]

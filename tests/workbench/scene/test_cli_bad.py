@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.cube_maker import MAP_INFO, cube, save_envi
 from tests.one_line import one_error_line
+from tests.scene_maker import MAP_INFO, cube, save_envi
 from workbench.cli import run
 
 TRUTH = np.repeat(np.array([[1], [2], [3]], "u1"), 3, axis=0) * np.ones((1, 11), "u1")

@@ -7,9 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tests.cubes import cube_image, scene_arrays
+from tests.scenes import cube_image, scene_arrays
 from workbench.core.types import ClassTable, Geometry
-from workbench.scene.data.cubes import from_array, open_blocks
+from workbench.scene.data.scene import from_array, open_blocks
 from workbench.scene.display import (
     area_table,
     area_text,

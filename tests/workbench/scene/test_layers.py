@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from tests.cubes import NAMES, cube_image, labels_of, scene_arrays
+from tests.scenes import NAMES, cube_image, labels_of, scene_arrays
 from workbench.core.errors import GeometryError
+from workbench.core.layers import KEY, to_layers
 from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Provenance, Result, Scores
-from workbench.layers import KEY, to_layers
-from workbench.scene.layers import cube_geometry, cube_labels_from_layer, layer_spacing
+from workbench.scene.layers import labels_from_layer, layer_spacing, scene_geometry
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def test_geometry_comes_back_bit_for_bit(scene):
     image, _ = scene
     attributes = to_layers(image)[0][1]
     record = json.loads(json.dumps(attributes["metadata"]))[KEY]
-    found = cube_geometry(record)
+    found = scene_geometry(record)
     assert found.shape == image.geometry.shape
     assert found.affine.tobytes() == image.geometry.affine.tobytes()
     assert found.unit == "m"
-    assert cube_geometry({"kind": "volume", "shape": [1, 2, 3]}) is None
+    assert scene_geometry({"kind": "volume", "shape": [1, 2, 3]}) is None
 
 
 def test_a_result_becomes_labels_and_hidden_heatmaps(scene):
@@ -62,7 +62,7 @@ def test_a_result_becomes_labels_and_hidden_heatmaps(scene):
     assert attributes["features"]["area [m2]"][1] == 4 * (labels == 1).sum()
     assert not layers[1][1]["visible"]
     assert layers[0][1]["metadata"][KEY]["result"] == layers[1][1]["metadata"][KEY]["result"]
-    back = cube_labels_from_layer(data, attributes["metadata"])
+    back = labels_from_layer(data, attributes["metadata"])
     assert np.array_equal(back.data, labels)
     assert back.classes.names == NAMES
     assert back.geometry.matches(image.geometry)
@@ -73,28 +73,28 @@ def test_painted_values_without_a_class_are_kept_under_a_number(scene):
     data, attributes, _ = to_layers(result_of(image, labels))[0]
     painted = data.copy()
     painted[0, 0] = 7
-    assert cube_labels_from_layer(painted, attributes["metadata"]).classes.names == (*NAMES, "class 7")
+    assert labels_from_layer(painted, attributes["metadata"]).classes.names == (*NAMES, "class 7")
 
 
 def test_labels_of_another_size_are_refused(scene):
     image, labels = scene
     _, attributes, _ = to_layers(result_of(image, labels))[0]
     with pytest.raises(GeometryError, match=r"29 x 26 pixels belong to 30 x 26"):
-        cube_labels_from_layer(labels[1:], attributes["metadata"])
+        labels_from_layer(labels[1:], attributes["metadata"])
     with pytest.raises(GeometryError, match="belong to no scene"):
-        cube_labels_from_layer(labels, {})
+        labels_from_layer(labels, {})
 
 
 def test_a_class_map_file_is_a_labels_layer(scene):
     image, labels = scene
     stored = Image(
-        image.geometry, labels.dtype, ("labels",), lambda: labels[None], kind="cube",
+        image.geometry, labels.dtype, ("labels",), lambda: labels[None], kind="scene",
         classes=ClassTable.from_names(NAMES),
     )  # fmt: skip
     ((data, attributes, kind),) = to_layers(stored)
     assert kind == "labels"
     assert np.array_equal(data, labels)
-    assert attributes["metadata"][KEY]["kind"] == "cube"
+    assert attributes["metadata"][KEY]["kind"] == "scene"
 
 
 def test_a_single_band_is_gray():

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.cubes import cube_image, labels_of, scene_arrays
+from tests.scenes import cube_image, labels_of, scene_arrays
 from workbench import weights
 from workbench.core.errors import Cancelled, InputError, WeightsError
 from workbench.core.settings import build
 from workbench.scene.lola_specvit import Config, areas, load, model_of, predict
-from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.train import learn_scene, record_of, save
 
 QUICK = {"device": "cpu", "components": 5, "patch": 5, "steps": 1, "batch": 9, "head_start": 100}
@@ -19,7 +19,7 @@ QUICK = {"device": "cpu", "components": 5, "patch": 5, "steps": 1, "batch": 9, "
 def learnt():
     cube, labels = scene_arrays()
     image = cube_image(cube)
-    return learn_scene(image, labels_of(labels, image), build(PixelTrainConfig, QUICK)), image, labels
+    return learn_scene(image, labels_of(labels, image), build(SceneTrainConfig, QUICK)), image, labels
 
 
 def test_areas_come_from_the_pixel_size(learnt) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from workbench.core.errors import GeometryError, InputError
+from workbench.core.layers import KEY, contrast_limits, count_labels, to_layers
 from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels, Provenance, Result, Scores
-from workbench.layers import KEY, geometry_from_layer, image_from_layers, labels_from_layer, to_layers
-from workbench.volume.display import contrast_limits, count_labels, volume_table
+from workbench.volume.display import volume_table
+from workbench.volume.layers import geometry_from_layer, image_from_layers, labels_from_layer
 from workbench.volume.placement import layer_world, place
 
 OBLIQUE = np.array([[0.7, -0.2, 0.4, -31.3], [0.3, 0.9, -0.1, 12.7], [-0.2, 0.3, 2.1, 5.5], [0, 0, 0, 1]])

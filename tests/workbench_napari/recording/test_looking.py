@@ -16,8 +16,8 @@ from workbench_napari.volume.views import camera_of
 import workbench as wb
 from tests.tiny import make_tiny_recording
 from tests.workbench_napari.recording.window import PARCELS, RATE, SECONDS, click, pixel_of
+from workbench.core.layers import KEY
 from workbench.core.types import Mark
-from workbench.layers import KEY
 
 pytestmark = pytest.mark.gui
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.gui
 def test_a_recording_opens_with_time_in_seconds_names_and_its_annotations(opened, wait):
     viewer, tool = opened
     layer, marks = viewer.layers["rest_raw"], viewer.layers["rest_raw annotations"]
-    assert type(tool).__name__ == "MegTool"
+    assert type(tool).__name__ == "RecordingTool"
     assert layer.data.shape == (5, 3000)
     assert layer.scale[1] == 1 / RATE
     assert [str(u) for u in layer.units] == ["pixel", "second"]
@@ -177,7 +177,7 @@ def test_without_positions_the_map_says_so(window, wait, tmp_path):
     path = make_tiny_recording(tmp_path / "plain.npy")
     viewer = window()
     tool = open_files(viewer, [path])
-    assert type(tool).__name__ == "MegTool"
+    assert type(tool).__name__ == "RecordingTool"
     tool.stack.set_cursor(1.0)
     wait(lambda: "recording" in tool.values)
     assert "No sensor positions" in tool.topomap.message

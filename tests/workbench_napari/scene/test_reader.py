@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import tifffile
 from workbench_napari.launch import fitting_tool
-from workbench_napari.reader import get_cube_reader
+from workbench_napari.reader import get_scene_reader
 
-from tests.cube_maker import cube, save_envi
+from tests.scene_maker import cube, save_envi
 
 
 def test_envi_by_header_or_by_samples(tmp_path):
     header = save_envi(tmp_path, cube())
     for path in (header, header.with_suffix(".dat")):
-        ((data, attributes, kind),) = get_cube_reader(str(path))(str(path))
+        ((data, attributes, kind),) = get_scene_reader(str(path))(str(path))
         assert (kind, data.shape, attributes["rgb"]) == ("image", (9, 11, 3), True)
     assert fitting_tool([header]) == "spectra"
 
@@ -25,14 +25,14 @@ def test_tiff_and_numpy_only_with_many_bands(tmp_path, bands):
     tifffile.imwrite(tmp_path / "a.tif", data, photometric="minisblack")
     np.save(tmp_path / "a.npy", np.moveaxis(data, 0, -1))
     for name in ("a.tif", "a.npy"):
-        assert (get_cube_reader(str(tmp_path / name)) is not None) == (bands == 5)
+        assert (get_scene_reader(str(tmp_path / name)) is not None) == (bands == 5)
 
 
 def test_other_files_are_left_alone(tmp_path):
     for name in ("a.img", "a.raw", "a.dat", "a.hdr", "a.npy", "a.tif", "a.txt"):
         path = tmp_path / name
         path.write_bytes(b"something else entirely")
-        assert get_cube_reader(str(path)) is None, name
-    assert get_cube_reader(str(tmp_path / "missing.mat")) is None
+        assert get_scene_reader(str(path)) is None, name
+    assert get_scene_reader(str(tmp_path / "missing.mat")) is None
     assert fitting_tool([tmp_path / "scan.nii.gz"]) == "volume"
     assert fitting_tool([]) == "volume"

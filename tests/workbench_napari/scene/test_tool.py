@@ -12,8 +12,8 @@ from workbench_napari.scene.bands_panel import OWN, PCA
 from workbench_napari.shared.saving import state_of
 
 import workbench as wb
-from tests.cube_maker import MAP_INFO, save_envi
-from workbench.layers import KEY
+from tests.scene_maker import MAP_INFO, save_envi
+from workbench.core.layers import KEY
 
 pytestmark = pytest.mark.gui
 
@@ -101,7 +101,7 @@ def click(viewer, world, drag=0):
 def test_a_cube_opens_with_the_spectra_tool_in_natural_colours(opened):
     viewer, tool = opened
     layer = viewer.layers["meadow"]
-    assert type(tool).__name__ == "SpectraTool"
+    assert type(tool).__name__ == "SceneTool"
     assert layer.rgb
     assert layer.data.shape == (ROWS, COLUMNS, 3)
     assert np.allclose(layer.scale, 20)
@@ -384,7 +384,7 @@ def test_a_cube_without_wavelengths_goes_by_band_numbers(window, tmp_path):
     np.save(path, data)
     viewer = window()
     tool = open_files(viewer, [path])
-    assert type(tool).__name__ == "SpectraTool"
+    assert type(tool).__name__ == "SceneTool"
     assert tool.colours.preset.currentText() == OWN
     assert tool.colours.texts[0].text().startswith("band ")
     assert tool.plot._label == "Band number"
@@ -422,7 +422,7 @@ def test_damaged_header_is_said_in_the_tool(window, scene_file, tmp_path):
     (tmp_path / "short.dat").write_bytes(b"too short")
     viewer = window()
     tool = open_files(viewer, [path])
-    assert type(tool).__name__ == "SpectraTool"
+    assert type(tool).__name__ == "SceneTool"
     assert "short" in tool.status.text()
     assert len(viewer.layers) == 0
 

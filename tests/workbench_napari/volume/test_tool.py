@@ -15,7 +15,7 @@ from workbench_napari.volume.views import camera_of
 
 import workbench as wb
 from tests.tiny import make_volume
-from workbench.layers import KEY
+from workbench.core.layers import KEY
 from workbench.volume.placement import layer_world, place
 
 pytestmark = pytest.mark.gui

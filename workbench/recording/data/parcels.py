@@ -194,16 +194,16 @@ def _arrays(path: Path) -> list[Found]:
         key = next((scalars[r] for r in RATES if r in scalars), None)
         rate = None if key is None else store.scalar(key)
         return [Found(v.name, v.shape, v.dtype, rate, partial(store.array, v.name)) for v in store.variables]
-    from workbench.data import npy
+    from workbench.data import npy_files
 
     if suffix == ".npy":
-        shape, _, dtype = npy.header_of(path)
+        shape, _, dtype = npy_files.header_of(path)
         return [Found("", shape, dtype, None, partial(np.load, path, mmap_mode="r", allow_pickle=False))]
-    members = npy.members_of(path)
+    members = npy_files.members_of(path)
     scalars = {n.lower(): n for n, (shape, _, _) in members.items() if math.prod(shape) == 1}
     key = next((scalars[r] for r in RATES if r in scalars), None)
-    rate = None if key is None else float(npy.load_member(path, key).ravel()[0])
-    return [Found(n, h[0], h[2], rate, partial(npy.load_member, path, n)) for n, h in members.items()]
+    rate = None if key is None else float(npy_files.load_member(path, key).ravel()[0])
+    return [Found(n, h[0], h[2], rate, partial(npy_files.load_member, path, n)) for n, h in members.items()]
 
 
 def _choose(path: Path, arrays: list[Found], name: str | None) -> Found:
@@ -241,7 +241,7 @@ def _is_scene(path: Path, arrays: list[Found]) -> bool:
     """Whether the rules for scenes take an array without a sampling rate: it names rows, or wavelengths."""
     if path.suffix.lower() != ".mat":
         return False
-    from workbench.data.mat import looks_like_list
+    from workbench.data.mat_lists import looks_like_list
 
     return looks_like_list(path)
 

@@ -6,10 +6,7 @@ Measurement information is anonymised on writing (`mne.io.anonymize_info`): no n
 from __future__ import annotations
 
 import csv
-import io
-import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import GeometryError, InputError, UsageError
-from workbench.core.types import Embeddings, Image, Mark, Marks, Signals
+from workbench.core.types import Image, Mark, Marks, Signals
+from workbench.data.parts import Job, json_job, marks_table, signal_jobs, text_saver
 from workbench.recording.data.recording import Recording, as_annotations, made_info, mne_quiet, open_recording
 
 FORMATS = ("fif", "npy")
-Job = tuple[Path, Callable[[Path], None]]
 
 _PHYSICAL = {"T", "T/m", "V"}
 _LARGE = 1_900_000_000  # bytes; MNE would split larger FIF files, and parts cannot be renamed
 _MANY = 64_000_000  # values; a larger array is not doubled in memory to become FIF unless asked
 
 
-def family(format: str) -> str:
+def family(format: str, source: Image | None) -> str:
     """``"auto"``, ``"fif"`` or ``"npy"``; other formats hold no recordings."""
     if format != "auto" and format not in FORMATS:
         raise UsageError(f"format {format} holds no recordings, and this is one: choose {', '.join(FORMATS)}.")
     return format
 
 
-def jobs(part: Signals | Marks | Embeddings, target: Path, format: str, image: Image | None = None) -> list[Job]:
-    """Files to write for one part, in order.
+def jobs(part: Any, target: Path, format: str, image: Image | None) -> list[Job] | None:
+    """Files to write for a recording or for one part of a result, in order; ``None`` for what all kinds write alike.
 
     Parameters
     ----------
@@ -47,13 +44,15 @@ def jobs(part: Signals | Marks | Embeddings, target: Path, format: str, image: I
     image
         The recording that the part was made from; annotations and maps must lie inside it.
     """
-    if isinstance(part, Embeddings):
-        return _embedding_jobs(part, target)
+    if isinstance(part, Image):
+        return image_jobs(part, target, format)
+    if not isinstance(part, Signals | Marks):
+        return None
     if isinstance(part, Marks):
         if image is not None:
             check_inside(part, image)
         return [
-            (target.with_name(f"{target.name}.csv"), lambda path: _write_plain(path, marks_table(part))),
+            (target.with_name(f"{target.name}.csv"), text_saver(marks_table(part))),
             (target.with_name(f"{target.name}-annot.fif"), lambda path: _write_annotations(path, part)),
         ]
     if image is not None and part.role != "signal":
@@ -61,16 +60,7 @@ def jobs(part: Signals | Marks | Embeddings, target: Path, format: str, image: I
     if part.role == "signal" and _as_fif(part, format):
         ending = "-ave.fif" if part.start else "_raw.fif"
         return [(target.with_name(target.name + ending), lambda path: _write_fif(path, part))]
-    beside = {
-        "sampling_rate": part.sampling_rate,
-        "start": part.start,
-        "channels": list(part.channels),
-        "kinds": list(part.kinds) or None,
-        "unit": part.unit,
-        "role": part.role,
-        "name": part.name,
-    }
-    return _array_jobs(part.data, beside, target)
+    return signal_jobs(part, target)
 
 
 def image_jobs(image: Image, target: Path, format: str) -> list[Job]:
@@ -113,7 +103,7 @@ def image_jobs(image: Image, target: Path, format: str) -> list[Job]:
             out[:, start:stop] = recording.read(start, stop)
         out.flush()
 
-    return [(target.with_name(f"{target.name}.npy"), save), _json_job(plain, target)]
+    return [(target.with_name(f"{target.name}.npy"), save), json_job(plain, target)]
 
 
 def check_inside(marks: Marks, image: Image) -> None:
@@ -135,15 +125,6 @@ def check_inside(marks: Marks, image: Image) -> None:
             f"{len(outside)} annotation(s) lie outside the recording ({start:g} to {end:g} s), first '{m.label}' at"
             f" {m.onset:g} s for {m.duration:g} s. Nothing was written."
         )
-
-
-def marks_table(marks: Marks) -> str:
-    """Annotations as CSV: onset and duration in seconds of the recording's clock, label, channels."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["onset [s]", "duration [s]", "label", "channels"])
-    table.writerows([f"{m.onset:.6f}", f"{m.duration:.6f}", m.label, ";".join(m.channels)] for m in marks)
-    return text.getvalue()
 
 
 def read_marks(path: str | Path) -> Marks:
@@ -304,44 +285,6 @@ def _check_time(part: Signals, image: Image) -> None:
             f"part '{part.name}' runs from {part.start:g} to {last:g} s, the recording from {start:g} to {end:g} s."
             " Nothing was written."
         )
-
-
-def _embedding_jobs(part: Embeddings, target: Path) -> list[Job]:
-    if part.data.ndim != 2 or len(part.ids) != part.data.shape[0]:
-        raise GeometryError(
-            f"embeddings '{part.name}' have shape {part.data.shape} and {len(part.ids)} ids, one per row was expected."
-        )
-    return _array_jobs(part.data, {"role": "embeddings", "name": part.name, "ids": list(part.ids)}, target)
-
-
-def _array_jobs(data: npt.NDArray[Any], beside: dict[str, Any], target: Path) -> list[Job]:
-    plain = {k: v for k, v in beside.items() if v is not None}
-    return [(target.with_name(f"{target.name}.npy"), lambda path: _write_array(path, data)), _json_job(plain, target)]
-
-
-def _write_array(path: Path, data: npt.NDArray[Any]) -> None:
-    with path.open("wb") as f:
-        np.lib.format.write_array(f, np.ascontiguousarray(data), allow_pickle=False)
-
-
-def _json_job(values: dict[str, Any], target: Path) -> Job:
-    text = json.dumps(values, indent=1) + "\n"
-    return target.with_name(f"{target.name}.json"), lambda path: _write_plain(path, text)
-
-
-def _write_plain(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def read_embeddings(path: str | Path) -> Embeddings:
-    """Embeddings from ``name.npy`` and the ids in ``name.json`` beside it."""
-    path = Path(path).expanduser()
-    try:
-        beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        data = np.load(path, allow_pickle=False)
-        return Embeddings(np.asarray(data, np.float32), tuple(str(i) for i in beside["ids"]), str(beside["name"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not readable as embeddings with their ids ({error}).") from error
 
 
 def signals_of(image: Image) -> Signals:

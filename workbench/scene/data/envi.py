@@ -16,9 +16,9 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 from workbench.core.types import ClassInfo, ClassTable, Image
 from workbench.scene.data import envi_header as eh
-from workbench.scene.data.cubes import Blocks, make_image, scaled, scaled_type
 from workbench.scene.data.envi_fit import check_file_size, check_plausible
 from workbench.scene.data.map_place import MapPlace, epsg_of, from_map_info
+from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
 
 SUFFIXES = (".hdr", *eh.SUFFIXES)
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Image
-from workbench.scene.data.cubes import Blocks, CubeNative, open_blocks, valid_pixels
+from workbench.scene.data.scene import Blocks, SceneNative, open_blocks, valid_pixels
 
 Array = npt.NDArray[Any]
 WATER_NM = ((1340.0, 1450.0), (1790.0, 1970.0), (2450.0, 3000.0))
@@ -202,7 +202,7 @@ def fit(image: Image, recipe: SpectralRecipe) -> FittedSpectra:
     if recipe.components > len(kept):
         raise UsageError(f"{recipe.components} components were asked for, {name} has {len(kept)} usable bands")
     blocks = open_blocks(image)
-    ignore = image.native.ignore if isinstance(image.native, CubeNative) else None
+    ignore = image.native.ignore if isinstance(image.native, SceneNative) else None
     step = max(1, int(np.ceil(np.sqrt(blocks.shape[1] * blocks.shape[2] / _MOST_PIXELS))))
     count, total, outer = 0, np.zeros(len(kept)), np.zeros((len(kept), len(kept)))
     logs = np.zeros(2)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from workbench.core.atomic import replacing, write_text
 from workbench.core.errors import InputError, UsageError
+from workbench.core.output import require_name
 from workbench.scene.data import envi_header as eh
 from workbench.scene.data.envi_fit import check_file_size
 
@@ -59,10 +60,8 @@ def write(spectra: Spectra, folder: str | Path, *, format: str = "csv", name: st
     ``"csv"``: one row per band, ``wavelength [nm]``, then one column per spectrum and, where known, one per standard
     deviation (``<name> sd``). ``"envi"``: ``<name>.sli`` and ``<name>.hdr``; it holds the spectra, not the deviations.
     """
-    from workbench.data.write import _safe
-
     folder = Path(folder).expanduser()
-    target = folder / _safe(name)
+    target = folder / require_name(name)
     if format == "csv":
         return [write_text(target.with_name(f"{target.name}.csv"), _table(spectra))]
     if format != "envi":

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError
 from workbench.core.types import ClassTable, Image
-from workbench.scene.data.cubes import Blocks, make_image, scaled, scaled_type
 from workbench.scene.data.map_place import MapPlace, from_transform
+from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
 
 SUFFIXES = (".tif", ".tiff")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,12 @@ import numpy.typing as npt
 from workbench.core.errors import GeometryError, InputError, UsageError
 from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels
 from workbench.data.label_values import smallest_unsigned
+from workbench.data.parts import Job, text_saver
 from workbench.scene.data import envi_header as eh
-from workbench.scene.data.cubes import Blocks, CubeNative, from_array, open_blocks
 from workbench.scene.data.map_place import MapPlace, to_map_info
+from workbench.scene.data.scene import Blocks, SceneNative, from_array, open_blocks
 
 SUFFIXES = {"envi": ".dat", "geotiff": ".tif", "npy": ".npy"}
-Job = tuple[Path, Callable[[Path], None]]
 
 _BACKGROUND = "Unclassified"
 
@@ -40,9 +39,9 @@ def family(format: str, source: Image | None) -> str:
 
 
 def jobs(
-    thing: Labels | Heatmap | Image, target: Path, format: str, source: Image | None, *, interleave: str | None = None
-) -> list[Job]:
-    """Files to write for one part, in the order in which they must be written.
+    thing: Any, target: Path, format: str, source: Image | None, *, interleave: str | None = None
+) -> list[Job] | None:
+    """Files to write for a scene or a map, in the order in which they must be written; ``None`` for other parts.
 
     Parameters
     ----------
@@ -53,6 +52,8 @@ def jobs(
     interleave
         Order of the samples of an ENVI cube: ``"bsq"``, ``"bil"`` or ``"bip"``; that of the source by default.
     """
+    if not isinstance(thing, Labels | Heatmap | Image):
+        return None
     if interleave is not None and interleave not in eh.INTERLEAVES:
         raise UsageError(f"interleave '{interleave}' is unknown, expected one of {', '.join(eh.INTERLEAVES)}.")
     place = _place(thing.geometry, source if source is not None else thing)
@@ -65,7 +66,7 @@ def jobs(
         stale = path.with_suffix(".hdr") if "." not in target.name else path.with_name(target.name + ".hdr")
         return [
             (path, lambda part: _write_envi(part, blocks, order, stale)),
-            (stale, lambda part: _write_plain(part, text)),
+            (stale, text_saver(text)),
         ]
     if format == "geotiff":
         crs = None if place is None or place.wkt is None else _crs(place.wkt)
@@ -73,7 +74,7 @@ def jobs(
     made: list[Job] = [(path, lambda part: _write_npy(part, blocks, flat=not isinstance(thing, Image)))]
     if shown.get("wavelengths_nm"):
         beside = path.with_name(f"{target.name}_wavelengths.csv")
-        made.insert(0, (beside, lambda part: _write_plain(part, _wavelength_table(shown))))
+        made.insert(0, (beside, text_saver(_wavelength_table(shown))))
     return made
 
 
@@ -95,7 +96,7 @@ def _contents(thing: Labels | Heatmap | Image) -> tuple[Blocks, dict[str, Any], 
 def _place(geometry: Geometry, source: Labels | Heatmap | Image) -> MapPlace | None:
     """The position as the source's reader kept it, else what the geometry says."""
     native = getattr(source, "native", None)
-    if isinstance(native, CubeNative) and native.place is not None:
+    if isinstance(native, SceneNative) and native.place is not None:
         return native.place
     if geometry.affine is None:
         return None
@@ -267,7 +268,3 @@ def _wavelength_table(shown: dict[str, Any]) -> str:
     used = {k: v for k, v in columns.items() if v is not None}
     lines = [",".join(used), *(",".join(str(v) for v in row) for row in zip(*used.values(), strict=True))]
     return "\n".join(lines) + "\n"
-
-
-def _write_plain(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

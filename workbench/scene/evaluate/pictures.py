@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from workbench.core.types import ClassTable, Image
 from workbench.report.pictures import png_of
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 from workbench.scene.display import preset_bands, spread_bands
 
 _SIDE = 700  # pixels of a panel at most

@@ -16,7 +16,7 @@ from workbench.core.atomic import write_json, write_text
 from workbench.core.errors import InputError
 from workbench.core.types import Image, Labels, Result
 from workbench.report import html
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.evaluate.pictures import maps_picture
 from workbench.scene.evaluate.score_tables import score_tables

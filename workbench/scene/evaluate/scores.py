@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.types import ClassTable, Image, Progress
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra
 
 Array = npt.NDArray[Any]

@@ -14,7 +14,7 @@ Border: TypeAlias = Literal["reflect", "zero"]
 
 
 class Readable(Protocol):
-    """A cube that can be read by rectangles, such as `workbench.scene.data.cubes.Blocks`."""
+    """A cube that can be read by rectangles, such as `workbench.scene.data.scene.Blocks`."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...

@@ -18,7 +18,7 @@ from workbench.scene.data import spectra
 from workbench.scene.evaluate.pictures import maps_picture
 from workbench.scene.evaluate.report import Run, SceneEvaluation, summarise, teach_reference, write_report
 from workbench.scene.evaluate.scores import REFERENCES, TITLES, score_map
-from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.train import learn_scene, map_pixels, recipe_of
 
 Array = npt.NDArray[Any]
@@ -28,7 +28,7 @@ _INPUTS = {"plain": "PCA of the bands", "same": "the network's components"}
 def compare_on_scene(
     image: Image,
     labels: Labels,
-    configs: Mapping[str, Sequence[PixelTrainConfig]],
+    configs: Mapping[str, Sequence[SceneTrainConfig]],
     *,
     references: bool = True,
     facts: Mapping[str, Any],
@@ -98,7 +98,7 @@ def _run(
     split: str,
     method: str,
     key: str,
-    config: PixelTrainConfig,
+    config: SceneTrainConfig,
     found: Array,
     labels: Labels,
     learnt: Any,

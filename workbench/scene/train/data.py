@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from workbench.nets.lora_strength import CyclicalStrength
 from workbench.scene.predict.blocks import Scene
 from workbench.scene.predict.map import standardise_patches
-from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.settings import SceneTrainConfig
 
 _WHOLE = 1 << 27  # numbers of a prepared scene that are kept at once: half a gigabyte
 _STRIP = 64
@@ -66,7 +66,7 @@ class PixelData:
         values: list[int],
         train: npt.NDArray[np.intp],
         val: npt.NDArray[np.intp],
-        config: PixelTrainConfig,
+        config: SceneTrainConfig,
         *,
         size: int,
         channels: int,
@@ -135,7 +135,7 @@ def turned(patches: Tensor, how: npt.NDArray[np.integer[Any]]) -> Tensor:
 
 
 def loss_function(
-    net: nn.Module, config: PixelTrainConfig, device: torch.device
+    net: nn.Module, config: SceneTrainConfig, device: torch.device
 ) -> Callable[[nn.Module, PixelBatch], Tensor]:
     """Cross-entropy with smoothed labels; sets the strength of low-rank additions where they cycle."""
     cycle = CyclicalStrength(period=10, growth=2, lowest=0.5)

@@ -12,7 +12,7 @@ from workbench import weights
 from workbench.core.types import ClassTable
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.net.lola_specvit import LolaSpecViT
-from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.split import PixelSplit
 from workbench.training.loop import FitResult
 
@@ -30,7 +30,7 @@ class Learnt:
     classes: ClassTable
     split: PixelSplit
     result: FitResult
-    config: PixelTrainConfig
+    config: SceneTrainConfig
     start: weights.WeightsFile | None
     device: torch.device
     spectra: npt.NDArray[np.float32]

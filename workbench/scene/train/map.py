@@ -10,7 +10,7 @@ import torch
 
 from workbench.core.errors import UsageError
 from workbench.core.types import Image, Progress
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.net.lola_fused import FusedLola
 from workbench.scene.net.lola_specvit import LolaSpecViT
@@ -19,7 +19,7 @@ from workbench.scene.predict.map import SceneMap, SceneSettings, map_patches, ma
 Mode = Literal["auto", "dense", "patches"]
 
 
-def map_cube(
+def map_taught(
     net: LolaSpecViT,
     fitted: FittedSpectra,
     image: Image,

@@ -9,7 +9,7 @@ from workbench.core.settings import setting
 
 
 @dataclass(frozen=True)
-class PixelTrainConfig:
+class SceneTrainConfig:
     """How to teach a network the classes of a scene."""
 
     weights: str = setting("none", "none to start from scratch, or weights to adapt: demo, a name or a file")

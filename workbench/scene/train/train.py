@@ -25,15 +25,15 @@ from workbench.core.types import Case, ClassTable, Image, Labels
 from workbench.data import formats
 from workbench.nets.lora import add_lora, lora_state
 from workbench.scene.data import spectra
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra, SpectralRecipe
 from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
 from workbench.scene.train.data import PixelData, loss_function
 from workbench.scene.train.learnt import Learnt
-from workbench.scene.train.map import map_cube
-from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.map import map_taught
+from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.split import PixelSplit, all_pixels, classes_of, split_pixels
 from workbench.training.loop import Event, LoopSettings, fit
 from workbench.training.schedule import warmup_cosine
@@ -43,7 +43,7 @@ _KEPT_PIXELS = 4000
 
 
 @dataclass(frozen=True)
-class PixelTrainReport:
+class SceneTrainReport:
     """What a training made.
 
     Parameters
@@ -73,10 +73,10 @@ class PixelTrainReport:
 
 def train_pixels(
     cases: Sequence[Case],
-    config: PixelTrainConfig,
+    config: SceneTrainConfig,
     out: Path,
     on_event: Callable[[Event], None] | None = None,
-) -> PixelTrainReport:
+) -> SceneTrainReport:
     """Train on one scene and write ``out`` (``.safetensors``); log and report go to ``<out>_training/``.
 
     Raises
@@ -102,7 +102,7 @@ def train_pixels(
     save(out, learnt, meta)
     report = write_report(folder / "report.html", out, image, labels, learnt, meta, found[0], test)
     result = learnt.result
-    return PixelTrainReport(
+    return SceneTrainReport(
         out, folder / "log.csv", report, result.scores.get("accuracy"), result.history, result.stopped, result.seconds,
         learnt.validation, {} if test is None else {"OA": test.oa, "AA": test.aa, "kappa": test.kappa},
     )  # fmt: skip
@@ -116,20 +116,20 @@ def open_case(cases: Sequence[Case]) -> tuple[Image, Labels]:
     if case.labels is None:
         raise InputError(f"{case.image}: training needs labels; give --labels or a column 'labels'")
     image = formats.read(case.image)
-    require_cube(image)
+    require_scene(image)
     return image, formats.read_labels(case.labels, reference=image.geometry)
 
 
-def require_cube(image: Image) -> None:
+def require_scene(image: Image) -> None:
     """Refuse what is no spectral cube."""
-    if image.kind != "cube":
+    if image.kind != "scene":
         raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
 
 
 def learn_scene(
     image: Image,
     labels: Labels,
-    config: PixelTrainConfig,
+    config: SceneTrainConfig,
     *,
     split: PixelSplit | None = None,
     folder: Path | None = None,
@@ -155,7 +155,7 @@ def learn_scene(
     Learnt
         The network in evaluation mode, on the device of the training, its adapters (if any) still apart.
     """
-    require_cube(image)
+    require_scene(image)
     if labels.data.shape != image.geometry.shape:
         raise InputError(
             f"the label map has {labels.data.shape} rows and columns, the scene {image.name} {image.geometry.shape}"
@@ -211,7 +211,7 @@ def _some(pixels: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
 def _head_start(
     net: LolaSpecViT,
     data: PixelData,
-    config: PixelTrainConfig,
+    config: SceneTrainConfig,
     chosen: torch.device,
     on_event: Callable[[Event], None] | None,
 ) -> None:
@@ -239,12 +239,12 @@ def _head_start(
 
 def map_pixels(learnt: Learnt, image: Image, where: Any = None, **options: Any) -> tuple[Any, Any]:
     """Class values and confidence (rows, columns) of a scene; `where` limits it to some pixels."""
-    found = map_cube(learnt.net, learnt.fitted, image, learnt.device, where=where, **options)
+    found = map_taught(learnt.net, learnt.fitted, image, learnt.device, where=where, **options)
     lookup = np.array([0, *(c.value for c in learnt.classes)])
     return lookup[found.labels].astype(np.uint16), found.confidence
 
 
-def _split(labels: Labels, config: PixelTrainConfig, size: int) -> PixelSplit:
+def _split(labels: Labels, config: SceneTrainConfig, size: int) -> PixelSplit:
     if config.split == "all":
         return all_pixels(labels.data, config.val_fraction, config.seed)
     return split_pixels(
@@ -253,7 +253,7 @@ def _split(labels: Labels, config: PixelTrainConfig, size: int) -> PixelSplit:
     )  # fmt: skip
 
 
-def _spectra(image: Image, config: PixelTrainConfig, start: weights.WeightsFile | None) -> FittedSpectra:
+def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile | None) -> FittedSpectra:
     """Principal components of the weights, or fitted on the scene (by the recipe of the weights if there are any)."""
     if start is None:
         if config.pca == "weights":
@@ -266,7 +266,7 @@ def _spectra(image: Image, config: PixelTrainConfig, start: weights.WeightsFile 
     return spectra.fit(image, dataclasses.replace(known.recipe, drop=config.drop_bands, water=config.water))
 
 
-def recipe_of(config: PixelTrainConfig) -> SpectralRecipe:
+def recipe_of(config: SceneTrainConfig) -> SpectralRecipe:
     """How spectra are prepared in a training from scratch."""
     return SpectralRecipe(
         components=config.components, shape=config.shape, brightness=config.brightness, scale=config.scale,
@@ -284,7 +284,7 @@ def fitted_of(found: weights.WeightsFile, tensors: Mapping[str, torch.Tensor] | 
 
 
 def _network(
-    config: PixelTrainConfig, start: weights.WeightsFile | None, fitted: FittedSpectra, classes: int
+    config: SceneTrainConfig, start: weights.WeightsFile | None, fitted: FittedSpectra, classes: int
 ) -> LolaSpecViT:
     if start is None:
         if config.lora_rank:
@@ -309,7 +309,7 @@ def _network(
     return net
 
 
-def _loop_settings(config: PixelTrainConfig) -> LoopSettings:
+def _loop_settings(config: SceneTrainConfig) -> LoopSettings:
     every = config.validate_every or max(1, math.ceil(config.steps / 20))
     return LoopSettings(
         steps=config.steps, lr=config.lr, weight_decay=config.weight_decay, warmup=config.warmup, ema=config.ema,

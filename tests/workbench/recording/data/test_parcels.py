@@ -109,7 +109,7 @@ def test_cubes_and_maps_stay_what_they_are(tmp_path):
     scipy.io.savemat(tmp_path / "square.mat", {"Y": np.ones((7, 10000))})
     np.savez(tmp_path / "scene.npz", scene=np.ones((9, 11, 7)), spectra=np.ones((7, 900)))
     for path in tmp_path.iterdir():
-        assert formats.read(path).kind == "cube", path.name
+        assert formats.read(path).kind == "scene", path.name
     assert formats.read_labels(tmp_path / "classes.npy").data.shape == (20, 2000)
     assert formats.read(f"{tmp_path / 'square.mat'}:Y@500Hz").kind == "recording"
 

@@ -9,9 +9,10 @@ from tests.recording_maker import save_raw, signals
 from workbench.core.errors import GeometryError, InputError, UsageError
 from workbench.core.types import Embeddings, Mark, Marks, Provenance, Result, Scores, Signals, time_base
 from workbench.data import formats
+from workbench.data.parts import read_embeddings
 from workbench.recording.data.prepare import RecordingRecipe, prepare, restored_signals
 from workbench.recording.data.recording import open_recording
-from workbench.recording.data.write import read_embeddings, read_marks, signals_of
+from workbench.recording.data.write import read_marks, signals_of
 
 MARKS = Marks((Mark(0.5, 0.25, "peak", ("MEG 0003",)), Mark(2.0, 1.0, "BAD, movement; left")))
 

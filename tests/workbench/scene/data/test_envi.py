@@ -7,11 +7,11 @@ import rasterio
 import spectral.io.envi as spy
 
 import workbench as wb
-from tests.cube_maker import MAP_INFO, TYPES, cube, save_envi
+from tests.scene_maker import MAP_INFO, TYPES, cube, save_envi
 from workbench.core.errors import GeometryError, InputError
 from workbench.data import formats
 from workbench.data.write import write
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 
 INTERLEAVES = ("bsq", "bil", "bip")
 
@@ -29,7 +29,7 @@ def test_what_the_package_spectral_writes_is_read(tmp_path, code, interleave, bi
                   "bbl": [1, 0, 1, 1, 1, 1, 1], "map info": MAP_INFO.strip("{}").split(",")},
     )  # fmt: skip
     image = formats.read(path)
-    assert image.kind == "cube"
+    assert image.kind == "scene"
     assert image.dtype == data.dtype
     np.testing.assert_array_equal(image.data, data)
     part = open_blocks(formats.read(path)).read(slice(2, 8, 2), slice(3, 4), slice(1, 6))
@@ -129,7 +129,7 @@ def test_a_pass_over_a_large_scene_takes_little_memory(tmp_path):
     )
     code = (
         "import sys, workbench as wb\n"
-        "from workbench.scene.data.cubes import open_blocks\n"
+        "from workbench.scene.data.scene import open_blocks\n"
         "image = wb.read(sys.argv[1]); blocks = open_blocks(image)\n"
         "for rows, columns in blocks.windows(): blocks.read(rows, columns)\n"
         "from workbench.core.provenance import peak_memory_mb\n"
@@ -230,7 +230,7 @@ def test_info_reads_headers_only(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
     (row,) = wb.info(path)
-    assert row["kind"] == "cube"
+    assert row["kind"] == "scene"
     assert row["shape"] == [9, 11]
     assert row["spacing"] == [20.0, 20.0]
     assert row["header"]["crs"] == "UTM 10 North, WGS-84"

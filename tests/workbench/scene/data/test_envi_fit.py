@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.cube_maker import TYPES, cube, save_envi
+from tests.scene_maker import TYPES, cube, save_envi
 from workbench.core.errors import InputError
 from workbench.data import formats
-from workbench.scene.data.cubes import open_blocks
 from workbench.scene.data.envi_fit import check_plausible, fitting
+from workbench.scene.data.scene import open_blocks
 
 
 def test_the_arithmetic_and_the_fitting_header_are_named(tmp_path):

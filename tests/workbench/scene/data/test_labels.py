@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.cube_maker import MAP_INFO, cube, save_envi
+from tests.scene_maker import MAP_INFO, cube, save_envi
 from workbench.core.errors import GeometryError, InputError
 from workbench.data import formats
 from workbench.scene.data.labels import largest_abundance

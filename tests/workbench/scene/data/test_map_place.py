@@ -6,7 +6,7 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cube_maker import cube, save_envi
+from tests.scene_maker import cube, save_envi
 from workbench.core.errors import GeometryError
 from workbench.scene.data.map_place import MapPlace, epsg_of, from_map_info, from_transform, to_map_info
 

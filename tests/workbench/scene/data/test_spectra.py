@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from tests.cubes import cube_image, scene_arrays
+from tests.scenes import cube_image, scene_arrays
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.scene.data.spectra import FittedSpectra, SpectralRecipe, fit, kept_bands, parse_bands, valid_map
 

@@ -6,12 +6,12 @@ import rasterio
 import tifffile
 from rasterio.transform import Affine
 
-from tests.cube_maker import cube
+from tests.scene_maker import cube
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import ClassTable, Labels
 from workbench.data import formats
 from workbench.data.write import write
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 
 PLACE = Affine(20.0, 0.0, 565000.0, 0.0, -20.0, 4150000.0)
 LAYOUTS = {
@@ -46,7 +46,7 @@ def save(path, data, tags=None, descriptions=None, colormap=None, **profile):
 def test_rasterio_and_we_read_the_same(tmp_path, layout, code):
     path = save(tmp_path / "a.tif", cube(code), **LAYOUTS[layout])
     image = formats.read(path)
-    assert (image.kind, image.format, image.dtype) == ("cube", "geotiff", cube(code).dtype)
+    assert (image.kind, image.format, image.dtype) == ("scene", "geotiff", cube(code).dtype)
     np.testing.assert_array_equal(image.data, cube(code))
     blocks = open_blocks(formats.read(path))
     np.testing.assert_array_equal(

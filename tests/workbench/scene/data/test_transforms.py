@@ -5,7 +5,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.compose import Compose
 
-from tests.cubes import cube_image, scene_arrays
+from tests.scenes import cube_image, scene_arrays
 from workbench.scene.data.spectra import SpectralRecipe, fit
 from workbench.scene.data.transforms import DropBandsd, ScaleSpectrad, SpectralComponentsd, StandardisePatchd
 from workbench.scene.predict.map import standardise_patches

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import spectral.io.envi as spy
 
-from tests.cube_maker import MAP_INFO, cube, save_envi
+from tests.scene_maker import MAP_INFO, cube, save_envi
 from workbench.core.errors import GeometryError, InputError, UsageError
 from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Labels, Provenance, Result, Scores
 from workbench.data import formats
@@ -148,7 +148,7 @@ def test_nothing_is_written_in_the_wrong_place(tmp_path, scene):
 
 def test_a_full_disk_leaves_no_pair_that_lies(tmp_path, scene, monkeypatch):
     write(labels_on(scene), tmp_path / "out", source=scene)
-    monkeypatch.setattr("workbench.scene.data.write._write_plain", _no_space)
+    monkeypatch.setattr("workbench.data.parts._write_text", _no_space)
     with pytest.raises(UsageError, match="Free space or choose another folder"):
         write(labels_on(scene, TRUTH * 0), tmp_path / "out", source=scene)
     # New samples without a header cannot be read; the old header is gone.

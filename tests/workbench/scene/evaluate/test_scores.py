@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.cubes import NAMES, cube_image, labels_of, scene_arrays, write_npy
+from tests.scenes import NAMES, cube_image, labels_of, scene_arrays, write_npy
 from workbench.core.errors import InputError
 from workbench.core.settings import build
 from workbench.core.types import Case, ClassTable

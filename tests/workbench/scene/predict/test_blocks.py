@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.scene.data.cubes import from_array
+from workbench.scene.data.scene import from_array
 from workbench.scene.predict.blocks import Scene
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.cubes import NAMES, cube_image, labels_of, scene_arrays, write_npy
+from tests.scenes import NAMES, cube_image, labels_of, scene_arrays, write_npy
 from workbench import weights
 from workbench.core.device import choose
 from workbench.core.errors import Cancelled, InputError, UsageError, WeightsError
@@ -17,7 +17,7 @@ from workbench.nets.lora_strength import CyclicalStrength
 from workbench.scene.lola_specvit import Config, build_network, load, model_of, predict
 from workbench.scene.predict.blocks import Scene
 from workbench.scene.train.data import PixelData, loss_function, turned
-from workbench.scene.train.settings import PixelTrainConfig
+from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.train import learn_scene, map_pixels, record_of, save, train_pixels
 
 QUICK = {"device": "cpu", "components": 6, "patch": 5, "steps": 4, "batch": 9, "head_start": 150, "val_fraction": 0.2}
@@ -33,7 +33,7 @@ def one_thread():
 
 
 def config(**changes):
-    return build(PixelTrainConfig, QUICK | changes)
+    return build(SceneTrainConfig, QUICK | changes)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_the_strength_of_adapters_swings_while_training_only(trained, scene) -> 
 
 
 def _blocks(image):
-    from workbench.scene.data.cubes import open_blocks
+    from workbench.scene.data.scene import open_blocks
 
     return open_blocks(image)
 

@@ -1,6 +1,6 @@
 """Spectral cubes: many bands on one grid of rows and columns, read block by block so that size does not matter.
 
-A cube is an `Image` of kind ``"cube"``: ``data`` is ``(bands, rows, columns)``, ``geometry`` has the axes ``("row",
+A cube is an `Image` of kind ``"scene"``: ``data`` is ``(bands, rows, columns)``, ``geometry`` has the axes ``("row",
 "column")``, and ``header`` holds what belongs to the bands: ``wavelengths_nm``, ``fwhm_nm``, ``good_bands``. Every
 reader of cubes builds its image with `make_image`; everybody who works on cubes reads them with `open_blocks`.
 """
@@ -88,7 +88,7 @@ class Blocks:
 
 
 @dataclass(frozen=True, eq=False)
-class CubeNative:
+class SceneNative:
     """What a reader of cubes keeps for later: how to open the samples, and where the scene lies on the map."""
 
     open: Callable[[], Blocks]
@@ -103,7 +103,7 @@ def open_blocks(image: Image) -> Blocks:
     The samples are those of `Image.data`: scaled as the header says. An image whose ``data`` was loaded before, or that
     was made in memory, is read from memory.
     """
-    if "data" not in image.__dict__ and isinstance(image.native, CubeNative):
+    if "data" not in image.__dict__ and isinstance(image.native, SceneNative):
         return image.native.open()
     return from_array(image.data)
 
@@ -187,7 +187,7 @@ def make_image(
         dtype=dtype,
         channels=tuple(band_names) if band_names else _band_names(bands, wavelengths_nm),
         loader=partial(_load, path, open, shape, dtype),
-        kind="cube",
+        kind="scene",
         source=path,
         value_unit=value_unit,
         format=format,
@@ -200,7 +200,7 @@ def make_image(
             **header,
         },
         classes=classes,
-        native=CubeNative(open, place, ignore, files or (path,)),
+        native=SceneNative(open, place, ignore, files or (path,)),
     )
 
 
@@ -264,11 +264,11 @@ def _load(path: Path, open: Callable[[], Blocks], shape: tuple[int, int, int], d
     size = math.prod(shape) * dtype.itemsize
     advice = f"{path}: the cube takes {size / 1024**3:.3g} GiB and does not fit into memory at once. Read it by blocks"
     if size > MAX_BYTES:
-        raise InputError(f"{advice} (workbench.scene.data.cubes.open_blocks).")
+        raise InputError(f"{advice} (workbench.scene.data.scene.open_blocks).")
     try:
         return open().read()
     except MemoryError as error:
-        raise InputError(f"{advice} (workbench.scene.data.cubes.open_blocks).") from error
+        raise InputError(f"{advice} (workbench.scene.data.scene.open_blocks).") from error
 
 
 def _slice_of(data: Array, rows: slice, columns: slice, bands: slice) -> Array:

@@ -1,26 +1,24 @@
-"""Images and results as napari layers, and back, without importing napari.
+"""Volumes, label maps and results as napari layers, and back, without importing napari.
 
-`to_layers` returns npe2 layer-data tuples ``(data, attributes, kind)``; `labels_from_layer` and `image_from_layers` go
-back to file order and the file's own affine, bit for bit. Everything needed for the way back is in
-``attributes["metadata"]["workbench"]``: small, plain values that survive JSON.
+`to_layers` gives views ``(Z, Y, X)`` of the arrays in the (S, P, L) millimetre world of `workbench.volume.placement`;
+nothing is resampled. `labels_from_layer` and `image_from_layers` go back to file order and the file's own affine, bit
+for bit.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import GeometryError, InputError
+from workbench.core.layers import KEY, LayerTuple, colormap, contrast_limits, count_labels, is_label_map, token
 from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
-from workbench.recording.layers import recording_image_layers, recording_result_layers
-from workbench.scene.layers import cube_image_layers, cube_labels_layer, cube_record, cube_result_layers
-from workbench.volume.display import colormap, contrast_limits, count_labels, volume_table
+from workbench.data.label_values import whole_numbers
+from workbench.volume.display import volume_table
 from workbench.volume.placement import (
     Matrix,
     Placement,
@@ -31,57 +29,26 @@ from workbench.volume.placement import (
     world_to_ras,
 )
 
-LayerTuple: TypeAlias = tuple[npt.NDArray[Any], dict[str, Any], str]
-
-KEY = "workbench"
-"""Our own entry in a layer's ``metadata``."""
-
-_LABEL_NAME = re.compile(
-    r"(^|[._\- ])(labels?|mask|masks|seg|segs|segmentations?|organs|dseg|parcellation)([._\- ]|$)", re.I
-)
-
 
 def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
-    """Turn an image or a result into layer-data tuples; see the ``layers`` module of each kind for what they are.
+    """A volume as one image layer per channel, or as one labels layer; of a result its maps.
 
-    Parameters
-    ----------
-    item
-        An image gives one image layer per channel (or one labels layer); a result gives its parts, not its image.
-    as_labels
-        Whether an image is a label map. By default it is one if the file carries classes, or if it holds whole numbers
-        and its name says so (``labels``, ``mask``, ``seg``, ``organs``).
-
-    Returns
-    -------
-    list of (data, attributes, kind)
-        ``data`` are views ``(Z, Y, X)`` of the item's arrays; nothing is resampled. A spectral cube becomes one RGB
-        layer ``(rows, columns, 3)`` of three bands; see `workbench.scene.layers`. A recording becomes channels x time;
-        see `workbench.recording.layers`.
+    The contract of the ``layers`` module of a kind; see `workbench.core.layers.to_layers`.
     """
-    if isinstance(item, Result) and item.image.kind == "recording":
-        return recording_result_layers(item, _token(item))
-    if isinstance(item, Image) and item.kind == "recording":
-        return recording_image_layers(item)
     if isinstance(item, Result):
-        return _result_layers(item) if item.image.kind != "cube" else cube_result_layers(item, _token(item))
-    if as_labels is None:
-        as_labels = _looks_like_labels(item)
-    if as_labels:
-        classes = item.classes
-        data = _whole_numbers(item.data[0], item)
-        labels = Labels(data, item.geometry, classes or _classes_of(data), item.name)
-        if item.kind == "cube":
-            return [cube_labels_layer(labels, cube_record(item), item.name)]
-        return [_labels_layer(labels, _source_record(item))]
-    return cube_image_layers(item) if item.kind == "cube" else _image_layers(item)
+        return _result_layers(item)
+    if not is_label_map(item, as_labels):
+        return _image_layers(item)
+    data = whole_numbers(item.data[0], item.source or item.name, negative=True)
+    labels = Labels(data, item.geometry, item.classes or _classes_of(data), item.name)
+    return [_labels_layer(labels, _source_record(item))]
 
 
 def _image_layers(image: Image) -> list[LayerTuple]:
     spot = place(image.geometry)
     layers: list[LayerTuple] = []
     several = len(image.channels) > 1
-    group = _token(image)
+    group = token(image)
     for c, channel in enumerate(image.channels):
         data = spot.to_layer(image.data[c])
         limits, full = contrast_limits(data, modality=image.modality, value_unit=image.value_unit)
@@ -105,7 +72,7 @@ def _image_layers(image: Image) -> list[LayerTuple]:
 
 
 def _result_layers(result: Result) -> list[LayerTuple]:
-    record = _source_record(result.image) | {"provenance": result.provenance.to_json(), "result": _token(result)}
+    record = _source_record(result.image) | {"provenance": result.provenance.to_json(), "result": token(result)}
     layers: list[LayerTuple] = []
     for key, part in result.parts.items():
         if isinstance(part, Heatmap):
@@ -170,34 +137,6 @@ def _source_record(image: Image) -> dict[str, Any]:
         "value_unit": image.value_unit,
         "name": image.name,
     }
-
-
-def _token(item: Any) -> str:
-    """A name for layers that belong together, unlike that of any other object alive."""
-    seed = f"{id(item)}-{np.random.default_rng().integers(1 << 62)}"
-    return hashlib.sha256(seed.encode()).hexdigest()[:16]
-
-
-def _looks_like_labels(image: Image) -> bool:
-    if len(image.channels) != 1:
-        return False
-    if image.classes is not None:
-        return True
-    return bool(np.issubdtype(image.dtype, np.integer) and _LABEL_NAME.search(image.name))
-
-
-def _whole_numbers(data: npt.NDArray[Any], image: Image) -> npt.NDArray[np.integer[Any]]:
-    if np.issubdtype(data.dtype, np.integer):
-        return data
-    if data.dtype == bool:
-        return data.astype(np.uint8)
-    rounded = np.rint(data)
-    if not np.array_equal(rounded, data):
-        raise InputError(f"{image.source}: holds fractions, so it is no label map; open it as an image")
-    whole: npt.NDArray[np.integer[Any]] = rounded.astype(
-        np.uint16 if rounded.min() >= 0 and rounded.max() < 1 << 16 else np.int32
-    )
-    return whole
 
 
 def _classes_of(data: npt.NDArray[np.integer[Any]]) -> ClassTable:

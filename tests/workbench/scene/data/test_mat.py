@@ -8,10 +8,10 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.cube_maker import cube
+from tests.scene_maker import cube
 from workbench.core.errors import InputError, NothingFound
 from workbench.data import formats, mat5
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 
 SCENE = cube(12).transpose(1, 2, 0)  # rows x columns x bands, as MATLAB users keep it
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cube_maker import cube, save_envi
+from tests.scene_maker import cube, save_envi
 from workbench.core.errors import InputError
 from workbench.data import formats
-from workbench.scene.data.cubes import as_dask, from_array, open_blocks, scaled, scaled_type, valid_pixels
+from workbench.scene.data.scene import as_dask, from_array, open_blocks, scaled, scaled_type, valid_pixels
 
 
 @given(

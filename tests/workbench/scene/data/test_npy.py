@@ -3,10 +3,10 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.cube_maker import cube
+from tests.scene_maker import cube
 from workbench.core.errors import InputError
 from workbench.data import formats
-from workbench.scene.data.cubes import open_blocks
+from workbench.scene.data.scene import open_blocks
 
 SCENE = cube(12).transpose(1, 2, 0)
 
@@ -16,7 +16,7 @@ SCENE = cube(12).transpose(1, 2, 0)
 def test_rows_columns_bands(tmp_path, dtype, order):
     np.save(tmp_path / "a.npy", np.asarray(SCENE.astype(dtype), order=order))
     image = formats.read(tmp_path / "a.npy")
-    assert image.kind == "cube"
+    assert image.kind == "scene"
     assert image.dtype == np.dtype(dtype).newbyteorder("=")
     np.testing.assert_array_equal(image.data, SCENE.astype(dtype).transpose(2, 0, 1))
     part = open_blocks(formats.read(tmp_path / "a.npy")).read(slice(2, 5), slice(3, 9, 2), slice(1, 3))

@@ -26,7 +26,7 @@ def cube_image(cube, *, affine=True, **header) -> Image:
     place = np.array([[0.0, 2, 500], [-2, 0, 900], [0, 0, 1]]) if affine else None
     geometry = Geometry(cube.shape[1:], place, ("row", "column"), "m" if affine else None)
     names = tuple(f"band {i + 1}" for i in range(len(cube)))
-    return Image(geometry, cube.dtype, names, lambda: cube, kind="cube", header=header)
+    return Image(geometry, cube.dtype, names, lambda: cube, kind="scene", header=header)
 
 
 def labels_of(array, image) -> Labels:

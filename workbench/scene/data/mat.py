@@ -15,9 +15,7 @@ Several arrays that fit equally well are an error that lists them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -28,31 +26,13 @@ from workbench.core.errors import InputError, nearest
 from workbench.core.types import Image
 from workbench.data.geometry import check_size
 from workbench.data.mat_files import Hdf5Store, Variable, open_store
-from workbench.scene.data.cubes import Blocks, from_array, make_image
+from workbench.data.mat_lists import Layout, as_list, sides_of, wavelength_values
+from workbench.scene.data.scene import Blocks, from_array, make_image
 from workbench.scene.data.wavelength_file import in_nm, wavelengths_beside
 
 SUFFIXES = (".mat",)
 
-_ROWS = ("nrow", "nrows", "rows", "row", "nr", "height", "h", "lines", "nlines", "m")
-_COLUMNS = ("ncol", "ncols", "columns", "cols", "col", "nc", "width", "w", "samples", "nsamples", "n")
 _BANDS = ("nband", "nbands", "bands", "l", "p")
-_WAVELENGTHS = ("wavelength", "wavelengths", "wavelengths_nm", "wl", "lambda", "wave", "bands_nm", "wavelength_nm")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a cube lies in its array: which MATLAB axis holds the bands, and the sides of a scene stored as a list."""
-
-    bands_axis: int
-    sides: tuple[int, int] | None = None
-
-    def shape(self, stored: tuple[int, ...]) -> tuple[int, int, int]:
-        if len(stored) == 2 and self.bands_axis < 0:
-            return (1, stored[0], stored[1])
-        if self.sides is not None:
-            return (stored[self.bands_axis], *self.sides)
-        rows, columns = (n for i, n in enumerate(stored) if i != self.bands_axis)
-        return (stored[self.bands_axis], rows, columns)
 
 
 def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
@@ -73,7 +53,8 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     store = open_store(path)
     variables = store.variables
     scalars = {v.name.lower(): store.scalar(v.name) for v in variables if v.shape in ((1, 1), (1,), ())}
-    wavelengths = _wavelengths(store, variables)
+    named = wavelength_values(store, variables)
+    wavelengths = None if named is None else in_nm(named)
     if key is None:
         variable, layout = _search(path, variables, scalars, wavelengths, as_map)
     else:
@@ -99,15 +80,6 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     )
 
 
-def looks_like_list(path: Path) -> bool:
-    """Whether rule 2 takes an array of the file: rows and columns are named, wavelengths are there, or it is square."""
-    store = open_store(path)
-    scalars = {v.name.lower(): store.scalar(v.name) for v in store.variables if v.shape in ((1, 1), (1,), ())}
-    flat = [v for v in store.variables if len(v.shape) == 2 and min(v.shape) > 1]
-    lists = any(_as_list(v, scalars) is not None for v in flat)
-    return lists or _sides(scalars) is not None or _wavelengths(store, store.variables) is not None
-
-
 def _search(
     path: Path,
     variables: list[Variable],
@@ -118,12 +90,12 @@ def _search(
     solid = [v for v in variables if len(v.shape) == 3 and min(v.shape) > 1]
     flat = [v for v in variables if len(v.shape) == 2 and min(v.shape) > 1]
     maps = [v for v in flat if v.dtype.kind in "iu"] or flat
-    if as_map and not _sides(scalars) and maps:
+    if as_map and not sides_of(scalars) and maps:
         return _only(path, maps, "label maps"), Layout(-1)
     if solid:
         variable = _only(path, solid, "cubes")
         return variable, _layout(path, variable, scalars, wavelengths, as_map)
-    lists = [(v, found) for v in flat if (found := _as_list(v, scalars)) is not None]
+    lists = [(v, found) for v in flat if (found := as_list(v, scalars)) is not None]
     if lists:
         variable = _most_bands(path, lists, scalars)
         return variable, dict(lists)[variable]
@@ -173,46 +145,11 @@ def _layout(
                 return Layout(fitting[0])
         return Layout(2)
     if len(shape) == 2 and min(shape) > 1:
-        found = None if as_map and not _sides(scalars) else _as_list(variable, scalars)
+        found = None if as_map and not sides_of(scalars) else as_list(variable, scalars)
         return found or Layout(-1)
     raise InputError(
         f"{path}: {variable} has {len(shape)} axes, a cube has three (rows x columns x bands) or two (bands x pixels)."
     )
-
-
-def _sides(scalars: dict[str, float]) -> tuple[int, int] | None:
-    rows = next((scalars[k] for k in _ROWS if k in scalars), None)
-    columns = next((scalars[k] for k in _COLUMNS if k in scalars), None)
-    if rows is None or columns is None or rows < 1 or columns < 1 or rows % 1 or columns % 1:
-        return None
-    return int(rows), int(columns)
-
-
-def _as_list(variable: Variable, scalars: dict[str, float]) -> Layout | None:
-    """The layout of an array with one spectrum per pixel, or ``None`` if it cannot be one."""
-    sides = _sides(scalars)
-    if sides is not None:
-        pixels = [i for i in (1, 0) if variable.shape[i] == sides[0] * sides[1]]
-        return Layout(1 - pixels[0], sides) if pixels else None
-    if variable.dtype == np.uint8:
-        return None
-    for axis in (1, 0):
-        side = isqrt(variable.shape[axis])
-        if side * side == variable.shape[axis] and variable.shape[axis] >= 8 * variable.shape[1 - axis]:
-            return Layout(1 - axis, (side, side))
-    return None
-
-
-def _wavelengths(store: Any, variables: list[Variable]) -> list[float] | None:
-    """Wavelengths in nm from a vector with a usual name; numbers below 100 are micrometres."""
-    for variable in variables:
-        if variable.name.lower() in _WAVELENGTHS and max(variable.shape, default=0) > 1:
-            if sum(n > 1 for n in variable.shape) != 1 or max(variable.shape) > 100_000:
-                continue
-            values = np.asarray(store.array(variable.name), dtype=np.float64).ravel()
-            if np.isfinite(values).all() and (values > 0).all():
-                return in_nm([float(v) for v in values])
-    return None
 
 
 def _open(path: Path, variable: Variable, layout: Layout) -> Blocks:

@@ -1,0 +1,294 @@
+"""The kinds of data: one row of plain strings each. What only one kind needs lives behind the names in its row.
+
+A *kind* is what a file turns out to be: a volume, a scene, a recording. Everything that has to tell kinds apart asks
+these rows: reading, writing, layers, cases, the shell and napari. Third parties add a row by an entry point in the
+group ``workbench.kinds`` whose value is a `Kind`; `docs/add-a-kind.md` shows how.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, Protocol
+
+from workbench.core.errors import InputError, MissingExtra, UsageError, nearest
+
+Verdict = Literal["no", "maybe", "sure"]
+Part = Literal["files", "writer", "layers", "cases"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of data, described.
+
+    Parameters
+    ----------
+    name
+        One noun: the value of `Image.kind`.
+    title
+        The noun with its article, for messages (``"a hyperspectral scene"``).
+    axes
+        Names of the spatial axes of its images, in array order.
+    readers
+        Suffix -> import path of the module whose ``read(path, ...)`` opens it; the longest suffix that fits wins.
+    writer
+        Import path of the module that writes its images and results (`KindWriter`).
+    formats
+        Names of the formats that the writer knows.
+    layers
+        Import path of the module that shows it in napari (`KindLayers`).
+    files
+        Import path of a module with any of the functions of `KindFiles`; without it a file is told by its suffix alone.
+    cases
+        Import path of a module with any of the functions of `KindCases`.
+    monai
+        ``"module:Class"`` of its `monai.data.ImageReader`, or "".
+    owns
+        Names of the types of parts (``"Signals"``) that are written as this kind even without an image.
+    needs_labels
+        Whether learning needs reference labels.
+    size_part, size_column
+        The table of sizes in a result (``"volumes"``) and its column of sizes (``"volume [mL]"``).
+    hidden
+        Rows of ``info`` that say nothing of this kind.
+    tool
+        Title of its tool in napari; without one the general tool serves it.
+    sample
+        Key of its sample in the plugin, or "".
+    engines
+        Modules worth loading in the background before the first run.
+    """
+
+    name: str
+    title: str
+    axes: tuple[str, ...]
+    readers: Mapping[str, str]
+    writer: str = ""
+    formats: tuple[str, ...] = ()
+    layers: str = ""
+    files: str = ""
+    cases: str = ""
+    monai: str = ""
+    owns: tuple[str, ...] = ()
+    needs_labels: bool = True
+    size_part: str = ""
+    size_column: str = ""
+    hidden: tuple[str, ...] = ()
+    tool: str = ""
+    sample: str = ""
+    engines: tuple[str, ...] = field(default=("torch",))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"readers": dict(self.readers)}
+
+    def load(self, part: Part) -> ModuleType:
+        """The module of that part.
+
+        Raises
+        ------
+        UsageError
+            The kind has no such part.
+        """
+        name = getattr(self, part)
+        if not name:
+            raise UsageError(f"{self.title} has no {part}: its row names no module for it")
+        return importlib.import_module(name)
+
+    def hook(self, part: Part, function: str) -> Any:
+        """An optional function of a part, or ``None``."""
+        return getattr(importlib.import_module(name), function, None) if (name := getattr(self, part)) else None
+
+    def suffix_of(self, path: Path) -> str | None:
+        """The longest of its suffixes that the name ends in."""
+        name = path.name.lower()
+        return max((s for s in self.readers if name.endswith(s)), key=len, default=None)
+
+    def sniff(self, path: Path, key: str | None = None) -> Verdict:
+        """Whether a file or folder is of this kind; cheap."""
+        own = self.hook("files", "sniff")
+        if own is not None:
+            verdict: Verdict = own(path, key)
+            return verdict
+        return "maybe" if self.suffix_of(path) is not None and not path.is_dir() else "no"
+
+    def reader_of(self, path: Path) -> ModuleType:
+        """The module that reads a file of this kind, by its suffix."""
+        suffix = self.suffix_of(path)
+        if suffix is None:
+            raise InputError(
+                f"{path}: no reader for '{path.suffix or path.name}' as {self.title}. Can be read: "
+                f"{', '.join(self.readers)}."
+            )
+        return importlib.import_module(self.readers[suffix])
+
+
+class KindFiles(Protocol):
+    """What the ``files`` module of a kind may offer; every function is optional."""
+
+    def sniff(self, path: Path, key: str | None) -> Verdict:
+        """Whether `path` (an existing file or folder) is of this kind, by its name, first bytes or header."""
+
+    def read(self, path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Any:
+        """Open it: an `Image` whose samples load when asked for. `as_map`: it is expected to be a label map."""
+
+    def info(self, path: Path) -> list[dict[str, Any]]:
+        """Rows of ``workbench info``, where a path may hold several images."""
+
+    def input_files(self, path: Path) -> tuple[Path, ...]:
+        """All files that decide what is read, that with the samples first."""
+
+    def is_companion(self, path: Path) -> bool:
+        """Whether a file belongs to another one beside it and is no case of its own."""
+
+    def labels_of(self, image: Any, reference: Any) -> Any:
+        """`Labels` from an image that is expected to be a label map."""
+
+    def explain(self, path: Path) -> None:
+        """Raise an `InputError` with good advice for a path that nobody can read; return if there is none."""
+
+
+class KindWriter(Protocol):
+    """What the ``writer`` module of a kind offers; see `workbench.data.write`."""
+
+    def family(self, format: str, source: Any) -> str:
+        """The format to write for what the user asked (``"auto"`` keeps that of the source)."""
+
+    def jobs(self, part: Any, target: Path, family: str, source: Any) -> list[Any] | None:
+        """Files to write for an image or a part, as ``(path, save)``; ``None`` leaves it to the common writer."""
+
+
+class KindLayers(Protocol):
+    """What the ``layers`` module of a kind offers; see `workbench.core.layers.to_layers`."""
+
+    def to_layers(self, item: Any, *, as_labels: bool | None = None) -> list[tuple[Any, dict[str, Any], str]]:
+        """Layer-data tuples of an image, or of the parts of a result."""
+
+
+class KindCases(Protocol):
+    """What the ``cases`` module of a kind may offer; every function is optional."""
+
+    def folder_cases(self, folder: Path) -> list[Any]:
+        """Cases of a data set that this kind knows as a whole (BIDS); empty if the folder is none."""
+
+    def case_path(self, case: Any) -> tuple[Path, str | None]:
+        """Path and series to read for a case, with its options worked in."""
+
+    def opened(self, image: Any, case: Any) -> Any:
+        """The image of a case, with what its options add (events)."""
+
+
+VOLUME = Kind(
+    name="volume",
+    title="a volume",
+    axes=("i", "j", "k"),
+    readers={
+        ".nii.gz": "workbench.volume.data.nifti",
+        ".seg.nrrd": "workbench.volume.data.itk_formats",
+        ".nrrd": "workbench.volume.data.itk_formats",
+        ".nhdr": "workbench.volume.data.itk_formats",
+        ".mha": "workbench.volume.data.itk_formats",
+        ".mhd": "workbench.volume.data.itk_formats",
+        ".nii": "workbench.volume.data.nifti",
+        ".dcm": "workbench.volume.data.dicom",
+        ".ima": "workbench.volume.data.dicom",
+    },
+    files="workbench.volume.data.files",
+    writer="workbench.volume.data.write",
+    formats=("nifti", "nrrd", "mha", "dicom-seg"),
+    layers="workbench.volume.layers",
+    monai="workbench.volume.data.monai_reader:VolumeReader",
+    size_part="volumes",
+    size_column="volume [mL]",
+    tool="Volume tool",
+    sample="torso_ct",
+    engines=("torch", "monai.transforms", "monai.inferers", "workbench.volume.net.segformer3d"),
+)
+
+SCENE = Kind(
+    name="scene",
+    title="a hyperspectral scene",
+    axes=("row", "column"),
+    readers={
+        ".hdr": "workbench.scene.data.envi",
+        ".mat": "workbench.scene.data.mat",
+        ".npy": "workbench.scene.data.npy",
+        ".npz": "workbench.scene.data.npy",
+        ".tif": "workbench.scene.data.tiff",
+        ".tiff": "workbench.scene.data.tiff",
+    },
+    files="workbench.scene.data.files",
+    writer="workbench.scene.data.write",
+    formats=("envi", "geotiff", "npy"),
+    layers="workbench.scene.layers",
+    monai="workbench.scene.data.monai_reader:SceneReader",
+    size_part="areas",
+    size_column="area [m2]",
+    tool="Spectra tool",
+    sample="spectral_scene",
+)
+
+RECORDING = Kind(
+    name="recording",
+    title="a recording",
+    axes=("time",),
+    readers=dict.fromkeys(
+        (".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".con", ".sqd"), "workbench.recording.data.read"
+    )
+    | dict.fromkeys((".npy", ".npz", ".mat"), "workbench.recording.data.parcels"),
+    files="workbench.recording.data.files",
+    writer="workbench.recording.data.write",
+    formats=("fif", "npy"),
+    layers="workbench.recording.layers",
+    cases="workbench.recording.data.cases",
+    monai="workbench.recording.data.monai_reader:RecordingReader",
+    owns=("Signals", "Marks"),
+    needs_labels=False,
+    hidden=("affine", "orientation", "classes"),  # its affine is the sampling rate, which the header says
+    tool="MEG tool",
+    sample="meg_recording",
+)
+
+BUILT_IN = (VOLUME, SCENE, RECORDING)
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """All kinds by name: the built-in rows first, then those of installed third parties.
+
+    A third party cannot replace a built-in row: it is left out, with a warning.
+    """
+    from workbench.core.entry_points import rows_of
+
+    return rows_of("workbench.kinds", Kind, BUILT_IN)
+
+
+def find(name: str) -> Kind:
+    """The kind of that name; a usage error with the nearest name if there is none."""
+    rows = kinds()
+    if name not in rows:
+        raise UsageError(f"no kind of data '{name}'.{nearest(name, rows)}")
+    return rows[name]
+
+
+def candidates(path: Path, key: str | None = None) -> dict[str, Verdict]:
+    """What a path can be: the kinds that do not say no, with their verdicts.
+
+    Raises
+    ------
+    Whatever a kind's own ``sniff`` raises; a kind of a third party that fails is left out with a warning.
+    """
+    found: dict[str, Verdict] = {}
+    for row in kinds().values():
+        try:
+            verdict = row.sniff(path, key)
+        except (MissingExtra, ImportError) as error:
+            warnings.warn(f"kind '{row.name}' cannot look at files ({error})", stacklevel=2)
+            continue
+        if verdict != "no":
+            found[row.name] = verdict
+    return found

@@ -1,0 +1,63 @@
+"""How a hyperspectral scene is told from other data: ENVI by its header, arrays and pictures by their suffix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.core import kinds
+from workbench.core.errors import InputError
+from workbench.core.kinds import Verdict
+from workbench.core.types import Image
+from workbench.scene.data import envi
+from workbench.scene.data.labels import labels_of
+
+__all__ = ["explain", "input_files", "is_companion", "labels_of", "read", "sniff"]
+
+_ARRAYS = (".mat", ".npy", ".npz")
+
+
+def sniff(path: Path, key: str | None) -> Verdict:
+    """An ENVI header, or a file with one beside it, is sure; MATLAB, NumPy and TIFF files hold other things too."""
+    if path.is_dir():
+        return "no"
+    if path.suffix.lower() == ".hdr":  # NIfTI pairs and Analyze have headers of this name too
+        return "sure" if envi.is_scene(path) else "no"
+    if kinds.SCENE.suffix_of(path) is not None:
+        return "maybe"
+    return "sure" if envi.is_scene(path) else "no"
+
+
+def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:
+    """Open it with the module of its format."""
+    if series is not None:
+        raise InputError(
+            f"{path}: 'series' chooses from a DICOM folder, and this is one {path.suffix} file. Leave it out."
+        )
+    if path.suffix.lower() in _ARRAYS:
+        image: Image = kinds.SCENE.reader_of(path).read(path, key, as_map=as_map)
+        return image
+    reader = kinds.SCENE.reader_of(path) if kinds.SCENE.suffix_of(path) else envi
+    found: Image = reader.read(path)
+    return found
+
+
+def input_files(path: Path) -> tuple[Path, ...]:
+    """Of an ENVI scene the samples and their header, whichever was named."""
+    if path.suffix.lower() not in envi.SUFFIXES and kinds.SCENE.suffix_of(path) is not None:
+        return (path,)
+    header, samples = envi.pair(path)
+    return (samples, header)
+
+
+def is_companion(path: Path) -> bool:
+    """Whether it is the header of an ENVI scene whose samples lie beside it."""
+    try:
+        return path.suffix.lower() == ".hdr" and envi.is_scene(path) and envi.pair(path)[1] != path
+    except InputError:
+        return False
+
+
+def explain(path: Path) -> None:
+    """Samples of ENVI without their header say nothing."""
+    if path.suffix.lower() in envi.SUFFIXES and path.suffix.lower() != ".hdr":
+        envi.pair(path)

@@ -1,0 +1,112 @@
+"""Label maps, maps and volumes to NIfTI, NRRD, MHA and DICOM-SEG files, on the source's own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import GeometryError, UsageError
+from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels
+from workbench.data.geometry import describe
+from workbench.data.label_values import smallest_unsigned
+from workbench.data.parts import Job
+
+_SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm"}
+
+
+def family(format: str, source: Image | None) -> str:
+    """The format asked for; for ``auto`` the family of the source (DICOM and unknown ones: NIfTI)."""
+    if format != "auto" and format not in _SUFFIX:
+        raise UsageError(f"format {format} holds no volumes, and this is one: choose {', '.join(_SUFFIX)}.")
+    if format != "auto":
+        return format
+    return source.format if source is not None and source.format in ("nifti", "nrrd", "mha") else "nifti"
+
+
+def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job] | None:
+    """Files to write for a volume, a label map or a map; ``None`` for other parts.
+
+    Parameters
+    ----------
+    target
+        Folder and name, without suffix.
+    source
+        The volume whose native header keeps the geometry bit for bit.
+    """
+    if isinstance(part, Labels):
+        return [_labels_job(part, target, family, source)]
+    if isinstance(part, Heatmap):
+        return [_heatmap_job(part, target, "nifti" if family == "dicom-seg" else family, source)]
+    if isinstance(part, Image):
+        if family == "dicom-seg":
+            raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
+        return [_image_job(part, target, family)]
+    return None
+
+
+def _labels_job(labels: Labels, target: Path, family: str, source: Image | None) -> Job:
+    data = smallest_unsigned(labels.data, labels.name)
+    if data.shape != labels.geometry.shape:
+        raise GeometryError(
+            f"label map '{labels.name}' has shape {data.shape}, its geometry says {labels.geometry.shape}."
+            " Nothing was written."
+        )
+    if family == "dicom-seg":
+        from workbench.volume.data import dicom_seg
+
+        if source is None or source.format != "dicom":
+            raise UsageError("format dicom-seg needs the DICOM series the labels were made from; choose nifti instead.")
+        series = source
+        return target.with_name(f"{target.name}.dcm"), lambda path: dicom_seg.write(path, labels, series)
+    suffix = ".seg.nrrd" if family == "nrrd" else _SUFFIX[family]
+    return target.with_name(target.name + suffix), _volume_saver(family, data, labels.geometry, source, labels.classes)
+
+
+def _heatmap_job(part: Heatmap, target: Path, family: str, source: Image | None) -> Job:
+    if part.data.shape != part.geometry.shape:
+        raise GeometryError(
+            f"map '{part.name}' has shape {part.data.shape}, its geometry says {part.geometry.shape}. Nothing written."
+        )
+    data = np.asarray(part.data, dtype=np.float32)
+    return target.with_name(target.name + _SUFFIX[family]), _volume_saver(family, data, part.geometry, source, None)
+
+
+def _image_job(image: Image, target: Path, family: str) -> Job:
+    if len(image.geometry.shape) != 3:
+        raise UsageError(f"{image.name}: only volumes can be written so far, this is {describe(image.geometry)}.")
+    if image.classes is not None and len(image.channels) == 1:
+        return _labels_job(Labels(image.data[0], image.geometry, image.classes, image.name), target, family, image)
+    data = image.data
+    if data.dtype == np.float16:
+        data = data.astype(np.float32)
+    if data.dtype == bool:
+        data = data.astype(np.uint8)
+    return target.with_name(target.name + _SUFFIX[family]), _volume_saver(family, data, image.geometry, image, None)
+
+
+def _volume_saver(
+    family: str, data: npt.NDArray[Any], geometry: Geometry, source: Image | None, classes: ClassTable | None
+) -> Callable[[Path], None]:
+    native = source.native if source is not None and source.format == family else None
+    if geometry.affine is None and native is None:
+        raise GeometryError("a volume without spacing and position cannot be written: nothing says where it belongs.")
+    # Before a format library is loaded, so that a refusal costs nothing.
+    if family == "nifti":
+        scanner = source is not None and source.format == "dicom"
+
+        def save(path: Path) -> None:
+            from workbench.volume.data import nifti
+
+            nifti.write(path, data, geometry, native=native, classes=classes, scanner=scanner)
+    else:
+
+        def save(path: Path) -> None:
+            from workbench.volume.data import itk_formats
+
+            itk_formats.write(path, data, geometry, native=native, classes=classes)
+
+    return save
