@@ -34,6 +34,9 @@ _PUBLIC = {
     "Result": "workbench.core.types",
     "Provenance": "workbench.core.types",
     "Case": "workbench.core.types",
+    "VolumeReader": "workbench.volume.data.monai_reader",
+    "SceneReader": "workbench.scene.data.monai_reader",
+    "RecordingReader": "workbench.recording.data.monai_reader",
     "WorkbenchError": "workbench.core.errors",
 }
 

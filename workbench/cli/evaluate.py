@@ -8,6 +8,7 @@ import click
 
 from workbench.cli.lazy import BackendGroup
 from workbench.cli.options import as_command, json_option, output_folder_option, quiet_option, verbose_option
+from workbench.core import kinds
 from workbench.core.registry import Backend
 
 
@@ -25,7 +26,7 @@ def _make(backend: Backend) -> click.Command:
     return as_command(backend.name, command, config, f"Score {backend.title} against reference labels.")
 
 
-@click.group(cls=BackendGroup, make=_make)
+@click.group(cls=BackendGroup, make=_make, verb="evaluate")
 def evaluate() -> None:
     """Score a model against reference labels: CSV, JSON, and an HTML report with pictures of the worst cases."""
 
@@ -46,8 +47,7 @@ def _evaluate(
     from workbench.cli.progress import bar
     from workbench.core.jsonable import plain_json
 
-    # Recordings are learnt from as they are.
-    cases = labelled_cases(source, labels, needed=backend.kind != "recording")
+    cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():

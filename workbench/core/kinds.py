@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
-from workbench.core.errors import InputError, MissingExtra, UsageError, nearest
+from workbench.core.errors import InputError, MissingExtra, UsageError, WorkbenchWarning, nearest
 
 Verdict = Literal["no", "maybe", "sure"]
 Part = Literal["files", "writer", "layers", "cases"]
@@ -211,7 +211,7 @@ VOLUME = Kind(
 
 SCENE = Kind(
     name="scene",
-    title="a hyperspectral scene",
+    title="a spectral scene",
     axes=("row", "column"),
     readers={
         ".hdr": "workbench.scene.data.envi",
@@ -287,7 +287,7 @@ def candidates(path: Path, key: str | None = None) -> dict[str, Verdict]:
         try:
             verdict = row.sniff(path, key)
         except (MissingExtra, ImportError) as error:
-            warnings.warn(f"kind '{row.name}' cannot look at files ({error})", stacklevel=2)
+            warnings.warn(f"kind '{row.name}' cannot look at files ({error})", WorkbenchWarning, stacklevel=2)
             continue
         if verdict != "no":
             found[row.name] = verdict
