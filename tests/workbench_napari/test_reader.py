@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from workbench_napari.reader import get_reader, read
-from workbench_napari.writer import write_image, write_labels
+from workbench_napari.volume.writer import write_image, write_labels
 
 import workbench as wb
 from tests.dicom_maker import write_series

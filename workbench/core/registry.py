@@ -168,6 +168,11 @@ def backends() -> dict[str, Backend]:
     return rows
 
 
+def of_kind(kind: str, verb: str = "predict") -> list[Backend]:
+    """The backends of a kind of data that offer a verb, the built-in ones first."""
+    return [row for row in backends().values() if row.kind == kind and verb in row.verbs]
+
+
 def find(name: str) -> Backend:
     """The backend of that name; a usage error with the nearest name if there is none."""
     rows = backends()

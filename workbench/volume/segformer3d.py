@@ -88,6 +88,13 @@ class Model:
     reason: str
 
 
+def describe_checkpoint(preset: str | None) -> tuple[tuple[str, ...], str]:
+    """Input channels of a checkpoint without a record of ours, prepared as `preset` says, and a line for people."""
+    if preset in PRESETS:
+        return PRESETS[preset].recipe.channels, f"A checkpoint, prepared as for {preset}"
+    return (), "A checkpoint without a record of ours: choose its preset under Advanced settings"
+
+
 def load(config: Config, device: torch.device) -> Model:
     """Find, check and load the weights.
 

@@ -41,7 +41,7 @@ class SceneTool(ScenePainting):
     SAMPLE = "spectral_scene"
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(napari_viewer, BACKEND, parent)
+        super().__init__(napari_viewer, "scene", parent)
         self.board: Board | None = None
         self.model: Path | None = None
         self._before: Any = None
