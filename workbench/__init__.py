@@ -24,6 +24,7 @@ _PUBLIC = {
     "write": "workbench.api",
     "cases": "workbench.api",
     "backends": "workbench.core.registry",
+    "to_layers": "workbench.core.layers",
     "Image": "workbench.core.types",
     "Geometry": "workbench.core.types",
     "ClassInfo": "workbench.core.types",

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core import kinds
-from workbench.core.types import ClassTable, Image, Result
+from workbench.core.errors import GeometryError
+from workbench.core.types import ClassTable, Image, Labels, Result
 
 KEY = "workbench"
 """Our own entry in a layer's ``metadata``."""
@@ -59,6 +63,43 @@ def is_label_map(image: Image, as_labels: bool | None) -> bool:
     if image.classes is not None:
         return True
     return bool(np.issubdtype(image.dtype, np.integer) and _LABEL_NAME.search(image.name))
+
+
+def source_record(image: Image) -> dict[str, Any]:
+    """What a layer remembers of its image under `KEY`: small, plain values that survive JSON."""
+    return {
+        "kind": image.kind,
+        "source": None if image.source is None else str(Path(image.source).absolute()),
+        "format": image.format,
+        "value_unit": image.value_unit,
+        "name": image.name,
+    }
+
+
+def updated_parts(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
+    """The result with label maps as their layers show them now.
+
+    Parameters
+    ----------
+    layers
+        Data and attributes of a layer by the name of its part.
+
+    Raises
+    ------
+    GeometryError
+        A layer does not have the shape of its part: nothing of it can be trusted.
+    """
+    parts = dict(result.parts)
+    for key, (data, _attributes) in layers.items():
+        part = parts.get(key)
+        if isinstance(part, Labels):
+            array = np.asarray(data)
+            if array.shape != part.data.shape:
+                raise GeometryError(f"layer of '{key}' has the shape {array.shape}, its result {part.data.shape}")
+            known = {c.value for c in part.classes}
+            extra = ClassTable.from_values(sorted(v for v in count_labels(array) if v > 0 and v not in known))
+            parts[key] = replace(part, data=array, classes=ClassTable((*part.classes, *extra)))
+    return replace(result, parts=parts)
 
 
 def token(item: Any) -> str:

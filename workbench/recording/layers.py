@@ -8,6 +8,7 @@ else EEG, bad ones left out), so that tokens and surprisal align with the record
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     The contract of the ``layers`` module of a kind; see `workbench.core.layers.to_layers`. `as_labels` means nothing.
     """
     return result_layers(item, token(item)) if isinstance(item, Result) else image_layers(item)
+
+
+def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
+    """The result with its annotations as the layers show them now (data and attributes by part)."""
+    parts = dict(result.parts)
+    for key, (data, attributes) in layers.items():
+        if isinstance(parts.get(key), Marks):
+            parts[key] = replace(marks_from_layer(data, attributes), name=key)
+    return replace(result, parts=parts)
 
 
 def attached_reader(path: Path) -> Callable[[Path], list[LayerTuple]] | None:

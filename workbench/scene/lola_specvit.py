@@ -15,6 +15,7 @@ from workbench.core.errors import InputError, WeightsError
 from workbench.core.settings import setting
 from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.display import areas
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.weights import WeightsFile
 
@@ -235,26 +236,6 @@ def _reference(model: Model, fitted: FittedSpectra, image: Image, dtype: Any) ->
 
 def _value_type(classes: ClassTable) -> Any:
     return np.uint8 if max(c.value for c in classes) < 256 else np.uint16
-
-
-def areas(labels: Labels) -> Scores:
-    """Pixels, share of the labelled pixels and area of each class; no area where the scene has no pixel size."""
-    top = max(c.value for c in labels.classes)
-    counts = np.bincount(labels.data.ravel(), minlength=top + 1)
-    total = max(1, int(counts[1:].sum()))
-    unit = labels.geometry.unit
-    metres = labels.geometry.sample_volume if unit in ("m", "metre", "metres", "meters") else None
-    rows = [
-        (
-            c.name,
-            c.value,
-            int(counts[c.value]),
-            round(100 * int(counts[c.value]) / total, 3),
-            round(float(counts[c.value]) * metres, 3) if metres else None,
-        )
-        for c in labels.classes
-    ]
-    return Scores(("class", "value", "pixels", "share [%]", "area [m2]"), tuple(rows), "areas")
 
 
 def train(

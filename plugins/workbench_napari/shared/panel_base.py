@@ -41,7 +41,7 @@ class ToolPanel(QWidget):
     viewer
         The viewer that the tool is docked to.
     kind
-        Name of the kind of data that the tool serves.
+        Name of the kind of data that the tool serves; "" for all.
     """
 
     MIN_WIDTH = 360
@@ -50,8 +50,8 @@ class ToolPanel(QWidget):
         super().__init__(parent)
         self.viewer = unwrap(viewer)
         self.journal = journal_of(self.viewer)
-        self.kind = kinds.find(kind)
-        self._backend = registry.of_kind(kind)[0]
+        self.kind = kinds.find(kind) if kind else None
+        self._backend = registry.of_kind(kind)[0] if kind else None
         self._build()
 
     def _empty_state(self) -> QWidget:
