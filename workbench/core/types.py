@@ -17,6 +17,7 @@ import numpy.typing as npt
 from workbench.core.classes import RGB as RGB
 from workbench.core.classes import ClassInfo as ClassInfo
 from workbench.core.classes import ClassTable as ClassTable
+from workbench.core.objects import Objects
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) as work advances; raises `workbench.core.errors.Cancelled` to stop it."""
@@ -294,7 +295,7 @@ class Embeddings:
     name: str = "embeddings"
 
 
-Part: TypeAlias = Labels | Heatmap | Scores | Signals | Marks | Embeddings
+Part: TypeAlias = Labels | Objects | Heatmap | Scores | Signals | Marks | Embeddings
 
 
 @dataclass(frozen=True)
