@@ -331,6 +331,9 @@ class Objects:
         for key, values in columns.items():
             if values.shape != (n,):
                 raise GeometryError(f"objects '{self.name}': {key} has shape {values.shape}, ({n},) was expected")
+        for key, values in self.measurements.items():
+            if values.dtype.kind not in "biuf":
+                raise GeometryError(f"objects '{self.name}': measurement {key} holds {values.dtype}, expected numbers")
         if n and self.ids.dtype.kind not in "iuU":
             raise GeometryError(f"objects '{self.name}': ids of type {self.ids.dtype}, expected whole numbers or text")
 
