@@ -56,6 +56,12 @@ def read(
     return _read(kind_of(path, kind=kind, hint=hint), file, series, key)
 
 
+def read_as(row: Kind, path: str | Path, *, series: str | int | None = None) -> Image:
+    """Open a path as that kind of data, whether its row is installed or not."""
+    file, key = split_address(path)
+    return _read(row, file, series, key)
+
+
 def _read(row: Kind, file: Path, series: str | int | None, key: str | None, as_map: bool = False) -> Image:
     own = row.hook("files", "read")
     if own is not None:
