@@ -139,8 +139,8 @@ class Pyramid:
         small = next((i for i in range(level, len(self.levels)) if self.nbytes(i) <= limit), None)
         other = "" if small is None else f", or load level {small} ({self._sized(small)}) with pyramid.whole({small})"
         raise UsageError(
-            f"{name}: level {level} ({self._sized(level)}) is above the limit of {_size(limit)} for loading whole. Read "
-            f"regions with pyramid.read(level, row, column, height, width){other}."
+            f"{name}: level {level} ({self._sized(level)}) is above the limit of {_size(limit)} for loading whole. "
+            f"Read regions with pyramid.read(level, row, column, height, width){other}."
         )
 
     def nbytes(self, level: int) -> int:
