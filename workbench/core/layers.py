@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,14 +17,21 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import kinds
-from workbench.core.errors import GeometryError
-from workbench.core.types import ClassTable, Image, Labels, Result
+from workbench.core.classes import ClassTable
+from workbench.core.errors import MissingExtra, UsageError
+from workbench.core.pyramid import Pyramid
+from workbench.core.types import Image, Result
 
 KEY = "workbench"
 """Our own entry in a layer's ``metadata``."""
 
 LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]
-"""Data, attributes and type of a layer. Data is an array, or a list of arrays (levels of a pyramid, shapes)."""
+"""Data, attributes and type of a layer, as napari takes them.
+
+Data is an array; or a list of arrays: of an image layer with ``multiscale=True`` among its attributes the levels of a
+pyramid, the finest first (see `pyramid_levels`); of a shapes layer the vertices ``(V, 2)`` of each shape. What goes
+through layers must not take ``len`` of the data for a number of rows, nor load it to look at it.
+"""
 
 _LABEL_NAME = re.compile(
     r"(^|[._\- ])(labels?|mask|masks|seg|segs|segmentations?|organs|dseg|parcellation)([._\- ]|$)", re.I
@@ -76,30 +82,55 @@ def source_record(image: Image) -> dict[str, Any]:
     }
 
 
-def updated_parts(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
-    """The result with label maps as their layers show them now.
+def pyramid_levels(image: Image) -> list[Any]:
+    """The levels of a pyramid for an image layer with ``multiscale=True``; pixels are read when they are looked at.
 
-    Parameters
-    ----------
-    layers
-        Data and attributes of a layer by the name of its part.
+    Returns
+    -------
+    list of dask arrays ``(rows, columns, channels)``
+        The finest first, in pieces of whole tiles. Three 8-bit channels are what napari shows with ``rgb=True``; of
+        others take one channel for a layer: ``[level[..., c] for level in levels]``.
 
     Raises
     ------
-    GeometryError
-        A layer does not have the shape of its part: nothing of it can be trusted.
+    UsageError
+        The image is no pyramid.
+    MissingExtra
+        dask, which comes with napari, is not installed.
     """
-    parts = dict(result.parts)
-    for key, (data, _attributes) in layers.items():
-        part = parts.get(key)
-        if isinstance(part, Labels):
-            array = np.asarray(data)
-            if array.shape != part.data.shape:
-                raise GeometryError(f"layer of '{key}' has the shape {array.shape}, its result {part.data.shape}")
-            known = {c.value for c in part.classes}
-            extra = ClassTable.from_values(sorted(v for v in count_labels(array) if v > 0 and v not in known))
-            parts[key] = replace(part, data=array, classes=ClassTable((*part.classes, *extra)))
-    return replace(result, parts=parts)
+    pyramid = image.pyramid
+    if pyramid is None:
+        raise UsageError(f"{image.source or image.name}: is no pyramid of levels; show its data")
+    try:
+        import dask.array as da
+    except ImportError:
+        raise MissingExtra("showing a pyramid (dask)", "gui") from None
+    name = token(image)
+    from_array: Any = da.from_array  # dask says nothing about its types
+    pieces = (edge * max(1, _SHOWN // edge) for edge in pyramid.tile)
+    chunks = (*pieces, len(pyramid.channels))
+    meta = np.empty((0, 0, 0), pyramid.dtype)
+    return [
+        from_array(_Lazy(pyramid, n), chunks=chunks, name=f"level-{n}-{name}", meta=meta, asarray=False)
+        for n in range(len(pyramid.levels))
+    ]
+
+
+class _Lazy:
+    """One level of a pyramid as dask wants it: a shape, a type, and slices that are read when taken."""
+
+    ndim = 3
+
+    def __init__(self, pyramid: Pyramid, level: int) -> None:
+        self._pyramid, self._level = pyramid, level
+        self.shape = (*pyramid.levels[level].shape, len(pyramid.channels))
+        self.dtype = pyramid.dtype
+
+    def __getitem__(self, key: tuple[slice, slice, slice]) -> npt.NDArray[Any]:
+        (top, bottom, down), (left, right, across) = (k.indices(n) for k, n in zip(key[:2], self.shape, strict=False))
+        height, width = max(0, bottom - top), max(0, right - left)
+        region = self._pyramid.read(self._level, top, left, height, width)
+        return region[::down, ::across, key[2]]
 
 
 def token(item: Any) -> str:
@@ -114,17 +145,23 @@ _UNLISTED = (0.75, 0.75, 0.75, 1.0)
 
 
 def contrast_limits(
-    data: npt.NDArray[Any], *, modality: str | None = None, value_unit: str | None = None
+    data: npt.NDArray[Any] | Sequence[Any], *, modality: str | None = None, value_unit: str | None = None
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Display limits and full range of an image: a CT window for HU, else percentiles of sampled voxels.
+
+    Parameters
+    ----------
+    data
+        Samples; or the levels of a pyramid, of which the coarsest is looked at.
 
     Returns
     -------
     limits, range
         ``range`` is that of the sample, widened to hold the limits.
     """
-    steps = tuple(slice(None, None, max(1, n // 64)) for n in data.shape)
-    sample = np.asarray(data[steps])
+    seen = data[-1] if isinstance(data, list | tuple) else np.asarray(data)
+    steps = tuple(slice(None, None, max(1, n // 64)) for n in seen.shape)
+    sample = np.asarray(seen[steps])
     sample = sample[np.isfinite(sample)] if np.issubdtype(sample.dtype, np.floating) else sample.ravel()
     if sample.size == 0:
         return (0.0, 1.0), (0.0, 1.0)

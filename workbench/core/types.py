@@ -18,6 +18,7 @@ from workbench.core.classes import RGB as RGB
 from workbench.core.classes import ClassInfo as ClassInfo
 from workbench.core.classes import ClassTable as ClassTable
 from workbench.core.objects import Objects
+from workbench.core.pyramid import Pyramid
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) as work advances; raises `workbench.core.errors.Cancelled` to stop it."""
@@ -88,7 +89,7 @@ class Image:
     channels
         One name per channel; ``data.shape[0] == len(channels)``.
     loader
-        Returns the samples, channel first: ``(C, *geometry.shape)``.
+        Returns the samples, channel first: ``(C, *geometry.shape)``; of a pyramid its `Pyramid.whole`.
     kind
         Name of its row in `workbench.core.kinds`: which backends can take it, and who writes and shows it.
     source
@@ -107,6 +108,8 @@ class Image:
         The reader's own header object; a writer of the same family uses it to keep geometry bit for bit.
     files
         The files that the samples come from, where that is not `source` alone (one DICOM series of a folder).
+    pyramid
+        Levels of an image too large to load; its level 0 has the grid of `geometry`.
     """
 
     geometry: Geometry
@@ -122,10 +125,25 @@ class Image:
     classes: ClassTable | None = None
     native: Any = None
     files: tuple[Path, ...] = ()
+    pyramid: Pyramid | None = None
+
+    def __post_init__(self) -> None:
+        full = self.pyramid
+        if full is not None and (full.levels[0].shape, full.channels) != (self.geometry.shape, self.channels):
+            raise ValueError(
+                f"level 0 of the pyramid has {full.levels[0].shape} pixels of {full.channels}, "
+                f"the image has {self.geometry.shape} of {self.channels}"
+            )
 
     @cached_property
     def data(self) -> npt.NDArray[Any]:
-        """Samples, ``(C, *geometry.shape)``, kept in memory after the first call."""
+        """Samples, ``(C, *geometry.shape)``, kept in memory after the first call.
+
+        Of a pyramid these are those of level 0; one larger than `workbench.core.pyramid.LOAD_LIMIT` is a `UsageError`,
+        never a coarser level.
+        """
+        if self.pyramid is not None:
+            self.pyramid.require_small(name=self.source or self.name)
         array = self.loader()
         expected = (len(self.channels), *self.geometry.shape)
         if array.shape != expected:

@@ -8,7 +8,8 @@ from typing import Any
 
 import workbench as wb
 from workbench.core import kinds
-from workbench.core.layers import KEY, LayerTuple, token, updated_parts
+from workbench.core.corrections import updated_parts
+from workbench.core.layers import KEY, LayerTuple, token
 from workbench.core.types import Result, Scores
 
 
