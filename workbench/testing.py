@@ -69,7 +69,7 @@ def check_backend(
     weights = registry.weights_of(model)
     _require("weights" not in known or weights is not None, "a model with a setting 'weights' says which it loaded")
     steps: list[tuple[int, int]] = []
-    result = module.predict(model, opened, config, lambda done, total: steps.append((done, total)))
+    result: Result = module.predict(model, opened, config, lambda done, total: steps.append((done, total)))
     _check_result(row, opened, result, weights)
     _require(bool(steps), "predict calls progress(done, total) at least once")
     _require(steps[-1][0] == steps[-1][1], f"the last progress says that all is done, not {steps[-1]}")
@@ -137,8 +137,7 @@ def make_volume(
     affine: Any = None,
 ) -> Path:
     """Write a CT-like int16 NIfTI with an off-centre origin: a soft ellipsoid (50 HU) in air (-1000 HU) with noise."""
-    import nibabel as nib
-
+    nib: Any = importlib.import_module("nibabel")
     rng = np.random.default_rng(seed)
     grid = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
     inside = sum((g / r) ** 2 for g, r in zip(grid, (0.8, 0.7, 0.95), strict=True)) < 1
@@ -146,9 +145,9 @@ def make_volume(
     if affine is None:
         affine = np.diag([*spacing, 1.0])
         affine[:3, 3] = (-70.0, -30.0, 15.0)
-    image: Any = nib.Nifti1Image(data.astype(np.int16), affine)  # type: ignore[no-untyped-call]
+    image = nib.Nifti1Image(data.astype(np.int16), affine)
     path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(image, path)  # type: ignore[attr-defined]
+    nib.save(image, path)
     return path
 
 

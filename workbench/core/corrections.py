@@ -42,5 +42,7 @@ def updated_parts(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]
         elif isinstance(part, Objects):
             parts[key] = replace(objects_from_layer(data, attributes), name=part.name)
     return replace(result, parts=parts)
+
+
 _SHOWN = 1024
 """Pixels along a piece that napari asks for at once: about what a screen shows."""

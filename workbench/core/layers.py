@@ -33,6 +33,9 @@ pyramid, the finest first (see `pyramid_levels`); of a shapes layer the vertices
 through layers must not take ``len`` of the data for a number of rows, nor load it to look at it.
 """
 
+_SHOWN = 1024
+"""Pixels along a piece that napari asks for at once: about what a screen shows."""
+
 _LABEL_NAME = re.compile(
     r"(^|[._\- ])(labels?|mask|masks|seg|segs|segmentations?|organs|dseg|parcellation)([._\- ]|$)", re.I
 )
