@@ -273,6 +273,11 @@ BUILT_IN = (VOLUME, SCENE, RECORDING)
 
 @cache
 def kinds() -> dict[str, Kind]:
+    """All kinds by name; see `load_kinds`. Looked up once."""
+    return load_kinds()
+
+
+def load_kinds() -> dict[str, Kind]:
     """All kinds by name: the built-in rows first, then those of installed third parties.
 
     A third party cannot replace a built-in row: it is left out, with a warning.

@@ -154,6 +154,11 @@ BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT)
 
 @cache
 def backends() -> dict[str, Backend]:
+    """All backends by name; see `load_backends`. Looked up once."""
+    return load_backends()
+
+
+def load_backends() -> dict[str, Backend]:
     """All backends by name: the built-in rows first, then those of installed third parties.
 
     A third party cannot replace a built-in row, nor add one of a kind that nobody has: it is left out, with a warning.
