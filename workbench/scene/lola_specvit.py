@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
     import torch
 
-    from workbench.scene.evaluate.report import SceneEvaluation
+    from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.scene.net.lola_specvit import LolaSpecViT
     from workbench.scene.train.learnt import Learnt
-    from workbench.scene.train.train import SceneTrainReport
     from workbench.training.loop import Event
 
 NAME = "lola_specvit"
@@ -259,7 +258,7 @@ def areas(labels: Labels) -> Scores:
 
 def train(
     cases: Sequence[Case], config: SceneTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
-) -> SceneTrainReport:
+) -> TrainReport:
     """Teach the network with the labelled pixels of a scene; see `workbench.scene.train.train.train_pixels`."""
     from workbench.scene.train.train import train_pixels
 
@@ -268,7 +267,7 @@ def train(
 
 def evaluate(
     cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
-) -> SceneEvaluation:
+) -> EvaluationReport:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
     from workbench.core.provenance import versions
     from workbench.scene.evaluate.report import score_weights

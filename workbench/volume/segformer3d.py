@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.training.loop import Event
-    from workbench.volume.evaluate.report import EvaluationReport
     from workbench.volume.net.segformer3d import SegFormer3D
     from workbench.volume.predict.windows import WindowSettings
-    from workbench.volume.train.train import TrainReport
 
 NAME = "segformer3d"
 

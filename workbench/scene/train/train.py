@@ -56,6 +56,8 @@ class SceneTrainReport:
         One row per validation.
     test
         OA, AA and kappa on the test pixels of a random or disjoint split; empty if all pixels were learnt from.
+
+    It is a `workbench.core.reports.TrainReport`.
     """
 
     weights: Path
