@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import replacing
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError
 from workbench.core.layers import KEY
-from workbench.core.types import ClassTable, Geometry, Image
+from workbench.core.types import Geometry, Image
 from workbench.volume.layers import geometry_from_layer, image_from_layers, labels_from_layer
 
 

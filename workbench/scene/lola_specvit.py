@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.core import settings
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, WeightsError
 from workbench.core.settings import setting
-from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.weights import WeightsFile

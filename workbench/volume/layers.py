@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.layers import KEY, LayerTuple, colormap, contrast_limits, count_labels, is_label_map, token
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
 from workbench.volume.display import volume_table
 from workbench.volume.placement import (

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.core import settings
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.settings import setting
-from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.segformer3d_presets import PRESETS
 from workbench.volume.train.settings import TrainConfig

@@ -20,8 +20,9 @@ import torch.nn.functional as F
 
 from workbench import __version__, weights
 from workbench.core import device
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
-from workbench.core.types import Case, ClassTable, Image, Labels
+from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
 from workbench.nets.lora import add_lora, lora_state
 from workbench.scene.data import spectra

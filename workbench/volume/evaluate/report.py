@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_json, write_text
+from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
 from workbench.core.jsonable import plain_json
 from workbench.core.output import require_folder
-from workbench.core.types import Case, ClassTable, Geometry, Image, Labels, Progress
+from workbench.core.types import Case, Geometry, Image, Labels, Progress
 from workbench.data import formats
 from workbench.data.cases import open_case
 from workbench.volume.data.class_merge import ClassMerge

@@ -14,8 +14,9 @@ import torch
 
 from workbench import __version__, weights
 from workbench.core import device
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
-from workbench.core.types import Case, ClassTable, Labels
+from workbench.core.types import Case, Labels
 from workbench.data import formats
 from workbench.data.cases import naming
 from workbench.training import output
