@@ -25,7 +25,6 @@ def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
     from workbench.batch.run import run
     from workbench.cli.demo_recording import explore_sample_recording
     from workbench.cli.demo_scene import map_sample_scene
-    from workbench.cli.evaluate import score_table
     from workbench.cli.progress import bar
     from workbench.core import registry, settings
     from workbench.core.errors import WorkbenchError
@@ -49,7 +48,7 @@ def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
     with bar("scoring", quiet=quiet, unit="case") as draw:
         report = api.evaluate(backend.name, cases, out=output / "report", progress=draw, weights="demo", device=device)
     click.echo()
-    click.echo(score_table(report.summary))
+    click.echo(report.text())
     click.echo()
     scene = map_sample_scene(output, device, quiet=quiet)
     click.echo()

@@ -60,18 +60,7 @@ def _evaluate(
         plain = {"summary": report.summary, "rows": report.rows, "failures": report.failures, "notes": report.notes}
         click.echo(json.dumps(plain_json(plain), indent=2, allow_nan=False))
     else:
-        # Backends with measures of their own say how to show them.
-        click.echo(report.text() if hasattr(report, "text") else score_table(report.summary))
+        click.echo(report.text())
         for file in report.files:
             click.echo(file)
     return 3 if report.failures else 0
-
-
-def score_table(summary: list[dict[str, Any]]) -> str:
-    """The summary per class as aligned text."""
-    width = max(len(str(r["class"])) for r in summary)
-    lines = [f"{'class':<{width}}  cases   Dice     sd  HD95 [mm]  surface Dice  missed"]
-    for r in summary:
-        scores = f"{r['dice_mean']:.3f}  {r['dice_sd']:.3f}  {r['hd95_mm_mean']:>9.2f}  {r['nsd_mean']:>12.3f}"
-        lines.append(f"{r['class']:<{width}}  {r['cases']:>5}  {scores}  {r['missed']:>6}")
-    return "\n".join(lines)

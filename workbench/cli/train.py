@@ -53,9 +53,10 @@ def _train(
         report = api.train(backend.name, cases, out=output, on_step=on_event, **values)
     if not quiet:
         score = "none" if report.score is None else f"{report.score:.3f}"
-        measure = getattr(report, "measure", "Dice")
-        click.echo(f"{measure} {score} {report.validation}; {report.seconds:.0f} s; ended: {report.stopped}", err=True)
-        for name, value in getattr(report, "test", {}).items():
+        click.echo(
+            f"{report.measure} {score} {report.validation}; {report.seconds:.0f} s; ended: {report.stopped}", err=True
+        )
+        for name, value in report.test.items():
             click.echo(f"test {name} {value:.4f}", err=True)
         if report.copied:
             click.echo(f"Taken over from {values['weights']}: {', '.join(report.copied)}", err=True)

@@ -22,8 +22,8 @@ from workbench.core.errors import MissingExtra, UsageError
 from workbench.core.pyramid import Pyramid
 from workbench.core.types import Image, Result
 
-KEY = "workbench"
-"""Our own entry in a layer's ``metadata``."""
+KEY = LAYER_KEY = "workbench"
+"""Our own entry in a layer's ``metadata``; the public name is `workbench.LAYER_KEY`."""
 
 LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]
 """Data, attributes and type of a layer, as napari takes them.

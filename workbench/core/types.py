@@ -14,9 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.classes import RGB as RGB
-from workbench.core.classes import ClassInfo as ClassInfo
-from workbench.core.classes import ClassTable as ClassTable
+from workbench.core.classes import ClassTable
 from workbench.core.objects import Objects
 from workbench.core.pyramid import Pyramid
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from workbench.core import kinds
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.kinds import Kind
-from workbench.core.types import ClassTable, Geometry, Image, Labels
+from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import orientation, require_finite, require_match, require_volume
 from workbench.data.label_values import whole_numbers
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY, LayerTuple, colormap, token
-from workbench.core.types import ClassTable, Image, Mark, Marks, Result, Signals
+from workbench.core.types import Image, Mark, Marks, Result, Signals
 
 MANY = 16_000_000
 """Of recordings with more values the layer holds an overview of `COLUMNS` columns; ``step`` in its metadata says so."""

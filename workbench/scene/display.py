@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.types import RGB, ClassTable, Geometry, Labels, Progress, Scores
+from workbench.core.classes import RGB, ClassTable
+from workbench.core.types import Geometry, Labels, Progress, Scores
 
 PRESETS: dict[str, tuple[float, float, float]] = {
     "Natural colour": (640.0, 550.0, 460.0),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.core import settings
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, WeightsError
 from workbench.core.settings import setting
-from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.display import areas
 from workbench.scene.train.settings import SceneTrainConfig
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
     import torch
 
-    from workbench.scene.evaluate.report import SceneEvaluation
+    from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.scene.net.lola_specvit import LolaSpecViT
     from workbench.scene.train.learnt import Learnt
-    from workbench.scene.train.train import SceneTrainReport
     from workbench.training.loop import Event
 
 NAME = "lola_specvit"
@@ -240,7 +240,7 @@ def _value_type(classes: ClassTable) -> Any:
 
 def train(
     cases: Sequence[Case], config: SceneTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
-) -> SceneTrainReport:
+) -> TrainReport:
     """Teach the network with the labelled pixels of a scene; see `workbench.scene.train.train.train_pixels`."""
     from workbench.scene.train.train import train_pixels
 
@@ -249,7 +249,7 @@ def train(
 
 def evaluate(
     cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
-) -> SceneEvaluation:
+) -> EvaluationReport:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
     from workbench.core.provenance import versions
     from workbench.scene.evaluate.report import score_weights

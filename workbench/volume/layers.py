@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.layers import (
     KEY,
@@ -26,7 +27,7 @@ from workbench.core.layers import (
     source_record,
     token,
 )
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
 from workbench.volume.display import volume_scores, volume_table
 from workbench.volume.placement import (

@@ -8,8 +8,9 @@ from typing import Any
 import numpy.typing as npt
 
 from workbench.core.atomic import replacing
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, UsageError
-from workbench.core.types import ClassTable, Geometry, Image
+from workbench.core.types import Geometry, Image
 from workbench.volume.layers import geometry_from_layer, image_from_layers, labels_from_layer
 from workbench_napari.shared.saving import clear_journal, layer_array, source_image, told
 

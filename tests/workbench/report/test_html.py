@@ -7,7 +7,7 @@ import re
 import numpy as np
 from matplotlib.image import imread
 
-from workbench.core.types import ClassTable
+from workbench.core.classes import ClassTable
 from workbench.report import html
 from workbench.report.pictures import contours, curves
 

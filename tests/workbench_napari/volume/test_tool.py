@@ -328,7 +328,8 @@ def test_empty_state_and_views(window, ct_file, qtbot):
 
 def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
     """Balls at known anatomical places appear where a radiologist expects them, in all four views, as drawn."""
-    from workbench.core.types import ClassInfo, ClassTable, Labels
+    from workbench.core.classes import ClassInfo, ClassTable
+    from workbench.core.types import Labels
 
     affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     affine[:3, 3] = (30, -30, -30)
