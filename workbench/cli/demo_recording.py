@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,7 +38,7 @@ def explore_sample_recording(output: Path, device: str, *, quiet: bool) -> Secti
     write.write(result, output / "predictions", name=RECORDING)
     case = Case(RECORDING, files[RECORDING], None, "91")
     with bar("generating and comparing", quiet=quiet, unit="step") as draw:
-        found = api.evaluate(
+        found: Any = api.evaluate(
             backend.NAME, [case], out=output / "recording_report", progress=draw, weights="demo", device=device,
             task="all", seconds=SECONDS,
         )  # fmt: skip
