@@ -11,10 +11,11 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
 from workbench.core.layers import KEY
-from workbench.core.types import Mark, Marks
+from workbench.core.types import Marks
 from workbench.recording.layers import marks_layer
+from workbench.recording.marks import merge_marks
 from workbench_napari.recording.looking import RecordingLooking
-from workbench_napari.recording.marks import LABELS, MarksEditor, color_of, is_marks, marks_of, ordered
+from workbench_napari.recording.marks import LABELS, MarksEditor, color_of, is_marks, marks_of
 from workbench_napari.recording.overlay import mark_lines
 from workbench_napari.recording.recording import OpenRecording, record_of
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
@@ -167,8 +168,7 @@ class RecordingAnnotating(RecordingLooking):
             self.stack.set_range(middle - width / 2, middle + width / 2)
         self.stack.set_cursor(mark.onset)
 
-    def all_marks(self) -> list[Mark]:
+    def all_marks(self) -> Marks:
         """The annotations of all layers, in order of time."""
         self.editor.settle()
-        found = {m: None for layer in self.mark_layers if layer is not None for m in marks_of(layer, self.editor.label)}
-        return ordered(found)
+        return merge_marks(*(marks_of(la, self.editor.label) for la in self.mark_layers if la is not None))

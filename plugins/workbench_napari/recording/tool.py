@@ -14,12 +14,14 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from workbench.core.errors import UsageError, WorkbenchError
-from workbench.core.types import Marks, Scores, Signals
+from workbench.core.types import Marks, Result, Scores, Signals
+from workbench.recording.data.results import SIGNALS, TABLES, read_results
+from workbench.recording.marks import in_order
 from workbench_napari.recording.annotating import RecordingAnnotating
-from workbench_napari.recording.marks import is_marks, marks_of, ordered
+from workbench_napari.recording.marks import is_marks, marks_of
 from workbench_napari.recording.panel import FORMATS
 from workbench_napari.recording.recording import OpenRecording, record_of
-from workbench_napari.recording.saving import SIGNALS, Reopened, Saving, reopen, save
+from workbench_napari.recording.saving import Saving, save
 from workbench_napari.recording.tables import short_comparison, short_decoding
 from workbench_napari.shared.saving import stored_provenance
 from workbench_napari.shared.worker import report
@@ -182,7 +184,7 @@ class RecordingTool(RecordingAnnotating):
         self._say_done(result)
 
     def _keep_tables(self, found: OpenRecording, parts: Any) -> None:
-        found.tables |= {k: v for k, v in parts.items() if isinstance(v, Scores) and k in ("variance", "comparison")}
+        found.tables |= {k: v for k, v in parts.items() if isinstance(v, Scores) and k in TABLES}
         if found is self.opened:
             self._show_tables(found.tables)
 
@@ -280,21 +282,25 @@ class RecordingTool(RecordingAnnotating):
         if found is None:
             self.say("Open the recording first.")
             return False
-        return self.start(f"Opening {folder}", partial(reopen, Path(folder)), partial(self._show_reopened, found))
 
-    def _show_reopened(self, found: OpenRecording, saved: Reopened) -> None:
+        def work(_progress: Any) -> Result:
+            return read_results(folder, found.image)
+
+        return self.start(f"Opening {folder}", work, partial(self._show_reopened, found, Path(folder)))
+
+    def _show_reopened(self, found: OpenRecording, folder: Path, saved: Result) -> None:
+        signals = {k: v for k, v in saved.parts.items() if isinstance(v, Signals)}
+        marks = saved.parts.get("annotations")
         found.provenance = saved.provenance
         record = {"provenance": saved.provenance.to_json(), "result": secrets.token_hex(8)}
         with self.quietly():
-            found.show_parts(
-                self.viewer, {k: saved.signals[k] for k in reversed(SIGNALS) if k in saved.signals}, record
-            )
-        if saved.marks is not None:
-            self.show_marks_of_file(saved.marks, "annotations")
-        self._keep_tables(found, saved.tables)
+            found.show_parts(self.viewer, {k: signals[k] for k in reversed(SIGNALS) if k in signals}, record)
+        if isinstance(marks, Marks):
+            self.show_marks_of_file(marks, "annotations")
+        self._keep_tables(found, saved.parts)
         self._on_layers()
-        parts = [*saved.signals, *([] if saved.marks is None else [f"{len(saved.marks)} annotations"])]
-        self._done_text = f"Opened {', '.join(parts)} from {saved.folder}."
+        parts = [*signals, *([f"{len(marks)} annotations"] if isinstance(marks, Marks) else [])]
+        self._done_text = f"Opened {', '.join(parts)} from {folder}."
 
     def _browse_annotations(self) -> None:
         pattern = "Annotations (*-annot.fif *_annot.fif *.csv *.tsv *.txt *.edf *.vmrk);;All files (*)"
@@ -322,7 +328,7 @@ class RecordingTool(RecordingAnnotating):
         for layer in self.mark_layers:
             if layer is not None and not record_of(layer).get("edited") and set(marks_of(layer)) <= read:
                 self.viewer.layers.remove(layer)
-        layer = self.add_marks_layer(self.opened, Marks(tuple(ordered(marks))), part)
+        layer = self.add_marks_layer(self.opened, Marks(tuple(in_order(marks))), part)
         self._fill_marks()
         index = next((n for n in range(self.marks_choice.count()) if self.marks_choice.itemData(n)() is layer), 0)
         self.marks_choice.setCurrentIndex(index)
@@ -341,7 +347,7 @@ class RecordingTool(RecordingAnnotating):
             from workbench.recording.data.recording import as_annotations, open_recording
 
             raw = open_recording(found.read_again()).raw()
-            raw.set_annotations(as_annotations(Marks(tuple(self.all_marks()))))
+            raw.set_annotations(as_annotations(self.all_marks()))
             with mne.viz.use_browser_backend("qt"):
                 # MNE knows no usual size of parcel time courses.
                 scalings = {"misc": found.main.reach(range(len(found.main.rows)))}

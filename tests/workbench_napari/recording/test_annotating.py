@@ -118,7 +118,7 @@ def test_save_and_reopen_equal(opened, wait, window, parcel_file):
     wait(lambda: other.editor.layer is not None)
     assert other.open_results(folder)
     finish(other, wait, 60)
-    assert other.all_marks() == marks
+    assert list(other.all_marks()) == list(marks)
     for key, part in tool.opened.signals.items():
         assert np.allclose(other.opened.signals[key].data, part.data, equal_nan=True, rtol=1e-6), key
         assert other.opened.signals[key].channels == part.channels
