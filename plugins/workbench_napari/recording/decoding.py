@@ -11,7 +11,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog
 
 from workbench.core.errors import UsageError
-from workbench_napari.recording.modelling import BACKEND, Start
+from workbench_napari.recording.modelling import Start
 from workbench_napari.recording.pages import DecodePage
 from workbench_napari.recording.panel import ModelGroup
 from workbench_napari.recording.tables import short_decoding
@@ -56,13 +56,13 @@ class Decoding(QObject):
         folder = self._chosen_folder()
         if folder is None:
             return False
-        values = {**self._group.choice(), "task": "decode"}
+        backend, values = self._group.backend, {**self._group.choice(), "task": "decode"}
         out = folder / f"{Path(path).stem}-decode"
 
         def work(progress: Any) -> tuple[Any, Path]:
             from workbench import api
 
-            return api.evaluate(BACKEND, path, out=out, progress=progress, **values), out
+            return api.evaluate(backend, path, out=out, progress=progress, **values), out
 
         return self._start(f"Decoding {Path(path).name}", work, self._show)
 

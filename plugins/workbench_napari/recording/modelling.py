@@ -21,7 +21,6 @@ from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
 from workbench_napari.shared.worker import Work, report
 
-BACKEND = "meg_gpt"
 Start = Callable[[str, Work, Callable[[Any], None]], bool]
 """Starts a job: title, what to do in a thread, what to do with its answer; whether it could start."""
 
@@ -67,7 +66,7 @@ class Modelling(QObject):
         self._on_weights()
 
     def _on_weights(self) -> None:
-        self._group.weights_info.setText(describe_weights(self._group.weights.value))
+        self._group.weights_info.setText(describe_weights(self._group.weights.value, self._group.backend))
 
     def run(self) -> bool:
         """Tokens, reconstruction, surprisal and its peaks; returns whether it started."""
@@ -83,6 +82,7 @@ class Modelling(QObject):
         if found is None:
             self.said.emit("Open a recording first.")
             return False
+        backend = self._group.backend
         try:
             values = {**self._group.form.values(), **self._group.choice(), **more}
         except WorkbenchError as error:
@@ -94,7 +94,7 @@ class Modelling(QObject):
 
             # Opened anew: the window reads the same file in threads of its own.
             image = found.read_again()
-            result = api.predict(BACKEND, image, progress=progress, **values)
+            result = api.predict(backend, image, progress=progress, **values)
             return result, spectra_of(found, result.parts.get("generated"))
 
         return self._start(f"{title} {found.name}", work, partial(show, found))
@@ -149,12 +149,12 @@ def spectra_of(found: OpenRecording, made: Any) -> _Spectra:
     return dict(sorted(spectra.items(), reverse=True)), block.unit
 
 
-def describe_weights(value: str) -> str:
-    """What weights expect and hold, from their header."""
+def describe_weights(value: str, backend: str) -> str:
+    """What weights of a backend expect and hold, from their header."""
     from workbench import weights
 
     try:
-        found = weights.find(value, BACKEND)
+        found = weights.find(value, backend)
     except WorkbenchError as error:
         reason = str(error).split("; give a weight file")[0]
         return f"{reason[:1].upper()}{reason[1:]}. Choose a weight file with the button [...]"

@@ -46,7 +46,7 @@ class RecordingPanel:
     Parameters
     ----------
     backend
-        Name of the backend whose weights are offered.
+        Name of the backend that runs, whose weights are offered.
     config
         Its settings.
     device
@@ -165,6 +165,7 @@ class ModelGroup:
     """Weights, device and settings of the backend."""
 
     def __init__(self, backend: str, config: type, device: QComboBox) -> None:
+        self.backend = backend
         self.box, column = group_box("Model")
         self.weights = WeightsChoice(backend)
         self.weights_info = QLabel()
