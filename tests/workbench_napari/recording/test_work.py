@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -93,9 +94,12 @@ def test_generate_is_a_layer_a_spectrum_and_a_table(opened, wait):
 def test_results_stay_with_their_recording(opened, wait, sensor_file):
     viewer, tool = opened
     table, info = tool.panel.variance.table, tool.panel.variance.info
+    before = weakref.ref(tool.opened)
     assert tool.modelling.run()
     open_files(viewer, [sensor_file])
     assert tool.opened.name == "sensors_raw"
+    tool.head_map.reader.arrived.emit((before, 3.0), {"late": np.zeros(5)})
+    assert "late" not in tool.head_map.values, "an answer about another recording comes too late"
     finish(tool, wait)
     assert "rest_raw tokens" in viewer.layers, tool.status.text()
     assert not viewer.layers["rest_raw tokens"].visible, "what is in sight are the sensors"
