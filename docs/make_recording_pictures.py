@@ -37,9 +37,9 @@ def make(out: Path, weights: str | None, home: Path) -> None:
 
     tool.open_sample()
     if weights is not None:
-        panel.model.weights.choose_file(weights)
+        panel.model.model.weights.choose_file(weights)
     tool.folder.setText("~/workbench")
-    tool.device.setCurrentText("cpu")
+    tool.panel.model.model.device.setCurrentText("cpu")
     settle(lambda: len(tool.traces.traces) > 0, 30)
     blink = next(m for m in editor.marks if m.label == "blink")
     tool.stack.set_range(blink.onset - 3.0, blink.onset + 7.0)

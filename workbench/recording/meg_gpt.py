@@ -18,7 +18,7 @@ from workbench.recording.train.settings import MEGTrainConfig
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -89,6 +89,27 @@ class Model:
     weights: WeightsFile
     device: torch.device
     reason: str
+
+
+def describe_weights(meta: Mapping[str, Any]) -> str:
+    """What weights expect and hold, in a line, from their record."""
+    net, recipe = meta.get("net") or {}, meta.get("recipe") or {}
+    tokens = (net.get("gpt") or {}).get("n_tokens")
+    count = len(meta.get("channels") or ()) or recipe.get("n_channels")
+    parts = [f"{count} channels" if count else "any number of channels"]
+    if recipe.get("sampling_rate"):
+        parts.append(f"{recipe['sampling_rate']:g} Hz")
+    parts.append(f"{tokens} tokens" if tokens else "a tokeniser only: no surprisal, nothing to generate")
+    sessions = len(meta.get("sessions") or ())
+    if sessions:
+        parts.append(f"{sessions} sessions")
+    title = f"{meta['title']}: " if meta.get("title") else ""
+    return title + ", ".join(parts)
+
+
+def describe_checkpoint(preset: str | None) -> tuple[tuple[str, ...], str]:
+    """Channels that weights without a record of ours need (none in particular), and a line for people."""
+    return (), "A checkpoint of the authors, or one without a record of ours."
 
 
 def load(config: Config, device: torch.device) -> Model:

@@ -56,7 +56,7 @@ class Decoding(QObject):
         folder = self._chosen_folder()
         if folder is None:
             return False
-        backend, values = self._group.backend, {**self._group.choice(), "task": "decode"}
+        backend, values = self._group.model.backend.name, {**self._group.choice(), "task": "decode"}
         out = folder / f"{Path(path).stem}-decode"
 
         def work(progress: Any) -> tuple[Any, Path]:

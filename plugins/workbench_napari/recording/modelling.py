@@ -62,11 +62,8 @@ class Modelling(QObject):
         self._annotating, self._results = annotating, results
         self._group, self._page, self._start = group, page, start
         page.button.clicked.connect(self.generate)
-        group.weights.changed.connect(self._on_weights)
-        self._on_weights()
-
-    def _on_weights(self) -> None:
-        self._group.weights_info.setText(describe_weights(self._group.weights.value, self._group.backend))
+        group.model.changed.connect(group.model.describe)
+        group.model.describe()
 
     def run(self) -> bool:
         """Tokens, reconstruction, surprisal and its peaks; returns whether it started."""
@@ -82,9 +79,9 @@ class Modelling(QObject):
         if found is None:
             self.said.emit("Open a recording first.")
             return False
-        backend = self._group.backend
+        backend = self._group.model.backend.name
         try:
-            values = {**self._group.form.values(), **self._group.choice(), **more}
+            values = self._group.model.values() | {k: v for k, v in more.items() if self._group.model.asks_for(k)}
         except WorkbenchError as error:
             self.said.emit(report(error))
             return False
@@ -147,29 +144,3 @@ def spectra_of(found: OpenRecording, made: Any) -> _Spectra:
     except WorkbenchError:
         pass  # too short for a spectrum; the signals themselves are there
     return dict(sorted(spectra.items(), reverse=True)), block.unit
-
-
-def describe_weights(value: str, backend: str) -> str:
-    """What weights of a backend expect and hold, from their header."""
-    from workbench import weights
-
-    try:
-        found = weights.find(value, backend)
-    except WorkbenchError as error:
-        reason = str(error).split("; give a weight file")[0]
-        return f"{reason[:1].upper()}{reason[1:]}. Choose a weight file with the button [...]"
-    meta = found.meta
-    if not meta:
-        return "A checkpoint of the authors, or one without a record of ours."
-    net, recipe = meta.get("net") or {}, meta.get("recipe") or {}
-    tokens = (net.get("gpt") or {}).get("n_tokens")
-    count = len(meta.get("channels") or ()) or recipe.get("n_channels")
-    parts = [f"{count} channels" if count else "any number of channels"]
-    if recipe.get("sampling_rate"):
-        parts.append(f"{recipe['sampling_rate']:g} Hz")
-    parts.append(f"{tokens} tokens" if tokens else "a tokeniser only: no surprisal, nothing to generate")
-    sessions = len(meta.get("sessions") or ())
-    if sessions:
-        parts.append(f"{sessions} sessions")
-    title = f"{meta['title']}: " if meta.get("title") else ""
-    return title + ", ".join(parts)

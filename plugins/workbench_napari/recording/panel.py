@@ -18,11 +18,12 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
+from workbench.core import registry
 from workbench_napari.recording.pages import AnnotationsPage, DecodePage, GeneratePage, VariancePage
 from workbench_napari.recording.topomap import Topomap
-from workbench_napari.shared.form import SettingsForm, add_row, form_layout
+from workbench_napari.shared.form import add_row, form_layout
+from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, button_row, combo_box, empty_state, group_box, layer_row, note
-from workbench_napari.shared.weights_choice import WeightsChoice
 
 FORMATS = {"FIF where it has a unit": "auto", "FIF (MNE)": "fif", "NumPy (.npy)": "npy"}
 """Names in the form and formats of `workbench.api.write`; annotations are always written for MNE and as CSV."""
@@ -41,19 +42,9 @@ HELP = (
 
 
 class RecordingPanel:
-    """The groups of the tool, each a class of its own; the parts of the tool bring them to life.
+    """The groups of the tool, each a class of its own; the parts of the tool bring them to life."""
 
-    Parameters
-    ----------
-    backend
-        Name of the backend that runs, whose weights are offered.
-    config
-        Its settings.
-    device
-        Field for the device to compute on.
-    """
-
-    def __init__(self, backend: str, config: type, device: QComboBox) -> None:
+    def __init__(self) -> None:
         self.open_recording_button = button("Open a recording...", "FIF, EDF, BDF, BrainVision, KIT, CTF (.ds), NumPy")
         self.sample_button = button(
             "Open the sample recording",
@@ -67,7 +58,7 @@ class RecordingPanel:
         )
         self.recording = RecordingGroup()
         self.channels = ChannelsGroup()
-        self.model = ModelGroup(backend, config, device)
+        self.model = ModelGroup()
         self.annotations = AnnotationsPage()
         self.variance = VariancePage()
         self.generation = GeneratePage()
@@ -76,8 +67,16 @@ class RecordingPanel:
         self.tabs.setUsesScrollButtons(False)
         for page in (self.annotations, self.variance, self.generation, self.decoding):
             self.tabs.addTab(page.widget, page.TITLE)
+        self.model.model.changed.connect(self.show_pages)
+        self.show_pages()
         self.results_button = button("Open results...", "Show the results of a folder that was saved before")
         self.browser_button = button("MNE browser", "")
+
+    def show_pages(self) -> None:
+        """Only the pages of what the chosen backend can do."""
+        model = self.model.model
+        self.tabs.setTabVisible(self.tabs.indexOf(self.generation.widget), model.asks_for("generate"))
+        self.tabs.setTabVisible(self.tabs.indexOf(self.decoding.widget), "evaluate" in model.backend.verbs)
 
 
 class RecordingGroup:
@@ -162,23 +161,17 @@ class ChannelsGroup:
 
 
 class ModelGroup:
-    """Weights, device and settings of the backend."""
+    """Which backend, its weights, device and settings."""
 
-    def __init__(self, backend: str, config: type, device: QComboBox) -> None:
-        self.backend = backend
+    def __init__(self) -> None:
         self.box, column = group_box("Model")
-        self.weights = WeightsChoice(backend)
-        self.weights_info = QLabel()
-        self.weights_info.setWordWrap(True)
-        self.device = device
-        own = (("Weights", self.weights), ("", self.weights_info), ("Device", device))
-        self.form = SettingsForm(config, skip=("weights", "device", *GENERATION), above=own)
-        self.form.settings_fold.collapse(animate=False)
-        column.addWidget(self.form)
+        self.model = ModelForm(registry.of_kind("recording"), skip=GENERATION, folded=True)
+        column.addWidget(self.model)
 
     def choice(self) -> dict[str, Any]:
         """Weights and device, as all verbs of `workbench.api` take them."""
-        return {"weights": self.weights.value, "device": self.device.currentText().strip()}
+        values = self.model.values()
+        return {name: values[name] for name in ("weights", "device") if name in values}
 
 
 def refill(combo: QComboBox, rows: list[tuple[str, str]]) -> None:

@@ -67,8 +67,7 @@ class RecordingTool(DockTool):
 
     def _empty_state(self) -> QWidget:
         # The frame asks for this first, so the panel is made here.
-        config = self._backend.load_module().Config
-        self.panel = RecordingPanel(self._backend.name, config, self._device_box())
+        self.panel = RecordingPanel()
         self.sample_button = self.panel.sample_button
         return self.panel.empty
 

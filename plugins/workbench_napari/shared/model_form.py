@@ -25,6 +25,8 @@ class ModelForm(QWidget):
         ``"predict"`` or ``"train"``: whose settings are asked for.
     skip
         Settings that the tool asks for in its own way.
+    folded
+        Whether the settings are folded away at first.
     """
 
     changed = Signal()
@@ -35,10 +37,11 @@ class ModelForm(QWidget):
         backends: Sequence[Backend],
         verb: str = "predict",
         skip: tuple[str, ...] = (),
+        folded: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.backends, self.verb, self.skip = list(backends), verb, skip
+        self.backends, self.verb, self.skip, self._folded = list(backends), verb, skip, folded
         self.weights: WeightsChoice | None = None
         self.device: QComboBox | None = None
         self.weights_info = QLabel()
@@ -64,6 +67,10 @@ class ModelForm(QWidget):
     def choose(self, name: str) -> None:
         """Choose a backend by its name."""
         self.choice.setCurrentIndex(self.choice.findData(name))
+
+    def asks_for(self, name: str) -> bool:
+        """Whether the chosen backend has a setting of that name."""
+        return name in describe(self.form.config)
 
     def values(self) -> dict[str, Any]:
         """All settings by name, checked.
@@ -110,6 +117,8 @@ class ModelForm(QWidget):
         preset = form.widgets.get("preset")
         if preset is not None:
             preset.changed.connect(self._on_preset)
+        if self._folded:
+            form.settings_fold.collapse(animate=False)
         self.column.addWidget(form)
         return form
 

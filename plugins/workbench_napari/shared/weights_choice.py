@@ -60,6 +60,7 @@ class WeightsChoice(QWidget):
     def describe(self, preset: str | None = None) -> tuple[tuple[str, ...], str]:
         """Input channels of the chosen weights and a line about them; reads the header only."""
         from workbench import weights
+        from workbench.core import registry
 
         try:
             found = weights.find(self.value, self.backend)
@@ -68,10 +69,11 @@ class WeightsChoice(QWidget):
             reason = str(error).split("; give a weight file")[0]
             return (), f"{reason[:1].upper()}{reason[1:]}. Choose a weight file with the button [...]"
         if not found.meta:
-            from workbench.core import registry
-
             own = getattr(registry.find(self.backend).load_module(), "describe_checkpoint", None)
             return own(preset) if own is not None else ((), "A checkpoint without a record of ours")
+        words = getattr(registry.find(self.backend).load_module(), "describe_weights", None)
+        if words is not None:
+            return (), str(words(found.meta))
         recipe: dict[str, Any] = found.meta.get("recipe", {})
         names = [c["name"] for c in found.meta.get("classes", [])]
         listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

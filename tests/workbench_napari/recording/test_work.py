@@ -22,7 +22,7 @@ pytestmark = pytest.mark.gui
 
 def test_run_gives_aligned_layers_variance_and_peaks(opened, wait, weights_file, parcel_file):
     viewer, tool = opened
-    tool.panel.model.form.set_values({"threshold": 2.0})
+    tool.panel.model.model.form.set_values({"threshold": 2.0})
     assert tool.modelling.run()
     assert tool.run_button.text() == "Cancel"
     finish(tool, wait)
@@ -161,8 +161,8 @@ def test_errors_are_said_in_one_line(opened, wait, window, tmp_path, sensor_file
     assert "parcel" in tool.status.text() or "channels" in tool.status.text()
     assert "\n" not in tool.status.text()
     viewer.layers.remove("sensors_raw")
-    tool.panel.model.weights.choose_file(tmp_path / "none.safetensors")
-    assert "none.safetensors" in tool.panel.model.weights_info.text()
+    tool.panel.model.model.weights.choose_file(tmp_path / "none.safetensors")
+    assert "none.safetensors" in tool.panel.model.model.weights_info.text()
     short = tmp_path / "short_raw.fif"
     short.write_bytes(parcel_file.read_bytes()[:4000])
     other = open_files(viewer, [short])
