@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import InputError, NothingFound, nearest
-from workbench.core.types import Geometry, Image, Mark, Marks, time_base
+from workbench.core.types import Image, Mark, Marks, time_base
 from workbench.recording.data import bids, fif_file
 from workbench.recording.data.epochs import kinds_of, of_evoked, open_epochs, read_evokeds, title_of
 from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, summary
@@ -365,10 +365,3 @@ def _files(path: Path, recording: Recording) -> tuple[Path, ...]:
     if path.is_dir():
         return tuple(sorted(p for p in path.rglob("*") if p.is_file()))
     return recording.files or ((path,) if path.exists() else ())
-
-
-def bare_geometry(samples: int, sampling_rate: float | None, start: float) -> Geometry:
-    """Time base; without a sampling rate the axis has no unit."""
-    if sampling_rate is None:
-        return Geometry((samples,), None, ("time",), None)
-    return time_base(samples, sampling_rate, start)

@@ -118,7 +118,7 @@ def read(path: Path) -> Image:
             "space": metadata.get("NRRD_space"),
             "n_segments": len(segments),
         },
-        classes=_classes(segments, merged),
+        classes=_classes(segments),
         native=native,
     )
 
@@ -247,7 +247,7 @@ def _segments(metadata: dict[str, str]) -> list[Segment]:
     return list(found.values())
 
 
-def _classes(segments: list[Segment], merged: bool) -> ClassTable | None:
+def _classes(segments: list[Segment]) -> ClassTable | None:
     if not segments:
         return None
     return ClassTable(tuple(s.info for s in sorted(segments, key=lambda s: s.info.value)))
