@@ -5,7 +5,10 @@ Every class carries the exit code that the command line returns for it (see ``do
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 
@@ -64,6 +67,50 @@ class WorkbenchWarning(UserWarning):
 
 class Cancelled(Exception):
     """Raised by a progress callable to stop the work at the next step. Not an error of the work."""
+
+
+PARSING = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError,
+    ValueError, struct.error, zlib.error,
+)  # fmt: skip
+"""What libraries raise while they parse damaged bytes that they trusted. Only ever for calls of such a library: around
+code of our own these are bugs. A `NameError` is a bug anywhere, and a `MemoryError` says nothing about the file."""
+
+
+@contextlib.contextmanager
+def reading(
+    subject: object,
+    found: str,
+    advice: str = "",
+    *,
+    kinds: tuple[type[Exception], ...] = PARSING,
+    error: type[WorkbenchError] = InputError,
+) -> Iterator[None]:
+    """Around one call of a library: what it raises on a damaged file becomes one line.
+
+    Parameters
+    ----------
+    subject, found, advice
+        The line: ``subject: found (what the library said). advice``.
+    kinds
+        What that library raises on damaged files; a bare `Exception`, which some raise, is among them. Everything
+        else passes through as it is.
+    error
+        Which of our errors it becomes; our own errors pass through.
+    """
+    try:
+        yield
+    except WorkbenchError:
+        raise
+    except Exception as raised:
+        if not isinstance(raised, kinds) and type(raised) is not Exception:
+            raise
+        raise error(f"{subject}: {found} ({reason(raised)}). {advice}".rstrip()) from raised
+
+
+def reason(raised: BaseException, longest: int = 160) -> str:
+    """What an error says, on one line of at most so many characters; its name where it says nothing."""
+    return " ".join(str(raised).split())[:longest] or type(raised).__name__
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

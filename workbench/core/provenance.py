@@ -31,6 +31,18 @@ def versions() -> dict[str, str]:
     return found
 
 
+def facts_of(config: Any, **found: str) -> dict[str, Any]:
+    """What an evaluation says of how it came to be: what was found, then all settings and the versions.
+
+    Parameters
+    ----------
+    found
+        Such as the weights and the device that were used. They stand in place of the settings that asked for them.
+    """
+    facts: dict[str, Any] = {name.replace("_", " "): value for name, value in found.items()}
+    return facts | {k: v for k, v in {**settings.as_dict(config), **versions()}.items() if k not in facts}
+
+
 def peak_memory_mb() -> float:
     """Highest resident memory of this process so far, in MB."""
     if sys.platform == "win32":

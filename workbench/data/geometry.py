@@ -111,15 +111,6 @@ def world(affine: npt.NDArray[np.float64], index: npt.ArrayLike) -> npt.NDArray[
     return np.asarray(index, dtype=np.float64) @ affine[:3, :3].T + affine[:3, 3]
 
 
-def world_box(geometry: Geometry) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Lowest and highest world coordinate of the voxel centres, in `geometry.unit`."""
-    if geometry.affine is None:
-        raise GeometryError("this volume has no position in the world")
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in geometry.shape], indexing="ij")).reshape(3, -1).T
-    points = world(geometry.affine, corners)
-    return points.min(axis=0), points.max(axis=0)
-
-
 def describe(geometry: Geometry) -> str:
     """One line for people: ``512 x 512 x 20, 0.977 x 0.977 x 2 mm, LPS``."""
     size = " x ".join(str(n) for n in geometry.shape)

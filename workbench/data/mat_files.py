@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, reading, reason
 from workbench.data import mat5
 
 
@@ -113,7 +114,7 @@ class Hdf5Store:
             return h5py.File(self.path, "r")
         except OSError as error:
             raise InputError(
-                f"{self.path}: not a readable MATLAB 7.3 file ({_short(error)}). Save it again."
+                f"{self.path}: not a readable MATLAB 7.3 file ({reason(error)}). Save it again."
             ) from error
 
     @cached_property
@@ -121,13 +122,15 @@ class Hdf5Store:
         try:
             return list(self._arrays())
         except (RuntimeError, OSError, KeyError, ValueError) as error:
-            raise InputError(f"{self.path}: the list of arrays is damaged ({_short(error)}). Save it again.") from error
+            raise InputError(f"{self.path}: the list of arrays is damaged ({reason(error)}). Save it again.") from error
 
     def _arrays(self) -> Iterator[Variable]:
         h5py: Any = importlib.import_module("h5py")
         for name in self._file:
             # A link may lead out of this file: only what is inside is taken.
-            if name.startswith("#") or not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
+            if not isinstance(name, str) or name.startswith("#"):
+                continue
+            if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
                 continue
             item = self._file[name]
             if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiu" or item.is_virtual or item.external:
@@ -145,15 +148,20 @@ class Hdf5Store:
         return self._file[name]
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        return np.asarray(self._file[name]).T
+        return self._read(name).T
 
     def scalar(self, name: str) -> float:
-        return _first(np.asarray(self._file[name]))
+        return _first(self._read(name))
+
+    def _read(self, name: str) -> npt.NDArray[Any]:
+        with reading_samples(self.path):
+            return np.asarray(self._file[name])
+
+
+def reading_samples(path: object) -> AbstractContextManager[None]:
+    """Around reads of samples by h5py, which checks them only then."""
+    return reading(path, "the samples cannot be read", "Save it again.")
 
 
 def _first(values: npt.NDArray[Any]) -> float:
     return float(values.ravel()[0]) if values.size else float("nan")
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import lzma
+import tokenize
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError
+from workbench.core.errors import PARSING, InputError, reading
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
+
+# NumPy parses a header as Python text; zipfile passes on what its decompressors raise.
+_DAMAGED = (*PARSING, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, lzma.LZMAError)
 
 
 def header_of(path: Path) -> Header:
@@ -32,13 +37,10 @@ def header_of(path: Path) -> Header:
 
 
 def _header_at(f: Any, what: str) -> Header:
-    try:
+    with reading(what, "not a readable NumPy array", "Save it with numpy.save.", kinds=_DAMAGED):
         version = np.lib.format.read_magic(f)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(f)
-    except Exception as error:  # damaged files: numpy's parser, the tokenizer and zlib raise many kinds
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{what}: not a readable NumPy array ({reason}). Save it with numpy.save.") from error
     if dtype.hasobject:
         raise InputError(
             f"{what}: holds Python objects, which would have to be executed to be read. Save plain numbers instead"
@@ -49,31 +51,36 @@ def _header_at(f: Any, what: str) -> Header:
 
 def members_of(path: Path) -> dict[str, Header]:
     """Headers of the arrays of a ``.npz`` file, by name."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = {}
-            for entry in archive.infolist():
-                if entry.filename.endswith(".npy"):
-                    name = entry.filename[:-4]
-                    with archive.open(entry) as f:
-                        try:
-                            found[name] = _header_at(f, f"{path}:{name}")
-                        except InputError:
-                            if len(archive.infolist()) == 1:
-                                raise
-            return found
-    except InputError:
-        raise
-    except Exception as error:  # damaged archives: zipfile raises many kinds
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: not a readable .npz file ({reason}). Save it again with numpy.savez.") from error
+    found = {}
+    with _archive(path) as archive:
+        entries = archive.infolist()
+        for entry in entries:
+            if entry.filename.endswith(".npy"):
+                name = entry.filename[:-4]
+                with _member(path, archive, entry) as f:
+                    try:
+                        found[name] = _header_at(f, f"{path}:{name}")
+                    except InputError:
+                        if len(entries) == 1:
+                            raise
+    return found
 
 
 def load_member(path: Path, name: str) -> npt.NDArray[Any]:
     """One array of a ``.npz`` file; nothing pickled is read."""
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as f:
-        try:
-            return np.asarray(np.lib.format.read_array(f, allow_pickle=False))
-        except Exception as error:
-            reason = " ".join(str(error).split())[:120]
-            raise InputError(f"{path}:{name}: cannot be read ({reason}). Save it again.") from error
+    with (
+        _archive(path) as archive,
+        _member(path, archive, f"{name}.npy") as f,
+        reading(f"{path}:{name}", "cannot be read", "Save it again.", kinds=_DAMAGED),
+    ):
+        return np.asarray(np.lib.format.read_array(f, allow_pickle=False))
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    with reading(path, "not a readable .npz file", "Save it again with numpy.savez.", kinds=_DAMAGED):
+        return zipfile.ZipFile(path)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo | str) -> IO[bytes]:
+    with reading(path, "not a readable .npz file", "Save it again with numpy.savez.", kinds=_DAMAGED):
+        return archive.open(entry)

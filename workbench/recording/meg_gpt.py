@@ -423,17 +423,14 @@ def evaluate(
 ) -> EvaluationReport:
     """Reconstruction, generation, decoding and similarity; see `workbench.recording.train.evaluation`."""
     from workbench.core import device as devices
-    from workbench.core import settings
-    from workbench.core.provenance import versions
+    from workbench.core.provenance import facts_of
     from workbench.recording.train.evaluation import evaluate_cases
 
     chosen, reason = devices.choose(config.device)
     model = load(Config(weights=config.weights, device=config.device), chosen)
-    facts = {
-        "weights": model.weights.name, "weights sha256": model.weights.sha256, "device": f"{chosen} ({reason})",
-        **settings.as_dict(config), **versions(),
-    }  # fmt: skip
-    trained_on = model.weights.meta.get("training", {}).get("trained_on", ())
+    weights = model.weights
+    facts = facts_of(config, weights=weights.name, weights_sha256=weights.sha256, device=f"{chosen} ({reason})")
+    trained_on = weights.meta.get("training", {}).get("trained_on", ())
     return evaluate_cases(
         cases, model.parts, chosen, config, trained_on=trained_on, facts=facts, out=out, progress=progress
     )

@@ -251,13 +251,13 @@ def evaluate(
     cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
 ) -> EvaluationReport:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
-    from workbench.core.provenance import versions
+    from workbench.core.provenance import facts_of
     from workbench.scene.evaluate.report import score_weights
     from workbench.scene.train.comparison import compare_on_scene
     from workbench.scene.train.train import open_case
 
     image, labels = open_case(cases)
-    facts = {"scene": str(image.source), **settings.as_dict(config), **versions()}
+    facts = facts_of(config, scene=str(image.source))
     protocol = config.protocol
     if protocol == "auto":
         protocol = "train" if config.weights == "none" or config.lora_rank else "score"

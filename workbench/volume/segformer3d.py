@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from workbench.core import settings
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.settings import setting
@@ -307,18 +306,13 @@ def evaluate(
 ) -> EvaluationReport:
     """Predict and score labelled volumes; tables and a report with the worst cases go to `out`."""
     from workbench.core import device as devices
-    from workbench.core.provenance import versions
+    from workbench.core.provenance import facts_of
     from workbench.volume.evaluate.report import evaluate_cases
 
     device, reason = devices.choose(config.device)
     model = load(config, device)
-    facts = {
-        "weights": str(model.weights.path),
-        "weights sha256": model.weights.sha256,
-        "device": f"{device} ({reason})",
-        **settings.as_dict(config),
-        **versions(),
-    }
+    weights = model.weights
+    facts = facts_of(config, weights=str(weights.path), weights_sha256=weights.sha256, device=f"{device} ({reason})")
     return evaluate_cases(
         cases,
         lambda image, step: predict(model, image, config, step).labels,
@@ -326,7 +320,7 @@ def evaluate(
         classes=config.classes,
         tolerance_mm=config.tolerance_mm,
         worst=config.worst,
-        title=f"SegFormer3D, weights {model.weights.name}",
+        title=f"SegFormer3D, weights {weights.name}",
         provenance=facts,
         progress=progress,
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core import home
 from workbench.core.atomic import replacing, sha256_of
-from workbench.core.errors import UsageError, WeightsError, WorkbenchError, nearest
+from workbench.core.errors import PARSING, UsageError, WeightsError, WorkbenchError, nearest, reading
 from workbench.weights.published import known
 
 if TYPE_CHECKING:
@@ -187,16 +187,13 @@ def load_tensors(weights: WeightsFile | Path) -> dict[str, torch.Tensor]:
         The file is damaged, or holds Python objects besides tensors and plain containers.
     """
     path = weights.path if isinstance(weights, WeightsFile) else weights
-    try:
-        if _is_safetensors(path):
-            from safetensors.torch import load_file
-
-            return load_file(path)
+    if not _is_safetensors(path):
         return _load_checkpoint(path)
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise WeightsError(f"{path}: not a readable weight file ({str(error).splitlines()[0][:160]})") from error
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    with reading(path, "not a readable weight file", kinds=(*PARSING, SafetensorError), error=WeightsError):
+        return load_file(path)
 
 
 def _load_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -204,9 +201,12 @@ def _load_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     import warnings
 
     import torch
+    from safetensors import SafetensorError
 
+    # torch opens a file by its suffix first: text named .safetensors comes to that library.
+    kinds = (*PARSING, SafetensorError)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), reading(path, "not a readable checkpoint", kinds=kinds, error=WeightsError):
             warnings.simplefilter("ignore")  # torch warns about its own legacy storage classes
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -214,9 +214,6 @@ def _load_checkpoint(path: Path) -> dict[str, torch.Tensor]:
             f"{path}: refused, because it is a pickle that holds more than tensors (it could run code). "
             "Ask its maker for a .safetensors file or a plain state_dict."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise WeightsError(f"{path}: not a readable checkpoint ({reason})") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: expected a state_dict, found {type(content).__name__}")
     return content

@@ -12,7 +12,7 @@ from workbench.core.errors import InputError
 from workbench.recording.data.channels import Choice
 from workbench.recording.data.filters import Array
 from workbench.recording.data.recipe import RecordingRecipe
-from workbench.recording.data.recording import mne_quiet
+from workbench.recording.data.recording import mne_quiet, mne_step
 
 WINDOW_S = 0.5
 LIMIT = 5.0
@@ -144,7 +144,7 @@ def fit_ica(raw: Any, components: int = ICA_COMPONENTS, seed: int = ICA_SEED) ->
     if not len(picks):
         raise InputError("ica: no MEG or EEG channels to decompose.")
     count = min(components, len(picks))
-    with mne_quiet():
+    with mne_quiet(), mne_step("ica"):
         # The rank is smaller than the number of channels where signal spaces were projected out.
         rank = sum(mne.compute_rank(raw, rank=None, verbose="ERROR").values())
         ica = mne.preprocessing.ICA(

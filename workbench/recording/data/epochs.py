@@ -13,6 +13,11 @@ from workbench.recording.data import fif_file
 from workbench.recording.data.recording import Recording, mne_call
 
 
+def kinds_of(path: Path, found: Any) -> tuple[str, ...]:
+    """Types of the channels of an MNE object; files that MNE opens may still name types that do not exist."""
+    return tuple(mne_call(path, found.get_channel_types, []))
+
+
 def open_epochs(path: Path) -> tuple[Recording, list[str]]:
     import mne
 
@@ -40,7 +45,7 @@ def open_epochs(path: Path) -> tuple[Recording, list[str]]:
     ]
     recording = Recording(
         channels=tuple(epochs.ch_names),
-        kinds=tuple(epochs.get_channel_types()),
+        kinds=kinds_of(path, epochs),
         sampling_rate=rate,
         n_samples=count * width,
         start=0.0,
@@ -75,7 +80,7 @@ def of_evoked(path: Path, evoked: Any) -> Recording:
 
     return Recording(
         channels=tuple(evoked.ch_names),
-        kinds=tuple(evoked.get_channel_types()),
+        kinds=kinds_of(path, evoked),
         sampling_rate=float(evoked.info["sfreq"]),
         n_samples=int(evoked.data.shape[1]),
         start=float(evoked.times[0]),

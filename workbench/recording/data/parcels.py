@@ -80,7 +80,7 @@ def is_recording(path: Path, key: str | None = None) -> bool:
     if any(a.rate is not None for a in fitting) and any(_could_be(a) for a in fitting):
         return True
     fractions = [a for a in fitting if a.dtype.kind == "f" and _is_narrow(a.shape)]
-    return len(fractions) == 1 and not _is_scene(path, arrays)
+    return len(fractions) == 1 and not _is_scene(path)
 
 
 def read(path: Path, key: str | None = None) -> Image:
@@ -237,7 +237,7 @@ def _is_narrow(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 and min(shape) >= 1 and max(shape) >= max(_NARROW * min(shape), _SHORT)
 
 
-def _is_scene(path: Path, arrays: list[Found]) -> bool:
+def _is_scene(path: Path) -> bool:
     """Whether the rules for scenes take an array without a sampling rate: it names rows, or wavelengths."""
     if path.suffix.lower() != ".mat":
         return False

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import InputError, NothingFound, nearest
-from workbench.core.types import Geometry, Image, Mark, Marks, time_base
+from workbench.core.types import Image, Mark, Marks, time_base
 from workbench.recording.data import bids, fif_file
-from workbench.recording.data.epochs import of_evoked, open_epochs, read_evokeds, title_of
+from workbench.recording.data.epochs import kinds_of, of_evoked, open_epochs, read_evokeds, title_of
 from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, summary
 
 READERS: dict[str, tuple[str, str]] = {
@@ -93,14 +93,8 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
             " recording. Leave it out."
         )
     opener = _once(partial(open_epochs, path) if what == "epochs" else partial(_open_raw, path, name))
-
-    def made() -> Image:
-        recording, warned = opener()
-        return _image(path, name, recording, lambda: opener()[0], warned)
-
-    # What MNE accepts may still name channel types or units that do not exist.
-    image: Image = mne_call(path, made, [])
-    return image
+    recording, warned = opener()
+    return _image(path, name, recording, lambda: opener()[0], warned)
 
 
 def info(path: Path) -> list[dict[str, Any]]:
@@ -246,7 +240,7 @@ def _of_raw(raw: Any, path: Path, opener: Callable[[], Any]) -> Recording:
 
     return Recording(
         channels=tuple(raw.ch_names),
-        kinds=tuple(raw.get_channel_types()),
+        kinds=kinds_of(path, raw),
         sampling_rate=float(raw.info["sfreq"]),
         n_samples=int(raw.n_times),
         start=0.0,
@@ -371,10 +365,3 @@ def _files(path: Path, recording: Recording) -> tuple[Path, ...]:
     if path.is_dir():
         return tuple(sorted(p for p in path.rglob("*") if p.is_file()))
     return recording.files or ((path,) if path.exists() else ())
-
-
-def bare_geometry(samples: int, sampling_rate: float | None, start: float) -> Geometry:
-    """Time base; without a sampling rate the axis has no unit."""
-    if sampling_rate is None:
-        return Geometry((samples,), None, ("time",), None)
-    return time_base(samples, sampling_rate, start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError
+from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image, Marks, Signals, time_base
 
 What = Literal["raw", "epochs", "evoked", "array"]
@@ -315,13 +316,23 @@ def mne_quiet(kept: list[str] | None = None) -> Iterator[None]:
                 kept.append(text)
 
 
-def mne_call(path: Path, work: Callable[[], Any], warned: list[str]) -> Any:
-    """Run one of MNE's readers; whatever it raises becomes one line that names the file."""
+MNE_DAMAGED = (*PARSING, configparser.Error, UnboundLocalError)
+"""What MNE's readers raise on damaged files."""
+
+
+@contextlib.contextmanager
+def mne_step(name: str) -> Iterator[None]:
+    """Around calls of MNE in a step of preprocessing: what MNE refuses becomes one line that names the step."""
     try:
-        with mne_quiet(warned):
-            return work()
-    except (InputError, KeyboardInterrupt, MemoryError):
-        raise
-    except Exception as error:  # readers of damaged files raise many kinds
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise InputError(f"{path}: cannot be read ({reason}). Is it complete? Copy or export it again.") from error
+        yield
+    except (ArithmeticError, LookupError, OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"step '{name}' cannot be done: {reason(error)}") from error
+
+
+def mne_call(path: Path, work: Callable[[], Any], warned: list[str]) -> Any:
+    """Run one of MNE's readers, and nothing of ours; what it raises becomes one line that names the file."""
+    with (
+        mne_quiet(warned),
+        reading(path, "cannot be read", "Is it complete? Copy or export it again.", kinds=MNE_DAMAGED),
+    ):
+        return work()

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError, reading
 from workbench.core.types import Marks
 from workbench.recording.data.cleaning import (
     ICA_COMPONENTS,
@@ -30,7 +30,7 @@ from workbench.recording.data.cleaning import (
     runs,
 )
 from workbench.recording.data.read import image_of_raw, marks_of
-from workbench.recording.data.recording import mne_quiet
+from workbench.recording.data.recording import MNE_DAMAGED, mne_quiet, mne_step
 
 Record = dict[str, Any]
 
@@ -54,14 +54,8 @@ def run(raw: Any, steps: Sequence[Step]) -> tuple[Any, list[Record]]:
         raw.load_data(verbose="ERROR")
     records = []
     for step in steps:
-        try:
-            with mne_quiet():
-                raw, record = step.apply(raw)
-        except (InputError, UsageError, MemoryError):
-            raise
-        except Exception as error:  # MNE raises many kinds
-            reason = " ".join(str(error).split())[:160]
-            raise InputError(f"step '{_name(step)}' cannot be done: {reason}") from error
+        with mne_quiet():
+            raw, record = step.apply(raw)
         records.append({"step": _name(step), "settings": _settings(step), **record})
     return raw, records
 
@@ -105,7 +99,8 @@ class Pick:
                 f"no {'/'.join(self.kinds)} channels in this recording, found {', '.join(sorted(set(kinds)))}."
             )
         names = [n for n, k in zip(raw.ch_names, kinds, strict=True) if k in wanted or k in self.keep]
-        return raw.pick(names, verbose="ERROR"), {"channels": len(names)}
+        with mne_step(_name(self)):
+            return raw.pick(names, verbose="ERROR"), {"channels": len(names)}
 
 
 def _filtered(raw: Any) -> Any:
@@ -125,7 +120,9 @@ class Notch:
 
     def apply(self, raw: Any) -> tuple[Any, Record]:
         below = [f for f in self.frequencies if f < raw.info["sfreq"] / 2]
-        return raw.notch_filter(below, picks=_filtered(raw), verbose="ERROR"), {"removed_hz": below}
+        picks = _filtered(raw)
+        with mne_step(_name(self)):
+            return raw.notch_filter(below, picks=picks, verbose="ERROR"), {"removed_hz": below}
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,9 @@ class BandPass:
 
     def apply(self, raw: Any) -> tuple[Any, Record]:
         high = self.high if self.high is not None and self.high < raw.info["sfreq"] / 2 else None
-        return raw.filter(self.low, high, picks=_filtered(raw), verbose="ERROR"), {}
+        picks = _filtered(raw)
+        with mne_step(_name(self)):
+            return raw.filter(self.low, high, picks=picks, verbose="ERROR"), {}
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,8 @@ class Resample:
 
     def apply(self, raw: Any) -> tuple[Any, Record]:
         before = float(raw.info["sfreq"])
-        return raw.resample(self.rate, verbose="ERROR"), {"from_hz": before}
+        with mne_step(_name(self)):
+            return raw.resample(self.rate, verbose="ERROR"), {"from_hz": before}
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ class Interpolate:
     def apply(self, raw: Any) -> tuple[Any, Record]:
         names = list(raw.info["bads"])
         if names:
-            raw.interpolate_bads(reset_bads=True, verbose="ERROR")
+            with mne_step(_name(self)):
+                raw.interpolate_bads(reset_bads=True, verbose="ERROR")
         return raw, {"channels": names}
 
 
@@ -217,10 +218,14 @@ class ICA:
             raise InputError(
                 f"ica: no {' or '.join(self.kinds)} channel to compare components with. Leave the step out."
             )
-        high = raw.copy().filter(1.0, None, verbose="ERROR") if raw.info["highpass"] < 1 else raw
+        with mne_step(_name(self)):
+            high = raw.copy().filter(1.0, None, verbose="ERROR") if raw.info["highpass"] < 1 else raw
         ica = fit_ica(high, self.components, self.seed)
-        exclude = correlated_components(ica.get_sources(raw).get_data(), raw.get_data(picks=helpers))
-        ica.apply(raw, exclude=exclude, verbose="ERROR")
+        with mne_step(_name(self)):
+            sources = ica.get_sources(raw).get_data()
+        exclude = correlated_components(sources, raw.get_data(picks=helpers))
+        with mne_step(_name(self)):
+            ica.apply(raw, exclude=exclude, verbose="ERROR")
         return raw, {"components_fitted": int(ica.n_components_), "removed": exclude}
 
 
@@ -285,13 +290,15 @@ def source_parcels(
     import mne
 
     if isinstance(forward, str) or hasattr(forward, "__fspath__"):
-        forward = mne.read_forward_solution(forward, verbose="ERROR")
-    covariance = mne.compute_raw_covariance(raw, method="empirical", rank=rank, verbose="ERROR")
-    filters = mne.beamformer.make_lcmv(
-        raw.info, forward, covariance, reg=reg, pick_ori="max-power", weight_norm="unit-noise-gain", rank=rank,
-        reduce_rank=True, verbose="ERROR",
-    )  # fmt: skip
-    sources = mne.beamformer.apply_lcmv_raw(raw, filters, verbose="ERROR")
+        with reading(forward, "not readable as a forward model", kinds=MNE_DAMAGED):
+            forward = mne.read_forward_solution(forward, verbose="ERROR")
+    with mne_step("source parcels"):
+        covariance = mne.compute_raw_covariance(raw, method="empirical", rank=rank, verbose="ERROR")
+        filters = mne.beamformer.make_lcmv(
+            raw.info, forward, covariance, reg=reg, pick_ori="max-power", weight_norm="unit-noise-gain", rank=rank,
+            reduce_rank=True, verbose="ERROR",
+        )  # fmt: skip
+        sources = mne.beamformer.apply_lcmv_raw(raw, filters, verbose="ERROR")
     parcels = _members(labels, forward)
     courses = np.stack([_first_component(sources.data[members]) for members in parcels])
     titles = list(names) or [str(getattr(x, "name", f"parcel {i + 1}")) for i, x in enumerate(labels)]
@@ -304,6 +311,7 @@ def source_parcels(
 def _members(labels: Any, forward: Any) -> list[npt.NDArray[np.intp]]:
     """Rows of the source estimate for each parcel."""
     found = []
+    count = sum(len(s["vertno"]) for s in forward["src"])
     for label in labels:
         if hasattr(label, "vertices"):
             hemi = 0 if label.hemi == "lh" else 1
@@ -314,6 +322,10 @@ def _members(labels: Any, forward: Any) -> list[npt.NDArray[np.intp]]:
         if not len(rows):
             raise InputError(
                 f"source parcels: {getattr(label, 'name', 'a parcel')} holds no source of the forward model."
+            )
+        if rows.min() < -count or rows.max() >= count:
+            raise InputError(
+                f"source parcels: source {rows.max()} of a parcel was asked for, the forward model has {count}."
             )
         found.append(rows)
     return found

@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.errors import GeometryError, InputError, UsageError, reading
 from workbench.core.types import Image, Mark, Marks, Signals
 from workbench.data.parts import Job, json_job, marks_table, signal_jobs, text_saver
-from workbench.recording.data.recording import Recording, as_annotations, made_info, mne_quiet, open_recording
+from workbench.recording.data.recording import (
+    MNE_DAMAGED,
+    Recording,
+    as_annotations,
+    made_info,
+    mne_quiet,
+    open_recording,
+)
 
 FORMATS = ("fif", "npy")
 
@@ -140,12 +147,8 @@ def read_marks(path: str | Path) -> Marks:
         return found
     import mne
 
-    try:
-        with mne_quiet():
-            a = mne.read_annotations(path)
-    except Exception as error:  # many readers, many kinds
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: not readable as annotations ({reason}).") from error
+    with mne_quiet(), reading(path, "not readable as annotations", kinds=MNE_DAMAGED):
+        a = mne.read_annotations(path)
     rows = zip(a.onset, a.duration, a.description, a.ch_names, strict=True)
     marks = [Mark(float(o), float(d), str(label), tuple(c)) for o, d, label, c in rows]
     return Marks(tuple(sorted(marks, key=lambda m: m.onset)))

@@ -7,8 +7,6 @@ from typing import Literal
 
 from workbench.core.settings import setting
 
-Schedule = Literal["fast", "released", "paper"]
-
 
 @dataclass(frozen=True)
 class StageSchedule:

@@ -28,7 +28,6 @@ from workbench.training.loop import Event, FitResult
 from workbench.weights import WeightsFile
 
 _STAGES = ("tokenizer", "model")
-_TOKENIZER_FILE = "tokenizer.safetensors"
 _NOT_IDENTITY = ("resume", "overwrite", "device")  # may differ when a training is continued
 _RATE = MEGTrainConfig.sampling_rate
 OnEvent = Callable[[Event], None]

@@ -13,21 +13,26 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError
+from workbench.core.errors import PARSING, InputError, reading
 from workbench.core.types import Image
-from workbench.scene.data.map_place import MapPlace, from_transform
+from workbench.scene.data.map_place import from_transform
 from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
 
 SUFFIXES = (".tif", ".tiff")
 
+_Placed: TypeAlias = tuple[tuple[float, float, float, float, float, float], str | None, str | None, str | None]
+_Scaling: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
 _MAX_PAGES = 4096
+_NO_TIFF = ("not a readable TIFF", "Export or copy it again.")
+_NO_SAMPLES = ("the samples cannot be read", "Copy or export it again.")
 _NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|nanometers?|um|µm|μm|microns?|micrometers?)\b", re.IGNORECASE)
 
 
@@ -39,13 +44,9 @@ def read(path: Path) -> Image:
     InputError
         If it is damaged, holds complex samples, or is an ordinary colour picture.
     """
-    try:
+    with reading(path, *_NO_TIFF):
         pages = _pages(path)
-        return _read_pages(path, pages) if pages.count > 1 else _read_raster(path, pages)
-    except InputError:
-        raise
-    except Exception as error:  # damaged files: tifffile and GDAL raise many kinds
-        raise InputError(f"{path}: not a readable TIFF ({_short(error)}). Export or copy it again.") from error
+    return _read_pages(path, pages) if pages.count > 1 else _read_raster(path, pages)
 
 
 @dataclass(frozen=True)
@@ -80,27 +81,23 @@ def _pages(path: Path) -> _Pages:
 def _read_raster(path: Path, pages: _Pages) -> Image:
     if pages.photo:
         raise InputError(f"{path}: this is a colour picture of 8 bits without a map position, a scene was expected.")
-    with _dataset(path) as src:
-        shape = (int(src.count), int(src.height), int(src.width))
-        types = {np.dtype(t) for t in src.dtypes if not t.startswith("complex")}
-        if not types or any(t.startswith("complex") for t in src.dtypes):
-            raise InputError(f"{path}: complex samples, real ones were expected. Export magnitude or phase.")
-        stored = np.result_type(*types)
-        gain, bias = np.asarray(src.scales, dtype=np.float64), np.asarray(src.offsets, dtype=np.float64)
-        plain = bool((gain == 1).all() and (bias == 0).all())
-        dtype = stored if plain else scaled_type(stored)
-        ignore = None if src.nodata is None or np.isnan(src.nodata) else float(src.nodata)
-        if ignore is not None and not plain:
-            both = np.unique(scaled(np.full((shape[0], 1, 1), ignore), gain, bias, dtype))
-            ignore = float(both[0]) if both.size == 1 else None
-        place = _place(src)
-        names = [d for d in src.descriptions if d]
-        bands = _bands(path, src)
-        tags = src.tags()
-        colormap = _colormap(src) if shape[0] == 1 else None
-        interleave = str(src.interleaving.value).lower() if src.interleaving else None
-        by_rows = bool(src.block_shapes[0][1] == src.width)
-    header: dict[str, Any] = {"stored_dtype": stored.name, "interleave": interleave}
+    with _dataset(path) as src, reading(path, *_NO_TIFF, kinds=_of_gdal()):
+        raster = _raster(src)
+    shape, colormap = raster.shape, raster.colormap
+    types = {np.dtype(t) for t in raster.dtypes if not t.startswith("complex")}
+    if not types or any(t.startswith("complex") for t in raster.dtypes):
+        raise InputError(f"{path}: complex samples, real ones were expected. Export magnitude or phase.")
+    stored = np.result_type(*types)
+    gain, bias = np.asarray(raster.scales, dtype=np.float64), np.asarray(raster.offsets, dtype=np.float64)
+    plain = bool((gain == 1).all() and (bias == 0).all())
+    dtype = stored if plain else scaled_type(stored)
+    ignore = None if raster.nodata is None or np.isnan(raster.nodata) else float(raster.nodata)
+    if ignore is not None and not plain:
+        both = np.unique(scaled(np.full((shape[0], 1, 1), ignore), gain, bias, dtype))
+        ignore = float(both[0]) if both.size == 1 else None
+    names = [d for d in raster.descriptions if d]
+    bands = _bands(path, raster)
+    header: dict[str, Any] = {"stored_dtype": stored.name, "interleave": raster.interleave}
     if colormap:
         header["colormap"] = colormap
     if not plain:
@@ -110,15 +107,53 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         format="geotiff",
         shape=shape,
         dtype=dtype,
-        open=partial(_open_raster, path, shape, dtype, None if plain else gain, None if plain else bias, by_rows),
+        open=partial(_open_raster, path, shape, dtype, None if plain else (gain, bias), raster.by_rows),
         header=header,
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
         good_bands=None if bands is None else bands.good_bands,
         band_names=names if len(names) == shape[0] else None,
-        place=place,
+        place=None if raster.place is None else from_transform(*raster.place),
         ignore=ignore,
-        classes=_classes(tags) if shape[0] == 1 else None,
+        classes=_classes(raster.tags) if shape[0] == 1 else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Raster:
+    """All that is asked of GDAL, as plain values: `_bands` and the others judge them without the library."""
+
+    shape: tuple[int, int, int]
+    dtypes: tuple[str, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    nodata: float | None
+    descriptions: tuple[str | None, ...]
+    place: _Placed | None
+    tags: dict[str, str]
+    band_tags: list[dict[str, str]]
+    imagery_tags: list[dict[str, str]]
+    colormap: dict[str, list[int]] | None
+    interleave: str | None
+    by_rows: bool
+
+
+def _raster(src: Any) -> _Raster:
+    count = int(src.count)
+    return _Raster(
+        shape=(count, int(src.height), int(src.width)),
+        dtypes=tuple(src.dtypes),
+        scales=tuple(src.scales),
+        offsets=tuple(src.offsets),
+        nodata=src.nodata,
+        descriptions=tuple(src.descriptions),
+        place=_place(src),
+        tags=src.tags(),
+        band_tags=[{k.lower(): v for k, v in src.tags(i).items()} for i in range(1, count + 1)],
+        imagery_tags=[{k.lower(): v for k, v in src.tags(i, ns="IMAGERY").items()} for i in range(1, count + 1)],
+        colormap=_colormap(src) if count == 1 else None,
+        interleave=str(src.interleaving.value).lower() if src.interleaving else None,
+        by_rows=bool(src.block_shapes[0][1] == src.width),
     )
 
 
@@ -146,38 +181,32 @@ def _read_pages(path: Path, pages: _Pages) -> Image:
 def _dataset(path: Path) -> Any:
     """Open by GDAL's TIFF driver only: no other format, no network file, is ever tried."""
     rasterio = _library("rasterio")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            return rasterio.open(path, driver="GTiff")
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: not a readable TIFF ({_short(error)}). Export or copy it again.") from error
+    with warnings.catch_warnings(), reading(path, *_NO_TIFF, kinds=_of_gdal()):
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        return rasterio.open(path, driver="GTiff")
 
 
 def _open_raster(
-    path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], gain: Any, bias: Any, by_rows: bool
+    path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], scaling: _Scaling | None, by_rows: bool
 ) -> Blocks:
-    return Blocks(shape, dtype, partial(_raster_block, path, dtype, gain, bias), by_rows=by_rows)
+    return Blocks(shape, dtype, partial(_raster_block, path, dtype, scaling), by_rows=by_rows)
 
 
 def _raster_block(
-    path: Path, dtype: np.dtype[Any], gain: Any, bias: Any, rows: slice, columns: slice, bands: slice
+    path: Path, dtype: np.dtype[Any], scaling: _Scaling | None, rows: slice, columns: slice, bands: slice
 ) -> npt.NDArray[Any]:
     # GDAL's handles must not be shared between threads; opening one costs about a millisecond.
-    rasterio = _library("rasterio")
     numbers = list(range(bands.start + 1, bands.stop + 1, bands.step))
     shape = (len(numbers), max(0, rows.stop - rows.start), max(0, columns.stop - columns.start))
     if 0 in shape:
         return np.empty(shape, dtype)[:, :: rows.step, :: columns.step]
     window = ((rows.start, rows.stop), (columns.start, columns.stop))
-    try:
-        with _dataset(path) as src:
-            raw = src.read(numbers, window=window)
-    except rasterio.errors.RasterioIOError as error:
-        raise InputError(f"{path}: the samples cannot be read ({_short(error)}). Copy or export it again.") from error
+    with _dataset(path) as src, reading(path, *_NO_SAMPLES, kinds=_of_gdal()):
+        raw = src.read(numbers, window=window)
     raw = raw[:, :: rows.step, :: columns.step]
-    if gain is None:
+    if scaling is None:
         return np.asarray(raw).astype(dtype, copy=False)
+    gain, bias = scaling
     return scaled(raw, gain[bands], bias[bands], dtype)
 
 
@@ -187,13 +216,10 @@ def _open_pages(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -
 
 def _pages_block(path: Path, dtype: np.dtype[Any], rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:
     tifffile = _library("tifffile")
-    try:
-        with tifffile.TiffFile(path) as tif:
-            full = [p for p in tif.pages if not p.is_reduced and not p.is_mask]
-            # One page in memory at a time, whatever the number of bands.
-            parts = [full[b].asarray()[rows, columns] for b in range(bands.start, bands.stop, bands.step)]
-    except Exception as error:
-        raise InputError(f"{path}: the samples cannot be read ({_short(error)}). Copy or export it again.") from error
+    with reading(path, *_NO_SAMPLES), tifffile.TiffFile(path) as tif:
+        full = [p for p in tif.pages if not p.is_reduced and not p.is_mask]
+        # One page in memory at a time, whatever the number of bands.
+        parts = [full[b].asarray()[rows, columns] for b in range(bands.start, bands.stop, bands.step)]
     return np.stack(parts).astype(dtype, copy=False)
 
 
@@ -206,7 +232,13 @@ def _library(name: str) -> Any:
     return module
 
 
-def _place(src: Any) -> MapPlace | None:
+def _of_gdal() -> tuple[type[Exception], ...]:
+    rasterio = _library("rasterio")
+    return (*PARSING, rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError)
+
+
+def _place(src: Any) -> _Placed | None:
+    """Transform, unit of length, definition and name of the map, as `from_transform` takes them."""
     t = src.transform
     if src.crs is None and t.is_identity:
         return None
@@ -215,7 +247,7 @@ def _place(src: Any) -> MapPlace | None:
         unit = "degree" if src.crs.is_geographic else _linear(src.crs)
     name = None if src.crs is None else (src.crs.to_string() if src.crs.to_epsg() else "projected")
     wkt = None if src.crs is None else src.crs.to_wkt()
-    return from_transform((t.a, t.b, t.c, t.d, t.e, t.f), unit, wkt, name)
+    return (t.a, t.b, t.c, t.d, t.e, t.f), unit, wkt, name
 
 
 def _linear(crs: Any) -> str | None:
@@ -223,14 +255,13 @@ def _linear(crs: Any) -> str | None:
     return {"metre": "m", "meter": "m", "foot": "ft", "us survey foot": "us-ft"}.get(unit, unit or None)
 
 
-def _bands(path: Path, src: Any) -> BandList | None:
-    if src.count < 2:
+def _bands(path: Path, raster: _Raster) -> BandList | None:
+    count, tags = raster.shape[0], raster.band_tags
+    if count < 2:
         return None
-    tags = [{k.lower(): v for k, v in src.tags(i).items()} for i in range(1, src.count + 1)]
-    imagery = [{k.lower(): v for k, v in src.tags(i, ns="IMAGERY").items()} for i in range(1, src.count + 1)]
-    centres = _tag_numbers(imagery, "central_wavelength_um")
+    centres = _tag_numbers(raster.imagery_tags, "central_wavelength_um")
     if centres is not None:
-        widths = _tag_numbers(imagery, "fwhm_um")
+        widths = _tag_numbers(raster.imagery_tags, "fwhm_um")
         return BandList([v * 1e3 for v in centres], None if widths is None else [v * 1e3 for v in widths])
     for key in ("wavelength", "wavelength_nm", "center_wavelength", "central_wavelength"):
         centres = _tag_numbers(tags, key)
@@ -243,10 +274,10 @@ def _bands(path: Path, src: Any) -> BandList | None:
                 None if widths is None else [v * factor for v in widths],
                 None if good is None else [v != 0 for v in good],
             )
-    named = [_NUMBER_UNIT.search(d or "") for d in src.descriptions]
+    named = [_NUMBER_UNIT.search(d or "") for d in raster.descriptions]
     if all(named):
         return BandList([float(m[1]) * (1.0 if m[2].lower().startswith("n") else 1e3) for m in named if m])
-    return wavelengths_beside(path, src.count)
+    return wavelengths_beside(path, count)
 
 
 def _tag_numbers(tags: list[dict[str, str]], key: str) -> list[float] | None:
@@ -270,7 +301,3 @@ def _classes(tags: dict[str, str]) -> ClassTable | None:
         return ClassTable.from_json(json.loads(tags["WORKBENCH_CLASSES"]))
     except (KeyError, ValueError, TypeError):
         return None
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__

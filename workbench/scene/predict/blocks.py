@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -73,3 +73,15 @@ class Scene:
         block = self.read(*box, half)
         views = np.lib.stride_tricks.sliding_window_view(block, (size, size), axis=(1, 2))
         return np.ascontiguousarray(views[:, r - box[0].start, c - box[1].start].swapaxes(0, 1))
+
+
+def tiles(box: tuple[slice, slice], side: int) -> Iterator[tuple[slice, slice]]:
+    """Rectangles of nearly equal size, at most `side` wide and high, row by row."""
+    starts = []
+    for part in box:
+        length = part.stop - part.start
+        count = max(1, -(-length // side))
+        starts.append([part.start + length * i // count for i in range(count + 1)])
+    for top, bottom in zip(starts[0], starts[0][1:], strict=False):
+        for left, right in zip(starts[1], starts[1][1:], strict=False):
+            yield slice(top, bottom), slice(left, right)

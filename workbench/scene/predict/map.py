@@ -24,10 +24,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ from torch import Tensor
 from workbench.core.errors import InputError, OutOfMemory, UsageError
 from workbench.core.memory import is_out_of_memory
 from workbench.core.types import Progress
-from workbench.scene.predict.blocks import Array, Border, Readable, Scene
+from workbench.scene.predict.blocks import Array, Border, Readable, Scene, tiles
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,36 @@ class SceneMap:
     report: SceneReport
 
 
+class MapOptions(TypedDict, total=False):
+    """What can be said of every pass over a scene.
+
+    Parameters
+    ----------
+    prepare
+        Pixel-wise preparation of what is read, (bands, r, c) -> (C, r, c).
+    where
+        (rows, columns): which pixels to classify; tiles without any cost nothing. ``None``: all.
+    settings
+        Tiles, batches, precision, border.
+    device
+        Where the network computes; ``"cpu"`` unless told.
+    keep_logits
+        Also return the logits (classes, rows, columns) float32.
+    on_tile
+        Called with every finished tile, in order from top to bottom.
+    progress
+        Called with (pixels done, pixels in all); what it raises stops the work at once.
+    """
+
+    prepare: Callable[[Array], Array] | None
+    where: npt.NDArray[np.bool_] | None
+    settings: SceneSettings | None
+    device: str | torch.device
+    keep_logits: bool
+    on_tile: Callable[[Tile], None] | None
+    progress: Progress | None
+
+
 def map_scene(
     front: Callable[[Tensor], Tensor],
     head: Callable[[Tensor, Tensor], Tensor],
@@ -113,13 +143,7 @@ def map_scene(
     *,
     margin: int,
     window_offsets: Sequence[int],
-    prepare: Callable[[Array], Array] | None = None,
-    where: npt.NDArray[np.bool_] | None = None,
-    settings: SceneSettings | None = None,
-    device: str | torch.device = "cpu",
-    keep_logits: bool = False,
-    on_tile: Callable[[Tile], None] | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[MapOptions],
 ) -> SceneMap:
     """Classify a scene; the front end runs once per tile, the head once per pixel.
 
@@ -135,20 +159,8 @@ def map_scene(
         Pixels that `front` takes off each side.
     window_offsets
         n rows (and columns) relative to the pixel.
-    prepare
-        Pixel-wise preparation of what is read, (bands, r, c) -> (C, r, c).
-    where
-        (rows, columns): which pixels to classify; tiles without any cost nothing. ``None``: all.
-    settings
-        Tiles, batches, precision, border.
-    device
-        Where `front` and `head` compute.
-    keep_logits
-        Also return the logits (classes, rows, columns) float32.
-    on_tile
-        Called with every finished tile, in order from top to bottom.
-    progress
-        Called with (pixels done, pixels in all); what it raises stops the work at once.
+    options
+        `MapOptions`.
 
     Raises
     ------
@@ -158,9 +170,7 @@ def map_scene(
         If the smallest tile does not fit.
     """
     reach = max(abs(v) for v in window_offsets)
-    settings = settings or SceneSettings()
-    scene = Scene(blocks, prepare, settings.border)
-    job = _Job(scene, where, settings, torch.device(device), keep_logits, on_tile, progress)
+    job = _job(blocks, **options)
     offsets = torch.tensor(window_offsets) + reach
 
     def windows(block: Tensor) -> Callable[[Tensor], Tensor]:
@@ -197,13 +207,7 @@ def map_patches(
     *,
     patch_size: int,
     standardise: bool = False,
-    prepare: Callable[[Array], Array] | None = None,
-    where: npt.NDArray[np.bool_] | None = None,
-    settings: SceneSettings | None = None,
-    device: str | torch.device = "cpu",
-    keep_logits: bool = False,
-    on_tile: Callable[[Tile], None] | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[MapOptions],
 ) -> SceneMap:
     """Classify a scene patch by patch: exact for every network, and many times slower than `map_scene`.
 
@@ -218,9 +222,7 @@ def map_patches(
 
     The other parameters and the errors are those of `map_scene`.
     """
-    settings = settings or SceneSettings()
-    scene = Scene(blocks, prepare, settings.border)
-    job = _Job(scene, where, settings, torch.device(device), keep_logits, on_tile, progress)
+    job = _job(blocks, **options)
 
     def patches(block: Tensor) -> Callable[[Tensor], Tensor]:
         views = block.unfold(1, patch_size, 1).unfold(2, patch_size, 1)
@@ -233,6 +235,19 @@ def map_patches(
         return classify
 
     return job.run("patches", patches, patch_size // 2, 64 if job.device.type == "cpu" else 512)
+
+
+def _job(blocks: Readable, **options: Unpack[MapOptions]) -> _Job:
+    settings = options.get("settings") or SceneSettings()
+    return _Job(
+        Scene(blocks, options.get("prepare"), settings.border),
+        options.get("where"),
+        settings,
+        torch.device(options.get("device", "cpu")),
+        options.get("keep_logits", False),
+        options.get("on_tile"),
+        options.get("progress"),
+    )
 
 
 def standardise_patches(patches: Tensor) -> Tensor:
@@ -273,7 +288,7 @@ class _Job:
         self.batch, self.side = self.settings.batch or batch, self.settings.tile
         self._report()
         with torch.inference_mode():
-            pending = list(_tiles((slice(0, self.scene.shape[0]), slice(0, self.scene.shape[1])), self.side))
+            pending = list(tiles((slice(0, self.scene.shape[0]), slice(0, self.scene.shape[1])), self.side))
             while pending:
                 rows, columns = pending[0]
                 failure = self._try(begin, rows, columns, reach)
@@ -289,7 +304,7 @@ class _Job:
                     )
                 self.side = max(8, self.side // 2)
                 self.notes.append(f"out of memory: tiles of {self.side} pixels instead")
-                pending = [part for tile in pending for part in _tiles(tile, self.side)]
+                pending = [part for tile in pending for part in tiles(tile, self.side)]
         report = SceneReport(
             mode=mode,
             pixels=self.done,
@@ -387,15 +402,3 @@ class _Job:
     def _report(self) -> None:
         if self.progress is not None:
             self.progress(self.done, self.total)
-
-
-def _tiles(box: tuple[slice, slice], side: int) -> Iterator[tuple[slice, slice]]:
-    """Rectangles of nearly equal size, at most `side` wide and high, row by row."""
-    starts = []
-    for part in box:
-        length = part.stop - part.start
-        count = max(1, -(-length // side))
-        starts.append([part.start + length * i // count for i in range(count + 1)])
-    for top, bottom in zip(starts[0], starts[0][1:], strict=False):
-        for left, right in zip(starts[1], starts[1][1:], strict=False):
-            yield slice(top, bottom), slice(left, right)

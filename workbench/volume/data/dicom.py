@@ -16,12 +16,14 @@ from typing import Any
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import check_size
+from workbench.volume.data.dicom_damage import kinds, reading_dicom
 from workbench.volume.data.dicom_pixels import load, sample_type
 from workbench.volume.data.dicom_stack import Plane, Stack, stack_planes
 
 SUFFIXES = (".dcm", ".ima")
 
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary/fractional, label map
+_DAMAGED = "its header is damaged"
 _WITH_PICTURES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1", "128", "130"))  # CT, MR, PET
 # Only what is needed: a series may have thousands of files, and names of people are not even read.
 _TAGS = [
@@ -57,7 +59,7 @@ class Series:
 
     @property
     def n_images(self) -> int:
-        return sum(int(h.get("NumberOfFrames", 1) or 1) for h in self.headers.values())
+        return sum(_count(f, h, "NumberOfFrames", 1) for f, h in self.headers.items())
 
     @property
     def title(self) -> str:
@@ -190,7 +192,6 @@ def _files(path: Path) -> Iterator[Path]:
 def _header(path: Path) -> Any | None:
     """Header of a DICOM file without its pixels, or ``None`` for anything else."""
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     try:
         with path.open("rb") as f:
@@ -207,8 +208,10 @@ def _header(path: Path) -> Any | None:
             header.SOPInstanceUID = uid
         if not header.get("SOPClassUID") and (uid := header.file_meta.get("MediaStorageSOPClassUID")):
             header.SOPClassUID = uid
+        for _ in header:  # values are parsed when they are looked at: damaged ones show here
+            pass
         return header
-    except (InvalidDicomError, OSError, EOFError, ValueError, AttributeError, KeyError, NotImplementedError):
+    except kinds():
         return None
 
 
@@ -246,7 +249,7 @@ def _image(path: Path, series: Series) -> Image:
     planes = [p for file, header in series.headers.items() for p in _planes(file, header)]
     first = series.first
     stack = stack_planes(planes, path)
-    samples = int(first.get("SamplesPerPixel", 1) or 1)
+    samples = _count(next(iter(series.headers)), first, "SamplesPerPixel", 1)
     channels = ("0",) if samples == 1 else tuple("RGBA"[:samples])
     dtype = sample_type(stack.planes)
     shape = (stack.columns, stack.rows, len(stack.planes))
@@ -277,8 +280,8 @@ def _image(path: Path, series: Series) -> Image:
 
 def _planes(file: Path, header: Any) -> Iterator[Plane]:
     """The planes of one file: itself, or its frames with shared and per-frame functional groups merged."""
-    frames = int(header.get("NumberOfFrames", 1) or 1)
-    shared = _item(header, "SharedFunctionalGroupsSequence")
+    frames = _count(file, header, "NumberOfFrames", 1)
+    shared = _item(file, header, "SharedFunctionalGroupsSequence")
     per_frame = header.get("PerFrameFunctionalGroupsSequence")
     if frames > 1 and per_frame is None:
         raise InputError(
@@ -287,11 +290,17 @@ def _planes(file: Path, header: Any) -> Iterator[Plane]:
         )
     if per_frame is not None and len(per_frame) != frames:
         raise InputError(f"{file}: {frames} frames but {len(per_frame)} descriptions of frames. The file is damaged.")
+    bits, allocated = _count(file, header, "BitsStored", 16), _count(file, header, "BitsAllocated", 16)
+    if allocated not in (1, 8, 16, 32, 64) or not 1 <= bits <= 64:
+        raise InputError(
+            f"{file}: {bits} bits stored in {allocated}, samples of 1, 8, 16, 32 or 64 bits were expected. The header"
+            " is damaged, export it again."
+        )
     for number in range(frames):
         groups = [g for g in ((per_frame[number] if per_frame is not None else None), shared) if g is not None]
         if header.get("ModalityLUTSequence"):
             raise InputError(f"{file}: has a ModalityLUTSequence, slope and intercept were expected. Convert it first.")
-        look = partial(_look, header, groups)
+        look = partial(_look, file, header, groups)
         slope, intercept = (
             _floats(look("RescaleSlope", "PixelValueTransformationSequence"), 1),
             _floats(look("RescaleIntercept", "PixelValueTransformationSequence"), 1),
@@ -299,34 +308,46 @@ def _planes(file: Path, header: Any) -> Iterator[Plane]:
         yield Plane(
             path=file,
             frame=number if per_frame is not None else None,
-            rows=int(header.Rows),
-            columns=int(header.Columns),
+            rows=_count(file, header, "Rows"),
+            columns=_count(file, header, "Columns"),
             orientation=_floats(look("ImageOrientationPatient", "PlaneOrientationSequence"), 6),
             position=_floats(look("ImagePositionPatient", "PlanePositionSequence"), 3),
             spacing=_floats(look("PixelSpacing", "PixelMeasuresSequence"), 2),
             slope=1.0 if slope is None else slope[0],
             intercept=0.0 if intercept is None else intercept[0],
-            bits=int(header.get("BitsStored", 16) or 16),
+            bits=bits,
             signed=bool(header.get("PixelRepresentation", 0)),
-            allocated=int(header.get("BitsAllocated", 16) or 16),
+            allocated=allocated,
             thickness=_floats(look("SliceThickness", "PixelMeasuresSequence"), 1),
             acquisition=_text(header, "AcquisitionNumber"),
             uid=_text(header, "SOPInstanceUID"),
         )
 
 
-def _look(header: Any, groups: Iterable[Any], name: str, sequence: str) -> Any:
+def _look(file: Path, header: Any, groups: Iterable[Any], name: str, sequence: str) -> Any:
     """A value from the functional groups of a frame, or from the data set itself."""
     for group in groups:
-        item = _item(group, sequence)
-        if item is not None and item.get(name) is not None:
-            return item.get(name)
+        item = _item(file, group, sequence)
+        if item is not None:
+            with reading_dicom(file, _DAMAGED):
+                value = item.get(name)
+            if value is not None:
+                return value
     return header.get(name)
 
 
-def _item(dataset: Any, sequence: str) -> Any | None:
-    items = dataset.get(sequence)
-    return items[0] if items is not None and len(items) else None
+def _item(file: Path, dataset: Any, sequence: str) -> Any | None:
+    with reading_dicom(file, _DAMAGED):
+        items = dataset.get(sequence)
+        return items[0] if items is not None and len(items) else None
+
+
+def _count(file: Path, header: Any, name: str, default: int | None = None) -> int:
+    """A whole number of the header; `default` where it is missing, empty or 0."""
+    value = header.get(name) or default
+    if not isinstance(value, int):
+        raise InputError(f"{file}: {name} is {value!r}, a number was expected. The file is damaged, export it again.")
+    return int(value)
 
 
 def _value_unit(header: Any, modality: str | None) -> str | None:
@@ -357,7 +378,7 @@ def _many(value: Any) -> list[Any]:
 
 def _text(header: Any, name: str) -> str:
     value = header.get(name)
-    return "" if value is None else str(value).strip()
+    return "" if value is None else "".join(str(value).splitlines()).strip()
 
 
 def _number(header: Any, name: str) -> float:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, reason
+from workbench.volume.data.dicom_damage import kinds, reading_dicom
 from workbench.volume.data.dicom_stack import Plane, Stack
 
 
@@ -76,23 +77,28 @@ def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
     """Pixels of a file ``([frames,] rows, columns[, samples])``, and whether slope and intercept are in them."""
     import pydicom
 
-    try:
+    with reading_dicom(file, "cannot be read as DICOM"):
         dataset = pydicom.dcmread(file, force=True)
-    except Exception as error:
-        raise InputError(f"{file}: cannot be read as DICOM ({_reason(error)}). Copy or export it again.") from error
+        syntax = dataset.file_meta.get("TransferSyntaxUID")
     if "PixelData" not in dataset:
         raise InputError(f"{file}: the pixels are missing, the file is cut off. Copy or export it again.")
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax is None:
         dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
     try:
         return dataset.pixel_array, False
-    except Exception as error:
-        if syntax is None or not syntax.is_compressed:
+    except kinds() as error:
+        if syntax is None or not _is_compressed(syntax):
             raise InputError(
-                f"{file}: the pixels cannot be read ({_reason(error)}). Copy or export it again."
+                f"{file}: the pixels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
         return _decode_with_itk(file, syntax, error), True
+
+
+def _is_compressed(syntax: Any) -> bool:
+    try:
+        return bool(syntax.is_compressed)
+    except (ValueError, AttributeError):  # damaged: no name of a transfer syntax, or several
+        return False
 
 
 def _decode_with_itk(file: Path, syntax: Any, cause: Exception) -> npt.NDArray[Any]:
@@ -105,11 +111,7 @@ def _decode_with_itk(file: Path, syntax: Any, cause: Exception) -> npt.NDArray[A
         array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise InputError(
-            f"{file}: compressed as {syntax.name}, and no installed decoder can read it ({_reason(cause)})."
+            f"{file}: compressed as {syntax.name}, and no installed decoder can read it ({reason(cause)})."
             " Install one: pip install 'pylibjpeg[all]'"
         ) from error
     return np.asarray(array[0] if array.shape[0] == 1 else array)
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench import __version__
-from workbench.core.classes import RGB, ClassInfo, ClassTable
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, MissingExtra
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import LPS_TO_RAS, check_size, checked_affine
+from workbench.volume.data import cielab
+from workbench.volume.data.dicom_damage import reading_dicom
 
 _PRIVATE_GROUP, _PRIVATE_CREATOR = 0x0071, "NAPARI-WORKBENCH"
 _VALUE_PREFIX = "label value "
@@ -41,6 +43,25 @@ class _Frame:
     index: int
     segment: int
     position: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """One segment as the file describes it; the colour is stored CIELab."""
+
+    number: int
+    description: str
+    label: str
+    lab: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """How frames lie: directions along and down a row ``(2, 3)``, spacing of rows and columns, height [mm] if told."""
+
+    orientation: npt.NDArray[np.float64]
+    spacing: tuple[float, float]
+    height: float
 
 
 def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari-workbench") -> None:
@@ -109,14 +130,21 @@ def read(path: Path) -> Image:
     """
     import pydicom
 
-    try:
+    with reading_dicom(path, "a damaged DICOM-SEG", "Export it again."):
         header = pydicom.dcmread(path, stop_before_pixels=True)
         kind = str(header.SegmentationType)
+        rows, columns = int(header.Rows), int(header.Columns)
         frames = list(_frames(header))
-        segments = [_class(item) for item in header.SegmentSequence]
-        shape, affine = _grid(header, frames, path)
-    except (AttributeError, KeyError, IndexError, pydicom.errors.InvalidDicomError) as error:
-        raise InputError(f"{path}: a damaged DICOM-SEG ({error}). Export it again.") from error
+        described = [_segment(item) for item in header.SegmentSequence]
+        kept = _kept_grid(header)
+        plan = _plan(header) if kept is None or kept[0][:2] != (columns, rows) else None
+    segments = [(s.number, _class(s)) for s in described]
+    if plan is not None:
+        shape, affine = _spanned(plan, frames, rows, columns, path)
+    else:
+        assert kept is not None
+        shape, affine = kept[0], checked_affine(kept[1], path, "private geometry block")
+        _slices(frames, affine, shape[2], path)
     if kind not in ("BINARY", "LABELMAP"):
         raise InputError(f"{path}: a {kind} segmentation, expected BINARY or LABELMAP. Threshold and export it again.")
     values = {number: info.value for number, info in segments}
@@ -211,52 +239,30 @@ def _description(hd: Any, number: int, info: ClassInfo, algorithm: str) -> Any:
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name=algorithm, version=__version__, family=coded("123110", "DCM", "Artificial Intelligence")
         ),
-        display_color=hd.color.CIELabColor(*_lab(info.color)),
+        display_color=hd.color.CIELabColor(*cielab.from_rgb(info.color)),
     )
     # Segment numbers have no gaps, class values may: the value travels in words.
     description.SegmentDescription = f"{_VALUE_PREFIX}{info.value}"
     return description
 
 
-def _class(item: Any) -> tuple[int, ClassInfo]:
-    number = int(item.SegmentNumber)
-    text = str(item.get("SegmentDescription") or "")
+def _segment(item: Any) -> _Segment:
+    lab = item.get("RecommendedDisplayCIELabValue")
+    return _Segment(
+        int(item.SegmentNumber),
+        str(item.get("SegmentDescription") or ""),
+        str(item.get("SegmentLabel") or ""),
+        (float(lab[0]), float(lab[1]), float(lab[2])) if lab is not None and len(lab) == 3 else None,
+    )
+
+
+def _class(segment: _Segment) -> ClassInfo:
+    number, text = segment.number, segment.description
     words = text.removeprefix(_VALUE_PREFIX)
     value = int(words) if text.startswith(_VALUE_PREFIX) and words.isdigit() and 0 < int(words) < 65536 else number
-    lab = item.get("RecommendedDisplayCIELabValue")
-    color = (
-        _rgb(lab) if lab is not None and len(lab) == 3 else ClassTable.from_values([max(number, 1)]).classes[0].color
-    )
-    return number, ClassInfo(value, str(item.get("SegmentLabel") or f"class {value}"), color)
-
-
-def _lab(color: RGB) -> tuple[float, float, float]:
-    """CIELab (D50) of an sRGB colour; highdicom's own conversion takes another white point than DICOM."""
-    srgb = np.array(color) / 255
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    ratio = (_TO_XYZ @ linear) / _WHITE
-    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
-    return float(116 * f[1] - 16), float(500 * (f[0] - f[1])), float(200 * (f[1] - f[2]))
-
-
-def _rgb(stored: Any) -> RGB:
-    """sRGB of a DICOM CIELab value: L 0..100 and a, b -128..127 on 16 bits, white point D50 (PS3.3 C.10.7.1.1)."""
-    l_star = float(stored[0]) * 100 / 65535
-    a_star, b_star = (float(v) * 255 / 65535 - 128 for v in stored[1:])
-    fy = (l_star + 16) / 116
-    f = np.array([fy + a_star / 500, fy, fy - b_star / 200])
-    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * _WHITE
-    linear = np.clip(np.linalg.inv(_TO_XYZ) @ xyz, 0, 1)
-    srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    r, g, b = (int(v) for v in np.rint(255 * srgb))
-    return (r, g, b)
-
-
-_WHITE = np.array([0.9642, 1.0, 0.8249])
-# Linear sRGB to XYZ with white point D50 (Bradford-adapted, as in the ICC sRGB profile).
-_TO_XYZ = np.array(
-    [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
-)
+    own = None if segment.lab is None else cielab.to_rgb(segment.lab)
+    color = own or ClassTable.from_values([max(number, 1)]).classes[0].color
+    return ClassInfo(value, segment.label or f"class {value}", color)
 
 
 def _frames(header: Any) -> Iterator[_Frame]:
@@ -269,43 +275,46 @@ def _frames(header: Any) -> Iterator[_Frame]:
         yield _Frame(index, segment, (float(place[0]), float(place[1]), float(place[2])))
 
 
-def _grid(header: Any, frames: list[_Frame], path: Path) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]]:
-    rows, columns = int(header.Rows), int(header.Columns)
+def _kept_grid(header: Any) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None:
+    """Shape and affine of the source as our own files keep them."""
     try:
         block = header.private_block(_PRIVATE_GROUP, _PRIVATE_CREATOR)
-        own_shape = tuple(int(v) for v in block[0x01].value)
+        columns, rows, slices = (int(v) for v in block[0x01].value)
         affine = np.vstack([np.array(block[0x02].value, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
     except (KeyError, ValueError, TypeError):
-        return _spanned(header, frames, rows, columns, path)
-    if len(own_shape) != 3 or own_shape[:2] != (columns, rows):
-        return _spanned(header, frames, rows, columns, path)
-    affine = checked_affine(affine, path, "private geometry block")
-    _slices(frames, affine, own_shape[2], path)
-    return (columns, rows, own_shape[2]), affine
+        return None
+    return (columns, rows, slices), affine
+
+
+def _plan(header: Any) -> _Plan:
+    groups = (header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[0])
+    measures = next((g for g in groups if "PixelMeasuresSequence" in g), groups[0]).PixelMeasuresSequence[0]
+    turned = next((g for g in groups if "PlaneOrientationSequence" in g), groups[0]).PlaneOrientationSequence[0]
+    return _Plan(
+        np.array([float(v) for v in turned.ImageOrientationPatient]).reshape(2, 3),
+        (float(measures.PixelSpacing[0]), float(measures.PixelSpacing[1])),
+        float(measures.get("SpacingBetweenSlices") or 0) or float(measures.get("SliceThickness") or 0),
+    )
 
 
 def _spanned(
-    header: Any, frames: list[_Frame], rows: int, columns: int, path: Path
+    plan: _Plan, frames: list[_Frame], rows: int, columns: int, path: Path
 ) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]]:
     """The grid from the lowest to the highest frame, with the smallest step between frames (or the declared one)."""
-    groups = (header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[0])
-    measures = next(g for g in groups if "PixelMeasuresSequence" in g).PixelMeasuresSequence[0]
-    cosines = next(g for g in groups if "PlaneOrientationSequence" in g).PlaneOrientationSequence[0]
-    across, down = np.array([float(v) for v in cosines.ImageOrientationPatient]).reshape(2, 3)
+    across, down = plan.orientation
     normal = np.cross(across, down)
     points = np.unique(np.array([f.position for f in frames]), axis=0)
     points = points[np.argsort(points @ normal)]
     heights = points @ normal
-    declared = float(measures.get("SpacingBetweenSlices") or 0) or float(measures.get("SliceThickness") or 0)
     steps = np.diff(heights)
-    height = float(steps[steps > 1e-4].min()) if (steps > 1e-4).any() else declared
+    height = float(steps[steps > 1e-4].min()) if (steps > 1e-4).any() else plan.height
     if height <= 0:
         raise GeometryError(f"{path}: one frame and no slice spacing, SpacingBetweenSlices was expected. Export again.")
     count = round((heights[-1] - heights[0]) / height) + 1
     step = (points[-1] - points[0]) / (count - 1) if count > 1 else normal * height
     lps = np.eye(4)
-    lps[:3, 0] = across * float(measures.PixelSpacing[1])
-    lps[:3, 1] = down * float(measures.PixelSpacing[0])
+    lps[:3, 0] = across * plan.spacing[1]
+    lps[:3, 1] = down * plan.spacing[0]
     lps[:3, 2] = step
     lps[:3, 3] = points[0]
     affine = checked_affine(LPS_TO_RAS @ lps, path, "PlaneOrientationSequence and PlanePositionSequence")
@@ -358,18 +367,23 @@ def _load(
     out = np.zeros(shape[::-1], dtype=dtype)  # (slices, rows, columns)
     overlap = 0
     slices = _slices(frames, affine, shape[2], path)
-    try:
-        for frame, k, picture in zip(frames, slices, _pictures(path), strict=True):
-            if frame.segment == 0:  # label map: the samples are segment numbers
-                for number, value in values.items():
-                    if number > 0:
-                        out[k][picture == number] = value
-                continue
-            here = picture > 0
-            overlap += int(np.count_nonzero(out[k][here]))
-            out[k][here] = values[frame.segment]
-    except (ValueError, KeyError, AttributeError, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{path}: the frames cannot be read ({error}). Copy or export it again.") from error
+    pictures = _pictures(path)
+    for frame, k in zip(frames, slices, strict=True):
+        with reading_dicom(path, "the frames cannot be read"):
+            picture = next(pictures, None)
+        if picture is None or picture.shape != out[k].shape:
+            found = "missing" if picture is None else f"of {picture.shape} samples, {out[k].shape} were expected"
+            raise InputError(f"{path}: frame {frame.index + 1} is {found}. Copy or export it again.")
+        if frame.segment == 0:  # label map: the samples are segment numbers
+            for number, value in values.items():
+                if number > 0:
+                    out[k][picture == number] = value
+            continue
+        if frame.segment not in values:
+            raise InputError(f"{path}: frame {frame.index + 1} shows segment {frame.segment}, which is not described.")
+        here = picture > 0
+        overlap += int(np.count_nonzero(out[k][here]))
+        out[k][here] = values[frame.segment]
     if overlap:
         raise InputError(
             f"{path}: its segments overlap in {overlap} voxels, a label map holds one class per voxel."

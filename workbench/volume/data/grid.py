@@ -210,11 +210,6 @@ def world_axes(affine: Affine) -> list[tuple[int, bool]]:
     return found
 
 
-def orientation_of(affine: Affine) -> str:
-    """Axis codes of an affine, e.g. ``"LPS"``."""
-    return "".join(_CODES[world][0 if positive else 1] for world, positive in world_axes(affine))
-
-
 def axis_matrix(n_in: int, n_out: int) -> Floats:
     """(n_out, n_in) float32 that resamples one axis over the same field of view, ends aligned.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
-from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
 from workbench.volume.data import nrrd_header
@@ -78,9 +79,7 @@ def read(path: Path) -> Image:
         reader.ReadImageInformation()
     except RuntimeError as error:
         family = "NRRD" if is_nrrd else "MetaImage (MHA/MHD)"
-        raise InputError(
-            f"{path}: not a readable {family} file ({_reason(error)}). Export or copy it again."
-        ) from error
+        raise InputError(f"{path}: not a readable {family} file ({reason(error)}). Export or copy it again.") from error
     size = tuple(int(n) for n in reader.GetSize())
     kind = sitk.GetPixelIDValueAsString(reader.GetPixelID()).removeprefix("vector of ")
     if kind not in _DTYPES or not 2 <= len(size) <= 4:
@@ -103,7 +102,7 @@ def read(path: Path) -> Image:
         affine = checked_affine(exact, path, field)
         native = Native(native.spacing, native.origin, native.direction, affine)
     check_size(shape, components * volumes, dtype, path)
-    metadata = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    metadata = _metadata(reader)
     segments = _segments(metadata)
     layers = {s.layer for s in segments}
     merged = len(layers) > 1
@@ -120,7 +119,7 @@ def read(path: Path) -> Image:
             "space": metadata.get("NRRD_space"),
             "n_segments": len(segments),
         },
-        classes=_classes(segments, merged),
+        classes=_classes(segments),
         native=native,
     )
 
@@ -158,7 +157,7 @@ def write(
     try:
         writer.Execute(image)
     except RuntimeError as error:
-        raise UsageError(f"cannot write {path}: {_reason(error)}. Choose a folder that you may write to.") from error
+        raise UsageError(f"cannot write {path}: {reason(error)}. Choose a folder that you may write to.") from error
 
 
 def _native(direction: npt.NDArray[np.float64], spacing: tuple[float, ...], origin: tuple[float, ...]) -> Native:
@@ -194,7 +193,7 @@ def _load(
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise InputError(f"{path}: the voxels cannot be read ({_reason(error)}). Copy or export it again.") from error
+        raise InputError(f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again.") from error
     # A view keeps the image alive by its base; one copy would double the memory.
     array = sitk.GetArrayFromImage(image)
     if components > 1:
@@ -204,6 +203,14 @@ def _load(
         flat = array.reshape(volumes, *reversed(shape))
     data = flat.transpose(0, 3, 2, 1)
     return data if not layers else _merge(path, data, layers)
+
+
+def _metadata(reader: Any) -> dict[str, str]:
+    found = {}
+    for key in reader.GetMetaDataKeys():
+        with suppress(TypeError):  # a name that is no text, in a damaged file, cannot even be asked for
+            found[key] = reader.GetMetaData(key)
+    return found
 
 
 def _merge(path: Path, data: npt.NDArray[Any], segments: tuple[Segment, ...]) -> npt.NDArray[Any]:
@@ -241,7 +248,7 @@ def _segments(metadata: dict[str, str]) -> list[Segment]:
     return list(found.values())
 
 
-def _classes(segments: list[Segment], merged: bool) -> ClassTable | None:
+def _classes(segments: list[Segment]) -> ClassTable | None:
     if not segments:
         return None
     return ClassTable(tuple(s.info for s in sorted(segments, key=lambda s: s.info.value)))
@@ -280,10 +287,3 @@ def _segment_fields(classes: ClassTable, data: npt.NDArray[Any]) -> dict[str, st
 def _sitk() -> Any:
     """SimpleITK (0.5 s to import), when a file is opened; untyped."""
     return importlib.import_module("SimpleITK")
-
-
-def _reason(error: BaseException) -> str:
-    """The last line of ITK's message, which is the one that says why."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = re.sub(r"^.*?ERROR: |^ITK |\(0x[0-9a-f]+\):? ?", "", lines[-1]) if lines else type(error).__name__
-    return text[:160]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import GeometryError, InputError
+from workbench.core.errors import GeometryError, InputError, reading, reason
 from workbench.core.types import Geometry, Image
 from workbench.data import label_table
 from workbench.data.geometry import check_packed, check_size, checked_affine
@@ -148,7 +148,7 @@ def _open(path: Path) -> Any:
         if isinstance(error, PermissionError):
             raise InputError(f"{path}: cannot be opened ({error.strerror}). Give yourself read permission.") from error
         raise InputError(
-            f"{path}: not a readable NIfTI file ({_reason(error)}), expected a NIfTI-1 or NIfTI-2 header."
+            f"{path}: not a readable NIfTI file ({reason(error)}), expected a NIfTI-1 or NIfTI-2 header."
             " Export or copy the file again."
         ) from error
     return proxy
@@ -175,10 +175,6 @@ def _version(path: Path) -> int:
     return 2 if 540 in (int.from_bytes(start, "little"), int.from_bytes(start, "big")) else 1
 
 
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
-
-
 def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
     """World affine in mm from the form that NIfTI gives precedence to."""
     header = proxy.header
@@ -190,12 +186,13 @@ def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None
         try:
             affine = header.get_qform()
         except (ValueError, np.linalg.LinAlgError) as error:
-            raise GeometryError(f"{path}: {field} is not a rotation ({_reason(error)}). Correct this field.") from error
+            raise GeometryError(f"{path}: {field} is not a rotation ({reason(error)}). Correct this field.") from error
     else:
         # As nibabel and MONAI do; the file itself does not say where left is.
         field, affine = "pixdim (sform_code and qform_code are 0)", header.get_base_affine()
         note = "no sform or qform: spacing from pixdim, orientation is a guess (LAS, centred)"
-    unit = header.get_xyzt_units()[0]
+    with reading(path, "xyzt_units names no unit of length", "Correct this field.", kinds=(KeyError,)):
+        unit = header.get_xyzt_units()[0]
     affine = checked_affine(affine, path, field)
     if (scale := _TO_MM.get(unit, 1.0)) != 1.0:
         affine[:3] *= scale
@@ -256,9 +253,9 @@ def _loader(
             # Out of the file map and into the machine's byte order; what was unpacked already is taken as it is.
             own = type(raw) is np.ndarray and raw.dtype == dtype and raw.flags.writeable
             array = raw if own else np.array(raw, dtype=dtype, order="F")
-        except (*_BROKEN, MemoryError) as error:
+        except _BROKEN as error:
             raise InputError(
-                f"{path}: the voxels cannot be read ({_reason(error)}). Copy or export it again."
+                f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
         if (slope, inter) != (1.0, 0.0):
             array *= dtype.type(slope)

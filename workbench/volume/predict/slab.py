@@ -173,7 +173,7 @@ class Slab:
             yield self.next, self._resample(self.next, stop)
             self.next = stop
         keep = min(done, int(rows.low[self.next])) if self.next < len(rows) else done
-        self._roll(keep, done)
+        self._roll(keep)
 
     def _divide(self, done: int) -> None:
         if self.total is not None:
@@ -201,7 +201,7 @@ class Slab:
             y[..., out] = x[..., used] @ matrix[out, used].T
         return y
 
-    def _roll(self, keep: int, done: int) -> None:
+    def _roll(self, keep: int) -> None:
         """Forget the samples before `keep`: move the rest to the front and clear what follows."""
         shift = keep - self.base
         if shift <= 0:

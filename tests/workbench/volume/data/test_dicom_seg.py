@@ -11,7 +11,7 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, MissingExtra
 from workbench.core.types import Labels
 from workbench.data import formats, write
-from workbench.volume.data import dicom_seg
+from workbench.volume.data import cielab
 
 hd = pytest.importorskip("highdicom", reason="extra 'dicom' is not installed")
 
@@ -189,10 +189,10 @@ def test_without_highdicom_the_extra_is_named(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 255), (213, 94, 0), (1, 2, 3)])
 def test_colours_go_through_cielab_unchanged(color):
-    stored = hd.color.CIELabColor(*dicom_seg._lab(color)).value
-    assert dicom_seg._rgb(stored) == color
+    stored = hd.color.CIELabColor(*cielab.from_rgb(color)).value
+    assert cielab.to_rgb(stored) == color
 
 
 def test_red_in_cielab_is_what_the_icc_tables_say():
     """sRGB red in the D50 connection space is L 54.29, a 80.81, b 69.89 (Lindbloom)."""
-    np.testing.assert_allclose(dicom_seg._lab((255, 0, 0)), (54.29, 80.81, 69.89), atol=0.05)
+    np.testing.assert_allclose(cielab.from_rgb((255, 0, 0)), (54.29, 80.81, 69.89), atol=0.05)
