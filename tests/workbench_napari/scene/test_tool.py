@@ -315,7 +315,7 @@ def test_weights_of_another_sensor_are_refused_and_nothing_changes(opened, wait,
     data = np.random.default_rng(1).random((BANDS - 1, 12, 14), dtype=np.float32)
     other = save_envi(tmp_path / "other", data, name="other")
     open_files(viewer, [other])
-    tool.cubes.setCurrentText("other")
+    tool.scenes.setCurrentText("other")
     tool.weights.combo.setCurrentIndex(tool.weights.combo.count() - 1)
     count = len(viewer.layers)
     assert tool.map_scene()
