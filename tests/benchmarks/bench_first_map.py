@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     note(f"{arguments.pixels} pixels in each of {len(names)} classes painted, their spectra shown")
     limit_threads(arguments.threads)
     tool.learn_button.click()
-    settle(lambda: tool.board is None or tool.board.complete is not None, 600)
+    settle(lambda: tool.board is None or tool.board.whole is not None, 600)
     settle(lambda: tool.maps.get("labels") is not None, 10)
     note("reference map on screen")
     settle(lambda: tool.board is None or "maps the scene" in tool.board.phase, 600)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import registry
-from workbench.core.atomic import replacing
 from workbench.core.errors import GeometryError, UsageError
 from workbench.core.layers import KEY
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
 from workbench.scene.display import ClassSpectrum
 from workbench.scene.layers import labels_from_layer
+from workbench.training.lesson import Version
 from workbench_napari.shared.saving import case_name, stored_provenance
 
 BACKEND = "lola_specvit"
@@ -35,7 +34,7 @@ class Saving:
     format: str
     spectra: tuple[ClassSpectrum, ...] | None = None
     pins: tuple[Any, ...] = ()
-    model: Path | None = None
+    model: Version | None = None
 
 
 def save(job: Saving, progress: Progress | None = None) -> list[Path]:
@@ -59,11 +58,8 @@ def save(job: Saving, progress: Progress | None = None) -> list[Path]:
         raise UsageError(f"cannot write {job.folder / name}: {error.strerror}. Choose another folder.") from error
     if job.spectra is not None and (job.spectra or job.pins):
         written += _save_spectra(job, job.folder / name)
-    if job.model is not None and job.model.exists():
-        target = job.folder / name / "model.safetensors"
-        with replacing(target) as part:
-            shutil.copyfile(job.model, part)
-        written.append(target)
+    if job.model is not None and job.model.model.exists():
+        written.append(job.model.save(job.folder / name / "model.safetensors"))
     # The record of the folder comes last: it says that all before it is complete.
     return written + list(api.write(result, job.folder, format=job.format, name=name))  # type: ignore[arg-type]
 

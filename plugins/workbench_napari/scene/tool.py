@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import time
 import weakref
 from functools import partial
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench.core.errors import UsageError, WorkbenchError
-from workbench.core.types import ClassTable
+from workbench.core.types import ClassTable, Labels
 from workbench.scene.display import doubt_map
-from workbench.training.lesson import Board, learn, map_only
+from workbench.scene.train.lesson import TOO_FEW, SceneLearner, map_only
+from workbench.training.lesson import Lesson, MapBoard, Version, Versions
 from workbench_napari.scene import paint_layer
 from workbench_napari.scene.painting import ScenePainting
 from workbench_napari.scene.panel import FORMATS
@@ -42,14 +39,13 @@ class SceneTool(ScenePainting):
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, BACKEND, parent)
-        self.board: Board | None = None
-        self.model: Path | None = None
-        self._before: Any = None
+        self.board: MapBoard | None = None
+        self.model: Version | None = None
         self._shown_version = 0
         self._doubtful: list[tuple[int, int]] = []
-        # Networks of this session, until one is saved; napari destroys a closed window without asking its tools.
-        self.models = Path(mkdtemp(prefix="workbench-models-"))
-        self.destroyed.connect(partial(_remove, self.models))
+        self.versions = Versions()
+        # napari destroys a closed window without asking its tools.
+        self.destroyed.connect(partial(_close, self.versions))
         self._connect()
         self._on_layers()
 
@@ -92,22 +88,18 @@ class SceneTool(ScenePainting):
         """Learn from the painted pixels and map the scene; returns whether it started."""
         scene, layer = self.scene, self.paint_layer
         try:
-            if scene is None or layer is None or len(self._counts_now()) < 2:
-                raise UsageError("Paint a few pixels of at least two classes first; 20 of each are a good start.")
+            if scene is None or layer is None:
+                raise UsageError(TOO_FEW)
+            self._counts_now()
             values = self.form.values() | {"weights": self.weights.value, "device": self.device.currentText().strip()}
+            painted = Labels(np.array(layer.data), scene.image.geometry, self.classes)
+            learner = SceneLearner(scene.image, **values)
+            lesson = Lesson(learner, painted, self.versions.new_file(), before=self._shown_map())
         except WorkbenchError as error:
             self.say(report(error))
             return False
-        classes = ClassTable(tuple(c for c in self.classes if c.value in self._counts))
-        painted = np.array(layer.data)
-        board = Board(scene.shape, classes)
-        model = self.models / f"model-{secrets.token_hex(4)}.safetensors"
-        image = scene.image
-        return self._begin(
-            f"Learning {len(classes)} classes of {image.name}",
-            board,
-            lambda progress: learn(image, painted, classes, values, model, board, progress),
-        )
+        title = f"Learning {len(lesson.board.classes)} classes of {scene.image.name}"
+        return self._begin(title, lesson.board, lesson.run)
 
     def map_scene(self) -> bool:
         """Map the scene with the chosen weights as they are; returns whether it started."""
@@ -116,19 +108,22 @@ class SceneTool(ScenePainting):
             self.say("Choose weights to map with, or paint and learn.")
             return False
         values = {"weights": self.weights.value, "device": self.device.currentText().strip()}
-        board, image = Board(scene.shape, ClassTable()), scene.image
-        return self._begin(f"Mapping {image.name}", board, lambda progress: map_only(image, values, board, progress))
+        board, image = MapBoard(scene.shape, ClassTable(), before=self._shown_map()), scene.image
+        work = lambda progress: map_only(image, board, progress, **values)  # noqa: E731
+        return self._begin(f"Mapping {image.name}", board, work)
 
-    def _begin(self, title: str, board: Board, work: Any) -> bool:
+    def _begin(self, title: str, board: MapBoard, work: Any) -> bool:
         token = secrets.token_hex(8)
-        shown = self.maps.get("labels")
-        before = None if shown is None else np.array(shown.data)
         if not self.start(title, work, partial(self._on_learnt, token)):
             return False
-        self.board, self._before, self._shown_version, self._token = board, before, 0, token
+        self.board, self._shown_version, self._token = board, 0, token
         self._job_scene = weakref.ref(self.scene)
         self.journal.write_soon()
         return True
+
+    def _shown_map(self) -> Any:
+        shown = self.maps.get("labels")
+        return None if shown is None else np.array(shown.data)
 
     def _counts_now(self) -> dict[int, int]:
         layer = self._paint()
@@ -141,7 +136,7 @@ class SceneTool(ScenePainting):
         if board is None or scene is None or scene is not self.scene or board.version == self._shown_version:
             return
         self._shown_version = board.version
-        self.maps.show_labels(scene.image, "labels", board.labels, board.classes, self._token)
+        self.maps.show_labels(scene.image, "labels", board.draft, board.classes, self._token)
 
     def _on_learnt(self, token: str, outcome: Any) -> None:
         scene = self._job_scene()
@@ -150,8 +145,8 @@ class SceneTool(ScenePainting):
         self.maps.finish(outcome.result, token)
         self._doubtful = []
         if outcome.model is not None:
-            self.model = outcome.model
-            self.weights.combo.addItem(f"lesson of {time.strftime('%H:%M:%S')}", str(self.model))
+            self.model = self.versions.add(outcome)
+            self.weights.combo.addItem(self.model.title, str(self.model.model))
         self.maps.get("labels").visible = True
         self._done_text = outcome.text
 
@@ -166,14 +161,12 @@ class SceneTool(ScenePainting):
         board, self.board = self.board, None
         if board is not None and how != "done":
             # A map half of one method and half of another would mislead: go back to the last whole one.
-            whole = board.complete if board.complete is not None else self._before
             shown = self.maps.get("labels")
-            if shown is not None and whole is not None:
-                shown.data[...] = whole
+            if shown is not None and board.whole is not None:
+                shown.data[...] = board.whole
                 shown.refresh()
             elif shown is not None and board.version:
                 self.viewer.layers.remove(shown)
-        self._before = None
         self._show_table()
 
     # --- look at the result
@@ -254,5 +247,5 @@ class SceneTool(ScenePainting):
         return self.start_saving(scene.image.name, lambda progress: save(job, progress), drawn, "what you painted is")
 
 
-def _remove(folder: Path, _tool: Any = None) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def _close(versions: Versions, _tool: Any = None) -> None:
+    versions.close()

@@ -404,7 +404,7 @@ def test_both_tools_live_in_one_window(window, scene_file, ct_file):
 
 def test_closing_the_dock_lets_go_of_the_viewer(opened, wait):
     viewer, tool = opened
-    layer, models = paint(tool), tool.models
+    layer, models = paint(tool), tool.versions.folder
     (dock,) = viewer.window._wrapped_dock_widgets.values()
     dock.destroyOnClose()  # what the x in its title does
     assert tool._wires == []
