@@ -19,8 +19,8 @@ from workbench_napari.scene import paint_layer
 from workbench_napari.scene.painting import ScenePainting
 from workbench_napari.scene.panel import FORMATS
 from workbench_napari.scene.saving import Saving, save
+from workbench_napari.shared.views import camera_of
 from workbench_napari.shared.worker import report
-from workbench_napari.volume import views
 
 BACKEND = "lola_specvit"
 _SCENES = "Cubes (*.hdr *.dat *.img *.raw *.bsq *.bil *.bip *.mat *.tif *.tiff *.npy *.npz);;All files (*)"
@@ -203,7 +203,7 @@ class SceneTool(ScenePainting):
         near[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3] = True
         row, column = (int(v) for v in np.unravel_index(int(np.where(near, single, -1).argmax()), single.shape))
         self._doubtful.append((row, column))
-        camera = views.camera_of(self.viewer)
+        camera = camera_of(self.viewer)
         y, x = scene.world_of(row, column)
         camera.center = (*camera.center[:-2], y, x)
         # Close enough to paint single pixels.
