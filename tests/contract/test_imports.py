@@ -30,6 +30,8 @@ STILL = {
     ("core", "weights"), ("data", "recording"), ("data", "scene"), ("data", "volume"), ("recording", "volume"),
     ("scene", "volume"), ("volume", "layers"),
 }  # fmt: skip
+# The same in the plugin: kinds that still reach into each other's tool.
+STILL_TOOLS = {("recording", "volume")}
 HEAVY = {"torch", "monai", "napari", "qtpy", "matplotlib", "mne", "openslide", "highdicom", "itk"}
 
 
@@ -59,6 +61,17 @@ def test_rooms_import_only_what_lies_below(room):
             other = target.split(".")[1] if "." in target else ""
             fine = not other or other in ALLOWED[room] | {room} or (room, other) in STILL
             assert fine, f"{name} imports {target}"
+
+
+@pytest.mark.parametrize("kind", ["volume", "scene", "recording"])
+def test_tools_of_different_kinds_do_not_know_each_other(kind):
+    others = {"volume", "scene", "recording"} - {kind}
+    for name, targets in _arrows(_modules()).items():
+        if not name.startswith(f"workbench_napari.{kind}."):
+            continue
+        for target in targets:
+            room = target.split(".")[1] if target.startswith("workbench_napari.") else ""
+            assert room not in others or (kind, room) in STILL_TOOLS, f"{name} imports {target}"
 
 
 def test_core_knows_no_toolkit_and_no_plugin():
