@@ -71,6 +71,7 @@ class Learning(QGroupBox):
         self._device, self._painting, self._maps, self._start = device, painting, maps, start
         self._shown_version, self._token = 0, ""
         self._scene: Callable[[], Scene | None] = lambda: None
+        self._growing: Callable[[], Any] = lambda: None
         self._build(backend)
         self.weights.changed.connect(self.changed)
         self.map_button.clicked.connect(self.map_scene)
@@ -105,8 +106,8 @@ class Learning(QGroupBox):
         self.map_button.setEnabled(scene is not None and not busy and self.weights.value != "none")
 
     def forget(self) -> None:
-        """Another scene is open: what runs or was learnt is not of this one."""
-        self.board, self.model = None, None
+        """Another scene is open: what was learnt is not of this one."""
+        self.model = None
 
     # --- start
 
@@ -151,21 +152,22 @@ class Learning(QGroupBox):
     # --- on the way, and at the end
 
     def show_progress(self, cancelling: bool) -> None:
-        """Say what goes on, and show the part of the map that is there already."""
+        """Say what goes on, and show the part of the map that is there already, if its scene is looked at."""
         board, scene = self.board, self._scene()
-        if board is None:
+        if board is None or scene is None or scene is not self._painting.scene:
             return
         if board.phase and not cancelling:
             self.said.emit(board.phase)
-        if scene is None or scene is not self._painting.scene or board.version == self._shown_version:
-            return
-        self._shown_version = board.version
-        self._maps.show_labels(scene.image, "labels", board.draft, board.classes, self._token)
+        if board.version != self._shown_version:
+            self._shown_version = board.version
+            layer = self._maps.show_labels(scene.image, "labels", board.draft, board.classes, self._token)
+            self._growing = weakref.ref(layer)
 
     def _on_done(self, token: str, outcome: Outcome) -> None:
         scene = self._scene()
         if scene is None or scene is not self._painting.scene:
             return
+        self._growing = lambda: None
         self._maps.finish(outcome.result, token)
         if outcome.model is not None:
             self.model = self.versions.add(outcome)
@@ -173,12 +175,13 @@ class Learning(QGroupBox):
         self._maps.get("labels").visible = True
         self.learnt.emit(outcome.text)
 
-    def end(self, how: str) -> None:
-        """A job ended: one that did not come to its end leaves the last whole map."""
+    def end(self) -> None:
+        """A job ended: where its result is not shown, the last whole map stays, whatever scene is looked at now."""
         board, self.board = self.board, None
-        if board is not None and how != "done":
+        layer, self._growing = self._growing(), lambda: None
+        if board is not None and layer is not None:
             # A map half of one method and half of another would mislead.
-            self._maps.restore(board.whole, began=bool(board.version))
+            self._maps.restore(layer, board.whole)
 
 
 def _close(versions: Versions, _group: Any = None) -> None:

@@ -79,14 +79,15 @@ class MapLayers:
             elif isinstance(part, Heatmap) and key in NAMES:
                 self._show_heatmap(result.image, key, part, token)
 
-    def restore(self, whole: npt.NDArray[Any] | None, *, began: bool) -> None:
-        """Go back to a whole map; where there never was one, the layer that a job began goes."""
-        layer = self.get("labels")
-        if layer is not None and whole is not None:
-            layer.data[...] = whole
-            layer.refresh()
-        elif layer is not None and began:
+    def restore(self, layer: Any, whole: npt.NDArray[Any] | None) -> None:
+        """Go back to a whole map in a layer that a job has begun; where there never was one, the layer goes."""
+        if layer not in self._viewer.layers:
+            return
+        if whole is None:
             self._viewer.layers.remove(layer)
+            return
+        layer.data[...] = whole
+        layer.refresh()
 
     def set_classes(self, classes: ClassTable) -> None:
         """Name and colour the classes of the maps."""

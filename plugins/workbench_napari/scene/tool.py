@@ -145,7 +145,7 @@ class SceneTool(DockTool):
             self.learning.show_progress(self.runner.is_cancelling)
 
     def _after_job(self, how: str) -> None:
-        self.learning.end(how)
+        self.learning.end()
         self.painting.show_table()
 
     def save(self) -> bool:

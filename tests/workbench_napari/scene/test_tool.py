@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +16,8 @@ from workbench_napari.shared.saving import state_of
 import workbench as wb
 from tests.scene_maker import MAP_INFO, save_envi
 from workbench.core.layers import KEY
+from workbench.core.types import ClassTable
+from workbench.training.lesson import MapBoard, Outcome
 
 pytestmark = pytest.mark.gui
 
@@ -298,6 +302,43 @@ def test_cancel_leaves_the_last_whole_map(opened, wait, monkeypatch):
     assert (tool.maps.get("labels").data == truth()).mean() > 0.95
     assert tool.maps.get("confidence") is None
     assert tool.progress.isHidden()
+
+
+@pytest.mark.parametrize("how", ["cancelled", "done"])
+def test_a_job_that_ends_while_another_scene_is_looked_at_leaves_no_half_map(opened, wait, tmp_path, how):
+    viewer, tool = opened
+    scene = tool.looking.scene
+    board = MapBoard(scene.shape, ClassTable.from_names(["wood", "water"]))
+    go_on = threading.Event()
+
+    def work(progress):
+        board.put((slice(0, ROWS // 2), slice(0, COLUMNS)), np.full((ROWS // 2, COLUMNS), 1))
+        while not go_on.is_set():
+            progress(0, 0)
+            time.sleep(0.005)
+        board.put((slice(ROWS // 2, ROWS), slice(0, COLUMNS)), np.full((ROWS // 2, COLUMNS), 2))
+        board.keep()
+        return Outcome(None, None, "mapped")
+
+    assert tool.learning._begin(scene, "Mapping meadow", board, work)
+    wait(lambda: tool.maps.get("labels") is not None)
+    half = tool.maps.get("labels")
+    assert 0 < (half.data > 0).mean() < 1
+    data = np.random.default_rng(1).random((BANDS, 12, 14), dtype=np.float32)
+    open_files(viewer, [save_envi(tmp_path / "other", data, name="other")])
+    tool.looking.scenes.setCurrentText("other")
+    assert tool.maps.get("labels") is None
+    if how == "done":
+        go_on.set()
+    else:
+        tool.learning.learn_button.click()
+    finish(tool, wait, 30)
+    if how == "done":
+        assert np.array_equal(half.data, board.whole)
+    else:
+        assert half not in viewer.layers
+    assert "other map" not in viewer.layers
+    assert tool.learning.model is None
 
 
 def test_nothing_to_learn_from_is_said_in_one_line(opened, wait):
