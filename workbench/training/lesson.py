@@ -192,9 +192,11 @@ class Lesson(Generic[Given, BoardType]):
         There is nothing to learn from.
     """
 
-    def __init__(self, learner: Learner[Given, BoardType], given: Given, model: Path, *, before: Any = None) -> None:
+    def __init__(
+        self, learner: Learner[Given, BoardType], given: Given, model: str | Path, *, before: Any = None
+    ) -> None:
         learner.check(given)
-        self.learner, self.given, self.model = learner, given, model
+        self.learner, self.given, self.model = learner, given, Path(model)
         self.board = learner.board(given, before)
         self.steps = (0, 0)
         self.state: State = "waiting"
@@ -319,11 +321,12 @@ class Version:
         """A name for lists: ``lesson of 14:03:20``."""
         return f"lesson of {time.strftime('%H:%M:%S', time.localtime(self.made))}"
 
-    def save(self, out: Path) -> Path:
+    def save(self, out: str | Path) -> Path:
         """Copy the model to a file that stays when the session ends; half a file is never left."""
-        with replacing(out) as part:
+        target = Path(out)
+        with replacing(target) as part:
             shutil.copyfile(self.model, part)
-        return out
+        return target
 
 
 class Versions:
@@ -336,8 +339,8 @@ class Versions:
         Python ends: `Version.save` those that are worth it.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="workbench-models-")) if folder is None else folder
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="workbench-models-") if folder is None else folder)
         self._known: list[Version] = []
         # A window may be destroyed, or a session killed by Ctrl-C, without anybody calling `close`.
         self._remove = weakref.finalize(self, shutil.rmtree, self.folder, True) if folder is None else None

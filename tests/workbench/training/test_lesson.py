@@ -150,7 +150,7 @@ def test_a_map_grows_block_by_block_and_whole_drafts_are_copies(shape):
 
 
 def test_versions_know_the_latest_and_the_best(tmp_path):
-    versions = Versions(tmp_path / "kept")
+    versions = Versions(str(tmp_path / "kept"))
     assert versions.latest is versions.best is None
     made = []
     for score in (0.7, 0.9, 0.9, 0.8):
@@ -161,7 +161,7 @@ def test_versions_know_the_latest_and_the_best(tmp_path):
     assert len({v.model for v in versions}) == len(versions) == 4
     assert versions.latest is made[3]
     assert versions.best is made[2], "of equals the later one"
-    assert versions.best.save(tmp_path / "best.safetensors").read_bytes() == b"0.9"
+    assert versions.best.save(str(tmp_path / "best.safetensors")).read_bytes() == b"0.9"
     other = versions.add(outcome(versions.new_file(), 0.1, "Dice"))
     assert versions.best is other, "scores by another measure do not compare"
     unscored = versions.add(outcome(versions.new_file(), measure="Dice"))
