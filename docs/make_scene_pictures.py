@@ -43,25 +43,25 @@ def make(out: Path, home: Path) -> None:
     tool.folder.setText("~/workbench")
     tool.device.setCurrentText("cpu")
     paint(tool, given)
-    rows, columns = tool.scene.shape
-    tool.pin_at(tool.scene.world_of(rows // 3, columns // 2))
-    tool.pin_at(tool.scene.world_of(rows * 2 // 3, columns // 4))
-    settle(lambda: len(tool.plot.classes) == len(given.classes), 30)
-    tool.paint_layer.mode = "pan_zoom"
+    rows, columns = tool.looking.scene.shape
+    tool.looking.pin_at(tool.looking.scene.world_of(rows // 3, columns // 2))
+    tool.looking.pin_at(tool.looking.scene.world_of(rows * 2 // 3, columns // 4))
+    settle(lambda: len(tool.looking.plot.classes) == len(given.classes), 30)
+    tool.painting.layer.mode = "pan_zoom"
     shoot(viewer, out / "spectra-painted.png")
 
-    assert tool.learn(), tool.status.text()
+    assert tool.learning.learn(), tool.status.text()
     settle(lambda: "step" in tool.status.text() or not tool.runner.is_busy, 300)
     shoot(viewer, out / "spectra-learning.png")
     settle(lambda: not tool.runner.is_busy, 900)
     assert tool.maps.get("confidence") is not None, tool.status.text()
-    scroll_to(tool, tool.map_group)
+    scroll_to(tool, tool.results)
     shoot(viewer, out / "spectra-map.png")
 
-    tool.show_buttons["confidence"].click()
+    tool.results.show_buttons["confidence"].click()
     shoot(viewer, out / "spectra-confidence.png")
-    tool.show_buttons["labels"].click()
-    tool.go_to_doubt()
+    tool.results.show_buttons["labels"].click()
+    tool.results.go_to_doubt()
     shoot(viewer, out / "spectra-doubt.png")
     tool.folder.setText(str(home / "results"))
     assert tool.save()
@@ -72,11 +72,11 @@ def make(out: Path, home: Path) -> None:
 def paint(tool: Any, given: Any) -> None:
     """The strokes of somebody who knows the scene: the painted pixels of the sample."""
     for c in given.classes:
-        value = tool.add_class(c.name)
-        tool.recolor_class(value, c.color)
-        tool.paint_layer.brush_size = 1
+        value = tool.painting.add_class(c.name)
+        tool.painting.recolor_class(value, c.color)
+        tool.painting.layer.brush_size = 1
         for row, column in np.argwhere(given.data == c.value):
-            tool.paint_layer.paint((int(row), int(column)), value)
+            tool.painting.layer.paint((int(row), int(column)), value)
 
 
 if __name__ == "__main__":

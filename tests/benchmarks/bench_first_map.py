@@ -76,24 +76,24 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     tool.device.setCurrentText("cpu")
     rng = np.random.default_rng(arguments.seed)
     for name in names:
-        value = tool.add_class(name)
-        tool.paint_layer.brush_size = 1
+        value = tool.painting.add_class(name)
+        tool.painting.layer.brush_size = 1
         for index in rng.choice(np.flatnonzero(truth == value), arguments.pixels, replace=False):
-            tool.paint_layer.paint(np.unravel_index(index, truth.shape), value)
-    settle(lambda: len(tool.plot.classes) == len(names), 30)
+            tool.painting.layer.paint(np.unravel_index(index, truth.shape), value)
+    settle(lambda: len(tool.looking.plot.classes) == len(names), 30)
     note(f"{arguments.pixels} pixels in each of {len(names)} classes painted, their spectra shown")
     limit_threads(arguments.threads)
-    tool.learn_button.click()
-    settle(lambda: tool.board is None or tool.board.complete is not None, 600)
+    tool.learning.learn_button.click()
+    settle(lambda: tool.learning.board is None or tool.learning.board.whole is not None, 600)
     settle(lambda: tool.maps.get("labels") is not None, 10)
     note("reference map on screen")
-    settle(lambda: tool.board is None or "maps the scene" in tool.board.phase, 600)
+    settle(lambda: tool.learning.board is None or "maps the scene" in tool.learning.board.phase, 600)
     note("network has learnt")
     settle(lambda: not tool.runner.is_busy, 600)
     note("whole map of the network on screen")
     shown, reference = tool.maps.get("labels"), tool.maps.get("reference_labels")
     test = truth > 0
-    test &= tool.paint_layer.data == 0
+    test &= tool.painting.layer.data == 0
     whole = shown is not None and reference is not None and bool((shown.data > 0).all())
     steps |= {
         "processor seconds": round(time.process_time() - processor, 1),

@@ -329,3 +329,34 @@ def doubt_map(
     if painted is not None:
         smooth = np.where(painted > 0, 0, smooth).astype(np.float32)
     return smooth
+
+
+def doubtful_spot(
+    confidence: Array,
+    labels: Array,
+    reference: Array | None = None,
+    painted: Array | None = None,
+    seen: Sequence[tuple[int, int]] = (),
+) -> tuple[int, int] | None:
+    """Row and column where painting a few pixels would help most; ``None`` if nothing is left.
+
+    Parameters
+    ----------
+    confidence, labels, reference, painted
+        As of `doubt_map`.
+    seen
+        Spots that were looked at already: they and their surroundings are left out.
+    """
+    doubt = doubt_map(confidence, labels, reference, painted)
+    reach = max(4, min(doubt.shape) // 12)
+    for row, column in seen:
+        doubt[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1] = 0
+    row, column = (int(v) for v in np.unravel_index(int(doubt.argmax()), doubt.shape))
+    if doubt[row, column] <= 0:
+        return None
+    # The worst neighbourhood is found; now its worst pixel.
+    single = doubt_map(confidence, labels, reference, painted, size=1)
+    near = np.zeros(doubt.shape, bool)
+    near[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3] = True
+    row, column = (int(v) for v in np.unravel_index(int(np.where(near, single, -1).argmax()), single.shape))
+    return row, column

@@ -15,8 +15,8 @@ from qtpy.QtWidgets import QWidget
 
 from workbench_napari.recording.blocks import Block, Columns
 from workbench_napari.recording.overlay import BOTTOM, GUTTER, RIGHT, TITLE, TOP, Band, CanvasOverlay
+from workbench_napari.shared.views import camera_of
 from workbench_napari.shared.window import main_window
-from workbench_napari.volume.views import camera_of
 
 _SETTLE_MS = 150
 _SHORTEST = 0.02

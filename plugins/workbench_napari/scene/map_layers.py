@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
-from workbench.core.types import Heatmap, Image, Labels, Result
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
+from workbench.scene.display import area_table
 from workbench.scene.layers import heatmap_layer, labels_layer, scene_record
-from workbench_napari.scene.paint_layer import set_classes
+from workbench_napari.scene.paint_layer import classes_in, counts_of, set_classes
 
 NAMES = {
     "labels": "map",
@@ -33,6 +34,15 @@ class MapLayers:
         """The layer of a part, or ``None`` if there is none or it was removed."""
         layer = self._layers[key]() if key in self._layers else None
         return layer if layer is not None and layer in self._viewer.layers else None
+
+    def layers(self) -> dict[str, Any]:
+        """The layer of every part, ``None`` where there is none."""
+        return {key: self.get(key) for key in NAMES}
+
+    def array(self, key: str) -> npt.NDArray[Any] | None:
+        """A copy of what a layer shows now, or ``None`` if there is none."""
+        layer = self.get(key)
+        return None if layer is None else np.array(layer.data)
 
     def find(self, scene: Any) -> None:
         """Take up the layers of a scene that are in the viewer already (after another scene was chosen)."""
@@ -69,6 +79,33 @@ class MapLayers:
                 layer.metadata[KEY]["provenance"] = result.provenance.to_json()
             elif isinstance(part, Heatmap) and key in NAMES:
                 self._show_heatmap(result.image, key, part, token)
+
+    def restore(self, layer: Any, whole: npt.NDArray[Any] | None) -> None:
+        """Go back to a whole map in a layer that a job has begun; where there never was one, the layer goes."""
+        if layer not in self._viewer.layers:
+            return
+        if whole is None:
+            self._viewer.layers.remove(layer)
+            return
+        layer.data[...] = whole
+        layer.refresh()
+
+    def set_classes(self, classes: ClassTable) -> None:
+        """Name and colour the classes of the maps."""
+        for key in ("labels", "reference_labels"):
+            layer = self.get(key)
+            if layer is not None:
+                set_classes(layer, classes)
+
+    def areas(self, geometry: Geometry) -> dict[int, tuple[int, float]] | None:
+        """Pixels and square metres per class value of the map, also as a table of its layer; ``None`` without a map."""
+        layer = self.get("labels")
+        if layer is None:
+            return None
+        table = area_table(counts_of(layer), classes_in(layer), geometry)
+        layer.features = table
+        rows = zip(table["index"], table["pixels"], table["area [m2]"], strict=True)
+        return {v: (n, a) for v, n, a in rows}
 
     def _show_heatmap(self, image: Image, key: str, part: Heatmap, token: str) -> None:
         layer = self.get(key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,19 +9,38 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 
-from workbench.core import registry
-from workbench.core.atomic import replacing
 from workbench.core.errors import GeometryError, UsageError
 from workbench.core.layers import KEY
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
 from workbench.scene.display import ClassSpectrum
 from workbench.scene.layers import labels_from_layer
+from workbench.scene.lola_specvit import areas
+from workbench.training.lesson import Version
+from workbench_napari.scene.spectrum_plot import SpectrumPlot
 from workbench_napari.shared.saving import case_name, stored_provenance
 
-BACKEND = "lola_specvit"
+FORMATS = {"ENVI (.dat + .hdr)": "envi", "GeoTIFF (.tif)": "geotiff", "NumPy (.npy)": "npy"}
+"""Names in the form and formats of `workbench.api.write` for class maps."""
+
 State = tuple[npt.NDArray[Any], Mapping[str, Any], str]
 """Array, metadata and name of a layer, of the moment Save was pressed."""
+
+
+class SaveTicks(QHBoxLayout):
+    """Whether spectra and model are saved too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spectra = QCheckBox("Spectra")
+        self.spectra.setToolTip("Mean and deviation per class and the pins: CSV and ENVI spectral library")
+        self.model = QCheckBox("Model")
+        self.model.setToolTip("The network as .safetensors: use it for other scenes, here or in the shell")
+        for tick in (self.spectra, self.model):
+            tick.setChecked(True)
+            self.addWidget(tick)
+        self.addStretch(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +53,28 @@ class Saving:
     format: str
     spectra: tuple[ClassSpectrum, ...] | None = None
     pins: tuple[Any, ...] = ()
-    model: Path | None = None
+    model: Version | None = None
+
+
+def job_of(
+    image: Image,
+    layers: Mapping[str, Any],
+    folder: Path,
+    format: str,
+    ticks: SaveTicks,
+    plot: SpectrumPlot,
+    model: Version | None,
+) -> Saving:
+    """What to save of these layers, as they are now: people go on while it is written."""
+    return Saving(
+        image,
+        {k: (np.array(v.data), dict(v.metadata), v.name) for k, v in layers.items()},
+        folder,
+        format,
+        spectra=tuple(plot.classes) if ticks.spectra.isChecked() else None,
+        pins=tuple(plot.pins),
+        model=model if ticks.model.isChecked() else None,
+    )
 
 
 def save(job: Saving, progress: Progress | None = None) -> list[Path]:
@@ -59,11 +98,8 @@ def save(job: Saving, progress: Progress | None = None) -> list[Path]:
         raise UsageError(f"cannot write {job.folder / name}: {error.strerror}. Choose another folder.") from error
     if job.spectra is not None and (job.spectra or job.pins):
         written += _save_spectra(job, job.folder / name)
-    if job.model is not None and job.model.exists():
-        target = job.folder / name / "model.safetensors"
-        with replacing(target) as part:
-            shutil.copyfile(job.model, part)
-        written.append(target)
+    if job.model is not None and job.model.model.exists():
+        written.append(job.model.save(job.folder / name / "model.safetensors"))
     # The record of the folder comes last: it says that all before it is complete.
     return written + list(api.write(result, job.folder, format=job.format, name=name))  # type: ignore[arg-type]
 
@@ -83,7 +119,7 @@ def result_of(job: Saving) -> Result:
             parts[key] = Labels(labels.data, geometry, labels.classes, key)
     shown = parts.get("labels") or parts.get("painted")
     if isinstance(shown, Labels) and len(shown.classes):
-        parts["areas"] = registry.find(BACKEND).load_module().areas(shown)
+        parts["areas"] = areas(shown)
     main = next(job.layers[k] for k in ("labels", "painted", *job.layers) if k in job.layers)
     return Result(parts, job.image, _provenance(job, main[1].get(KEY) or {}))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench_napari.shared.views import camera_of as camera_of
+
 VIEWS = {
     "Axial": (0, 1, 2),
     "Coronal": (1, 0, 2),
@@ -43,12 +45,6 @@ def current(viewer: Any) -> str | None:
     lead = viewer.dims.ndim - 3
     order = tuple(a - lead for a in viewer.dims.order[-3:])
     return next((name for name, axes in VIEWS.items() if axes == order), None)
-
-
-def camera_of(viewer: Any) -> Any:
-    """The camera; napari 0.9 moved it."""
-    scene = getattr(viewer, "scene", None)
-    return viewer.camera if scene is None else scene.camera
 
 
 def turn_head_up(viewer: Any) -> None:

@@ -18,6 +18,7 @@ from workbench.scene.display import (
     component_picture,
     composite,
     doubt_map,
+    doubtful_spot,
     first_bands,
     overview_step,
     preset_bands,
@@ -153,6 +154,27 @@ def test_doubt_is_where_confidence_is_low_and_maps_differ():
     painted[14, 14] = 1
     assert doubt_map(confidence, labels, reference, painted)[14, 14] == 0
     assert doubt_map(confidence, labels, None)[5, 5] == pytest.approx(0.7)
+
+
+def test_the_next_doubtful_spot_is_the_worst_pixel_of_the_worst_place_not_seen_yet():
+    confidence = np.full((40, 40), 1.0, np.float32)
+    labels = np.ones((40, 40), np.uint8)
+    reference = labels.copy()
+    confidence[28:33, 28:33] = 0.5
+    confidence[31, 29] = 0.1
+    confidence[3:8, 3:8] = 0.6
+    confidence[0, 39] = 0.0  # the worst pixel of all, alone in a sure neighbourhood
+    assert doubtful_spot(confidence, labels, reference) == (31, 29)
+    assert doubtful_spot(confidence, labels, reference, seen=[(31, 29)]) == (3, 3)
+    painted = np.zeros_like(labels)
+    painted[28:33, 28:33] = 1
+    near = doubtful_spot(confidence, labels, reference, painted)
+    assert painted[near] == 0
+    reference[20:25, 2:7] = 2
+    assert doubtful_spot(confidence, labels, reference) == (20, 2)
+    everywhere = [(r, c) for r in range(0, 40, 4) for c in range(0, 40, 4)]
+    assert doubtful_spot(confidence, labels, reference, seen=everywhere) is None
+    assert doubtful_spot(np.ones_like(confidence), labels) is None
 
 
 def test_limits_are_never_equal():

@@ -11,7 +11,7 @@ from workbench_napari.launch import open_files
 from workbench_napari.recording import blocks as meg_blocks
 from workbench_napari.recording.marks import marks_of
 from workbench_napari.recording.overlay import BOTTOM, GUTTER, RIGHT
-from workbench_napari.volume.views import camera_of
+from workbench_napari.shared.views import camera_of
 
 import workbench as wb
 from tests.tiny import make_tiny_recording

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-from workbench_napari.volume.views import camera_of
+from workbench_napari.shared.views import camera_of
 
 PARCELS = ("parcel 1", "parcel 2", "parcel 3", "parcel 4", "parcel 5")
 RATE, SECONDS = 250.0, 12.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +15,9 @@ from workbench_napari.shared.saving import state_of
 
 import workbench as wb
 from tests.scene_maker import MAP_INFO, save_envi
+from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
+from workbench.training.lesson import MapBoard, Outcome
 
 pytestmark = pytest.mark.gui
 
@@ -50,7 +54,7 @@ def opened(window, scene_file, tmp_path):
     viewer = window()
     tool = open_files(viewer, [scene_file])
     tool.device.setCurrentText("cpu")
-    tool.form.set_values(FAST)
+    tool.learning.form.set_values(FAST)
     tool.folder.setText(str(tmp_path / "out"))
     return viewer, tool
 
@@ -58,12 +62,12 @@ def opened(window, scene_file, tmp_path):
 def paint(tool, names=("wood", "water", "soil"), per_class=8, seed=0):
     rng = np.random.default_rng(seed)
     for name in names:
-        value = tool.add_class(name)
-        layer = tool.paint_layer
+        value = tool.painting.add_class(name)
+        layer = tool.painting.layer
         layer.brush_size = 1
         for index in rng.choice(np.flatnonzero(truth() == value), per_class, replace=False):
             layer.paint(np.unravel_index(index, layer.data.shape), value)
-    return tool.paint_layer
+    return tool.painting.layer
 
 
 def finish(tool, wait, seconds=120):
@@ -71,7 +75,7 @@ def finish(tool, wait, seconds=120):
 
 
 def row(tool, name):
-    table = tool.table
+    table = tool.painting.table
     for r in range(table.rowCount()):
         if table.item(r, 1).text() == name:
             return int(table.item(r, 2).text().replace(",", "")), table.item(r, 3).text()
@@ -106,12 +110,12 @@ def test_a_cube_opens_with_the_spectra_tool_in_natural_colours(opened):
     assert layer.data.shape == (ROWS, COLUMNS, 3)
     assert np.allclose(layer.scale, 20)
     assert [str(u) for u in layer.units] == ["meter", "meter"]
-    assert tool.colours.preset.currentText() == "Natural colour"
-    shown = [WAVELENGTHS[b] for b in tool.colours.bands]
+    assert tool.looking.colours.preset.currentText() == "Natural colour"
+    shown = [WAVELENGTHS[b] for b in tool.looking.colours.bands]
     assert np.abs(np.array(shown) - (640, 550, 460)).max() < 12
-    assert "36 × 48 pixels, 24 bands" in tool.scene_info.text()
-    assert "3 bad bands" in tool.scene_info.text()
-    names = [tool.colours.preset.itemText(i) for i in range(tool.colours.preset.count())]
+    assert "36 × 48 pixels, 24 bands" in tool.looking.info.text()
+    assert "3 bad bands" in tool.looking.info.text()
+    names = [tool.looking.colours.preset.itemText(i) for i in range(tool.looking.colours.preset.count())]
     assert names == ["Natural colour", "Colour-infrared", PCA, OWN]
 
 
@@ -119,87 +123,89 @@ def test_sliders_and_presets_show_other_bands(opened, wait):
     viewer, tool = opened
     layer = viewer.layers["meadow"]
     before = layer.data.copy()
-    tool.colours.sliders[0].setValue(22)
+    tool.looking.colours.sliders[0].setValue(22)
     wait(lambda: not np.array_equal(layer.data, before))
-    assert tool.colours.preset.currentText() == OWN
-    assert "nm (23)" in tool.colours.texts[0].text()
+    assert tool.looking.colours.preset.currentText() == OWN
+    assert "nm (23)" in tool.looking.colours.texts[0].text()
     red = layer.data[..., 0].astype(float)
-    sample = wb.read(tool.scene.image.source).data[22]
+    sample = wb.read(tool.looking.scene.image.source).data[22]
     assert np.corrcoef(red.ravel(), sample.ravel())[0, 1] > 0.99
     now = layer.data.copy()
-    tool.colours.preset.setCurrentText(PCA)
+    tool.looking.colours.preset.setCurrentText(PCA)
     wait(lambda: not np.array_equal(layer.data, now))
-    assert not tool.colours.sliders[0].isEnabled()
-    assert tool.plot.bands == ()
+    assert not tool.looking.colours.sliders[0].isEnabled()
+    assert tool.looking.plot.bands == ()
 
 
 def test_the_plot_follows_the_cursor_and_pins_clicks(opened, wait):
     viewer, tool = opened
-    cube = wb.read(tool.scene.image.source).data
+    cube = wb.read(tool.looking.scene.image.source).data
     move(viewer, (10 * 20.0, 30 * 20.0))
-    wait(lambda: tool.plot.cursor_shown)
-    x, y = tool.plot._cursor.get_data()
-    good = np.array(tool.scene.good)
+    wait(lambda: tool.looking.plot.cursor_shown)
+    x, y = tool.looking.plot._cursor.get_data()
+    good = np.array(tool.looking.scene.good)
     assert np.allclose(x, WAVELENGTHS, atol=0.06)
     assert np.allclose(y[good], cube[good, 10, 30])
     assert np.isnan(y[~good]).all()
-    assert tool.place.text().startswith("row 10, column 30; x 565610.0, y 4149790.0")
+    assert tool.looking.place.text().startswith("row 10, column 30; x 565610.0, y 4149790.0")
     move(viewer, (-500.0, 0.0))
-    assert not tool.plot.cursor_shown
+    assert not tool.looking.plot.cursor_shown
     click(viewer, (10 * 20.0, 30 * 20.0))
     click(viewer, (12 * 20.0, 3 * 20.0), drag=30)
-    assert [(p.row, p.column) for p in tool.plot.pins] == [(10, 30)]
-    assert np.allclose(tool.plot.pins[0].spectrum, cube[:, 10, 30])
-    tool.add_class("wood")
+    assert [(p.row, p.column) for p in tool.looking.plot.pins] == [(10, 30)]
+    assert np.allclose(tool.looking.plot.pins[0].spectrum, cube[:, 10, 30])
+    tool.painting.add_class("wood")
     click(viewer, (1.0, 1.0))
-    assert len(tool.plot.pins) == 1, "the click was a stroke of the brush"
-    tool.clear_pins_button.click()
-    assert tool.plot.pins == []
+    assert len(tool.looking.plot.pins) == 1, "the click was a stroke of the brush"
+    tool.looking.clear_pins_button.click()
+    assert tool.looking.plot.pins == []
 
 
 def test_painting_counts_pixels_and_averages_spectra(opened, wait):
     _, tool = opened
     layer = paint(tool)
-    wait(lambda: len(tool.plot.classes) == 3 and row(tool, "soil")[0] == 8)
-    cube = wb.read(tool.scene.image.source).data
-    for shown in tool.plot.classes:
+    wait(lambda: len(tool.looking.plot.classes) == 3 and row(tool, "soil")[0] == 8)
+    cube = wb.read(tool.looking.scene.image.source).data
+    for shown in tool.looking.plot.classes:
         values = cube[:, layer.data == shown.value]
         assert np.allclose(shown.mean, values.mean(axis=1))
         assert np.allclose(shown.deviation, values.std(axis=1, ddof=1))
-    tool.undo_button.click()
+    tool.painting.undo_button.click()
     assert row(tool, "soil")[0] == 7
-    tool.redo_button.click()
+    tool.painting.redo_button.click()
     assert row(tool, "soil")[0] == 8
 
 
 def test_classes_are_renamed_recoloured_removed_and_brought_back(opened, wait):
     _, tool = opened
     layer = paint(tool)
-    tool._on_painted()
-    tool.table.item(0, 1).setText("forest")
-    assert tool.classes.names == ("forest", "water", "soil")
-    tool.recolor_class(2, (1, 2, 3))
+    tool.painting.count()
+    tool.painting.table.item(0, 1).setText("forest")
+    assert tool.painting.classes.names == ("forest", "water", "soil")
+    tool.painting.recolor_class(2, (1, 2, 3))
     assert np.allclose(layer.get_color(2)[:3], np.array([1, 2, 3]) / 255, atol=1e-3)
-    tool.table.selectRow(1)
+    tool.painting.table.selectRow(1)
     assert layer.selected_label == 2
-    tool.remove_button.click()
-    assert tool.classes.names == ("forest", "soil")
+    tool.painting.remove_button.click()
+    assert tool.painting.classes.names == ("forest", "soil")
     assert not (layer.data == 2).any()
-    tool.undo_button.click()
-    assert set(tool.classes.names) == {"forest", "water", "soil"}
+    tool.painting.undo_button.click()
+    assert set(tool.painting.classes.names) == {"forest", "water", "soil"}
     assert (layer.data == 2).sum() == 8
-    assert tool.add_class() == 4
+    assert tool.painting.add_class() == 4
     assert tool.journal.is_unsaved(layer)
 
 
 def test_learn_map_save_reopen(opened, wait, window, tmp_path):
     viewer, tool = opened
     painted = paint(tool)
-    tool.pin_at((100.0, 100.0))
-    wait(lambda: len(tool.plot.classes) == 3)
+    tool.looking.pin_at((100.0, 100.0))
+    wait(lambda: len(tool.looking.plot.classes) == 3)
     versions = []
-    tool.runner.progressed.connect(lambda *_: versions.append(tool.board.version if tool.board else 0))
-    assert tool.learn()
+    tool.runner.progressed.connect(
+        lambda *_: versions.append(tool.learning.board.version if tool.learning.board else 0)
+    )
+    assert tool.learning.learn()
     finish(tool, wait)
     shown = tool.maps.get("labels")
     assert shown is not None, tool.status.text()
@@ -216,12 +222,12 @@ def test_learn_map_save_reopen(opened, wait, window, tmp_path):
     assert row(tool, "soil")[1] == f"{count * 400 / 1e4:,.2f}\u00a0ha"
     assert not tool.journal.is_unsaved(shown), "what a method wrote is no edit by hand"
 
-    tool.show_buttons["confidence"].click()
+    tool.results.show_buttons["confidence"].click()
     assert confidence.visible
     assert not shown.visible
-    spot = tool.go_to_doubt()
+    spot = tool.results.go_to_doubt()
     assert spot is not None
-    assert tool.go_to_doubt() != spot
+    assert tool.results.go_to_doubt() != spot
 
     shown.data_setitem((np.array([0, 0]), np.array([0, 1])), 2)
     corrected = shown.data.copy()
@@ -245,17 +251,17 @@ def test_learn_map_save_reopen(opened, wait, window, tmp_path):
     written = wb.read(folder / "labels.hdr")
     assert written.classes.names == ("wood", "water", "soil")
     assert np.array_equal(written.data[0], corrected)
-    assert np.array_equal(written.geometry.affine, tool.scene.image.geometry.affine)
+    assert np.array_equal(written.geometry.affine, tool.looking.scene.image.geometry.affine)
     again = window()
-    other = open_files(again, [tool.scene.image.source, folder / "labels.hdr", folder / "painted.hdr"])
+    other = open_files(again, [tool.looking.scene.image.source, folder / "labels.hdr", folder / "painted.hdr"])
     assert [layer._type_string for layer in again.layers] == ["image", "labels", "labels"]
     assert np.array_equal(again.layers["painted"].data, painted.data)
-    assert other.paint_layer is again.layers["painted"]
-    assert other.classes.names == ("wood", "water", "soil")
-    other.weights.choose_file(folder / "model.safetensors")
+    assert other.painting.layer is again.layers["painted"]
+    assert other.painting.classes.names == ("wood", "water", "soil")
+    other.learning.weights.choose_file(folder / "model.safetensors")
     other.device.setCurrentText("cpu")
-    assert other.map_button.isEnabled()
-    other.map_button.click()
+    assert other.learning.map_button.isEnabled()
+    other.learning.map_button.click()
     finish(other, wait)
     unedited = corrected.copy()
     unedited[0, :2] = other.maps.get("labels").data[0, :2]
@@ -266,7 +272,7 @@ def test_the_second_lesson_renews_the_same_layers_and_spares_hand_work(opened, w
     viewer, tool = opened
     paint(tool)
     for _ in range(2):
-        assert tool.learn()
+        assert tool.learning.learn()
         finish(tool, wait)
     assert sorted(layer.name for layer in viewer.layers) == sorted(
         ["meadow", "meadow map", "meadow SVM map", "meadow confidence", "meadow disagreement", "meadow painted"]
@@ -274,7 +280,7 @@ def test_the_second_lesson_renews_the_same_layers_and_spares_hand_work(opened, w
     first = tool.maps.get("labels")
     first.data_setitem((np.array([0]), np.array([0])), 3)
     by_hand = first.data.copy()
-    assert tool.learn()
+    assert tool.learning.learn()
     finish(tool, wait)
     assert tool.maps.get("labels") is not first
     assert np.array_equal(first.data, by_hand)
@@ -283,42 +289,79 @@ def test_the_second_lesson_renews_the_same_layers_and_spares_hand_work(opened, w
 def test_cancel_leaves_the_last_whole_map(opened, wait, monkeypatch):
     _, tool = opened
     paint(tool)
-    tool.form.set_values({"steps": 100_000, "patience": 0, "validate_every": 50_000})
-    assert tool.learn()
-    wait(lambda: tool.board is not None and "step" in tool.board.phase, 120)
-    assert tool.learn_button.text() == "Cancel"
+    tool.learning.form.set_values({"steps": 100_000, "patience": 0, "validate_every": 50_000})
+    assert tool.learning.learn()
+    wait(lambda: tool.learning.board is not None and "step" in tool.learning.board.phase, 120)
+    assert tool.learning.learn_button.text() == "Cancel"
     # The worker names its step before the window has drawn what is on the board.
     wait(lambda: tool.maps.get("labels") is not None, 30)
-    tool.learn_button.click()
+    tool.learning.learn_button.click()
     finish(tool, wait, 30)
     assert "cancelled" in tool.status.text()
-    assert tool.learn_button.text() == "Learn"
+    assert tool.learning.learn_button.text() == "Learn"
     assert (tool.maps.get("labels").data == truth()).mean() > 0.95
     assert tool.maps.get("confidence") is None
     assert tool.progress.isHidden()
 
 
+@pytest.mark.parametrize("how", ["cancelled", "done"])
+def test_a_job_that_ends_while_another_scene_is_looked_at_leaves_no_half_map(opened, wait, tmp_path, how):
+    viewer, tool = opened
+    scene = tool.looking.scene
+    board = MapBoard(scene.shape, ClassTable.from_names(["wood", "water"]))
+    go_on = threading.Event()
+
+    def work(progress):
+        board.put((slice(0, ROWS // 2), slice(0, COLUMNS)), np.full((ROWS // 2, COLUMNS), 1))
+        while not go_on.is_set():
+            progress(0, 0)
+            time.sleep(0.005)
+        board.put((slice(ROWS // 2, ROWS), slice(0, COLUMNS)), np.full((ROWS // 2, COLUMNS), 2))
+        board.keep()
+        return Outcome(None, None, "mapped")
+
+    assert tool.learning._begin(scene, "Mapping meadow", board, work)
+    wait(lambda: tool.maps.get("labels") is not None)
+    half = tool.maps.get("labels")
+    assert 0 < (half.data > 0).mean() < 1
+    data = np.random.default_rng(1).random((BANDS, 12, 14), dtype=np.float32)
+    open_files(viewer, [save_envi(tmp_path / "other", data, name="other")])
+    tool.looking.scenes.setCurrentText("other")
+    assert tool.maps.get("labels") is None
+    if how == "done":
+        go_on.set()
+    else:
+        tool.learning.learn_button.click()
+    finish(tool, wait, 30)
+    if how == "done":
+        assert np.array_equal(half.data, board.whole)
+    else:
+        assert half not in viewer.layers
+    assert "other map" not in viewer.layers
+    assert tool.learning.model is None
+
+
 def test_nothing_to_learn_from_is_said_in_one_line(opened, wait):
     viewer, tool = opened
-    assert not tool.learn()
+    assert not tool.learning.learn()
     assert "at least two classes" in tool.status.text()
     paint(tool, names=("wood",))
-    assert not tool.learn()
+    assert not tool.learning.learn()
     assert len(viewer.layers) == 2
 
 
 def test_weights_of_another_sensor_are_refused_and_nothing_changes(opened, wait, tmp_path):
     viewer, tool = opened
     paint(tool)
-    assert tool.learn()
+    assert tool.learning.learn()
     finish(tool, wait)
     data = np.random.default_rng(1).random((BANDS - 1, 12, 14), dtype=np.float32)
     other = save_envi(tmp_path / "other", data, name="other")
     open_files(viewer, [other])
-    tool.cubes.setCurrentText("other")
-    tool.weights.combo.setCurrentIndex(tool.weights.combo.count() - 1)
+    tool.looking.scenes.setCurrentText("other")
+    tool.learning.weights.combo.setCurrentIndex(tool.learning.weights.combo.count() - 1)
     count = len(viewer.layers)
-    assert tool.map_scene()
+    assert tool.learning.map_scene()
     finish(tool, wait)
     assert "23 bands" in tool.status.text()
     assert "24" in tool.status.text()
@@ -341,8 +384,8 @@ def test_failed_save_keeps_the_painted_pixels_and_says_so(opened, wait, tmp_path
 def test_painted_pixels_survive_a_crash(opened, wait, window, scene_file):
     viewer, tool = opened
     layer = paint(tool)
-    tool.rename_class(1, "forest")
-    drawn, names = layer.data.copy(), tool.classes.names
+    tool.painting.rename_class(1, "forest")
+    drawn, names = layer.data.copy(), tool.painting.classes.names
     tool.journal.flush()
     viewer.layers.remove(layer)
     tool.journal.flush()
@@ -352,8 +395,8 @@ def test_painted_pixels_survive_a_crash(opened, wait, window, scene_file):
     (back,) = tool.recovery.restore_chosen()
     assert np.array_equal(back.data, drawn)
     assert [layer.name for layer in viewer.layers] == ["meadow", "meadow painted"], "the scene is opened first"
-    assert tool.paint_layer is back
-    assert tool.classes.names == names == ("forest", "water", "soil")
+    assert tool.painting.layer is back
+    assert tool.painting.classes.names == names == ("forest", "water", "soil")
 
 
 @pytest.mark.parametrize(("suffix", "format"), [("tif", "GeoTIFF (.tif)"), ("npy", "NumPy (.npy)")])
@@ -374,7 +417,7 @@ def test_napari_saves_a_class_map_on_the_grid_of_its_scene(opened, tmp_path):
         assert viewer.layers.save(str(tmp_path / name), selected=True, plugin="napari-workbench")
     image = wb.read(tmp_path / "mine.hdr")
     assert np.array_equal(image.data[0], layer.data)
-    assert np.array_equal(image.geometry.affine, tool.scene.geometry.affine)
+    assert np.array_equal(image.geometry.affine, tool.looking.scene.geometry.affine)
     assert image.classes.names == ("wood", "water", "soil")
 
 
@@ -385,10 +428,10 @@ def test_a_cube_without_wavelengths_goes_by_band_numbers(window, tmp_path):
     viewer = window()
     tool = open_files(viewer, [path])
     assert type(tool).__name__ == "SceneTool"
-    assert tool.colours.preset.currentText() == OWN
-    assert tool.colours.texts[0].text().startswith("band ")
-    assert tool.plot._label == "Band number"
-    assert "bands go by number" in tool.scene_info.text()
+    assert tool.looking.colours.preset.currentText() == OWN
+    assert tool.looking.colours.texts[0].text().startswith("band ")
+    assert tool.looking.plot._label == "Band number"
+    assert "bands go by number" in tool.looking.info.text()
 
 
 def test_both_tools_live_in_one_window(window, scene_file, ct_file):
@@ -396,19 +439,26 @@ def test_both_tools_live_in_one_window(window, scene_file, ct_file):
     spectra = open_files(viewer, [scene_file])
     volume = open_files(viewer, [ct_file])
     assert type(volume).__name__ == "VolumeTool"
-    spectra.add_class("wood")
+    spectra.painting.add_class("wood")
     assert volume.image_layer is viewer.layers["ct"]
     assert volume.labels_layer is None
-    assert spectra.scene.layer is viewer.layers["meadow"]
+    assert spectra.looking.scene.layer is viewer.layers["meadow"]
 
 
 def test_closing_the_dock_lets_go_of_the_viewer(opened, wait):
     viewer, tool = opened
-    layer, models = paint(tool), tool.models
+    layer, models = paint(tool), tool.learning.versions.folder
+    parts = (tool, tool.looking, tool.painting, tool.learning, tool.results)
+
+    def called():
+        callbacks = [*viewer.mouse_move_callbacks, *viewer.mouse_drag_callbacks]
+        return [c for c in callbacks if any(getattr(c, "__self__", None) is part for part in parts)]
+
+    assert len(called()) == 2
     (dock,) = viewer.window._wrapped_dock_widgets.values()
     dock.destroyOnClose()  # what the x in its title does
     assert tool._wires == []
-    assert not any(getattr(c, "__self__", None) is tool for c in viewer.mouse_move_callbacks)
+    assert called() == []
     wait(lambda: not models.exists())
     layer.paint((3, 3), 1)
     viewer.layers.remove("meadow")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from workbench_napari.launch import open_files
 from workbench_napari.shared.saving import state_of
-from workbench_napari.volume.views import camera_of
+from workbench_napari.shared.views import camera_of
 
 import workbench as wb
 from tests.tiny import make_volume

@@ -1,0 +1,189 @@
+"""Learn a scene from what is painted, or map it with weights as they are, and show the map while it grows."""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from workbench.core.classes import ClassTable
+from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.types import Progress
+from workbench.scene.train.lesson import TOO_FEW, SceneLearner, map_only
+from workbench.training.lesson import Lesson, MapBoard, Outcome, Version, Versions
+from workbench_napari.scene.map_layers import MapLayers
+from workbench_napari.scene.painting import Painting
+from workbench_napari.scene.scene import Scene
+from workbench_napari.shared.form import SettingsForm
+from workbench_napari.shared.panel_base import button, main_button
+from workbench_napari.shared.weights_choice import WeightsChoice
+from workbench_napari.shared.worker import report
+
+Work = Callable[[Progress], Outcome]
+Start = Callable[[str, Work, Callable[[Outcome], None]], bool]
+"""Starts a job with a title, its work, and what to do with its outcome; returns whether it started."""
+
+_NOT_HERE = ("weights", "device", "resume", "split", "per_class", "fraction", "block")
+"""Settings that painting leaves no room for: everything painted is learnt from."""
+
+
+class Learning(QGroupBox):
+    """The group of the settings, and the row with the buttons Learn and Map only.
+
+    Parameters
+    ----------
+    backend
+        Row of the backend whose settings are shown.
+    device
+        Where people choose the device.
+    painting
+        Holds the scene and what is painted in it.
+    maps
+        Show the map, on the way and at the end.
+    start
+        Starts a job.
+
+    Signals
+    -------
+    changed
+        Other weights are chosen.
+    learnt
+        A scene was learnt or mapped, and its map is shown: a line for people.
+    said
+        A line for people.
+    """
+
+    changed = Signal()
+    learnt = Signal(str)
+    said = Signal(str)
+
+    def __init__(self, backend: Any, device: QComboBox, painting: Painting, maps: MapLayers, start: Start) -> None:
+        super().__init__("Learn")
+        self.board: MapBoard | None = None
+        self.model: Version | None = None
+        self.versions = Versions()
+        # napari destroys a closed window without asking its tools.
+        self.destroyed.connect(partial(_close, self.versions))
+        self._device, self._painting, self._maps, self._start = device, painting, maps, start
+        self._shown_version, self._token = 0, ""
+        self._scene: Callable[[], Scene | None] = lambda: None
+        self._growing: Callable[[], Any] = lambda: None
+        self._build(backend)
+        self.weights.changed.connect(self.changed)
+        self.map_button.clicked.connect(self.map_scene)
+
+    def _build(self, backend: Any) -> None:
+        column = QVBoxLayout(self)
+        column.setSpacing(6)
+        self.weights = WeightsChoice(backend.name)
+        self.weights.combo.insertItem(0, "nothing (from scratch)", "none")
+        self.weights.combo.setCurrentIndex(0)
+        self.weights.combo.setToolTip("What the network knows before it sees your pixels; nothing is fetched")
+        own = (("Start from", self.weights), ("Device", self._device))
+        self.form = SettingsForm(backend.load_module().TrainConfig, skip=_NOT_HERE, above=own)
+        self.form.settings_fold.collapse(animate=False)
+        column.addWidget(self.form)
+        self.row = QWidget()
+        row = QHBoxLayout(self.row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        self.learn_button = main_button(
+            "Learn", "Learn from the painted pixels and map the scene (Ctrl+Return). While it runs: cancel (Escape)."
+        )
+        self.map_button = button("Map only", "Map the scene with the chosen weights, without learning")
+        self.map_button.setMinimumHeight(30)
+        row.addWidget(self.learn_button, 2)
+        row.addWidget(self.map_button, 1)
+
+    def refresh_buttons(self, busy: bool) -> None:
+        """What can be done now?"""
+        scene = self._painting.scene
+        self.learn_button.setEnabled(scene is not None)
+        self.map_button.setEnabled(scene is not None and not busy and self.weights.value != "none")
+
+    def forget(self) -> None:
+        """Another scene is open: what was learnt is not of this one."""
+        self.model = None
+
+    # --- start
+
+    def learn(self) -> bool:
+        """Learn from the painted pixels and map the scene; returns whether it started."""
+        scene, painted = self._painting.scene, self._painting.given()
+        try:
+            if scene is None or painted is None:
+                raise UsageError(TOO_FEW)
+            learner = SceneLearner(scene.image, **self.form.values(), **self._choices())
+            lesson = Lesson(learner, painted, self.versions.new_file(), before=self._maps.array("labels"))
+        except WorkbenchError as error:
+            self.said.emit(report(error))
+            return False
+        title = f"Learning {len(lesson.board.classes)} classes of {scene.image.name}"
+        return self._begin(scene, title, lesson.board, lesson.run)
+
+    def map_scene(self) -> bool:
+        """Map the scene with the chosen weights as they are; returns whether it started."""
+        scene, values = self._painting.scene, self._choices()
+        if scene is None or values["weights"] == "none":
+            self.said.emit("Choose weights to map with, or paint and learn.")
+            return False
+        image, board = scene.image, MapBoard(scene.shape, ClassTable(), before=self._maps.array("labels"))
+
+        def work(progress: Progress) -> Outcome:
+            return map_only(image, board, progress, **values)
+
+        return self._begin(scene, f"Mapping {image.name}", board, work)
+
+    def _choices(self) -> dict[str, str]:
+        return {"weights": self.weights.value, "device": self._device.currentText().strip()}
+
+    def _begin(self, scene: Scene, title: str, board: MapBoard, work: Work) -> bool:
+        token = secrets.token_hex(8)
+        if not self._start(title, work, partial(self._on_done, token)):
+            return False
+        self.board, self._shown_version, self._token = board, 0, token
+        self._scene = weakref.ref(scene)
+        return True
+
+    # --- on the way, and at the end
+
+    def show_progress(self, cancelling: bool) -> None:
+        """Say what goes on, and show the part of the map that is there already, if its scene is looked at."""
+        board, scene = self.board, self._scene()
+        if board is None or scene is None or scene is not self._painting.scene:
+            return
+        if board.phase and not cancelling:
+            self.said.emit(board.phase)
+        if board.version != self._shown_version:
+            self._shown_version = board.version
+            layer = self._maps.show_labels(scene.image, "labels", board.draft, board.classes, self._token)
+            self._growing = weakref.ref(layer)
+
+    def _on_done(self, token: str, outcome: Outcome) -> None:
+        scene = self._scene()
+        if scene is None or scene is not self._painting.scene:
+            return
+        self._growing = lambda: None
+        self._maps.finish(outcome.result, token)
+        if outcome.model is not None:
+            self.model = self.versions.add(outcome)
+            self.weights.combo.addItem(self.model.title, str(self.model.model))
+        self._maps.get("labels").visible = True
+        self.learnt.emit(outcome.text)
+
+    def end(self) -> None:
+        """A job ended: where its result is not shown, the last whole map stays, whatever scene is looked at now."""
+        board, self.board = self.board, None
+        layer, self._growing = self._growing(), lambda: None
+        if board is not None and layer is not None:
+            # A map half of one method and half of another would mislead.
+            self._maps.restore(layer, board.whole)
+
+
+def _close(versions: Versions, _group: Any = None) -> None:
+    versions.close()
