@@ -31,6 +31,7 @@ def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
     from workbench.report import html
     from workbench.report.demo import Demo
 
+    output = output.expanduser()
     require_folder(output)
     run = Demo(output, device, partial(bar, quiet=quiet), click.echo)
     sections = []
