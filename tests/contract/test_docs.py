@@ -102,6 +102,18 @@ def test_names_of_modules_and_files_exist(page):
             assert (ROOT / code).exists() or (ROOT / "plugins" / code).exists(), f"{code} does not exist"
 
 
+@page_by_page
+def test_scripts_and_targets_exist(page):
+    text = page.read_text(encoding="utf-8")
+    spoken = [*inline_code(text), *(line for b in blocks(text) for line in b.text.splitlines())]
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for line in spoken:
+        if script := re.match(r"python (\S+\.py)", line):
+            assert (ROOT / script[1]).is_file(), f"{line}: no such script"
+        elif target := re.match(r"make ([a-z-]+)", line):
+            assert target[1] in targets, f"{line}: no such target"
+
+
 def resolve(name):
     """The module or attribute of a dotted name; entry-point groups and files of napari are names of another sort."""
     if name in ("workbench.backends", "workbench.kinds", "workbench_napari.yaml"):
