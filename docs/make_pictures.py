@@ -65,7 +65,7 @@ def make(out: Path, weights: str, home: Path) -> None:
 
     tool.open_sample()
     if weights != "demo":
-        tool.weights.choose_file(weights)
+        tool.model.weights.choose_file(weights)
     viewer.dims.set_current_step(0, int(viewer.dims.nsteps[0] * 0.5))
     assert tool.run(), tool.status.text()
     settle(lambda: tool.runner._state[0] > 0 or not tool.runner.is_busy, 120)
@@ -123,7 +123,7 @@ def session_to_kill() -> None:
     """A session with an unsaved edit, waiting for its end."""
     import napari
     from workbench_napari.launch import open_files
-    from workbench_napari.samples import sample_path
+    from workbench_napari.volume.samples import sample_path
 
     viewer = napari.Viewer()
     tool = open_files(viewer, [sample_path("labels")])

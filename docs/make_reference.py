@@ -7,7 +7,10 @@ from pathlib import Path
 import click
 
 from workbench.cli import CONTEXT, cli
+from workbench.cli.lazy import BackendGroup
+from workbench.core.registry import BUILT_IN
 
+OURS = {row.name for row in BUILT_IN}
 PAGE = Path(__file__).with_name("command-line.md")
 
 
@@ -29,6 +32,8 @@ def _section(command: click.Command, context: click.Context, lines: list[str]) -
     lines += [f"## `{context.command_path}`", "", "```text", text.strip(), "```", ""]
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
+            if isinstance(command, BackendGroup) and name not in OURS:
+                continue  # a third party's backend that is installed here
             child = command.get_command(context, name)
             if child is not None:
                 _section(child, click.Context(child, parent=context, info_name=name, **CONTEXT), lines)

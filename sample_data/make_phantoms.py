@@ -157,7 +157,7 @@ def save_phantom(phantom: Phantom, image: Path, labels: Path) -> None:
 
 def _label_table() -> str:
     """Class names and colours as the CaretExtension XML that label viewers read."""
-    from workbench.core.types import ClassTable
+    from workbench.core.classes import ClassTable
 
     rows = "".join(
         f'<Label Key="{k.value}" Red="{k.color[0] / 255:.4f}" Green="{k.color[1] / 255:.4f}" '

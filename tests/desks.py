@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 # Settings that a page may give, and how much of them is enough.
-AT_MOST = {"generate": 10.0, "fine_tune": 2}
+AT_MOST = {"generate": 5.0, "fine_tune": 2}
 
 
 def shrink(monkeypatch) -> None:
@@ -97,7 +97,7 @@ def study(folder: Path) -> None:
 
 
 def explored(folder: Path) -> None:
-    """The study, weights for it, and 20 s of the sample recording as ``raw.fif``."""
+    """The study, weights for it, and 10 s of the sample recording as ``raw.fif``."""
     import mne
 
     from tests.tiny import make_tiny_meg_weights
@@ -105,7 +105,7 @@ def explored(folder: Path) -> None:
     study(folder)
     make_tiny_meg_weights(folder / "mine.safetensors")
     sample = ROOT / "sample_data" / "files" / "recording_9201_raw.fif"
-    raw = mne.io.read_raw_fif(sample, verbose="ERROR").crop(0, 20)
+    raw = mne.io.read_raw_fif(sample, verbose="ERROR").crop(0, 10)
     # MNE wishes for longer names; people have such files.
     raw.save(folder / "other_raw.fif", verbose="ERROR")
     (folder / "other_raw.fif").rename(folder / "raw.fif")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.core.types import ClassTable, Geometry, Image, Labels
+from workbench.core.classes import ClassTable
+from workbench.core.types import Geometry, Image, Labels
 
 NAMES = ("grass", "soil", "water")
 

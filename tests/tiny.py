@@ -4,6 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.testing import make_volume
+
+__all__ = [
+    "make_tiny_meg_weights",
+    "make_tiny_recording",
+    "make_tiny_scene",
+    "make_tiny_scene_weights",
+    "make_tiny_weights",
+    "make_volume",
+]
+
 CLASSES = [
     {"value": 1, "name": "liver", "color": [200, 90, 60]},
     {"value": 2, "name": "spleen", "color": [90, 60, 200]},
@@ -34,23 +45,6 @@ def make_tiny_weights(path: Path, *, channels: int = 1, seed: int = 0) -> Path:
     recipe = VolumeRecipe(channels=names, spacing_mm=(4.0, 4.0, 4.0), roi=(32, 32, 32))
     meta = {"backend": "segformer3d", "net": net.config, "classes": CLASSES, "recipe": recipe.to_json(), "kind": "full"}
     return weights.save(path, net.state_dict(), meta)
-
-
-def make_volume(path: Path, shape=(40, 36, 30), spacing=(3.0, 3.0, 4.0), seed: int = 0, affine=None) -> Path:
-    """A CT-like int16 NIfTI with an off-centre origin: a soft ellipsoid in air."""
-    import nibabel as nib
-
-    rng = np.random.default_rng(seed)
-    grid = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    inside = sum((g / r) ** 2 for g, r in zip(grid, (0.8, 0.7, 0.95), strict=True)) < 1
-    data = np.where(inside, 50, -1000) + rng.normal(0, 20, shape)
-    if affine is None:
-        affine = np.diag([*spacing, 1.0])
-        affine[:3, 3] = (-70.0, -30.0, 15.0)
-    image = nib.Nifti1Image(data.astype(np.int16), affine)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(image, path)
-    return path
 
 
 def make_tiny_scene(path: Path) -> Path:

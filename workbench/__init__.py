@@ -15,27 +15,34 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "read": "workbench.api",
-    "info": "workbench.api",
-    "predict": "workbench.api",
-    "train": "workbench.api",
-    "evaluate": "workbench.api",
-    "write": "workbench.api",
-    "cases": "workbench.api",
-    "backends": "workbench.core.registry",
-    "Image": "workbench.core.types",
-    "Geometry": "workbench.core.types",
-    "ClassInfo": "workbench.core.types",
-    "ClassTable": "workbench.core.types",
-    "Labels": "workbench.core.types",
-    "Heatmap": "workbench.core.types",
-    "Scores": "workbench.core.types",
-    "Result": "workbench.core.types",
-    "Provenance": "workbench.core.types",
-    "Case": "workbench.core.types",
-    "WorkbenchError": "workbench.core.errors",
-}
+_BY_MODULE = {
+    "workbench.api": ("read", "info", "predict", "train", "evaluate", "write", "cases"),
+    "workbench.core.registry": ("Backend", "backends"),
+    "workbench.core.kinds": ("Kind", "kinds"),
+    "workbench.core.settings": ("setting",),
+    "workbench.core.types": (
+        "Image", "Geometry", "Labels", "Heatmap", "Scores", "Signals", "Mark", "Marks", "Embeddings", "Part", "Result",
+        "Provenance", "Case", "Progress", "time_base",
+    ),
+    "workbench.core.classes": ("ClassInfo", "ClassTable"),
+    "workbench.core.objects": ("Objects",),
+    "workbench.core.frame": ("Frame",),
+    "workbench.core.pyramid": ("Level", "Pyramid"),
+    "workbench.core.reports": ("TrainReport", "EvaluationReport"),
+    "workbench.core.layers": ("LAYER_KEY", "LayerTuple", "source_record", "to_layers", "pyramid_levels"),
+    "workbench.core.object_layers": ("objects_layer", "objects_from_layer"),
+    "workbench.core.provenance": ("Recorder",),
+    "workbench.data.objects": ("read_objects",),
+    "workbench.data.parts": ("read_embeddings",),
+    "workbench.volume.data.monai_reader": ("VolumeReader",),
+    "workbench.scene.data.monai_reader": ("SceneReader",),
+    "workbench.recording.data.monai_reader": ("RecordingReader",),
+    "workbench.core.errors": (
+        "WorkbenchError", "UsageError", "InputError", "GeometryError", "NothingFound", "WeightsError", "OutOfMemory",
+        "MissingExtra", "Cancelled", "WorkbenchWarning",
+    ),
+}  # fmt: skip
+_PUBLIC = {name: module for module, names in _BY_MODULE.items() for name in names}
 
 __all__ = ["__version__", "weights", *_PUBLIC]
 

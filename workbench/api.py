@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from workbench.core import registry, settings
 from workbench.core.types import Case, Embeddings, Image, Labels, Marks, Progress, Result, Signals
@@ -12,7 +12,7 @@ from workbench.core.types import Case, Embeddings, Image, Labels, Marks, Progres
 Source = str | Path
 
 
-def read(path: Source, *, series: str | None = None) -> Image:
+def read(path: Source, *, series: str | None = None, kind: str | None = None) -> Image:
     """Open a file or a DICOM folder. Cheap: only headers are read, the pixels load when `Image.data` is asked for.
 
     Parameters
@@ -24,6 +24,8 @@ def read(path: Source, *, series: str | None = None) -> Image:
     series
         Which DICOM series to take when there are several: UID, end of the UID, or number in the listing of `info`. Of
         evoked responses and BIDS data sets: number or name.
+    kind
+        Read it as this kind of data (``"volume"``, ``"scene"``, ...), where a file could be several.
 
     Returns
     -------
@@ -35,20 +37,20 @@ def read(path: Source, *, series: str | None = None) -> Image:
     Raises
     ------
     InputError
-        The file is missing, damaged or of an unknown kind, or the series is not unique.
+        The file is missing, damaged or of an unknown kind, could be of several kinds, or the series is not unique.
     GeometryError
         The file's geometry is singular or not a number.
     """
     from workbench.data import formats
 
-    return formats.read(path, series=series)
+    return formats.read(path, series=series, kind=kind)
 
 
-def info(path: Source) -> list[dict[str, Any]]:
+def info(path: Source, *, kind: str | None = None) -> list[dict[str, Any]]:
     """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded."""
     from workbench.data import formats
 
-    return formats.info(path)
+    return formats.info(path, kind=kind)
 
 
 def predict(
@@ -57,6 +59,7 @@ def predict(
     *,
     progress: Progress | None = None,
     series: str | None = None,
+    kind: str | None = None,
     **values: Any,
 ) -> Result:
     """Let a backend propose a result for one image.
@@ -69,6 +72,8 @@ def predict(
         An image, or the path of one.
     progress
         Called with (windows done, windows in all); raise `workbench.core.errors.Cancelled` in it to stop.
+    series, kind
+        Of a path, as in `read`; what could be several kinds is read as that of the backend.
     **values
         Settings of the backend, e.g. ``weights="demo"``, ``device="auto"``, ``overlap=0.5``; see
         ``workbench predict BACKEND --help``. Unknown names are errors.
@@ -78,15 +83,19 @@ def predict(
     Result
         Typed parts on the grid of `image`, with their provenance.
     """
-    from workbench.core import device as devices
-
     row = registry.find(backend)
-    module = row.load_module()
+    module = row.module_for("predict")
     config = settings.build(module.Config, values)
-    opened = image if isinstance(image, Image) else read(image, series=series)
-    device, _ = devices.choose(config.device)
-    result: Result = module.predict(module.load(config, device), opened, config, progress)
+    opened = image if isinstance(image, Image) else _open(row, image, series, kind)
+    row.require_kind(opened)
+    result: Result = module.predict(registry.load(row, config), opened, config, progress)
     return result
+
+
+def _open(row: registry.Backend, path: Source, series: str | None, kind: str | None) -> Image:
+    from workbench.data import formats
+
+    return formats.read(path, series=series, kind=kind, hint=row.kind)
 
 
 def cases(source: Source | Iterable[Case | Source], labels: Source | None = None) -> list[Case]:
@@ -126,9 +135,10 @@ def train(
     TrainReport
         Paths of the weights, the log and the report, the validation score and the history.
     """
-    module = registry.find(backend).load_module()
+    row = registry.find(backend)
+    module = row.module_for("train")
     config = settings.build(module.TrainConfig, values)
-    return module.train(cases(source), config, Path(out), on_step)
+    return module.train(_cases_for(row, source), config, Path(out), on_step)
 
 
 def evaluate(
@@ -146,16 +156,24 @@ def evaluate(
     EvaluationReport
         Rows per case and class, and their summary; written to `out` as CSV, JSON and HTML if given.
     """
-    module = registry.find(backend).load_module()
+    row = registry.find(backend)
+    module = row.module_for("evaluate")
     config = settings.build(module.EvaluateConfig, values)
-    return module.evaluate(cases(source), config, Path(out) if out else None, progress)
+    return module.evaluate(_cases_for(row, source), config, Path(out) if out else None, progress)
+
+
+def _cases_for(row: registry.Backend, source: Source | Iterable[Case | Source]) -> list[Case]:
+    """The cases of a study, each of the kind that the backend takes."""
+    from workbench.data.cases import settled
+
+    return settled(cases(source), row)
 
 
 def write(
     value: Result | Image | Labels | Signals | Marks | Embeddings,
     folder: Source,
     *,
-    format: Literal["auto", "nifti", "nrrd", "mha", "dicom-seg", "envi", "geotiff", "npy", "fif"] = "auto",
+    format: str = "auto",
     name: str | None = None,
     source: Image | None = None,
 ) -> list[Path]:
@@ -168,7 +186,7 @@ def write(
     format
         ``"auto"`` (the format of the source where it can hold labels, else NIfTI, for scenes ENVI), ``"nifti"``,
         ``"nrrd"``, ``"mha"`` or ``"dicom-seg"`` for volumes, ``"envi"``, ``"geotiff"`` or ``"npy"`` for scenes,
-        ``"fif"`` or ``"npy"`` for recordings.
+        ``"fif"`` or ``"npy"`` for recordings; other kinds say theirs in their rows.
     name
         File name without suffix.
     source

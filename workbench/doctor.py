@@ -126,19 +126,46 @@ def _folders() -> Iterator[Finding]:
         yield Finding("home", "bad", f"{folder} cannot be written to", "set WORKBENCH_HOME to a folder of yours")
 
 
+def _rows() -> Iterator[Finding]:
+    """Kinds of data and backends, those of third parties too, and which of these were left out."""
+    import warnings
+
+    from workbench.core import kinds, registry
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found, rows = kinds.load_kinds(), registry.load_backends()
+    ours = {k.name for k in kinds.BUILT_IN} | {b.name for b in registry.BUILT_IN}
+    for kind in found.values():
+        backends = ", ".join(b.name for b in rows.values() if b.kind == kind.name) or "none"
+        whose = "" if kind.name in ours else " (third party)"
+        yield Finding(f"kind {kind.name}", "good", f"{kind.title}{whose}; backends: {backends}")
+    for row in rows.values():
+        if row.name in ours:
+            continue
+        try:
+            row.load_module()
+            yield Finding(f"backend {row.name}", "good", f"{row.task} (third party, {', '.join(row.verbs)})")
+        except Exception as error:  # somebody else's code: it is named, and takes nothing down
+            what = f"{row.module} cannot be imported ({type(error).__name__}: {error})"
+            yield Finding(f"backend {row.name}", "bad", what, "reinstall or update the package that brings it")
+    for warning in {str(w.message) for w in said}:
+        yield Finding("third party", "note", warning, "update or remove that package")
+
+
 def _weights() -> Iterator[Finding]:
-    from workbench.core.registry import backends
+    from workbench.core.registry import BUILT_IN
     from workbench.core.samples import demo_weights
 
     found = demo_weights()
-    for name in backends():
-        path: Path | None = found.get(name)
+    for row in BUILT_IN:
+        path: Path | None = found.get(row.name)
         if path is None:
-            yield Finding("demo weights", "note", f"{name}: none shipped", "give your own with --weights FILE")
+            yield Finding("demo weights", "note", f"{row.name}: none shipped", "give your own with --weights FILE")
         else:
-            yield Finding("demo weights", "good", f"{name}: {path.name}, {path.stat().st_size / 1e6:.1f} MB")
+            yield Finding("demo weights", "good", f"{row.name}: {path.name}, {path.stat().st_size / 1e6:.1f} MB")
 
 
 _CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    _python, _packages, _extras, _device, _machine, _folders, _weights,
+    _python, _packages, _extras, _device, _machine, _folders, _rows, _weights,
 )  # fmt: skip

@@ -6,9 +6,14 @@ import importlib
 import os
 import threading
 
-ENGINES = ("torch", "monai.transforms", "monai.inferers", "workbench.volume.net.segformer3d")
+from workbench.core import kinds
 
 _thread: threading.Thread | None = None
+
+
+def engines() -> tuple[str, ...]:
+    """Modules worth loading, as the rows of the kinds say."""
+    return tuple(dict.fromkeys(name for row in kinds.kinds().values() for name in row.engines))
 
 
 def preload() -> threading.Thread | None:
@@ -26,7 +31,7 @@ def _load() -> None:
     with warnings.catch_warnings():
         # Libraries warn about themselves while they load; that is no news for somebody who looks at images.
         warnings.simplefilter("ignore")
-        for name in ENGINES:
+        for name in engines():
             try:
                 importlib.import_module(name)
             except ImportError:

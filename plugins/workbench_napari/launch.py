@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.core import kinds
 from workbench.core.errors import UsageError, WorkbenchError, nearest
 
 PLUGIN = "napari-workbench"
-TOOLS = {"volume": "Volume tool", "spectra": "Spectra tool", "meg": "MEG tool"}
-"""Short names of the tools and their names in the manifest."""
+GENERAL = "Any backend"
+"""Title of the tool that serves the kinds without a tool of their own."""
+_FORMER = {"spectra": "scene", "meg": "recording"}
 
 
-def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None) -> Any:
+def tools() -> dict[str, str]:
+    """Titles of the tools in the manifest, by the name of their kind of data."""
+    return {row.name: row.tool or GENERAL for row in kinds.kinds().values()}
+
+
+def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None, kind: str | None = None) -> Any:
     """Dock the tool that fits the files and open them; returns the tool's widget.
 
     Parameters
@@ -23,67 +30,55 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     paths
         Files and DICOM folders. One that cannot be opened is reported in the window and does not stop the others.
     tool
-        Name of the tool (``"volume"``, ``"spectra"``, ``"meg"``); by default the one that fits the first file.
+        Kind of data whose tool to dock (``"volume"``, ``"scene"``, ``"recording"``); by default that of the first file.
+    kind
+        Read the files as this kind of data, where they could be several.
 
     Raises
     ------
     UsageError
         There is no tool of that name.
     """
-    name = tool or fitting_tool(paths)
-    if name not in TOOLS:
-        raise UsageError(f"no tool '{name}'.{nearest(name, TOOLS)}")
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, TOOLS[name], tabify=False)
+    known = tools()
+    name = tool or kind or fitting_tool(paths)
+    name = _FORMER.get(name, name)
+    if name not in known:
+        raise UsageError(f"no tool '{name}'.{nearest(name, known)}")
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, known[name], tabify=False)
     for path in paths:
-        open_path(viewer, path, widget)
+        open_path(viewer, path, widget, kind)
     return widget
 
 
 def fitting_tool(paths: Sequence[str | Path]) -> str:
-    """Name of the tool for the first file that can be opened; only headers are read."""
+    """The kind of the first file that is of one; only names, first bytes and headers are read."""
     from workbench.data import formats
 
     for path in paths:
-        if is_recording_name(path):
-            return "meg"
         try:
-            kind = formats.read(path).kind if is_scene_name(path) else "volume"
-            return {"scene": "spectra", "recording": "meg"}.get(kind, "volume")
+            return formats.kind_of(path).name
         except (WorkbenchError, OSError):
             # The message comes when the file is opened; a damaged scene is still one.
-            if is_scene_name(path):
-                return "spectra"
-    return "volume"
+            file, _ = formats.split_address(path)
+            named = [row.name for row in kinds.kinds().values() if row.suffix_of(file) is not None]
+            if named:
+                return named[0]
+    return next(iter(kinds.kinds()))
 
 
-def is_scene_name(path: str | Path) -> bool:
-    """Whether a path (or ``file.mat:key``) ends like a hyperspectral scene."""
-    from workbench.data.formats import split_address
-    from workbench_napari.reader import SCENE_SUFFIXES
-
-    return split_address(path)[0].suffix.lower() in SCENE_SUFFIXES
-
-
-def is_recording_name(path: str | Path) -> bool:
-    """Whether a path ends like a recording; parcel time courses (.npy, .mat) are told by what is in them."""
-    from workbench.recording.data.read import is_folder_recording
-    from workbench_napari.reader import RECORDING_SUFFIXES
-
-    if Path(path).is_dir():
-        return is_folder_recording(Path(path))
-    return str(path).lower().endswith(RECORDING_SUFFIXES)
-
-
-def open_path(viewer: Any, path: str | Path, widget: Any) -> None:
+def open_path(viewer: Any, path: str | Path, widget: Any, kind: str | None = None) -> None:
     """Open one file in a viewer; what goes wrong is said in the tool and as a notification."""
+    from workbench.data import formats
+
     try:
-        if is_scene_name(path):
-            # Not through napari: `file.mat:key` is no file name, and whoever names a file here means us.
+        file, key = formats.split_address(path)
+        if kind is not None or key is not None or (file.is_file() and _is_left_to_napari(file)):
+            # Not through napari: whoever names a file here means us, and `file.mat:key` is no file name.
             from napari.layers import Layer
 
             from workbench_napari.reader import read
 
-            for item in read(str(path)):
+            for item in read(str(path), kind=kind):
                 viewer.add_layer(Layer.create(*item))
         else:
             viewer.open(str(Path(path).expanduser()), plugin=PLUGIN)
@@ -94,7 +89,15 @@ def open_path(viewer: Any, path: str | Path, widget: Any) -> None:
         widget.say(report(WorkbenchError(reason.splitlines()[0])))
 
 
-def launch(paths: Sequence[str | Path] = (), tool: str | None = None) -> None:
+def _is_left_to_napari(file: Path) -> bool:
+    """Whether our reader would leave the file to napari, although a kind reads it."""
+    from workbench_napari.reader import get_reader
+
+    readable = any(row.suffix_of(file) is not None for row in kinds.kinds().values())
+    return readable and get_reader(str(file)) is None
+
+
+def launch(paths: Sequence[str | Path] = (), tool: str | None = None, kind: str | None = None) -> None:
     """Open a window with these files and stay until it is closed. The engines load once the window is up."""
     import os
 
@@ -106,6 +109,6 @@ def launch(paths: Sequence[str | Path] = (), tool: str | None = None) -> None:
     from workbench_napari.engines import preload
 
     viewer = napari.Viewer(title="Workbench")
-    open_files(viewer, paths, tool)
+    open_files(viewer, paths, tool, kind)
     QTimer.singleShot(300, preload)
     napari.run()

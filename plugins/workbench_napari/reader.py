@@ -1,4 +1,4 @@
-"""Open CT and MR volumes, hyperspectral scenes, recordings and label maps as layers."""
+"""Open files of every kind as layers: the rows of the kinds say which files are theirs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.layers import LayerTuple, to_layers
 
@@ -14,106 +15,100 @@ Reader = Callable[[Any], list[LayerTuple]]
 
 
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for NIfTI, NRRD, MHA/MHD and DICOM files and for folders of DICOM files; ``None`` for anything else.
+    """A reader for files and folders of the kinds that the workbench knows; ``None`` for anything else.
 
-    Decides by the suffix, and for folders by the first bytes of their files: no header is parsed here.
+    Decides by the name and the first bytes, so that napari's file dialogs stay quick. Files that hold everything (TIFF,
+    NumPy) are taken only where their header tells that they are ours; other pictures are left to napari. A file that
+    could be of several kinds is taken too: opening it asks which.
     """
-    from workbench.data.formats import is_readable
-
-    paths = _paths(path)
-    return read if paths and all(is_readable(p) for p in paths) else None
+    paths = [_path(p) for p in _listed(path)]
+    return read if paths and all(_is_ours(p) for p in paths) else None
 
 
-SCENE_SUFFIXES = (".hdr", ".mat", ".bsq", ".bil", ".bip", ".dat", ".img", ".raw", ".tif", ".tiff", ".npy", ".npz")
-_FEWEST_BANDS = 4  # a TIFF of three bands is a photo, and napari shows it better
-
-
-def get_scene_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for hyperspectral scenes, class maps and parcel time courses; ``None`` for anything else.
-
-    ENVI and MATLAB files are taken by their first bytes. TIFF and NumPy files hold everything: they are taken where
-    their header tells of four bands or more, of classes, or of a sampling rate; other pictures are left to napari.
-    """
-    paths = _paths(path)
-    return read if paths and all(_is_scene(p) for p in paths) else None
-
-
-RECORDING_SUFFIXES = (".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".con", ".sqd", ".ds")
-_MARKS = ("-annot.fif", "_annot.fif", "-annot.fif.gz", "_annot.fif.gz")
-
-
-def get_recording_reader(path: str | Sequence[str]) -> Reader | None:
-    """A reader for MEG and EEG recordings and for annotations of MNE; ``None`` for anything else, by the name."""
-    from workbench.data.formats import is_readable
-
-    paths = _paths(path)
-    if not paths or not all(str(p).lower().endswith(RECORDING_SUFFIXES) for p in paths):
-        return None
-    return read if all(p.name.lower().endswith(_MARKS) or is_readable(p) for p in paths) else None
-
-
-def _is_scene(path: Path) -> bool:
-    from workbench.core.errors import WorkbenchError
-    from workbench.data import formats
-
-    file, key = formats.split_address(path)
-    suffix = file.suffix.lower()
-    if suffix not in SCENE_SUFFIXES or not file.is_file():
-        return False
-    if suffix == ".mat":
-        return True
-    if suffix not in (".tif", ".tiff", ".npy", ".npz"):
-        from workbench.scene.data.envi import is_scene
-
-        return is_scene(file)
-    try:
-        image = formats.read(path)
-    except WorkbenchError:
-        # Who names an array means us; else napari may know better what this is.
-        return key is not None
-    if image.kind == "recording":
-        return image.header.get("sampling_rate") is not None or key is not None
-    return image.kind == "scene" and (len(image.channels) >= _FEWEST_BANDS or image.classes is not None)
-
-
-def read(path: str | Sequence[str]) -> list[LayerTuple]:
+def read(path: str | Sequence[str], *, kind: str | None = None) -> list[LayerTuple]:
     """Read one or several files (each becomes its own layers)."""
     layers: list[LayerTuple] = []
-    for p in _paths(path):
-        layers += _read_one(p)
+    for p in _listed(path):
+        layers += _read_one(_path(p), kind)
     return layers
 
 
-def _paths(path: str | Sequence[str]) -> list[Path]:
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return [Path(p) for p in given]
+def is_ours(row: kinds.Kind, path: Path, key: str | None) -> bool:
+    """Whether a file of this kind should be opened by us, where napari may know better what it is."""
+    claims = row.hook("files", "claims")
+    return bool(claims(path, key)) if claims is not None else True
 
 
-def _read_one(path: Path) -> list[LayerTuple]:
+def _is_ours(path: Path) -> bool:
+    from workbench.core.errors import WorkbenchError
+    from workbench.data.formats import split_address
+
+    if _attached(path) is not None:
+        return True
+    file, key = split_address(path)
+    try:
+        found = kinds.candidates(file, key) if file.exists() else {}
+        if file.is_dir():
+            return "sure" in found.values()
+        return any(is_ours(kinds.find(name), path, key) for name in found)
+    except (WorkbenchError, OSError):
+        return False
+
+
+def _listed(path: str | Sequence[str]) -> list[Any]:
+    return [path] if isinstance(path, str | os.PathLike) else list(path)
+
+
+def _path(path: Any) -> Path:
+    return Path(path)
+
+
+def _attached(path: Path) -> Callable[[Path], list[LayerTuple]] | None:
+    """The function that reads a file which is no image but belongs on one (annotations), if it is such a file."""
+    for row in kinds.kinds().values():
+        own = row.hook("layers", "attached_reader")
+        if own is not None and (found := own(path)) is not None:
+            reader: Callable[[Path], list[LayerTuple]] = found
+            return reader
+    return None
+
+
+def _read_one(path: Path, kind: str | None) -> list[LayerTuple]:
     from workbench.data import formats
 
-    if path.name.lower().endswith(_MARKS):
-        return read_annotations(path)
+    attached = _attached(path) if kind is None else None
+    if attached is not None:
+        return attached(path)
+    row = _chosen_kind(path) if kind is None and _has_window() else formats.kind_of(path, kind=kind)
+    if row is None:
+        return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
     try:
-        return to_layers(formats.read(path))
+        return to_layers(formats.read(path, kind=row.name))
     except InputError:
         # A folder, or a file of evoked responses, may hold several: then it is not a fault but a question.
-        several = path.is_dir() or str(path).lower().endswith(RECORDING_SUFFIXES)
-        rows = formats.info(path) if several else []
+        rows = formats.info(path, kind=row.name) if row.series else []
         if len(rows) < 2 or not _has_window():
             raise
-    series = choose_series(path, rows)
+    series = choose_series(path, rows, row.series)
     if series is None:
-        return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
-    return to_layers(formats.read(path, series=series))
+        return [(None,)]  # type: ignore[list-item]
+    return to_layers(formats.read(path, series=series, kind=row.name))
 
 
-def read_annotations(path: Path) -> list[LayerTuple]:
-    """Annotations of MNE as a layer; the MEG tool gives it to the recording that is shown."""
-    from workbench.recording.data.write import read_marks
-    from workbench.recording.layers import marks_layer
+def _chosen_kind(path: Path) -> kinds.Kind | None:
+    """The kind of a file; asks where it could be several. ``None`` if the user cancels."""
+    from workbench.data import formats
 
-    return [marks_layer(read_marks(path), (), {"kind": "recording", "part": path.stem}, path.stem)]
+    file, key = formats.split_address(path)
+    found = kinds.candidates(file, key) if file.exists() else {}
+    certain = [name for name, verdict in found.items() if verdict == "sure"] or list(found)
+    # What a kind would leave to napari is no candidate for a question either.
+    names = [n for n in certain if is_ours(kinds.find(n), path, key)] or certain
+    if len(names) < 2:
+        return formats.kind_of(path)
+    titles = {kinds.find(name).title: name for name in names}
+    chosen = choose("Choose a kind of data", f"{path.name} can be:", list(titles))
+    return None if chosen is None else kinds.find(titles[chosen])
 
 
 def _has_window() -> bool:
@@ -124,17 +119,22 @@ def _has_window() -> bool:
     return widgets is not None and widgets.QApplication.instance() is not None
 
 
-def choose_series(path: Path, rows: list[dict[str, Any]]) -> str | None:
-    """Ask which DICOM series of a folder, or which recording of a file, to open; ``None`` if the user cancels."""
+def choose(title: str, text: str, names: list[str]) -> str | None:
+    """Ask for one of several; ``None`` if the user cancels."""
     from qtpy.QtWidgets import QApplication, QInputDialog
 
+    name, accepted = QInputDialog.getItem(QApplication.activeWindow(), title, text, names, 0, False)
+    return str(name) if accepted else None
+
+
+def choose_series(path: Path, rows: list[dict[str, Any]], what: str) -> str | None:
+    """Ask which of several images of a folder or file to open; ``None`` if the user cancels."""
     names = [_describe(row) for row in rows]
-    what = "recording" if rows[0].get("kind") == "recording" else "DICOM series"
-    name, accepted = QInputDialog.getItem(
-        QApplication.activeWindow(), f"Choose a {what}", f"{path.name} holds {len(rows)}:", names, 0, False
-    )
-    row = rows[names.index(name)] if accepted else {}
-    return str(row.get("series_uid") or row["series"]) if accepted else None
+    name = choose(f"Choose a {what}", f"{path.name} holds {len(rows)}:", names)
+    if name is None:
+        return None
+    row = rows[names.index(name)]
+    return str(row.get("series_uid") or row["series"])
 
 
 def _describe(row: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ def test_menus_of_a_real_window_show_the_tools(window):
     from napari._app_model import get_app_model
 
     menus = get_app_model().menus
-    volume, spectra, meg = (f"napari-workbench.{name}_tool" for name in ("volume", "spectra", "meg"))
+    volume, spectra, meg = (f"napari-workbench.{name}_tool" for name in ("volume", "scene", "recording"))
     # A plugin of several widgets has a submenu of its own.
     expected = {
         "napari/layers/segment": {volume},

@@ -9,14 +9,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 from workbench_napari.reader import get_reader, read
-from workbench_napari.writer import write_image, write_labels
+from workbench_napari.volume.writer import write_image, write_labels
 
 import workbench as wb
 from tests.dicom_maker import write_series
 from tests.tiny import make_volume
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.layers import KEY
-from workbench.core.types import ClassTable, Labels
+from workbench.core.types import Labels
 from workbench.volume.placement import layer_world
 
 OBLIQUE = np.array([[2.9, -0.5, 0.3, -31.3], [0.6, 2.8, -0.4, 12.7], [-0.2, 0.5, 3.9, 5.5], [0, 0, 0, 1]])

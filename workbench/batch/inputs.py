@@ -33,7 +33,7 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
 
 
 def _expand_one(text: str, series: str | None) -> list[Case]:
-    from workbench.data.cases import LISTS, bids_cases, load_cases
+    from workbench.data.cases import LISTS, folder_cases, load_cases
     from workbench.data.formats import is_companion, is_readable, split_address
 
     path = Path(text).expanduser()
@@ -50,7 +50,7 @@ def _expand_one(text: str, series: str | None) -> list[Case]:
     if path.is_file() and path.suffix.lower() in LISTS:
         given = {"series": series} if series else {}
         return [replace(c, options={**given, **c.options}) for c in load_cases(path)]
-    if path.is_dir() and series is None and (found := bids_cases(path)):
+    if path.is_dir() and series is None and (found := folder_cases(path)):
         return found
     if path.is_file() or is_readable(path):
         return [_case(path, series)]

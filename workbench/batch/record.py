@@ -31,7 +31,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def compare(folder: Path, *, config: Any, weights_sha256: str, image: Image) -> tuple[State, str]:
+def compare(folder: Path, *, config: Any, weights_sha256: str | None, image: Image) -> tuple[State, str]:
     """What `folder` holds, measured against what would be computed now, and for ``"other"`` what differs.
 
     ``"new"``: no record; ``"complete"``: exactly this; ``"damaged"``: this, but a file changed or is gone;

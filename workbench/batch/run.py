@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.batch import record
-from workbench.core import device as devices
+from workbench.core import kinds, registry
 from workbench.core.atomic import write_json, write_text
 from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError
 from workbench.core.output import require_file, require_folder
 from workbench.core.provenance import versions
 from workbench.core.registry import Backend
-from workbench.core.types import Case, Progress
+from workbench.core.types import Case, Progress, Scores
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,14 @@ def run(
         Before any case is touched: the device, the weights or the output folder cannot be used.
     """
     check_output(output, cases)
-    module = backend.load_module()
-    device, _ = devices.choose(config.device)
-    model = module.load(config, device)
+    backend.module_for("predict")
+    model = registry.load(backend, config)
     if on_ready:
         on_ready(model)
     report = RunReport()
     for number, case in enumerate(cases):
         progress = on_start(case, number, len(cases)) if on_start else None
-        outcome = run_case(module, model, case, output, config, overwrite=overwrite, progress=progress)
+        outcome = run_case(backend, model, case, output, config, overwrite=overwrite, progress=progress)
         report.outcomes.append(outcome)
         if on_end:
             on_end(outcome)
@@ -114,17 +113,21 @@ def run(
 
 
 def run_case(
-    module: Any, model: Any, case: Case, output: Path, config: Any, *, overwrite: bool, progress: Progress | None
+    backend: Backend, model: Any, case: Case, output: Path, config: Any, *, overwrite: bool, progress: Progress | None
 ) -> Outcome:
     """Read, predict and write one case; every error but a cancel becomes part of the outcome."""
-    from workbench.data.cases import open_case
+    from workbench.data.cases import open_case, settled
     from workbench.data.write import write
 
     clock, stage, folder = time.perf_counter(), "read", output / case.id
     base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
     try:
-        image = open_case(case)
-        state, differing = record.compare(folder, config=config, weights_sha256=model.weights.sha256, image=image)
+        image = open_case(*settled([case], backend))
+        backend.require_kind(image)
+        weights = registry.weights_of(model)
+        state, differing = record.compare(
+            folder, config=config, weights_sha256=None if weights is None else weights.sha256, image=image
+        )
         if state == "complete" and not overwrite:
             return Outcome(status="skipped", **base)
         if state == "edited":
@@ -136,7 +139,7 @@ def run_case(
                 f"{folder} holds another result ({differing} differ); add --overwrite or choose another output folder"
             )
         stage = "predict"
-        result = module.predict(model, image, config, progress)
+        result = backend.load_module().predict(model, image, config, progress)
         stage = "write"
         files = write(result, output, name=case.id)
     except (Cancelled, KeyboardInterrupt):
@@ -154,8 +157,8 @@ def run_case(
             trace="" if known else traceback.format_exc(),
             **base,
         )
-    sizes = result.parts.get("volumes") or result.parts.get("areas")
-    table = sizes.as_dicts() if sizes else []
+    sizes = result.parts.get(kinds.find(image.kind).size_part)
+    table = sizes.as_dicts() if isinstance(sizes, Scores) else []
     return Outcome(
         status="done",
         seconds=round(time.perf_counter() - clock, 3),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
+from typing import TextIO
 
 import click
 
 from workbench.cli.lazy import COMMANDS, LazyGroup
-from workbench.core.errors import Cancelled, WorkbenchError
+from workbench.core.errors import Cancelled, WorkbenchError, WorkbenchWarning
 
 EXIT_CODES = """\b
 Exit codes:
@@ -48,6 +50,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    warnings.showwarning = _show_warning
     verbose = any(a in ("-v", "--verbose") for a in arguments)
     try:
         value = cli.main(args=arguments, prog_name="workbench", standalone_mode=False)
@@ -83,6 +86,20 @@ def run(arguments: list[str]) -> int:
             traceback.print_exc()
         click.echo(f"Unexpected error: {type(error).__name__}: {error}. Run again with -v for details.", err=True)
         return 1
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Ours as one line for people; those of libraries as Python shows them."""
+    ours = issubclass(category, WorkbenchWarning)
+    text = f"Warning: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
 
 
 __all__ = ["cli", "main", "run"]

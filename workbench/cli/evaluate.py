@@ -8,6 +8,7 @@ import click
 
 from workbench.cli.lazy import BackendGroup
 from workbench.cli.options import as_command, json_option, output_folder_option, quiet_option, verbose_option
+from workbench.core import kinds
 from workbench.core.registry import Backend
 
 
@@ -25,7 +26,7 @@ def _make(backend: Backend) -> click.Command:
     return as_command(backend.name, command, config, f"Score {backend.title} against reference labels.")
 
 
-@click.group(cls=BackendGroup, make=_make)
+@click.group(cls=BackendGroup, make=_make, verb="evaluate")
 def evaluate() -> None:
     """Score a model against reference labels: CSV, JSON, and an HTML report with pictures of the worst cases."""
 
@@ -46,8 +47,7 @@ def _evaluate(
     from workbench.cli.progress import bar
     from workbench.core.jsonable import plain_json
 
-    # Recordings are learnt from as they are.
-    cases = labelled_cases(source, labels, needed=backend.kind != "recording")
+    cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():
@@ -60,18 +60,7 @@ def _evaluate(
         plain = {"summary": report.summary, "rows": report.rows, "failures": report.failures, "notes": report.notes}
         click.echo(json.dumps(plain_json(plain), indent=2, allow_nan=False))
     else:
-        # Backends with measures of their own say how to show them.
-        click.echo(report.text() if hasattr(report, "text") else score_table(report.summary))
+        click.echo(report.text())
         for file in report.files:
             click.echo(file)
     return 3 if report.failures else 0
-
-
-def score_table(summary: list[dict[str, Any]]) -> str:
-    """The summary per class as aligned text."""
-    width = max(len(str(r["class"])) for r in summary)
-    lines = [f"{'class':<{width}}  cases   Dice     sd  HD95 [mm]  surface Dice  missed"]
-    for r in summary:
-        scores = f"{r['dice_mean']:.3f}  {r['dice_sd']:.3f}  {r['hd95_mm_mean']:>9.2f}  {r['nsd_mean']:>12.3f}"
-        lines.append(f"{r['class']:<{width}}  {r['cases']:>5}  {scores}  {r['missed']:>6}")
-    return "\n".join(lines)

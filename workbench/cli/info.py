@@ -6,26 +6,29 @@ from typing import Any
 
 import click
 
-from workbench.cli.options import json_option, verbose_option
+from workbench.cli.options import json_option, kind_option, verbose_option
+from workbench.core import kinds
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True)
+@kind_option
 @json_option
 @verbose_option
-def info(paths: tuple[str, ...], as_json: bool, verbose: bool) -> None:
+def info(paths: tuple[str, ...], kind: str | None, as_json: bool, verbose: bool) -> None:
     """Show geometry, units and channels of files and folders. Only headers are read."""
     from workbench import api
 
-    rows: list[dict[str, Any]] = [row for path in paths for row in api.info(path)]
+    rows: list[dict[str, Any]] = [row for path in paths for row in api.info(path, kind=kind)]
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
         return
     for number, row in enumerate(rows):
         if number:
             click.echo()
-        if row.get("kind") == "recording":  # its affine is the sampling rate, which the header says
-            row = {k: v for k, v in row.items() if k not in ("affine", "orientation", "classes")}
+        of_kind = kinds.kinds().get(row.get("kind", ""))
+        if of_kind is not None:
+            row = {k: v for k, v in row.items() if k not in of_kind.hidden}
         width = max(len(k) for k in row)
         for key, value in row.items():
             click.echo(f"{key.replace('_', ' '):<{width}}  {_shown(value)}")

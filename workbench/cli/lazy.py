@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from workbench.core.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from workbench.core.registry import Backend
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("workbench.cli.info:info", "Show geometry, units and channels of a file; no pixels are loaded."),
@@ -45,27 +48,30 @@ class LazyGroup(click.Group):
 
 
 class BackendGroup(click.Group):
-    """Group with one command per backend, built from its settings when it is asked for."""
+    """Group with one command per backend that offers the verb, built from its settings when it is asked for."""
 
-    def __init__(self, *args: Any, make: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, make: Any = None, verb: str = "predict", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.make = make
+        self.make, self.verb = make, verb
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def _rows(self) -> list[Backend]:
         from workbench.core.registry import backends
 
-        return list(backends())
+        return [row for row in backends().values() if self.verb in row.verbs]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [row.name for row in self._rows()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         from workbench.core.registry import backends, find
 
         # Undo the hyphen of the token normaliser: names of backends are spelt with underscores.
         name = cmd_name.replace("-", "_")
-        command: click.Command = self.make(find(name if name in backends() else cmd_name))
+        row = find(name if name in backends() else cmd_name)
+        row.module_for(self.verb)  # says which backends can, where this one cannot
+        command: click.Command = self.make(row)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from workbench.core.registry import backends
-
         with formatter.section("Backends"):
-            formatter.write_dl([(b.name, f"{b.task} ({b.title})") for b in backends().values()])
+            formatter.write_dl([(b.name, f"{b.task} ({b.title})") for b in self._rows()])

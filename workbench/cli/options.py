@@ -14,6 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="More messages, and tracebacks of errors.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bars; only errors and the summary.")
+kind_option = click.option(
+    "--kind", help="Read the input as this kind of data (volume, scene, recording, ...), where a file could be several."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 input_option = click.option(
     "-i", "--input", "inputs", required=True, multiple=True, help="File, folder, glob, or CSV/JSONL list; repeatable."
@@ -25,7 +28,8 @@ output_folder_option = click.option(
 
 def setting_option(s: Setting) -> click.Option:
     """The flag of one setting: type, range, choices, unit and default come from its declaration."""
-    notes = [f"[{s.unit}]"] if s.unit else []
+    bounds = " ".join(t for t in (range_text(s), s.unit) if t)
+    notes = [f"[{bounds}]"] if bounds else []
     default = s.default
     if default is not None and not (s.size and not default) and default != "" and s.type is not bool:
         shown = " ".join(map(str, default)) if s.size else str(default)
@@ -39,6 +43,15 @@ def setting_option(s: Setting) -> click.Option:
     if s.size < 0:
         return click.Option([s.flag], multiple=True, type=kind, default=default, help=f"{text} Repeatable.")
     return click.Option([s.flag], type=kind, default=default, help=text)
+
+
+def range_text(s: Setting) -> str:
+    """The allowed range in mathematical signs, or "" where there is none."""
+    if s.low is not None and s.high is not None:
+        return f"{s.low:g} to {s.high:g}"
+    if s.low is not None:
+        return f">= {s.low:g}"
+    return f"<= {s.high:g}" if s.high is not None else ""
 
 
 def settings_options(config: type) -> list[click.Parameter]:

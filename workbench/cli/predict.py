@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from workbench.cli.options import (
     as_command,
     input_option,
     json_option,
+    kind_option,
     output_folder_option,
     quiet_option,
     verbose_option,
 )
+from workbench.core import kinds, registry
 from workbench.core.registry import Backend
 
 
@@ -26,6 +29,7 @@ def _make(backend: Backend) -> click.Command:
     @input_option
     @output_folder_option
     @click.option("--series", help="DICOM series to take: UID, end of UID, or number in the listing of `info`.")
+    @kind_option
     @click.option("--overwrite", is_flag=True, help="Replace results of other settings.")
     @click.option("--fail-fast", is_flag=True, help="Stop at the first case that fails.")
     @click.option("--dry-run", is_flag=True, help="List the cases and stop.")
@@ -39,7 +43,7 @@ def _make(backend: Backend) -> click.Command:
     return as_command(backend.name, command, config, f"{backend.title}: {backend.task}.")
 
 
-@click.group(cls=BackendGroup, make=_make)
+@click.group(cls=BackendGroup, make=_make, verb="predict")
 def predict() -> None:
     """Run a model over a file, a folder, a glob or a CSV/JSONL list.
 
@@ -54,6 +58,7 @@ def _predict(
     inputs: tuple[str, ...],
     output: Path,
     series: str | None,
+    kind: str | None,
     overwrite: bool,
     fail_fast: bool,
     dry_run: bool,
@@ -70,6 +75,9 @@ def _predict(
     from workbench.core.types import Case, Progress
 
     cases = expand(inputs, series=series)
+    if kind is not None:
+        kinds.find(kind)
+        cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
     config = settings.build(backend.load_module().Config, values)
     if dry_run:
         rows = [{"case": c.id, "image": str(c.image), "output": str(output / c.id)} for c in cases]
@@ -87,12 +95,12 @@ def _predict(
 
         def on_end(outcome: Outcome) -> None:
             with draw.paused():
-                _say(outcome, as_json=as_json, quiet=quiet, verbose=verbose)
+                _say(outcome, kinds.find(backend.kind).size_column, as_json=as_json, quiet=quiet, verbose=verbose)
 
         def on_ready(model: Any) -> None:
             if not quiet:
                 with draw.paused():
-                    click.echo(f"weights {model.weights.name}, computing on {model.device} ({model.reason})", err=True)
+                    click.echo(registry.describe(model), err=True)
 
         outcome = run(
             backend,
@@ -119,7 +127,7 @@ def _predict(
     return outcome.exit_code
 
 
-def _say(outcome: Any, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+def _say(outcome: Any, size_column: str, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     if outcome.status == "failed":
         if verbose and outcome.trace:
             click.echo(outcome.trace, err=True)
@@ -131,15 +139,16 @@ def _say(outcome: Any, *, as_json: bool, quiet: bool, verbose: bool) -> None:
         for note in outcome.notes:
             click.echo(f"  note: {note}", err=True)
         for row in outcome.table:
-            click.echo(f"  {row['class']:<24} {_amount(row)}", err=True)
+            click.echo(f"  {row['class']:<24} {_amount(row, size_column)}", err=True)
     if not as_json:
         for file in outcome.files:
             click.echo(file)
 
 
-def _amount(row: Any) -> str:
-    """The size of a class, in the unit that its table is in."""
-    for column, value in row.items():
-        if column.startswith(("volume [", "area [")) and value is not None:
-            return f"{value:>10.1f} {column.split('[')[1].rstrip(']')}"
+def _amount(row: Any, size_column: str) -> str:
+    """The size of a class, in the unit that its table is in; counted samples where the file gives no spacing."""
+    value = row.get(size_column)
+    unit = size_column.partition("[")[2].rstrip("]")
+    if value is not None:
+        return f"{value:>10.1f} {unit}"
     return f"{row.get('pixels', row.get('voxels', 0)):>10} pixels"

@@ -7,6 +7,7 @@ import click
 
 from workbench.cli.lazy import BackendGroup
 from workbench.cli.options import as_command, quiet_option, verbose_option
+from workbench.core import kinds
 from workbench.core.registry import Backend
 
 
@@ -24,7 +25,7 @@ def _make(backend: Backend) -> click.Command:
     return as_command(backend.name, command, backend.load_module().TrainConfig, f"Teach {backend.title}.")
 
 
-@click.group(cls=BackendGroup, make=_make)
+@click.group(cls=BackendGroup, make=_make, verb="train")
 def train() -> None:
     """Teach a model with your corrections, or from scratch (--weights none).
 
@@ -39,8 +40,7 @@ def _train(
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
 
-    # Recordings are learnt from as they are.
-    cases = labelled_cases(source, labels, needed=backend.kind != "recording")
+    cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
     with bar("preparing", quiet=quiet, unit="step") as draw:
 
         def on_event(event: Any) -> None:
@@ -53,9 +53,10 @@ def _train(
         report = api.train(backend.name, cases, out=output, on_step=on_event, **values)
     if not quiet:
         score = "none" if report.score is None else f"{report.score:.3f}"
-        measure = getattr(report, "measure", "Dice")
-        click.echo(f"{measure} {score} {report.validation}; {report.seconds:.0f} s; ended: {report.stopped}", err=True)
-        for name, value in getattr(report, "test", {}).items():
+        click.echo(
+            f"{report.measure} {score} {report.validation}; {report.seconds:.0f} s; ended: {report.stopped}", err=True
+        )
+        for name, value in report.test.items():
             click.echo(f"test {name} {value:.4f}", err=True)
         if report.copied:
             click.echo(f"Taken over from {values['weights']}: {', '.join(report.copied)}", err=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
+from workbench.core.errors import WorkbenchWarning
+
 T = TypeVar("T")
 
 
@@ -32,7 +34,7 @@ def rows_of(group: str, row_type: type[T], built_in: Iterable[T]) -> dict[str, T
             problem = f"'{row.name}' is there already"
         if problem:
             what = f"{_origin(point)}: entry point '{point.name}' of {group}"
-            warnings.warn(f"{what} was left out: {problem}", stacklevel=2)
+            warnings.warn(f"{what} was left out: {problem}", WorkbenchWarning, stacklevel=2)
             continue
         rows[row.name] = row
     return rows

@@ -58,6 +58,10 @@ class MissingExtra(WorkbenchError):
         super().__init__(f"{what} needs the extra '{extra}': pip install 'napari-workbench[{extra}]'")
 
 
+class WorkbenchWarning(UserWarning):
+    """Something that a person should know and that stops nothing (a row of a third party that was left out)."""
+
+
 class Cancelled(Exception):
     """Raised by a progress callable to stop the work at the next step. Not an error of the work."""
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
-from workbench.core.errors import InputError, MissingExtra, UsageError, nearest
+from workbench.core.errors import InputError, MissingExtra, UsageError, WorkbenchWarning, nearest
 
 Verdict = Literal["no", "maybe", "sure"]
 Part = Literal["files", "writer", "layers", "cases"]
@@ -54,6 +54,8 @@ class Kind:
         Whether learning needs reference labels.
     size_part, size_column
         The table of sizes in a result (``"volumes"``) and its column of sizes (``"volume [mL]"``).
+    series
+        What ``series`` chooses among, where a path may hold several images (``"DICOM series"``).
     hidden
         Rows of ``info`` that say nothing of this kind.
     tool
@@ -80,6 +82,7 @@ class Kind:
     needs_labels: bool = True
     size_part: str = ""
     size_column: str = ""
+    series: str = ""
     hidden: tuple[str, ...] = ()
     tool: str = ""
     sample: str = ""
@@ -151,6 +154,9 @@ class KindFiles(Protocol):
     def labels_of(self, image: Any, reference: Any) -> Any:
         """`Labels` from an image that is expected to be a label map."""
 
+    def claims(self, path: Path, key: str | None) -> bool:
+        """Whether napari should leave the file to us, where others read such files too; by default yes."""
+
     def explain(self, path: Path) -> None:
         """Raise an `InputError` with good advice for a path that nobody can read; return if there is none."""
 
@@ -170,6 +176,12 @@ class KindLayers(Protocol):
 
     def to_layers(self, item: Any, *, as_labels: bool | None = None) -> list[tuple[Any, dict[str, Any], str]]:
         """Layer-data tuples of an image, or of the parts of a result."""
+
+    def attached_reader(self, path: Path) -> Any:
+        """Optional: a function from a path to layers, if it is a file that belongs on an image (annotations)."""
+
+    def updated(self, result: Any, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Any:
+        """Optional: the result with the parts that a person changed in the layers (data and attributes by part)."""
 
 
 class KindCases(Protocol):
@@ -207,6 +219,7 @@ VOLUME = Kind(
     monai="workbench.volume.data.monai_reader:VolumeReader",
     size_part="volumes",
     size_column="volume [mL]",
+    series="DICOM series",
     tool="Volume tool",
     sample="torso_ct",
     engines=("torch", "monai.transforms", "monai.inferers", "workbench.volume.net.segformer3d"),
@@ -215,7 +228,7 @@ VOLUME = Kind(
 
 SCENE = Kind(
     name="scene",
-    title="a hyperspectral scene",
+    title="a spectral scene",
     axes=("row", "column"),
     readers={
         ".hdr": "workbench.scene.data.envi",
@@ -224,7 +237,8 @@ SCENE = Kind(
         ".npz": "workbench.scene.data.npy",
         ".tif": "workbench.scene.data.tiff",
         ".tiff": "workbench.scene.data.tiff",
-    },
+    }
+    | dict.fromkeys((".bsq", ".bil", ".bip", ".dat", ".img", ".raw"), "workbench.scene.data.envi"),
     files="workbench.scene.data.files",
     writer="workbench.scene.data.write",
     formats=("envi", "geotiff", "npy"),
@@ -242,7 +256,7 @@ RECORDING = Kind(
     title="a recording",
     axes=("time",),
     readers=dict.fromkeys(
-        (".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".con", ".sqd"), "workbench.recording.data.read"
+        (".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".con", ".sqd", ".ds"), "workbench.recording.data.read"
     )
     | dict.fromkeys((".npy", ".npz", ".mat"), "workbench.recording.data.parcels"),
     files="workbench.recording.data.files",
@@ -253,6 +267,7 @@ RECORDING = Kind(
     monai="workbench.recording.data.monai_reader:RecordingReader",
     owns=("Signals", "Marks"),
     needs_labels=False,
+    series="recording",
     hidden=("affine", "orientation", "classes"),  # its affine is the sampling rate, which the header says
     tool="MEG tool",
     sample="meg_recording",
@@ -264,6 +279,11 @@ BUILT_IN = (VOLUME, SCENE, RECORDING)
 
 @cache
 def kinds() -> dict[str, Kind]:
+    """All kinds by name; see `load_kinds`. Looked up once."""
+    return load_kinds()
+
+
+def load_kinds() -> dict[str, Kind]:
     """All kinds by name: the built-in rows first, then those of installed third parties.
 
     A third party cannot replace a built-in row: it is left out, with a warning.
@@ -293,7 +313,7 @@ def candidates(path: Path, key: str | None = None) -> dict[str, Verdict]:
         try:
             verdict = row.sniff(path, key)
         except (MissingExtra, ImportError) as error:
-            warnings.warn(f"kind '{row.name}' cannot look at files ({error})", stacklevel=2)
+            warnings.warn(f"kind '{row.name}' cannot look at files ({error})", WorkbenchWarning, stacklevel=2)
             continue
         if verdict != "no":
             found[row.name] = verdict

@@ -9,19 +9,32 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core import kinds
-from workbench.core.types import ClassTable, Image, Result
+from workbench.core.classes import ClassTable
+from workbench.core.errors import MissingExtra, UsageError
+from workbench.core.pyramid import Pyramid
+from workbench.core.types import Image, Result
 
-KEY = "workbench"
-"""Our own entry in a layer's ``metadata``."""
+KEY = LAYER_KEY = "workbench"
+"""Our own entry in a layer's ``metadata``; the public name is `workbench.LAYER_KEY`."""
 
 LayerTuple: TypeAlias = tuple[Any, dict[str, Any], str]
-"""Data, attributes and type of a layer. Data is an array, or a list of arrays (levels of a pyramid, shapes)."""
+"""Data, attributes and type of a layer, as napari takes them.
+
+Data is an array; or a list of arrays: of an image layer with ``multiscale=True`` among its attributes the levels of a
+pyramid, the finest first (see `pyramid_levels`); of a shapes layer the vertices ``(V, 2)`` of each shape. What goes
+through layers must not take ``len`` of the data for a number of rows, nor load it to look at it.
+"""
+
+_SHOWN = 1024
+"""Pixels along a piece that napari asks for at once: about what a screen shows."""
 
 _LABEL_NAME = re.compile(
     r"(^|[._\- ])(labels?|mask|masks|seg|segs|segmentations?|organs|dseg|parcellation)([._\- ]|$)", re.I
@@ -61,6 +74,68 @@ def is_label_map(image: Image, as_labels: bool | None) -> bool:
     return bool(np.issubdtype(image.dtype, np.integer) and _LABEL_NAME.search(image.name))
 
 
+def source_record(image: Image) -> dict[str, Any]:
+    """What a layer remembers of its image under `KEY`: small, plain values that survive JSON."""
+    return {
+        "kind": image.kind,
+        "source": None if image.source is None else str(Path(image.source).absolute()),
+        "format": image.format,
+        "value_unit": image.value_unit,
+        "name": image.name,
+    }
+
+
+def pyramid_levels(image: Image) -> list[Any]:
+    """The levels of a pyramid for an image layer with ``multiscale=True``; pixels are read when they are looked at.
+
+    Returns
+    -------
+    list of dask arrays ``(rows, columns, channels)``
+        The finest first, in pieces of whole tiles. Three 8-bit channels are what napari shows with ``rgb=True``; of
+        others take one channel for a layer: ``[level[..., c] for level in levels]``.
+
+    Raises
+    ------
+    UsageError
+        The image is no pyramid.
+    MissingExtra
+        dask, which comes with napari, is not installed.
+    """
+    pyramid = image.pyramid
+    if pyramid is None:
+        raise UsageError(f"{image.source or image.name}: is no pyramid of levels; show its data")
+    try:
+        import dask.array as da
+    except ImportError:
+        raise MissingExtra("showing a pyramid (dask)", "gui") from None
+    name = token(image)
+    from_array: Any = da.from_array  # dask says nothing about its types
+    pieces = (edge * max(1, _SHOWN // edge) for edge in pyramid.tile)
+    chunks = (*pieces, len(pyramid.channels))
+    meta = np.empty((0, 0, 0), pyramid.dtype)
+    return [
+        from_array(_Lazy(pyramid, n), chunks=chunks, name=f"level-{n}-{name}", meta=meta, asarray=False)
+        for n in range(len(pyramid.levels))
+    ]
+
+
+class _Lazy:
+    """One level of a pyramid as dask wants it: a shape, a type, and slices that are read when taken."""
+
+    ndim = 3
+
+    def __init__(self, pyramid: Pyramid, level: int) -> None:
+        self._pyramid, self._level = pyramid, level
+        self.shape = (*pyramid.levels[level].shape, len(pyramid.channels))
+        self.dtype = pyramid.dtype
+
+    def __getitem__(self, key: tuple[slice, slice, slice]) -> npt.NDArray[Any]:
+        (top, bottom, down), (left, right, across) = (k.indices(n) for k, n in zip(key[:2], self.shape, strict=False))
+        height, width = max(0, bottom - top), max(0, right - left)
+        region = self._pyramid.read(self._level, top, left, height, width)
+        return region[::down, ::across, key[2]]
+
+
 def token(item: Any) -> str:
     """A name for layers that belong together, unlike that of any other object alive."""
     seed = f"{id(item)}-{np.random.default_rng().integers(1 << 62)}"
@@ -73,17 +148,23 @@ _UNLISTED = (0.75, 0.75, 0.75, 1.0)
 
 
 def contrast_limits(
-    data: npt.NDArray[Any], *, modality: str | None = None, value_unit: str | None = None
+    data: npt.NDArray[Any] | Sequence[Any], *, modality: str | None = None, value_unit: str | None = None
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Display limits and full range of an image: a CT window for HU, else percentiles of sampled voxels.
+
+    Parameters
+    ----------
+    data
+        Samples; or the levels of a pyramid, of which the coarsest is looked at.
 
     Returns
     -------
     limits, range
         ``range`` is that of the sample, widened to hold the limits.
     """
-    steps = tuple(slice(None, None, max(1, n // 64)) for n in data.shape)
-    sample = np.asarray(data[steps])
+    seen = data[-1] if isinstance(data, list | tuple) else np.asarray(data)
+    steps = tuple(slice(None, None, max(1, n // 64)) for n in seen.shape)
+    sample = np.asarray(seen[steps])
     sample = sample[np.isfinite(sample)] if np.issubdtype(sample.dtype, np.floating) else sample.ravel()
     if sample.size == 0:
         return (0.0, 1.0), (0.0, 1.0)

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import workbench
 from workbench.core import settings
 from workbench.core.atomic import sha256_of
 from workbench.core.types import Image, Provenance
-from workbench.weights import WeightsFile
 
 _PACKAGES = ("torch", "monai", "numpy", "nibabel", "pydicom", "SimpleITK", "mne", "napari")
 
@@ -56,10 +55,22 @@ def input_hash(image: Image) -> str | None:
     return sha256_of(image.source) if image.source and image.source.exists() else None
 
 
-class Recorder:
-    """Started before the work, asked for the `Provenance` after it."""
+class Weights(Protocol):
+    """What a record needs of weights: how they are called, and the hash of what they are."""
 
-    def __init__(self, backend: str, config: Any, weights: WeightsFile, image: Image, device: Any, reason: str) -> None:
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
+class Recorder:
+    """Started before the work, asked for the `Provenance` after it; a method without weights gives ``None``."""
+
+    def __init__(
+        self, backend: str, config: Any, weights: Weights | None, image: Image, device: Any = "cpu", reason: str = ""
+    ) -> None:
         self.backend, self.config, self.weights, self.image = backend, config, weights, image
         self.device, self.reason = device, reason
         self.notes: list[str] = []
@@ -75,8 +86,8 @@ class Recorder:
         source = self.image.source
         return Provenance(
             backend=self.backend,
-            weights=self.weights.name,
-            weights_sha256=self.weights.sha256,
+            weights="none" if self.weights is None else self.weights.name,
+            weights_sha256=None if self.weights is None else self.weights.sha256,
             settings=settings.as_dict(self.config),
             source=str(source) if source else None,
             series=self.image.header.get("SeriesInstanceUID") or None,

@@ -6,12 +6,22 @@ Third parties add a row by an entry point in the group ``workbench.backends`` wh
 from __future__ import annotations
 
 import importlib
+import warnings
 from dataclasses import asdict, dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
 
-from workbench.core.errors import MissingExtra, UsageError, nearest
+from workbench.core import kinds
+from workbench.core.errors import InputError, MissingExtra, UsageError, WorkbenchWarning, nearest
+from workbench.core.types import Image
+
+VERBS = {
+    "predict": ("Config", "load", "predict"),
+    "train": ("TrainConfig", "train"),
+    "evaluate": ("EvaluateConfig", "evaluate"),
+}
+"""What a backend can do, and what its module must define for it."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +41,10 @@ class Backend:
     axes
         Axes of the array that its network sees.
     module
-        Import path of the module with ``Config``, ``load``, ``predict`` and, where it can learn, ``TrainConfig``,
+        Import path of the module with ``Config``, ``load``, ``predict`` and, where the row says so, ``TrainConfig``,
         ``train``, ``EvaluateConfig``, ``evaluate`` (contract: `docs/add-a-backend.md`).
+    verbs
+        Which of ``predict``, ``train`` and ``evaluate`` it offers; the others are absent, not broken.
     extra
         Extra of the distribution that it needs, or "".
     licence, paper
@@ -47,6 +59,7 @@ class Backend:
     gives: tuple[str, ...]
     axes: str
     module: str
+    verbs: tuple[str, ...] = ("predict",)
     extra: str = ""
     licence: str = "BSD-3-Clause"
     paper: str = ""
@@ -63,6 +76,39 @@ class Backend:
                 raise MissingExtra(f"backend {self.name} ({error.name} is not installed)", self.extra) from error
             raise
 
+    def module_for(self, verb: str) -> ModuleType:
+        """Its module, if it offers that verb.
+
+        Raises
+        ------
+        UsageError
+            It does not; the message names the backends of its kind that do.
+        """
+        if verb not in self.verbs:
+            others = [b.name for b in backends().values() if verb in b.verbs and b.kind == self.kind]
+            way_out = f" Backends of its kind that can: {', '.join(others)}." if others else ""
+            raise UsageError(f"backend {self.name} offers {', '.join(self.verbs)}, not {verb}.{way_out}")
+        return self.load_module()
+
+    def require_kind(self, image: Image) -> None:
+        """Refuse an image of another kind, before the backend sees it.
+
+        Raises
+        ------
+        InputError
+            The image is of another kind; the message says which, and which backends take that.
+        """
+        if image.kind != self.kind:
+            raise wrong_kind(self, image.kind, image.source or image.name)
+
+
+def wrong_kind(backend: Backend, kind: str, what: Any) -> InputError:
+    """The error for data of another kind than a backend takes."""
+    fitting = [b.name for b in backends().values() if b.kind == kind]
+    way_out = f"Backends for it: {', '.join(fitting)}." if fitting else "No backend for it is installed."
+    titles = kinds.find(kind).title, kinds.find(backend.kind).title
+    return InputError(f"{what}: this is {titles[0]}, and backend {backend.name} takes {titles[1]}. {way_out}")
+
 
 SEGFORMER3D = Backend(
     name="segformer3d",
@@ -73,6 +119,7 @@ SEGFORMER3D = Backend(
     gives=("label map", "class volumes [mL]", "uncertainty map"),
     axes="C, X, Y, Z",
     module="workbench.volume.segformer3d",
+    verbs=tuple(VERBS),
     paper="arXiv:2404.10156",
 )
 
@@ -85,6 +132,7 @@ LOLA_SPECVIT = Backend(
     gives=("class map", "confidence map", "class areas"),
     axes="components, rows, columns",
     module="workbench.scene.lola_specvit",
+    verbs=tuple(VERBS),
     paper="arXiv:2506.17759",
 )
 
@@ -97,23 +145,37 @@ MEG_GPT = Backend(
     gives=("tokens", "reconstruction", "surprisal map", "annotations", "generated signals"),
     axes="channels, samples",
     module="workbench.recording.meg_gpt",
+    verbs=tuple(VERBS),
     paper="arXiv:2510.18080",
 )
 
-_BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT)
+BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT)
 
 
 @cache
 def backends() -> dict[str, Backend]:
-    """All backends by name: the built-in rows first, then those of installed third parties."""
-    from importlib.metadata import entry_points
+    """All backends by name; see `load_backends`. Looked up once."""
+    return load_backends()
 
-    rows = {row.name: row for row in _BUILT_IN}
-    for point in entry_points(group="workbench.backends"):
-        if not point.value.startswith("workbench."):
-            row = point.load()
-            rows.setdefault(row.name, row)
+
+def load_backends() -> dict[str, Backend]:
+    """All backends by name: the built-in rows first, then those of installed third parties.
+
+    A third party cannot replace a built-in row, nor add one of a kind that nobody has: it is left out, with a warning.
+    """
+    from workbench.core.entry_points import rows_of
+
+    rows = rows_of("workbench.backends", Backend, BUILT_IN)
+    for name in [n for n, row in rows.items() if row.kind not in kinds.kinds()]:
+        row = rows.pop(name)
+        problem = f"backend '{name}' was left out: nobody adds its kind of data '{row.kind}'"
+        warnings.warn(problem, WorkbenchWarning, stacklevel=2)
     return rows
+
+
+def of_kind(kind: str, verb: str = "predict") -> list[Backend]:
+    """The backends of a kind of data that offer a verb, the built-in ones first."""
+    return [row for row in backends().values() if row.kind == kind and verb in row.verbs]
 
 
 def find(name: str) -> Backend:
@@ -122,3 +184,27 @@ def find(name: str) -> Backend:
     if name not in rows:
         raise UsageError(f"no backend '{name}'.{nearest(name, rows)}")
     return rows[name]
+
+
+def load(backend: Backend, config: Any) -> Any:
+    """The model of a backend, on the device that its settings ask for; methods without ``device`` get ``None``."""
+    wanted = getattr(config, "device", None)
+    if wanted is None:
+        return backend.load_module().load(config, None)
+    from workbench.core import device as devices
+
+    device, _ = devices.choose(wanted)
+    return backend.load_module().load(config, device)
+
+
+def weights_of(model: Any) -> Any:
+    """Weights of a loaded model (``name``, ``sha256``), or ``None`` for a method without."""
+    return getattr(model, "weights", None)
+
+
+def describe(model: Any) -> str:
+    """One line about a loaded model: its weights, and where it computes and why."""
+    weights = weights_of(model)
+    what = "no weights" if weights is None else f"weights {weights.name}"
+    device, reason = getattr(model, "device", None), getattr(model, "reason", "")
+    return what + ("" if device is None else f", computing on {device}" + (f" ({reason})" if reason else ""))

@@ -14,11 +14,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
+from workbench.core.objects import Objects
+from workbench.core.pyramid import Pyramid
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) as work advances; raises `workbench.core.errors.Cancelled` to stop it."""
-
-RGB: TypeAlias = tuple[int, int, int]
-Kind = Literal["volume", "scene", "recording", "slide", "page"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,71 +74,6 @@ class Geometry:
         return bool(shift <= tolerance * min(self.spacing or (1.0,)))
 
 
-@dataclass(frozen=True)
-class ClassInfo:
-    """One class of a label map: its value in the array, its name and its colour (0-255)."""
-
-    value: int
-    name: str
-    color: RGB
-
-
-# Okabe & Ito's colour-blind-safe set, then Kelly's remaining maximum-contrast colours.
-_PALETTE: tuple[RGB, ...] = (
-    (213, 94, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (204, 121, 167), (230, 159, 0),
-    (135, 86, 146), (190, 0, 50), (132, 132, 130), (141, 182, 0), (101, 69, 34), (226, 88, 34), (43, 61, 38),
-    (249, 147, 121), (96, 78, 151), (179, 68, 108), (161, 202, 241), (194, 178, 128), (136, 45, 23),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """The classes of a label map, background (0) left out.
-
-    Iterating gives `ClassInfo`; values are unique and positive.
-    """
-
-    classes: tuple[ClassInfo, ...] = ()
-
-    def __post_init__(self) -> None:
-        values = [c.value for c in self.classes]
-        if len(set(values)) != len(values) or any(v <= 0 for v in values):
-            raise ValueError(f"class values must be unique and positive, got {values}")
-
-    @classmethod
-    def from_names(cls, names: list[str] | tuple[str, ...]) -> ClassTable:
-        """Number the names 1, 2, 3... and give each a colour of the palette."""
-        return cls(tuple(ClassInfo(i + 1, n, _PALETTE[i % len(_PALETTE)]) for i, n in enumerate(names)))
-
-    @classmethod
-    def from_values(cls, values: list[int]) -> ClassTable:
-        """Nameless classes: ``class 5`` for value 5, with palette colours."""
-        return cls(tuple(ClassInfo(int(v), f"class {v}", _PALETTE[(int(v) - 1) % len(_PALETTE)]) for v in values))
-
-    @classmethod
-    def from_json(cls, rows: list[dict[str, Any]]) -> ClassTable:
-        """Inverse of `to_json`."""
-        return cls(tuple(ClassInfo(int(r["value"]), str(r["name"]), _rgb(r["color"])) for r in rows))
-
-    def to_json(self) -> list[dict[str, Any]]:
-        return [{"value": c.value, "name": c.name, "color": list(c.color)} for c in self.classes]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(c.name for c in self.classes)
-
-    def __iter__(self) -> Iterator[ClassInfo]:
-        return iter(self.classes)
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-
-def _rgb(values: Any) -> RGB:
-    r, g, b = (int(v) for v in values)
-    return (r, g, b)
-
-
 @dataclass(frozen=True, eq=False)
 class Image:
     """A picture of any modality with its geometry; the pixels are loaded when `data` is first asked for.
@@ -151,9 +87,9 @@ class Image:
     channels
         One name per channel; ``data.shape[0] == len(channels)``.
     loader
-        Returns the samples, channel first: ``(C, *geometry.shape)``.
+        Returns the samples, channel first: ``(C, *geometry.shape)``; of a pyramid its `Pyramid.whole`.
     kind
-        Which family of backends can take it.
+        Name of its row in `workbench.core.kinds`: which backends can take it, and who writes and shows it.
     source
         File or folder it came from.
     value_unit
@@ -170,13 +106,15 @@ class Image:
         The reader's own header object; a writer of the same family uses it to keep geometry bit for bit.
     files
         The files that the samples come from, where that is not `source` alone (one DICOM series of a folder).
+    pyramid
+        Levels of an image too large to load; its level 0 has the grid of `geometry`.
     """
 
     geometry: Geometry
     dtype: np.dtype[Any]
     channels: tuple[str, ...]
     loader: Callable[[], npt.NDArray[Any]]
-    kind: Kind = "volume"
+    kind: str = "volume"
     source: Path | None = None
     value_unit: str | None = None
     modality: str | None = None
@@ -185,10 +123,25 @@ class Image:
     classes: ClassTable | None = None
     native: Any = None
     files: tuple[Path, ...] = ()
+    pyramid: Pyramid | None = None
+
+    def __post_init__(self) -> None:
+        full = self.pyramid
+        if full is not None and (full.levels[0].shape, full.channels) != (self.geometry.shape, self.channels):
+            raise ValueError(
+                f"level 0 of the pyramid has {full.levels[0].shape} pixels of {full.channels}, "
+                f"the image has {self.geometry.shape} of {self.channels}"
+            )
 
     @cached_property
     def data(self) -> npt.NDArray[Any]:
-        """Samples, ``(C, *geometry.shape)``, kept in memory after the first call."""
+        """Samples, ``(C, *geometry.shape)``, kept in memory after the first call.
+
+        Of a pyramid these are those of level 0; one larger than `workbench.core.pyramid.LOAD_LIMIT` is a `UsageError`,
+        never a coarser level.
+        """
+        if self.pyramid is not None:
+            self.pyramid.require_small(name=self.source or self.name)
         array = self.loader()
         expected = (len(self.channels), *self.geometry.shape)
         if array.shape != expected:
@@ -358,7 +311,7 @@ class Embeddings:
     name: str = "embeddings"
 
 
-Part: TypeAlias = Labels | Heatmap | Scores | Signals | Marks | Embeddings
+Part: TypeAlias = Labels | Objects | Heatmap | Scores | Signals | Marks | Embeddings
 
 
 @dataclass(frozen=True)

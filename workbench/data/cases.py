@@ -11,10 +11,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from workbench.core import kinds
 from workbench.core.errors import InputError, NothingFound, nearest
+from workbench.core.registry import Backend, wrong_kind
 from workbench.core.types import Case, Image, case_name
 from workbench.data import formats
 
@@ -69,7 +72,7 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
         else:
             found = list(_from_list(path))
     else:
-        found = bids_cases(path) or _from_folders(path, None if labels is None else Path(labels).expanduser())
+        found = folder_cases(path) or _from_folders(path, None if labels is None else Path(labels).expanduser())
     if not found:
         raise NothingFound(f"{path}: no readable images in it. Can be read: {', '.join(formats.suffixes())}.")
     _check_unique(found, path)
@@ -94,36 +97,58 @@ def join_cases(parts: Iterable[Case | str | Path]) -> list[Case]:
 def open_case(case: Case) -> Image:
     """The image of a case: header now, samples when asked for.
 
-    Of its options, ``series`` chooses a DICOM series or an evoked response, ``sampling_rate`` [Hz] is that of an array
-    of time courses, and ``events`` is a file of events of a recording.
+    Of its options, ``series`` chooses a DICOM series or an evoked response, and ``kind`` says what kind of data it is;
+    what others mean is said by the ``cases`` module of each kind (for recordings ``sampling_rate`` and ``events``).
 
     Raises
     ------
     NothingFound, InputError, GeometryError
         As `workbench.data.formats.read`.
     """
-    rate, path, series = case.options.get("sampling_rate"), case.image, case.options.get("series")
-    if rate:
-        file, key = formats.split_address(path)
-        if file.suffix.lower() in (".npy", ".npz", ".mat"):
-            path = Path(f"{file}:{key or series or ''}{'@' if key or series else ''}{rate}Hz")
-            series = None
-    image = formats.read(path, series=series)
-    if image.kind == "recording" and case.options.get("events"):
-        from workbench.recording.data.events import with_events
-
-        return with_events(image, case.options["events"])
-    return image
+    path, series = case_address(case)
+    image = formats.read(path, series=series, kind=case.options.get("kind") or None)
+    add = kinds.find(image.kind).hook("cases", "opened")
+    return image if add is None else cast(Image, add(image, case))
 
 
-def bids_cases(path: Path) -> list[Case]:
-    """The recordings of a BIDS data set, with subject, session, task and run as options; empty if it is none."""
-    from workbench.recording.data import bids
+def case_address(case: Case) -> tuple[Path, str | None]:
+    """Path and series of a case, with what its options say of them worked in."""
+    plain = case.image, case.options.get("series")
+    for row in kinds.kinds().values():
+        own = row.hook("cases", "case_path")
+        if own is not None and (found := own(case)) != plain:
+            return cast("tuple[Path, str | None]", found)
+    return plain
 
-    if not bids.is_dataset(path):
-        return []
-    found = [(case_name(p), p, bids.entities(p)) for p in bids.recordings(path)]
-    return [Case(name, p, None, f"sub-{about['subject']}", about) for name, p, about in found]
+
+def folder_cases(path: Path) -> list[Case]:
+    """Cases of a folder that some kind knows as a whole (a BIDS data set); empty if none does."""
+    for row in kinds.kinds().values():
+        own = row.hook("cases", "folder_cases")
+        if own is not None and (found := own(path)):
+            return cast("list[Case]", found)
+    return []
+
+
+def settled(cases: list[Case], backend: Backend) -> list[Case]:
+    """The cases of a backend's own kind of data; where a file could be of several, the case says so from now on.
+
+    Raises
+    ------
+    InputError
+        A case is of another kind.
+    """
+    found = []
+    for case in cases:
+        path, _ = case_address(case)
+        told = case.options.get("kind") or None
+        with naming(case):
+            kind = formats.kind_of(path, kind=told, hint=backend.kind).name
+            if kind != backend.kind:
+                raise wrong_kind(backend, kind, path)
+        unclear = told is None and len(kinds.candidates(*formats.split_address(path))) > 1
+        found.append(replace(case, options={**case.options, "kind": kind}) if unclear else case)
+    return found
 
 
 @contextmanager
@@ -253,9 +278,16 @@ def _from_list(path: Path) -> Iterator[Case]:
         if any(c in case_id for c in "/\\\0") or case_id in (".", ".."):
             raise InputError(f"{where}: id '{case_id}' cannot be a folder name. Use letters, digits, '-' and '_'.")
         group = row.pop("group", "") or row.get("subject", "") or group_of(case_id)
-        if row.get("events"):
-            row["events"] = str(_resolved(path, row["events"]))
+        for column in _file_columns():
+            if row.get(column):
+                row[column] = str(_resolved(path, row[column]))
         yield Case(case_id, image, mask, group, {k: v for k, v in row.items() if k and v})
+
+
+def _file_columns() -> tuple[str, ...]:
+    """Columns of a list that hold paths, besides those of the images and the labels."""
+    columns = (row.hook("cases", "FILE_COLUMNS") or () for row in kinds.kinds().values())
+    return tuple(dict.fromkeys(c for found in columns for c in found))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

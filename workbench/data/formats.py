@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from workbench.core import kinds
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.kinds import Kind
-from workbench.core.types import ClassTable, Geometry, Image, Labels
+from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import orientation, require_finite, require_match, require_volume
 from workbench.data.label_values import whole_numbers
 
@@ -25,7 +26,9 @@ def suffixes() -> tuple[str, ...]:
     return tuple(dict.fromkeys(s for row in kinds.kinds().values() for s in row.readers))
 
 
-def read(path: str | Path, *, series: str | int | None = None, kind: str | None = None) -> Image:
+def read(
+    path: str | Path, *, series: str | int | None = None, kind: str | None = None, hint: str | None = None
+) -> Image:
     """Open an image of any kind: header now, samples when ``data`` is asked for.
 
     Parameters
@@ -40,8 +43,8 @@ def read(path: str | Path, *, series: str | int | None = None, kind: str | None 
     series
         Which DICOM series of a folder: its number in the listing, its UID or the end of its UID. Which evoked response
         of a FIF file, or which recording of a BIDS data set: number or name.
-    kind
-        Read it as this kind of data; needed where a file can be several.
+    kind, hint
+        Read it as this kind of data; needed where a file can be several. See `kind_of`.
 
     Raises
     ------
@@ -51,7 +54,13 @@ def read(path: str | Path, *, series: str | int | None = None, kind: str | None 
         If it cannot be read; one line says why and what to do.
     """
     file, key = split_address(path)
-    return _read(kind_of(path, kind=kind), file, series, key)
+    return _read(kind_of(path, kind=kind, hint=hint), file, series, key)
+
+
+def read_as(row: Kind, path: str | Path, *, series: str | int | None = None) -> Image:
+    """Open a path as that kind of data, whether its row is installed or not."""
+    file, key = split_address(path)
+    return _read(row, file, series, key)
 
 
 def _read(row: Kind, file: Path, series: str | int | None, key: str | None, as_map: bool = False) -> Image:

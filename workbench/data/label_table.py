@@ -8,7 +8,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
-from workbench.core.types import RGB, ClassInfo, ClassTable
+from workbench.core.classes import RGB, ClassInfo, ClassTable
 
 _MAX_XML_BYTES = 4 << 20  # thousands of classes fit many times
 

@@ -1,4 +1,4 @@
-"""Parts of a result that are written alike whatever the kind of data: tables, features, time courses, annotations.
+"""Parts of a result that are written alike whatever the kind of data: tables, objects, features, signals, annotations.
 
 A file to write is a `Job`: its path, and a function that writes it to the path that it is given.
 """
@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Marks, Part, Scores, Signals
+from workbench.data.geojson import write_geojson
 
 Job: TypeAlias = tuple[Path, Callable[[Path], None]]
 
@@ -36,6 +38,8 @@ def common_jobs(part: Part, target: Path) -> list[Job]:
     """
     if isinstance(part, Scores):
         return [(target.with_name(f"{target.name}.csv"), text_saver(table_of(part)))]
+    if isinstance(part, Objects):
+        return [(target.with_name(f"{target.name}.geojson"), lambda path: write_geojson(part, path))]
     if isinstance(part, Embeddings):
         return _embedding_jobs(part, target)
     if isinstance(part, Signals):

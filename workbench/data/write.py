@@ -15,16 +15,18 @@ from workbench.core import kinds
 from workbench.core.atomic import replacing, sha256_of, write_json
 from workbench.core.errors import UsageError, nearest
 from workbench.core.kinds import Kind
+from workbench.core.objects import Objects
 from workbench.core.output import require_name
-from workbench.core.types import Embeddings, Heatmap, Image, Labels, Marks, Part, Result, Scores, Signals
+from workbench.core.types import Heatmap, Image, Labels, Part, Result
 from workbench.data.geometry import orientation, require_match
+from workbench.data.objects import require_frame
 from workbench.data.parts import Job, common_jobs
 
 _PROVENANCE = "provenance.json"
 
 
 def write(
-    thing: Result | Labels | Heatmap | Image | Signals | Marks | Embeddings | Scores,
+    thing: Result | Image | Part,
     folder: str | Path,
     *,
     format: str = "auto",
@@ -67,6 +69,8 @@ def write(
     if isinstance(thing, Labels | Heatmap) and source is not None:
         what = "label map" if isinstance(thing, Labels) else "map"
         require_match(thing.geometry, source.geometry, f"{what} '{thing.name}'", source.source)
+    if isinstance(thing, Objects) and source is not None:
+        require_frame(thing, source.geometry, f"objects '{thing.name}'", source.source)
     row = _kind_of(thing, source)
     own = source if source is not None else thing if isinstance(thing, Image) else None
     jobs = _jobs(row, thing, target, _family(row, format, own), own if not isinstance(thing, Image) else thing)
@@ -138,6 +142,8 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
     for key, part in result.parts.items():
         if isinstance(part, Labels | Heatmap):
             require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
+        elif isinstance(part, Objects):
+            require_frame(part, image.geometry, f"objects '{key}' of the result", image.source)
         jobs += _jobs(row, part, case / require_name(key), family, image)
     for path, _ in jobs:
         _protect(path, image)
@@ -180,7 +186,7 @@ def _save(path: Path, save: Callable[[Path], None]) -> None:
 
 def _record(result: Result, written: list[Path]) -> dict[str, Any]:
     geometry = result.image.geometry
-    labels = [p for p in result.parts.values() if isinstance(p, Labels)]
+    labels = [p for p in result.parts.values() if isinstance(p, Labels | Objects)]
     return {
         **result.provenance.to_json(),
         "geometry": {

@@ -21,7 +21,7 @@ def explore_sample(run: Demo) -> Section | None:
     from workbench.core.types import Case, sampling_rate_of
     from workbench.data import formats, write
     from workbench.recording import meg_gpt as backend
-    from workbench.recording.evaluate.report import sections
+    from workbench.recording.evaluate.report import MEGEvaluation, sections
     from workbench.report import html
 
     samples = sample_files()
@@ -39,6 +39,7 @@ def explore_sample(run: Demo) -> Section | None:
     plan = settings.build(backend.EvaluateConfig, {**chosen, "task": "all", "seconds": SECONDS})
     with run.bar("generating and comparing", unit="step") as draw:
         found = backend.evaluate([case], plan, run.output / "recording_report", draw)
+    assert isinstance(found, MEGEvaluation)
     seconds = time.perf_counter() - clock
     means = {r["measure"]: r["mean"] for r in found.summary}
     length = image.geometry.shape[0] / sampling_rate_of(image.geometry)

@@ -7,20 +7,23 @@ else EEG, bad ones left out), so that tokens and surprisal align with the record
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY, LayerTuple, colormap, token
-from workbench.core.types import ClassTable, Image, Mark, Marks, Result, Signals
+from workbench.core.types import Image, Mark, Marks, Result, Signals
 
 MANY = 16_000_000
 """Of recordings with more values the layer holds an overview of `COLUMNS` columns; ``step`` in its metadata says so."""
 COLUMNS = 1024
 _PROBES = 24
+_MARKS = ("-annot.fif", "_annot.fif", "-annot.fif.gz", "_annot.fif.gz")
 _LIMIT = 5.0
 
 
@@ -30,6 +33,26 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     The contract of the ``layers`` module of a kind; see `workbench.core.layers.to_layers`. `as_labels` means nothing.
     """
     return result_layers(item, token(item)) if isinstance(item, Result) else image_layers(item)
+
+
+def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
+    """The result with its annotations as the layers show them now (data and attributes by part)."""
+    parts = dict(result.parts)
+    for key, (data, attributes) in layers.items():
+        if isinstance(parts.get(key), Marks):
+            parts[key] = replace(marks_from_layer(data, attributes), name=key)
+    return replace(result, parts=parts)
+
+
+def attached_reader(path: Path) -> Callable[[Path], list[LayerTuple]] | None:
+    """Reads annotations of MNE (``-annot.fif``) as a layer; they belong on a recording and are none themselves."""
+    return _read_annotations if path.name.lower().endswith(_MARKS) else None
+
+
+def _read_annotations(path: Path) -> list[LayerTuple]:
+    from workbench.recording.data.write import read_marks
+
+    return [marks_layer(read_marks(path), (), {"kind": "recording", "part": path.stem}, path.stem)]
 
 
 def image_layers(image: Image) -> list[LayerTuple]:

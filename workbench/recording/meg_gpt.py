@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.recording.data.prepare import Prepared
-    from workbench.recording.evaluate.report import MEGEvaluation
-    from workbench.recording.train.train import MEGTrainReport
     from workbench.recording.train.weights import Parts
     from workbench.training.loop import Event
 
@@ -391,7 +390,7 @@ class _Steps:
 
 def train(
     cases: Sequence[Case], config: MEGTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
-) -> MEGTrainReport:
+) -> TrainReport:
     """Teach a tokeniser and a transformer from recordings; see `workbench.recording.train.train.train_meg`."""
     from workbench.recording.train.train import train_meg
 
@@ -400,7 +399,7 @@ def train(
 
 def evaluate(
     cases: Sequence[Case], config: MEGEvaluateConfig, out: Path | None = None, progress: Progress | None = None
-) -> MEGEvaluation:
+) -> EvaluationReport:
     """Reconstruction, generation, decoding and similarity; see `workbench.recording.train.evaluation`."""
     from workbench.core import device as devices
     from workbench.core import settings

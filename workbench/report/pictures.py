@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workbench.core.types import ClassInfo, ClassTable
+from workbench.core.classes import ClassInfo, ClassTable
 
 # Columns and rows of each view in a volume turned to R, A, S; and whether the columns run right to left.
 _VIEWS = (("axial", 2, (0, 1), True), ("coronal", 1, (0, 2), True), ("sagittal", 0, (1, 2), False))

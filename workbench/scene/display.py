@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.types import RGB, ClassTable, Geometry, Progress
+from workbench.core.classes import RGB, ClassTable
+from workbench.core.types import Geometry, Labels, Progress, Scores
 
 PRESETS: dict[str, tuple[float, float, float]] = {
     "Natural colour": (640.0, 550.0, 460.0),
@@ -263,6 +264,26 @@ def area_table(
     if painted is not None:
         table["painted"] = [int(painted.get(v, 0)) for v in values]
     return table
+
+
+def areas(labels: Labels) -> Scores:
+    """Pixels, share of the labelled pixels and area of each class; no area where the scene has no pixel size."""
+    top = max(c.value for c in labels.classes)
+    counts = np.bincount(labels.data.ravel(), minlength=top + 1)
+    total = max(1, int(counts[1:].sum()))
+    unit = labels.geometry.unit
+    metres = labels.geometry.sample_volume if unit in ("m", "metre", "metres", "meters") else None
+    rows = [
+        (
+            c.name,
+            c.value,
+            int(counts[c.value]),
+            round(100 * int(counts[c.value]) / total, 3),
+            round(float(counts[c.value]) * metres, 3) if metres else None,
+        )
+        for c in labels.classes
+    ]
+    return Scores(("class", "value", "pixels", "share [%]", "area [m2]"), tuple(rows), "areas")
 
 
 _METRES = {"m": 1.0, "km": 1000.0, "ft": 0.3048, "us-ft": 1200 / 3937, "cm": 0.01, "mm": 0.001, "um": 1e-6}

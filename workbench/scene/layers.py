@@ -8,16 +8,18 @@ float32 of a graphics card. The true position stays in ``metadata["workbench"]``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY, LayerTuple, colormap, contrast_limits, count_labels, is_label_map, token
-from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels, Result
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
-from workbench.scene.display import area_table, composite, first_bands, overview_step
+from workbench.scene.display import area_table, areas, composite, first_bands, overview_step
 
 _LENGTHS = {"m": "m", "km": "km", "ft": "ft", "cm": "cm", "mm": "mm", "um": "um"}
 
@@ -34,6 +36,18 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     data = whole_numbers(item.data[0], item.source or item.name, negative=True)
     classes = item.classes or ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0))
     return [labels_layer(Labels(data, item.geometry, classes, item.name), scene_record(item), item.name)]
+
+
+def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
+    """The result with its class maps and areas as the layers show them now (data and attributes by part)."""
+    parts = dict(result.parts)
+    for key, (data, attributes) in layers.items():
+        if isinstance(parts.get(key), Labels):
+            part = labels_from_layer(np.asarray(data), attributes.get("metadata") or {}, key)
+            parts[key] = replace(part, name=key)
+            if "areas" in parts:
+                parts["areas"] = areas(part)
+    return replace(result, parts=parts)
 
 
 def image_layers(image: Image) -> list[LayerTuple]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.core import settings
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, WeightsError
 from workbench.core.settings import setting
-from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.display import areas
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.weights import WeightsFile
 
@@ -24,10 +26,9 @@ if TYPE_CHECKING:
 
     import torch
 
-    from workbench.scene.evaluate.report import SceneEvaluation
+    from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.scene.net.lola_specvit import LolaSpecViT
     from workbench.scene.train.learnt import Learnt
-    from workbench.scene.train.train import SceneTrainReport
     from workbench.training.loop import Event
 
 NAME = "lola_specvit"
@@ -237,29 +238,9 @@ def _value_type(classes: ClassTable) -> Any:
     return np.uint8 if max(c.value for c in classes) < 256 else np.uint16
 
 
-def areas(labels: Labels) -> Scores:
-    """Pixels, share of the labelled pixels and area of each class; no area where the scene has no pixel size."""
-    top = max(c.value for c in labels.classes)
-    counts = np.bincount(labels.data.ravel(), minlength=top + 1)
-    total = max(1, int(counts[1:].sum()))
-    unit = labels.geometry.unit
-    metres = labels.geometry.sample_volume if unit in ("m", "metre", "metres", "meters") else None
-    rows = [
-        (
-            c.name,
-            c.value,
-            int(counts[c.value]),
-            round(100 * int(counts[c.value]) / total, 3),
-            round(float(counts[c.value]) * metres, 3) if metres else None,
-        )
-        for c in labels.classes
-    ]
-    return Scores(("class", "value", "pixels", "share [%]", "area [m2]"), tuple(rows), "areas")
-
-
 def train(
     cases: Sequence[Case], config: SceneTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
-) -> SceneTrainReport:
+) -> TrainReport:
     """Teach the network with the labelled pixels of a scene; see `workbench.scene.train.train.train_pixels`."""
     from workbench.scene.train.train import train_pixels
 
@@ -268,7 +249,7 @@ def train(
 
 def evaluate(
     cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
-) -> SceneEvaluation:
+) -> EvaluationReport:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
     from workbench.core.provenance import versions
     from workbench.scene.evaluate.report import score_weights

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import settings
+from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled
-from workbench.core.types import ClassTable, Heatmap, Image, Labels, Part, Progress, Result
+from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Result
 
 BACKEND = "lola_specvit"
 

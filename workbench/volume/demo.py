@@ -64,8 +64,7 @@ def segment_samples(run: Demo) -> Section | None:
         )
     run.failures += [f"{case}: {why}" for case, why in report.failures.items()]
     scores = [(r["class"], r["dice_mean"], r["hd95_mm_mean"]) for r in report.summary]
-    for name, dice, distance in scores:
-        run.say(f"  {name}: Dice {dice:.3f}, HD95 {distance:.2f} mm")
+    run.say(report.text())
     return html.Section(
         "CT volumes",
         [

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.layers import count_labels
-from workbench.core.types import ClassTable, Geometry, Scores
+from workbench.core.types import Geometry, Scores
 
 
 def volume_table(

@@ -8,17 +8,28 @@ for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError
-from workbench.core.layers import KEY, LayerTuple, colormap, contrast_limits, count_labels, is_label_map, token
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels, Result
+from workbench.core.layers import (
+    KEY,
+    LayerTuple,
+    colormap,
+    contrast_limits,
+    count_labels,
+    is_label_map,
+    source_record,
+    token,
+)
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
-from workbench.volume.display import volume_table
+from workbench.volume.display import volume_scores, volume_table
 from workbench.volume.placement import (
     Matrix,
     Placement,
@@ -42,6 +53,20 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     data = whole_numbers(item.data[0], item.source or item.name, negative=True)
     labels = Labels(data, item.geometry, item.classes or _classes_of(data), item.name)
     return [_labels_layer(labels, _source_record(item))]
+
+
+def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
+    """The result with its label maps and volumes as the layers show them now (data and attributes by part)."""
+    parts = dict(result.parts)
+    for key, (data, attributes) in layers.items():
+        if isinstance(parts.get(key), Labels):
+            part = labels_from_layer(np.asarray(data), attributes=attributes)
+            if not part.geometry.matches(result.image.geometry):
+                raise GeometryError(f"layer of '{key}' was cropped or moved off the grid of {result.image.name}")
+            parts[key] = replace(part, name=key)
+            if "volumes" in parts:
+                parts["volumes"] = volume_scores(volume_table(part.data, part.classes, part.geometry))
+    return replace(result, parts=parts)
 
 
 def _image_layers(image: Image) -> list[LayerTuple]:
@@ -129,14 +154,7 @@ def _common(spot: Placement, geometry: Geometry, record: dict[str, Any]) -> dict
 
 def _source_record(image: Image) -> dict[str, Any]:
     series = image.header.get("SeriesInstanceUID")
-    return {
-        "source": None if image.source is None else str(Path(image.source).absolute()),
-        "series": series if isinstance(series, str) else None,
-        "format": image.format,
-        "modality": image.modality,
-        "value_unit": image.value_unit,
-        "name": image.name,
-    }
+    return source_record(image) | {"series": series if isinstance(series, str) else None, "modality": image.modality}
 
 
 def _classes_of(data: npt.NDArray[np.integer[Any]]) -> ClassTable:

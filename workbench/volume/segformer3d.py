@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.core import settings
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.settings import setting
-from workbench.core.types import Case, ClassTable, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.segformer3d_presets import PRESETS
 from workbench.volume.train.settings import TrainConfig
@@ -26,11 +27,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.training.loop import Event
-    from workbench.volume.evaluate.report import EvaluationReport
     from workbench.volume.net.segformer3d import SegFormer3D
     from workbench.volume.predict.windows import WindowSettings
-    from workbench.volume.train.train import TrainReport
 
 NAME = "segformer3d"
 
@@ -86,6 +86,13 @@ class Model:
     classes: ClassTable
     device: torch.device
     reason: str
+
+
+def describe_checkpoint(preset: str | None) -> tuple[tuple[str, ...], str]:
+    """Input channels of a checkpoint without a record of ours, prepared as `preset` says, and a line for people."""
+    if preset in PRESETS:
+        return PRESETS[preset].recipe.channels, f"A checkpoint, prepared as for {preset}"
+    return (), "A checkpoint without a record of ours: choose its preset under Advanced settings"
 
 
 def load(config: Config, device: torch.device) -> Model:

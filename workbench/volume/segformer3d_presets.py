@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.core.types import ClassInfo, ClassTable
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.volume.data.recipe import VolumeRecipe
 
 

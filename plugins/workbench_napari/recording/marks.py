@@ -12,8 +12,9 @@ import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QApplication
 
+from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
-from workbench.core.types import ClassTable, Mark, Marks
+from workbench.core.types import Mark, Marks
 from workbench.recording.layers import mark_boxes, marks_features, marks_from_layer
 
 LABELS = ("BAD_artefact", "BAD_movement", "blink", "heartbeat", "burst", "spike", "event")

@@ -42,7 +42,7 @@ class RecordingTool(RecordingAnnotating):
     SAMPLE = "meg_recording"
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(napari_viewer, BACKEND, parent)
+        super().__init__(napari_viewer, "recording", parent)
         self.tables: dict[str, Scores] = {}
         self.report_file: Path | None = None
         self._browser: Any = None

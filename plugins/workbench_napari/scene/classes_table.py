@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from workbench.core.types import RGB, ClassInfo, ClassTable
+from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.scene.display import area_text
 
 _ROWS_SHOWN = 8

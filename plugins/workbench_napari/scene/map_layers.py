@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
-from workbench.core.types import ClassTable, Heatmap, Image, Labels, Result
+from workbench.core.types import Heatmap, Image, Labels, Result
 from workbench.scene.layers import heatmap_layer, labels_layer, scene_record
 from workbench_napari.scene.paint_layer import set_classes
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY, LayerTuple, colormap, count_labels
-from workbench.core.types import ClassTable, Image, Labels
+from workbench.core.types import Image, Labels
 from workbench.scene.layers import labels_layer, scene_geometry, scene_record, with_unlisted
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.layers import KEY
-from workbench.core.types import ClassTable
 from workbench.scene.display import area_table, class_spectra
 from workbench_napari.scene import paint_layer
 from workbench_napari.scene.classes_table import changed, next_class

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from qtpy.QtWidgets import QPushButton, QWidget
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError, WorkbenchError
-from workbench.core.types import ClassTable
 from workbench.scene.display import doubt_map
 from workbench.training.lesson import Board, learn, map_only
 from workbench_napari.scene import paint_layer
@@ -41,7 +41,7 @@ class SceneTool(ScenePainting):
     SAMPLE = "spectral_scene"
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(napari_viewer, BACKEND, parent)
+        super().__init__(napari_viewer, "scene", parent)
         self.board: Board | None = None
         self.model: Path | None = None
         self._before: Any = None

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from workbench.core import registry
+from workbench.core import kinds, registry
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.journal import journal_of
 from workbench_napari.shared.recovery_panel import RecoveryPanel
@@ -40,17 +40,18 @@ class ToolPanel(QWidget):
     ----------
     viewer
         The viewer that the tool is docked to.
-    backend
-        Name of the backend whose settings the tool shows.
+    kind
+        Name of the kind of data that the tool serves; "" for all.
     """
 
     MIN_WIDTH = 360
 
-    def __init__(self, viewer: Any, backend: str, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: Any, kind: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.viewer = unwrap(viewer)
         self.journal = journal_of(self.viewer)
-        self._backend = registry.find(backend)
+        self.kind = kinds.find(kind) if kind else None
+        self._backend = registry.of_kind(kind)[0] if kind else None
         self._build()
 
     def _empty_state(self) -> QWidget:

@@ -1,22 +1,20 @@
-"""From a labels layer back to a `Result` that `workbench.api.write` can put on disk, with its provenance."""
+"""What saving needs whatever the kind: the state of a layer, its file, a name for its folder, how it was made."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import GeometryError
+from workbench.core.errors import InputError, UsageError
 from workbench.core.layers import KEY
-from workbench.core.types import Geometry, Heatmap, Image, Labels, Part, Provenance, Result
-from workbench.volume.display import volume_scores, volume_table
-from workbench.volume.layers import geometry_from_layer, labels_from_layer
-from workbench_napari.writer import source_image
+from workbench.core.types import Geometry, Image, Provenance, Result
 
 LayerState = tuple[npt.NDArray[Any], dict[str, Any]]
 """Array and attributes of a layer, as in a layer-data tuple."""
@@ -27,31 +25,6 @@ def state_of(layer: Any, *, copy: bool = False) -> LayerState:
     data, attributes, _ = layer.as_layer_data_tuple()
     array = np.asarray(data)
     return (array.copy() if copy else array), dict(attributes)
-
-
-def result_of(labels: LayerState, heatmaps: Sequence[LayerState] = ()) -> Result:
-    """The result that a labels layer shows now: labels as edited, volumes recomputed, maps as they were made.
-
-    Raises
-    ------
-    GeometryError
-        The layer has neither a position nor a spacing.
-    """
-    array, attributes = labels
-    record = (attributes.get("metadata") or {}).get(KEY) or {}
-    part = labels_from_layer(array, attributes=attributes)
-    _, _, notes = geometry_from_layer(array.shape, attributes)
-    if part.geometry.affine is None:
-        raise GeometryError(
-            f"layer '{attributes.get('name')}' cannot be saved: {notes[0]}. "
-            "Set its units to mm and its scale to the spacing"
-        )
-    image = source_image(attributes, part.geometry) or _stand_in(attributes, part.geometry)
-    table = volume_table(part.data, part.classes, part.geometry)
-    parts: dict[str, Part] = {"labels": replace(part, name="labels"), "volumes": volume_scores(table)}
-    for data, own in heatmaps:
-        parts |= _heatmap(data, own, part)
-    return Result(parts, image, _provenance(record, image, notes))
 
 
 def case_name(folder: Path, result: Result, layer_name: str) -> str:
@@ -73,29 +46,6 @@ def _belongs_to_another(folder: Path, source: str | None) -> bool:
     return bool(record.get("source") != source)
 
 
-def _heatmap(data: npt.NDArray[Any], attributes: Mapping[str, Any], labels: Labels) -> dict[str, Part]:
-    record = attributes["metadata"][KEY]
-    geometry, spot, _ = geometry_from_layer(data.shape, attributes)
-    if not geometry.matches(labels.geometry):
-        return {}
-    limits = tuple(float(v) for v in attributes["contrast_limits"])
-    part = Heatmap(
-        spot.to_file(data), labels.geometry, record["heatmap"], record.get("value_unit"), (limits[0], limits[1])
-    )
-    return {record["part"]: part}
-
-
-def _stand_in(attributes: Mapping[str, Any], geometry: Geometry) -> Image:
-    """The image of a layer whose file is gone, was never one, or lies elsewhere now: its grid without pixels."""
-
-    def loader() -> npt.NDArray[Any]:
-        raise GeometryError(f"layer '{attributes.get('name')}' has no image file")
-
-    record = (attributes.get("metadata") or {}).get(KEY) or {}
-    header = {"name": record.get("name") or str(attributes.get("name", "labels"))}
-    return Image(geometry, np.dtype(np.int16), ("image",), loader, header=header)
-
-
 def stored_provenance(record: Mapping[str, Any], source: Path | None) -> Provenance:
     """How the layers of a record were made; by hand, where no backend made them."""
     from workbench.core.provenance import versions
@@ -111,7 +61,46 @@ def stored_provenance(record: Mapping[str, Any], source: Path | None) -> Provena
     return Provenance(**values)
 
 
-def _provenance(record: Mapping[str, Any], image: Image, notes: Sequence[str]) -> Provenance:
-    made = stored_provenance(record, image.source)
-    edited = bool(record.get("edited")) or made.edited_by_hand
-    return replace(made, edited_by_hand=edited, notes=(*made.notes, *notes))
+def source_image(attributes: dict[str, Any], geometry: Geometry) -> Image | None:
+    """The header of the file a layer came from, if it is still there and still has that geometry."""
+    from workbench.core.errors import WorkbenchError
+    from workbench.data import formats
+
+    record = (attributes.get("metadata") or {}).get(KEY) or {}
+    if not record.get("source") or not Path(record["source"]).exists():
+        return None
+    try:
+        image = formats.read(record["source"], series=record.get("series"))
+    except WorkbenchError:
+        return None
+    same = image.geometry.shape == geometry.shape and np.array_equal(image.geometry.affine, geometry.affine)
+    return image if same else None
+
+
+def told(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """napari takes any ValueError of a writer for "no writer found" and stays silent; ours must reach the user."""
+
+    @wraps(write)
+    def told(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+        try:
+            return write(path, data, attributes)
+        except UsageError as error:
+            raise InputError(str(error)) from error
+
+    return told
+
+
+def layer_array(data: Any, attributes: dict[str, Any]) -> npt.NDArray[Any]:
+    if isinstance(data, list | tuple) or attributes.get("multiscale"):
+        data = data[0]
+    return np.asarray(data)
+
+
+def clear_journal(data: Any) -> None:
+    """The layer is on disk now: its recovery copy is not needed any more."""
+    import sys
+
+    # Without the journal's module no layer can have been journalled.
+    journal = sys.modules.get("workbench_napari.shared.journal")
+    if journal is not None:
+        journal.saved_data(data)

@@ -27,8 +27,8 @@ class DockTool(ToolPanel):
     PROGRESS_TEXT: ClassVar[str] = "%p %"
     SAMPLE: ClassVar[str] = ""
 
-    def __init__(self, napari_viewer: Any, backend: str, parent: QWidget | None = None) -> None:
-        super().__init__(napari_viewer, backend, parent)
+    def __init__(self, napari_viewer: Any, kind: str, parent: QWidget | None = None) -> None:
+        super().__init__(napari_viewer, kind, parent)
         self.runner = runner_of(self.viewer)
         self.last_folder: Path | None = None
         self._wires: list[tuple[Any, Callable[..., Any]]] = []

@@ -68,21 +68,16 @@ class WeightsChoice(QWidget):
             reason = str(error).split("; give a weight file")[0]
             return (), f"{reason[:1].upper()}{reason[1:]}. Choose a weight file with the button [...]"
         if not found.meta:
-            return self._preset(preset)
+            from workbench.core import registry
+
+            own = getattr(registry.find(self.backend).load_module(), "describe_checkpoint", None)
+            return own(preset) if own is not None else ((), "A checkpoint without a record of ours")
         recipe: dict[str, Any] = found.meta.get("recipe", {})
         names = [c["name"] for c in found.meta.get("classes", [])]
         listed = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
         title = found.meta.get("title")
         text = f"{title}: {listed}" if title else f"Finds {listed}"
         return tuple(recipe.get("channels", ())), text
-
-    @staticmethod
-    def _preset(preset: str | None) -> tuple[tuple[str, ...], str]:
-        from workbench.volume.segformer3d_presets import PRESETS
-
-        if preset in PRESETS:
-            return PRESETS[preset].recipe.channels, f"A checkpoint, prepared as for {preset}"
-        return (), "A checkpoint without a record of ours: choose its preset under Advanced settings"
 
     def _browse(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Choose weights", "", _SUFFIXES)

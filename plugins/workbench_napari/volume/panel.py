@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from workbench_napari.shared.form import SettingsForm, add_row, form_layout
+from workbench.core import registry
+from workbench_napari.shared.form import add_row, form_layout
+from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import (
     ToolPanel,
     button,
@@ -15,7 +17,6 @@ from workbench_napari.shared.panel_base import (
     main_button,
     note,
 )
-from workbench_napari.shared.weights_choice import WeightsChoice
 from workbench_napari.volume import views
 from workbench_napari.volume.volumes_table import VolumesTable
 
@@ -96,13 +97,8 @@ class VolumePanel(ToolPanel):
     def _model_group(self) -> QGroupBox:
         group = QGroupBox("Model")
         layout = QVBoxLayout(group)
-        self.weights = WeightsChoice(self._backend.name)
-        self.weights_info = QLabel()
-        self.weights_info.setWordWrap(True)
-        own = (("Weights", self.weights), ("", self.weights_info), ("Device", self._device_box()))
-        config = self._backend.load_module().Config
-        self.form = SettingsForm(config, skip=("weights", "device"), above=own)
-        layout.addWidget(self.form)
+        self.model = ModelForm(registry.of_kind("volume"))
+        layout.addWidget(self.model)
         return group
 
     def _run_row(self) -> QVBoxLayout:

@@ -17,13 +17,12 @@ from workbench.volume.placement import layer_world
 from workbench_napari.shared.layer_choice import chosen as _chosen
 from workbench_napari.shared.layer_choice import fill as _fill
 from workbench_napari.shared.layer_choice import index_of as _index_of
-from workbench_napari.shared.saving import case_name, result_of, state_of
+from workbench_napari.shared.saving import case_name, state_of
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.shared.worker import report
 from workbench_napari.volume import views
 from workbench_napari.volume.panel import FORMATS, VolumePanel
-
-BACKEND = "segformer3d"
+from workbench_napari.volume.saving import result_of
 
 
 class VolumeTool(DockTool, VolumePanel):
@@ -39,7 +38,7 @@ class VolumeTool(DockTool, VolumePanel):
     SAMPLE = "torso_ct"
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(napari_viewer, BACKEND, parent)
+        super().__init__(napari_viewer, "volume", parent)
         self._job_layer: Any = lambda: None
         # The tool says the same in its own words beside the layer (see `describe_layer`), and it does not pop up.
         warnings.filterwarnings("ignore", "Non-orthogonal slicing is being requested", UserWarning)
@@ -65,10 +64,7 @@ class VolumeTool(DockTool, VolumePanel):
 
     def _connect(self) -> None:
         self.connect_tool()
-        self.weights.changed.connect(self._on_weights)
-        preset = self.form.widgets.get("preset")
-        if preset is not None:
-            preset.changed.connect(self._on_weights)
+        self.model.changed.connect(self._on_weights)
         self.view_buttons.buttonClicked.connect(self._on_view_button)
         self.pixel_is_mm.toggled.connect(self._on_image)
         self.labels.currentIndexChanged.connect(self._on_labels)
@@ -94,7 +90,7 @@ class VolumeTool(DockTool, VolumePanel):
         self.body.setVisible(bool(images or labels))
         if labels and self.labels_group.isHidden():
             # Now the volumes and Save matter, and must be in sight without scrolling.
-            self.form.settings_fold.collapse(animate=False)
+            self.model.form.settings_fold.collapse(animate=False)
         self.labels_group.setVisible(bool(labels))
         if event is not None and event.type == "inserted":
             self._on_new_layer(event.value)
@@ -139,11 +135,9 @@ class VolumeTool(DockTool, VolumePanel):
         self.save_button.setEnabled(layer is not None and not self.runner.is_busy)
 
     def _on_weights(self, event: Any = None) -> None:
-        preset = self.form.widgets.get("preset")
-        channels, text = self.weights.describe(None if preset is None else preset.value)
+        channels = self.model.describe()
         if self.set_channels(channels if len(channels) > 1 else ("Layer",)):
             self._connect_images()
-        self.weights_info.setText(text)
         self._on_layers()
 
     @property
@@ -179,7 +173,7 @@ class VolumeTool(DockTool, VolumePanel):
             self.say("Choose an image layer first.")
             return False
         try:
-            values = self.form.values() | {"weights": self.weights.value, "device": self.device.currentText().strip()}
+            backend, values = self.model.backend.name, self.model.values()
             states = [state_of(layer) for layer in layers]
             image, _ = image_from_layers(states, pixel_is_mm=self.pixel_is_mm.isChecked())
             if image.geometry.affine is None:
@@ -193,7 +187,7 @@ class VolumeTool(DockTool, VolumePanel):
         def work(progress: Any) -> Any:
             from workbench import api
 
-            return api.predict(BACKEND, image, progress=progress, **values)
+            return api.predict(backend, image, progress=progress, **values)
 
         self._job_layer = weakref.ref(layers[0])
         return self.start(f"Segmenting {layers[0].name}", work, partial(self._show_result, states[0][1]))

@@ -9,9 +9,9 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, count_labels
-from workbench.core.types import ClassTable
 from workbench.volume.display import volume_table
 from workbench.volume.layers import geometry_from_layer
 

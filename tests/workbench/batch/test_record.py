@@ -2,8 +2,9 @@ import numpy as np
 
 from tests.scene_maker import cube, save_envi
 from workbench.batch.record import compare
+from workbench.core.classes import ClassTable
 from workbench.core.provenance import Recorder
-from workbench.core.types import ClassTable, Labels, Result
+from workbench.core.types import Labels, Result
 from workbench.data.formats import read
 from workbench.data.write import write
 from workbench.scene.lola_specvit import Config

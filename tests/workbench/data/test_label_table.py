@@ -1,6 +1,6 @@
 """Label tables as other programs write them, and as an attacker would."""
 
-from workbench.core.types import ClassTable
+from workbench.core.classes import ClassTable
 from workbench.data import label_table
 
 CARET = (

@@ -13,7 +13,10 @@ from tests.recording_maker import raw, save_raw
 from tests.scene_maker import MAP_INFO, cube, save_envi
 from workbench.core.errors import GeometryError, InputError
 from workbench.data import formats
-from workbench.data.monai_reader import RecordingReader, SceneReader, VolumeReader, as_metatensor
+from workbench.data.monai_reader import as_metatensor
+from workbench.recording.data.monai_reader import RecordingReader
+from workbench.scene.data.monai_reader import SceneReader
+from workbench.volume.data.monai_reader import VolumeReader
 
 # MONAI registers a reader of its own that warns where NVIDIA's decoder is not installed.
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodecPydicomReader:UserWarning")

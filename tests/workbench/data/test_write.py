@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.dicom_maker import write_series
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError
-from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels, Provenance, Result, Scores
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Provenance, Result, Scores
 from workbench.data import formats, write
 
 AFFINE = np.array([[-0.7, 0.3, 0.1, 10.5], [0.2, 0.9, -0.4, -20.25], [0.1, 0.2, 2.5, 30], [0, 0, 0, 1]])

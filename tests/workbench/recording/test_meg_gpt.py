@@ -173,7 +173,7 @@ def test_too_short_to_compare_is_said(recording, net):
 
 
 def test_what_is_no_recording_and_no_fitting_weights(tmp_path, recording, net):
-    with pytest.raises(InputError, match="is a volume, a recording was expected"):
+    with pytest.raises(InputError, match="this is a volume, and backend meg_gpt takes a recording"):
         predict(make_volume(tmp_path / "ct.nii.gz"), net)
     found = weights.find(net, "meg_gpt")
     tensors = weights.load_tensors(found)

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from tests.follow_links import files_behind
-from workbench.core.types import ClassTable
+from workbench.core.classes import ClassTable
 from workbench.report import html
 from workbench.report.pictures import contours, curves
 

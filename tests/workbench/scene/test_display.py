@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.scenes import cube_image, scene_arrays
-from workbench.core.types import ClassTable, Geometry
+from workbench.core.classes import ClassTable
+from workbench.core.types import Geometry
 from workbench.scene.data.scene import from_array, open_blocks
 from workbench.scene.display import (
     area_table,

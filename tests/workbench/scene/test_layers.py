@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tests.scenes import NAMES, cube_image, labels_of, scene_arrays
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY, to_layers
-from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Provenance, Result, Scores
+from workbench.core.types import Geometry, Heatmap, Image, Provenance, Result, Scores
 from workbench.scene.layers import labels_from_layer, layer_spacing, scene_geometry
 
 

@@ -10,9 +10,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.layers import KEY, contrast_limits, count_labels, to_layers
-from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels, Provenance, Result, Scores
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Provenance, Result, Scores
 from workbench.volume.display import volume_table
 from workbench.volume.layers import geometry_from_layer, image_from_layers, labels_from_layer
 from workbench.volume.placement import layer_world, place

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from workbench_napari.launch import fitting_tool
-from workbench_napari.reader import get_scene_reader
+from workbench_napari.reader import get_reader as get_scene_reader
 
 from tests.scene_maker import cube, save_envi
 
@@ -16,7 +16,7 @@ def test_envi_by_header_or_by_samples(tmp_path):
     for path in (header, header.with_suffix(".dat")):
         ((data, attributes, kind),) = get_scene_reader(str(path))(str(path))
         assert (kind, data.shape, attributes["rgb"]) == ("image", (9, 11, 3), True)
-    assert fitting_tool([header]) == "spectra"
+    assert fitting_tool([header]) == "scene"
 
 
 @pytest.mark.parametrize("bands", [1, 3, 5])

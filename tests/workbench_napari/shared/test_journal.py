@@ -370,7 +370,8 @@ def test_kill_recover_save_of_labels_opened_from_a_file(child, window, wait, ct_
     image = wb.read(ct_file)
     data = np.zeros(image.geometry.shape, np.uint8)
     data[4:20, 6:22, 3:9] = 1
-    from workbench.core.types import ClassTable, Labels
+    from workbench.core.classes import ClassTable
+    from workbench.core.types import Labels
 
     (path,) = wb.write(Labels(data, image.geometry, ClassTable.from_names(["a", "b"])), tmp_path, name="case_labels")
     process = child("file", tmp_path / "truth.npy", path)

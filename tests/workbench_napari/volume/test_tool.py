@@ -28,8 +28,8 @@ def opened(window, ct_file, tiny_weights, tmp_path):
     """A viewer with the CT open and the tool docked, tiny weights chosen."""
     viewer = window()
     tool = open_files(viewer, [ct_file])
-    tool.weights.choose_file(tiny_weights)
-    tool.device.setCurrentText("cpu")
+    tool.model.weights.choose_file(tiny_weights)
+    tool.model.device.setCurrentText("cpu")
     tool.folder.setText(str(tmp_path / "out"))
     return viewer, tool
 
@@ -215,7 +215,7 @@ def test_bad_weights_give_one_clear_line(opened, wait, tmp_path):
     viewer, tool = opened
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"no weights at all")
-    tool.weights.choose_file(bad)
+    tool.model.weights.choose_file(bad)
     assert tool.run()
     wait(lambda: not tool.runner.is_busy, 60)
     assert str(bad) in tool.status.text()
@@ -227,8 +227,8 @@ def test_oblique_volume(window, wait, tiny_weights, tmp_path):
     path = make_volume(tmp_path / "oblique.nii.gz", affine=OBLIQUE)
     viewer = window()
     tool = open_files(viewer, [path])
-    tool.weights.choose_file(tiny_weights)
-    tool.device.setCurrentText("cpu")
+    tool.model.weights.choose_file(tiny_weights)
+    tool.model.device.setCurrentText("cpu")
     tool.folder.setText(str(tmp_path / "out"))
     assert "Oblique" in tool.image_info.text()
     labels = run(tool, wait)
@@ -256,8 +256,8 @@ def test_layers_of_others_are_honoured_both_ways(window, wait, ct_file, tiny_wei
     viewer = window()
     image = viewer.add_image(data, name="foreign", **transform)
     tool = open_files(viewer, [])
-    tool.weights.choose_file(tiny_weights)
-    tool.device.setCurrentText("cpu")
+    tool.model.weights.choose_file(tiny_weights)
+    tool.model.device.setCurrentText("cpu")
     tool.folder.setText(str(tmp_path / "out"))
     labels = run(tool, wait)
     assert labels.units == image.units
@@ -277,7 +277,7 @@ def test_pixels_need_a_word(window, wait, tiny_weights, ct_file):
     viewer = window()
     viewer.add_image(np.asarray(nib.load(ct_file).dataobj))
     tool = open_files(viewer, [])
-    tool.weights.choose_file(tiny_weights)
+    tool.model.weights.choose_file(tiny_weights)
     assert not tool.pixel_is_mm.isHidden()
     assert not tool.run()
     assert "no spacing" in tool.status.text()
@@ -293,8 +293,8 @@ def test_four_channels_ask_for_four_layers(window, wait, tmp_path):
     viewer = window()
     paths = [make_volume(tmp_path / f"{n}.nii.gz", seed=i) for i, n in enumerate(("flair", "t1", "t1c", "t2"))]
     tool = open_files(viewer, paths)
-    tool.weights.choose_file(weights)
-    tool.device.setCurrentText("cpu")
+    tool.model.weights.choose_file(weights)
+    tool.model.device.setCurrentText("cpu")
     assert [c.objectName() for c in tool.images] == [f"channel {i}" for i in range(4)]
     assert [c.currentText() for c in tool.images] == ["flair", "t1", "t1c", "t2"]
     labels = run(tool, wait)
@@ -328,7 +328,8 @@ def test_empty_state_and_views(window, ct_file, qtbot):
 
 def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
     """Balls at known anatomical places appear where a radiologist expects them, in all four views, as drawn."""
-    from workbench.core.types import ClassInfo, ClassTable, Labels
+    from workbench.core.classes import ClassInfo, ClassTable
+    from workbench.core.types import Labels
 
     affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     affine[:3, 3] = (30, -30, -30)
@@ -415,7 +416,7 @@ def test_closing_the_window_stops_a_running_job(opened, wait, tmp_path):
 
 def test_uncertainty_is_shown_and_saved_with_the_labels(opened, wait, ct_file):
     viewer, tool = opened
-    tool.form.set_values({"uncertainty": True})
+    tool.model.form.set_values({"uncertainty": True})
     labels = run(tool, wait)
     (heat,) = [layer for layer in viewer.layers if (layer.metadata.get(KEY) or {}).get("role") == "heatmap"]
     assert not heat.visible
@@ -437,8 +438,8 @@ def test_dicom_in_dicom_seg_out(window, wait, tiny_weights, tmp_path):
     write_series(tmp_path / "series", n=20, rows=24, columns=28, spacing=(3.0, 3.0), Modality="CT")
     viewer = window()
     tool = open_files(viewer, [tmp_path / "series"])
-    tool.weights.choose_file(tiny_weights)
-    tool.device.setCurrentText("cpu")
+    tool.model.weights.choose_file(tiny_weights)
+    tool.model.device.setCurrentText("cpu")
     tool.folder.setText(str(tmp_path / "out"))
     labels = run(tool, wait)
     labels.brush_size = 5

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core import kinds
+from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Image
 from workbench.recording.data import parcels
@@ -37,6 +38,19 @@ def info(path: Path) -> list[dict[str, Any]]:
     if not path.is_dir() and path.suffix.lower() in _ARRAYS:
         return [describe(parcels.read(path))]
     return recordings.info(path)
+
+
+def claims(path: Path, key: str | None) -> bool:
+    """NumPy arrays are ours where something says their sampling rate; who names an array means us."""
+    from workbench.data.formats import split_address
+
+    file, _ = split_address(path)
+    if file.suffix.lower() not in (".npy", ".npz"):
+        return True
+    try:
+        return key is not None or parcels.read(file, key).header.get("sampling_rate") is not None
+    except InputError:
+        return False
 
 
 def is_companion(path: Path) -> bool:

@@ -68,6 +68,8 @@ class MEGEvaluation:
         What a reader should know.
     files
         What was written.
+
+    It is a `workbench.core.reports.EvaluationReport`.
     """
 
     rows: list[Row]

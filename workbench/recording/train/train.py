@@ -50,6 +50,10 @@ class MEGTrainReport:
         Rows of the log, by stage.
     validation
         In words: on what the scores were computed.
+    test
+        Empty: what was measured is of the validation windows.
+
+    It is a `workbench.core.reports.TrainReport`.
     """
 
     weights: Path
@@ -64,6 +68,7 @@ class MEGTrainReport:
     validation: str
     notes: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
+    test: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError
-from workbench.core.types import ClassInfo, ClassTable, Image
+from workbench.core.types import Image
 from workbench.scene.data import envi_header as eh
 from workbench.scene.data.envi_fit import check_file_size, check_plausible
 from workbench.scene.data.map_place import MapPlace, epsg_of, from_map_info

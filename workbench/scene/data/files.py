@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.core import kinds
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Image
 from workbench.scene.data import envi
 from workbench.scene.data.labels import labels_of
 
-__all__ = ["explain", "input_files", "is_companion", "labels_of", "read", "sniff"]
+__all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "sniff"]
 
 _ARRAYS = (".mat", ".npy", ".npz")
+_PICTURES = (".tif", ".tiff", ".npy", ".npz")
+_FEWEST_BANDS = 4  # a TIFF of three bands is a photo, and napari shows it better
 
 
 def sniff(path: Path, key: str | None) -> Verdict:
@@ -22,7 +24,7 @@ def sniff(path: Path, key: str | None) -> Verdict:
         return "no"
     if path.suffix.lower() == ".hdr":  # NIfTI pairs and Analyze have headers of this name too
         return "sure" if envi.is_scene(path) else "no"
-    if kinds.SCENE.suffix_of(path) is not None:
+    if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
         return "maybe"
     return "sure" if envi.is_scene(path) else "no"
 
@@ -43,7 +45,7 @@ def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool)
 
 def input_files(path: Path) -> tuple[Path, ...]:
     """Of an ENVI scene the samples and their header, whichever was named."""
-    if path.suffix.lower() not in envi.SUFFIXES and kinds.SCENE.suffix_of(path) is not None:
+    if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
         return (path,)
     header, samples = envi.pair(path)
     return (samples, header)
@@ -57,7 +59,18 @@ def is_companion(path: Path) -> bool:
         return False
 
 
-def explain(path: Path) -> None:
-    """Samples of ENVI without their header say nothing."""
-    if path.suffix.lower() in envi.SUFFIXES and path.suffix.lower() != ".hdr":
-        envi.pair(path)
+def claims(path: Path, key: str | None) -> bool:
+    """TIFF and NumPy files are ours where their header tells of four bands or more, or of classes.
+
+    Who names an array (``file.npz:cube``) means us.
+    """
+    from workbench.data.formats import split_address
+
+    file, _ = split_address(path)
+    if file.suffix.lower() not in _PICTURES:
+        return True
+    try:
+        image = read(file, series=None, key=key, as_map=False)
+    except WorkbenchError:
+        return key is not None
+    return len(image.channels) >= _FEWEST_BANDS or image.classes is not None

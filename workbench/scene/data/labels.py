@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Image, Labels
+from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import require_match
 from workbench.data.label_values import whole_numbers
 

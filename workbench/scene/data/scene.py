@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, MissingExtra
-from workbench.core.types import ClassTable, Geometry, Image
+from workbench.core.types import Geometry, Image
 from workbench.data.geometry import MAX_BYTES
 from workbench.scene.data.map_place import MapPlace
 

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
-from workbench.core.types import ClassTable, Image
+from workbench.core.types import Image
 from workbench.scene.data.map_place import MapPlace, from_transform
 from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Image, Labels
+from workbench.core.types import Geometry, Heatmap, Image, Labels
 from workbench.data.label_values import smallest_unsigned
 from workbench.data.parts import Job, text_saver
 from workbench.scene.data import envi_header as eh

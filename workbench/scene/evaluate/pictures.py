@@ -10,7 +10,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workbench.core.types import ClassTable, Image
+from workbench.core.classes import ClassTable
+from workbench.core.types import Image
 from workbench.report.pictures import png_of
 from workbench.scene.data.scene import open_blocks
 from workbench.scene.display import preset_bands, spread_bands

@@ -67,6 +67,8 @@ class SceneEvaluation:
         What a reader of the scores should know.
     files
         What was written.
+
+    It is a `workbench.core.reports.EvaluationReport`.
     """
 
     rows: list[dict[str, Any]]

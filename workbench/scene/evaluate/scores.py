@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.types import ClassTable, Image, Progress
+from workbench.core.classes import ClassTable
+from workbench.core.types import Image, Progress
 from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
-from workbench.core.types import ClassTable, Image, Labels, Progress
+from workbench.core.types import Image, Labels, Progress
 from workbench.report import html
 from workbench.scene.data import spectra
 from workbench.scene.evaluate.pictures import maps_picture

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from workbench import weights
-from workbench.core.types import ClassTable
+from workbench.core.classes import ClassTable
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.train.settings import SceneTrainConfig

@@ -20,8 +20,9 @@ import torch.nn.functional as F
 
 from workbench import __version__, weights
 from workbench.core import device
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
-from workbench.core.types import Case, ClassTable, Image, Labels
+from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
 from workbench.nets.lora import add_lora, lora_state
 from workbench.scene.data import spectra
@@ -56,6 +57,8 @@ class SceneTrainReport:
         One row per validation.
     test
         OA, AA and kappa on the test pixels of a random or disjoint split; empty if all pixels were learnt from.
+
+    It is a `workbench.core.reports.TrainReport`.
     """
 
     weights: Path

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
-from workbench.core.types import ClassInfo, ClassTable, Labels
+from workbench.core.types import Labels
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench import __version__
+from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, MissingExtra
-from workbench.core.types import RGB, ClassInfo, ClassTable, Geometry, Image, Labels
+from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import LPS_TO_RAS, check_size, checked_affine
 
 _PRIVATE_GROUP, _PRIVATE_CREATOR = 0x0071, "NAPARI-WORKBENCH"

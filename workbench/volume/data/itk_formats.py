@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError
-from workbench.core.types import RGB, ClassInfo, ClassTable, Geometry, Image
+from workbench.core.types import Geometry, Image
 from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
 from workbench.volume.data import nrrd_header
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
-from workbench.core.types import ClassTable, Geometry, Image
+from workbench.core.types import Geometry, Image
 from workbench.data import label_table
 from workbench.data.geometry import check_packed, check_size, checked_affine
 

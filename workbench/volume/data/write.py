@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, UsageError
-from workbench.core.types import ClassTable, Geometry, Heatmap, Image, Labels
+from workbench.core.types import Geometry, Heatmap, Image, Labels
 from workbench.data.geometry import describe
 from workbench.data.label_values import smallest_unsigned
 from workbench.data.parts import Job

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.types import ClassTable, Image
+from workbench.core.classes import ClassTable
+from workbench.core.types import Image
 from workbench.report.pictures import contours
 from workbench.volume.data.grid import Grid
 

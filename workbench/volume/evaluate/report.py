@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_json, write_text
+from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
 from workbench.core.jsonable import plain_json
 from workbench.core.output import require_folder
-from workbench.core.types import Case, ClassTable, Geometry, Image, Labels, Progress
+from workbench.core.types import Case, Geometry, Image, Labels, Progress
 from workbench.data import formats
 from workbench.data.cases import open_case
 from workbench.volume.data.class_merge import ClassMerge
@@ -29,7 +30,7 @@ _NAMES = {"dice": "Dice", "hd95_mm": "HD95 [mm]", "nsd": "surface Dice"}
 
 
 @dataclass(frozen=True)
-class EvaluationReport:
+class VolumeEvaluation:
     """Scores of a study.
 
     Parameters
@@ -44,6 +45,8 @@ class EvaluationReport:
         What readers of the scores should know, e.g. cases whose distances are approximate.
     traces
         Tracebacks of failures that were not foreseen, by case.
+
+    It is a `workbench.core.reports.EvaluationReport`.
     """
 
     rows: list[Row]
@@ -57,6 +60,15 @@ class EvaluationReport:
     def mean_dice(self) -> float:
         """Mean Dice over all classes and cases."""
         return float(self.summary[-1]["dice_mean"])
+
+    def text(self) -> str:
+        """The summary per class as aligned text."""
+        width = max(len(str(r["class"])) for r in self.summary)
+        lines = [f"{'class':<{width}}  cases   Dice     sd  HD95 [mm]  surface Dice  missed"]
+        for r in self.summary:
+            scores = f"{r['dice_mean']:.3f}  {r['dice_sd']:.3f}  {r['hd95_mm_mean']:>9.2f}  {r['nsd_mean']:>12.3f}"
+            lines.append(f"{r['class']:<{width}}  {r['cases']:>5}  {scores}  {r['missed']:>6}")
+        return "\n".join(lines)
 
 
 @dataclass(order=True)
@@ -79,7 +91,7 @@ def evaluate_cases(
     title: str = "Evaluation",
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> EvaluationReport:
+) -> VolumeEvaluation:
     """Predict and score every case; a case that fails is listed and does not stop the others.
 
     Parameters
@@ -151,7 +163,7 @@ def evaluate_cases(
     if not rows:
         raise InputError(f"no case could be scored; the first failure: {next(iter(failures.values()))}")
     notes = (_SHEARED.format(count=len(sheared), cases=", ".join(sheared[:5])),) if sheared else ()
-    report = EvaluationReport(rows, summarise(rows), failures, notes=notes, traces=traces)
+    report = VolumeEvaluation(rows, summarise(rows), failures, notes=notes, traces=traces)
     if out is None:
         return report
     pictures = sorted(shown, reverse=True)
@@ -249,7 +261,7 @@ def scores_csv(rows: Sequence[Row]) -> str:
 
 
 def write_report(
-    report: EvaluationReport,
+    report: VolumeEvaluation,
     out: Path,
     worst: Sequence[_Shown],
     *,

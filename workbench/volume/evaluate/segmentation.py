@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
-from workbench.core.types import ClassTable
 
 Row: TypeAlias = dict[str, Any]
 Mask: TypeAlias = npt.NDArray[np.bool_]

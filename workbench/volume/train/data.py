@@ -13,8 +13,9 @@ from monai.data.dataset import CacheDataset
 from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError
-from workbench.core.types import Case, ClassTable, Image
+from workbench.core.types import Case, Image
 from workbench.data import formats
 from workbench.data.cases import naming, open_case
 from workbench.data.geometry import require_finite, require_match, require_volume

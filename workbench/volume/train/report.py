@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.core.types import ClassTable
+from workbench.core.classes import ClassTable
 from workbench.report import html
 from workbench.report.training import course, how_it_was_made
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import torch
 
 from workbench import __version__, weights
 from workbench.core import device
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
-from workbench.core.types import Case, ClassTable, Labels
+from workbench.core.types import Case, Labels
 from workbench.data import formats
 from workbench.data.cases import naming
 from workbench.training import output
@@ -44,7 +45,7 @@ _SIZES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class TrainReport:
+class VolumeTrainReport:
     """What a training made.
 
     Parameters
@@ -61,6 +62,10 @@ class TrainReport:
         Classes whose output rows were taken over from the starting weights.
     validation
         In words: on which cases the score was computed.
+    measure, test
+        Name of the score; no measures on other cases.
+
+    It is a `workbench.core.reports.TrainReport`.
     """
 
     weights: Path
@@ -73,6 +78,8 @@ class TrainReport:
     seconds: float
     copied: tuple[str, ...]
     validation: str
+    measure: str = "Dice"
+    test: dict[str, float] = field(default_factory=dict)
 
 
 def train_volumes(
@@ -80,7 +87,7 @@ def train_volumes(
     config: TrainConfig,
     out: Path,
     on_event: Callable[[Event], None] | None = None,
-) -> TrainReport:
+) -> VolumeTrainReport:
     """Train and write ``out`` (``.safetensors``), and beside it the log, the curve and the report.
 
     Parameters
@@ -171,7 +178,7 @@ def train_volumes(
     }
     _save(out, net, result, meta, config, start)
     report = write_report(folder / "report.html", out, result.history, meta, validation.pictures(net))
-    return TrainReport(
+    return VolumeTrainReport(
         out, folder / "log.csv", report, result.score,
         {k: v for k, v in result.scores.items() if k != "score"},
         result.history, result.stopped, result.seconds, copied, judged,

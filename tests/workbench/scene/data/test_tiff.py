@@ -7,8 +7,9 @@ import tifffile
 from rasterio.transform import Affine
 
 from tests.scene_maker import cube
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
-from workbench.core.types import ClassTable, Labels
+from workbench.core.types import Labels
 from workbench.data import formats
 from workbench.data.write import write
 from workbench.scene.data.scene import open_blocks

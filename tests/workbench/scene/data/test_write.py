@@ -8,8 +8,9 @@ import rasterio
 import spectral.io.envi as spy
 
 from tests.scene_maker import MAP_INFO, cube, save_envi
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Heatmap, Labels, Provenance, Result, Scores
+from workbench.core.types import Geometry, Heatmap, Labels, Provenance, Result, Scores
 from workbench.data import formats
 from workbench.data.write import write
 

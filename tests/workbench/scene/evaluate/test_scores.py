@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests.scenes import NAMES, cube_image, labels_of, scene_arrays, write_npy
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
 from workbench.core.settings import build
-from workbench.core.types import Case, ClassTable
+from workbench.core.types import Case
 from workbench.scene import lola_specvit as backend
 from workbench.scene.data.spectra import SpectralRecipe, fit
 from workbench.scene.evaluate.report import teach_reference

@@ -9,10 +9,11 @@ import torch
 
 from tests.scenes import NAMES, cube_image, labels_of, scene_arrays, write_npy
 from workbench import weights
+from workbench.core.classes import ClassTable
 from workbench.core.device import choose
 from workbench.core.errors import Cancelled, InputError, UsageError, WeightsError
 from workbench.core.settings import build
-from workbench.core.types import Case, ClassTable, Labels
+from workbench.core.types import Case, Labels
 from workbench.nets.lora_strength import CyclicalStrength
 from workbench.scene.lola_specvit import Config, build_network, load, model_of, predict
 from workbench.scene.predict.blocks import Scene

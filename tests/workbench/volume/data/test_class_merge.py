@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Labels
+from workbench.core.types import Geometry, Labels
 from workbench.volume.data.class_merge import ClassMerge
 
 TABLE = ClassTable(

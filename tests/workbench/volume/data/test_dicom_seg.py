@@ -7,8 +7,9 @@ import pydicom
 import pytest
 
 from tests.dicom_maker import write_enhanced, write_series
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, MissingExtra
-from workbench.core.types import ClassInfo, ClassTable, Labels
+from workbench.core.types import Labels
 from workbench.data import formats, write
 from workbench.volume.data import dicom_seg
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
-from workbench.core.types import ClassTable, Geometry, Image, Labels
+from workbench.core.types import Geometry, Image, Labels
 from workbench.data import formats, write
 
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])

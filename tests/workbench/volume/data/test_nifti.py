@@ -6,8 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError
-from workbench.core.types import ClassInfo, ClassTable, Geometry, Labels
+from workbench.core.types import Geometry, Labels
 from workbench.data import formats, write
 from workbench.volume.data import nifti
 

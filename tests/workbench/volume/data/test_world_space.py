@@ -122,7 +122,8 @@ def test_agrees_with_monai_on_the_real_series(shared_data, ct):
 
 def test_a_mask_made_on_the_series_lands_on_the_organ_file(tmp_path, ct, organs):
     """Bone by threshold on our reading, written as NIfTI, overlaps the ribs and vertebrae that others drew."""
-    from workbench.core.types import ClassTable, Labels
+    from workbench.core.classes import ClassTable
+    from workbench.core.types import Labels
     from workbench.data import write
 
     bone = Labels((ct.data[0] > 150).astype("u1"), ct.geometry, ClassTable.from_names(["bone"]))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.workbench.report.test_html import pictures_in
+from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError, UsageError
-from workbench.core.types import Case, ClassTable, Geometry, Labels
+from workbench.core.types import Case, Geometry, Labels
 from workbench.volume.evaluate.report import evaluate_cases, is_sheared
 
 CLASSES = ClassTable.from_names(("liver", "spleen"))

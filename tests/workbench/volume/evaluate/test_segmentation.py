@@ -12,8 +12,8 @@ from monai.metrics.meandice import compute_dice
 from monai.metrics.surface_dice import compute_surface_dice
 from scipy import ndimage
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
-from workbench.core.types import ClassTable
 from workbench.volume.evaluate.segmentation import COLUMNS, score_case, summarise
 
 CLASSES = ClassTable.from_names(("one", "two"))

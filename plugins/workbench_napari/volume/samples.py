@@ -20,28 +20,6 @@ def torso_ct_with_labels() -> list[LayerTuple]:
     return torso_ct() + to_layers(formats.read(sample_path("labels")), as_labels=True)
 
 
-def spectral_scene() -> list[LayerTuple]:
-    """A synthetic hyperspectral scene."""
-    from workbench.core.samples import sample_files
-    from workbench.data import formats
-
-    for name, path in sorted(sample_files().items()):
-        if str(path).lower().endswith(".hdr") and not name.endswith(("_labels", "_painted")):
-            return to_layers(formats.read(path))
-    raise NothingFound("no sample scene is installed; run sample_data/make_scene.py in a checkout")
-
-
-def meg_recording() -> list[LayerTuple]:
-    """Simulated MEG of twelve parcels, with events and blinks."""
-    from workbench.core.samples import sample_files
-    from workbench.data import formats
-
-    for name, path in sorted(sample_files().items()):
-        if name.endswith("_raw") and path.suffix == ".fif":
-            return to_layers(formats.read(path))
-    raise NothingFound("no sample recording is installed; run sample_data/make_recordings.py in a checkout")
-
-
 def sample_path(what: str) -> str:
     """Path of the sample CT (``"ct"``) or of its labels (``"labels"``).
 

@@ -1,0 +1,48 @@
+"""What the general tool looks like: a layer, a backend with its form, and what to save."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QGroupBox, QLabel, QVBoxLayout, QWidget
+
+from workbench.core.registry import Backend
+from workbench_napari.shared.form import add_row, form_layout
+from workbench_napari.shared.model_form import ModelForm
+from workbench_napari.shared.panel_base import combo_box, group_box
+
+
+class InputGroup(QWidget):
+    """Which layer to work on, and which backend with what settings."""
+
+    def __init__(self, backends: list[Backend], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        group, inside = group_box("Image")
+        form = form_layout()
+        self.layer = combo_box("Layer that was opened from a file of the backend's kind of data")
+        add_row(form, "Layer", self.layer)
+        inside.addLayout(form)
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        inside.addWidget(self.about)
+        model = QGroupBox("Method")
+        box = QVBoxLayout(model)
+        self.model = ModelForm(backends)
+        box.addWidget(self.model)
+        column.addWidget(model)
+        column.addWidget(group)
+
+
+class ResultGroup(QWidget):
+    """What the result says, in words; the tool adds where to save it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        self.group, self.column = group_box("Result")
+        self.summary = QLabel()
+        self.summary.setWordWrap(True)
+        self.column.addWidget(self.summary)
+        outer.addWidget(self.group)

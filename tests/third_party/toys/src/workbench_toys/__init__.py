@@ -1,0 +1,1 @@
+"""Toys that show how a third party extends the workbench."""

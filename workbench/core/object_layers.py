@@ -1,0 +1,261 @@
+"""Objects as napari layers, and back; napari is not imported.
+
+Some thousands are shown as a shapes layer, whose outlines people can edit; more as a points layer with one point at the
+centre of each, because napari takes minutes to build so many shapes. Both have the same table of features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import ClassTable
+from workbench.core.errors import GeometryError, InputError
+from workbench.core.frame import Frame
+from workbench.core.layers import KEY, LayerTuple
+from workbench.core.objects import Objects
+from workbench.core.rings import signed_areas
+
+SHAPES_LIMIT = 5000
+"""Objects that are shown with their outlines."""
+OUTLINES = "workbench_objects"
+"""Entry in the ``metadata`` of a points layer that holds the `Objects` themselves, in memory only."""
+
+_NO_CLASS = (0.75, 0.75, 0.75, 1.0)
+_OWN = ("id", "class", "probability")
+
+
+def objects_layer(
+    objects: Objects,
+    record: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    placement: Mapping[str, Any] | None = None,
+    limit: int = SHAPES_LIMIT,
+) -> LayerTuple:
+    """A shapes layer with the outlines of up to `limit` objects, else a points layer with their centres.
+
+    Parameters
+    ----------
+    record
+        What a layer of this kind remembers of its image: small, plain values.
+    name
+        Name of the layer.
+    placement
+        Attributes that put layers on their image (``scale``, ``translate``, ``affine``, ``units``, ``axis_labels``),
+        for data in (row, column) of level 0, pixel centres at whole numbers.
+
+    Returns
+    -------
+    (data, attributes, ``"shapes"`` or ``"points"``)
+        Data: a list of ``(V, 2)``, or ``(N, 2)``, as (row, column). ``features``: ``id``, ``class``, ``probability``
+        and the measurements. Holes and further pieces of an object are parts of its one outline, reached and left over
+        the same edge, as napari fills it. ``metadata["workbench"]`` says in ``shown_as`` which it is, and in ``note``
+        why.
+    """
+    as_points = len(objects) > limit
+    own = {
+        "role": "objects",
+        "shown_as": "points" if as_points else "shapes",
+        "limit": limit,
+        "objects": objects.name,
+        "frame": objects.frame.to_json(),
+        "classes": objects.classes.to_json(),
+        "coordinates": objects.coordinates.dtype.name,
+        "probabilities": objects.probabilities is not None,
+        "measurements": {k: v.dtype.name for k, v in objects.measurements.items()},
+    }
+    colors = _colors(objects)
+    metadata: dict[str, Any] = {KEY: {**record, **own}}
+    attributes: dict[str, Any] = {
+        "name": name or objects.name,
+        "features": _features(objects),
+        "metadata": metadata,
+        **(placement or {}),
+    }
+    if as_points:
+        metadata[KEY]["note"] = f"{len(objects)} objects, more than {limit}: shown as points at their centres"
+        metadata[OUTLINES] = objects
+        attributes |= {"face_color": colors, "border_color": "transparent", "size": 8.0}
+        return objects.frame.to_index(objects.centroids()), attributes, "points"
+    faint = colors * (1, 1, 1, 0.35)
+    attributes |= {"shape_type": "polygon", "face_color": faint, "edge_color": colors, "edge_width": 1.0}
+    return _outlines(objects), attributes, "shapes"
+
+
+def objects_from_layer(data: Any, attributes: Mapping[str, Any]) -> Objects:
+    """What a layer of `objects_layer` shows now, after people changed outlines, classes, or removed and drew some.
+
+    New outlines have no class and a fresh id. Measurements are those of the table: they are not measured again. In a
+    points layer outlines cannot be changed, objects can be removed and given another class.
+
+    Parameters
+    ----------
+    data
+        ``layer.data``.
+    attributes
+        ``features`` (a table with columns by name) and ``metadata`` of the layer.
+
+    Raises
+    ------
+    GeometryError
+        The layer is none of ours, or an outline has fewer than three points.
+    InputError
+        A class that the layer's table does not have; points whose outlines are not in memory.
+    """
+    record = attributes.get("metadata", {}).get(KEY) or {}
+    if record.get("role") != "objects":
+        raise GeometryError("this layer does not hold objects of a result; choose one that the workbench made")
+    classes = ClassTable.from_json(record["classes"])
+    features = attributes["features"]
+    columns = {str(k): np.asarray(features[k]) for k in features}
+    values = _class_values(columns.get("class"), classes, len(data))
+    if record["shown_as"] == "points":
+        return _of_points(attributes, columns, values)
+    frame = Frame.from_json(record["frame"])
+    polygons = []
+    for outline in data:
+        if len(outline) < 3:
+            raise GeometryError(f"an outline has {len(outline)} points, 3 or more were expected; remove or finish it")
+        polygons.append(_rings(frame.from_index(outline).astype(record["coordinates"])))
+    n = len(polygons)
+    measured = record["measurements"]
+    return Objects.from_polygons(
+        polygons,
+        ids=_fresh_ids(columns.get("id"), n),
+        class_values=values,
+        probabilities=_numbers(columns.get("probability"), "float32", n) if record["probabilities"] else None,
+        measurements={k: _numbers(columns.get(k), dtype, n) for k, dtype in measured.items()},
+        classes=classes,
+        frame=frame,
+        name=record["objects"],
+    )
+
+
+def _of_points(
+    attributes: Mapping[str, Any], columns: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[np.int32]
+) -> Objects:
+    kept = attributes["metadata"].get(OUTLINES)
+    if not isinstance(kept, Objects):
+        raise InputError("this layer shows points, their outlines are not in memory; open the objects again")
+    where = {str(v): i for i, v in enumerate(kept.ids.tolist())}
+    rows = [(row, where[str(i)]) for row, i in enumerate(columns["id"].tolist()) if str(i) in where]
+    index = np.array([i for _, i in rows], np.int64)
+    return replace(kept.select(index), class_values=values[[row for row, _ in rows]])
+
+
+def _features(objects: Objects) -> dict[str, npt.NDArray[Any]]:
+    names = {0: "", **{c.value: c.name for c in objects.classes}}
+    table: dict[str, npt.NDArray[Any]] = {
+        "id": objects.ids,
+        "class": np.array([names.get(v, "") for v in objects.class_values.tolist()], object),
+    }
+    if objects.probabilities is not None:
+        table["probability"] = objects.probabilities
+    return table | {k: v for k, v in objects.measurements.items() if k not in _OWN}
+
+
+def _colors(objects: Objects) -> npt.NDArray[np.float64]:
+    """Colour of each object's class, ``(N, 4)`` from 0 to 1; gray without one."""
+    table = np.array([_NO_CLASS, *((*(v / 255 for v in c.color), 1.0) for c in objects.classes)])
+    values = np.array([0, *(c.value for c in objects.classes)])
+    order = np.argsort(values)
+    found: npt.NDArray[np.float64] = table[order[np.searchsorted(values[order], objects.class_values)]]
+    return found
+
+
+def _outlines(objects: Objects) -> list[npt.NDArray[np.float64]]:
+    """One closed walk per object as (row, column): each further ring is reached from the first point and left to it.
+
+    Outlines go round one way, holes the other; that is how `_rings` tells them.
+    """
+    points = objects.frame.to_index(objects.coordinates)
+    turns = signed_areas(points, objects.ring_offsets) > 0 if len(objects) else np.zeros(0, bool)
+    offsets, polygons = objects.ring_offsets, objects.polygon_offsets
+    outer = np.zeros(len(offsets) - 1, bool)
+    outer[polygons[:-1]] = True
+    walks = []
+    for a, b in zip(objects.object_offsets[:-1], objects.object_offsets[1:], strict=True):
+        first, last = int(polygons[a]), int(polygons[b])
+        walk = points[offsets[first] : offsets[first + 1]]
+        if last > first + 1:
+            pieces = [walk, walk[:1]]
+            for r in range(first + 1, last):
+                ring = points[offsets[r] : offsets[r + 1]]
+                if (turns[r] == turns[first]) != outer[r]:
+                    ring = ring[::-1]
+                pieces += [ring, ring[:1], walk[:1]]
+            walk = np.concatenate(pieces)
+        walks.append(walk)
+    return walks
+
+
+def _rings(walk: npt.NDArray[np.floating[Any]]) -> list[list[npt.NDArray[np.floating[Any]]]]:
+    """Inverse of `_outlines` for one object: its pieces, each an outline with its holes."""
+    anchor, at = walk[0], 0
+    rings: list[npt.NDArray[np.floating[Any]]] = []
+    while at < len(walk):
+        if rings and (walk[at] == anchor).all():  # back at the first point, between two rings
+            at += 1
+            continue
+        again = np.flatnonzero((walk[at + 1 :] == walk[at]).all(axis=1))
+        stop = at + 1 + int(again[0]) if again.size else len(walk)
+        rings.append(walk[at:stop])
+        at = stop + 1
+    rings = [ring for ring in rings if len(ring) > 2]
+    if len(rings) < 2:
+        return [rings or [walk]]
+    turns = [bool(signed_areas(ring, np.array([0, len(ring)]))[0] > 0) for ring in rings]
+    pieces: list[list[npt.NDArray[np.floating[Any]]]] = []
+    for ring, turn in zip(rings, turns, strict=True):
+        if turn == turns[0]:
+            pieces.append([ring])
+        else:
+            pieces[-1].append(ring)
+    return pieces
+
+
+def _class_values(names: npt.NDArray[Any] | None, classes: ClassTable, n: int) -> npt.NDArray[np.int32]:
+    """Values of the classes in the table; 0 where a new shape has none."""
+    if names is None:
+        return np.zeros(n, np.int32)
+    known = {c.name: c.value for c in classes}
+    values = np.zeros(n, np.int32)
+    for i, name in enumerate(names.tolist()):
+        if name is None or name != name or name == "":
+            continue
+        if str(name) not in known:
+            raise InputError(f"class '{name}' of object {i + 1} is not in the table: {', '.join(known) or 'empty'}")
+        values[i] = known[str(name)]
+    return values
+
+
+def _fresh_ids(ids: npt.NDArray[Any] | None, n: int) -> npt.NDArray[Any]:
+    """The ids, with new ones where there is none, or where napari copied that of another shape."""
+    given: Sequence[Any] = [None] * n if ids is None else ids.tolist()
+    whole = all(i is None or i != i or isinstance(i, int | float) for i in given)
+    clean = [None if i is None or i != i or i == "" else int(i) if whole else str(i) for i in given]
+    seen: set[Any] = set()
+    taken = {i for i in clean if i is not None}
+    free = max((i for i in taken if isinstance(i, int)), default=0)
+    found: list[Any] = []
+    for i in clean:
+        if i is None or i in seen:
+            free += 1
+            while f"new {free}" in taken:
+                free += 1
+            i = free if whole else f"new {free}"
+        seen.add(i)
+        found.append(i)
+    return np.array(found, np.int64 if whole else np.str_)
+
+
+def _numbers(column: npt.NDArray[Any] | None, dtype: str, n: int) -> npt.NDArray[Any]:
+    """A column in its own type; as float64 where a new shape has no number and the type has no NaN."""
+    values = np.full(n, np.nan) if column is None else np.array(column, np.float64)
+    wanted = np.dtype(dtype)
+    return values.astype(wanted) if wanted.kind == "f" or np.isfinite(values).all() else values

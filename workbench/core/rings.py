@@ -1,0 +1,108 @@
+"""Arithmetic on many rings at once: flat arrays of points, cut by offsets. Work goes in blocks, to bound the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_BLOCK = 1 << 20
+"""Points that are worked on at once: some 100 MB of temporary arrays."""
+
+
+def offsets_of(counts: npt.NDArray[np.integer[Any]]) -> Integers:
+    """Where each of consecutive runs begins, and the end of the last: ``(n + 1,)`` int64 from ``(n,)`` counts."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def members(offsets: Integers, index: Integers) -> tuple[Integers, Integers]:
+    """The runs numbered `index`, one after the other.
+
+    Returns
+    -------
+    offsets, members
+        Offsets ``(len(index) + 1,)`` of the chosen runs in the second array, which holds the numbers of their members.
+    """
+    counts = offsets[index + 1] - offsets[index]
+    fresh = offsets_of(counts)
+    return fresh, np.arange(fresh[-1]) + np.repeat(offsets[index] - fresh[:-1], counts)
+
+
+def blocks(offsets: Integers) -> Iterator[slice]:
+    """Consecutive runs of about a million members in all, at least one run each."""
+    start = 0
+    while start < len(offsets) - 1:
+        stop = int(np.searchsorted(offsets, offsets[start] + _BLOCK, side="right")) - 1
+        stop = max(stop, start + 1)
+        yield slice(start, stop)
+        start = stop
+
+
+def take_rings(
+    coordinates: npt.NDArray[np.floating[Any]], offsets: Integers, index: Integers
+) -> tuple[npt.NDArray[np.floating[Any]], Integers]:
+    """Points ``(P, 2)`` of the rings numbered `index`, in that order, and their offsets."""
+    fresh = offsets_of(offsets[index + 1] - offsets[index])
+    taken = np.empty((int(fresh[-1]), 2), coordinates.dtype)
+    for part in blocks(fresh):
+        _, points = members(offsets, index[part])
+        np.take(coordinates, points, axis=0, out=taken[fresh[part.start] : fresh[part.stop]])
+    return taken, fresh
+
+
+def open_rings(
+    coordinates: npt.NDArray[np.floating[Any]], offsets: Integers
+) -> tuple[npt.NDArray[np.floating[Any]], Integers]:
+    """Rings without their last point where it repeats the first."""
+    if not len(coordinates):
+        return coordinates, offsets
+    counts = np.diff(offsets)
+    full = counts > 1
+    last = offsets[1:][full] - 1
+    same = np.zeros(len(counts), bool)
+    same[full] = (coordinates[offsets[:-1][full]] == coordinates[last]).all(axis=1)
+    if not same.any():
+        return coordinates, offsets
+    keep = np.ones(len(coordinates), bool)
+    keep[offsets[1:][same] - 1] = False
+    return coordinates[keep], offsets_of(counts - same)
+
+
+def signed_areas(coordinates: npt.NDArray[np.floating[Any]], offsets: Integers) -> Floats:
+    """Area of each ring ``(R,)`` by the shoelace formula, negative for one direction; rings of three points or more."""
+    return _moments(coordinates, offsets, first=False)[0]
+
+
+def area_moments(coordinates: npt.NDArray[np.floating[Any]], offsets: Integers) -> tuple[Floats, Floats]:
+    """Signed area ``(R,)`` and first moment of the area ``(R, 2)`` about the first point of each ring."""
+    return _moments(coordinates, offsets, first=True)
+
+
+def _moments(coordinates: npt.NDArray[np.floating[Any]], offsets: Integers, *, first: bool) -> tuple[Floats, Floats]:
+    n = len(offsets) - 1
+    areas, moments = np.zeros(n), np.zeros((n if first else 0, 2))
+    for part in blocks(offsets):
+        own = offsets[part.start : part.stop + 1]
+        # Differences to the ring's first point keep the digits that large coordinates would cost, and make the closing
+        # edge vanish from the sums.
+        points = coordinates[own[0] : own[-1]].astype(np.float64)
+        starts = own[:-1] - own[0]
+        points -= np.repeat(points[starts], np.diff(own), axis=0)
+        x, y = points[:, 0], points[:, 1]
+        cross = np.zeros(len(points))
+        cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+        cross[own[1:] - own[0] - 1] = 0
+        areas[part] = np.add.reduceat(cross, starts) / 2
+        if first:
+            for axis, values in enumerate((x, y)):
+                moved = cross.copy()
+                moved[:-1] *= values[:-1] + values[1:]
+                moments[part, axis] = np.add.reduceat(moved, starts) / 6
+    return areas, moments

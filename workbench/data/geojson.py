@@ -1,0 +1,372 @@
+"""Objects as GeoJSON: one feature each, written and read one after the other, so that a million need little memory.
+
+The layout is that of QuPath: a FeatureCollection whose features have ``classification`` (name and colour),
+``measurements`` and ``probability`` among their properties, with coordinates in pixels of the full resolution counted
+from the corner of the first pixel. What GeoJSON has no place for (frame, table of classes, number types) is in one more
+member, ``workbench``, before the features; files of others do without.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import RGB, ClassInfo, ClassTable
+from workbench.core.errors import GeometryError, InputError, NothingFound
+from workbench.core.frame import PIXELS, Frame
+from workbench.core.objects import Objects
+from workbench.core.rings import offsets_of
+from workbench.data.json_stream import JsonError, JsonStream
+
+_BATCH = 4096
+"""Features that are turned to text at once."""
+_POINTS = 1 << 17
+"""Points that are kept as Python numbers before they go into an array."""
+_INFINITE = {"inf": np.inf, "-inf": -np.inf, "nan": np.nan, "infinity": np.inf, "-infinity": -np.inf}
+
+
+def write_geojson(objects: Objects, path: Path) -> None:
+    """Write objects in order; numbers as short as they can be and still come back exactly.
+
+    Raises
+    ------
+    GeometryError
+        Numbers that make no sense (see `Objects.validate`), or two classes of one name. Nothing is written then.
+    """
+    objects.validate()
+    names = objects.classes.names
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise GeometryError(f"objects '{objects.name}': two classes are called '{twice}'; a file tells them by name")
+    header = {
+        "format": "objects",
+        "version": 1,
+        "name": objects.name,
+        "count": len(objects),
+        "frame": objects.frame.to_json(),
+        "classes": objects.classes.to_json(),
+        "coordinates": objects.coordinates.dtype.name,
+        "probabilities": objects.probabilities is not None,
+        "measurements": {k: v.dtype.name for k, v in objects.measurements.items()},
+    }
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(
+            f'{{"type":"FeatureCollection",\n"workbench":{json.dumps(header, ensure_ascii=False)},\n"features":['
+        )
+        for start in range(0, len(objects), _BATCH):
+            lines = _features(objects.select(slice(start, start + _BATCH)))
+            file.write(("\n" if start == 0 else ",\n") + ",\n".join(lines))
+        file.write("\n]}\n")
+
+
+def _features(objects: Objects) -> Iterator[str]:
+    encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
+    points = _short(objects.coordinates).tolist()
+    rings = [[*points[a:b], points[a]] for a, b in pairwise(objects.ring_offsets.tolist())]
+    polygons = [rings[a:b] for a, b in pairwise(objects.polygon_offsets.tolist())]
+    classes = {c.value: {"name": c.name, "color": list(c.color)} for c in objects.classes}
+    chances = None if objects.probabilities is None else _plain(objects.probabilities)
+    columns = {k: _plain(v) for k, v in objects.measurements.items()}
+    values, ids = objects.class_values.tolist(), objects.ids.tolist()
+    for i, (a, b) in enumerate(pairwise(objects.object_offsets.tolist())):
+        one = b - a == 1
+        properties: dict[str, Any] = {"objectType": "detection"}
+        if values[i]:
+            properties["classification"] = classes[values[i]]
+        if chances is not None:
+            properties["probability"] = chances[i]
+        if columns:
+            properties["measurements"] = {k: v[i] for k, v in columns.items()}
+        geometry = {"type": "Polygon" if one else "MultiPolygon", "coordinates": polygons[a] if one else polygons[a:b]}
+        yield encode({"type": "Feature", "id": ids[i], "geometry": geometry, "properties": properties})
+
+
+def _short(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The float64 with the fewest decimals that becomes the same float32; other types as they are."""
+    if values.dtype != np.float32:
+        return values
+    exact = values.astype(np.float64).ravel()
+    found, todo = exact.copy(), np.flatnonzero(np.isfinite(exact))
+    for decimals in range(10):
+        rounded = np.round(exact[todo], decimals)
+        same = rounded.astype(np.float32) == exact[todo]
+        found[todo[same]] = rounded[same]
+        todo = todo[~same]
+        if not todo.size:
+            break
+    return found.reshape(values.shape)
+
+
+def _plain(values: npt.NDArray[Any]) -> list[Any]:
+    """Numbers as JSON has them: ``null`` for NaN, text for infinity."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        plain: list[Any] = _short(values).tolist()
+        return plain
+    return [v if np.isfinite(v) else None if v != v else "inf" if v > 0 else "-inf" for v in _short(values).tolist()]
+
+
+def read_geojson(path: Path) -> Objects:
+    """Read objects: a FeatureCollection, or a list of features, of polygons and multipolygons.
+
+    Files of others have no frame of ours: their coordinates are taken as pixels of the full resolution, their classes
+    are numbered in the order in which they come.
+
+    Raises
+    ------
+    NothingFound, InputError
+        No such file; or it is damaged or holds something else than areas: one line names the feature.
+    """
+    if not path.is_file():
+        raise NothingFound(f"{path}: no such file. Check the path.")
+    gathered = _Gathered()
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            _read(file, gathered)
+        objects = gathered.objects(path.stem)
+        objects.validate()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {gathered.where}the text is no UTF-8 ({error.reason}); is it GeoJSON?") from error
+    except JsonError as error:
+        raise InputError(f"{path}: {gathered.where}{error}. Export or copy the file again.") from error
+    except GeometryError as error:
+        raise InputError(f"{path}: {error}. Feature and object have the same number.") from error
+    return objects
+
+
+def _read(file: TextIO, gathered: _Gathered) -> None:
+    stream = JsonStream(file)
+    found = stream.peek() == "["
+    if found:
+        _read_features(stream, gathered)
+    else:
+        for key in stream.members():
+            if key == "features":
+                found = True
+                _read_features(stream, gathered)
+            else:
+                gathered.header[key] = stream.value()
+                if key == "workbench" and not isinstance(gathered.header[key], dict):
+                    raise JsonError("member 'workbench' is no object with names and values")
+    gathered.finish()
+    kind = gathered.header.get("type", "FeatureCollection")
+    if kind != "FeatureCollection" or not found:
+        raise JsonError(f"it holds a {kind}{'' if found else ' without features'}; a FeatureCollection was expected")
+    if stream.peek():
+        raise JsonError("there is more text after its end")
+    promised = gathered.own.get("count", gathered.number)
+    if promised != gathered.number:
+        raise JsonError(f"it holds {gathered.number} features, its header promises {promised}")
+
+
+def _read_features(stream: JsonStream, gathered: _Gathered) -> None:
+    for number in stream.items():
+        gathered.number, gathered.where = number, f"feature {number}: "
+        gathered.add(stream.value())
+    gathered.where = ""
+
+
+class _Gathered:
+    """Features so far, as columns; `objects` makes them `Objects` once the whole file is known."""
+
+    def __init__(self) -> None:
+        self.header: dict[str, Any] = {}
+        self.number = 0
+        self.where = ""
+        """Where the reading stands, as the beginning of an error."""
+        self._points: list[Any] = []
+        self._owners: list[tuple[int, int]] = []
+        self._coordinates: list[npt.NDArray[Any]] = []
+        self._rings, self._polygons, self._pieces = array("q"), array("q"), array("q")
+        self._classes: dict[str, RGB | None] = {}
+        self._names = {"": 0}
+        self._values = array("i")
+        self._chances = array("d")
+        self._columns: dict[str, array[float]] = {}
+        self._ids: list[Any] = []
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Our own member of the file; empty in files of others."""
+        found: dict[str, Any] = self.header.get("workbench", {})
+        return found
+
+    def add(self, feature: Any) -> None:
+        """Take over one feature."""
+        if not isinstance(feature, dict) or feature.get("type") != "Feature":
+            raise JsonError("not a GeoJSON feature")
+        geometry = feature.get("geometry")
+        kind = geometry.get("type") if isinstance(geometry, dict) else None
+        if not isinstance(geometry, dict) or kind not in ("Polygon", "MultiPolygon"):
+            raise JsonError(f"its geometry is {kind or 'missing'}, Polygon or MultiPolygon was expected")
+        self._add_outlines(geometry.get("coordinates"), several=kind == "MultiPolygon")
+        properties = feature.get("properties") or {}
+        if not isinstance(properties, dict):
+            raise JsonError("its properties are no object with names and values")
+        self._add_class(properties.get("classification"))
+        self._chances.append(_number(properties.get("probability"), "probability"))
+        self._add_measurements(properties.get("measurements") or {})
+        self._ids.append(feature.get("id"))
+        if len(self._points) >= _POINTS:
+            self._flush()
+
+    def _add_outlines(self, coordinates: Any, *, several: bool) -> None:
+        polygons = coordinates if several else [coordinates]
+        if not isinstance(polygons, list) or not polygons:
+            raise JsonError("it has no outlines")
+        for rings in polygons:
+            if not isinstance(rings, list) or not rings:
+                raise JsonError("it has a polygon without rings")
+            for ring in rings:
+                if not isinstance(ring, list) or len(ring) < 4:
+                    count = len(ring) if isinstance(ring, list) else 0
+                    raise JsonError(f"a ring has {count} positions, expected 4 or more, the last like the first")
+                if ring.pop() != ring[0]:
+                    raise JsonError("a ring is not closed: its last position must repeat the first")
+                self._points.extend(ring)
+                self._owners.append((self.number, len(ring)))
+                self._rings.append(len(ring))
+            self._polygons.append(len(rings))
+        self._pieces.append(len(polygons))
+
+    def _add_class(self, classification: Any) -> None:
+        name: Any = ""
+        if isinstance(classification, dict):
+            name = classification.get("name", "")
+            names = classification.get("names")  # QuPath's derived classes
+            if isinstance(names, list) and names and not name:
+                name = ": ".join(map(str, names))
+        elif classification is not None:
+            name = classification
+        if not isinstance(name, str):
+            raise JsonError("the name of its classification is no text")
+        if name and name not in self._names:
+            self._names[name] = len(self._names)
+            self._classes[name] = _color(classification)
+        self._values.append(self._names[name])
+
+    def _add_measurements(self, given: Any) -> None:
+        if isinstance(given, list):  # QuPath before 0.4
+            try:
+                given = {m["name"]: m["value"] for m in given}
+            except (KeyError, TypeError):
+                raise JsonError("its measurements are no names with values") from None
+        if not isinstance(given, dict):
+            raise JsonError("its measurements are no names with values")
+        for name in given.keys() - self._columns.keys():
+            self._columns[name] = array("d", [np.nan]) * (self.number - 1)
+        for name, column in self._columns.items():
+            column.append(_number(given.get(name), name))
+
+    def _flush(self) -> None:
+        """The waiting points as one array, in the type that they were written in."""
+        try:
+            points = np.array(self._points)
+            good = points.ndim == 2 and points.shape[1] in (2, 3) and points.dtype.kind in "if"
+        except ValueError:
+            good = False
+        if not good or not np.isfinite(points).all():
+            self._blame()
+        # A third number is a height, which nothing here has.
+        dtype = np.float32 if self.own.get("coordinates") == "float32" else np.float64
+        self._coordinates.append(points[:, :2].astype(dtype))
+        self._points, self._owners = [], []
+
+    def _blame(self) -> None:
+        """Say which of the waiting features has positions that are none."""
+        at = 0
+        for number, count in self._owners:
+            for position in self._points[at : at + count]:
+                fine = isinstance(position, list) and len(position) in (2, 3)
+                if not fine or not all(isinstance(v, int | float) and np.isfinite(v) for v in position):
+                    self.where = f"feature {number}: "
+                    raise JsonError(f"a position is {str(position)[:40]}, two finite numbers [x, y] were expected")
+            at += count
+        self.where = f"features {self._owners[0][0]} to {self._owners[-1][0]}: "
+        raise JsonError("some positions have two numbers, others three")
+
+    def finish(self) -> None:
+        """All features are there."""
+        self.where = ""
+        if self._points:
+            self._flush()
+
+    def objects(self, name: str) -> Objects:
+        """What was read; `name` where the file says none."""
+        own = self.own
+        try:
+            frame = Frame.from_json(own["frame"]) if "frame" in own else PIXELS
+            known = ClassTable.from_json(own.get("classes", []))
+            types = {str(k): np.dtype(v) for k, v in own.get("measurements", {}).items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise JsonError(f"member 'workbench' is damaged ({type(error).__name__}: {error})") from error
+        classes, values = self._table(known)
+        if self._coordinates:
+            coordinates = np.concatenate(self._coordinates)
+        else:
+            coordinates = np.zeros((0, 2), np.float32 if own.get("coordinates") == "float32" else np.float64)
+        self._coordinates = []
+        chances = np.frombuffer(self._chances, np.float64).astype(np.float32) if self._chances else np.zeros(0, "f4")
+        has = own.get("probabilities", bool(np.isfinite(chances).any()))
+        names = list(dict.fromkeys([*types, *self._columns]))
+        return Objects.from_rings(
+            coordinates, offsets_of(np.array(self._rings)), offsets_of(np.array(self._polygons)),
+            offsets_of(np.array(self._pieces)), class_values=values, ids=self._numbers(),
+            probabilities=chances if has else None, measurements={k: self._column(k, types.get(k)) for k in names},
+            classes=classes, frame=frame, name=str(own.get("name", name)),
+        )  # fmt: skip
+
+    def _column(self, name: str, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:
+        column = np.array(self._columns.get(name, array("d", [np.nan]) * self.number), np.float64)
+        whole = dtype is None or dtype.kind == "f" or np.isfinite(column).all()
+        return column.astype(dtype) if dtype is not None and whole else column
+
+    def _table(self, known: ClassTable) -> tuple[ClassTable, npt.NDArray[np.int32]]:
+        """The table of the file with the classes that it does not list behind, and the value of each object."""
+        by_name = {c.name: c.value for c in known}
+        fresh = [n for n in self._classes if n not in by_name]
+        free = max(by_name.values(), default=0) + 1
+        palette = ClassTable.from_values([free + i for i in range(len(fresh))])
+        extra = [ClassInfo(c.value, n, self._classes[n] or c.color) for n, c in zip(fresh, palette, strict=True)]
+        by_name |= {c.name: c.value for c in extra}
+        lookup = np.array([by_name.get(n, 0) for n in self._names], np.int32)
+        return ClassTable((*known, *extra)), lookup[np.array(self._values, np.int64)]
+
+    def _numbers(self) -> npt.NDArray[Any] | None:
+        """Ids as whole numbers if all are, else as text; ``None`` if there are none."""
+        if all(i is None for i in self._ids):
+            return None
+        if all(type(i) is int for i in self._ids):
+            return np.array(self._ids, np.int64)
+        return np.array([f"feature {n + 1}" if i is None else str(i) for n, i in enumerate(self._ids)])
+
+
+def _number(value: Any, what: str) -> float:
+    """A number as JSON or QuPath writes it; NaN for none."""
+    if value is None:
+        return float("nan")
+    if isinstance(value, str) and value.lower() in _INFINITE:
+        return _INFINITE[value.lower()]
+    if not isinstance(value, int | float):
+        raise JsonError(f"'{what}' is {str(value)[:40]!r}, a number was expected")
+    return float(value)
+
+
+def _color(classification: Any) -> RGB | None:
+    """Colour of a class: three numbers, or one as QuPath before 0.4 packs them; ``None`` if it has none."""
+    if not isinstance(classification, Mapping):
+        return None
+    color, packed = classification.get("color"), classification.get("colorRGB")
+    if isinstance(packed, int) and color is None:
+        return (packed >> 16 & 255, packed >> 8 & 255, packed & 255)
+    if color is None:
+        return None
+    if not isinstance(color, list) or len(color) < 3 or not all(isinstance(c, int) and 0 <= c < 256 for c in color[:3]):
+        raise JsonError("the colour of its classification is no three whole numbers from 0 to 255")
+    return (color[0], color[1], color[2])
