@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core import registry, settings
-from workbench.core.types import Case, Embeddings, Image, Labels, Marks, Progress, Result, Signals
+from workbench.core.reports import EvaluationReport, TrainReport
+from workbench.core.types import Case, Image, Part, Progress, Result
 
 Source = str | Path
 
@@ -114,7 +115,7 @@ def train(
     out: Source,
     on_step: Callable[[Any], None] | None = None,
     **values: Any,
-) -> Any:
+) -> TrainReport:
     """Teach a backend with reference labels; recordings are learnt from as they are.
 
     Parameters
@@ -138,7 +139,8 @@ def train(
     row = registry.find(backend)
     module = row.module_for("train")
     config = settings.build(module.TrainConfig, values)
-    return module.train(_cases_for(row, source), config, Path(out), on_step)
+    report: TrainReport = module.train(_cases_for(row, source), config, Path(out), on_step)
+    return report
 
 
 def evaluate(
@@ -148,7 +150,7 @@ def evaluate(
     out: Source | None = None,
     progress: Progress | None = None,
     **values: Any,
-) -> Any:
+) -> EvaluationReport:
     """Score a backend against reference labels.
 
     Returns
@@ -159,7 +161,8 @@ def evaluate(
     row = registry.find(backend)
     module = row.module_for("evaluate")
     config = settings.build(module.EvaluateConfig, values)
-    return module.evaluate(_cases_for(row, source), config, Path(out) if out else None, progress)
+    report: EvaluationReport = module.evaluate(_cases_for(row, source), config, Path(out) if out else None, progress)
+    return report
 
 
 def _cases_for(row: registry.Backend, source: Source | Iterable[Case | Source]) -> list[Case]:
@@ -170,7 +173,7 @@ def _cases_for(row: registry.Backend, source: Source | Iterable[Case | Source]) 
 
 
 def write(
-    value: Result | Image | Labels | Signals | Marks | Embeddings,
+    value: Result | Image | Part,
     folder: Source,
     *,
     format: str = "auto",

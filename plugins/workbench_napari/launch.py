@@ -72,8 +72,9 @@ def open_path(viewer: Any, path: str | Path, widget: Any, kind: str | None = Non
 
     try:
         file, key = formats.split_address(path)
-        if kind is not None or key is not None or (file.is_file() and _is_left_to_napari(file)):
-            # Not through napari: whoever names a file here means us, and `file.mat:key` is no file name.
+        if kind is not None or key is not None or (file.is_file() and not _is_in_our_manifest(file)):
+            # Not through napari: whoever names a file here means us, `file.mat:key` is no file name, and napari knows
+            # the suffixes of third parties' kinds by their own manifests only.
             from napari.layers import Layer
 
             from workbench_napari.reader import read
@@ -89,12 +90,12 @@ def open_path(viewer: Any, path: str | Path, widget: Any, kind: str | None = Non
         widget.say(report(WorkbenchError(reason.splitlines()[0])))
 
 
-def _is_left_to_napari(file: Path) -> bool:
-    """Whether our reader would leave the file to napari, although a kind reads it."""
+def _is_in_our_manifest(file: Path) -> bool:
+    """Whether napari would come to our reader with the file, and our reader would take it."""
     from workbench_napari.reader import get_reader
 
-    readable = any(row.suffix_of(file) is not None for row in kinds.kinds().values())
-    return readable and get_reader(str(file)) is None
+    named = [row for row in kinds.kinds().values() if row.suffix_of(file) is not None]
+    return not named or (any(row in kinds.BUILT_IN for row in named) and get_reader(str(file)) is not None)
 
 
 def launch(paths: Sequence[str | Path] = (), tool: str | None = None, kind: str | None = None) -> None:

@@ -4,14 +4,17 @@ import importlib
 
 import click
 
-from workbench.cli.options import verbose_option
+from workbench.cli.options import kind_option, verbose_option
 
 
 @click.command()
 @click.argument("paths", nargs=-1)
-@click.option("--tool", help="Tool to dock; by default the one that fits the files.")
+@click.option(
+    "--tool", help="Kind of data whose tool to dock (volume, scene, recording); by default that of the first file."
+)
+@kind_option
 @verbose_option
-def gui(paths: tuple[str, ...], tool: str | None, verbose: bool) -> None:
+def gui(paths: tuple[str, ...], tool: str | None, kind: str | None, verbose: bool) -> None:
     """Open files in napari with the right tool docked."""
     from workbench.core.errors import MissingExtra
 
@@ -20,4 +23,4 @@ def gui(paths: tuple[str, ...], tool: str | None, verbose: bool) -> None:
         launcher = importlib.import_module("workbench_napari.launch")
     except ModuleNotFoundError as error:
         raise MissingExtra(f"the desktop window ({error.name} is not installed)", "gui") from error
-    launcher.launch([str(p) for p in paths], tool)
+    launcher.launch([str(p) for p in paths], tool, kind)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,6 +36,9 @@ through layers must not take ``len`` of the data for a number of rows, nor load 
 _SHOWN = 1024
 """Pixels along a piece that napari asks for at once: about what a screen shows."""
 
+# Words of version 0.1 in records that lie in recovery stores and in scripts, and what they are called now.
+_RENAMED = {"kind": {"cube": "scene"}, "role": {"cube": "scene"}}
+
 _LABEL_NAME = re.compile(
     r"(^|[._\- ])(labels?|mask|masks|seg|segs|segmentations?|organs|dseg|parcellation)([._\- ]|$)", re.I
 )
@@ -61,6 +64,15 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     image = item.image if isinstance(item, Result) else item
     layers: list[LayerTuple] = kinds.find(image.kind).load("layers").to_layers(item, as_labels=as_labels)
     return layers
+
+
+def up_to_date(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Our entry in a layer's metadata in today's words, where an earlier version wrote it; everything else as it is.
+
+    Whoever asks a stored record for its ``kind`` or ``role`` asks this first.
+    """
+    old = {key: record[key] for key in _RENAMED if isinstance(record.get(key), str)}
+    return {**record, **{key: _RENAMED[key].get(word, word) for key, word in old.items()}}
 
 
 def is_label_map(image: Image, as_labels: bool | None) -> bool:

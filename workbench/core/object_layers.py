@@ -1,7 +1,8 @@
 """Objects as napari layers, and back; napari is not imported.
 
-Some thousands are shown as a shapes layer, whose outlines people can edit; more as a points layer with one point at the
-centre of each, because napari takes minutes to build so many shapes. Both have the same table of features.
+Up to a thousand are shown as a shapes layer, whose outlines people can edit; more as a points layer with one point at
+the centre of each: without a compiled triangulation napari takes about 4 ms to build an outline of 24 points, and the
+window stands still meanwhile. Both have the same table of features.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from workbench.core.layers import KEY, LayerTuple
 from workbench.core.objects import Objects
 from workbench.core.rings import signed_areas
 
-SHAPES_LIMIT = 5000
-"""Objects that are shown with their outlines."""
+SHAPES_LIMIT = 1000
+"""Objects that are shown with their outlines, if the caller says no other number."""
 OUTLINES = "workbench_objects"
 """Entry in the ``metadata`` of a points layer that holds the `Objects` themselves, in memory only."""
 

@@ -179,31 +179,13 @@ class Objects:
             A mask ``(N,)``, numbers of objects in the order wanted, or a slice. Neighbours in order (a slice, a mask
             that is one run) are views and cost nothing.
         """
-        index = self._numbers(which)
+        index = _numbers(which, len(self))
         if isinstance(index, slice):
             return self._run(index.start, index.stop)
         of_objects, polygons = members(self.object_offsets, index)
         of_polygons, rings = members(self.polygon_offsets, polygons)
         points, of_rings = take_rings(self.coordinates, self.ring_offsets, rings)
         return self._with(points, of_rings, of_polygons, of_objects, index)
-
-    def _numbers(self, which: npt.ArrayLike | slice) -> Integers | slice:
-        n = len(self)
-        if isinstance(which, slice):
-            start, stop, step = which.indices(n)
-            return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
-        index = np.asarray(which)
-        if index.dtype == bool:
-            if index.shape != (n,):
-                raise GeometryError(f"a mask of shape {index.shape} chooses among {n} objects; ({n},) was expected")
-            index = np.flatnonzero(index)
-        index = index.astype(np.int64)
-        if index.size and (index.min() < -n or index.max() >= n):
-            raise IndexError(f"object {index.max()} of {n}")
-        index = np.where(index < 0, index + n, index)
-        if index.size and (np.diff(index) == 1).all():
-            return slice(int(index[0]), int(index[-1]) + 1)
-        return index
 
     def _run(self, start: int, stop: int) -> Objects:
         objects = self.object_offsets[start : stop + 1]
@@ -342,6 +324,25 @@ def _locked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     view = array.view()
     view.setflags(write=False)
     return view
+
+
+def _numbers(which: npt.ArrayLike | slice, n: int) -> Integers | slice:
+    """What `Objects.select` takes, as numbers of objects; as a slice where they are neighbours in order."""
+    if isinstance(which, slice):
+        start, stop, step = which.indices(n)
+        return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
+    index = np.asarray(which)
+    if index.dtype == bool:
+        if index.shape != (n,):
+            raise GeometryError(f"a mask of shape {index.shape} chooses among {n} objects; ({n},) was expected")
+        index = np.flatnonzero(index)
+    index = index.astype(np.int64)
+    if index.size and (index.min() < -n or index.max() >= n):
+        raise IndexError(f"object {index.max()} of {n}")
+    index = np.where(index < 0, index + n, index)
+    if index.size and (np.diff(index) == 1).all():
+        return slice(int(index[0]), int(index[-1]) + 1)
+    return index
 
 
 def _pieces(item: Any) -> list[list[Any]]:

@@ -91,14 +91,13 @@ def _moments(coordinates: npt.NDArray[np.floating[Any]], offsets: Integers, *, f
     for part in blocks(offsets):
         own = offsets[part.start : part.stop + 1]
         # Differences to the ring's first point keep the digits that large coordinates would cost, and make the closing
-        # edge vanish from the sums.
+        # edge vanish from the sums; so does the step from a ring's last point to the first of the next, which is 0 too.
         points = coordinates[own[0] : own[-1]].astype(np.float64)
         starts = own[:-1] - own[0]
         points -= np.repeat(points[starts], np.diff(own), axis=0)
         x, y = points[:, 0], points[:, 1]
         cross = np.zeros(len(points))
         cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
-        cross[own[1:] - own[0] - 1] = 0
         areas[part] = np.add.reduceat(cross, starts) / 2
         if first:
             for axis, values in enumerate((x, y)):

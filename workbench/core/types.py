@@ -6,7 +6,7 @@ All types are frozen dataclasses that hold numpy arrays and plain values; nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -338,6 +338,13 @@ class Provenance:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Provenance:
+        """A stored record again; what other versions added to it is left out."""
+        values = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values["notes"] = tuple(values.get("notes") or ())
+        return cls(**values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ def metadata(image: Image) -> dict[str, Any]:
         MetaKeys.AFFINE: affine.copy(),
         MetaKeys.ORIGINAL_AFFINE: affine.copy(),
         MetaKeys.SPATIAL_SHAPE: np.array(g.shape),
-        MetaKeys.SPACE: SpaceKeys.RAS if image.kind == "volume" else "",
+        MetaKeys.SPACE: SpaceKeys.RAS if g.ndim == 3 else "",  # the world of volumes, see `Geometry.affine`
         MetaKeys.ORIGINAL_CHANNEL_DIM: 0,
         "spacing": np.array(g.spacing if g.spacing is not None else (np.nan,) * g.ndim),
         "units": g.unit or "",

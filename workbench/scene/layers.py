@@ -16,7 +16,16 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
-from workbench.core.layers import KEY, LayerTuple, colormap, contrast_limits, count_labels, is_label_map, token
+from workbench.core.layers import (
+    KEY,
+    LayerTuple,
+    colormap,
+    contrast_limits,
+    count_labels,
+    is_label_map,
+    token,
+    up_to_date,
+)
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
 from workbench.scene.display import area_table, areas, composite, first_bands, overview_step
@@ -161,6 +170,7 @@ def layer_spacing(geometry: Geometry) -> tuple[tuple[float, float], str]:
 
 def scene_geometry(record: Mapping[str, Any]) -> Geometry | None:
     """Geometry of the scene a layer belongs to, bit for bit, from its metadata; ``None`` if it is no layer of ours."""
+    record = up_to_date(record)
     if record.get("kind") != "scene" or "shape" not in record:
         return None
     affine = record.get("affine")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
@@ -108,8 +108,7 @@ def _fetch_and_build(
             f"--allow-download; or fetch the files by hand, look at them, and: workbench weights get {row.name} "
             "--from FOLDER"
         )
-    module, _, function = row.build.partition(":")
-    build = getattr(import_module(module), function)
+    build = _builder(row)
     with nullcontext(folder) if folder is not None else tempfile.TemporaryDirectory() as place:
         files = {}
         for source in sources:
@@ -124,6 +123,19 @@ def _fetch_and_build(
         with replacing(row.path) as part:
             build(files, part)
     return row.path
+
+
+def _builder(row: KnownWeights) -> Callable[[Mapping[str, Path], Path], object]:
+    """The function that puts the published files together."""
+    module, _, function = row.build.partition(":")
+    try:
+        found: Callable[[Mapping[str, Path], Path], object] = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise WeightsError(
+            f"weights '{row.name}': their build is {row.build!r}, which cannot be found ({error}); expected "
+            "module:function, as in workbench.recording.train.release:install. Correct it in your weights.json"
+        ) from error
+    return found
 
 
 def _check_here(row: KnownWeights, sources: tuple[SourceFile, ...]) -> None:

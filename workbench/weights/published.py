@@ -129,6 +129,10 @@ _ROWS = (
 )
 
 
+# Where functions of version 0.1 are now, which a group's list may name.
+_MOVED = {"workbench.training.meg_release:install": "workbench.recording.train.release:install"}
+
+
 def known() -> dict[str, KnownWeights]:
     """All rows by name; the user's ``weights.json`` wins over ours."""
     rows = {row.name: row for row in _ROWS}
@@ -142,6 +146,7 @@ def known() -> dict[str, KnownWeights]:
                     raise UsageError(f"{own}: unknown field(s) {sorted(unknown)}; expected {sorted(allowed)}")
                 files = tuple(_source(file, own) for file in entry.pop("files", ()))
                 row = KnownWeights(**entry, files=files)
+                row = replace(row, build=_MOVED.get(row.build, row.build))
                 if Path(row.name).name != row.name or row.name.startswith("."):
                     raise UsageError(f"{own}: '{row.name}' is not usable as a name")
                 rows[row.name] = row

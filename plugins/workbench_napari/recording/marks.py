@@ -16,6 +16,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
 from workbench.core.types import Mark, Marks
 from workbench.recording.layers import mark_boxes, marks_features, marks_from_layer
+from workbench.recording.marks import in_order
 
 LABELS = ("BAD_artefact", "BAD_movement", "blink", "heartbeat", "burst", "spike", "event")
 """Names to choose from; any other may be typed. MNE leaves out what begins with BAD."""
@@ -48,12 +49,7 @@ def marks_of(layer: Any, default: str = "annotation") -> list[Mark]:
     attributes = {"metadata": layer.metadata, "features": features}
     found = marks_from_layer(layer.data, attributes)
     named = "label" in features.columns
-    return ordered(m if named and m.label != "annotation" else replace(m, label=default) for m in found)
-
-
-def ordered(marks: Iterable[Mark]) -> list[Mark]:
-    """In order of time."""
-    return sorted(marks, key=lambda m: (m.onset, m.duration, m.label, m.channels))
+    return in_order(m if named and m.label != "annotation" else replace(m, label=default) for m in found)
 
 
 def show_marks(layer: Any, marks: Sequence[Mark]) -> None:
@@ -186,7 +182,7 @@ class MarksEditor(QObject):
     def set(self, marks: Iterable[Mark]) -> None:
         """Let these be the annotations, as a step that can be taken back."""
         self.settle()
-        wanted = ordered(marks)
+        wanted = in_order(marks)
         if wanted == self._marks or self.layer is None:
             return
         self._remember()

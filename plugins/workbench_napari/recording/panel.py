@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QGroupBox,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QSizePolicy,
-    QSpinBox,
     QTabWidget,
     QVBoxLayout,
-    QWidget,
 )
 
-from workbench_napari.recording.marks import LABELS
-from workbench_napari.recording.marks_table import MarksTable
-from workbench_napari.recording.psd_plot import PsdPlot
-from workbench_napari.recording.tables import ScoresTable
+from workbench_napari.recording.pages import AnnotationsPage, DecodePage, GeneratePage, VariancePage
 from workbench_napari.recording.topomap import Topomap
 from workbench_napari.shared.form import SettingsForm, add_row, form_layout
-from workbench_napari.shared.panel_base import (
-    ToolPanel,
-    button,
-    button_row,
-    combo_box,
-    empty_state,
-    group_box,
-    layer_row,
-    main_button,
-    note,
-)
+from workbench_napari.shared.panel_base import button, button_row, combo_box, empty_state, group_box, layer_row, note
 from workbench_napari.shared.weights_choice import WeightsChoice
 
 FORMATS = {"FIF where it has a unit": "auto", "FIF (MNE)": "fif", "NumPy (.npy)": "npy"}
@@ -53,29 +40,51 @@ HELP = (
 )
 
 
-class RecordingPanel(ToolPanel):
-    """The widgets of the tool, each under a name; `workbench_napari.recording.tool` brings them to life."""
+class RecordingPanel:
+    """The groups of the tool, each a class of its own; the parts of the tool bring them to life.
 
-    MIN_WIDTH = 390
+    Parameters
+    ----------
+    backend
+        Name of the backend that runs, whose weights are offered.
+    config
+        Its settings.
+    device
+        Field for the device to compute on.
+    """
 
-    def _parts(self) -> tuple[QWidget, ...]:
-        return self._recording_group(), self._channels_group(), self._model_group(), self._tabs(), self._save_group()
-
-    def _empty_state(self) -> QWidget:
+    def __init__(self, backend: str, config: type, device: QComboBox) -> None:
         self.open_recording_button = button("Open a recording...", "FIF, EDF, BDF, BrainVision, KIT, CTF (.ds), NumPy")
         self.sample_button = button(
             "Open the sample recording",
             "The same as File > Open Sample > Workbench > MEG recording; works offline",
         )
-        return empty_state(
+        self.empty = empty_state(
             "<b>No recording is open yet</b><br><br>Open MEG or EEG: FIF, EDF, BDF, BrainVision (.vhdr), KIT (.con, "
             ".sqd), a CTF folder (.ds), or parcel time courses (.npy). Drop it into the window, or:",
             self.open_recording_button,
             self.sample_button,
         )
+        self.recording = RecordingGroup()
+        self.channels = ChannelsGroup()
+        self.model = ModelGroup(backend, config, device)
+        self.annotations = AnnotationsPage()
+        self.variance = VariancePage()
+        self.generation = GeneratePage()
+        self.decoding = DecodePage()
+        self.tabs = QTabWidget()
+        self.tabs.setUsesScrollButtons(False)
+        for page in (self.annotations, self.variance, self.generation, self.decoding):
+            self.tabs.addTab(page.widget, page.TITLE)
+        self.results_button = button("Open results...", "Show the results of a folder that was saved before")
+        self.browser_button = button("MNE browser", "")
 
-    def _recording_group(self) -> QGroupBox:
-        group, column = group_box("Recording")
+
+class RecordingGroup:
+    """Which recording is shown, which stretch of it, and where the time cursor is."""
+
+    def __init__(self) -> None:
+        self.box, column = group_box("Recording")
         form, self.recordings = layer_row("Recording", "Recording to look at, to annotate and to model")
         column.addLayout(form)
         self.info = QLabel()
@@ -89,6 +98,19 @@ class RecordingPanel(ToolPanel):
         self.traces_button = button("Traces", "The plot of chosen channels below the canvas", checkable=True)
         self.traces_button.setMinimumWidth(56)
         column.addLayout(button_row(*self.window_buttons.values(), self.traces_button))
+        form = form_layout()
+        add_row(form, "Cursor", self._cursor_row())
+        column.addLayout(form)
+        self.follow = QCheckBox("Follow mouse")
+        self.follow.setToolTip("The time cursor goes where the mouse is; without it, where you click")
+        self.place = note("A click sets the cursor; hover here for the keys.", HELP)
+        self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.place.setMinimumHeight(2 * self.place.fontMetrics().lineSpacing())
+        row = button_row(self.place, self.follow, spacing=6)
+        row.setStretch(0, 1)
+        column.addLayout(row)
+
+    def _cursor_row(self) -> QHBoxLayout:
         self.time = QDoubleSpinBox()
         self.time.setDecimals(3)
         self.time.setSuffix(" s")
@@ -99,185 +121,72 @@ class RecordingPanel(ToolPanel):
         for made in (self.back_button, self.forth_button):
             made.setFixedWidth(30)
             made.setAutoRepeat(True)
-        self.follow = QCheckBox("Follow mouse")
-        self.follow.setToolTip("The time cursor goes where the mouse is; without it, where you click")
         row = button_row(self.back_button, self.time, self.forth_button)
         row.setStretch(1, 1)
-        form = form_layout()
-        add_row(form, "Cursor", row)
-        column.addLayout(form)
-        self.place = note("A click sets the cursor; hover here for the keys.", HELP)
-        self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.place.setMinimumHeight(2 * self.place.fontMetrics().lineSpacing())
-        row = button_row(self.place, self.follow, spacing=6)
-        row.setStretch(0, 1)
-        column.addLayout(row)
-        return group
+        return row
 
-    def _channels_group(self) -> QGroupBox:
-        group, column = group_box("Traces and map")
+
+class ChannelsGroup:
+    """Which channels are drawn as traces, and what is drawn on the head."""
+
+    def __init__(self) -> None:
+        self.box, column = group_box("Traces and map")
         self.traced = combo_box("What the traces show of the chosen channels")
         self.mapped = combo_box("What is drawn on the head")
-        form = form_layout()
-        add_row(form, "Traces of", self.traced)
-        column.addLayout(form)
+        self._row(column, "Traces of", self.traced)
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("Find channels")
         self.filter.setClearButtonEnabled(True)
         self.first_button = button("First 8", "Draw the first eight channels of the list")
         self.none_button = button("None", "Draw no channels")
         column.addLayout(button_row(self.filter, self.first_button, self.none_button))
-        self.channels = QListWidget()
-        self.channels.setFlow(QListWidget.Flow.LeftToRight)
-        self.channels.setWrapping(True)
-        self.channels.setResizeMode(QListWidget.ResizeMode.Adjust)
-        self.channels.setUniformItemSizes(False)
-        self.channels.setSpacing(1)
-        self.channels.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
-        self.channels.setToolTip("Channels that are drawn as traces: click to add or take away")
-        self.channels.setFixedHeight(92)
-        column.addWidget(self.channels)
-        form = form_layout()
-        add_row(form, "Map of", self.mapped)
-        column.addLayout(form)
+        self.names = QListWidget()
+        self.names.setFlow(QListWidget.Flow.LeftToRight)
+        self.names.setWrapping(True)
+        self.names.setResizeMode(QListWidget.ResizeMode.Adjust)
+        self.names.setUniformItemSizes(False)
+        self.names.setSpacing(1)
+        self.names.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
+        self.names.setToolTip("Channels that are drawn as traces: click to add or take away")
+        self.names.setFixedHeight(92)
+        column.addWidget(self.names)
+        self._row(column, "Map of", self.mapped)
         self.topomap = Topomap()
         column.addWidget(self.topomap)
-        return group
 
-    def _model_group(self) -> QGroupBox:
-        group, column = group_box("Model")
-        self.weights = WeightsChoice(self._backend.name)
+    @staticmethod
+    def _row(column: QVBoxLayout, label: str, combo: QComboBox) -> None:
+        form = form_layout()
+        add_row(form, label, combo)
+        column.addLayout(form)
+
+
+class ModelGroup:
+    """Weights, device and settings of the backend."""
+
+    def __init__(self, backend: str, config: type, device: QComboBox) -> None:
+        self.backend = backend
+        self.box, column = group_box("Model")
+        self.weights = WeightsChoice(backend)
         self.weights_info = QLabel()
         self.weights_info.setWordWrap(True)
-        own = (("Weights", self.weights), ("", self.weights_info), ("Device", self._device_box()))
-        config = self._backend.load_module().Config
+        self.device = device
+        own = (("Weights", self.weights), ("", self.weights_info), ("Device", device))
         self.form = SettingsForm(config, skip=("weights", "device", *GENERATION), above=own)
         self.form.settings_fold.collapse(animate=False)
         column.addWidget(self.form)
-        return group
 
-    def _tabs(self) -> QTabWidget:
-        self.tabs = QTabWidget()
-        self.tabs.setUsesScrollButtons(False)
-        for title, (page, column) in (
-            ("Annotations", self._annotations_page()),
-            ("Variance", self._variance_page()),
-            ("Generate", self._generate_page()),
-            ("Decode", self._decode_page()),
-        ):
-            column.addStretch(1)
-            self.tabs.addTab(page, title)
-        return self.tabs
-
-    def _annotations_page(self) -> tuple[QWidget, QVBoxLayout]:
-        page, column = _page()
-        form = form_layout()
-        self.marks_choice = combo_box("Annotations that the table shows and that you draw in")
-        add_row(form, "Layer", self.marks_choice)
-        self.label = QComboBox()
-        self.label.setEditable(True)
-        self.label.addItems(list(LABELS))
-        self.label.setToolTip("Name of what you draw next; MNE leaves out stretches whose name begins with BAD")
-        add_row(form, "Label", self.label)
-        self.covered = combo_box("What an annotation concerns that you draw next")
-        self.covered.addItems(["All channels", "The channels it covers"])
-        add_row(form, "Concerns", self.covered)
-        column.addLayout(form)
-        self.draw_button = button("Draw", "Draw rectangles with the mouse: from start to end (Ctrl+D)", checkable=True)
-        self.delete_button = button("Delete", "Take the marked rows away; Undo brings them back")
-        self.undo_button = button("Undo", "Take the last step back (Ctrl+Z)")
-        self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)")
-        column.addLayout(button_row(self.draw_button, self.delete_button, self.undo_button, self.redo_button))
-        self.marks_table = MarksTable()
-        column.addWidget(self.marks_table)
-        self.annotations_button = button(
-            "Open annotations...", "Annotations of MNE (-annot.fif), of BIDS (events.tsv) or as CSV for this recording"
-        )
-        column.addLayout(button_row(self.annotations_button))
-        return page, column
-
-    def _variance_page(self) -> tuple[QWidget, QVBoxLayout]:
-        page, column = _page()
-        self.variance_info = note("Run to see how much of each channel the tokens keep.")
-        column.addWidget(self.variance_info)
-        self.variance = ScoresTable()
-        column.addWidget(self.variance)
-        return page, column
-
-    def _generate_page(self) -> tuple[QWidget, QVBoxLayout]:
-        page, column = _page()
-        form = form_layout()
-        self.seconds = _number(10.0, 1.0, 3600.0, 5.0, " s", "Length of what is generated")
-        self.top_p = _number(1.0, 0.01, 1.0, 0.01, "", "Draw among the most likely tokens that together are so likely")
-        self.temperature = _number(1.0, 0.05, 5.0, 0.05, "", "Below 1 calmer, above 1 wilder than what was learnt")
-        self.seed = QSpinBox()
-        self.seed.setRange(0, 2**31 - 1)
-        self.seed.setToolTip("The same seed gives the same signals")
-        for text, widget in (
-            ("Length", self.seconds),
-            ("Top-p", self.top_p),
-            ("Temperature", self.temperature),
-            ("Seed", self.seed),
-        ):
-            add_row(form, text, widget)
-        column.addLayout(form)
-        self.generate_button = button("Generate", "New signals from the model, with the settings above and below Model")
-        column.addWidget(self.generate_button)
-        self.psd = PsdPlot()
-        column.addWidget(self.psd)
-        self.comparison = ScoresTable()
-        column.addWidget(self.comparison)
-        return page, column
-
-    def _decode_page(self) -> tuple[QWidget, QVBoxLayout]:
-        page, column = _page()
-        column.addWidget(
-            note(
-                "How well do features of the frozen model tell trials apart? Choose a list of cases (.csv) with "
-                "recordings, subjects and sessions; the raw signals and chance stand beside the answer."
-            )
-        )
-        self.decode_button = button("Choose cases and decode...", "Runs the evaluation 'decode' of the chosen weights")
-        column.addWidget(self.decode_button)
-        self.decoded = ScoresTable()
-        column.addWidget(self.decoded)
-        self.report_button = button("Open the report", "The whole evaluation with its pictures, in the browser")
-        self.report_button.setEnabled(False)
-        column.addLayout(button_row(self.report_button))
-        return page, column
-
-    def _save_group(self) -> QGroupBox:
-        self.save_group, column = group_box("Save")
-        folder_tip = "Results go into a folder of their own in here, named after the recording"
-        self._save_form(column, FORMATS, folder_tip, "File format of tokens, surprisal and signals")
-        column.addLayout(self._save_buttons("Write annotations and results (Ctrl+Shift+Return)"))
-        self.results_button = button("Open results...", "Show the results of a folder that was saved before")
-        self.browser_button = button("MNE browser", "")
-        column.addLayout(button_row(self.results_button, self.browser_button, spacing=6))
-        return self.save_group
-
-    def _footer(self) -> QWidget:
-        self.run_button = main_button(
-            "Run",
-            "Tokens, reconstruction and surprisal of the recording (Ctrl+Return). While it runs: cancel (Escape).",
-        )
-        return self._footer_of(self.run_button)
+    def choice(self) -> dict[str, Any]:
+        """Weights and device, as all verbs of `workbench.api` take them."""
+        return {"weights": self.weights.value, "device": self.device.currentText().strip()}
 
 
-def _page() -> tuple[QWidget, QVBoxLayout]:
-    page = QWidget()
-    column = QVBoxLayout(page)
-    column.setContentsMargins(6, 8, 6, 6)
-    column.setSpacing(6)
-    return page, column
-
-
-def _number(value: float, low: float, high: float, step: float, suffix: str, tip: str) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setRange(low, high)
-    spin.setSingleStep(step)
-    spin.setDecimals(2)
-    spin.setValue(value)
-    spin.setSuffix(suffix)
-    spin.setToolTip(tip)
-    return spin
+def refill(combo: QComboBox, rows: list[tuple[str, str]]) -> None:
+    """Other entries (title and key); the choice stays if it is still there."""
+    before = combo.currentData()
+    combo.blockSignals(True)
+    combo.clear()
+    for title, key in rows:
+        combo.addItem(title, key)
+    combo.setCurrentIndex(max(0, combo.findData(before)))
+    combo.blockSignals(False)

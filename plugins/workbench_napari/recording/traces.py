@@ -64,6 +64,26 @@ class Traces(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
+        column.addLayout(self._head())
+        self.plot = pg.PlotWidget(background=_BACK)
+        column.addWidget(self.plot)
+        item = self.plot.getPlotItem()
+        _dress(item)
+        self.line = pg.InfiniteLine(
+            angle=90, movable=True, pen=pg.mkPen(CURSOR, width=1), hoverPen=pg.mkPen(CURSOR, width=3)
+        )
+        self.line.setZValue(50)
+        self.line.hide()
+        self.marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
+        self.marks.setZValue(-10)
+        item.addItem(self.marks, ignoreBounds=True)
+        item.addItem(self.line, ignoreBounds=True)
+        self.line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
+        self.plot.scene().sigMouseClicked.connect(self._on_click)
+        item.getViewBox().sigXRangeChanged.connect(self._on_range)
+
+    def _head(self) -> QHBoxLayout:
+        """The height of a row in words, and the buttons that change it."""
         row = QHBoxLayout()
         row.setContentsMargins(8, 2, 8, 0)
         self.info = QLabel("Choose channels in the MEG tool")
@@ -77,37 +97,7 @@ class Traces(QWidget):
             made.setFixedSize(26, 22)
             made.clicked.connect(lambda _=False, f=factor: self.gain_changed.emit(f))
             row.addWidget(made)
-        column.addLayout(row)
-        self.plot = pg.PlotWidget(background=_BACK)
-        column.addWidget(self.plot)
-        item = self.plot.getPlotItem()
-        item.setMenuEnabled(False)
-        item.layout.setContentsMargins(0, 0, 0, 7)  # pyqtgraph lets the label stick out
-        item.hideButtons()
-        item.setMouseEnabled(x=True, y=False)
-        # pyqtgraph would shrink the numbers to powers of ten of its own choice.
-        for side in ("left", "bottom"):
-            axis = item.getAxis(side)
-            axis.enableAutoSIPrefix(False)
-            axis.setPen(_GRID)
-            axis.setTextPen(_TEXT)
-            axis.setStyle(tickLength=-4, tickFont=_font(), autoExpandTextSpace=False, hideOverlappingLabels=False)
-        item.getAxis("left").setWidth(GUTTER)
-        item.getAxis("bottom").setHeight(42)
-        item.setLabel("bottom", "Time [s]", color=_TEXT, **{"font-size": "8.5pt"})
-        item.showGrid(x=True, y=False, alpha=0.18)
-        self.line = pg.InfiniteLine(
-            angle=90, movable=True, pen=pg.mkPen(CURSOR, width=1), hoverPen=pg.mkPen(CURSOR, width=3)
-        )
-        self.line.setZValue(50)
-        self.line.hide()
-        self.marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
-        self.marks.setZValue(-10)
-        item.addItem(self.marks, ignoreBounds=True)
-        item.addItem(self.line, ignoreBounds=True)
-        self.line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
-        self.plot.scene().sigMouseClicked.connect(self._on_click)
-        item.getViewBox().sigXRangeChanged.connect(self._on_range)
+        return row
 
     # --- what is shown
 
@@ -243,6 +233,25 @@ class Traces(QWidget):
         box = self.plot.getPlotItem().getViewBox()
         if event.button() == event.button().LeftButton and box.sceneBoundingRect().contains(event.scenePos()):
             self.cursor_moved.emit(float(box.mapSceneToView(event.scenePos()).x()))
+
+
+def _dress(item: Any) -> None:
+    """Axes in the colours of the window, names at the left, seconds below; the mouse moves time only."""
+    item.setMenuEnabled(False)
+    item.layout.setContentsMargins(0, 0, 0, 7)  # pyqtgraph lets the label stick out
+    item.hideButtons()
+    item.setMouseEnabled(x=True, y=False)
+    # pyqtgraph would shrink the numbers to powers of ten of its own choice.
+    for side in ("left", "bottom"):
+        axis = item.getAxis(side)
+        axis.enableAutoSIPrefix(False)
+        axis.setPen(_GRID)
+        axis.setTextPen(_TEXT)
+        axis.setStyle(tickLength=-4, tickFont=_font(), autoExpandTextSpace=False, hideOverlappingLabels=False)
+    item.getAxis("left").setWidth(GUTTER)
+    item.getAxis("bottom").setHeight(42)
+    item.setLabel("bottom", "Time [s]", color=_TEXT, **{"font-size": "8.5pt"})
+    item.showGrid(x=True, y=False, alpha=0.18)
 
 
 def nice(value: float) -> float:

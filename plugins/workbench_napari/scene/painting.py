@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QWidget
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError, WorkbenchError
-from workbench.core.layers import KEY
+from workbench.core.layers import KEY, up_to_date
 from workbench.scene.display import area_table, class_spectra
 from workbench_napari.scene import paint_layer
 from workbench_napari.scene.classes_table import changed, next_class
@@ -342,7 +342,7 @@ class ScenePainting(DockTool, ScenePanel):
 
 def is_scene(layer: Any) -> bool:
     """Whether a layer shows a cube whose spectra can be read."""
-    record = layer.metadata.get(KEY) or {}
+    record = up_to_date(layer.metadata.get(KEY) or {})
     return bool(record.get("kind") == "scene" and record.get("role") == "scene" and record.get("source"))
 
 

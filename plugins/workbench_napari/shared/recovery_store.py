@@ -25,6 +25,7 @@ import psutil
 
 from workbench.core.atomic import replacing
 from workbench.core.home import recovery_folder
+from workbench.core.layers import KEY, up_to_date
 
 Box = tuple[slice, ...]
 
@@ -133,6 +134,9 @@ def read_entry(folder: Path) -> Entry | None:
         record = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
         if record["format"] != _FORMAT or not (folder / record["base"]).is_file():
             return None
+        metadata = record.get("attributes", {}).get("metadata", {})
+        if isinstance(metadata.get(KEY), dict):
+            metadata[KEY] = up_to_date(metadata[KEY])
         size = sum(f.stat().st_size for f in folder.iterdir())
         return Entry(
             folder,
@@ -144,7 +148,7 @@ def read_entry(folder: Path) -> Entry | None:
             size,
             record,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -1,5 +1,8 @@
 """Pyramids: opening reads nothing, looking reads what is looked at, and a large level is never loaded whole."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -91,6 +94,15 @@ def test_a_large_level_is_refused_in_one_line_that_names_it_and_a_smaller_one():
         image.pyramid.whole(1)
     assert slide.reads == []
     assert image.pyramid.nbytes(2) < LOAD_LIMIT < image.pyramid.nbytes(1)
+
+
+def test_no_loader_gets_around_the_limit():
+    loaded = []
+    image = Slide(100_000, 80_000).image()
+    other = dataclasses.replace(image, loader=lambda: loaded.append(1), source=Path("big.svs"))
+    with pytest.raises(UsageError, match=r"^big\.svs: level 0 \("):
+        _ = other.data
+    assert not loaded
 
 
 def test_regions_outside_and_levels_that_are_not_there_are_refused():

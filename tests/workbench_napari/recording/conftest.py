@@ -45,9 +45,9 @@ def opened(window, parcel_file, weights_file, tmp_path, wait):
     viewer = window()
     viewer.window.resize(1300, 850)
     tool = open_files(viewer, [parcel_file])
-    tool.weights.choose_file(weights_file)
+    tool.panel.model.weights.choose_file(weights_file)
     tool.device.setCurrentText("cpu")
-    tool.form.set_values({"precision": "float32"})
+    tool.panel.model.form.set_values({"precision": "float32"})
     tool.folder.setText(str(tmp_path / "out"))
     wait(lambda: viewer.layers.selection.active is viewer.layers["rest_raw"])
     return viewer, tool

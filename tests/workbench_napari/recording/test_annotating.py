@@ -18,48 +18,49 @@ pytestmark = pytest.mark.gui
 
 def test_annotations_are_drawn_named_taken_back_and_kept(opened, wait):
     viewer, tool = opened
-    layer = tool.editor.layer
-    tool.label.setCurrentText("BAD_artefact")
-    tool.draw_button.click()
+    page, editor = tool.panel.annotations, tool.annotating.editor
+    layer = editor.layer
+    page.label.setCurrentText("BAD_artefact")
+    page.draw_button.click()
     assert str(layer.mode) == "add_rectangle"
     assert viewer.layers.selection.active is layer
     draw(tool, wait, 3.0, 4.5)
-    tool.draw_button.click()
+    page.draw_button.click()
     assert str(layer.mode) == "pan_zoom"
     drawn = Mark(3.0, 1.5, "BAD_artefact")
-    assert drawn in tool.editor.marks.marks
+    assert drawn in editor.marks.marks
     box = layer.data[1]
     assert (box[:, 0].min(), box[:, 0].max()) == (-0.5, 4.5), "it concerns all channels, so it spans them"
-    texts = [tool.marks_table.item(1, c).text() for c in range(4)]
+    texts = [page.table.item(1, c).text() for c in range(4)]
     assert texts == ["3.000", "1.500", "BAD_artefact", "all"]
     assert tool.journal.is_unsaved(layer)
     assert [m.label for m in tool.stack.overlay.marks] == ["press", "BAD_artefact", "blink"]
 
-    tool.covered.setCurrentIndex(1)
-    tool.label.setCurrentText("spike")
+    page.covered.setCurrentIndex(1)
+    page.label.setCurrentText("spike")
     draw(tool, wait, 8.0, 8.2, rows=(0.6, 1.9))
-    assert tool.editor.marks.marks[-1] == Mark(8.0, pytest.approx(0.2, abs=1e-5), "spike", ("parcel 2", "parcel 3"))
+    assert editor.marks.marks[-1] == Mark(8.0, pytest.approx(0.2, abs=1e-5), "spike", ("parcel 2", "parcel 3"))
 
-    tool.marks_table.item(1, 2).setText("swallowing")
-    assert [m.label for m in tool.editor.marks] == ["press", "swallowing", "blink", "spike"]
-    assert "swallowing" in [tool.label.itemText(n) for n in range(tool.label.count())]
-    tool.marks_table.selectRow(0)
-    tool.delete_button.click()
-    assert [m.label for m in tool.editor.marks] == ["swallowing", "blink", "spike"]
+    page.table.item(1, 2).setText("swallowing")
+    assert [m.label for m in editor.marks] == ["press", "swallowing", "blink", "spike"]
+    assert "swallowing" in [page.label.itemText(n) for n in range(page.label.count())]
+    page.table.selectRow(0)
+    page.delete_button.click()
+    assert [m.label for m in editor.marks] == ["swallowing", "blink", "spike"]
     for expected in (["press", "swallowing", "blink", "spike"], ["press", "BAD_artefact", "blink", "spike"]):
-        tool.undo_button.click()
-        assert [m.label for m in tool.editor.marks] == [m.label for m in marks_of(layer)] == expected
-    tool.redo_button.click()
-    assert [m.label for m in tool.editor.marks][1] == "swallowing"
+        page.undo_button.click()
+        assert [m.label for m in editor.marks] == [m.label for m in marks_of(layer)] == expected
+    page.redo_button.click()
+    assert [m.label for m in editor.marks][1] == "swallowing"
     keys = {str(k): work for k, work in layer.keymap.items()}
     keys["Ctrl+Z"](layer)
-    assert [m.label for m in tool.editor.marks][1] == "BAD_artefact", "the keys work on the canvas too"
+    assert [m.label for m in editor.marks][1] == "BAD_artefact", "the keys work on the canvas too"
     keys["Ctrl+Shift+Z"](layer)
     # Moved with the mouse: new times, the same name.
     layer.data = [*layer.data[:3], layer.data[3] + np.array([0.0, 1.0])]
-    wait(lambda: tool.editor.marks.marks[-1].onset == pytest.approx(9.0, abs=1e-5))
-    assert tool.editor.marks.marks[-1].label == "spike"
-    tool.marks_table.chosen.emit(3)
+    wait(lambda: editor.marks.marks[-1].onset == pytest.approx(9.0, abs=1e-5))
+    assert editor.marks.marks[-1].label == "spike"
+    page.table.chosen.emit(3)
     assert tool.stack.cursor == pytest.approx(9.0, abs=1e-5)
     # A click that slipped is no annotation.
     layer.add_rectangles([[0, 1.0], [1, 1.00001]])
@@ -68,7 +69,7 @@ def test_annotations_are_drawn_named_taken_back_and_kept(opened, wait):
 
 def test_annotations_survive_a_crash(opened, wait, window, parcel_file):
     viewer, tool = opened
-    layer = tool.editor.layer
+    layer = tool.annotating.editor.layer
     draw(tool, wait, 3.0, 4.5)
     tool.journal.flush()
     before = marks_of(layer)
@@ -80,21 +81,21 @@ def test_annotations_survive_a_crash(opened, wait, window, parcel_file):
     (back,) = tool.recovery.restore_chosen()
     assert marks_of(back) == before
     assert "rest_raw" in viewer.layers, "the recording is opened first"
-    assert back in tool.mark_layers
+    assert back in tool.annotating.layers
 
 
 def test_save_and_reopen_equal(opened, wait, window, parcel_file):
     viewer, tool = opened
-    assert tool.run()
+    assert tool.modelling.run()
     finish(tool, wait)
-    tool.seconds.setValue(3.0)
-    assert tool.generate()
+    tool.panel.generation.seconds.setValue(3.0)
+    assert tool.modelling.generate()
     finish(tool, wait)
-    tool.marks_choice.setCurrentText("annotations")
-    tool.label.setCurrentText("BAD_artefact")
-    layer = tool.editor.layer
+    tool.panel.annotations.layer.setCurrentText("annotations")
+    tool.panel.annotations.label.setCurrentText("BAD_artefact")
+    layer = tool.annotating.editor.layer
     draw(tool, wait, 3.0, 4.5)
-    marks = tool.all_marks()
+    marks = tool.annotating.all_marks()
     assert tool.save()
     finish(tool, wait, 60)
     folder = tool.last_folder
@@ -115,18 +116,18 @@ def test_save_and_reopen_equal(opened, wait, window, parcel_file):
 
     again = window()
     other = open_files(again, [parcel_file])
-    wait(lambda: other.editor.layer is not None)
-    assert other.open_results(folder)
+    wait(lambda: other.annotating.editor.layer is not None)
+    assert other.keeping.open_results(folder)
     finish(other, wait, 60)
-    assert other.all_marks() == marks
+    assert list(other.annotating.all_marks()) == list(marks)
     for key, part in tool.opened.signals.items():
         assert np.allclose(other.opened.signals[key].data, part.data, equal_nan=True, rtol=1e-6), key
         assert other.opened.signals[key].channels == part.channels
     assert np.array_equal(again.layers["rest_raw tokens"].data, viewer.layers["rest_raw tokens"].data)
-    assert other.variance.rowCount() == 5
+    assert other.panel.variance.table.rowCount() == 5
     # The file of annotations alone, dropped into the window.
     third = window()
     last = open_files(third, [parcel_file, folder / "annotations-annot.fif"])
     dropped = third.layers["annotations-annot"]
-    assert dropped in last.mark_layers
+    assert dropped in last.annotating.layers
     assert [m.label for m in marks_of(dropped)] == [m.label for m in marks]

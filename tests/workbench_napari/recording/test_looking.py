@@ -30,10 +30,10 @@ def test_a_recording_opens_with_time_in_seconds_names_and_its_annotations(opened
     assert layer.scale[1] == 1 / RATE
     assert [str(u) for u in layer.units] == ["pixel", "second"]
     assert layer.axis_labels == ("channel", "time")
-    assert "5 time courses; 12 s at 250 Hz" in tool.info.text()
+    assert "5 time courses; 12 s at 250 Hz" in tool.panel.recording.info.text()
     assert tool.stack.overlay.bands[0].names == PARCELS
     assert marks_of(marks) == [Mark(2.0, 0.0, "press"), Mark(pytest.approx(5.123456), 0.75, "blink")]
-    assert tool.marks_table.rowCount() == 2
+    assert tool.panel.annotations.table.rowCount() == 2
     assert not tool.journal.is_unsaved(marks), "what a file says is no edit by hand"
     wait(lambda: len(tool.traces.traces) == 5)
     assert [t.name for t in tool.traces.traces] == list(PARCELS)
@@ -103,21 +103,21 @@ def test_one_time_cursor_for_canvas_traces_field_and_map(opened, wait):
         tool.traces.cursor_moved.emit(seconds)
         assert tool.stack.cursor == tool.stack.overlay.cursor_time == pytest.approx(seconds)
         assert tool.traces.line.value() == pytest.approx(seconds)
-        assert tool.time.value() == pytest.approx(seconds, abs=1e-3)
-        wait(lambda at=seconds: tool.topomap.drawn == ("Time courses", at))
-        assert np.allclose(tool.values["recording"], raw[:, round(seconds * RATE)], atol=1e-5)
-    tool.forth_button.click()
+        assert tool.panel.recording.time.value() == pytest.approx(seconds, abs=1e-3)
+        wait(lambda at=seconds: tool.panel.channels.topomap.drawn == ("Time courses", at))
+        assert np.allclose(tool.head_map.values["recording"], raw[:, round(seconds * RATE)], atol=1e-5)
+    tool.panel.recording.forth_button.click()
     assert tool.stack.cursor == pytest.approx(7.304, abs=1e-6)
-    tool.time.setValue(1.5)
+    tool.panel.recording.time.setValue(1.5)
     assert tool.stack.cursor == 1.5
     tool.stack.show_window(2.0)
-    tool.step(600)
+    tool.pointing.step(600)
     assert tool.stack.span[0] <= tool.stack.cursor <= tool.stack.span[1], "the view goes along"
-    tool.follow.setChecked(True)
+    tool.panel.recording.follow.setChecked(True)
     for callback in viewer.mouse_move_callbacks:
         callback(viewer, SimpleNamespace(pos=np.array([GUTTER + 50, 100]), position=(0, 0)))
     assert tool.stack.cursor == pytest.approx(tool.stack.time_at(GUTTER + 50))
-    wait(lambda: tool.place.text().startswith("Recording, parcel"))
+    wait(lambda: tool.panel.recording.place.text().startswith("Recording, parcel"))
 
 
 def test_the_plot_shares_the_seconds_of_the_canvas(window, parcel_file, wait):
@@ -125,11 +125,11 @@ def test_the_plot_shares_the_seconds_of_the_canvas(window, parcel_file, wait):
     tool = open_files(viewer, [parcel_file])
     wait(lambda: tool.traces.isVisible() and len(tool.traces.traces) == 5)
     tool.stack.set_range(3.0, 7.0)
-    wait(lambda: abs(tool._traces_origin() + tool.traces.pixels()[0] - GUTTER) < 2)
+    wait(lambda: abs(tool.tracing.origin + tool.traces.pixels()[0] - GUTTER) < 2)
     left, _ = tool.traces.pixels()
     box = tool.traces.plot.getPlotItem().getViewBox()
     first, last = box.viewRange()[0]
-    assert first == pytest.approx(tool.stack.time_at(tool._traces_origin() + left), abs=0.05)
+    assert first == pytest.approx(tool.stack.time_at(tool.tracing.origin + left), abs=0.05)
     tool.traces.range_changed.emit(first + 1.0, last + 1.0)
     assert tool.stack.span[0] == pytest.approx(4.0, abs=0.1)
     assert tool.stack.span[1] == pytest.approx(8.0, abs=0.1)
@@ -139,16 +139,16 @@ def test_names_choose_traces(opened, wait):
     _, tool = opened
     band = tool.stack.overlay.bands[0]
     click(tool, 20, band.top + 1.5 * band.row)
-    assert tool.chosen_names == ["parcel 1", "parcel 3", "parcel 4", "parcel 5"]
-    wait(lambda: [t.name for t in tool.traces.traces] == tool.chosen_names)
+    assert tool.tracing.chosen == ["parcel 1", "parcel 3", "parcel 4", "parcel 5"]
+    wait(lambda: [t.name for t in tool.traces.traces] == tool.tracing.chosen)
     assert 1 not in tool.stack.overlay.bands[0].colors
-    tool.filter.setText("5")
-    assert [n for n in range(5) if not tool.channels.item(n).isHidden()] == [4]
-    tool.none_button.click()
+    tool.panel.channels.filter.setText("5")
+    assert [n for n in range(5) if not tool.panel.channels.names.item(n).isHidden()] == [4]
+    tool.panel.channels.none_button.click()
     wait(lambda: tool.traces.traces == [])
-    height = tool._gain
+    height = tool.tracing.gain
     tool.traces.gain_changed.emit(2.0)
-    assert tool._gain == 2 * height
+    assert tool.tracing.gain == 2 * height
 
 
 def test_sensors_have_units_kinds_bads_and_a_map(window, wait, sensor_file):
@@ -156,21 +156,21 @@ def test_sensors_have_units_kinds_bads_and_a_map(window, wait, sensor_file):
     tool = open_files(viewer, [sensor_file])
     raw = mne.io.read_raw_fif(sensor_file, verbose="ERROR")
     assert tool.stack.overlay.bands[0].names == tuple(f"MEG {i:04d}" for i in (1, 3, 4, 5, 6, 7, 8))
-    assert "8 magnetometers, 4 EEG" in tool.info.text()
-    assert "bad: MEG 0002" in tool.info.text()
-    items = [tool.channels.item(n) for n in range(tool.channels.count())]
+    assert "8 magnetometers, 4 EEG" in tool.panel.recording.info.text()
+    assert "bad: MEG 0002" in tool.panel.recording.info.text()
+    items = [tool.panel.channels.names.item(n) for n in range(tool.panel.channels.names.count())]
     assert [i.text() for i in items if i.font().strikeOut()] == ["MEG 0002"]
     wait(lambda: len(tool.traces.traces) == 7)
     assert {t.unit for t in tool.traces.traces} == {"fT"}
     assert tool.traces.info.text().endswith(" fT")
-    tool.choose_channels([n for n, i in enumerate(items) if i.text() in ("MEG 0001", "Cz", "MEG 0002")])
+    tool.tracing.choose([n for n, i in enumerate(items) if i.text() in ("MEG 0001", "Cz", "MEG 0002")])
     wait(lambda: {t.unit for t in tool.traces.traces} == {"fT", "µV"})
     tool.stack.set_cursor(3.0)
-    wait(lambda: tool.topomap.drawn == ("Magnetometers", 3.0))
+    wait(lambda: tool.panel.channels.topomap.drawn == ("Magnetometers", 3.0))
     data = raw.get_data(picks="mag")[:, 1500] * 1e15
-    assert np.allclose(tool.values["recording"][:8], data, rtol=1e-4, atol=1e-3)
-    tool.mapped.setCurrentText("EEG")
-    assert "on a line" in tool.topomap.message, "Fz, Cz, Pz and Oz span no map"
+    assert np.allclose(tool.head_map.values["recording"][:8], data, rtol=1e-4, atol=1e-3)
+    tool.panel.channels.mapped.setCurrentText("EEG")
+    assert "on a line" in tool.panel.channels.topomap.message, "Fz, Cz, Pz and Oz span no map"
 
 
 def test_without_positions_the_map_says_so(window, wait, tmp_path):
@@ -179,9 +179,9 @@ def test_without_positions_the_map_says_so(window, wait, tmp_path):
     tool = open_files(viewer, [path])
     assert type(tool).__name__ == "RecordingTool"
     tool.stack.set_cursor(1.0)
-    wait(lambda: "recording" in tool.values)
-    assert "No sensor positions" in tool.topomap.message
-    assert tool.topomap.drawn is None
+    wait(lambda: "recording" in tool.head_map.values)
+    assert "No sensor positions" in tool.panel.channels.topomap.message
+    assert tool.panel.channels.topomap.drawn is None
 
 
 def test_a_file_of_evoked_responses_asks_which_one(window, wait, shared_data, monkeypatch):
@@ -197,10 +197,10 @@ def test_a_file_of_evoked_responses_asks_which_one(window, wait, shared_data, mo
     viewer = window()
     tool = open_files(viewer, [shared_data / "meg" / "neuromag_evoked-ave.fif.gz"])
     assert len(asked[0]) == 4
-    assert "evoked response 'Left visual'" in tool.info.text()
+    assert "evoked response 'Left visual'" in tool.panel.recording.info.text()
     tool.stack.set_cursor(0.1)
-    tool.mapped.setCurrentText("Gradiometers")
-    wait(lambda: tool.topomap.drawn == ("Gradiometers", 0.1))
+    tool.panel.channels.mapped.setCurrentText("Gradiometers")
+    wait(lambda: tool.panel.channels.topomap.drawn == ("Gradiometers", 0.1))
 
 
 def test_long_recordings_show_an_overview_and_single_samples_when_zoomed(window, wait, monkeypatch, sensor_file):
@@ -213,7 +213,7 @@ def test_long_recordings_show_an_overview_and_single_samples_when_zoomed(window,
     tool = open_files(viewer, [sensor_file])
     layer = viewer.layers["sensors_raw"]
     assert layer.metadata[KEY]["step"] > 1
-    assert "zoom in" in tool.info.text()
+    assert "zoom in" in tool.panel.recording.info.text()
     tool.stack.set_range(4.0, 5.0)
     wait(lambda: layer.scale[1] == pytest.approx(1 / 500))
     raw = mne.io.read_raw_fif(sensor_file, verbose="ERROR").get_data(picks=tool.opened.main.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.gui
 
 def test_run_gives_aligned_layers_variance_and_peaks(opened, wait, weights_file, parcel_file):
     viewer, tool = opened
-    tool.form.set_values({"threshold": 2.0})
-    assert tool.run()
+    tool.panel.model.form.set_values({"threshold": 2.0})
+    assert tool.modelling.run()
     assert tool.run_button.text() == "Cancel"
     finish(tool, wait)
     assert tool.run_button.text() == "Run"
@@ -46,48 +47,80 @@ def test_run_gives_aligned_layers_variance_and_peaks(opened, wait, weights_file,
     assert marks_of(peaks) == sorted(expected["annotations"], key=lambda m: (m.onset, m.duration, m.label))
     assert len(peaks.data) > 0
     assert not tool.journal.is_unsaved(peaks), "what a method wrote is no edit by hand"
-    kept = [float(tool.variance.item(r, 1).text()) for r in range(5)]
+    kept = [float(tool.panel.variance.table.item(r, 1).text()) for r in range(5)]
     assert kept == pytest.approx([row[1] for row in expected["variance"].rows], rel=5e-3)
-    assert "% of the variance" in tool.variance_info.text()
+    assert "% of the variance" in tool.panel.variance.info.text()
     tool.stack.set_cursor(3.2)
-    tool.mapped.setCurrentText("Surprisal")
-    wait(lambda: tool.topomap.drawn == ("Surprisal", 3.2))
-    tool.traced.setCurrentText("Reconstruction")
+    tool.panel.channels.mapped.setCurrentText("Surprisal")
+    wait(lambda: tool.panel.channels.topomap.drawn == ("Surprisal", 3.2))
+    tool.panel.channels.traced.setCurrentText("Reconstruction")
     wait(lambda: bool(tool.traces.traces))
     # Switched off in the layer list, a block leaves its room to the others.
     tokens.visible = False
     assert len(tool.stack.overlay.bands) == 2
     before = len(viewer.layers)
-    assert tool.run()
+    assert tool.modelling.run()
     finish(tool, wait)
     assert len(viewer.layers) == before, "the second run renews the layers of the first"
 
 
 def test_generate_is_a_layer_a_spectrum_and_a_table(opened, wait):
     viewer, tool = opened
-    tool.seconds.setValue(3.0)
-    tool.seed.setValue(7)
+    tool.panel.generation.seconds.setValue(3.0)
+    tool.panel.generation.seed.setValue(7)
     tool.stack.set_range(5.0, 9.0)
-    assert tool.generate()
+    assert tool.modelling.generate()
     finish(tool, wait)
     layer = viewer.layers["rest_raw generated"]
     made = tool.opened.signals["generated"]
     assert made.data.shape == (5, 750)
     assert made.start == 0.0, "its seconds are its own"
     assert layer.translate[1] == pytest.approx(5.0), "but it is put beside what is in sight"
-    assert set(tool.psd.spectra) == {"real", "generated"}
-    frequencies, density = tool.psd.spectra["real"]
+    assert set(tool.panel.generation.psd.spectra) == {"real", "generated"}
+    frequencies, density = tool.panel.generation.psd.spectra["real"]
     assert 8.5 < frequencies[density.mean(axis=0).argmax()] < 11.5
-    assert not tool.psd.isHidden()
-    assert tool.comparison.rowCount() > 0, tool.status.text()
+    assert not tool.panel.generation.psd.isHidden()
+    assert tool.panel.generation.comparison.rowCount() > 0, tool.status.text()
     first = made.data.copy()
-    assert tool.generate()
+    assert tool.modelling.generate()
     finish(tool, wait)
     assert np.array_equal(tool.opened.signals["generated"].data, first), "the same seed gives the same signals"
-    tool.seed.setValue(8)
-    assert tool.generate()
+    tool.panel.generation.seed.setValue(8)
+    assert tool.modelling.generate()
     finish(tool, wait)
     assert not np.array_equal(tool.opened.signals["generated"].data, first)
+
+
+def test_results_stay_with_their_recording(opened, wait, sensor_file):
+    viewer, tool = opened
+    table, info = tool.panel.variance.table, tool.panel.variance.info
+    before = weakref.ref(tool.opened)
+    assert tool.modelling.run()
+    open_files(viewer, [sensor_file])
+    assert tool.opened.name == "sensors_raw"
+    tool.head_map.reader.arrived.emit((before, 3.0), {"late": np.zeros(5)})
+    assert "late" not in tool.head_map.values, "an answer about another recording comes too late"
+    finish(tool, wait)
+    assert "rest_raw tokens" in viewer.layers, tool.status.text()
+    assert not viewer.layers["rest_raw tokens"].visible, "what is in sight are the sensors"
+    assert table.isHidden()
+    assert info.text() == "Run to see how much of each channel the tokens keep."
+    assert [layer.name for layer in tool.annotating.layers] == ["sensors_raw annotations"]
+    tool.panel.recording.recordings.setCurrentText("rest_raw")
+    assert tool.opened.name == "rest_raw"
+    assert not table.isHidden()
+    assert table.rowCount() == 5
+    assert "% of the variance" in info.text()
+    assert [b.key for b in tool.stack.blocks] == ["recording", "surprisal", "tokens", "reconstruction"]
+    assert {layer.name for layer in tool.annotating.layers} == {"rest_raw annotations", "rest_raw surprisal peaks"}
+    viewer.layers.remove("rest_raw")
+    assert tool.opened.name == "sensors_raw"
+    viewer.layers.remove("sensors_raw")
+    assert tool.opened is None
+    assert not tool.empty.isHidden()
+    assert tool.body.isHidden()
+    assert not tool.save()
+    assert "no recording" in tool.status.text()
 
 
 def test_cancel_leaves_everything_as_it_was(opened, wait, monkeypatch):
@@ -108,7 +141,7 @@ def test_cancel_leaves_everything_as_it_was(opened, wait, monkeypatch):
     # The real backend runs; only its progress is watched, so that the click comes at a known step.
     monkeypatch.setattr(api, "predict", watched)
     before = [layer.name for layer in viewer.layers]
-    assert tool.run()
+    assert tool.modelling.run()
     finish(tool, wait, 60)
     assert "cancelled" in tool.status.text()
     assert len(calls) == 2
@@ -123,13 +156,13 @@ def test_errors_are_said_in_one_line(opened, wait, window, tmp_path, sensor_file
     open_files(viewer, [sensor_file])
     assert tool.opened.name == "sensors_raw"
     assert not viewer.layers["rest_raw"].visible, "one recording at a time"
-    assert tool.run()
+    assert tool.modelling.run()
     finish(tool, wait)
     assert "parcel" in tool.status.text() or "channels" in tool.status.text()
     assert "\n" not in tool.status.text()
     viewer.layers.remove("sensors_raw")
-    tool.weights.choose_file(tmp_path / "none.safetensors")
-    assert "none.safetensors" in tool.weights_info.text()
+    tool.panel.model.weights.choose_file(tmp_path / "none.safetensors")
+    assert "none.safetensors" in tool.panel.model.weights_info.text()
     short = tmp_path / "short_raw.fif"
     short.write_bytes(parcel_file.read_bytes()[:4000])
     other = open_files(viewer, [short])
@@ -137,7 +170,7 @@ def test_errors_are_said_in_one_line(opened, wait, window, tmp_path, sensor_file
     assert "\n" not in other.status.text()
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")
-    tool.recordings.setCurrentText("rest_raw")
+    tool.panel.recording.recordings.setCurrentText("rest_raw")
     draw(tool, wait, 3.0, 4.5)
     tool.folder.setText(str(blocked))
     assert tool.save()
@@ -165,23 +198,24 @@ def test_decode_shows_the_table_and_the_report(opened, wait, tmp_path):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    assert tool.decode(table)
+    assert tool.decoding.decode(table)
     finish(tool, wait)
-    assert tool.decoded.rowCount() > 0, tool.status.text()
-    header = [tool.decoded.horizontalHeaderItem(c).text() for c in range(tool.decoded.columnCount())]
+    scores = tool.panel.decoding.table
+    assert scores.rowCount() > 0, tool.status.text()
+    header = [scores.horizontalHeaderItem(c).text() for c in range(scores.columnCount())]
     assert "accuracy" in header
-    texts = " ".join(tool.decoded.item(r, 1).text() for r in range(tool.decoded.rowCount()))
+    texts = " ".join(scores.item(r, 1).text() for r in range(scores.rowCount()))
     assert "chance" in texts
-    assert tool.report_button.isEnabled()
-    assert tool.report_file.is_file()
+    assert tool.panel.decoding.report_button.isEnabled()
+    assert tool.decoding.report_file.is_file()
 
 
 def test_the_browser_of_mne_needs_its_package(opened):
     _, tool = opened
-    there = tool._has_browser
-    assert tool.browser_button.isEnabled() == there
+    there = tool.mne_browser.is_there
+    assert tool.panel.browser_button.isEnabled() == there
     if not there:
-        assert "pip install mne-qt-browser" in tool.browser_button.toolTip()
+        assert "pip install mne-qt-browser" in tool.panel.browser_button.toolTip()
 
 
 def test_all_tools_live_in_one_window(window, parcel_file, ct_file):
@@ -211,7 +245,7 @@ def test_closing_the_dock_lets_go_of_the_viewer(opened, wait):
     dock.destroyOnClose()  # what the x in its title does
     assert tool._wires == []
     callbacks = [*viewer.mouse_move_callbacks, *viewer.mouse_drag_callbacks]
-    assert not any(getattr(c, "__self__", None) is tool for c in callbacks)
+    assert not any(getattr(c, "__self__", None) in (tool, tool.pointing) for c in callbacks)
     wait(lambda: sorted(gone) == ["overlay", "traces"])
     assert not any("MEG traces" in d.windowTitle() for d in viewer.window._wrapped_dock_widgets.values())
     canvas.resize(canvas.size())

@@ -38,6 +38,6 @@ def click(tool, x, y):
 
 def draw(tool, wait, start, stop, rows=(0.2, 3.0)):
     """A rectangle as the mouse draws it: somewhere in the rows, from start to stop [s]."""
-    before = len(tool.editor.marks)
-    tool.editor.layer.add_rectangles([[rows[0], start], [rows[1], stop]])
-    wait(lambda: len(tool.editor.marks) == before + 1)
+    before = len(tool.annotating.editor.marks)
+    tool.annotating.editor.layer.add_rectangles([[rows[0], start], [rows[1], stop]])
+    wait(lambda: len(tool.annotating.editor.marks) == before + 1)

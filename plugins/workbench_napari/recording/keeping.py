@@ -1,0 +1,117 @@
+"""The part of the MEG tool that keeps: annotations and results go into a folder, and come back from one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from workbench.core.types import Image, Marks, Part, Result, Signals
+from workbench.recording.data.results import read_results
+from workbench_napari.recording.annotating import Annotating
+from workbench_napari.recording.modelling import Start
+from workbench_napari.recording.recording import OpenRecording, record_of
+from workbench_napari.recording.results import Results
+from workbench_napari.recording.shown import Shown
+from workbench_napari.shared.saving import case_name, stored_provenance
+from workbench_napari.shared.worker import Work
+
+StartSaving = Callable[[str, Work, Sequence[Any], str], bool]
+"""Starts to write: name of what is saved, what to do in a thread, layers that are then saved, what is kept if not."""
+
+
+class Keeping(QObject):
+    """Saves what there is of the recording that is shown, and shows what was saved of it before.
+
+    Signals
+    -------
+    said
+        A line for the user.
+    done
+        What to say once the job has ended.
+    """
+
+    said = Signal(str)
+    done = Signal(str)
+
+    def __init__(
+        self,
+        shown: Shown,
+        annotating: Annotating,
+        results: Results,
+        start: Start,
+        start_saving: StartSaving,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._shown, self._annotating, self._results = shown, annotating, results
+        self._start, self._start_saving = start, start_saving
+
+    def save(self, chosen_folder: Callable[[], Path | None], format: str) -> bool:
+        """Write annotations and results as they are now, in the background; returns whether it started.
+
+        Parameters
+        ----------
+        chosen_folder
+            Asked for the folder only once there is something to save; without one it has said why.
+        format
+            As in `workbench.api.write`.
+        """
+        found = self._shown.opened
+        if found is None:
+            self.said.emit("There is no recording to save anything of.")
+            return False
+        folder = chosen_folder()
+        if folder is None:
+            return False
+        parts: dict[str, Part] = {"annotations": self._annotating.all_marks(), **found.signals, **found.tables}
+        drawn = self._annotating.layers
+        made = found.provenance or stored_provenance({}, found.image.source)
+        edited = any(record_of(layer).get("edited") for layer in drawn)
+        result = Result(parts, found.image, replace(made, edited_by_hand=edited))
+        return self._start_saving(found.name, partial(write, result, folder, format), drawn, "your annotations are")
+
+    def open_results(self, folder: str | Path) -> bool:
+        """Show what was saved of this recording before; returns whether it started."""
+        found = self._shown.opened
+        if found is None:
+            self.said.emit("Open the recording first.")
+            return False
+        work = partial(_read, folder, found.image)
+        return self._start(f"Opening {folder}", work, partial(self._show, found, Path(folder)))
+
+    def _show(self, found: OpenRecording, folder: Path, saved: Result) -> None:
+        found.provenance = saved.provenance
+        self._results.add_signals(found, saved.parts, saved.provenance)
+        told = [key for key, part in saved.parts.items() if isinstance(part, Signals)]
+        marks = saved.parts.get("annotations")
+        if isinstance(marks, Marks):
+            self._annotating.add_file(found, marks, "annotations")
+            told.append(f"{len(marks)} annotations")
+        self._results.keep_tables(found, saved.parts)
+        self._shown.look_around()
+        self.done.emit(f"Opened {', '.join(told)} from {folder}.")
+
+
+def write(result: Result, folder: Path, format: str, _progress: Any = None) -> list[Path]:
+    """Write a result into a folder of its own inside `folder`, named after the recording; returns the paths.
+
+    Raises
+    ------
+    GeometryError
+        An annotation lies outside the recording: nothing is written.
+    UsageError
+        The folder cannot be written to.
+    """
+    from workbench import api
+
+    name = case_name(folder, result, result.image.name)
+    return list(api.write(result, folder, format=format, name=name))  # type: ignore[arg-type]
+
+
+def _read(folder: str | Path, image: Image, _progress: Any) -> Result:
+    return read_results(folder, image)

@@ -1,0 +1,175 @@
+"""The part of the MEG tool that models: tokens, reconstruction and surprisal of a recording, and new signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from workbench.core.errors import WorkbenchError
+from workbench.core.types import Marks, Provenance, Result, Signals
+from workbench_napari.recording.annotating import Annotating
+from workbench_napari.recording.blocks import signals_block
+from workbench_napari.recording.pages import GeneratePage
+from workbench_napari.recording.panel import ModelGroup
+from workbench_napari.recording.psd_plot import Spectrum
+from workbench_napari.recording.recording import OpenRecording
+from workbench_napari.recording.results import Results
+from workbench_napari.recording.shown import Shown
+from workbench_napari.recording.stack import StackView
+from workbench_napari.shared.worker import Work, report
+
+Start = Callable[[str, Work, Callable[[Any], None]], bool]
+"""Starts a job: title, what to do in a thread, what to do with its answer; whether it could start."""
+
+_PSD_SECONDS = 120.0
+_Spectra = tuple[dict[str, Spectrum], str]
+
+
+class Modelling(QObject):
+    """Runs the backend on the recording that is shown.
+
+    Signals
+    -------
+    said
+        A line for the user.
+    done
+        What to say once the job has ended.
+    generated
+        New signals are there.
+    """
+
+    said = Signal(str)
+    done = Signal(str)
+    generated = Signal()
+
+    def __init__(
+        self,
+        viewer: Any,
+        shown: Shown,
+        stack: StackView,
+        annotating: Annotating,
+        results: Results,
+        group: ModelGroup,
+        page: GeneratePage,
+        start: Start,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._shown, self._stack = viewer, shown, stack
+        self._annotating, self._results = annotating, results
+        self._group, self._page, self._start = group, page, start
+        page.button.clicked.connect(self.generate)
+        group.weights.changed.connect(self._on_weights)
+        self._on_weights()
+
+    def _on_weights(self) -> None:
+        self._group.weights_info.setText(describe_weights(self._group.weights.value, self._group.backend))
+
+    def run(self) -> bool:
+        """Tokens, reconstruction, surprisal and its peaks; returns whether it started."""
+        return self._predict("Tokenising", self._show_result)
+
+    def generate(self) -> bool:
+        """New signals from the model, and how they compare; returns whether it started."""
+        only = {"surprisal": False, "reconstruction": False}
+        return self._predict("Generating from", self._show_generated, **only, **self._page.values())
+
+    def _predict(self, title: str, show: Callable[..., None], **more: Any) -> bool:
+        found = self._shown.opened
+        if found is None:
+            self.said.emit("Open a recording first.")
+            return False
+        backend = self._group.backend
+        try:
+            values = {**self._group.form.values(), **self._group.choice(), **more}
+        except WorkbenchError as error:
+            self.said.emit(report(error))
+            return False
+
+        def work(progress: Any) -> tuple[Result, _Spectra]:
+            from workbench import api
+
+            # Opened anew: the window reads the same file in threads of its own.
+            image = found.read_again()
+            result = api.predict(backend, image, progress=progress, **values)
+            return result, spectra_of(found, result.parts.get("generated"))
+
+        return self._start(f"{title} {found.name}", work, partial(show, found))
+
+    def _show_result(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
+        result, _ = outcome
+        found.provenance = result.provenance
+        record = self._results.add_signals(found, result.parts, result.provenance)
+        peaks, more = result.parts.get("annotations"), ""
+        if isinstance(peaks, Marks):
+            self._annotating.add_peaks(found, peaks, record)
+            more = f" {len(peaks)} peaks of surprisal."
+        self._finish(found, result, more)
+
+    def _show_generated(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
+        result, found.spectra = outcome
+        found.provenance = found.provenance or result.provenance
+        parts = {"generated": result.parts["generated"]}
+        self._results.add_signals(found, parts, result.provenance, at=round(self._stack.span[0], 2))
+        self._finish(found, result)
+        self.generated.emit()
+
+    def _finish(self, found: OpenRecording, result: Result, more: str = "") -> None:
+        self._results.keep_tables(found, result.parts)
+        self._shown.look_around()
+        self._viewer.layers.selection.active = found.main.layer
+        self.done.emit(describe_run(result.provenance, more))
+
+
+def describe_run(made: Provenance, more: str = "") -> str:
+    """How long it took, where, and what is to be known of it, in a line."""
+    notes = "".join(f" {n[:1].upper()}{n[1:].rstrip('.')}." for n in made.notes)
+    return f"Done in {made.seconds:.1f} s on {made.device} ({made.device_reason}).{more}{notes}"
+
+
+def spectra_of(found: OpenRecording, made: Any) -> _Spectra:
+    """Power spectra of generated signals and of the recording they imitate, in one unit; nothing where they differ."""
+    from workbench.recording.evaluate.spectra import psd
+
+    if not isinstance(made, Signals):
+        return {}, ""
+    block = signals_block(made, "generated", "")
+    spectra = {}
+    try:
+        spectra["generated"] = psd(block.read(0, block.samples), block.rate)
+        rows = [found.sensors.rows.index(name) for name in block.rows if name in found.sensors.rows]
+        if len(rows) == len(block.rows):
+            stop = min(found.sensors.samples, round(_PSD_SECONDS * found.sensors.rate))
+            spectra["real"] = psd(found.sensors.read(0, stop, rows), found.sensors.rate)
+    except WorkbenchError:
+        pass  # too short for a spectrum; the signals themselves are there
+    return dict(sorted(spectra.items(), reverse=True)), block.unit
+
+
+def describe_weights(value: str, backend: str) -> str:
+    """What weights of a backend expect and hold, from their header."""
+    from workbench import weights
+
+    try:
+        found = weights.find(value, backend)
+    except WorkbenchError as error:
+        reason = str(error).split("; give a weight file")[0]
+        return f"{reason[:1].upper()}{reason[1:]}. Choose a weight file with the button [...]"
+    meta = found.meta
+    if not meta:
+        return "A checkpoint of the authors, or one without a record of ours."
+    net, recipe = meta.get("net") or {}, meta.get("recipe") or {}
+    tokens = (net.get("gpt") or {}).get("n_tokens")
+    count = len(meta.get("channels") or ()) or recipe.get("n_channels")
+    parts = [f"{count} channels" if count else "any number of channels"]
+    if recipe.get("sampling_rate"):
+        parts.append(f"{recipe['sampling_rate']:g} Hz")
+    parts.append(f"{tokens} tokens" if tokens else "a tokeniser only: no surprisal, nothing to generate")
+    sessions = len(meta.get("sessions") or ())
+    if sessions:
+        parts.append(f"{sessions} sessions")
+    title = f"{meta['title']}: " if meta.get("title") else ""
+    return title + ", ".join(parts)
