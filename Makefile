@@ -1,7 +1,8 @@
 # Two commands for a fresh Debian/Ubuntu machine with Python 3.11+ and git:
 #   make demo    set up, segment the sample CTs, print a table and the path of a report with pictures
 #   make test    set up, install the system libraries of the GUI tests if missing, run all tests
-.PHONY: demo test test-slow lint docs benchmark setup clean
+# Where a test says that a page is not current: make docs. New pictures from the real window (needs Xvfb): make pictures.
+.PHONY: demo test test-slow lint docs pictures benchmark setup clean
 
 setup:
 	@.ci/set-up
@@ -23,7 +24,12 @@ lint: setup
 
 docs: setup
 	.venv/bin/python docs/make_reference.py
+	.venv/bin/python docs/make_architecture.py
+
+pictures: setup
 	.venv/bin/python docs/make_pictures.py
+	.venv/bin/python docs/make_scene_pictures.py
+	.venv/bin/python docs/make_recording_pictures.py
 
 benchmark: setup
 	.venv/bin/python tests/benchmarks/bench_volume_inference.py

@@ -31,7 +31,7 @@ def make(out: Path, weights: str | None, home: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer(title="Workbench")
     viewer.window.resize(*SIZE)
-    tool = open_files(viewer, [], tool="meg")
+    tool = open_files(viewer, [], tool="recording")
     panel, editor = tool.panel, tool.annotating.editor
     shoot(viewer, out / "meg-empty.png")
 

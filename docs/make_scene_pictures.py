@@ -36,7 +36,7 @@ def make(out: Path, home: Path) -> None:
     given = formats.read_labels(scene.with_name(f"{scene.stem}_painted.hdr"))
     viewer = napari.Viewer(title="Workbench")
     viewer.window.resize(*SIZE)
-    tool = open_files(viewer, [], tool="spectra")
+    tool = open_files(viewer, [], tool="scene")
     shoot(viewer, out / "spectra-empty.png")
 
     tool.open_sample()

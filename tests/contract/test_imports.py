@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from import_graph import arrows, between_kinds, between_packages, circles, imports, modules, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "workbench"
@@ -28,25 +29,10 @@ ALLOWED = {
 HEAVY = {"torch", "monai", "napari", "qtpy", "matplotlib", "mne", "openslide", "highdicom", "itk"}
 
 
-def _imports(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {a.name for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{a.name}" for a in node.names}
-    return names
-
-
-def _sources(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
-
-
 @pytest.mark.parametrize("room", sorted(ALLOWED))
 def test_rooms_import_only_what_lies_below(room):
-    modules = _modules()
-    for name, targets in _arrows(modules).items():
+    named = modules()
+    for name, targets in arrows(named).items():
         parts = name.split(".")
         if parts[0] != "workbench" or len(parts) < 2 or parts[1] != room:
             continue
@@ -56,36 +42,25 @@ def test_rooms_import_only_what_lies_below(room):
             assert fine, f"{name} imports {target}"
 
 
-@pytest.mark.parametrize("kind", ["volume", "scene", "recording"])
-def test_tools_of_different_kinds_do_not_know_each_other(kind):
-    others = {"volume", "scene", "recording"} - {kind}
-    for name, targets in _arrows(_modules()).items():
-        if not name.startswith(f"workbench_napari.{kind}."):
-            continue
-        for target in targets:
-            room = target.split(".")[1] if target.startswith("workbench_napari.") else ""
-            assert room not in others, f"{name} imports {target}"
-
-
 def test_core_knows_no_toolkit_and_no_plugin():
-    for path in _sources(PACKAGE):
-        tops = {name.split(".")[0] for name in _imports(path)}
+    for path in sources(PACKAGE):
+        tops = {name.split(".")[0] for name in imports(path)}
         forbidden = tops & {"napari", "qtpy", "PyQt6", "PySide6", "magicgui", "superqt", "workbench_napari"}
         assert not forbidden, f"{path.relative_to(ROOT)} imports {forbidden}"
 
 
 def test_cli_and_plugin_do_not_know_each_other():
-    for path in _sources(ROOT / "plugins"):
-        assert not any(n.startswith("workbench.cli") for n in _imports(path)), path
-    for path in _sources(PACKAGE / "cli"):
-        assert not any(n.startswith("workbench_napari") for n in _imports(path)), path
+    for path in sources(ROOT / "plugins"):
+        assert not any(n.startswith("workbench.cli") for n in imports(path)), path
+    for path in sources(PACKAGE / "cli"):
+        assert not any(n.startswith("workbench_napari") for n in imports(path)), path
 
 
 def test_data_readers_load_no_torch_at_the_top():
     """Opening a file must not pay for torch or MONAI."""
     exempt = {"monai_reader.py", "transforms.py"}
-    kinds = [path for kind in ("volume", "scene", "recording") for path in _sources(PACKAGE / kind / "data")]
-    for path in [*_sources(PACKAGE / "data"), *kinds]:
+    kinds = [path for kind in ("volume", "scene", "recording") for path in sources(PACKAGE / kind / "data")]
+    for path in [*sources(PACKAGE / "data"), *kinds]:
         if path.name in exempt:
             continue
         body = ast.parse(path.read_text(encoding="utf-8")).body
@@ -136,36 +111,12 @@ def test_verbs_survive_the_import_of_the_rooms_they_are_named_after():
     assert isinstance(wb.weights(), list)
 
 
-def _modules():
-    """Every module of ours by its dotted name."""
-    found = {}
-    for base in (PACKAGE, ROOT / "plugins" / "workbench_napari"):
-        for path in _sources(base):
-            parts = path.relative_to(base.parent).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def _arrows(modules):
-    """Which modules each module imports, wherever in the file it does so."""
-    arrows = {}
-    for name, path in modules.items():
-        found = set()
-        for target in _imports(path):
-            parts = target.split(".")
-            while parts and ".".join(parts) not in modules:
-                parts.pop()
-            found.add(".".join(parts))
-        arrows[name] = found - {name, ""}
-    return arrows
-
-
 def test_no_module_can_be_reached_from_itself():
-    arrows = _arrows(_modules())
-    for start in arrows:
-        seen, ahead = set(), {start}
-        while ahead:
-            seen |= ahead
-            ahead = {t for a in ahead for t in arrows[a]} - seen
-            circle = [a for a in seen if start in arrows[a]]
-            assert not circle, f"{start} is imported by {circle}, which it imports"
+    assert circles(arrows(modules())) == []
+
+
+def test_packages_make_no_circle_and_kinds_do_not_meet():
+    packages = between_packages(arrows(modules()))
+    assert circles(packages) == []
+    assert between_kinds(packages) == []
+    assert packages["core"] == set()

@@ -90,7 +90,7 @@ def test_a_backend_settles_the_cases_of_a_study(two, tmp_path, monkeypatch):
 
 
 def test_no_first_row_wins_in_the_window(two, tmp_path, monkeypatch):
-    reader = pytest.importorskip("workbench_napari.reader", exc_type=ImportError)
+    reader = pytest.importorskip("workbench_napari.shared.reader", exc_type=ImportError)
     asked = []
     monkeypatch.setattr(reader, "_has_window", lambda: True)
     monkeypatch.setattr(reader, "choose", lambda title, text, names: asked.append(names) or "a photo")

@@ -8,7 +8,7 @@ import sys
 import nibabel as nib
 import numpy as np
 import pytest
-from workbench_napari.reader import get_reader, read
+from workbench_napari.shared.reader import get_reader, read
 from workbench_napari.volume.writer import write_image, write_labels
 
 import workbench as wb
@@ -167,7 +167,7 @@ def test_several_series_are_a_question(two_series, window, monkeypatch):
 
 
 def test_several_series_without_a_window_are_listed(two_series):
-    code = "import sys; from workbench_napari.reader import read; read(sys.argv[1])"
+    code = "import sys; from workbench_napari.shared.reader import read; read(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, str(two_series[0])], capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
@@ -177,7 +177,7 @@ def test_several_series_without_a_window_are_listed(two_series):
 
 def test_reader_needs_neither_torch_nor_monai(ct_file):
     code = (
-        "import sys; from workbench_napari.reader import get_reader; get_reader(sys.argv[1])(sys.argv[1]); "
+        "import sys; from workbench_napari.shared.reader import get_reader; get_reader(sys.argv[1])(sys.argv[1]); "
         "heavy = {'torch', 'monai', 'napari', 'qtpy'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code, str(ct_file)], check=True, timeout=60)

@@ -64,6 +64,8 @@ class Kind:
         Key of its sample in the plugin, or "".
     engines
         Modules worth loading in the background before the first run.
+    demo
+        ``"module:function"`` that makes its part of ``workbench demo`` (`workbench.report.demo.KindDemo`), or "".
     """
 
     name: str
@@ -85,6 +87,7 @@ class Kind:
     tool: str = ""
     sample: str = ""
     engines: tuple[str, ...] = field(default=("torch",))
+    demo: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"readers": dict(self.readers)}
@@ -220,6 +223,7 @@ VOLUME = Kind(
     tool="Volume tool",
     sample="torso_ct",
     engines=("torch", "monai.transforms", "monai.inferers", "workbench.volume.net.segformer3d"),
+    demo="workbench.volume.demo:segment_samples",
 )
 
 SCENE = Kind(
@@ -244,6 +248,7 @@ SCENE = Kind(
     size_column="area [m2]",
     tool="Spectra tool",
     sample="spectral_scene",
+    demo="workbench.scene.demo:map_sample",
 )
 
 RECORDING = Kind(
@@ -266,6 +271,7 @@ RECORDING = Kind(
     hidden=("affine", "orientation", "classes"),  # its affine is the sampling rate, which the header says
     tool="MEG tool",
     sample="meg_recording",
+    demo="workbench.recording.demo:explore_sample",
 )
 
 BUILT_IN = (VOLUME, SCENE, RECORDING)

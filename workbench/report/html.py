@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from workbench.core.atomic import write_text
 
@@ -58,7 +59,31 @@ class Tiles:
     values: Mapping[str, Any]
 
 
-Part: TypeAlias = Text | Table | Facts | Picture | Tiles
+@dataclass(frozen=True)
+class Links:
+    """Files to open: text -> path relative to the folder of the report, with slashes; after a `title`, if it has one.
+
+    Raises
+    ------
+    ValueError
+        A path is absolute or an address: a report is moved together with what it points to, and reaches no network.
+    """
+
+    values: Mapping[str, str]
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        for path in self.values.values():
+            if path.startswith("/") or "\\" in path or ":" in path.split("/")[0]:
+                raise ValueError(f"a link of a report is a path relative to it, not {path!r}")
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Text -> what stands in ``href``."""
+        return {text: quote(path) for text, path in self.values.items()}
+
+
+Part: TypeAlias = Text | Table | Facts | Picture | Tiles | Links
 
 
 @dataclass(frozen=True)

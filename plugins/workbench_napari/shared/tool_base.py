@@ -178,7 +178,7 @@ class DockTool(ToolPanel):
         """Ask for a file and open it."""
         path, _ = QFileDialog.getOpenFileName(self, title, "", pattern)
         if path:
-            from workbench_napari.launch import open_path
+            from workbench_napari.shared.opening import open_path
 
             open_path(self.viewer, path, self)
 

@@ -5,8 +5,10 @@ import io
 import re
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
+from tests.follow_links import files_behind
 from workbench.core.classes import ClassTable
 from workbench.report import html
 from workbench.report.pictures import contours, curves
@@ -43,6 +45,23 @@ def test_values_are_escaped_and_numbers_are_shown_for_people() -> None:
     assert "∞" in text
     assert "0.123" in text
     assert "a &amp; b" in text
+
+
+def test_links_lead_to_files_beside_the_report(tmp_path) -> None:
+    target = tmp_path / "case 1" / "a#b%20.csv"
+    target.parent.mkdir()
+    target.write_text("x")
+    page = html.write(
+        tmp_path / "report.html", "T", [html.Section("S", [html.Links({"<scores>": "case 1/a#b%20.csv"}, "All")])]
+    )
+    assert files_behind(page) == [target]
+    assert "&lt;scores&gt;</a>" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "https://example.org/x", "javascript:alert(1)", "C:\\scores.csv"])
+def test_links_out_of_the_report_are_refused(path) -> None:
+    with pytest.raises(ValueError, match="a path relative to it"):
+        html.Links({"x": path})
 
 
 def test_contours_draw_every_class_in_its_colour() -> None:

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 from workbench_napari.general.results import corrected, layers_of
-from workbench_napari.launch import GENERAL, PLUGIN
+from workbench_napari.launch import GENERAL
+from workbench_napari.shared.opening import PLUGIN
 
 import workbench as wb
 from tests.tiny import make_tiny_recording, make_tiny_scene, make_tiny_scene_weights, make_tiny_weights, make_volume

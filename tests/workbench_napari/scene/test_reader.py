@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from workbench_napari.launch import fitting_tool
-from workbench_napari.reader import get_reader as get_scene_reader
+from workbench_napari.shared.reader import get_reader as get_scene_reader
 
 from tests.scene_maker import cube, save_envi
 

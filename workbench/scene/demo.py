@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
+    from workbench.report.demo import Demo
     from workbench.report.html import Section
 
 SCENE = "scene_9101"
 
 
-def map_sample_scene(output: Path, device: str, *, quiet: bool) -> Section | None:
-    """Teach and map the sample scene into ``output``; the section for the demo's report, or None without the sample."""
+def map_sample(run: Demo) -> Section | None:
+    """Teach and map the sample scene into ``run.output``; the section for the page, or None without the sample."""
     import numpy as np
 
     from workbench import weights
-    from workbench.cli.progress import bar
     from workbench.core import settings
     from workbench.core.samples import sample_files
     from workbench.data import formats, write
@@ -30,32 +27,32 @@ def map_sample_scene(output: Path, device: str, *, quiet: bool) -> Section | Non
     from workbench.scene.evaluate.scores import MapScores, score_map
     from workbench.scene.train.train import learn_scene, record_of, save
 
-    files = sample_files()
-    if SCENE not in files:
+    samples = sample_files()
+    if SCENE not in samples:
         return None
-    image = formats.read(files[SCENE])
-    painted = formats.read_labels(files[f"{SCENE}_painted"], reference=image.geometry)
-    truth = formats.read_labels(files[f"{SCENE}_labels"], reference=image.geometry)
-    config = settings.build(backend.TrainConfig, {"device": device})
+    image = formats.read(samples[SCENE])
+    painted = formats.read_labels(samples[f"{SCENE}_painted"], reference=image.geometry)
+    truth = formats.read_labels(samples[f"{SCENE}_labels"], reference=image.geometry)
+    config = settings.build(backend.TrainConfig, {"device": run.device})
     clock = time.perf_counter()
-    with bar("learning the scene", quiet=quiet, unit="step") as draw:
+    with run.bar("learning the scene", unit="step") as draw:
         learnt = learn_scene(image, painted, config, on_event=lambda e: draw(e.step, e.steps))
-    model = weights.find(save(output / "scene_model.safetensors", learnt, record_of(learnt, image)), backend.NAME)
-    with bar("mapping the scene", quiet=quiet, unit="pixel") as draw:
-        own = backend.Config(weights=str(model.path), device=device)
+    model = weights.find(save(run.output / "scene_model.safetensors", learnt, record_of(learnt, image)), backend.NAME)
+    with run.bar("mapping the scene", unit="pixel") as draw:
+        own = backend.Config(weights=str(model.path), device=run.device)
         loaded = backend.load(own, learnt.device)
         result = backend.predict(loaded, image, own, draw)
     seconds = time.perf_counter() - clock
-    write.write(result, output / "predictions", name=SCENE)
+    files = write.write(result, run.predictions, name=SCENE)
     test = np.flatnonzero((truth.data > 0) & (painted.data == 0))
     svm = teach_reference("svm", image, painted, learnt.split.learning, learnt.fitted).map(image, learnt.fitted)
     rows: list[tuple[str, MapScores]] = [
         ("LoLA-SpecViT", score_map(result.labels.data, truth.data, test, truth.classes)),
         ("SVM (RBF), same components", score_map(svm, truth.data, test, truth.classes)),
     ]
-    click.echo(f"Scene: {painted.data.astype(bool).sum()} painted pixels, learnt and mapped in {seconds:.0f} s")
+    run.say(f"Scene: {painted.data.astype(bool).sum()} painted pixels, learnt and mapped in {seconds:.0f} s")
     for name, s in rows:
-        click.echo(f"  {name}: OA {s.oa:.3f}, AA {s.aa:.3f}, kappa {s.kappa:.3f} on {test.size} other pixels")
+        run.say(f"  {name}: OA {s.oa:.3f}, AA {s.aa:.3f}, kappa {s.kappa:.3f} on {test.size} other pixels")
     picture = maps_picture(
         image,
         {"painted": painted.data, "truth": truth.data, "LoLA-SpecViT": result.labels.data, "SVM": svm},
@@ -73,5 +70,7 @@ def map_sample_scene(output: Path, device: str, *, quiet: bool) -> Section | Non
             ),
             html.Table(("accuracy of class", *(n for n, _ in rows)), per_class),
             html.Table(areas.columns, areas.rows, caption="Areas of the map", digits=1),  # type: ignore[union-attr]
+            run.links("Results", [*files, model.path]),
+            html.Text(f"In napari: workbench gui {samples[SCENE]}"),
         ],
     )
