@@ -36,6 +36,8 @@ def _header_at(f: Any, what: str) -> Header:
         version = np.lib.format.read_magic(f)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(f)
+        if any(n < 0 for n in shape):
+            raise ValueError(f"its header says shape {shape}")
     except Exception as error:  # damaged files: numpy's parser, the tokenizer and zlib raise many kinds
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{what}: not a readable NumPy array ({reason}). Save it with numpy.save.") from error
