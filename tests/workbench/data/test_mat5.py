@@ -10,7 +10,7 @@ import scipy.io
 
 from workbench.data import mat5
 
-BOMB = 16 * 1024**2  # bytes that a packed array of a few numbers unpacks to
+BOMB = 4 * 1024**2  # bytes that a packed array of a few numbers unpacks to
 CLASSES = {"f8": 6, "cell": 1}
 
 
@@ -81,7 +81,7 @@ def test_numbers_are_those_of_scipy(tmp_path, dtype, packed) -> None:
         np.testing.assert_array_equal(mat5.numbers(path, entry), wanted[name])
 
 
-def test_complex_arrays_are_told_apart_and_need_twice_the_room(tmp_path) -> None:
+def test_complex_arrays_are_told_apart_and_their_real_part_is_whole(tmp_path) -> None:
     values = np.arange(3000).reshape(1, -1) * (1 + 2j)  # larger than the head that is always granted
     path = tmp_path / "c.mat"
     scipy.io.savemat(path, {"z": values}, do_compression=True)
