@@ -54,7 +54,8 @@ def lay(page: str, folder: Path) -> dict[str, Any]:
 def volumes(folder: Path) -> None:
     """Three small volumes of different patients with a liver: ``cases.csv``, and the first as ``scan.nii.gz``."""
     from tests.tiny import make_volume
-    from workbench.core.types import ClassTable, Labels
+    from workbench.core.classes import ClassTable
+    from workbench.core.types import Labels
     from workbench.data import formats, write
 
     rows = []

@@ -21,6 +21,7 @@ def test_the_file_is_small_and_says_what_it_is():
     assert path.stat().st_size < 1.5e6
     meta = weights.read_meta(path)
     assert meta["title"]
+    assert meta["training"]["trained_on"]
     assert not any("91" in name for name in meta["training"]["trained_on"])
     assert path.with_suffix(".md").is_file()
 

@@ -23,10 +23,11 @@ def whole_numbers(data: np.ndarray[Any, Any], source: str | Path, *, negative: b
         if not np.array_equal(rounded, data):
             raise InputError(f"{source}: holds fractions or NaN, a label map holds whole numbers. Is this an image?")
         low, high = (float(rounded.min()), float(rounded.max())) if rounded.size else (0.0, 0.0)
-        if negative and low < 0:
+        if negative and -(2**31) <= low < 0 and high < 2**31:
             return np.asarray(rounded, dtype=np.int32)
         if low < 0 or high > 2**32 - 1:
-            raise InputError(f"{source}: holds values from {low:g} to {high:g}, labels are 0 to 4294967295.")
+            allowed = "labels of both signs are -2147483648 to 2147483647" if negative else "labels are 0 to 4294967295"
+            raise InputError(f"{source}: holds values from {low:g} to {high:g}, {allowed}.")
         smallest: type[np.generic] = np.uint8 if high < 256 else np.uint16 if high < 65536 else np.uint32
         return np.asarray(rounded, dtype=smallest)
     if not negative and data.size and data.dtype.kind == "i" and int(data.min()) < 0:

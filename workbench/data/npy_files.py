@@ -41,6 +41,10 @@ def _header_at(f: Any, what: str) -> Header:
         version = np.lib.format.read_magic(f)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(f)
+    if any(n < 0 for n in shape):
+        raise InputError(
+            f"{what}: not a readable NumPy array (its header says shape {shape}). Save it with numpy.save."
+        )
     if dtype.hasobject:
         raise InputError(
             f"{what}: holds Python objects, which would have to be executed to be read. Save plain numbers instead"

@@ -79,10 +79,16 @@ def read_embeddings(path: str | Path) -> Embeddings:
     path = Path(path).expanduser()
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        data = np.load(path, allow_pickle=False)
-        return Embeddings(np.asarray(data, np.float32), tuple(str(i) for i in beside["ids"]), str(beside["name"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        data = np.asarray(np.load(path, allow_pickle=False), np.float32)
+        ids, name = tuple(str(i) for i in beside["ids"]), str(beside["name"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not readable as embeddings with their ids ({error}).") from error
+    if data.ndim != 2 or len(ids) != data.shape[0]:
+        raise InputError(
+            f"{path}: holds features of shape {data.shape}, {path.with_suffix('.json').name} names {len(ids)} ids; one"
+            " row per id was expected. Write both again."
+        )
+    return Embeddings(data, ids, name)
 
 
 def text_saver(text: str) -> Callable[[Path], None]:

@@ -173,3 +173,12 @@ def test_files_lists_and_cases_are_joined(tmp_path):
         join_cases([a, a])
     with pytest.raises(NothingFound, match="gone.fif: no such file"):
         join_cases([a, tmp_path / "gone.fif"])
+
+
+def test_the_subject_of_a_list_is_the_group_where_none_is_given(tmp_path):
+    """Sessions of one subject on both sides of a split would leak it."""
+    put(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", tmp_path / "c.nii.gz")
+    (tmp_path / "l.csv").write_text("image,subject,group\na.nii.gz,anna,\nb.nii.gz,anna,other\nc.nii.gz,,\n")
+    found = load_cases(tmp_path / "l.csv")
+    assert [c.group for c in found] == ["anna", "other", "c"]
+    assert [c.options.get("subject") for c in found] == ["anna", "anna", None]

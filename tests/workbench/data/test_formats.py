@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -159,3 +160,22 @@ def test_the_files_that_decide_what_is_read(tmp_path):
     assert not formats.is_companion(samples)
     save_envi(tmp_path, cube(), suffix=".img")
     assert not formats.is_companion(header)  # whose samples these are is for the user to say
+
+
+def test_a_file_whose_name_looks_like_an_address_is_a_file(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    plain, odd = tmp_path / "a.npy", tmp_path / "a.npy:cube"
+    assert formats.split_address(odd) == (plain, "cube")
+    odd.write_bytes(plain.read_bytes())
+    assert formats.split_address(odd) == (odd, None)
+    assert formats.split_address("C:/a.nii") == (Path("C:/a.nii"), None)
+    assert formats.split_address("a.mat:b:c") == (Path("a.mat:b:c"), None)
+
+
+def test_a_hint_settles_what_is_open_and_never_what_is_sure(tmp_path):
+    """What a backend takes must not make something else of a file that says what it is."""
+    np.save(tmp_path / "courses.npy", np.zeros((4, 1000)))
+    (tmp_path / "courses.json").write_text('{"sampling_rate": 250.0}')
+    assert formats.kind_of(tmp_path / "courses.npy").name == "recording"
+    assert formats.kind_of(tmp_path / "courses.npy", hint="scene").name == "recording"
+    assert formats.kind_of(tmp_path / "courses.npy", kind="scene").name == "scene"

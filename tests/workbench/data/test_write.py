@@ -244,3 +244,17 @@ def test_image_without_position_is_not_written(tmp_path):
     with pytest.raises(GeometryError, match="nothing says where it belongs"):
         write.write(image, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_result_never_overwrites_its_own_source(tmp_path, source):
+    """A label map of an earlier run, opened as an image and run again into the same folder."""
+    folder = tmp_path / "out" / "case"
+    folder.mkdir(parents=True)
+    path = folder / "labels.nii.gz"
+    path.write_bytes(source.source.read_bytes())
+    image = formats.read(path)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="source file itself"):
+        write.write(result_for(image), tmp_path / "out", name="case", format="nifti")
+    assert path.read_bytes() == before
+    assert [p.name for p in folder.iterdir()] == ["labels.nii.gz"]

@@ -8,6 +8,7 @@ import pytest
 from tests.one_line import one_error_line
 from tests.scenes import scene_arrays, write_npy
 from workbench.cli import run
+from workbench.data import formats
 
 QUICK = ["--device", "cpu", "--components", "5", "--patch", "5", "--steps", "2", "--batch", "9", "--head-start", "120"]
 
@@ -44,8 +45,11 @@ def test_predict_writes_the_map_and_says_the_areas(files, weights, tmp_path, cap
     assert "pixels" in captured.err
     record = json.loads((tmp_path / "scene" / "provenance.json").read_text(encoding="utf-8"))
     assert {n.split(".")[0] for n in record["files"]} >= {"labels", "confidence", "areas", "reference_labels"}
-    found = np.load(tmp_path / "scene" / "labels.npy") if (tmp_path / "scene" / "labels.npy").exists() else None
-    assert found is None or (np.squeeze(found) == np.load(files[1])).mean() > 0.9
+    truth = np.load(files[1])
+    for name in ("labels", "reference_labels"):
+        found = formats.read_labels(tmp_path / "scene" / f"{name}.dat").data
+        assert found.shape == truth.shape
+        assert (found == truth).mean() > 0.9, name
     assert run([*arguments, "--device", "cpu", "--reference"]) == 0
     assert "already complete" in capsys.readouterr().err
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from tests.recording_maker import signals
 from workbench.recording.data.cleaning import bad_windows, runs
@@ -49,3 +50,16 @@ def test_short_recordings_are_left_alone():
 def test_runs():
     assert runs(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
     assert runs(np.zeros(3, bool)) == []
+
+
+@pytest.mark.parametrize(("louder", "bad"), [(1.2, False), (1.4, True)])
+def test_in_a_very_even_recording_nothing_normal_stands_out(louder, bad):
+    """Where all windows are alike their deviation is next to nothing, and a change of a fifth is none to drop."""
+    rate, width = 100.0, 50
+    data = np.tile(np.sin(2 * np.pi * np.arange(width) * 4 / width), (2, 40)).astype(np.float32)
+    data *= np.repeat(1 + 1e-3 * np.random.default_rng(0).standard_normal(40), width).astype(np.float32)
+    data[:, 10 * width : 11 * width] *= louder
+    keep = bad_windows(data, np.ones(data.shape[1], bool), ("mag", "mag"), rate)
+    wanted = np.ones(data.shape[1], bool)
+    wanted[10 * width : 11 * width] = not bad
+    np.testing.assert_array_equal(keep, wanted)

@@ -5,7 +5,7 @@ import pytest
 from tests.recording_maker import raw, save_raw
 from workbench.core.errors import InputError, NothingFound
 from workbench.data import cases, formats
-from workbench.recording.data.events import with_events
+from workbench.recording.data.events import check_events, with_events
 from workbench.recording.data.recording import open_recording
 
 
@@ -59,3 +59,11 @@ def test_a_list_of_cases_names_subject_session_events_and_rate(tmp_path):
     (tmp_path / "events.csv").write_text("onset,label\n99,face\n")
     with pytest.raises(InputError, match="1 of 1 events lie outside"):
         cases.open_case(one)
+
+
+def test_the_end_of_a_recording_is_no_sample_of_it(tmp_path):
+    recording = open_recording(formats.read(save_raw(tmp_path / "a_raw.fif", seconds=4.0)))
+    last = recording.start + recording.duration
+    check_events([(recording.start, "first"), (last - 1e-6, "last")], recording, "x.csv")
+    with pytest.raises(InputError, match="1 of 1 events lie outside"):
+        check_events([(last, "after")], recording, "x.csv")

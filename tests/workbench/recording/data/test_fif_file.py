@@ -1,5 +1,9 @@
 import gzip
+import os
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import mne
 import numpy as np
@@ -71,3 +75,20 @@ def test_a_packed_file_cannot_fill_the_disk(tmp_path, monkeypatch):
     assert not list(fif_file.Path(fif_file._folder().name).glob("*bomb_raw.fif"))
     path.write_bytes(gzip.compress(bytes(3 << 20)))
     assert fif_file.plain(path).stat().st_size == 3 << 20
+
+
+def test_unpacked_copies_go_when_the_program_ends(tmp_path):
+    packed = tmp_path / "a_raw.fif.gz"
+    packed.write_bytes(gzip.compress(save_raw(tmp_path / "a_raw.fif", seconds=1.0, n_meg=3, n_eeg=0).read_bytes()))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    program = (
+        "import sys; from pathlib import Path; from workbench.recording.data import fif_file;"
+        "print(fif_file.plain(Path(sys.argv[1])).is_file())"
+    )
+    environment = os.environ | {"TMPDIR": str(scratch), "PYTHONPATH": str(Path(__file__).resolve().parents[4])}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, packed], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "True", done.stderr
+    assert list(scratch.iterdir()) == []

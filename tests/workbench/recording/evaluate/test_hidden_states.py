@@ -4,9 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+from hmmlearn import hmm
 from scipy.stats import multivariate_normal
 
 from workbench.core.errors import Cancelled, InputError
+from workbench.recording.evaluate import hidden_states
 from workbench.recording.evaluate.hidden_states import GaussianHMM, fit_hmm
 
 CHAIN = GaussianHMM(
@@ -111,3 +113,49 @@ def test_errors_and_cancel() -> None:
 
     with pytest.raises(Cancelled):
         fit_hmm([CHAIN.sample(100)[0]], 2, step=stop)
+
+
+def _theirs(model: GaussianHMM) -> hmm.GaussianHMM:
+    """The same model as hmmlearn has it."""
+    theirs = hmm.GaussianHMM(model.n_states, covariance_type="full", init_params="", params="stmc")
+    theirs.startprob_, theirs.transmat_ = model.start.copy(), model.transition.copy()
+    theirs.means_, theirs.covars_ = model.means.copy(), model.covariances.copy()
+    return theirs
+
+
+@pytest.mark.parametrize("samples", [2, 3, 50, 2000])
+def test_likelihood_posterior_and_path_are_those_of_hmmlearn(samples) -> None:
+    x, _ = CHAIN.sample(samples, seed=samples)
+    theirs = _theirs(CHAIN)
+    likelihood, posterior = theirs.score_samples(x)
+    assert CHAIN.score(x) == pytest.approx(likelihood, rel=1e-9, abs=1e-7)
+    np.testing.assert_allclose(CHAIN.posterior(x), posterior, atol=1e-6)
+    np.testing.assert_array_equal(CHAIN.states(x), theirs.decode(x, algorithm="viterbi")[1])
+
+
+def test_one_round_of_learning_is_that_of_hmmlearn() -> None:
+    """From the same model on two sequences: starts, transitions, means and covariances after one round."""
+    x, _ = CHAIN.sample(900, seed=8)
+    sequences = [x[:500], x[500:]]
+    begin = GaussianHMM(
+        np.array([0.4, 0.3, 0.3]), np.full((3, 3), 0.1) + 0.7 * np.eye(3), CHAIN.means + 0.5, np.array([np.eye(2)] * 3)
+    )
+    theirs = _theirs(begin)
+    theirs.n_iter, theirs.covars_prior, theirs.covars_weight, theirs.min_covar = 1, 0.0, 0.0, 0.0
+    theirs.fit(x, [500, 400])
+    # Two of our rounds: the second only measures what the first one learnt.
+    ours = hidden_states._climb(begin, sequences, 2, 0.0, False, None)
+    np.testing.assert_allclose(ours.start, theirs.startprob_, atol=1e-6)
+    np.testing.assert_allclose(ours.transition, theirs.transmat_, atol=1e-6)
+    np.testing.assert_allclose(ours.means, theirs.means_, atol=1e-6)
+    np.testing.assert_allclose(ours.covariances, theirs.covars_, atol=1e-4)
+    assert ours.log_likelihood == pytest.approx(theirs.score(x, [500, 400]), rel=1e-6)
+
+
+def test_a_fit_is_as_likely_as_that_of_hmmlearn() -> None:
+    x, _ = CHAIN.sample(1500, seed=9)
+    ours = fit_hmm([x], 3, seed=0, iterations=100, tolerance=1e-7)
+    theirs = hmm.GaussianHMM(3, covariance_type="full", n_iter=100, tol=1e-3, random_state=0, min_covar=0.0)
+    theirs.fit(x)
+    assert ours.log_likelihood > theirs.score(x) - 0.5
+    assert ours.log_likelihood == pytest.approx(_theirs(ours).score(x), rel=1e-9)

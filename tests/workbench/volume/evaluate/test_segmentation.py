@@ -101,3 +101,34 @@ def test_summary_is_mean_sd_and_median() -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(GeometryError, match="differ in shape"):
         score_case(np.zeros((2, 2, 2), int), np.zeros((2, 2, 3), int), (1, 1, 1), CLASSES)
+
+
+def _bar(length: int, thick: int = 1) -> np.ndarray:
+    """One straight bar, all of it surface, in a box with room for a stray voxel."""
+    bar = np.zeros((60, 12, 12), np.uint8)
+    bar[1 : 1 + length, 1, 1 : 1 + thick] = 1
+    return bar
+
+
+@pytest.mark.parametrize("strays", [2, 4])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_hd95_leaves_out_the_farthest_twentieth_and_no_more(strays: int, swapped: bool) -> None:
+    """Some voxels 10 mm off, besides 50 that fit: 2 of 52 are fewer than a twentieth, 4 of 54 are more."""
+    reference = _bar(50)
+    predicted = reference.copy()
+    predicted[1 : 1 + 2 * strays : 2, 11, 1] = 1
+    if swapped:
+        predicted, reference = reference, predicted
+    (one, _) = score_case(predicted, reference, (1.0, 1.0, 1.0), CLASSES)
+    assert one["hd95_mm"] == pytest.approx(0.0 if strays == 2 else 10.0)
+    assert one["nsd"] == pytest.approx((50 + 50) / (100 + strays))
+
+
+def test_hd95_takes_the_percentile_of_each_direction_and_then_the_larger() -> None:
+    """A part that was missed is far from what was found, but nothing found is far from the reference."""
+    reference = _bar(50)
+    reference[1:11, 11, 1] = 1
+    (one, _) = score_case(_bar(50), reference, (1.0, 1.0, 1.0), CLASSES)
+    assert one["hd95_mm"] == pytest.approx(10.0)  # 10 of 60 of one direction; of both together 10 of 110
+    (other, _) = score_case(reference, _bar(50), (1.0, 1.0, 1.0), CLASSES)
+    assert other["hd95_mm"] == one["hd95_mm"]
