@@ -139,6 +139,25 @@ class Learning(QGroupBox):
 
         return self._begin(scene, f"Mapping {image.name}", board, work)
 
+    def map_with(self, backend: str, values: dict[str, Any]) -> bool:
+        """Map the scene with another backend and its own settings; returns whether it started."""
+        scene = self._painting.scene
+        if scene is None:
+            self.said.emit("Open a scene first.")
+            return False
+        image, board = scene.image, MapBoard(scene.shape, ClassTable(), before=self._maps.array("labels"))
+
+        def work(progress: Progress) -> Outcome:
+            from workbench import api
+
+            result = api.predict(backend, image, progress=progress, **values)
+            shown = self._maps.shown(result)
+            if not shown:
+                raise UsageError(f"{backend} gave no map of this scene; its parts are {', '.join(result.parts)}")
+            return Outcome(result, None, f"Mapped with {backend}: {', '.join(shown)}.")
+
+        return self._begin(scene, f"Mapping {image.name} with {backend}", board, work)
+
     def _choices(self) -> dict[str, str]:
         return {"weights": self.weights.value, "device": self._device.currentText().strip()}
 

@@ -71,6 +71,11 @@ class MapLayers:
         layer.refresh()
         return layer
 
+    @staticmethod
+    def shown(result: Result) -> list[str]:
+        """Parts of a result that have a layer here."""
+        return [key for key, part in result.parts.items() if isinstance(part, Labels | Heatmap) and key in NAMES]
+
     def finish(self, result: Result, token: str) -> None:
         """Show every part of a result."""
         for key, part in result.parts.items():

@@ -7,9 +7,11 @@ from typing import Any
 
 from qtpy.QtWidgets import QPushButton, QWidget
 
+from workbench.core import registry
 from workbench_napari.scene.learning import Learning, Work
 from workbench_napari.scene.looking import Looking
 from workbench_napari.scene.map_layers import MapLayers
+from workbench_napari.scene.other_methods import OtherMethods
 from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.results import Results
 from workbench_napari.scene.saving import FORMATS, SaveTicks, job_of, save
@@ -63,6 +65,8 @@ class SceneTool(DockTool):
         self.looking = Looking()
         self.painting = Painting(self.viewer, self.journal, self.maps)
         self.learning = Learning(self._backend, self._device_box(), self.painting, self.maps, self._start_lesson)
+        others = [row for row in registry.of_kind("scene") if row is not self._backend]
+        self.others = OtherMethods(others, self.learning.map_with)
         self.results = Results(self.viewer, self.painting, self.maps)
         column = self.results.column
         folder_tip = "Results go into a folder of their own in here, named after the scene"
@@ -72,7 +76,7 @@ class SceneTool(DockTool):
         column.addLayout(
             self._save_buttons("Write map, painted pixels, areas and how they were made (Ctrl+Shift+Return)")
         )
-        return self.looking, self.painting, self.learning, self.results
+        return self.looking, self.painting, self.learning, self.others, self.results
 
     def _footer(self) -> QWidget:
         return self._footer_of(self.learning.row)
@@ -86,7 +90,7 @@ class SceneTool(DockTool):
         self.learning.learnt.connect(self._on_learnt)
         for signal in (self.painting.changed, self.learning.changed, self.results.shown):
             signal.connect(self._refresh_buttons)
-        for part in (self.looking, self.painting, self.learning, self.results):
+        for part in (self.looking, self.painting, self.learning, self.others, self.results):
             part.said.connect(self.say)
 
     def _main_button(self) -> QPushButton:
@@ -119,6 +123,7 @@ class SceneTool(DockTool):
         busy = self.runner.is_busy
         self.painting.refresh_buttons()
         self.learning.refresh_buttons(busy)
+        self.others.refresh_buttons(busy)
         self.results.refresh_buttons()
         something = self.maps.get("labels") is not None or self.painting.layer is not None
         self.save_button.setEnabled(not busy and something)
