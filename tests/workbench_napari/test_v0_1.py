@@ -140,7 +140,7 @@ def test_unsaved_annotations_of_a_recording(old: Path, window, wait, tmp_path: P
 def test_results_of_a_recording_open_again(old: Path, window, wait, folder: str) -> None:
     viewer = window()
     tool = open_files(viewer, [old / "inputs" / INPUTS["recording"]])
-    assert tool.open_results(old / folder / "recording")
+    assert tool.keeping.open_results(old / folder / "recording")
     wait(lambda: not tool.runner.is_busy, 60)
     parts = {(shown.metadata.get(KEY) or {}).get("part") for shown in viewer.layers}
     assert parts >= {"tokens", "surprisal", "reconstruction"}, tool.status.text()
