@@ -52,14 +52,14 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
 
 def fitting_tool(paths: Sequence[str | Path]) -> str:
     """The kind of the first file that is of one; only names, first bytes and headers are read."""
-    from workbench.data import formats
+    import workbench as wb
 
     for path in paths:
         try:
-            return formats.kind_of(path).name
+            return wb.kind_of(path).name
         except (WorkbenchError, OSError):
             # The message comes when the file is opened; a damaged scene is still one.
-            file, _ = formats.split_address(path)
+            file, _ = wb.split_address(path)
             named = [row.name for row in kinds.kinds().values() if row.suffix_of(file) is not None]
             if named:
                 return named[0]

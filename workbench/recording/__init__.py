@@ -1,0 +1,18 @@
+"""Recordings: MEG, EEG and time courses. The names of this package are public; its modules are how they are made."""
+
+from workbench.core.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "workbench.recording.data.recording": ("as_annotations", "open_recording"),
+        "workbench.recording.data.results": ("SIGNALS", "TABLES", "read_results"),
+        "workbench.recording.data.write": ("read_marks",),
+        "workbench.recording.data.monai_reader": ("RecordingReader",),
+        "workbench.recording.evaluate.spectra": ("psd",),
+        "workbench.recording.layers": (
+            "mark_boxes", "marks_features", "marks_from_layer", "marks_layer", "recording_record", "signals_layer",
+        ),
+        "workbench.recording.marks": ("in_order", "merge_marks"),
+    },
+)  # fmt: skip

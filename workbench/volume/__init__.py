@@ -1,0 +1,15 @@
+"""Volumes: CT and MR in three dimensions. The names of this package are public; its modules are how they are made."""
+
+from workbench.core.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "workbench.volume.display": ("volume_scores", "volume_table"),
+        "workbench.volume.layers": ("geometry_from_layer", "image_from_layers", "labels_from_layer"),
+        "workbench.volume.overlay": ("follow_layer",),
+        "workbench.volume.placement": ("layer_world",),
+        "workbench.volume.data.write": ("write_file",),
+        "workbench.volume.data.monai_reader": ("VolumeReader",),
+    },
+)

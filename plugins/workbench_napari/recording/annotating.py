@@ -13,8 +13,7 @@ from qtpy.QtWidgets import QFileDialog
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY
 from workbench.core.types import Marks
-from workbench.recording.layers import marks_layer
-from workbench.recording.marks import in_order, merge_marks
+from workbench.recording import in_order, marks_layer, merge_marks
 from workbench_napari.recording.marks import LABELS, MarksEditor, color_of, is_marks, marks_of
 from workbench_napari.recording.overlay import mark_lines
 from workbench_napari.recording.pages import AnnotationsPage
@@ -213,7 +212,7 @@ class Annotating(QObject):
 
     def open_file(self, path: str | Path) -> bool:
         """Show the annotations of a file beside those that are there; returns whether it could."""
-        from workbench.recording.data.write import read_marks
+        from workbench.recording import read_marks
 
         found = self._shown.opened
         assert found is not None, "the button is there only with a recording"

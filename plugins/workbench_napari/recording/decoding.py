@@ -60,9 +60,9 @@ class Decoding(QObject):
         out = folder / f"{Path(path).stem}-decode"
 
         def work(progress: Any) -> tuple[Any, Path]:
-            from workbench import api
+            import workbench as wb
 
-            return api.evaluate(backend, path, out=out, progress=progress, **values), out
+            return wb.evaluate(backend, path, out=out, progress=progress, **values), out
 
         return self._start(f"Decoding {Path(path).name}", work, self._show)
 

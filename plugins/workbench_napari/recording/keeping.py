@@ -11,7 +11,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from workbench.core.types import Image, Marks, Part, Result, Signals
-from workbench.recording.data.results import read_results
+from workbench.recording import read_results
 from workbench_napari.recording.annotating import Annotating
 from workbench_napari.recording.modelling import Start
 from workbench_napari.recording.recording import OpenRecording, record_of
@@ -107,10 +107,10 @@ def write(result: Result, folder: Path, format: str, _progress: Any = None) -> l
     UsageError
         The folder cannot be written to.
     """
-    from workbench import api
+    import workbench as wb
 
     name = case_name(folder, result, result.image.name)
-    return list(api.write(result, folder, format=format, name=name))  # type: ignore[arg-type]
+    return list(wb.write(result, folder, format=format, name=name))  # type: ignore[arg-type]
 
 
 def _read(folder: str | Path, image: Image, _progress: Any) -> Result:

@@ -15,8 +15,7 @@ from qtpy.QtWidgets import QApplication
 from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
 from workbench.core.types import Mark, Marks
-from workbench.recording.layers import mark_boxes, marks_features, marks_from_layer
-from workbench.recording.marks import in_order
+from workbench.recording import in_order, mark_boxes, marks_features, marks_from_layer
 
 LABELS = ("BAD_artefact", "BAD_movement", "blink", "heartbeat", "burst", "spike", "event")
 """Names to choose from; any other may be typed. MNE leaves out what begins with BAD."""

@@ -48,7 +48,7 @@ class MneBrowser(QObject):
         try:
             import mne
 
-            from workbench.recording.data.recording import as_annotations, open_recording
+            from workbench.recording import as_annotations, open_recording
 
             raw = open_recording(found.read_again()).raw()
             raw.set_annotations(as_annotations(self._annotating.all_marks()))

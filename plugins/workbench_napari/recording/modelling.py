@@ -87,11 +87,11 @@ class Modelling(QObject):
             return False
 
         def work(progress: Any) -> tuple[Result, _Spectra]:
-            from workbench import api
+            import workbench as wb
 
             # Opened anew: the window reads the same file in threads of its own.
             image = found.read_again()
-            result = api.predict(backend, image, progress=progress, **values)
+            result = wb.predict(backend, image, progress=progress, **values)
             return result, spectra_of(found, result.parts.get("generated"))
 
         return self._start(f"{title} {found.name}", work, partial(show, found))
@@ -129,7 +129,7 @@ def describe_run(made: Provenance, more: str = "") -> str:
 
 def spectra_of(found: OpenRecording, made: Any) -> _Spectra:
     """Power spectra of generated signals and of the recording they imitate, in one unit; nothing where they differ."""
-    from workbench.recording.evaluate.spectra import psd
+    from workbench.recording import psd
 
     if not isinstance(made, Signals):
         return {}, ""

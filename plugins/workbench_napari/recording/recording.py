@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.core.layers import KEY
 from workbench.core.types import Image, Provenance, Scores, Signals, time_base
-from workbench.recording.layers import recording_record, signals_layer
+from workbench.recording import recording_record, signals_layer
 from workbench_napari.recording.blocks import KINDS, Block, part_of, sensors_block, signals_block
 
 TITLES = {
@@ -27,7 +27,7 @@ class OpenRecording:
     """One recording and what was computed from it."""
 
     def __init__(self, image: Image, layer: Any) -> None:
-        from workbench.recording.data.recording import open_recording
+        from workbench.recording import open_recording
 
         self.image = image
         self.recording = open_recording(image)
@@ -133,12 +133,12 @@ def shown_signals(part: Signals, block: Block) -> Signals:
 
 def image_of(record: dict[str, Any]) -> Image:
     """The recording that a layer remembers."""
-    from workbench.data import formats
+    import workbench as wb
 
     address = record["source"] if not record.get("key") else f"{record['source']}:{record['key']}"
-    image, rate = formats.read(address, series=record.get("series")), record.get("sampling_rate")
+    image, rate = wb.read(address, series=record.get("series")), record.get("sampling_rate")
     if rate and image.header.get("sampling_rate") != rate and not record.get("key"):
-        return formats.read(f"{address}:{rate:g}Hz")  # the rate was part of the name
+        return wb.read(f"{address}:{rate:g}Hz")  # the rate was part of the name
     return image
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from workbench.core.types import Part, Provenance, Scores, Signals
-from workbench.recording.data.results import SIGNALS, TABLES
+from workbench.recording import SIGNALS, TABLES
 from workbench_napari.recording.pages import GeneratePage, VariancePage
 from workbench_napari.recording.recording import OpenRecording
 from workbench_napari.recording.shown import Shown

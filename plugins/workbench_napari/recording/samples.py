@@ -8,10 +8,10 @@ from workbench.core.layers import LayerTuple, to_layers
 
 def meg_recording() -> list[LayerTuple]:
     """Simulated MEG of twelve parcels, with events and blinks."""
+    import workbench as wb
     from workbench.core.samples import sample_files
-    from workbench.data import formats
 
     for name, path in sorted(sample_files().items()):
         if name.endswith("_raw") and path.suffix == ".fif":
-            return to_layers(formats.read(path))
+            return to_layers(wb.read(path))
     raise NothingFound("no sample recording is installed; run sample_data/make_recordings.py in a checkout")

@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
-from workbench.scene.display import PRESETS, preset_bands, spread_bands
+from workbench.scene import PRESETS, preset_bands, spread_bands
 from workbench_napari.shared.form import add_row, form_layout
 
 PCA = "Principal components"

@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
-from workbench.scene.display import area_text
+from workbench.scene import area_text
 
 _ROWS_SHOWN = 8
 _ROW = 22

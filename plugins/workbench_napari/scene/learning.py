@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidg
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Progress
-from workbench.scene.train.lesson import TOO_FEW, SceneLearner, map_only
-from workbench.training.lesson import Lesson, MapBoard, Outcome, Version, Versions
+from workbench.scene import TOO_FEW, SceneLearner, map_only
+from workbench.training import Lesson, MapBoard, Outcome, Version, Versions
 from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.scene import Scene
@@ -148,9 +148,9 @@ class Learning(QGroupBox):
         image, board = scene.image, MapBoard(scene.shape, ClassTable(), before=self._maps.array("labels"))
 
         def work(progress: Progress) -> Outcome:
-            from workbench import api
+            import workbench as wb
 
-            result = api.predict(backend, image, progress=progress, **values)
+            result = wb.predict(backend, image, progress=progress, **values)
             shown = self._maps.shown(result)
             if not shown:
                 raise UsageError(f"{backend} gave no map of this scene; its parts are {', '.join(result.parts)}")

@@ -100,7 +100,7 @@ class Looking(QGroupBox):
         self.looked.emit(self.scene is not before)
 
     def _open(self, layer: Any) -> Scene | None:
-        from workbench.data import formats
+        import workbench as wb
 
         record = layer.metadata[KEY]
         known = self._known.get(id(layer))
@@ -108,7 +108,7 @@ class Looking(QGroupBox):
             scene = known if known is not None and known.layer is layer else None
             if scene is None:
                 address = record["source"] if not record.get("key") else f"{record['source']}:{record['key']}"
-                scene = self._known[id(layer)] = Scene(formats.read(address), layer)
+                scene = self._known[id(layer)] = Scene(wb.read(address), layer)
             limits = scene.value_range()
         except (WorkbenchError, OSError) as error:
             self.info.setText(report(error))

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
-from workbench.scene.display import area_table
-from workbench.scene.layers import heatmap_layer, labels_layer, scene_record
+from workbench.scene import area_table, heatmap_layer, labels_layer, scene_record
 from workbench_napari.scene.paint_layer import classes_in, counts_of, set_classes
 
 NAMES = {

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY, LayerTuple, colormap, count_labels
 from workbench.core.types import Image, Labels
-from workbench.scene.layers import labels_layer, scene_geometry, scene_record, with_unlisted
+from workbench.scene import labels_layer, scene_geometry, scene_record, with_unlisted
 
 
 def paint_layer(image: Image, classes: ClassTable, token: str) -> LayerTuple:

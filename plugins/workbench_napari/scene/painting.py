@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError
 from workbench.core.types import Labels
-from workbench.scene.display import area_table, class_spectra
+from workbench.scene import area_table, class_spectra
 from workbench_napari.scene import paint_layer
 from workbench_napari.scene.classes_table import ClassesTable, changed, next_class
 from workbench_napari.scene.map_layers import MapLayers

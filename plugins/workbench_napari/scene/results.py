@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGroupBox, QPushButton, QVBoxLayout, QWidget
 
-from workbench.scene.display import doubtful_spot
+from workbench.scene import doubtful_spot
 from workbench_napari.scene import paint_layer
 from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.painting import Painting

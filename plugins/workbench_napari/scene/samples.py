@@ -8,10 +8,10 @@ from workbench.core.layers import LayerTuple, to_layers
 
 def spectral_scene() -> list[LayerTuple]:
     """A synthetic hyperspectral scene."""
+    import workbench as wb
     from workbench.core.samples import sample_files
-    from workbench.data import formats
 
     for name, path in sorted(sample_files().items()):
         if str(path).lower().endswith(".hdr") and not name.endswith(("_labels", "_painted")):
-            return to_layers(formats.read(path))
+            return to_layers(wb.read(path))
     raise NothingFound("no sample scene is installed; run sample_data/make_scene.py in a checkout")

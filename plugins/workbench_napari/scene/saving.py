@@ -14,10 +14,8 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 from workbench.core.errors import GeometryError, UsageError
 from workbench.core.layers import KEY
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
-from workbench.scene.display import ClassSpectrum
-from workbench.scene.layers import labels_from_layer
-from workbench.scene.lola_specvit import areas
-from workbench.training.lesson import Version
+from workbench.scene import ClassSpectrum, areas, labels_from_layer
+from workbench.training import Version
 from workbench_napari.scene.spectrum_plot import SpectrumPlot
 from workbench_napari.shared.saving import case_name, stored_provenance
 
@@ -87,7 +85,7 @@ def save(job: Saving, progress: Progress | None = None) -> list[Path]:
     UsageError
         The folder cannot be written to.
     """
-    from workbench import api
+    import workbench as wb
 
     result = result_of(job)
     name = case_name(job.folder, result, job.image.name)
@@ -101,7 +99,7 @@ def save(job: Saving, progress: Progress | None = None) -> list[Path]:
     if job.model is not None and job.model.model.exists():
         written.append(job.model.save(job.folder / name / "model.safetensors"))
     # The record of the folder comes last: it says that all before it is complete.
-    return written + list(api.write(result, job.folder, format=job.format, name=name))  # type: ignore[arg-type]
+    return written + list(wb.write(result, job.folder, format=job.format, name=name))  # type: ignore[arg-type]
 
 
 def result_of(job: Saving) -> Result:
@@ -125,7 +123,8 @@ def result_of(job: Saving) -> Result:
 
 
 def _save_spectra(job: Saving, folder: Path) -> list[Path]:
-    from workbench.scene.data.spectral_library import Spectra, write
+    from workbench.scene import Spectra
+    from workbench.scene import write_spectra as write
 
     classes, pins = job.spectra or (), job.pins
     names = [c.name for c in classes] + [f"pixel {p.row} {p.column}" for p in pins]

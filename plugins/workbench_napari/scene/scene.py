@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from workbench.core.layers import KEY
 from workbench.core.types import Geometry, Image
-from workbench.scene.display import Components, component_picture, composite, principal_components, sample_spectra
+from workbench.scene import Components, component_picture, composite, principal_components, sample_spectra
 
 _LIMIT_PIXELS = 400
 
@@ -64,7 +64,7 @@ class Scene:
     @cached_property
     def blocks(self) -> Any:
         """The cube opened for reading; nothing is loaded beyond what is asked for."""
-        from workbench.scene.data.scene import open_blocks
+        from workbench.scene import open_blocks
 
         return open_blocks(self.image)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtWidgets import QWidget
 
-from workbench.scene.display import ClassSpectrum
+from workbench.scene import ClassSpectrum
 from workbench_napari.shared.figure_canvas import TEXT, FigureWidget
 
 _BANDS = ("#e5484d", "#46a758", "#3e8ed0")

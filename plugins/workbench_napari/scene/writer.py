@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workbench import api
+import workbench as wb
 from workbench.core.errors import UsageError
-from workbench.scene.layers import labels_from_layer
+from workbench.scene import labels_from_layer
 from workbench_napari.shared.saving import clear_journal, layer_array, source_image, told
 
 
@@ -25,7 +25,7 @@ def write_class_map(path: str, data: Any, attributes: dict[str, Any]) -> list[st
     if target.suffix.lower() not in families:
         raise UsageError(f"{target}: the suffix says no format of class maps; use {', '.join(families)}")
     labels = labels_from_layer(layer_array(data, attributes), attributes.get("metadata") or {})
-    written = api.write(
+    written = wb.write(
         labels,
         target.parent,
         format=families[target.suffix.lower()],

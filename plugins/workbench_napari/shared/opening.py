@@ -15,10 +15,10 @@ PLUGIN = "napari-workbench"
 
 def open_path(viewer: Any, path: str | Path, widget: Any, kind: str | None = None) -> None:
     """Open one file in a viewer; what goes wrong is said in the tool and as a notification."""
-    from workbench.data import formats
+    import workbench as wb
 
     try:
-        file, key = formats.split_address(path)
+        file, key = wb.split_address(path)
         if kind is not None or key is not None or (file.is_file() and not _is_in_our_manifest(file)):
             # Not through napari: whoever names a file here means us, `file.mat:key` is no file name, and napari knows
             # the suffixes of third parties' kinds by their own manifests only.

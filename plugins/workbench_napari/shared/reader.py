@@ -40,8 +40,8 @@ def is_ours(row: kinds.Kind, path: Path, key: str | None) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
+    from workbench import split_address
     from workbench.core.errors import WorkbenchError
-    from workbench.data.formats import split_address
 
     if _attached(path) is not None:
         return True
@@ -74,38 +74,38 @@ def _attached(path: Path) -> Callable[[Path], list[LayerTuple]] | None:
 
 
 def _read_one(path: Path, kind: str | None) -> list[LayerTuple]:
-    from workbench.data import formats
+    import workbench as wb
 
     attached = _attached(path) if kind is None else None
     if attached is not None:
         return attached(path)
-    row = _chosen_kind(path) if kind is None and _has_window() else formats.kind_of(path, kind=kind)
+    row = _chosen_kind(path) if kind is None and _has_window() else wb.kind_of(path, kind=kind)
     if row is None:
         return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
     try:
-        return to_layers(formats.read(path, kind=row.name))
+        return to_layers(wb.read(path, kind=row.name))
     except InputError:
         # A folder, or a file of evoked responses, may hold several: then it is not a fault but a question.
-        rows = formats.info(path, kind=row.name) if row.series else []
+        rows = wb.info(path, kind=row.name) if row.series else []
         if len(rows) < 2 or not _has_window():
             raise
     series = choose_series(path, rows, row.series)
     if series is None:
         return [(None,)]  # type: ignore[list-item]
-    return to_layers(formats.read(path, series=series, kind=row.name))
+    return to_layers(wb.read(path, series=series, kind=row.name))
 
 
 def _chosen_kind(path: Path) -> kinds.Kind | None:
     """The kind of a file; asks where it could be several. ``None`` if the user cancels."""
-    from workbench.data import formats
+    import workbench as wb
 
-    file, key = formats.split_address(path)
+    file, key = wb.split_address(path)
     found = kinds.candidates(file, key) if file.exists() else {}
     certain = [name for name, verdict in found.items() if verdict == "sure"] or list(found)
     # What a kind would leave to napari is no candidate for a question either.
     names = [n for n in certain if is_ours(kinds.find(n), path, key)] or certain
     if len(names) < 2:
-        return formats.kind_of(path)
+        return wb.kind_of(path)
     titles = {kinds.find(name).title: name for name in names}
     chosen = choose("Choose a kind of data", f"{path.name} can be:", list(titles))
     return None if chosen is None else kinds.find(titles[chosen])

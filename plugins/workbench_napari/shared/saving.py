@@ -63,14 +63,14 @@ def stored_provenance(record: Mapping[str, Any], source: Path | None) -> Provena
 
 def source_image(attributes: dict[str, Any], geometry: Geometry) -> Image | None:
     """The header of the file a layer came from, if it is still there and still has that geometry."""
+    import workbench as wb
     from workbench.core.errors import WorkbenchError
-    from workbench.data import formats
 
     record = (attributes.get("metadata") or {}).get(KEY) or {}
     if not record.get("source") or not Path(record["source"]).exists():
         return None
     try:
-        image = formats.read(record["source"], series=record.get("series"))
+        image = wb.read(record["source"], series=record.get("series"))
     except WorkbenchError:
         return None
     same = image.geometry.shape == geometry.shape and np.array_equal(image.geometry.affine, geometry.affine)

@@ -8,16 +8,16 @@ from workbench.core.layers import LayerTuple, to_layers
 
 def torso_ct() -> list[LayerTuple]:
     """CT of a torso phantom."""
-    from workbench.data import formats
+    import workbench as wb
 
-    return to_layers(formats.read(sample_path("ct")), as_labels=False)
+    return to_layers(wb.read(sample_path("ct")), as_labels=False)
 
 
 def torso_ct_with_labels() -> list[LayerTuple]:
     """The same with its organ labels."""
-    from workbench.data import formats
+    import workbench as wb
 
-    return torso_ct() + to_layers(formats.read(sample_path("labels")), as_labels=True)
+    return torso_ct() + to_layers(wb.read(sample_path("labels")), as_labels=True)
 
 
 def sample_path(what: str) -> str:
@@ -28,8 +28,8 @@ def sample_path(what: str) -> str:
     NothingFound
         The sample files are not installed.
     """
+    from workbench import is_readable
     from workbench.core.samples import sample_files
-    from workbench.data.formats import is_readable
 
     files = {name: path for name, path in sample_files().items() if is_readable(path)}
     files = {name: path for name, path in files.items() if ".nii" in str(path)}

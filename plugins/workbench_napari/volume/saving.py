@@ -12,8 +12,7 @@ import numpy.typing as npt
 from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Part, Provenance, Result
-from workbench.volume.display import volume_scores, volume_table
-from workbench.volume.layers import geometry_from_layer, labels_from_layer
+from workbench.volume import geometry_from_layer, labels_from_layer, volume_scores, volume_table
 from workbench_napari.shared.saving import LayerState, source_image, stored_provenance
 
 

@@ -12,8 +12,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.layers import KEY
-from workbench.volume.layers import geometry_from_layer, image_from_layers
-from workbench.volume.placement import layer_world
+from workbench.volume import geometry_from_layer, image_from_layers, layer_world
 from workbench_napari.shared.layer_choice import chosen as _chosen
 from workbench_napari.shared.layer_choice import fill as _fill
 from workbench_napari.shared.layer_choice import index_of as _index_of
@@ -185,9 +184,9 @@ class VolumeTool(DockTool, VolumePanel):
             return False
 
         def work(progress: Any) -> Any:
-            from workbench import api
+            import workbench as wb
 
-            return api.predict(backend, image, progress=progress, **values)
+            return wb.predict(backend, image, progress=progress, **values)
 
         self._job_layer = weakref.ref(layers[0])
         return self.start(f"Segmenting {layers[0].name}", work, partial(self._show_result, states[0][1]))
@@ -195,7 +194,7 @@ class VolumeTool(DockTool, VolumePanel):
     def _show_result(self, attributes: dict[str, Any], result: Any) -> None:
         from napari.layers import Layer
 
-        from workbench.volume.overlay import follow_layer
+        from workbench.volume import follow_layer
 
         layer = self._job_layer()
         attributes = attributes if layer is None else state_of(layer)[1]
@@ -243,10 +242,10 @@ class VolumeTool(DockTool, VolumePanel):
         ]
 
         def work(progress: Any) -> Any:
-            from workbench import api
+            import workbench as wb
 
             result = result_of(state, maps)
-            return api.write(result, folder, format=format, name=case_name(folder, result, layer.name))
+            return wb.write(result, folder, format=format, name=case_name(folder, result, layer.name))
 
         return self.start_saving(layer.name, work, [layer], "your edits are")
 

@@ -12,8 +12,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 from workbench.core.classes import ClassTable
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, count_labels
-from workbench.volume.display import volume_table
-from workbench.volume.layers import geometry_from_layer
+from workbench.volume import geometry_from_layer, volume_table
 
 _DELAY_MS = 250
 _ROWS_SHOWN = 8

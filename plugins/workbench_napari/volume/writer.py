@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from workbench.core.atomic import replacing
-from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, UsageError
-from workbench.core.types import Geometry, Image
-from workbench.volume.layers import geometry_from_layer, image_from_layers, labels_from_layer
+from workbench.volume import geometry_from_layer, image_from_layers, labels_from_layer, write_file
 from workbench_napari.shared.saving import clear_journal, layer_array, source_image, told
 
 
@@ -26,14 +23,12 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     InputError
         The file cannot be written, or its suffix is not known.
     """
-    from workbench.data.label_values import smallest_unsigned
-
-    target = _target(path)
+    target = Path(path).expanduser()
     array = layer_array(data, attributes)
     _require_position(array, attributes)
     labels = labels_from_layer(array, attributes=attributes)
     source = source_image(attributes, labels.geometry)
-    _write(target, smallest_unsigned(labels.data, labels.name), labels.geometry, source, labels.classes)
+    write_file(target, labels.data, labels.geometry, source=source, classes=labels.classes)
     clear_journal(data)
     return [str(target)]
 
@@ -41,7 +36,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 @told
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write an image layer in file order; see `write_labels`. The file it was read from is never overwritten."""
-    target = _target(path)
+    target = Path(path).expanduser()
     array = layer_array(data, attributes)
     _require_position(array, attributes)
     image, _ = image_from_layers([(array, attributes)])
@@ -49,16 +44,8 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         raise UsageError(
             f"{target}: this is the file the layer was read from; it is not overwritten. Choose another name."
         )
-    _write(target, image.data, image.geometry, source_image(attributes, image.geometry), None)
+    write_file(target, image.data, image.geometry, source=source_image(attributes, image.geometry))
     return [str(target)]
-
-
-def _target(path: str) -> Path:
-    target = Path(path).expanduser()
-    name = target.name.lower()
-    if not name.endswith((".nii", ".nii.gz", ".nrrd", ".mha")):
-        raise UsageError(f"{target}: the suffix says no format we write; use .nii.gz, .nii, .nrrd or .mha")
-    return target
 
 
 def _require_position(array: npt.NDArray[Any], attributes: dict[str, Any]) -> None:
@@ -68,22 +55,3 @@ def _require_position(array: npt.NDArray[Any], attributes: dict[str, Any]) -> No
             f"layer '{attributes.get('name')}' cannot be saved as a medical file: {notes[0]}. "
             "Set its units to mm and its scale to the voxel spacing (layer controls, or layer.units = 'mm')."
         )
-
-
-def _write(
-    target: Path, data: npt.NDArray[Any], geometry: Geometry, source: Image | None, classes: ClassTable | None
-) -> None:
-    family = "nifti" if ".nii" in target.name.lower() else "itk"
-    native = None
-    if source is not None and (source.format == "nifti") == (family == "nifti") and source.format != "dicom":
-        native = source.native
-    with replacing(target) as part:
-        if family == "nifti":
-            from workbench.volume.data import nifti
-
-            scanner = source is not None and source.format == "dicom"
-            nifti.write(part, data, geometry, native=native, classes=classes, scanner=scanner)
-        else:
-            from workbench.volume.data import itk_formats
-
-            itk_formats.write(part, data, geometry, native=native, classes=classes)

@@ -54,7 +54,7 @@ class Spectra:
             raise UsageError(f"deviations of shape {self.deviation.shape} for spectra of shape {shape}.")
 
 
-def write(spectra: Spectra, folder: str | Path, *, format: str = "csv", name: str = "spectra") -> list[Path]:
+def write_spectra(spectra: Spectra, folder: str | Path, *, format: str = "csv", name: str = "spectra") -> list[Path]:
     """Write spectra atomically; returns the paths.
 
     ``"csv"``: one row per band, ``wavelength [nm]``, then one column per spectrum and, where known, one per standard
@@ -92,7 +92,7 @@ def write(spectra: Spectra, folder: str | Path, *, format: str = "csv", name: st
 
 
 def read(path: str | Path) -> Spectra:
-    """Read an ENVI spectral library, by its ``.hdr`` or ``.sli``, or a CSV table as `write` makes it.
+    """Read an ENVI spectral library, by its ``.hdr`` or ``.sli``, or a CSV table as `write_spectra` makes it.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.atomic import replacing
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, UsageError
 from workbench.core.types import Geometry, Heatmap, Image, Labels
@@ -47,6 +48,54 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
             raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
         return [_image_job(part, target, family)]
     return None
+
+
+def write_file(
+    target: Path,
+    data: npt.NDArray[Any],
+    geometry: Geometry,
+    *,
+    source: Image | None = None,
+    classes: ClassTable | None = None,
+) -> Path:
+    """Write a volume or a label map into exactly this file, atomically.
+
+    Parameters
+    ----------
+    target
+        ``.nii.gz``, ``.nii``, ``.nrrd`` or ``.mha``.
+    data
+        ``(i, j, k)`` or ``(C, i, j, k)``; label maps (those with `classes`) are stored in the smallest unsigned type.
+    source
+        The image it belongs to, whose native header keeps the geometry bit for bit.
+    classes
+        Of a label map.
+
+    Raises
+    ------
+    UsageError
+        The suffix says no format.
+    """
+    name = target.name.lower()
+    if not name.endswith((".nii", ".nii.gz", ".nrrd", ".mha")):
+        raise UsageError(f"{target}: the suffix says no format we write; use .nii.gz, .nii, .nrrd or .mha")
+    if classes is not None:
+        data = smallest_unsigned(data, target.name)
+    family = "nifti" if name.endswith((".nii", ".nii.gz")) else "itk"
+    native = None
+    if source is not None and (source.format == "nifti") == (family == "nifti") and source.format != "dicom":
+        native = source.native
+    with replacing(target) as part:
+        if family == "nifti":
+            from workbench.volume.data import nifti
+
+            scanner = source is not None and source.format == "dicom"
+            nifti.write(part, data, geometry, native=native, classes=classes, scanner=scanner)
+        else:
+            from workbench.volume.data import itk_formats
+
+            itk_formats.write(part, data, geometry, native=native, classes=classes)
+    return target
 
 
 def _labels_job(labels: Labels, target: Path, family: str, source: Image | None) -> Job:

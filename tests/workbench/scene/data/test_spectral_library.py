@@ -14,7 +14,9 @@ SPECTRA = Spectra(("tree", "wet soil", "roof, red"), VALUES, WAVELENGTHS, VALUES
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_the_package_spectral_reads_the_library(tmp_path, dtype):
-    paths = spectral_library.write(Spectra(SPECTRA.names, VALUES.astype(dtype), WAVELENGTHS), tmp_path, format="envi")
+    paths = spectral_library.write_spectra(
+        Spectra(SPECTRA.names, VALUES.astype(dtype), WAVELENGTHS), tmp_path, format="envi"
+    )
     assert [p.name for p in paths] == ["spectra.sli", "spectra.hdr"]
     theirs = spy.open(str(paths[1]))
     assert isinstance(theirs, spy.SpectralLibrary)
@@ -36,7 +38,7 @@ def test_what_the_package_spectral_writes_is_read(tmp_path):
 
 
 def test_tables_hold_means_and_deviations(tmp_path):
-    (path,) = spectral_library.write(SPECTRA, tmp_path / "new" / "folder", name="classes")
+    (path,) = spectral_library.write_spectra(SPECTRA, tmp_path / "new" / "folder", name="classes")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == 'wavelength [nm],tree,wet soil,"roof, red",tree sd,wet soil sd,"roof, red sd"'
     assert len(lines) == 8
@@ -45,7 +47,7 @@ def test_tables_hold_means_and_deviations(tmp_path):
     assert found.wavelengths_nm == WAVELENGTHS
     np.testing.assert_array_equal(found.values, VALUES)
     np.testing.assert_array_equal(found.deviation, VALUES / 10)
-    (bare,) = spectral_library.write(Spectra(("a",), VALUES[:1]), tmp_path, name="bare")
+    (bare,) = spectral_library.write_spectra(Spectra(("a",), VALUES[:1]), tmp_path, name="bare")
     assert bare.read_text(encoding="utf-8").splitlines()[0] == "band,a"
     assert spectral_library.read(bare).wavelengths_nm is None
 
@@ -56,10 +58,10 @@ def test_what_does_not_fit_is_refused(tmp_path):
     with pytest.raises(UsageError, match="6 wavelengths for spectra of 7 bands"):
         Spectra(SPECTRA.names, VALUES, WAVELENGTHS[:6])
     with pytest.raises(UsageError, match="cannot be a file name"):
-        spectral_library.write(SPECTRA, tmp_path, name="../x")
+        spectral_library.write_spectra(SPECTRA, tmp_path, name="../x")
     with pytest.raises(UsageError, match="no format 'xls' for spectra"):
-        spectral_library.write(SPECTRA, tmp_path, format="xls")
-    sli, header = spectral_library.write(SPECTRA, tmp_path, format="envi")
+        spectral_library.write_spectra(SPECTRA, tmp_path, format="xls")
+    sli, header = spectral_library.write_spectra(SPECTRA, tmp_path, format="envi")
     sli.write_bytes(sli.read_bytes()[:-8])
     with pytest.raises(InputError, match="the file has 160 bytes"):
         spectral_library.read(header)
