@@ -13,10 +13,10 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.kinds import Kind
 from workbench.core.types import Geometry, Image, Labels
-from workbench.data.geometry import orientation, require_finite, require_match, require_volume
+from workbench.data.geometry import orientation, require_match
 from workbench.data.label_values import whole_numbers
 
-__all__ = ["info", "is_readable", "kind_of", "read", "read_labels", "require_finite", "require_volume", "suffixes"]
+__all__ = ["info", "is_readable", "kind_of", "read", "read_labels", "suffixes"]
 
 _ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
 

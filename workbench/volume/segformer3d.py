@@ -211,7 +211,7 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
         Even the smallest window did not fit.
     """
     from workbench.core.provenance import Recorder
-    from workbench.data.geometry import require_volume
+    from workbench.volume.data.checks import require_volume
     from workbench.volume.data.grid import Grid
     from workbench.volume.data.preprocess import crop_box, prepare
     from workbench.volume.predict.segment import segment

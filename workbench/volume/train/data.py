@@ -18,8 +18,9 @@ from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Case, Image
 from workbench.data import formats
 from workbench.data.cases import naming, open_case
-from workbench.data.geometry import require_finite, require_match, require_volume
+from workbench.data.geometry import require_match
 from workbench.report.html import Picture
+from workbench.volume.data.checks import require_finite, require_volume
 from workbench.volume.data.class_merge import ClassMerge, require_present
 from workbench.volume.data.grid import Grid
 from workbench.volume.data.preprocess import crop_box, prepare

@@ -10,6 +10,7 @@ from tests.dicom_maker import OBLIQUE, normal, write_enhanced, write_series
 from workbench.core.errors import GeometryError, InputError, NothingFound
 from workbench.data import formats
 from workbench.volume.data import dicom
+from workbench.volume.data.checks import require_volume
 
 
 def sitk_series(folder):
@@ -238,7 +239,7 @@ def test_one_slice_is_not_a_volume(tmp_path):
     image = formats.read(tmp_path / "s002.dcm")
     assert image.geometry.shape == (7, 5, 1)
     with pytest.raises(InputError, match=r"2-D image \(7 x 5 x 1\).*folder of the whole DICOM series"):
-        formats.require_volume(image)
+        require_volume(image)
 
 
 def test_folders_without_pictures(tmp_path):
@@ -368,4 +369,4 @@ def test_photo_like_dicom_has_no_invented_geometry(tmp_path):
     image = formats.read(tmp_path)
     assert image.geometry.affine is None
     with pytest.raises(InputError, match="2-D image"):
-        formats.require_volume(image)
+        require_volume(image)

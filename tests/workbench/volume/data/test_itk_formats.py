@@ -8,6 +8,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data import formats, write
+from workbench.volume.data.checks import require_volume
 
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 DIRECTION = np.array([[0.8, -0.48, 0.36], [0.6, 0.64, -0.48], [0.0, 0.6, 0.8]])
@@ -162,7 +163,7 @@ def test_bad_geometry_names_the_field(tmp_path):
 def test_two_dimensional_files_are_not_volumes(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5), "u1")), str(tmp_path / "a.mha"))
     with pytest.raises(InputError, match=r"2-D image \(5 x 4 x 1\)"):
-        formats.require_volume(formats.read(tmp_path / "a.mha"))
+        require_volume(formats.read(tmp_path / "a.mha"))
 
 
 @pytest.mark.parametrize("fmt", ["nrrd", "mha", "nifti"])

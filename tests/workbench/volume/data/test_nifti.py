@@ -11,6 +11,7 @@ from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Labels
 from workbench.data import formats, write
 from workbench.volume.data import nifti
+from workbench.volume.data.checks import require_volume
 
 REAL = (
     "ct_torso_3mm", "ct_abdomen_3mm", "ct_abdomen_3mm_organs", "ct_dicom_organs", "mr_abdomen_3mm",
@@ -43,7 +44,7 @@ def test_real_files_agree_with_nibabel(shared_data, name):
     assert image.data.dtype == image.dtype == values.dtype
     np.testing.assert_array_equal(image.data[0], values)
     np.testing.assert_array_equal(image.geometry.affine, truth.affine)
-    formats.require_volume(image)
+    require_volume(image)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "<i2", ">i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", ">f4", "<f8"])
