@@ -21,20 +21,21 @@ TOYS = Path(__file__).resolve().parents[1] / "third_party" / "toys" / "src"
 
 @pytest.fixture
 def two(monkeypatch, tmp_path):
-    """PNG files as photos of one kind or another; the second is sure of files whose name begins with ``page``."""
+    """A suffix of two kinds, photos and pictures; the second is sure of files whose name begins with ``page``."""
     monkeypatch.syspath_prepend(str(TOYS))
-    from workbench_toys.photo.rows import PHOTO
+    from workbench_toys.photo import rows as toys
 
+    photos = replace(toys.PHOTO, readers={".pict": "workbench_toys.photo.read"})
     module = tmp_path / "sure_of_pages.py"
     module.write_text(
         "def sniff(path, key):\n"
-        "    if path.suffix != '.png':\n"
+        "    if path.suffix != '.pict':\n"
         "        return 'no'\n"
         "    return 'sure' if path.name.startswith('page') else 'maybe'\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    second = replace(PHOTO, name="picture", title="a picture", files="sure_of_pages")
-    rows = {**kinds.kinds(), "photo": PHOTO, "picture": second}
+    second = replace(photos, name="picture", title="a picture", files="sure_of_pages")
+    rows = {**kinds.kinds(), "photo": photos, "picture": second}
     monkeypatch.setattr(kinds, "kinds", lambda: rows)
     yield rows
     for name in [n for n in sys.modules if n.startswith("workbench_toys") or n == "sure_of_pages"]:
@@ -42,12 +43,12 @@ def two(monkeypatch, tmp_path):
 
 
 def save(path):
-    Pillow.fromarray(np.zeros((4, 5, 3), np.uint8)).save(path)
+    Pillow.fromarray(np.zeros((4, 5, 3), np.uint8)).save(path, format="PNG")
     return path
 
 
 def test_what_could_be_several_is_named_and_waits_for_a_kind(two, tmp_path):
-    path = save(tmp_path / "a.png")
+    path = save(tmp_path / "a.pict")
     with pytest.raises(InputError) as caught:
         wb.read(path)
     assert str(caught.value) == (
@@ -62,7 +63,7 @@ def test_what_could_be_several_is_named_and_waits_for_a_kind(two, tmp_path):
 
 
 def test_what_is_expected_settles_a_maybe_and_never_a_sure(two, tmp_path):
-    maybe, sure = save(tmp_path / "a.png"), save(tmp_path / "page.png")
+    maybe, sure = save(tmp_path / "a.pict"), save(tmp_path / "page.pict")
     assert formats.kind_of(maybe, hint="photo").name == "photo"
     assert formats.kind_of(maybe, hint="picture").name == "picture"
     assert formats.kind_of(sure).name == "picture"
@@ -80,7 +81,7 @@ def test_a_backend_settles_the_cases_of_a_study(two, tmp_path, monkeypatch):
     rows = {**registry.backends(), "blobs": BLOBS}
     monkeypatch.setattr(registry, "backends", lambda: rows)
     monkeypatch.setattr("workbench.api.registry.backends", lambda: rows)
-    maybe, sure = save(tmp_path / "a.png"), save(tmp_path / "page.png")
+    maybe, sure = save(tmp_path / "a.pict"), save(tmp_path / "page.pict")
     (case,) = cases.settled([Case("a", maybe)], BLOBS)
     assert case.options["kind"] == "photo"
     assert cases.open_case(case).kind == "photo"
@@ -94,8 +95,8 @@ def test_no_first_row_wins_in_the_window(two, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(reader, "_has_window", lambda: True)
     monkeypatch.setattr(reader, "choose", lambda title, text, names: asked.append(names) or "a photo")
-    ((data, attributes, kind),) = reader.read(str(save(tmp_path / "a.png")))
+    ((data, attributes, kind),) = reader.read(str(save(tmp_path / "a.pict")))
     assert asked == [["a photo", "a picture"]]
     assert (kind, data.shape, attributes["rgb"]) == ("image", (4, 5, 3), True)
     monkeypatch.setattr(reader, "choose", lambda *_: None)
-    assert reader.read(str(save(tmp_path / "a.png"))) == [(None,)]
+    assert reader.read(str(save(tmp_path / "a.pict"))) == [(None,)]
