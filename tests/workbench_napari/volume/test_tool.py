@@ -35,14 +35,14 @@ def opened(window, ct_file, tiny_weights, tmp_path):
 
 
 def run(tool, wait):
-    assert tool.run()
+    assert tool.segmenting.run()
     wait(lambda: not tool.runner.is_busy, 120)
     assert tool.labels_layer is not None, tool.status.text()
     return tool.labels_layer
 
 
 def show(tool, view):
-    (button,) = [b for b in tool.view_buttons.buttons() if b.text() == view]
+    (button,) = [b for b in tool.panel.views.group.buttons() if b.text() == view]
     button.click()
 
 
@@ -53,7 +53,7 @@ def save(tool, wait):
 
 
 def row(tool, name):
-    table = tool.table
+    table = tool.keeping.table
     for r in range(table.rowCount()):
         if table.item(r, 0).text() == name:
             return float(table.item(r, 1).text().replace(",", "")), int(table.item(r, 2).text().replace(",", ""))
@@ -74,7 +74,7 @@ def test_opens_at_the_right_place(opened, ct_file):
     assert layer.axis_labels == ("z", "y", "x")
     assert tuple(layer.contrast_limits) == (-160, 240)
     assert layer.contrast_limits_range[0] < -1000
-    assert "40 × 36 × 30 voxels, 3 × 3 × 4\u00a0mm" in tool.image_info.text()
+    assert "40 × 36 × 30 voxels, 3 × 3 × 4\u00a0mm" in tool.panel.image.info.text()
 
 
 def test_result_lies_over_the_image_with_names_and_volumes(opened, wait, ct_file, tiny_weights):
@@ -100,7 +100,7 @@ def test_result_lies_over_the_image_with_names_and_volumes(opened, wait, ct_file
 def test_cancel_stops_within_one_window(opened, wait, monkeypatch, tmp_path):
     viewer, tool = opened
     viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
-    tool.images[0].setCurrentText("large")
+    tool.panel.image.combos[0].setCurrentText("large")
     from workbench import api
 
     calls = []
@@ -118,7 +118,7 @@ def test_cancel_stops_within_one_window(opened, wait, monkeypatch, tmp_path):
     # The real backend runs; only its progress is watched, so that the click comes at a known window.
     monkeypatch.setattr(api, "predict", watched)
     before = list(viewer.layers)
-    assert tool.run()
+    assert tool.segmenting.run()
     wait(lambda: not tool.runner.is_busy, 60)
     assert max(done for done, _ in calls) <= 2 < calls[-1][1]
     assert list(viewer.layers) == before
@@ -128,8 +128,8 @@ def test_cancel_stops_within_one_window(opened, wait, monkeypatch, tmp_path):
 
 def test_one_job_at_a_time(opened, wait):
     _, tool = opened
-    assert tool.run()
-    assert not tool.run()
+    assert tool.segmenting.run()
+    assert not tool.segmenting.run()
     assert "still running" in tool.status.text()
     wait(lambda: not tool.runner.is_busy, 60)
 
@@ -189,10 +189,10 @@ def test_undo_and_redo_reach_the_table(opened, wait):
 def test_row_click_chooses_the_label(opened, wait):
     _, tool = opened
     labels = run(tool, wait)
-    tool.table.selectRow(1)
+    tool.keeping.table.selectRow(1)
     assert labels.selected_label == 2
     labels.selected_label = 1
-    assert [i.row() for i in tool.table.selectionModel().selectedRows()] == [0]
+    assert [i.row() for i in tool.keeping.table.selectionModel().selectedRows()] == [0]
 
 
 def test_failed_save_keeps_the_edits_and_says_so(opened, wait, tmp_path):
@@ -216,7 +216,7 @@ def test_bad_weights_give_one_clear_line(opened, wait, tmp_path):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"no weights at all")
     tool.model.weights.choose_file(bad)
-    assert tool.run()
+    assert tool.segmenting.run()
     wait(lambda: not tool.runner.is_busy, 60)
     assert str(bad) in tool.status.text()
     assert "\n" not in tool.status.text()
@@ -230,7 +230,7 @@ def test_oblique_volume(window, wait, tiny_weights, tmp_path):
     tool.model.weights.choose_file(tiny_weights)
     tool.model.device.setCurrentText("cpu")
     tool.folder.setText(str(tmp_path / "out"))
-    assert "Oblique" in tool.image_info.text()
+    assert "Oblique" in tool.panel.image.info.text()
     labels = run(tool, wait)
     stored = nib.load(path).affine
     expected = abs(np.linalg.det(stored[:3, :3])) * (labels.data == 1).sum() / 1000
@@ -278,10 +278,10 @@ def test_pixels_need_a_word(window, wait, tiny_weights, ct_file):
     viewer.add_image(np.asarray(nib.load(ct_file).dataobj))
     tool = open_files(viewer, [])
     tool.model.weights.choose_file(tiny_weights)
-    assert not tool.pixel_is_mm.isHidden()
-    assert not tool.run()
+    assert not tool.panel.image.pixel_is_mm.isHidden()
+    assert not tool.segmenting.run()
     assert "no spacing" in tool.status.text()
-    tool.pixel_is_mm.setChecked(True)
+    tool.panel.image.pixel_is_mm.setChecked(True)
     labels = run(tool, wait)
     assert row(tool, "liver")[0] == pytest.approx((labels.data == 1).sum() / 1000, abs=0.01)
 
@@ -295,8 +295,8 @@ def test_four_channels_ask_for_four_layers(window, wait, tmp_path):
     tool = open_files(viewer, paths)
     tool.model.weights.choose_file(weights)
     tool.model.device.setCurrentText("cpu")
-    assert [c.objectName() for c in tool.images] == [f"channel {i}" for i in range(4)]
-    assert [c.currentText() for c in tool.images] == ["flair", "t1", "t1c", "t2"]
+    assert [c.objectName() for c in tool.panel.image.combos] == [f"channel {i}" for i in range(4)]
+    assert [c.currentText() for c in tool.panel.image.combos] == ["flair", "t1", "t1c", "t2"]
     labels = run(tool, wait)
     expected_shape = viewer.layers["flair"].data.shape
     assert labels.data.shape == expected_shape
@@ -314,7 +314,7 @@ def test_empty_state_and_views(window, ct_file, qtbot):
     for name in ("Axial", "Coronal", "Sagittal", "3-D"):
         show(tool, name)
         seen[name] = (viewer.dims.ndisplay, tuple(viewer.dims.order), str(camera_of(viewer).orientation[1]))
-        assert [b.text() for b in tool.view_buttons.buttons() if b.isChecked()] == [name]
+        assert [b.text() for b in tool.panel.views.group.buttons() if b.isChecked()] == [name]
     assert seen == {
         "Axial": (2, (0, 1, 2), "down"),
         "Coronal": (2, (1, 0, 2), "up"),
@@ -389,7 +389,7 @@ def test_tool_lets_go_of_the_viewer_when_its_dock_is_closed(opened, wait, qtbot)
     journal, gone = tool.journal, weakref.ref(tool)
     (dock,) = viewer.window._wrapped_dock_widgets.values()
     dock.destroyOnClose()  # what the x in its title does
-    assert tool.table.layer is None
+    assert tool.keeping.table.layer is None
     viewer.layers.remove("ct")
     labels.paint((3, 3, 3), 1)
     # The journal belongs to the window: edits are still kept.
@@ -405,8 +405,8 @@ def test_closing_the_window_stops_a_running_job(opened, wait, tmp_path):
 
     viewer, tool = opened
     viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
-    tool.images[0].setCurrentText("large")
-    assert tool.run()
+    tool.panel.image.combos[0].setCurrentText("large")
+    assert tool.segmenting.run()
     wait(lambda: tool.runner._state[0] >= 1, 60)
     thread = tool.runner._worker
     viewer.close()
@@ -420,7 +420,7 @@ def test_uncertainty_is_shown_and_saved_with_the_labels(opened, wait, ct_file):
     labels = run(tool, wait)
     (heat,) = [layer for layer in viewer.layers if (layer.metadata.get(KEY) or {}).get("role") == "heatmap"]
     assert not heat.visible
-    assert heat.name not in [tool.images[0].itemText(i) for i in range(tool.images[0].count())]
+    assert heat.name not in [tool.panel.image.combos[0].itemText(i) for i in range(tool.panel.image.combos[0].count())]
     folder = save(tool, wait)
     assert sorted(p.name for p in folder.iterdir()) == [
         "labels.nii.gz", "provenance.json", "uncertainty.nii.gz", "volumes.csv",
