@@ -302,6 +302,31 @@ def test_four_channels_ask_for_four_layers(window, wait, tmp_path):
     assert labels.data.shape == expected_shape
 
 
+def test_a_backend_without_weights_takes_the_place_of_one_with_four_channels(window, wait, tmp_path, monkeypatch):
+    from tests.tiny import make_tiny_weights
+    from tests.workbench_napari.shared import threshold
+    from workbench.core import registry
+
+    rows = {**registry.backends(), "threshold": threshold.ROW}
+    monkeypatch.setattr(registry, "backends", lambda: rows)
+    viewer = window()
+    tool = open_files(viewer, [make_volume(tmp_path / "ct.nii.gz")])
+    tool.model.weights.choose_file(make_tiny_weights(tmp_path / "four.safetensors", channels=4))
+    assert len(tool.panel.image.combos) == 4
+    tool.model.choose("threshold")
+    assert [c.objectName() for c in tool.panel.image.combos] == ["Layer"]
+    assert tool.image_layer is viewer.layers["ct"]
+    tool.model.form.set_values({"level": 100.0})
+    labels = run(tool, wait)
+    assert np.array_equal(labels.data, viewer.layers["ct"].data > 100)
+    assert row(tool, "bright")[1] == int(labels.data.sum()) > 0
+    assert tool.status.text().startswith("Done in")
+    tool.folder.setText(str(tmp_path / "out"))
+    record = json.loads((save(tool, wait) / "provenance.json").read_text(encoding="utf-8"))
+    assert (record["backend"], record["weights"]) == ("threshold", "none")
+    assert record["settings"] == {"level": 100.0, "inverse": False}
+
+
 def test_empty_state_and_views(window, ct_file, qtbot):
     viewer = window(show=True)
     tool = open_files(viewer, [])
