@@ -134,6 +134,50 @@ def test_one_job_at_a_time(opened, wait):
     wait(lambda: not tool.runner.is_busy, 60)
 
 
+def test_buttons_follow_what_is_there_and_what_runs(opened, wait):
+    viewer, tool = opened
+    group, fold = tool.panel.labels, tool.model.form.settings_fold
+    assert (tool.run_button.isEnabled(), group.box.isHidden(), fold.isExpanded()) == (True, True, True)
+    assert tool.segmenting.run()
+    assert (tool.run_button.text(), tool.save_button.isEnabled()) == ("Cancel", False)
+    wait(lambda: not tool.runner.is_busy, 120)
+    labels = tool.labels_layer
+    assert (tool.run_button.text(), tool.save_button.isEnabled()) == ("Run", True)
+    assert (group.box.isHidden(), fold.isExpanded()) == (False, False), "the table needs the room of the settings"
+    assert viewer.layers.selection.active is labels
+    assert labels.selected_label == tool.keeping.table.label_values()[0] == 1
+    drawn = viewer.add_labels(np.zeros_like(labels.data), name="drawn")
+    assert tool.labels_layer is tool.keeping.table.layer is drawn, "the layer that is active is meant"
+    group.layers.setCurrentText(labels.name)
+    assert tool.labels_layer is tool.keeping.table.layer is labels
+    viewer.layers.remove("ct")
+    assert (tool.run_button.isEnabled(), tool.save_button.isEnabled()) == (False, True)
+    assert tool.panel.image.info.text() == "Choose an image layer of 3 axes"
+    viewer.layers.clear()
+    assert not tool.save_button.isEnabled()
+    assert tool.keeping.table.layer is None
+    assert not tool.save()
+    assert not tool.segmenting.run()
+    assert tool.status.text() == "Choose an image layer first."
+
+
+def test_another_layer_is_told_at_once(opened, tmp_path):
+    viewer, tool = opened
+    group = tool.panel.image
+    other = viewer.add_image(np.zeros((10, 12, 14), np.float32), name="bare")
+    assert tool.image_layer is viewer.layers["ct"], "what was chosen stays"
+    group.combos[0].setCurrentText("bare")
+    assert group.info.text().startswith("10 × 12 × 14 voxels")
+    assert not group.pixel_is_mm.isHidden()
+    before = group.info.text()
+    group.pixel_is_mm.setChecked(True)
+    assert group.info.text() != before
+    other.scale, other.units = (2, 2, 2), "mm"
+    tool.image_choice.describe()
+    assert "2 × 2 × 2\u00a0mm" in group.info.text()
+    assert group.pixel_is_mm.isHidden()
+
+
 def test_edit_save_reopen_same_array_same_affine(opened, wait, window, ct_file):
     viewer, tool = opened
     labels = run(tool, wait)
