@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Geometry, Image
@@ -18,25 +18,17 @@ from workbench_napari.volume.panel import ImageGroup
 
 
 class ImageChoice(QObject):
-    """The image layers to run on; other parts ask this one for them.
-
-    Signals
-    -------
-    changed
-        Another layer was chosen, or what a pixel counts as.
-    """
-
-    changed = Signal()
+    """The image layers to run on; other parts ask this one for them."""
 
     def __init__(self, viewer: Any, group: ImageGroup, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer, self._group = viewer, group
-        group.pixel_is_mm.toggled.connect(self._on_choice)
+        group.pixel_is_mm.toggled.connect(self.describe)
         self._connect()
 
     def _connect(self) -> None:
         for combo in self._group.combos:
-            combo.currentIndexChanged.connect(self._on_choice)
+            combo.currentIndexChanged.connect(self.describe)
 
     def ask_for(self, channels: tuple[str, ...]) -> None:
         """Offer one choice per input channel that the backend asks for; a single one goes without a name."""
@@ -83,7 +75,7 @@ class ImageChoice(QObject):
             raise UsageError(f"layer '{layers[0].name}' has no spacing; tick 'Count 1 pixel as 1 mm' if that is true")
         return image
 
-    def describe(self) -> None:
+    def describe(self, _value: Any = None) -> None:
         """Say what the chosen layer is, and ask what a pixel is if it does not tell."""
         group, layer = self._group, self.layer
         if layer is None:
@@ -99,10 +91,6 @@ class ImageChoice(QObject):
         bare, _, _ = geometry_from_layer(array.shape, state)
         group.pixel_is_mm.setVisible(bare.affine is None)
         group.info.setText(describe_layer(layer, geometry, notes))
-
-    def _on_choice(self, _value: Any = None) -> None:
-        self.describe()
-        self.changed.emit()
 
 
 def describe_layer(layer: Any, geometry: Geometry, notes: tuple[str, ...]) -> str:

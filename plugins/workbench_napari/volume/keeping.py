@@ -29,13 +29,10 @@ class Keeping(QObject):
         A line for the user.
     appeared
         There are labels now, and there were none before.
-    changed
-        Another labels layer was chosen.
     """
 
     said = Signal(str)
     appeared = Signal()
-    changed = Signal()
 
     def __init__(
         self, viewer: Any, group: LabelsGroup, start_saving: StartSaving, parent: QObject | None = None
@@ -77,7 +74,6 @@ class Keeping(QObject):
 
     def _on_choice(self, _index: int) -> None:
         self.table.set_layer(self.layer)
-        self.changed.emit()
 
     def save(self, chosen_folder: Callable[[], Path | None], format: str) -> bool:
         """Write the labels as they are now, in the background; returns whether it started.

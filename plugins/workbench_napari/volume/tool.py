@@ -84,8 +84,6 @@ class VolumeTool(DockTool):
     def _connect(self) -> None:
         self.connect_tool()
         self.model.changed.connect(self._on_model)
-        self.image_choice.changed.connect(self._enable_buttons)
-        self.keeping.changed.connect(self._enable_buttons)
         self.keeping.appeared.connect(self._make_room)
         self.segmenting.made.connect(self.keeping.show_new)
         self.segmenting.done.connect(self._on_done)
