@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench import Backend, ClassTable, Image, Labels, Recorder, Result, setting
+from workbench import Backend, ClassInfo, ClassTable, Image, Labels, Recorder, Result, setting
 from workbench.volume.display import volume_scores, volume_table
 
 ROW = Backend(
@@ -36,11 +36,11 @@ def load(config: Config, device: None) -> Config:
 
 
 def predict(model: Config, image: Image, config: Config, progress: Callable[[int, int], None] | None = None) -> Result:
-    """One class, "bright"."""
+    """One class, whose number is not 1."""
     recorder = Recorder("threshold", config, None, image)
-    data = ((image.data[0] > config.level) != config.inverse).astype(np.uint8)
+    data = np.where((image.data[0] > config.level) != config.inverse, 3, 0).astype(np.uint8)
     if progress is not None:
         progress(1, 1)
-    classes = ClassTable.from_names(["bright"])
+    classes = ClassTable((ClassInfo(3, "bright", (230, 200, 40)),))
     volumes = volume_scores(volume_table(data, classes, image.geometry))
     return Result({"labels": Labels(data, image.geometry, classes), "volumes": volumes}, image, recorder.finish())

@@ -161,7 +161,7 @@ def test_buttons_follow_what_is_there_and_what_runs(opened, wait):
     assert tool.status.text() == "Choose an image layer first."
 
 
-def test_another_layer_is_told_at_once(opened, tmp_path):
+def test_another_layer_is_told_at_once(opened, wait):
     viewer, tool = opened
     group = tool.panel.image
     other = viewer.add_image(np.zeros((10, 12, 14), np.float32), name="bare")
@@ -172,10 +172,12 @@ def test_another_layer_is_told_at_once(opened, tmp_path):
     before = group.info.text()
     group.pixel_is_mm.setChecked(True)
     assert group.info.text() != before
+    # Nobody tells of a new scale; the next job looks.
     other.scale, other.units = (2, 2, 2), "mm"
-    tool.image_choice.describe()
+    assert tool.segmenting.run()
     assert "2 × 2 × 2\u00a0mm" in group.info.text()
     assert group.pixel_is_mm.isHidden()
+    wait(lambda: not tool.runner.is_busy, 120)
 
 
 def test_edit_save_reopen_same_array_same_affine(opened, wait, window, ct_file):
@@ -362,8 +364,9 @@ def test_a_backend_without_weights_takes_the_place_of_one_with_four_channels(win
     assert tool.image_layer is viewer.layers["ct"]
     tool.model.form.set_values({"level": 100.0})
     labels = run(tool, wait)
-    assert np.array_equal(labels.data, viewer.layers["ct"].data > 100)
-    assert row(tool, "bright")[1] == int(labels.data.sum()) > 0
+    assert np.array_equal(labels.data == 3, viewer.layers["ct"].data > 100)
+    assert row(tool, "bright")[1] == np.count_nonzero(labels.data) > 0
+    assert labels.selected_label == 3, "the brush has the first class, whatever its number"
     assert tool.status.text().startswith("Done in")
     tool.folder.setText(str(tmp_path / "out"))
     record = json.loads((save(tool, wait) / "provenance.json").read_text(encoding="utf-8"))
@@ -393,6 +396,25 @@ def test_empty_state_and_views(window, ct_file, qtbot):
     # Seen from the front with the head up.
     assert camera_of(viewer).view_direction[1] > 0.8
     assert camera_of(viewer).up_direction[0] > 0.8
+
+
+def test_view_buttons_follow_what_napari_itself_turns(opened):
+    viewer, tool = opened
+
+    def shown():
+        return [b.text() for b in tool.panel.views.group.buttons() if b.isChecked()]
+
+    assert shown() == ["Axial"]
+    viewer.dims.order = (1, 0, 2)
+    assert (shown(), str(camera_of(viewer).orientation[1])) == (["Coronal"], "up")
+    viewer.dims.order = (2, 1, 0)
+    assert shown() == [], "none of ours"
+    viewer.dims.order = (0, 1, 2)
+    assert (shown(), str(camera_of(viewer).orientation[1])) == (["Axial"], "down")
+    viewer.dims.ndisplay = 3
+    assert shown() == ["3-D"]
+    viewer.dims.ndisplay = 2
+    assert shown() == ["Axial"]
 
 
 def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
