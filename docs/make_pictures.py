@@ -67,13 +67,13 @@ def make(out: Path, weights: str, home: Path) -> None:
     if weights != "demo":
         tool.model.weights.choose_file(weights)
     viewer.dims.set_current_step(0, int(viewer.dims.nsteps[0] * 0.5))
-    assert tool.run(), tool.status.text()
+    assert tool.segmenting.run(), tool.status.text()
     settle(lambda: tool.runner._state[0] > 0 or not tool.runner.is_busy, 120)
     shoot(viewer, out / "running.png")
     settle(lambda: not tool.runner.is_busy, 600)
     labels = tool.labels_layer
     assert labels is not None, tool.status.text()
-    tool.table.go_to(tool.table_values()[2])
+    tool.keeping.table.go_to(tool.keeping.table.label_values()[2])
     shoot(viewer, out / "volume-tool.png")
 
     edit(viewer, tool, labels)
@@ -81,7 +81,7 @@ def make(out: Path, weights: str, home: Path) -> None:
     labels.mode = "pan_zoom"
 
     views.show(viewer, "Coronal")
-    tool.table.go_to(tool.table_values()[0])
+    tool.keeping.table.go_to(tool.keeping.table.label_values()[0])
     shoot(viewer, out / "coronal.png")
     views.show(viewer, "3-D")
     image = tool.image_layer
@@ -108,7 +108,7 @@ def edit(viewer: Any, tool: Any, labels: Any) -> None:
     """A stroke of the brush with the first class, at the border of that organ."""
     import numpy as np
 
-    value = tool.table_values()[0]
+    value = tool.keeping.table.label_values()[0]
     labels.selected_label = value
     labels.mode = "paint"
     labels.brush_size = 6

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from typing import Any
+
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout, QLabel
 
 from workbench.core import registry
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
-from workbench_napari.shared.panel_base import (
-    ToolPanel,
-    button,
-    combo_box,
-    empty_state,
-    group_box,
-    layer_row,
-    main_button,
-    note,
-)
-from workbench_napari.volume import views
+from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, layer_row, note
 from workbench_napari.volume.volumes_table import VolumesTable
 
 FORMATS = {
@@ -36,89 +28,99 @@ HELP = (
 )
 
 
-class VolumePanel(ToolPanel):
-    """The widgets of the Volume tool, by name; `workbench_napari.volume.tool` brings them to life."""
+class VolumePanel:
+    """The groups of the tool, each a class of its own; the parts of the tool bring them to life.
 
-    MIN_WIDTH = 340
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers are measured.
+    view_names
+        The views to make a button for.
+    """
 
-    def _parts(self) -> tuple[QWidget | QHBoxLayout | QVBoxLayout, ...]:
-        return self._view_buttons(), self._input_group(), self._model_group(), self._run_row(), self._labels_group()
-
-    def _empty_state(self) -> QWidget:
+    def __init__(self, viewer: Any, view_names: tuple[str, ...]) -> None:
         self.sample_button = button(
             "Open the sample CT",
             "The same as File > Open Sample > Workbench > CT of a torso phantom",
         )
-        return empty_state(
+        self.empty = empty_state(
             "<b>No volume is open yet</b><br><br>Open a CT or MR volume: drop a NIfTI, NRRD or MHA file, or a folder "
             "of DICOM files, into the window.<br><br>Or try the sample, which works offline:",
             self.sample_button,
         )
+        self.views = ViewButtons(view_names)
+        self.image = ImageGroup()
+        self.model = ModelGroup()
+        self.labels = LabelsGroup(viewer)
 
-    def _view_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        self.view_buttons = QButtonGroup(self)
-        for name in (*views.VIEWS, "3-D"):
+
+class ViewButtons:
+    """How the volume is turned."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.row = QHBoxLayout()
+        self.row.setSpacing(4)
+        self.group = QButtonGroup(self.row)
+        for name in names:
             tip = f"{name} view, as on a radiology workstation: patient's right on the left of the screen"
-            view = button(name, tip, checkable=True)
-            self.view_buttons.addButton(view)
-            row.addWidget(view)
-        return row
+            made = button(name, tip, checkable=True)
+            self.group.addButton(made)
+            self.row.addWidget(made)
 
-    def _input_group(self) -> QGroupBox:
-        group, column = group_box("Image")
-        self.channel_form = form_layout()
-        column.addLayout(self.channel_form)
-        self.images: list[QComboBox] = []
-        self.image_info = QLabel()
-        self.image_info.setWordWrap(True)
+
+class ImageGroup:
+    """Which layers to run on, what they are, and what a pixel is."""
+
+    def __init__(self) -> None:
+        self.box, column = group_box("Image")
+        self._form = form_layout()
+        column.addLayout(self._form)
+        self.combos: list[QComboBox] = []
+        self.info = QLabel()
+        self.info.setWordWrap(True)
         self.pixel_is_mm = QCheckBox("Count 1 pixel as 1 mm")
-        self.pixel_is_mm.setToolTip("This layer has neither a unit nor a spacing, and the network needs millimetres.")
-        column.addWidget(self.image_info)
+        self.pixel_is_mm.setToolTip(
+            "This layer has neither a unit nor a spacing. Whichever backend runs, volumes and positions are in "
+            "millimetres."
+        )
+        column.addWidget(self.info)
         column.addWidget(self.pixel_is_mm)
         self.set_channels(("Layer",))
-        return group
 
     def set_channels(self, names: tuple[str, ...]) -> bool:
-        """One layer choice per input channel of the network; returns whether anything changed."""
-        if [c.objectName() for c in self.images] == list(names):
+        """One layer choice per input channel of what runs; returns whether anything changed."""
+        if [c.objectName() for c in self.combos] == list(names):
             return False
-        for combo in self.images:
-            self.channel_form.removeRow(combo)
-        self.images = []
+        for combo in self.combos:
+            self._form.removeRow(combo)
+        self.combos = []
         for name in names:
             combo = combo_box("Image layer to segment" if len(names) == 1 else f"Layer that holds the channel {name}")
             combo.setObjectName(name)
-            add_row(self.channel_form, name, combo)
-            self.images.append(combo)
+            add_row(self._form, name, combo)
+            self.combos.append(combo)
         return True
 
-    def _model_group(self) -> QGroupBox:
-        group = QGroupBox("Model")
-        layout = QVBoxLayout(group)
-        self.model = ModelForm(registry.of_kind("volume"))
-        layout.addWidget(self.model)
-        return group
 
-    def _run_row(self) -> QVBoxLayout:
-        column = QVBoxLayout()
-        column.setSpacing(4)
-        self.run_button = main_button("Run", "Segment the volume (Ctrl+Return). While it runs: cancel (Escape).")
-        column.addWidget(self.run_button)
-        column.addWidget(self.progress)
-        return column
+class ModelGroup:
+    """Which backend for volumes, and its settings; a network asks for weights, a method without them for none."""
 
-    def _labels_group(self) -> QGroupBox:
-        self.labels_group, layout = group_box("Labels")
-        form, self.labels = layer_row("Layer", "Labels layer to measure, edit and save")
-        layout.addLayout(form)
-        self.table = VolumesTable(self.viewer)
+    def __init__(self) -> None:
+        self.box, column = group_box("Model")
+        self.form = ModelForm(registry.of_kind("volume"))
+        column.addWidget(self.form)
+
+
+class LabelsGroup:
+    """Which labels are measured, edited and saved, and their volumes."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.box, self.column = group_box("Labels")
+        form, self.layers = layer_row("Layer", "Labels layer to measure, edit and save")
+        self.column.addLayout(form)
+        self.table = VolumesTable(viewer)
         self.table.setMinimumWidth(120)
-        layout.addWidget(self.table)
-        layout.addWidget(note("Click a row to paint with it; hover here for the keys.", HELP))
-        folder_tip = "Results go into a folder of their own in here, named after the image"
-        self._save_form(layout, FORMATS, folder_tip, "File format of the label map")
-        layout.addLayout(self._save_buttons("Write labels, volumes and how they were made (Ctrl+Shift+Return)"))
-        self.labels_group.hide()
-        return self.labels_group
+        self.column.addWidget(self.table)
+        self.column.addWidget(note("Click a row to paint with it; hover here for the keys.", HELP))
+        self.box.hide()

@@ -173,6 +173,10 @@ class VolumesTable(QTableWidget):
         rows = min(max(self.rowCount(), 2), _ROWS_SHOWN)
         self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * 22 + 6)
 
+    def label_values(self) -> list[int]:
+        """The label of every row, from top to bottom."""
+        return [self._value(row) for row in range(self.rowCount())]
+
     def _value(self, row: int) -> int:
         return int(self.item(row, 0).data(Qt.ItemDataRole.UserRole))
 
@@ -188,8 +192,8 @@ class VolumesTable(QTableWidget):
             return
         self.blockSignals(True)
         self.clearSelection()
-        for row in range(self.rowCount()):
-            if self._value(row) == self._layer.selected_label:
+        for row, value in enumerate(self.label_values()):
+            if value == self._layer.selected_label:
                 self.selectRow(row)
         self.blockSignals(False)
 

@@ -35,14 +35,14 @@ def opened(window, ct_file, tiny_weights, tmp_path):
 
 
 def run(tool, wait):
-    assert tool.run()
+    assert tool.segmenting.run()
     wait(lambda: not tool.runner.is_busy, 120)
     assert tool.labels_layer is not None, tool.status.text()
     return tool.labels_layer
 
 
 def show(tool, view):
-    (button,) = [b for b in tool.view_buttons.buttons() if b.text() == view]
+    (button,) = [b for b in tool.panel.views.group.buttons() if b.text() == view]
     button.click()
 
 
@@ -53,7 +53,7 @@ def save(tool, wait):
 
 
 def row(tool, name):
-    table = tool.table
+    table = tool.keeping.table
     for r in range(table.rowCount()):
         if table.item(r, 0).text() == name:
             return float(table.item(r, 1).text().replace(",", "")), int(table.item(r, 2).text().replace(",", ""))
@@ -74,7 +74,7 @@ def test_opens_at_the_right_place(opened, ct_file):
     assert layer.axis_labels == ("z", "y", "x")
     assert tuple(layer.contrast_limits) == (-160, 240)
     assert layer.contrast_limits_range[0] < -1000
-    assert "40 × 36 × 30 voxels, 3 × 3 × 4\u00a0mm" in tool.image_info.text()
+    assert "40 × 36 × 30 voxels, 3 × 3 × 4\u00a0mm" in tool.panel.image.info.text()
 
 
 def test_result_lies_over_the_image_with_names_and_volumes(opened, wait, ct_file, tiny_weights):
@@ -100,7 +100,7 @@ def test_result_lies_over_the_image_with_names_and_volumes(opened, wait, ct_file
 def test_cancel_stops_within_one_window(opened, wait, monkeypatch, tmp_path):
     viewer, tool = opened
     viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
-    tool.images[0].setCurrentText("large")
+    tool.panel.image.combos[0].setCurrentText("large")
     from workbench import api
 
     calls = []
@@ -118,7 +118,7 @@ def test_cancel_stops_within_one_window(opened, wait, monkeypatch, tmp_path):
     # The real backend runs; only its progress is watched, so that the click comes at a known window.
     monkeypatch.setattr(api, "predict", watched)
     before = list(viewer.layers)
-    assert tool.run()
+    assert tool.segmenting.run()
     wait(lambda: not tool.runner.is_busy, 60)
     assert max(done for done, _ in calls) <= 2 < calls[-1][1]
     assert list(viewer.layers) == before
@@ -128,10 +128,56 @@ def test_cancel_stops_within_one_window(opened, wait, monkeypatch, tmp_path):
 
 def test_one_job_at_a_time(opened, wait):
     _, tool = opened
-    assert tool.run()
-    assert not tool.run()
+    assert tool.segmenting.run()
+    assert not tool.segmenting.run()
     assert "still running" in tool.status.text()
     wait(lambda: not tool.runner.is_busy, 60)
+
+
+def test_buttons_follow_what_is_there_and_what_runs(opened, wait):
+    viewer, tool = opened
+    group, fold = tool.panel.labels, tool.model.form.settings_fold
+    assert (tool.run_button.isEnabled(), group.box.isHidden(), fold.isExpanded()) == (True, True, True)
+    assert tool.segmenting.run()
+    assert (tool.run_button.text(), tool.save_button.isEnabled()) == ("Cancel", False)
+    wait(lambda: not tool.runner.is_busy, 120)
+    labels = tool.labels_layer
+    assert (tool.run_button.text(), tool.save_button.isEnabled()) == ("Run", True)
+    assert (group.box.isHidden(), fold.isExpanded()) == (False, False), "the table needs the room of the settings"
+    assert viewer.layers.selection.active is labels
+    assert labels.selected_label == tool.keeping.table.label_values()[0] == 1
+    drawn = viewer.add_labels(np.zeros_like(labels.data), name="drawn")
+    assert tool.labels_layer is tool.keeping.table.layer is drawn, "the layer that is active is meant"
+    group.layers.setCurrentText(labels.name)
+    assert tool.labels_layer is tool.keeping.table.layer is labels
+    viewer.layers.remove("ct")
+    assert (tool.run_button.isEnabled(), tool.save_button.isEnabled()) == (False, True)
+    assert tool.panel.image.info.text() == "Choose an image layer of 3 axes"
+    viewer.layers.clear()
+    assert not tool.save_button.isEnabled()
+    assert tool.keeping.table.layer is None
+    assert not tool.save()
+    assert not tool.segmenting.run()
+    assert tool.status.text() == "Choose an image layer first."
+
+
+def test_another_layer_is_told_at_once(opened, wait):
+    viewer, tool = opened
+    group = tool.panel.image
+    other = viewer.add_image(np.zeros((10, 12, 14), np.float32), name="bare")
+    assert tool.image_layer is viewer.layers["ct"], "what was chosen stays"
+    group.combos[0].setCurrentText("bare")
+    assert group.info.text().startswith("10 × 12 × 14 voxels")
+    assert not group.pixel_is_mm.isHidden()
+    before = group.info.text()
+    group.pixel_is_mm.setChecked(True)
+    assert group.info.text() != before
+    # Nobody tells of a new scale; the next job looks.
+    other.scale, other.units = (2, 2, 2), "mm"
+    assert tool.segmenting.run()
+    assert "2 × 2 × 2\u00a0mm" in group.info.text()
+    assert group.pixel_is_mm.isHidden()
+    wait(lambda: not tool.runner.is_busy, 120)
 
 
 def test_edit_save_reopen_same_array_same_affine(opened, wait, window, ct_file):
@@ -189,10 +235,10 @@ def test_undo_and_redo_reach_the_table(opened, wait):
 def test_row_click_chooses_the_label(opened, wait):
     _, tool = opened
     labels = run(tool, wait)
-    tool.table.selectRow(1)
+    tool.keeping.table.selectRow(1)
     assert labels.selected_label == 2
     labels.selected_label = 1
-    assert [i.row() for i in tool.table.selectionModel().selectedRows()] == [0]
+    assert [i.row() for i in tool.keeping.table.selectionModel().selectedRows()] == [0]
 
 
 def test_failed_save_keeps_the_edits_and_says_so(opened, wait, tmp_path):
@@ -216,7 +262,7 @@ def test_bad_weights_give_one_clear_line(opened, wait, tmp_path):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"no weights at all")
     tool.model.weights.choose_file(bad)
-    assert tool.run()
+    assert tool.segmenting.run()
     wait(lambda: not tool.runner.is_busy, 60)
     assert str(bad) in tool.status.text()
     assert "\n" not in tool.status.text()
@@ -230,7 +276,7 @@ def test_oblique_volume(window, wait, tiny_weights, tmp_path):
     tool.model.weights.choose_file(tiny_weights)
     tool.model.device.setCurrentText("cpu")
     tool.folder.setText(str(tmp_path / "out"))
-    assert "Oblique" in tool.image_info.text()
+    assert "Oblique" in tool.panel.image.info.text()
     labels = run(tool, wait)
     stored = nib.load(path).affine
     expected = abs(np.linalg.det(stored[:3, :3])) * (labels.data == 1).sum() / 1000
@@ -278,10 +324,10 @@ def test_pixels_need_a_word(window, wait, tiny_weights, ct_file):
     viewer.add_image(np.asarray(nib.load(ct_file).dataobj))
     tool = open_files(viewer, [])
     tool.model.weights.choose_file(tiny_weights)
-    assert not tool.pixel_is_mm.isHidden()
-    assert not tool.run()
+    assert not tool.panel.image.pixel_is_mm.isHidden()
+    assert not tool.segmenting.run()
     assert "no spacing" in tool.status.text()
-    tool.pixel_is_mm.setChecked(True)
+    tool.panel.image.pixel_is_mm.setChecked(True)
     labels = run(tool, wait)
     assert row(tool, "liver")[0] == pytest.approx((labels.data == 1).sum() / 1000, abs=0.01)
 
@@ -295,11 +341,37 @@ def test_four_channels_ask_for_four_layers(window, wait, tmp_path):
     tool = open_files(viewer, paths)
     tool.model.weights.choose_file(weights)
     tool.model.device.setCurrentText("cpu")
-    assert [c.objectName() for c in tool.images] == [f"channel {i}" for i in range(4)]
-    assert [c.currentText() for c in tool.images] == ["flair", "t1", "t1c", "t2"]
+    assert [c.objectName() for c in tool.panel.image.combos] == [f"channel {i}" for i in range(4)]
+    assert [c.currentText() for c in tool.panel.image.combos] == ["flair", "t1", "t1c", "t2"]
     labels = run(tool, wait)
     expected_shape = viewer.layers["flair"].data.shape
     assert labels.data.shape == expected_shape
+
+
+def test_a_backend_without_weights_takes_the_place_of_one_with_four_channels(window, wait, tmp_path, monkeypatch):
+    from tests.tiny import make_tiny_weights
+    from tests.workbench_napari.shared import threshold
+    from workbench.core import registry
+
+    rows = {**registry.backends(), "threshold": threshold.ROW}
+    monkeypatch.setattr(registry, "backends", lambda: rows)
+    viewer = window()
+    tool = open_files(viewer, [make_volume(tmp_path / "ct.nii.gz")])
+    tool.model.weights.choose_file(make_tiny_weights(tmp_path / "four.safetensors", channels=4))
+    assert len(tool.panel.image.combos) == 4
+    tool.model.choose("threshold")
+    assert [c.objectName() for c in tool.panel.image.combos] == ["Layer"]
+    assert tool.image_layer is viewer.layers["ct"]
+    tool.model.form.set_values({"level": 100.0})
+    labels = run(tool, wait)
+    assert np.array_equal(labels.data == 3, viewer.layers["ct"].data > 100)
+    assert row(tool, "bright")[1] == np.count_nonzero(labels.data) > 0
+    assert labels.selected_label == 3, "the brush has the first class, whatever its number"
+    assert tool.status.text().startswith("Done in")
+    tool.folder.setText(str(tmp_path / "out"))
+    record = json.loads((save(tool, wait) / "provenance.json").read_text(encoding="utf-8"))
+    assert (record["backend"], record["weights"]) == ("threshold", "none")
+    assert record["settings"] == {"level": 100.0, "inverse": False}
 
 
 def test_empty_state_and_views(window, ct_file, qtbot):
@@ -314,7 +386,7 @@ def test_empty_state_and_views(window, ct_file, qtbot):
     for name in ("Axial", "Coronal", "Sagittal", "3-D"):
         show(tool, name)
         seen[name] = (viewer.dims.ndisplay, tuple(viewer.dims.order), str(camera_of(viewer).orientation[1]))
-        assert [b.text() for b in tool.view_buttons.buttons() if b.isChecked()] == [name]
+        assert [b.text() for b in tool.panel.views.group.buttons() if b.isChecked()] == [name]
     assert seen == {
         "Axial": (2, (0, 1, 2), "down"),
         "Coronal": (2, (1, 0, 2), "up"),
@@ -324,6 +396,25 @@ def test_empty_state_and_views(window, ct_file, qtbot):
     # Seen from the front with the head up.
     assert camera_of(viewer).view_direction[1] > 0.8
     assert camera_of(viewer).up_direction[0] > 0.8
+
+
+def test_view_buttons_follow_what_napari_itself_turns(opened):
+    viewer, tool = opened
+
+    def shown():
+        return [b.text() for b in tool.panel.views.group.buttons() if b.isChecked()]
+
+    assert shown() == ["Axial"]
+    viewer.dims.order = (1, 0, 2)
+    assert (shown(), str(camera_of(viewer).orientation[1])) == (["Coronal"], "up")
+    viewer.dims.order = (2, 1, 0)
+    assert shown() == [], "none of ours"
+    viewer.dims.order = (0, 1, 2)
+    assert (shown(), str(camera_of(viewer).orientation[1])) == (["Axial"], "down")
+    viewer.dims.ndisplay = 3
+    assert shown() == ["3-D"]
+    viewer.dims.ndisplay = 2
+    assert shown() == ["Axial"]
 
 
 def test_the_patient_is_not_mirrored(window, tmp_path, qtbot):
@@ -389,7 +480,7 @@ def test_tool_lets_go_of_the_viewer_when_its_dock_is_closed(opened, wait, qtbot)
     journal, gone = tool.journal, weakref.ref(tool)
     (dock,) = viewer.window._wrapped_dock_widgets.values()
     dock.destroyOnClose()  # what the x in its title does
-    assert tool.table.layer is None
+    assert tool.keeping.table.layer is None
     viewer.layers.remove("ct")
     labels.paint((3, 3, 3), 1)
     # The journal belongs to the window: edits are still kept.
@@ -405,8 +496,8 @@ def test_closing_the_window_stops_a_running_job(opened, wait, tmp_path):
 
     viewer, tool = opened
     viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
-    tool.images[0].setCurrentText("large")
-    assert tool.run()
+    tool.panel.image.combos[0].setCurrentText("large")
+    assert tool.segmenting.run()
     wait(lambda: tool.runner._state[0] >= 1, 60)
     thread = tool.runner._worker
     viewer.close()
@@ -420,7 +511,7 @@ def test_uncertainty_is_shown_and_saved_with_the_labels(opened, wait, ct_file):
     labels = run(tool, wait)
     (heat,) = [layer for layer in viewer.layers if (layer.metadata.get(KEY) or {}).get("role") == "heatmap"]
     assert not heat.visible
-    assert heat.name not in [tool.images[0].itemText(i) for i in range(tool.images[0].count())]
+    assert heat.name not in [tool.panel.image.combos[0].itemText(i) for i in range(tool.panel.image.combos[0].count())]
     folder = save(tool, wait)
     assert sorted(p.name for p in folder.iterdir()) == [
         "labels.nii.gz", "provenance.json", "uncertainty.nii.gz", "volumes.csv",

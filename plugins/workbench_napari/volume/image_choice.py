@@ -1,0 +1,106 @@
+"""The part of the Volume tool that chooses: a layer per input channel, what is said about it, and what a pixel is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject
+
+from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.types import Geometry, Image
+from workbench.volume import geometry_from_layer, image_from_layers, layer_world
+from workbench_napari.shared.layer_choice import chosen, fill
+from workbench_napari.shared.saving import state_of
+from workbench_napari.volume.layer_roles import is_volume, record_of
+from workbench_napari.volume.panel import ImageGroup
+
+
+class ImageChoice(QObject):
+    """The image layers to run on; other parts ask this one for them."""
+
+    def __init__(self, viewer: Any, group: ImageGroup, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self._group = viewer, group
+        group.pixel_is_mm.toggled.connect(self.describe)
+        self._connect()
+
+    def _connect(self) -> None:
+        for combo in self._group.combos:
+            combo.currentIndexChanged.connect(self.describe)
+
+    def ask_for(self, channels: tuple[str, ...]) -> None:
+        """Offer one choice per input channel that the backend asks for; a single one goes without a name."""
+        if self._group.set_channels(channels if len(channels) > 1 else ("Layer",)):
+            self._connect()
+
+    def look_around(self) -> bool:
+        """Which volumes are there? Says so about the chosen one; returns whether there is any."""
+        images = [layer for layer in self._viewer.layers if is_volume(layer)]
+        for i, combo in enumerate(self._group.combos):
+            fill(combo, images, default=i)
+        self.describe()
+        return bool(images)
+
+    @property
+    def layer(self) -> Any:
+        """The (first) chosen image layer, or ``None``."""
+        return chosen(self._group.combos[0])
+
+    @property
+    def layers(self) -> list[Any]:
+        """The chosen layers, one per channel; none as long as a channel lacks its layer."""
+        found = [chosen(combo) for combo in self._group.combos]
+        return [] if any(layer is None for layer in found) else found
+
+    @property
+    def pixel_is_mm(self) -> bool:
+        """Whether one pixel counts as one millimetre where a layer says nothing."""
+        return bool(self._group.pixel_is_mm.isChecked())
+
+    def image(self) -> Image:
+        """The chosen layers as one image.
+
+        Raises
+        ------
+        UsageError
+            They say nothing about the size of a voxel, and nobody has said that a pixel is a millimetre.
+        GeometryError
+            They do not lie on one grid, or their transform cannot be kept in a file.
+        """
+        layers = self.layers
+        image, _ = image_from_layers([state_of(layer) for layer in layers], pixel_is_mm=self.pixel_is_mm)
+        if image.geometry.affine is None:
+            raise UsageError(f"layer '{layers[0].name}' has no spacing; tick 'Count 1 pixel as 1 mm' if that is true")
+        return image
+
+    def describe(self, _value: Any = None) -> None:
+        """Say what the chosen layer is, and ask what a pixel is if it does not tell."""
+        group, layer = self._group, self.layer
+        if layer is None:
+            group.info.setText("Choose an image layer of 3 axes")
+            group.pixel_is_mm.hide()
+            return
+        array, state = state_of(layer)
+        try:
+            geometry, _, notes = geometry_from_layer(array.shape, state, pixel_is_mm=self.pixel_is_mm)
+        except WorkbenchError as error:
+            group.info.setText(str(error))
+            return
+        bare, _, _ = geometry_from_layer(array.shape, state)
+        group.pixel_is_mm.setVisible(bare.affine is None)
+        group.info.setText(describe_layer(layer, geometry, notes))
+
+
+def describe_layer(layer: Any, geometry: Geometry, notes: tuple[str, ...]) -> str:
+    """Size, spacing and modality in one line, and what was assumed."""
+    record = record_of(layer)
+    size = " × ".join(str(n) for n in geometry.shape)
+    spacing = "" if geometry.spacing is None else ", " + " × ".join(f"{s:.3g}" for s in geometry.spacing) + "\u00a0mm"
+    modality = f"{record['modality']}, " if record.get("modality") else ""
+    world = layer_world(state_of(layer)[1], layer.ndim)[:3, :3]
+    tilt = np.abs(world - np.diag(np.diag(world))).max()
+    if tilt > 1e-3 * np.abs(world).max():
+        notes = (*notes, "oblique: slices follow the volume's own grid, positions stay exact")
+    assumed = "".join(f"<br>{n[:1].upper()}{n[1:]}." for n in notes)
+    return f"{modality}{size} voxels{spacing}{assumed}"

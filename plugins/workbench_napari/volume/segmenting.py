@@ -1,0 +1,89 @@
+"""The part of the Volume tool that runs: the chosen backend on the chosen layers, and what comes out over them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from workbench.core.errors import WorkbenchError
+from workbench.core.types import Provenance, Result
+from workbench_napari.shared.model_form import ModelForm
+from workbench_napari.shared.saving import state_of
+from workbench_napari.shared.worker import Work, report
+from workbench_napari.volume.image_choice import ImageChoice
+
+Start = Callable[[str, Work, Callable[[Any], None]], bool]
+"""Starts a job: title, what to do in a thread, what to do with its answer; whether it could start."""
+
+
+class Segmenting(QObject):
+    """Runs the backend that is chosen on the image that is chosen.
+
+    Signals
+    -------
+    said
+        A line for the user.
+    done
+        What to say once the job has ended.
+    made
+        The labels layer that came out.
+    """
+
+    said = Signal(str)
+    done = Signal(str)
+    made = Signal(object)
+
+    def __init__(
+        self, viewer: Any, choice: ImageChoice, form: ModelForm, start: Start, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._choice, self._form, self._start = viewer, choice, form, start
+
+    def run(self) -> bool:
+        """Start the backend on the chosen layers; returns whether it started."""
+        layers = self._choice.layers
+        if not layers:
+            self.said.emit("Choose an image layer first.")
+            return False
+        try:
+            backend, values = self._form.backend.name, self._form.values()
+            image = self._choice.image()
+        except WorkbenchError as error:
+            self.said.emit(report(error))
+            return False
+
+        def work(progress: Any) -> Result:
+            import workbench as wb
+
+            return wb.predict(backend, image, progress=progress, **values)
+
+        layer = layers[0]
+        show = partial(self._show, weakref.ref(layer), state_of(layer)[1])
+        return self._start(f"Segmenting {layer.name}", work, show)
+
+    def _show(self, reference: Callable[[], Any], before: Mapping[str, Any], result: Result) -> None:
+        """Add the parts of a result where the layer it was made from is now, or was `before` if it is gone."""
+        from napari.layers import Layer
+
+        from workbench.volume import follow_layer
+
+        layer = reference()
+        attributes = before if layer is None else state_of(layer)[1]
+        labels = None
+        for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):
+            added = self._viewer.add_layer(Layer.create(data, own, kind))
+            labels = added if kind == "labels" else labels
+        if labels is not None:
+            self._viewer.layers.selection.active = labels
+            self.made.emit(labels)
+        self.done.emit(describe_run(result.provenance))
+
+
+def describe_run(made: Provenance) -> str:
+    """How long it took, where and why there, and what is to be known of it, in a line."""
+    notes = "".join(f" {n[:1].upper()}{n[1:]}." for n in made.notes)
+    return f"Done in {made.seconds:.1f} s on {made.device} ({made.device_reason}).{notes}"
