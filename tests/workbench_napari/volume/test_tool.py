@@ -372,6 +372,9 @@ def test_a_backend_without_weights_takes_the_place_of_one_with_four_channels(win
     record = json.loads((save(tool, wait) / "provenance.json").read_text(encoding="utf-8"))
     assert (record["backend"], record["weights"]) == ("threshold", "none")
     assert record["settings"] == {"level": 100.0, "inverse": False}
+    viewer.add_image(np.zeros((10, 12, 14), np.float32), name="bare")
+    tool.panel.image.combos[0].setCurrentText("bare")
+    assert tool.panel.image.info.text().startswith("10 × 12 × 14 voxels"), "the new choice is listened to"
 
 
 def test_empty_state_and_views(window, ct_file, qtbot):
