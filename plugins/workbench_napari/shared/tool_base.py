@@ -18,7 +18,7 @@ from workbench_napari.shared.worker import report, runner_of
 
 
 class DockTool(ToolPanel):
-    """A dock widget of ours; a tool is this and a panel: ``class VolumeTool(DockTool, VolumePanel)``.
+    """A dock widget of ours; a tool is this and owns its parts, which tell each other by signals.
 
     A tool names its main button, calls `connect_tool` once its own parts are there, and says in `_viewer_events` what
     it follows.
