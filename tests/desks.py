@@ -146,6 +146,7 @@ DESKS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "README.md": volumes,
     "docs/training.md": volumes,
     "docs/lola_specvit.md": scene,
+    "docs/scene.md": scene,
     "docs/recording.md": explored,
     "docs/recording-training.md": study,
     "docs/recording-files.md": sensors,

@@ -10,7 +10,7 @@ import pytest
 from workbench.core import registry
 from workbench.core.registry import Backend
 
-_CONFIG = """
+CONFIG = """
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ def load(config, device):
 
 """
 _MODULES = {
-    "scene": _CONFIG
+    "scene": CONFIG
     + """
 def predict(model, image, config, progress=None):
     recorder = Recorder("stranger", config, None, image)
@@ -41,7 +41,7 @@ def predict(model, image, config, progress=None):
         progress(1, 1)
     return Result({"labels": labels}, image, recorder.finish())
 """,
-    "recording": _CONFIG
+    "recording": CONFIG
     + """
 def predict(model, image, config, progress=None):
     recorder = Recorder("stranger", config, None, image)
@@ -58,13 +58,15 @@ def predict(model, image, config, progress=None):
 }  # fmt: skip
 
 
-def install(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
+def install(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch, code: str = "", verbs: tuple[str, ...] = ("predict",)
+) -> Backend:
     """A backend ``stranger`` of that kind, without weights and without a device, among the installed ones."""
-    name = f"stranger_of_{kind}s"
-    (folder / f"{name}.py").write_text(_MODULES[kind], encoding="utf-8")
+    name = f"stranger_of_{kind}s_{folder.name}".replace("-", "_")
+    (folder / f"{name}.py").write_text(code or _MODULES[kind], encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     sys.modules.pop(name, None)
-    row = Backend("stranger", "Stranger", "split in two", kind, ("all",), ("all",), "any", name)
+    row = Backend("stranger", "Stranger", "split in two", kind, ("all",), ("all",), "any", name, verbs)
     rows = {**registry.backends(), "stranger": row}
     monkeypatch.setattr(registry, "backends", lambda: rows)
     return row

@@ -89,8 +89,9 @@ def predict(
     config = settings.build(module.Config, values)
     opened = image if isinstance(image, Image) else _open(row, image, series, kind)
     row.require_kind(opened)
-    result: Result = module.predict(registry.load(row, config), opened, config, progress)
-    return result
+    from workbench.core import contract
+
+    return contract.predict(row, registry.load(row, config), opened, config, progress)
 
 
 def _open(row: registry.Backend, path: Source, series: str | None, kind: str | None) -> Image:

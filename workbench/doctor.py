@@ -140,15 +140,16 @@ def _rows() -> Iterator[Finding]:
         backends = ", ".join(b.name for b in rows.values() if b.kind == kind.name) or "none"
         whose = "" if kind.name in ours else " (third party)"
         yield Finding(f"kind {kind.name}", "good", f"{kind.title}{whose}; backends: {backends}")
+        for problem in kind.problems() if whose else ():
+            yield Finding(f"kind {kind.name}", "bad", problem, "update or reinstall the package that brings it")
     for row in rows.values():
         if row.name in ours:
             continue
-        try:
-            row.load_module()
+        problems = row.problems()
+        if not problems:
             yield Finding(f"backend {row.name}", "good", f"{row.task} (third party, {', '.join(row.verbs)})")
-        except Exception as error:  # somebody else's code: it is named, and takes nothing down
-            what = f"{row.module} cannot be imported ({type(error).__name__}: {error})"
-            yield Finding(f"backend {row.name}", "bad", what, "reinstall or update the package that brings it")
+        for problem in problems:
+            yield Finding(f"backend {row.name}", "bad", problem, "update or reinstall the package that brings it")
     for warning in {str(w.message) for w in said}:
         yield Finding("third party", "note", warning, "update or remove that package")
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.batch import record
-from workbench.core import kinds, registry
+from workbench.core import contract, kinds, registry
 from workbench.core.atomic import write_json, write_text
-from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError
+from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
 from workbench.core.output import require_file, require_folder
 from workbench.core.provenance import versions
 from workbench.core.registry import Backend
@@ -139,7 +139,7 @@ def run_case(
                 f"{folder} holds another result ({differing} differ); add --overwrite or choose another output folder"
             )
         stage = "predict"
-        result = backend.load_module().predict(model, image, config, progress)
+        result = contract.predict(backend, model, image, config, progress)
         stage = "write"
         files = write(result, output, name=case.id)
     except (Cancelled, KeyboardInterrupt):
@@ -152,7 +152,7 @@ def run_case(
             seconds=round(time.perf_counter() - clock, 3),
             stage=stage,
             error=type(failure).__name__,
-            message=str(failure) if known else f"{case.image}: {type(failure).__name__}: {failure}",
+            message=one_line(failure) if known else f"{case.image}: {type(failure).__name__}: {one_line(failure)}",
             exit_code=failure.exit_code if isinstance(failure, WorkbenchError) else 1,
             trace="" if known else traceback.format_exc(),
             **base,

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from workbench.cli.lazy import COMMANDS, LazyGroup
-from workbench.core.errors import Cancelled, WorkbenchError, WorkbenchWarning
+from workbench.core.errors import Cancelled, WorkbenchError, WorkbenchWarning, one_line
 
 EXIT_CODES = """\b
 Exit codes:
@@ -71,21 +71,30 @@ def run(arguments: list[str]) -> int:
     except (WorkbenchError, MemoryError) as error:
         if verbose:
             traceback.print_exc()
-        click.echo(f"Error: {error or 'out of memory'}", err=True)
+        click.echo(f"Error: {one_line(error) or 'out of memory'}", err=True)
         return error.exit_code if isinstance(error, WorkbenchError) else 6
     except OSError as error:
         if verbose:
             traceback.print_exc()
         if error.filename is None or error.strerror is None:
-            click.echo(f"Unexpected error: {type(error).__name__}: {error}. Run again with -v for details.", err=True)
+            click.echo(
+                f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details.", err=True
+            )
             return 1
         click.echo(f"Error: {error.filename}: {error.strerror}. Free space, or choose another place.", err=True)
         return 2
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        click.echo(f"Unexpected error: {type(error).__name__}: {error}. Run again with -v for details.", err=True)
+        click.echo(
+            f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details.", err=True
+        )
         return 1
+
+
+def unexpected(error: Exception) -> str:
+    """The line for an error that nobody foresaw."""
+    return f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details."
 
 
 def _show_warning(

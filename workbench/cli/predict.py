@@ -80,6 +80,8 @@ def _predict(
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
     config = settings.build(backend.load_module().Config, values)
     if dry_run:
+        if report:
+            click.echo("note: a dry run writes no report", err=True)
         rows = [{"case": c.id, "image": str(c.image), "output": str(output / c.id)} for c in cases]
         click.echo(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
         return 0
@@ -139,16 +141,17 @@ def _say(outcome: Any, size_column: str, *, as_json: bool, quiet: bool, verbose:
         for note in outcome.notes:
             click.echo(f"  note: {note}", err=True)
         for row in outcome.table:
-            click.echo(f"  {row['class']:<24} {_amount(row, size_column)}", err=True)
+            click.echo(f"  {row.get('class', '')!s:<24} {_amount(row, size_column)}".rstrip(), err=True)
     if not as_json:
         for file in outcome.files:
             click.echo(file)
 
 
 def _amount(row: Any, size_column: str) -> str:
-    """The size of a class, in the unit that its table is in; counted samples where the file gives no spacing."""
+    """The size of a class, in the unit that its table is in; counted samples where that is all the table has."""
     value = row.get(size_column)
     unit = size_column.partition("[")[2].rstrip("]")
-    if value is not None:
+    if isinstance(value, int | float):
         return f"{value:>10.1f} {unit}"
-    return f"{row.get('pixels', row.get('voxels', 0)):>10} pixels"
+    counted = row.get("pixels", row.get("voxels"))
+    return "" if counted is None else f"{counted:>10} pixels"

@@ -65,6 +65,10 @@ class WorkbenchWarning(UserWarning):
     """Something that a person should know and that stops nothing (a row of a third party that was left out)."""
 
 
+class FaultyExtension(WorkbenchError):
+    """A package of a third party that cannot be loaded or breaks its contract: the file and the workbench are fine."""
+
+
 class Cancelled(Exception):
     """Raised by a progress callable to stop the work at the next step. Not an error of the work."""
 
@@ -111,6 +115,11 @@ def reading(
 def reason(raised: BaseException, longest: int = 160) -> str:
     """What an error says, on one line of at most so many characters; its name where it says nothing."""
     return " ".join(str(raised).split())[:longest] or type(raised).__name__
+
+
+def one_line(error: object) -> str:
+    """The text of an error on one line."""
+    return " ".join(str(error).split())
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

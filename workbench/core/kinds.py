@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
-from workbench.core.errors import InputError, MissingExtra, UsageError, WorkbenchWarning, nearest
+from workbench.core.errors import FaultyExtension, InputError, UsageError, WorkbenchWarning, nearest, one_line
 
 Verdict = Literal["no", "maybe", "sure"]
 Part = Literal["files", "writer", "layers", "cases"]
@@ -103,11 +103,48 @@ class Kind:
         name = getattr(self, part)
         if not name:
             raise UsageError(f"{self.title} has no {part}: its row names no module for it")
-        return importlib.import_module(name)
+        return self._import(name)
 
     def hook(self, part: Part, function: str) -> Any:
         """An optional function of a part, or ``None``."""
-        return getattr(importlib.import_module(name), function, None) if (name := getattr(self, part)) else None
+        return getattr(self._import(name), function, None) if (name := getattr(self, part)) else None
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the row is one of ours."""
+        return self in BUILT_IN
+
+    def _import(self, name: str) -> ModuleType:
+        try:
+            return importlib.import_module(name)
+        except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported
+            if self.is_built_in:
+                raise
+            raise FaultyExtension(
+                f"kind '{self.name}': its module {name} cannot be loaded ({type(error).__name__}: {one_line(error)}). "
+                "Update or reinstall the package that brings it."
+            ) from error
+
+    def problems(self) -> list[str]:
+        """What keeps the kind from being used, in words; nothing of it is run but its imports."""
+        found = []
+        for part in ("files", "writer", "layers", "cases"):
+            needed = {"layers": ("to_layers",), "writer": ("family", "jobs")}.get(part, ())
+            try:
+                if getattr(self, part):
+                    module = self.load(part)
+                    missing = [n for n in needed if not hasattr(module, n)]
+                    if missing:
+                        found.append(f"kind '{self.name}': {module.__name__} defines no {', '.join(missing)}")
+            except FaultyExtension as error:
+                found.append(str(error))
+        for name in sorted(set(self.readers.values())):
+            try:
+                if not hasattr(self._import(name), "read") and not self.hook("files", "read"):
+                    found.append(f"kind '{self.name}': {name} defines no read")
+            except FaultyExtension as error:
+                found.append(str(error))
+        return list(dict.fromkeys(found))
 
     def suffix_of(self, path: Path) -> str | None:
         """The longest of its suffixes that the name ends in."""
@@ -130,7 +167,7 @@ class Kind:
                 f"{path}: no reader for '{path.suffix or path.name}' as {self.title}. Can be read: "
                 f"{', '.join(self.readers)}."
             )
-        return importlib.import_module(self.readers[suffix])
+        return self._import(self.readers[suffix])
 
 
 class KindFiles(Protocol):
@@ -304,17 +341,34 @@ def find(name: str) -> Kind:
 def candidates(path: Path, key: str | None = None) -> dict[str, Verdict]:
     """What a path can be: the kinds that do not say no, with their verdicts.
 
-    Raises
-    ------
-    Whatever a kind's own ``sniff`` raises; a kind of a third party that fails is left out with a warning.
+    A kind of a third party that fails is left out with a warning: it must not keep anybody from opening other files.
     """
     found: dict[str, Verdict] = {}
     for row in kinds().values():
         try:
             verdict = row.sniff(path, key)
-        except (MissingExtra, ImportError) as error:
-            warnings.warn(f"kind '{row.name}' cannot look at files ({error})", WorkbenchWarning, stacklevel=2)
+        except Exception as error:
+            if row.is_built_in:
+                raise
+            _left_out(row, error)
             continue
         if verdict != "no":
             found[row.name] = verdict
     return found
+
+
+def hooks(part: Part, function: str) -> Iterator[tuple[Kind, Any]]:
+    """The optional function of every kind that has it; kinds of third parties that cannot be loaded are left out."""
+    for row in kinds().values():
+        try:
+            own = row.hook(part, function)
+        except FaultyExtension as error:
+            _left_out(row, error)
+            continue
+        if own is not None:
+            yield row, own
+
+
+def _left_out(row: Kind, error: Exception) -> None:
+    why = str(error) if isinstance(error, FaultyExtension) else f"{type(error).__name__}: {one_line(error)}"
+    warnings.warn(f"kind '{row.name}' of a third party was not asked ({why})", WorkbenchWarning, stacklevel=3)

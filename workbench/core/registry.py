@@ -10,11 +10,22 @@ import warnings
 from dataclasses import asdict, dataclass
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.core import kinds
-from workbench.core.errors import InputError, MissingExtra, UsageError, WorkbenchWarning, nearest
-from workbench.core.types import Image
+from workbench.core import kinds, settings
+from workbench.core.errors import (
+    FaultyExtension,
+    InputError,
+    MissingExtra,
+    UsageError,
+    WorkbenchError,
+    WorkbenchWarning,
+    nearest,
+    one_line,
+)
+
+if TYPE_CHECKING:
+    from workbench.core.types import Image
 
 VERBS = {
     "predict": ("Config", "load", "predict"),
@@ -74,7 +85,24 @@ class Backend:
         except ModuleNotFoundError as error:
             if self.extra:
                 raise MissingExtra(f"backend {self.name} ({error.name} is not installed)", self.extra) from error
-            raise
+            if self.is_built_in:
+                raise
+            raise self._unusable(error) from error
+        except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported
+            if self.is_built_in:
+                raise
+            raise self._unusable(error) from error
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the row is one of ours."""
+        return self in BUILT_IN
+
+    def _unusable(self, error: BaseException) -> FaultyExtension:
+        return FaultyExtension(
+            f"backend {self.name}: its module {self.module} cannot be loaded ({type(error).__name__}: "
+            f"{one_line(error)}). Update or reinstall the package that brings it."
+        )
 
     def module_for(self, verb: str) -> ModuleType:
         """Its module, if it offers that verb.
@@ -88,7 +116,25 @@ class Backend:
             others = [b.name for b in backends().values() if verb in b.verbs and b.kind == self.kind]
             way_out = f" Backends of its kind that can: {', '.join(others)}." if others else ""
             raise UsageError(f"backend {self.name} offers {', '.join(self.verbs)}, not {verb}.{way_out}")
-        return self.load_module()
+        module = self.load_module()
+        missing = [name for name in VERBS[verb] if not hasattr(module, name)]
+        if missing:
+            raise FaultyExtension(
+                f"backend {self.name}: its row lists '{verb}', but {self.module} defines no {', '.join(missing)}. "
+                "Update the package that brings it, or tell its makers."
+            )
+        return module
+
+    def problems(self) -> list[str]:
+        """What keeps the backend from being used, in words; nothing of it is run but its import."""
+        found = []
+        for verb in self.verbs:
+            try:
+                module = self.module_for(verb)
+                settings.describe(getattr(module, VERBS[verb][0]))
+            except WorkbenchError as error:
+                found.append(str(error))
+        return list(dict.fromkeys(found))
 
     def require_kind(self, image: Image) -> None:
         """Refuse an image of another kind, before the backend sees it.

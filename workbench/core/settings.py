@@ -11,7 +11,7 @@ import types
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from workbench.core.errors import UsageError, nearest
+from workbench.core.errors import FaultyExtension, UsageError, nearest
 
 T = TypeVar("T")
 
@@ -63,6 +63,11 @@ def describe(config: type) -> dict[str, Setting]:
     hints = get_type_hints(config)
     found = {}
     for f in dataclasses.fields(config):
+        if "help" not in f.metadata:
+            raise FaultyExtension(
+                f"{config.__module__}.{config.__qualname__}: the setting '{f.name}' was not declared with"
+                " workbench.setting(default, help, ...). Tell the makers of the package that brings it."
+            )
         kind, choices, size, optional = _parse_hint(hints[f.name])
         m = f.metadata
         found[f.name] = Setting(

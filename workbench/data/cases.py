@@ -114,18 +114,16 @@ def open_case(case: Case) -> Image:
 def case_address(case: Case) -> tuple[Path, str | None]:
     """Path and series of a case, with what its options say of them worked in."""
     plain = case.image, case.options.get("series")
-    for row in kinds.kinds().values():
-        own = row.hook("cases", "case_path")
-        if own is not None and (found := own(case)) != plain:
+    for _, own in kinds.hooks("cases", "case_path"):
+        if (found := own(case)) != plain:
             return cast("tuple[Path, str | None]", found)
     return plain
 
 
 def folder_cases(path: Path) -> list[Case]:
     """Cases of a folder that some kind knows as a whole (a BIDS data set); empty if none does."""
-    for row in kinds.kinds().values():
-        own = row.hook("cases", "folder_cases")
-        if own is not None and (found := own(path)):
+    for _, own in kinds.hooks("cases", "folder_cases"):
+        if found := own(path):
             return cast("list[Case]", found)
     return []
 
@@ -286,8 +284,7 @@ def _from_list(path: Path) -> Iterator[Case]:
 
 def _file_columns() -> tuple[str, ...]:
     """Columns of a list that hold paths, besides those of the images and the labels."""
-    columns = (row.hook("cases", "FILE_COLUMNS") or () for row in kinds.kinds().values())
-    return tuple(dict.fromkeys(c for found in columns for c in found))
+    return tuple(dict.fromkeys(c for _, columns in kinds.hooks("cases", "FILE_COLUMNS") for c in columns))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,21 @@ def read_as(row: Kind, path: str | Path, *, series: str | int | None = None) -> 
 
 def _read(row: Kind, file: Path, series: str | int | None, key: str | None, as_map: bool = False) -> Image:
     own = row.hook("files", "read")
+    image: Image
     if own is not None:
-        image: Image = own(file, series=series, key=key, as_map=as_map)
-        return image
-    if series is not None:
+        image = own(file, series=series, key=key, as_map=as_map)
+    elif series is not None:
         raise InputError(f"{file}: 'series' chooses one image of several, and this file holds one. Leave it out.")
-    found: Image = row.reader_of(file).read(file)
-    return found
+    else:
+        image = row.reader_of(file).read(file)
+    return _with_files(row, file, image)
+
+
+def _with_files(row: Kind, file: Path, image: Image) -> Image:
+    """The image with all files that decide what it is (side files too): what resume and provenance take hashes of."""
+    own = None if row.is_built_in or image.files else row.hook("files", "input_files")
+    files = () if own is None else tuple(own(file))
+    return replace(image, files=files) if len(files) > 1 else image
 
 
 def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = None) -> Kind:
@@ -115,9 +124,8 @@ def _nobodys(file: Path) -> Kind:
     named = [row for row in kinds.kinds().values() if not file.is_dir() and row.suffix_of(file) is not None]
     if len(named) == 1 and file.suffix.lower() != ".hdr":
         return named[0]
-    for row in kinds.kinds().values():
-        if (explain := row.hook("files", "explain")) is not None:
-            explain(file)
+    for _, explain in kinds.hooks("files", "explain"):
+        explain(file)
     known = ", ".join(suffixes())
     raise InputError(f"{file}: no reader for '{file.suffix or file.name}'. Can be read: {known}, or a DICOM folder.")
 
@@ -148,8 +156,7 @@ def input_files(path: str | Path) -> tuple[Path, ...]:
 
 def is_companion(path: Path) -> bool:
     """Whether a file belongs to another one in the same folder: an ENVI header, a later part of a split FIF file."""
-    hooks = (row.hook("files", "is_companion") for row in kinds.kinds().values())
-    return any(hook(path) for hook in hooks if hook is not None)
+    return any(own(path) for _, own in kinds.hooks("files", "is_companion"))
 
 
 def info(path: str | Path, *, kind: str | None = None) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
+from workbench.core.errors import FaultyExtension, WorkbenchError
 from workbench.core.registry import VERBS, Backend
 from workbench.core.settings import describe
 from workbench_napari.shared.form import SettingsForm, add_row, form_layout
@@ -41,7 +42,8 @@ class ModelForm(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.backends, self.verb, self.skip, self._folded = list(backends), verb, skip, folded
+        self.verb, self.skip, self._folded = verb, skip, folded
+        self.backends = [row for row in backends if row.is_built_in or not self._blame(row)]
         self.weights: WeightsChoice | None = None
         self.device: QComboBox | None = None
         self.weights_info = QLabel()
@@ -56,8 +58,19 @@ class ModelForm(QWidget):
             top = form_layout()
             add_row(top, "Backend", self.choice)
             self.column.addLayout(top)
+        self._shown = max(self.choice.currentIndex(), 0)
         self.form = self._make()
         self.choice.currentIndexChanged.connect(self._on_backend)
+
+    @staticmethod
+    def _blame(row: Backend) -> bool:
+        """Whether a stranger's backend cannot be used; then it is said, and the others are offered without it."""
+        from workbench_napari.shared.worker import report
+
+        problems = row.problems()
+        if problems:
+            report(FaultyExtension(problems[0]))
+        return bool(problems)
 
     @property
     def backend(self) -> Backend:
@@ -126,11 +139,24 @@ class ModelForm(QWidget):
         self.changed.emit()
 
     def _on_backend(self, _index: int) -> None:
-        before = self.form
+        from workbench_napari.shared.worker import report
+
+        kept = self.form, self.weights, self.weights_info, self.device
+        try:
+            self.form = self._make()
+        except WorkbenchError as error:
+            # A stranger's backend that cannot be used must not take the others with it: go back to the one before.
+            self.form, self.weights, self.weights_info, self.device = kept
+            report(error)
+            self.choice.blockSignals(True)
+            self.choice.setCurrentIndex(self._shown)
+            self.choice.blockSignals(False)
+            return
+        self._shown = self.choice.currentIndex()
+        before = kept[0]
         self.column.removeWidget(before)
         before.hide()
         before.deleteLater()
-        self.form = self._make()
         self.changed.emit()
 
 

@@ -31,6 +31,8 @@ def open_path(viewer: Any, path: str | Path, widget: Any, kind: str | None = Non
     except (WorkbenchError, FileNotFoundError, ValueError) as error:
         reason = str(error) if isinstance(error, WorkbenchError) else f"{path}: cannot be opened ({error})"
         widget.say(report(WorkbenchError(reason.splitlines()[0])))
+    except Exception as error:  # a fault of ours or of a stranger's kind; the other files still open
+        widget.say(f"{path}: {report(error)}")
 
 
 def _is_in_our_manifest(file: Path) -> bool:

@@ -65,9 +65,8 @@ def _path(path: Any) -> Path:
 
 def _attached(path: Path) -> Callable[[Path], list[LayerTuple]] | None:
     """The function that reads a file which is no image but belongs on one (annotations), if it is such a file."""
-    for row in kinds.kinds().values():
-        own = row.hook("layers", "attached_reader")
-        if own is not None and (found := own(path)) is not None:
+    for _, own in kinds.hooks("layers", "attached_reader"):
+        if (found := own(path)) is not None:
             reader: Callable[[Path], list[LayerTuple]] = found
             return reader
     return None

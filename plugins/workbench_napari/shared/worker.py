@@ -14,7 +14,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from workbench.core.errors import Cancelled, WorkbenchError
+from workbench.core.errors import Cancelled, WorkbenchError, one_line
 from workbench.core.types import Progress
 from workbench_napari.shared.window import main_window, unwrap
 
@@ -131,7 +131,7 @@ class JobRunner(QObject):
         if how == "done" and done is not None:
             try:
                 done(value)
-            except WorkbenchError as error:
+            except Exception as error:  # whatever it is, the job has ended, and the next one must be able to start
                 how, value = "failed", error
         text = {"done": f"{title}: done", "cancelled": f"{title}: cancelled"}.get(how, "")
         if how == "failed":
@@ -143,7 +143,7 @@ def report(error: BaseException) -> str:
     """Show an error once, as one notification; returns its line. Only unexpected errors offer their traceback."""
     from napari.utils.notifications import notification_manager, show_error
 
-    line = str(error) or type(error).__name__
+    line = one_line(error) or type(error).__name__
     if isinstance(error, WorkbenchError):
         show_error(line)
     else:

@@ -152,3 +152,30 @@ def test_switching_leaks_nothing(form):
     assert len(QApplication.topLevelWidgets()) == windows
     assert form.column.count() == 2, "the choice and one form"
     assert [reference() for reference in gone] == [None] * len(gone)
+
+
+def test_a_backend_that_cannot_be_used_takes_no_other_with_it(qtbot, display, tmp_path, monkeypatch):
+    from tests import strangers
+    from workbench.core import registry
+
+    row = strangers.install("volume", tmp_path, monkeypatch, "raise RuntimeError('boom')")
+    said = []
+    monkeypatch.setattr("workbench_napari.shared.worker.report", lambda error: said.append(str(error)) or str(error))
+    form = ModelForm([row, registry.SEGFORMER3D])
+    qtbot.addWidget(form)
+    assert [b.name for b in form.backends] == ["segformer3d"]
+    assert "boom" in said[0]
+    assert form.weights is not None
+    # One that breaks later, when it is chosen: the form of the backend before stays and works.
+    late = ModelForm([registry.SEGFORMER3D, registry.LOLA_SPECVIT])
+    qtbot.addWidget(late)
+    monkeypatch.setattr(ModelForm, "_make", _refuse)
+    late.choose("lola_specvit")
+    assert late.backend.name == "segformer3d"
+    assert "overlap" in late.values()
+
+
+def _refuse(_form):
+    from workbench.core.errors import FaultyExtension
+
+    raise FaultyExtension("it cannot be used any more")
