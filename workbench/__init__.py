@@ -32,7 +32,7 @@ _BY_MODULE = {
     "workbench.core.layers": ("LAYER_KEY", "LayerTuple", "source_record", "to_layers", "pyramid_levels"),
     "workbench.core.object_layers": ("objects_layer", "objects_from_layer"),
     "workbench.core.provenance": ("Recorder",),
-    "workbench.data.formats": ("is_readable", "kind_of", "split_address"),
+    "workbench.data.formats": ("is_readable", "kind_of", "read_labels", "split_address"),
     "workbench.data.objects": ("read_objects",),
     "workbench.data.parts": ("read_embeddings",),
     "workbench.volume.data.monai_reader": ("VolumeReader",),
