@@ -2,13 +2,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench import ClassTable, GeometryError, Labels, Recorder, Result, Scores, WorkbenchError, read, setting, write
+import workbench as wb
 
 
 @dataclass(frozen=True)
 class Config:  # every setting of predict, declared once
-    bins: int = setting(256, "Bins of the histogram.", low=2, high=65536)
-    smooth: float = setting(0.0, "Standard deviation of a Gaussian before the threshold.", unit="voxels", low=0.0)
+    bins: int = wb.setting(256, "Bins of the histogram.", low=2, high=65536)
+    smooth: float = wb.setting(0.0, "Standard deviation of a Gaussian before the threshold.", unit="voxels", low=0.0)
 
 
 def load(config, device):  # find weights, build the network, put it on the device
@@ -16,7 +16,7 @@ def load(config, device):  # find weights, build the network, put it on the devi
 
 
 def predict(model, image, config, progress=None):
-    recorder = Recorder("otsu", config, None, image)  # the third is the weights
+    recorder = wb.Recorder("otsu", config, None, image)  # the third is the weights
     if progress:
         progress(0, 1)
     values = image.data[0].astype(np.float64)  # (channels, i, j, k), loaded now
@@ -24,12 +24,14 @@ def predict(model, image, config, progress=None):
         from scipy.ndimage import gaussian_filter
 
         values = gaussian_filter(values, config.smooth)
+    if values.min() == values.max():
+        raise wb.InputError(f"{image.source}: all samples are {values.min():g}, two values or more were expected.")
     level = threshold(values, config.bins)
     recorder.note(f"threshold {level:.6g} {image.value_unit or ''}".rstrip())
-    labels = Labels((values >= level).astype(np.uint8), image.geometry, ClassTable.from_names(["bright"]))
+    labels = wb.Labels((values >= level).astype(np.uint8), image.geometry, wb.ClassTable.from_names(["bright"]))
     if progress:
         progress(1, 1)
-    return Result({"labels": labels, "volumes": volumes(labels)}, image, recorder.finish())
+    return wb.Result({"labels": labels, "volumes": volumes(labels)}, image, recorder.finish())
 
 
 def volumes(labels):
@@ -39,20 +41,16 @@ def volumes(labels):
     for c in labels.classes:
         count = int((labels.data == c.value).sum())
         rows.append((c.name, c.value, None if voxel is None else count * voxel / 1000, count))
-    return Scores(("class", "value", "volume [mL]", "voxels"), tuple(rows), "volumes")
+    return wb.Scores(("class", "value", "volume [mL]", "voxels"), tuple(rows), "volumes")
 
 
 def threshold(values, bins):
     """The level with the largest variance between what is below and what is above."""
     counts, edges = np.histogram(values, bins)
-    middle = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
+    n, sums = np.cumsum(counts), np.cumsum(counts * (edges[1:] + edges[:-1]) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        low = np.cumsum(counts * middle) / below
-        high = (np.sum(counts * middle) - np.cumsum(counts * middle)) / above
-        between = below * above * (low - high) ** 2
-    return float(edges[1 + int(np.nanargmax(between))])
+        between = (sums * n[-1] - n * sums[-1]) ** 2 / (n * (n[-1] - n))
+    return float(edges[1 + int(np.nanargmax(between[:-1]))])
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class EvaluateConfig(Config):  # the same settings; add those of the scoring
 
 
 @dataclass(frozen=True)
-class Report:  # any class with these attributes is a workbench.EvaluationReport
+class Report:  # any class with these attributes is a wb.EvaluationReport
     rows: list  # one per case: plain values, names with units
     summary: list  # the rows put together
     failures: dict  # case -> why, in one line
@@ -80,26 +78,24 @@ def evaluate(cases, config, out=None, progress=None):
             progress(number, len(cases))
         try:
             rows.append({"case": case.id, "Dice": dice(case, config)})
-        except WorkbenchError as error:  # one bad case does not stop the others
+        except wb.WorkbenchError as error:  # one bad case does not stop the others
             failures[case.id] = str(error)
     if progress:
         progress(len(cases), len(cases))
-    summary = (
-        [{"measure": "Dice", "mean": float(np.mean([row["Dice"] for row in rows])), "n": len(rows)}] if rows else []
-    )
+    values = [row["Dice"] for row in rows]
+    summary = [{"measure": "Dice", "mean": float(np.mean(values)), "n": len(rows)}] if rows else []
     files = ()
     if out is not None:  # a folder, or None: then nothing is written
-        table = Scores(("case", "Dice"), tuple((row["case"], row["Dice"]) for row in rows))
-        files = tuple(write(table, out, name="scores"))  # out/scores.csv
+        table = wb.Scores(("case", "Dice"), tuple((row["case"], row["Dice"]) for row in rows))
+        files = tuple(wb.write(table, out, name="scores"))  # out/scores.csv
     return Report(rows, summary, failures, {}, files=files)
 
 
 def dice(case, config):
-    options = {"series": case.options.get("series"), "kind": "volume"}
-    image, reference = read(case.image, **options), read(case.labels, kind="volume")
-    if not reference.geometry.matches(image.geometry):
-        raise GeometryError(f"{case.labels}: lies on another grid than {case.image}. Resample it.")
+    if case.labels is None:
+        raise wb.InputError(f"{case.image}: has no labels to compare with")
+    image = wb.read(case.image, series=case.options.get("series"), kind="volume")
+    wanted = wb.read_labels(case.labels, reference=image.geometry).data > 0  # another grid is a GeometryError
     found = predict(load(config, None), image, config).labels.data > 0
-    wanted = reference.data[0] > 0  # whole numbers; 0 is background
     both = found.sum() + wanted.sum()
     return float(2 * (found & wanted).sum() / both) if both else 1.0
