@@ -100,7 +100,14 @@ def test_a_photo_without_a_scale_has_pixels_and_no_made_up_areas(run, photo, tmp
         ["small", "30", "pixels"],
         ["large", "60", "pixels"],
     ]
-    assert read_objects(tmp_path / "out" / "cells" / "blobs.geojson").frame.affine is None
+    found = read_objects(tmp_path / "out" / "cells" / "blobs.geojson")
+    assert found.frame.affine is None
+    assert list(found.measurements) == ["area [pixels]"]
+    small = run("predict", "blobs", "-i", str(photo), "-o", str(tmp_path / "large"), "--min-area", "40")
+    assert [line.split() for line in small.stderr.splitlines() if " pixels" in line] == [
+        ["small", "0", "pixels"],
+        ["large", "60", "pixels"],
+    ]
 
 
 def test_scores_from_the_shell(run, tmp_path):

@@ -53,9 +53,10 @@ def outline(mask):
 
 
 def measured(found, geometry):
-    """The objects with their areas; NaN where the photo has no scale."""
-    pixel = np.nan if geometry.sample_volume is None else geometry.sample_volume  # mm2
-    return replace(found, measurements={"area [pixels]": found.areas(), "area [mm2]": found.areas() * pixel})
+    """The objects with their areas: in pixels, and in mm2 if the photo has a scale."""
+    pixel, areas = geometry.sample_volume, found.areas()  # the area of one pixel in mm2, or None
+    more = {} if pixel is None else {"area [mm2]": areas * pixel}
+    return replace(found, measurements={"area [pixels]": areas, **more})
 
 
 def sizes(found):
@@ -64,6 +65,6 @@ def sizes(found):
     for value, name in ((0, "no class"), *((c.value, c.name) for c in found.classes)):
         own = found.select(found.class_values == value)
         if value or len(own):
-            area, pixels = (float(own.measurements[f"area [{unit}]"].sum()) for unit in ("mm2", "pixels"))
-            rows.append((name, None if np.isnan(area) else area, round(pixels), len(own)))
+            total = {key: float(column.sum()) for key, column in own.measurements.items()}
+            rows.append((name, total.get("area [mm2]"), round(total["area [pixels]"]), len(own)))
     return Scores(("class", "area [mm2]", "pixels", "count"), tuple(rows), "sizes")
