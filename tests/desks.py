@@ -4,8 +4,12 @@ A page that needs other files gets a function of its own in `DESKS`.
 """
 
 import csv
+import importlib
 import json
+import sys
+import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +50,47 @@ def shrink(monkeypatch) -> None:
     monkeypatch.setattr(settings, "build", small)
 
 
-def lay(page: str, folder: Path) -> dict[str, Any]:
+def lay(page: str, folder: Path, monkeypatch) -> dict[str, Any]:
     """Put the files of a page on its desk; returns the names that its first block may take for granted."""
+    if page in OF_STRANGERS:
+        install(OF_STRANGERS[page], folder / "site", monkeypatch)
     return {"__name__": page, **(DESKS.get(page, lambda folder: {})(folder) or {})}
+
+
+def install(toys: tuple[str, ...], site: Path, monkeypatch) -> None:
+    """The packages that the pages let the reader write, as an editable install by pip leaves them."""
+    from workbench.core import kinds, registry
+
+    for toy in toys:
+        source = ROOT / "tests" / "third_party" / "toys" / toy
+        project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+        info.mkdir(parents=True)
+        head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        (info / "METADATA").write_text(head, encoding="utf-8")
+        groups = {group: points for group, points in project["entry-points"].items() if group != "napari.manifest"}
+        lines = [
+            f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()) for group, points in groups.items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+        monkeypatch.syspath_prepend(str(source))
+        for name in [n for n in sys.modules if n.split(".")[0] == f"my_{toy}"]:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(kinds, "kinds", cache(kinds.load_kinds))
+    monkeypatch.setattr(registry, "backends", cache(registry.load_backends))
+
+
+def photo(folder: Path) -> None:
+    """A dark photo with a bright square that has a hole, and a bar, as ``cells.png`` with its scale beside."""
+    from PIL import Image as Pillow
+
+    pixels = np.full((40, 60, 3), 20, np.uint8)
+    pixels[5:13, 10:18] = 240
+    pixels[8:10, 13:15] = 20
+    pixels[25:28, 30:40] = 200
+    Pillow.fromarray(pixels).save(folder / "cells.png")
+    (folder / "cells.json").write_text('{"mm_per_pixel": 0.5}', encoding="utf-8")
 
 
 def volumes(folder: Path) -> None:
@@ -67,6 +109,12 @@ def volumes(folder: Path) -> None:
         rows.append({"image": f"p{seed}.nii.gz", "labels": path.name, "group": f"patient {seed}"})
     _list(folder / "cases.csv", rows)
     (folder / "scan.nii.gz").write_bytes((folder / "p0.nii.gz").read_bytes())
+
+
+def scored(folder: Path) -> dict[str, Any]:
+    """The volumes, and the names of the module whose second half the page shows."""
+    volumes(folder)
+    return {k: v for k, v in vars(importlib.import_module("my_otsu.otsu")).items() if not k.startswith("__")}
 
 
 def scene(folder: Path) -> None:
@@ -145,9 +193,22 @@ def _list(path: Path, rows: list[dict[str, str]]) -> None:
 DESKS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "README.md": volumes,
     "docs/training.md": volumes,
+    "docs/add-a-backend.md": volumes,
+    "docs/add-a-backend-verbs.md": scored,
+    "docs/add-a-kind.md": photo,
+    "docs/add-a-kind-window.md": photo,
+    "docs/objects.md": photo,
     "docs/lola_specvit.md": scene,
     "docs/scene.md": scene,
     "docs/recording.md": explored,
     "docs/recording-training.md": study,
     "docs/recording-files.md": sensors,
+}
+# Pages whose blocks need what the reader wrote before.
+OF_STRANGERS = {
+    "docs/add-a-backend.md": ("otsu",),
+    "docs/add-a-backend-verbs.md": ("otsu",),
+    "docs/add-a-kind.md": ("photos",),
+    "docs/add-a-kind-window.md": ("photos",),
+    "docs/objects.md": ("photos",),
 }

@@ -155,7 +155,7 @@ def python_pages():
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     """In the order of the page, in a folder with small files of the names that it uses, with small settings."""
     monkeypatch.chdir(tmp_path)
-    names = desks.lay(name_of(page), tmp_path)
+    names = desks.lay(name_of(page), tmp_path, monkeypatch)
     desks.shrink(monkeypatch)
     for block in python_pages()[page]:
         # Empty lines in front let a traceback name the line of the page.

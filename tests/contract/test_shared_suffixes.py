@@ -16,16 +16,16 @@ from workbench.core.errors import InputError
 from workbench.core.types import Case
 from workbench.data import cases, formats
 
-TOYS = Path(__file__).resolve().parents[1] / "third_party" / "toys" / "src"
+TOYS = Path(__file__).resolve().parents[1] / "third_party" / "toys" / "photos"
 
 
 @pytest.fixture
 def two(monkeypatch, tmp_path):
     """A suffix of two kinds, photos and pictures; the second is sure of files whose name begins with ``page``."""
     monkeypatch.syspath_prepend(str(TOYS))
-    from workbench_toys.photo import rows as toys
+    from my_photos import rows as toys
 
-    photos = replace(toys.PHOTO, readers={".pict": "workbench_toys.photo.read"})
+    photos = replace(toys.PHOTO, readers={".pict": "my_photos.read"})
     module = tmp_path / "sure_of_pages.py"
     module.write_text(
         "def sniff(path, key):\n"
@@ -38,7 +38,7 @@ def two(monkeypatch, tmp_path):
     rows = {**kinds.kinds(), "photo": photos, "picture": second}
     monkeypatch.setattr(kinds, "kinds", lambda: rows)
     yield rows
-    for name in [n for n in sys.modules if n.startswith("workbench_toys") or n == "sure_of_pages"]:
+    for name in [n for n in sys.modules if n.startswith("my_photos") or n == "sure_of_pages"]:
         del sys.modules[name]
 
 
@@ -74,7 +74,7 @@ def test_what_is_expected_settles_a_maybe_and_never_a_sure(two, tmp_path):
 
 
 def test_a_backend_settles_the_cases_of_a_study(two, tmp_path, monkeypatch):
-    from workbench_toys.photo.rows import BLOBS
+    from my_photos.rows import BLOBS
 
     from workbench.core import registry
 

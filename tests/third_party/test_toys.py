@@ -51,7 +51,7 @@ def test_help_shows_ranges_and_units_and_verbs_that_are_lacking_are_absent(run):
     refused = run("train", "otsu", "--help")
     assert refused.returncode == 2
     assert refused.stderr.strip() == (
-        "Error: backend otsu offers predict, not train. Backends of its kind that can: segformer3d."
+        "Error: backend otsu offers predict, evaluate, not train. Backends of its kind that can: segformer3d."
     )
 
 
@@ -70,11 +70,58 @@ def test_a_new_kind_from_the_shell(run, photo, tmp_path):
     assert (row["kind"], row["shape"], row["channels"]) == ("photo", [40, 60], ["red", "green", "blue"])
     done = run("predict", "blobs", "-i", str(photo), "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert "90.0 pixels" in done.stderr
+    assert [line.split() for line in done.stderr.splitlines() if "mm2" in line] == [
+        ["small", "7.5", "mm2"],
+        ["large", "15.0", "mm2"],
+    ]
     found = read_objects(tmp_path / "out" / "cells" / "blobs.geojson")
     assert sorted(found.areas(), reverse=True) == AREAS
-    assert [c.name for c in found.classes] == ["blob"]
+    assert [c.name for c in found.classes] == ["small", "large"]
+    assert found.measurements["area [mm2]"].tolist() == [area / 4 for area in found.areas()]
+    assert (found.frame.unit, found.frame.world_unit) == ("pixel", "mm")
     assert found.bounds().tolist() == [[10.0, 5.0, 18.0, 13.0], [30.0, 25.0, 40.0, 28.0]]
+
+
+def test_resume_compares_the_file_beside_a_photo_too(run, photo, tmp_path):
+    command = ("predict", "blobs", "-i", str(photo), "-o", str(tmp_path / "out"))
+    assert run(*command).returncode == 0
+    assert "already complete" in run(*command).stderr
+    photo.with_suffix(".json").write_text('{"mm_per_pixel": 0.25}')
+    other = run(*command)
+    assert other.returncode != 0
+    assert "input" in other.stderr
+
+
+def test_a_photo_without_a_scale_has_pixels_and_no_made_up_areas(run, photo, tmp_path):
+    photo.with_suffix(".json").unlink()
+    done = run("predict", "blobs", "-i", str(photo), "-o", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stderr.splitlines() if " pixels" in line] == [
+        ["small", "30", "pixels"],
+        ["large", "60", "pixels"],
+    ]
+    found = read_objects(tmp_path / "out" / "cells" / "blobs.geojson")
+    assert found.frame.affine is None
+    assert list(found.measurements) == ["area [pixels]"]
+    small = run("predict", "blobs", "-i", str(photo), "-o", str(tmp_path / "large"), "--min-area", "40")
+    assert [line.split() for line in small.stderr.splitlines() if " pixels" in line] == [
+        ["small", "0", "pixels"],
+        ["large", "60", "pixels"],
+    ]
+
+
+def test_scores_from_the_shell(run, tmp_path):
+    volume = make_volume(tmp_path / "in" / "ct.nii.gz")
+    assert run("predict", "otsu", "-i", str(volume), "-o", str(tmp_path / "out")).returncode == 0
+    labels = tmp_path / "out" / "ct" / "labels.nii.gz"
+    done = run("evaluate", "otsu", "-i", str(volume), "--labels", str(labels), "-o", str(tmp_path / "report"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["Dice: 1.0000 (n=1)", str(tmp_path / "report" / "scores.csv")]
+    damaged = tmp_path / "damaged.nii.gz"
+    damaged.write_bytes(b"no labels")
+    done = run("evaluate", "otsu", "-i", str(volume), "--labels", str(damaged), "-o", str(tmp_path / "report"))
+    assert done.returncode == 3
+    assert "Error: ct: " in done.stderr
 
 
 IN_PYTHON = """
@@ -91,11 +138,16 @@ result = wb.predict("blobs", photo, min_area=40)
 assert result["blobs"].areas().tolist() == [60.0], result["blobs"].areas()
 wb.write(result, folder / "out")
 wb.write(image, folder / "copy")
-assert np.array_equal(wb.read(folder / "copy" / "cells.png").data, image.data)
+copy = wb.read(folder / "copy" / "cells.png")
+assert np.array_equal(copy.data, image.data)
+assert copy.geometry.spacing == (0.5, 0.5) and copy.geometry.unit == "mm"
 (layer,) = wb.to_layers(image)
 assert layer[0].shape == (40, 60, 3) and layer[1]["rgb"] and layer[2] == "image"
 (shapes,) = wb.to_layers(result)
 assert shapes[2] == "shapes" and len(shapes[0]) == 1
+assert {k: layer[1][k] for k in ("scale", "units", "axis_labels")} == {
+    k: shapes[1][k] for k in ("scale", "units", "axis_labels")
+} == {"scale": (0.5, 0.5), "units": ("mm", "mm"), "axis_labels": ("y", "x")}
 print("all good")
 """
 
@@ -130,13 +182,16 @@ assert type(tool).__name__ == "GeneralTool", tool
 assert [layer.name for layer in viewer.layers] == ["cells"], viewer.layers
 assert viewer.layers["cells"].rgb
 tool.input.model.choose("blobs")
-assert sorted(tool.input.model.form.widgets) == ["level", "min_area"]
+assert sorted(tool.input.model.form.widgets) == ["large", "level", "min_area"]
 assert tool.input.model.weights is None and tool.input.model.device is None
 tool.input.model.form.set_values({"level": 0.3})
 tool.run_button.click()
 wait(tool)
 shapes = viewer.layers["cells blobs"]
 assert len(shapes.data) == 2
+image = viewer.layers["cells"]
+assert image.scale.tolist() == shapes.scale.tolist() == [0.5, 0.5]
+assert {str(u) for layer in (image, shapes) for u in layer.units} == {"millimeter"}
 shapes.selected_data = {1}
 shapes.remove_selected()
 tool.folder.setText(out)
@@ -145,6 +200,8 @@ wait(tool)
 from workbench.data.objects import read_objects
 saved = read_objects(Path(out) / "cells" / "blobs.geojson")
 assert saved.areas().tolist() == [60.0], saved.areas()
+table = (Path(out) / "cells" / "sizes.csv").read_text().split()
+assert table[-2:] == ["small,0.0,0,0", "large,15.0,60,1"], table
 
 viewer.layers.clear()
 tool = open_files(viewer, [volume])

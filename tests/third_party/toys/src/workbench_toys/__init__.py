@@ -1,1 +1,0 @@
-"""Toys that show how a third party extends the workbench."""

@@ -1,1 +1,0 @@
-"""Photos: PNG and JPEG files in colour, and a backend that outlines blobs in them."""
