@@ -40,7 +40,7 @@ _BY_MODULE = {
     "workbench.recording.data.monai_reader": ("RecordingReader",),
     "workbench.core.errors": (
         "WorkbenchError", "UsageError", "InputError", "GeometryError", "NothingFound", "WeightsError", "OutOfMemory",
-        "MissingExtra", "Cancelled", "WorkbenchWarning",
+        "MissingExtra", "FaultyExtension", "Cancelled", "WorkbenchWarning",
     ),
 }  # fmt: skip
 _PUBLIC = {name: module for module, names in _BY_MODULE.items() for name in names}

@@ -161,7 +161,7 @@ def test_a_table_without_the_column_of_sizes_says_no_size():
 
     assert _amount({"class": "small", "count": 2}, "area [mm2]") == ""
     assert _amount({"class": "small", "area [mm2]": 1.25}, "area [mm2]").strip() == "1.2 mm2"
-    assert _amount({"class": "liver", "volume [mL]": None, "voxels": 7}, "volume [mL]").strip() == "7 pixels"
+    assert _amount({"class": "liver", "volume [mL]": None, "voxels": 7}, "volume [mL]").strip() == "7 voxels"
 
 
 def test_built_in_faults_stay_faults(monkeypatch):

@@ -153,5 +153,5 @@ def _amount(row: Any, size_column: str) -> str:
     unit = size_column.partition("[")[2].rstrip("]")
     if isinstance(value, int | float):
         return f"{value:>10.1f} {unit}"
-    counted = row.get("pixels", row.get("voxels"))
-    return "" if counted is None else f"{counted:>10} pixels"
+    counted = next((name for name in ("pixels", "voxels") if name in row), None)
+    return "" if counted is None else f"{row[counted]:>10} {counted}"

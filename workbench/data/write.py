@@ -203,8 +203,11 @@ def _record(result: Result, written: list[Path]) -> dict[str, Any]:
 def _protect(path: Path, thing: Any) -> None:
     """Refuse to overwrite a file that the samples come from."""
     source = getattr(thing, "source", None)
-    native = getattr(getattr(thing, "native", None), "files", ())
-    files = native or (() if source is None else (Path(source),))
+    files = (
+        *getattr(thing, "files", ()),
+        *getattr(getattr(thing, "native", None), "files", ()),
+        *(() if source is None else (Path(source),)),
+    )
     if path.exists() and any(file.exists() and path.samefile(file) for file in files):
         raise UsageError(
             f"{path}: this is the source file itself, it is not overwritten. Choose another folder or name."

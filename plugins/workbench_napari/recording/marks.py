@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,10 +70,16 @@ def dress(layer: Any, marks: Sequence[Mark]) -> None:
         layer.face_color = np.array([_faint(str(label)) for label in labels])
 
 
-def _step_of(editor: Any, name: str, _layer: Any) -> None:
-    found = editor()
-    if found is not None:
-        getattr(found, name)()
+def _key(editor: Any, name: str) -> Callable[[Any], None]:
+    """What a key on the canvas does; napari wants a function with a name."""
+
+    def step(_layer: Any) -> None:
+        found = editor()
+        if found is not None:
+            getattr(found, name)()
+
+    step.__name__ = f"annotations_{name}"
+    return step
 
 
 def _faint(label: str) -> tuple[float, ...]:
@@ -135,7 +140,7 @@ class MarksEditor(QObject):
             dress(layer, self._marks)
             layer.events.data.connect(self._on_edit)
             for keys, name in _KEYS.items():
-                layer.bind_key(keys, partial(_step_of, weakref.ref(self), name), overwrite=True)
+                layer.bind_key(keys, _key(weakref.ref(self), name), overwrite=True)
             self.choose_label(self.label)
         self.changed.emit()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Marks, Provenance, Result, Signals
 from workbench_napari.recording.annotating import Annotating
 from workbench_napari.recording.blocks import signals_block
@@ -98,6 +98,7 @@ class Modelling(QObject):
 
     def _show_result(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
         result, _ = outcome
+        self._require_open(found)
         found.provenance = result.provenance
         record = self._results.add_signals(found, result.parts, result.provenance)
         peaks, more = result.parts.get("annotations"), ""
@@ -106,7 +107,12 @@ class Modelling(QObject):
             more = f" {len(peaks)} peaks of surprisal."
         self._finish(found, result, more)
 
+    def _require_open(self, found: OpenRecording) -> None:
+        if found.main.layer not in self._viewer.layers:
+            raise UsageError(f"{found.name} was closed while it was worked on: its result is not shown. Open it again.")
+
     def _show_generated(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
+        self._require_open(found)
         result, found.spectra = outcome
         found.provenance = found.provenance or result.provenance
         parts = {"generated": result.parts["generated"]}
@@ -117,7 +123,8 @@ class Modelling(QObject):
     def _finish(self, found: OpenRecording, result: Result, more: str = "") -> None:
         self._results.keep_tables(found, result.parts)
         self._shown.look_around()
-        self._viewer.layers.selection.active = found.main.layer
+        if found.main.layer in self._viewer.layers:
+            self._viewer.layers.selection.active = found.main.layer
         self.done.emit(describe_run(result.provenance, more))
 
 

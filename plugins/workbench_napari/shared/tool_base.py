@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
 from qtpy.QtWidgets import QFileDialog, QPushButton, QShortcut, QWidget
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import UsageError, WorkbenchError
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.worker import report, runner_of
 
@@ -136,10 +136,15 @@ class DockTool(ToolPanel):
 
     def start(self, title: str, work: Any, done: Any, *, busy: str = "wait for it or cancel it") -> bool:
         """Start a job, or say that another one still runs; see `workbench_napari.shared.worker.JobRunner.start`."""
-        started = self.runner.start(title, work, done)
+        started = self.runner.start(title, work, partial(self._hand_over, title, done))
         if not started:
             self.say(f"{self.runner.title} is still running; {busy}.")
         return started
+
+    def _hand_over(self, title: str, done: Callable[[Any], None], answer: Any) -> None:
+        if not self._wires:  # the dock was closed: its widgets are gone, and other tools wait for the end of this job
+            raise UsageError(f"{title}: the tool was closed before it ended, so its result is not shown. Run it again.")
+        done(answer)
 
     def _on_started(self, title: str) -> None:
         self._done_text = ""

@@ -131,3 +131,21 @@ def test_save_and_reopen_equal(opened, wait, window, parcel_file):
     dropped = third.layers["annotations-annot"]
     assert dropped in last.annotating.layers
     assert [m.label for m in marks_of(dropped)] == [m.label for m in marks]
+
+
+def test_keys_pressed_on_the_canvas_take_steps_back(opened, wait, qtbot):
+    """Really pressed: napari looks more closely at its bindings than a call of the function does."""
+    from qtpy.QtCore import Qt
+
+    viewer, tool = opened
+    editor = tool.annotating.editor
+    before = len(editor.marks)
+    draw(tool, wait, 3.0, 4.5)
+    viewer.layers.selection.active = editor.layer
+    canvas = viewer.window._qt_viewer.canvas.native
+    both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    qtbot.keyClick(canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(editor.marks) == before
+    qtbot.keyClick(canvas, Qt.Key.Key_Z, both)
+    assert len(editor.marks) == before + 1
+    qtbot.keyClick(canvas, Qt.Key.Key_5)  # a key of napari's own must get through
