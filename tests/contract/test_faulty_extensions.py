@@ -129,7 +129,7 @@ def test_a_files_module_that_is_missing_keeps_nobody_from_anything(tmp_path, mon
     _with_kind(monkeypatch, files="no.such.module")
     volume = make_volume(tmp_path / "ct.nii.gz", shape=(6, 7, 8))
     (tmp_path / "a.vvv").write_text("nothing")
-    with pytest.warns(WorkbenchWarning, match="kind 'odd' of a third party was not asked"):
+    with pytest.warns(WorkbenchWarning, match="kind 'odd': its module no.such.module cannot be loaded"):
         assert formats.read(volume).kind == "volume"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", WorkbenchWarning)

@@ -370,5 +370,5 @@ def hooks(part: Part, function: str) -> Iterator[tuple[Kind, Any]]:
 
 
 def _left_out(row: Kind, error: Exception) -> None:
-    why = str(error) if isinstance(error, FaultyExtension) else f"{type(error).__name__}: {one_line(error)}"
-    warnings.warn(f"kind '{row.name}' of a third party was not asked ({why})", WorkbenchWarning, stacklevel=3)
+    why = f"kind '{row.name}' of a third party was not asked ({type(error).__name__}: {one_line(error)})"
+    warnings.warn(str(error) if isinstance(error, FaultyExtension) else why, WorkbenchWarning, stacklevel=3)

@@ -57,7 +57,7 @@ def test_candidates_are_those_that_do_not_say_no(tmp_path) -> None:
 def test_a_kind_whose_module_is_missing_does_not_stop_the_others(tmp_path, monkeypatch) -> None:
     rows = {"broken": replace(PHOTO, name="broken", files="no_such_module_anywhere"), "photo": PHOTO}
     monkeypatch.setattr(kinds, "kinds", lambda: rows)
-    with pytest.warns(UserWarning, match="kind 'broken' cannot look at files"):
+    with pytest.warns(UserWarning, match="kind 'broken': its module no_such_module_anywhere cannot be loaded"):
         assert kinds.candidates(tmp_path / "a.jpg") == {"photo": "maybe"}
 
 

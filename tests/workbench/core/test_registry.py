@@ -4,7 +4,7 @@ import pytest
 
 import workbench
 from workbench.core import registry
-from workbench.core.errors import MissingExtra, UsageError
+from workbench.core.errors import FaultyExtension, MissingExtra, UsageError
 from workbench.core.registry import Backend
 
 
@@ -29,5 +29,5 @@ def test_a_backend_whose_extra_is_missing_says_how_to_get_it() -> None:
     with pytest.raises(MissingExtra, match=r"backend x \(no_such_package is not installed\) needs the extra 'dicom'"):
         row.load_module()
     plain = Backend("x", "X", "t", "volume", (), (), "x", "no_such_package.module")
-    with pytest.raises(ModuleNotFoundError):
+    with pytest.raises(FaultyExtension, match="backend x: its module no_such_package.module cannot be loaded"):
         plain.load_module()
