@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from workbench.core.layers import KEY
 from workbench_napari.shared.journal import Journal
+from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.recovery_store import Entry
 
 
@@ -61,7 +62,7 @@ class RecoveryPanel(QFrame):
         for entry in entries:
             item = QListWidgetItem(describe(entry))
             item.setData(Qt.ItemDataRole.UserRole, entry)
-            item.setToolTip(f"{entry.source or 'no file'}\n{entry.size / 1e6:.1f} MB in {entry.folder}")
+            item.setToolTip(plain_tip(f"{entry.source or 'no file'}\n{entry.size / 1e6:.1f} MB in {entry.folder}"))
             self.list.addItem(item)
         count = len(entries)
         self._title.setText(
