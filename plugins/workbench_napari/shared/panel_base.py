@@ -79,6 +79,7 @@ class ToolPanel(QWidget):
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(8)
         self.recovery = RecoveryPanel(self.viewer, self.journal)
+        self.recovery.said.connect(self.status.setText)
         column.addWidget(self.recovery)
         self.empty = self._empty_state()
         column.addWidget(self.empty)
