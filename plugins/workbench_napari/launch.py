@@ -30,7 +30,8 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     paths
         Files and DICOM folders. One that cannot be opened is reported in the window and does not stop the others.
     tool
-        Kind of data whose tool to dock (``"volume"``, ``"scene"``, ``"recording"``); by default that of the first file.
+        Kind of data whose tool to dock (``"volume"``, ``"scene"``, ``"recording"``, or one that a package adds); by
+        default that of the first file.
     kind
         Read the files as this kind of data, where they could be several.
 

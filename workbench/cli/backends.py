@@ -18,7 +18,7 @@ def backends(as_json: bool, verbose: bool) -> None:
         click.echo(json.dumps([row.to_json() for row in rows().values()], indent=2))
         return
     for row in rows().values():
-        click.echo(f"{row.name}: {row.task} ({row.title}, {row.paper})")
+        click.echo(f"{row.name}: {row.task} ({', '.join(word for word in (row.title, row.paper) if word)})")
         click.echo(f"    reads  {', '.join(row.reads)}")
         click.echo(f"    gives  {', '.join(row.gives)}")
         if row.extra:

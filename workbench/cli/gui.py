@@ -10,7 +10,9 @@ from workbench.cli.options import kind_option, verbose_option
 @click.command()
 @click.argument("paths", nargs=-1)
 @click.option(
-    "--tool", help="Kind of data whose tool to dock (volume, scene, recording); by default that of the first file."
+    "--tool",
+    help="Kind of data whose tool to dock (volume, scene, recording, or one that a package adds); by default that of "
+    "the first file.",
 )
 @kind_option
 @verbose_option

@@ -55,8 +55,8 @@ def objects_layer(
     (data, attributes, ``"shapes"`` or ``"points"``)
         Data: a list of ``(V, 2)``, or ``(N, 2)``, as (row, column). ``features``: ``id``, ``class``, ``probability``
         and the measurements. Holes and further pieces of an object are parts of its one outline, reached and left over
-        the same edge, as napari fills it. ``metadata["workbench"]`` says in ``shown_as`` which it is, and in ``note``
-        why.
+        the same edge, as napari fills it. ``feature_defaults`` are those of an outline that a person draws: no class
+        and no numbers. ``metadata["workbench"]`` says in ``shown_as`` which it is, and in ``note`` why.
     """
     as_points = len(objects) > limit
     own = {
@@ -69,12 +69,14 @@ def objects_layer(
         "coordinates": objects.coordinates.dtype.name,
         "probabilities": objects.probabilities is not None,
         "measurements": {k: v.dtype.name for k, v in objects.measurements.items()},
+        "no_id": _no_id(objects.ids),
     }
-    colors = _colors(objects)
+    colors, features = _colors(objects), _features(objects)
     metadata: dict[str, Any] = {KEY: {**record, **own}}
     attributes: dict[str, Any] = {
         "name": name or objects.name,
-        "features": _features(objects),
+        "features": features,
+        "feature_defaults": new_outline(features, metadata[KEY]),
         "metadata": metadata,
         **(placement or {}),
     }
@@ -91,8 +93,11 @@ def objects_layer(
 def objects_from_layer(data: Any, attributes: Mapping[str, Any]) -> Objects:
     """What a layer of `objects_layer` shows now, after people changed outlines, classes, or removed and drew some.
 
-    New outlines have no class and a fresh id. Measurements are those of the table: they are not measured again. In a
-    points layer outlines cannot be changed, objects can be removed and given another class.
+    An outline that a person added, drawn or pasted, has a fresh id, the class that it was given since, if any, and no
+    probability and no measurement (NaN): napari fills the table with those of another object, which are not its own.
+    Measurements of the others are those of the table: they are not measured again. In a points layer outlines cannot
+    be changed, objects can be removed and given another class; points that were added have no outline and are left
+    out.
 
     Parameters
     ----------
@@ -115,36 +120,63 @@ def objects_from_layer(data: Any, attributes: Mapping[str, Any]) -> Objects:
     features = attributes["features"]
     columns = {str(k): np.asarray(features[k]) for k in features}
     values = _class_values(columns.get("class"), classes, len(data))
+    ids, model = _clean_ids(columns.get("id"), record, len(data))
     if record["shown_as"] == "points":
-        return _of_points(attributes, columns, values)
+        return _of_points(attributes, ids, model, values)
+    for row in np.flatnonzero((model >= 0) & (model != np.arange(len(data)))):
+        # A copy has the class of the object it was copied from, until a person gives it another one.
+        values[row] = 0 if values[row] == values[model[row]] else values[row]
+    added = model != np.arange(len(data))
     frame = Frame.from_json(record["frame"])
     polygons = []
     for outline in data:
         if len(outline) < 3:
             raise GeometryError(f"an outline has {len(outline)} points, 3 or more were expected; remove or finish it")
         polygons.append(_rings(frame.from_index(outline).astype(record["coordinates"])))
-    n = len(polygons)
     measured = record["measurements"]
     return Objects.from_polygons(
         polygons,
-        ids=_fresh_ids(columns.get("id"), n),
+        ids=_fresh_ids(ids, added),
         class_values=values,
-        probabilities=_numbers(columns.get("probability"), "float32", n) if record["probabilities"] else None,
-        measurements={k: _numbers(columns.get(k), dtype, n) for k, dtype in measured.items()},
+        probabilities=_numbers(columns.get("probability"), "float32", added) if record["probabilities"] else None,
+        measurements={k: _numbers(columns.get(k), dtype, added) for k, dtype in measured.items()},
         classes=classes,
         frame=frame,
         name=record["objects"],
     )
 
 
+def new_outline(features: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """What napari is to put into the table of such a layer for an outline that a person draws: nothing.
+
+    napari itself repeats the last row. It also forgets these defaults when somebody sets the whole table, so whoever
+    watches a layer sets them anew (``layer.feature_defaults``) before an outline is added.
+
+    Parameters
+    ----------
+    features
+        The table of the layer, columns by name.
+    record
+        The layer's own entry in its metadata.
+    """
+    blank: dict[str, Any] = {}
+    for name in features:
+        kind = np.asarray(features[name]).dtype.kind
+        # Columns of whole numbers have no NaN; `objects_from_layer` knows such a row by its id.
+        blank[str(name)] = np.nan if kind == "f" else 0 if kind in "iub" else ""
+    if "id" in blank and "no_id" in record:
+        blank["id"] = record["no_id"]
+    return blank
+
+
 def _of_points(
-    attributes: Mapping[str, Any], columns: Mapping[str, npt.NDArray[Any]], values: npt.NDArray[np.int32]
+    attributes: Mapping[str, Any], ids: list[Any], model: npt.NDArray[np.int64], values: npt.NDArray[np.int32]
 ) -> Objects:
     kept = attributes["metadata"].get(OUTLINES)
     if not isinstance(kept, Objects):
         raise InputError("this layer shows points, their outlines are not in memory; open the objects again")
     where = {str(v): i for i, v in enumerate(kept.ids.tolist())}
-    rows = [(row, where[str(i)]) for row, i in enumerate(columns["id"].tolist()) if str(i) in where]
+    rows = [(row, where[str(i)]) for row, i in enumerate(ids) if model[row] == row and str(i) in where]
     index = np.array([i for _, i in rows], np.int64)
     return replace(kept.select(index), class_values=values[[row for row, _ in rows]])
 
@@ -152,7 +184,7 @@ def _of_points(
 def _features(objects: Objects) -> dict[str, npt.NDArray[Any]]:
     names = {0: "", **{c.value: c.name for c in objects.classes}}
     table: dict[str, npt.NDArray[Any]] = {
-        "id": objects.ids,
+        "id": objects.ids.astype(np.int64) if objects.ids.dtype.kind == "u" else objects.ids,
         "class": np.array([names.get(v, "") for v in objects.class_values.tolist()], object),
     }
     if objects.probabilities is not None:
@@ -235,28 +267,47 @@ def _class_values(names: npt.NDArray[Any] | None, classes: ClassTable, n: int) -
     return values
 
 
-def _fresh_ids(ids: npt.NDArray[Any] | None, n: int) -> npt.NDArray[Any]:
-    """The ids, with new ones where there is none, or where napari copied that of another shape."""
-    given: Sequence[Any] = [None] * n if ids is None else ids.tolist()
-    whole = all(i is None or i != i or isinstance(i, int | float) for i in given)
-    clean = [None if i is None or i != i or i == "" else int(i) if whole else str(i) for i in given]
-    seen: set[Any] = set()
-    taken = {i for i in clean if i is not None}
+def _no_id(ids: npt.NDArray[Any]) -> int | str:
+    """What stands for no id in a column like this."""
+    return "" if ids.dtype.kind not in "iu" else min(0, int(ids.min(initial=0))) - 1
+
+
+def _clean_ids(
+    column: npt.NDArray[Any] | None, record: Mapping[str, Any], n: int
+) -> tuple[list[Any], npt.NDArray[np.int64]]:
+    """Ids as numbers, or as texts where one is a text, ``None`` where a row has none; and whose id each row has.
+
+    The second is the row itself, the earlier row that it was copied from, or -1 where it has no id.
+    """
+    given: Sequence[Any] = [None] * n if column is None else column.tolist()
+    no_id = record.get("no_id", "")
+    missing = [i is None or i != i or i == "" or i == no_id for i in given]
+    whole = all(gone or isinstance(i, int | float) for i, gone in zip(given, missing, strict=True))
+    clean = [None if gone else int(i) if whole else str(i) for i, gone in zip(given, missing, strict=True)]
+    first: dict[Any, int] = {}
+    model = [-1 if i is None else first.setdefault(i, row) for row, i in enumerate(clean)]
+    return clean, np.array(model, np.int64)
+
+
+def _fresh_ids(ids: list[Any], added: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """The ids, with new ones for outlines that were added."""
+    taken = {i for i in ids if i is not None}
+    whole = all(isinstance(i, int) for i in taken)
     free = max((i for i in taken if isinstance(i, int)), default=0)
     found: list[Any] = []
-    for i in clean:
-        if i is None or i in seen:
+    for i, new in zip(ids, added.tolist(), strict=True):
+        if new:
             free += 1
             while f"new {free}" in taken:
                 free += 1
             i = free if whole else f"new {free}"
-        seen.add(i)
         found.append(i)
     return np.array(found, np.int64 if whole else np.str_)
 
 
-def _numbers(column: npt.NDArray[Any] | None, dtype: str, n: int) -> npt.NDArray[Any]:
-    """A column in its own type; as float64 where a new shape has no number and the type has no NaN."""
-    values = np.full(n, np.nan) if column is None else np.array(column, np.float64)
+def _numbers(column: npt.NDArray[Any] | None, dtype: str, added: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """A column in its own type; as float64 where an added outline has no number and the type has no NaN."""
+    values = np.full(len(added), np.nan) if column is None else np.array(column, np.float64)
+    values[added] = np.nan
     wanted = np.dtype(dtype)
     return values.astype(wanted) if wanted.kind == "f" or np.isfinite(values).all() else values

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QGroupBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
 
 from workbench.core.registry import Backend
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import combo_box, group_box
+from workbench_napari.shared.plain_text import plain_label
 
 
 class InputGroup(QWidget):
@@ -23,7 +24,7 @@ class InputGroup(QWidget):
         self.layer = combo_box("Layer that was opened from a file of the backend's kind of data")
         add_row(form, "Layer", self.layer)
         inside.addLayout(form)
-        self.about = QLabel()
+        self.about = plain_label()
         self.about.setWordWrap(True)
         inside.addWidget(self.about)
         model = QGroupBox("Method")
@@ -42,7 +43,7 @@ class ResultGroup(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         self.group, self.column = group_box("Result")
-        self.summary = QLabel()
+        self.summary = plain_label()
         self.summary.setWordWrap(True)
         self.column.addWidget(self.summary)
         outer.addWidget(self.group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from workbench.core import kinds, registry
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY
 from workbench.core.types import Result
+from workbench_napari.general.naming import free_folder
 from workbench_napari.general.panel import InputGroup, ResultGroup
-from workbench_napari.general.results import corrected, layers_of, summary
+from workbench_napari.general.restored import read_image
+from workbench_napari.general.results import layers_of, notes_of
+from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.layer_choice import chosen, fill
 from workbench_napari.shared.panel_base import button, empty_state, main_button
-from workbench_napari.shared.saving import case_name
+from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.shared.worker import report
 
@@ -34,12 +38,16 @@ class GeneralTool(DockTool):
     PROGRESS_TEXT = "%v of %m steps (%p %)"
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        self._results: dict[str, Result] = {}
-        self._shown = ""
+        self._folders: dict[tuple[str, Path], str] = {}
+        self._kept = ""
+        self._is_running = False
         super().__init__(napari_viewer, "", parent)
+        self.shown = ShownResult(self.viewer, self.journal, self)
+        self.shown.changed.connect(self._refresh_buttons)
+        self.shown.counted.connect(self.result.summary.setText)
         self.connect_tool()
         self.input.model.changed.connect(self._on_backend)
-        self.input.layer.currentIndexChanged.connect(self._refresh_buttons)
+        self.input.layer.currentIndexChanged.connect(self._on_choice)
         self._on_backend()
 
     # --- what it looks like
@@ -59,8 +67,9 @@ class GeneralTool(DockTool):
         self.input = InputGroup(rows)
         self.run_button = main_button("Run", "Run the backend on the layer (Ctrl+Return). While it runs: cancel.")
         self.result = ResultGroup()
-        formats = {"As the image": "auto"} | {f: f for f in dict.fromkeys(f for b in rows for f in _formats(b.kind))}
-        self._save_form(self.result.column, formats, "Results go into a folder of their own in here", "File format")
+        self._save_form(
+            self.result.column, _formats(""), "Results go into a folder of their own in here", "File format"
+        )
         self.result.column.addLayout(self._save_buttons("Write the result as it is shown (Ctrl+Shift+Return)"))
         self.result.hide()
         return self.input, self.run_button, self.progress, self.result
@@ -78,23 +87,47 @@ class GeneralTool(DockTool):
         """The image layer that is chosen, or ``None``."""
         return chosen(self.input.layer)
 
+    def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
+        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.shown.on_active)]
+
+    def _let_go(self) -> None:
+        self.shown.let_go()
+
     def _on_backend(self) -> None:
         self.input.model.describe()
         self._on_layers()
 
     def _on_layers(self, event: Any = None) -> None:
         kind = self.input.model.backend.kind
+        before = self.layer
         fitting = [layer for layer in self.viewer.layers if is_image_of(layer, kind)]
         fill(self.input.layer, fitting, default=len(fitting) - 1)
         self.empty.setVisible(not len(self.viewer.layers))
+        self.shown.on_layers()
+        if self.layer is not before and self.layer is not None:
+            self.shown.show_of(self.layer)
+        self._refresh_buttons()
+
+    def _on_choice(self, _index: int) -> None:
+        self.shown.show_of(self.layer)
         self._refresh_buttons()
 
     def _refresh_buttons(self, _event: Any = None) -> None:
         layer, title = self.layer, kinds.find(self.input.model.backend.kind).title
         self.input.about.setText(f"Open {title} to run this backend on." if layer is None else _about(layer))
         self.run_button.setEnabled(layer is not None or self.runner.is_busy)
-        self.result.setVisible(bool(self._shown))
-        self.save_button.setEnabled(bool(self._shown) and not self.runner.is_busy)
+        # While a run goes on there are no numbers to be taken for its own.
+        self.result.setVisible(bool(self.shown.token) and not self._is_running)
+        self.save_button.setEnabled(bool(self.shown.token) and not self.runner.is_busy)
+        self._offer(_formats(self.shown.kind or self.input.model.backend.kind))
+
+    def _offer(self, formats: dict[str, str]) -> None:
+        """The formats of one kind of data; the choice stays where there is one of that name."""
+        if [self.format.itemText(i) for i in range(self.format.count())] != list(formats):
+            before = self.format.currentText()
+            self.format.clear()
+            self.format.addItems(list(formats))
+            self.format.setCurrentIndex(max(self.format.findText(before), 0))
 
     # --- run and save
 
@@ -113,48 +146,65 @@ class GeneralTool(DockTool):
         record = layer.metadata[KEY]
 
         def work(progress: Any) -> Any:
-            image = wb.read(record["source"], series=record.get("series"), kind=record["kind"])
-            return wb.predict(backend, image, progress=progress, **values)
+            return wb.predict(backend, read_image(record), progress=progress, **values)
 
-        return self.start(f"{self.input.model.backend.title} on {layer.name}", work, self._show)
+        title = f"{self.input.model.backend.title} on {layer.name}"
+        self._is_running = not self.runner.is_busy
+        return self.start(title, work, partial(self._show, layer))
 
-    def _show(self, result: Result) -> None:
+    def _show(self, image_layer: Any, result: Result) -> None:
         from napari.layers import Layer
 
-        self._shown, layers = layers_of(result)
-        self._results[self._shown] = result
-        for data, attributes, kind in layers:
-            self.viewer.add_layer(Layer.create(data, attributes, kind))
-        self.result.summary.setText(summary(result))
-        notes = "".join(f" {n[:1].upper()}{n[1:]}." for n in result.provenance.notes)
-        self._done_text = f"Done in {result.provenance.seconds:.1f} s on {result.provenance.device}.{notes}"
+        token, layers = layers_of(result, image_layer.metadata[KEY].get("series"))
+        self.shown.adding(token, result, image_layer, len(layers))
+        try:
+            for data, attributes, kind in layers:
+                self.viewer.add_layer(Layer.create(data, attributes, kind))
+        finally:
+            self.shown.show(token)
+        self._done_text = describe_run(result.provenance, notes=notes_of(result, layers))
+
+    def _after_job(self, how: str) -> None:
+        self._is_running = False
+        self.shown.count()
 
     def save(self) -> bool:
         """Write the result as its layers show it now, in the background; returns whether it started."""
-        result, folder = self._results.get(self._shown), self.chosen_folder()
-        if result is None or folder is None:
+        if not self.shown.token:
             return False
-        mine = [x for x in self.viewer.layers if (x.metadata.get(KEY) or {}).get("result") == self._shown]
+        folder = self.chosen_folder()
+        if folder is None:
+            return False
+        drawn = self.shown.layers()
         try:
-            states = [(data, dict(attributes)) for data, attributes, _ in (x.as_layer_data_tuple() for x in mine)]
-            now = corrected(result, states)
+            now, made, missing = self.shown.now()
         except WorkbenchError as error:
             self.say(report(error))
             return False
-        work = partial(_write, now, folder, self.format.currentText(), self._formats())
-        return self.start_saving(now.image.name, work, mine, "your edits are")
+        self.shown.counted_as(now, made, missing)
+        mine = (self.shown.token, folder.absolute())
+        name, kept = self._folders.get(mine, ""), ""
+        if not name:
+            name, kept = free_folder(folder, now, restored=self.shown.is_restored)
+        format = _formats(self.shown.kind).get(self.format.currentText(), "auto")
+        started = self.start_saving(now.image.name, partial(_write, now, folder, format, name), drawn, "your edits are")
+        if started:
+            self._folders[mine], self._kept = name, kept
+        return started
 
-    def _formats(self) -> dict[str, str]:
-        return {"As the image": "auto"}
+    def _on_saved(self, revisions: Any, paths: list[Path]) -> None:
+        super()._on_saved(revisions, paths)
+        if self._kept:
+            self._done_text += f" ({self._kept})"
 
 
-def _write(result: Result, folder: Path, chosen_format: str, names: dict[str, str], _progress: Any) -> list[Path]:
-    name = case_name(folder, result, result.image.name)
-    return list(wb.write(result, folder, format=names.get(chosen_format, chosen_format), name=name))
+def _write(result: Result, folder: Path, format: str, name: str, _progress: Any) -> list[Path]:
+    return list(wb.write(result, folder, format=format, name=name))  # type: ignore[arg-type]
 
 
-def _formats(kind: str) -> tuple[str, ...]:
-    return kinds.find(kind).formats
+def _formats(kind: str) -> dict[str, str]:
+    """What the box offers for a kind of data, and the names of these formats."""
+    return {"As the image": "auto"} | ({f: f for f in kinds.find(kind).formats} if kind else {})
 
 
 def is_image_of(layer: Any, kind: str) -> bool:

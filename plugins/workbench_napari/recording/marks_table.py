@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 
 from workbench.core.types import Marks
 from workbench_napari.recording.marks import color_of
+from workbench_napari.shared.plain_text import plain_tip
 
 _COLUMNS = ("Start [s]", "Length [s]", "Label", "Channels")
 _LABEL = 2
@@ -57,7 +58,7 @@ class MarksTable(QTableWidget):
             texts = (f"{mark.onset:.3f}", f"{mark.duration:.3f}", mark.label, ", ".join(mark.channels) or "all")
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
-                item.setToolTip(text if column >= _LABEL else "")
+                item.setToolTip(plain_tip(text) if column >= _LABEL else "")
                 if column < _LABEL:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 if column == _LABEL:

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from workbench.core.errors import UsageError, WorkbenchError
-from workbench.core.types import Marks, Provenance, Result, Signals
+from workbench.core.types import Marks, Result, Signals
 from workbench_napari.recording.annotating import Annotating
 from workbench_napari.recording.blocks import signals_block
 from workbench_napari.recording.pages import GeneratePage
@@ -19,6 +19,7 @@ from workbench_napari.recording.recording import OpenRecording
 from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
+from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.worker import Work, report
 
 Start = Callable[[str, Work, Callable[[Any], None]], bool]
@@ -126,12 +127,6 @@ class Modelling(QObject):
         if found.main.layer in self._viewer.layers:
             self._viewer.layers.selection.active = found.main.layer
         self.done.emit(describe_run(result.provenance, more))
-
-
-def describe_run(made: Provenance, more: str = "") -> str:
-    """How long it took, where, and what is to be known of it, in a line."""
-    notes = "".join(f" {n[:1].upper()}{n[1:].rstrip('.')}." for n in made.notes)
-    return f"Done in {made.seconds:.1f} s on {made.device} ({made.device_reason}).{more}{notes}"
 
 
 def spectra_of(found: OpenRecording, made: Any) -> _Spectra:

@@ -12,6 +12,7 @@ from workbench_napari.recording.psd_plot import PsdPlot
 from workbench_napari.recording.tables import ScoresTable
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.panel_base import button, button_row, combo_box, note
+from workbench_napari.shared.plain_text import plain_tip
 
 
 class AnnotationsPage:
@@ -140,5 +141,5 @@ def _number(value: float, low: float, high: float, step: float, suffix: str, tip
     spin.setDecimals(2)
     spin.setValue(value)
     spin.setSuffix(suffix)
-    spin.setToolTip(tip)
+    spin.setToolTip(plain_tip(tip))
     return spin

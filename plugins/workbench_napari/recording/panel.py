@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QSizePolicy,
@@ -24,6 +23,7 @@ from workbench_napari.recording.topomap import Topomap
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, button_row, combo_box, empty_state, group_box, layer_row, note
+from workbench_napari.shared.plain_text import plain_label
 
 FORMATS = {"FIF where it has a unit": "auto", "FIF (MNE)": "fif", "NumPy (.npy)": "npy"}
 """Names in the form and formats of `workbench.api.write`; annotations are always written for MNE and as CSV."""
@@ -86,7 +86,7 @@ class RecordingGroup:
         self.box, column = group_box("Recording")
         form, self.recordings = layer_row("Recording", "Recording to look at, to annotate and to model")
         column.addLayout(form)
-        self.info = QLabel()
+        self.info = plain_label()
         self.info.setWordWrap(True)
         column.addWidget(self.info)
         self.window_buttons = {

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from workbench.core.types import Scores
+from workbench_napari.shared.plain_text import plain_tip
 
 _HIGHEST = 250
 
@@ -47,7 +48,7 @@ class ScoresTable(QTableWidget):
         for row, values in enumerate(scores.rows):
             for column, value in enumerate(values):
                 item = QTableWidgetItem(text_of(value))
-                item.setToolTip(f"{scores.columns[column]}: {text_of(value)}")
+                item.setToolTip(plain_tip(f"{scores.columns[column]}: {text_of(value)}"))
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.setItem(row, column, item)

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFont, QFontMetrics
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from workbench_napari.recording.overlay import CURSOR, GUTTER
 from workbench_napari.shared.panel_base import NOTE, button
+from workbench_napari.shared.plain_text import plain_label
 
 _BACK, _TEXT, _GRID = "#262930", "#d6d8dc", "#5a626c"
 COLORS = ("#8bd5ff", "#ffb454", "#7ee787", "#ff9ec6", "#d2a8ff", "#e3e37a", "#6fdcc8", "#f0a08a", "#a5b4ff", "#c8cace")
@@ -86,7 +87,7 @@ class Traces(QWidget):
         """The height of a row in words, and the buttons that change it."""
         row = QHBoxLayout()
         row.setContentsMargins(8, 2, 8, 0)
-        self.info = QLabel("Choose channels in the MEG tool")
+        self.info = plain_label("Choose channels in the MEG tool")
         self.info.setStyleSheet(NOTE)
         row.addWidget(self.info, 1)
         for text, factor, tip in (

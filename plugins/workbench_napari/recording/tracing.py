@@ -17,6 +17,7 @@ from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
 from workbench_napari.recording.traces import COLORS, Trace, Traces, nice
 from workbench_napari.shared.pixel_reader import PixelReader
+from workbench_napari.shared.plain_text import plain_tip
 
 _FIRST = 8
 _MOST_TRACES = 40
@@ -148,7 +149,7 @@ class Tracing(QObject):
             kind = found.sensors.kinds[found.sensors.rows.index(name)]
             bad = name in found.recording.bads
             item = QListWidgetItem(name)
-            item.setToolTip(f"{name}: {KINDS.get(kind, kind)}{', marked bad' if bad else ''}")
+            item.setToolTip(plain_tip(f"{name}: {KINDS.get(kind, kind)}{', marked bad' if bad else ''}"))
             if bad:
                 font = item.font()
                 font.setStrikeOut(True)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QVBoxLa
 
 from workbench.scene import PRESETS, preset_bands, spread_bands
 from workbench_napari.shared.form import add_row, form_layout
+from workbench_napari.shared.plain_text import plain_label, plain_tip
 
 PCA = "Principal components"
 OWN = "Bands"
@@ -42,10 +43,10 @@ class BandsPanel(QWidget):
         self.texts: list[QLabel] = []
         for name, color in (("Red", "#e5484d"), ("Green", "#46a758"), ("Blue", "#3e8ed0")):
             slider = QSlider(Qt.Orientation.Horizontal)
-            slider.setToolTip(f"Band shown as {name.lower()}; arrow keys go band by band")
+            slider.setToolTip(plain_tip(f"Band shown as {name.lower()}; arrow keys go band by band"))
             slider.setStyleSheet(f"QSlider::handle:horizontal {{ background: {color}; }}")
             slider.valueChanged.connect(self._on_slider)
-            text = QLabel()
+            text = plain_label()
             text.setFixedWidth(104)
             line = QHBoxLayout()
             line.setSpacing(6)

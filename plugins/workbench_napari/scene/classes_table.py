@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableW
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.scene import area_text
+from workbench_napari.shared.plain_text import plain_tip
 
 _ROWS_SHOWN = 8
 _ROW = 22
@@ -88,7 +89,7 @@ class ClassesTable(QTableWidget):
             swatch.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
             swatch.setToolTip("Double click: another colour")
             name = QTableWidgetItem(c.name)
-            name.setToolTip(f"label {c.value}. Double click: another name")
+            name.setToolTip(plain_tip(f"label {c.value}. Double click: another name"))
             self.setItem(row, 0, swatch)
             self.setItem(row, 1, name)
             texts = (f"{painted.get(c.value, 0):,}", _area(areas, c.value))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, up_to_date
@@ -18,6 +18,7 @@ from workbench_napari.scene.spectrum_plot import SpectrumPlot
 from workbench_napari.shared.layer_choice import chosen, fill
 from workbench_napari.shared.panel_base import button, combo_box, layer_row, note
 from workbench_napari.shared.pixel_reader import PixelReader
+from workbench_napari.shared.plain_text import plain_label
 from workbench_napari.shared.worker import report
 
 _DRAG_PIXELS = 4
@@ -56,7 +57,7 @@ class Looking(QGroupBox):
         column.setSpacing(6)
         form, self.scenes = layer_row("Layer", "Scene to look at, to paint on and to map")
         column.addLayout(form)
-        self.info = QLabel()
+        self.info = plain_label()
         self.info.setWordWrap(True)
         column.addWidget(self.info)
         self.colours = BandsPanel(combo_box("Which wavelengths are shown as red, green and blue"))

@@ -6,10 +6,11 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from workbench.core.settings import Setting, build, describe
+from workbench_napari.shared.plain_text import plain_label, plain_tip
 
 _INT_LIMIT = 2**31 - 1
 
@@ -108,7 +109,7 @@ def add_row(form: QFormLayout, label: str, field: QWidget | QLayout) -> None:
     if not label:
         form.addRow(field)
         return
-    text = QLabel(label)
+    text = plain_label(label)
     text.setWordWrap(True)
     text.setFixedWidth(LABEL_WIDTH)
     if isinstance(field, QWidget):
@@ -122,7 +123,7 @@ def make_widget(s: Setting) -> Widget:
     unit = s.unit
     if unit and label.lower().endswith(f" {unit.lower()}"):
         label = label[: -len(unit) - 1]
-    options = {"name": s.name, "label": f"{label} [{unit}]" if unit else label, "tooltip": tooltip(s)}
+    options = {"name": s.name, "label": f"{label} [{unit}]" if unit else label, "tooltip": plain_tip(tooltip(s))}
     if s.size or s.optional:
         widget: Widget = LineEdit(**options)
         widget.native.setPlaceholderText("automatic" if s.optional else "")

@@ -94,10 +94,12 @@ def _plain(column: Any) -> list[Any]:
 
 
 def _json_only(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {}
+    """What JSON can hold; of a mapping the entries that it can hold, so that one odd value does not take the rest."""
+    kept: dict[str, Any] = {}
     for key, value in metadata.items():
         try:
             kept[str(key)] = json.loads(json.dumps(value))
         except (TypeError, ValueError):
-            continue
+            if isinstance(value, Mapping):
+                kept[str(key)] = _json_only(value)
     return kept

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from workbench.core.errors import FaultyExtension, WorkbenchError
 from workbench.core.registry import VERBS, Backend
 from workbench.core.settings import describe
 from workbench_napari.shared.form import SettingsForm, add_row, form_layout
+from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.weights_choice import WeightsChoice
 
 
@@ -46,14 +47,14 @@ class ModelForm(QWidget):
         self.backends = [row for row in backends if row.is_built_in or not self._blame(row)]
         self.weights: WeightsChoice | None = None
         self.device: QComboBox | None = None
-        self.weights_info = QLabel()
+        self.weights_info = plain_label()
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(6)
         self.choice = _combo("Which method to run")
         for row in self.backends:
             self.choice.addItem(row.title, row.name)
-            self.choice.setItemData(self.choice.count() - 1, f"{row.task} ({row.name})", 3)
+            self.choice.setItemData(self.choice.count() - 1, plain_tip(f"{row.task} ({row.name})"), 3)
         if len(self.backends) > 1:
             top = form_layout()
             add_row(top, "Backend", self.choice)
@@ -115,7 +116,7 @@ class ModelForm(QWidget):
         config = getattr(row.module_for(self.verb), VERBS[self.verb][0])
         known = describe(config)
         above: list[tuple[str, QWidget]] = []
-        self.weights_info = QLabel()
+        self.weights_info = plain_label()
         self.weights_info.setWordWrap(True)
         self.weights = WeightsChoice(row.name) if "weights" in known else None
         if self.weights is not None:

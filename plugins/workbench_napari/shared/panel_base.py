@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 from workbench.core import kinds, registry
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.journal import journal_of
+from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.recovery_panel import RecoveryPanel
 from workbench_napari.shared.window import unwrap
 
@@ -67,7 +68,7 @@ class ToolPanel(QWidget):
         return None
 
     def _build(self) -> None:
-        self.status = QLabel()
+        self.status = plain_label()
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.progress = QProgressBar()
@@ -78,6 +79,7 @@ class ToolPanel(QWidget):
         column.setContentsMargins(8, 8, 8, 8)
         column.setSpacing(8)
         self.recovery = RecoveryPanel(self.viewer, self.journal)
+        self.recovery.said.connect(self.status.setText)
         column.addWidget(self.recovery)
         self.empty = self._empty_state()
         column.addWidget(self.empty)
@@ -129,7 +131,7 @@ class ToolPanel(QWidget):
         """Folder and format of what is saved."""
         form = form_layout()
         self.folder = QLineEdit(str(Path.home() / "workbench"))
-        self.folder.setToolTip(folder_tip)
+        self.folder.setToolTip(plain_tip(folder_tip))
         self.browse_button = QPushButton("...")
         self.browse_button.setFixedWidth(30)
         self.browse_button.setToolTip("Choose the folder")
@@ -141,7 +143,7 @@ class ToolPanel(QWidget):
 
     def _save_buttons(self, tip: str) -> QHBoxLayout:
         self.save_button = QPushButton("Save")
-        self.save_button.setToolTip(tip)
+        self.save_button.setToolTip(plain_tip(tip))
         self.open_button = QPushButton("Open folder")
         self.open_button.setEnabled(False)
         return button_row(self.save_button, self.open_button, spacing=6)
@@ -158,7 +160,7 @@ def group_box(title: str) -> tuple[QGroupBox, QVBoxLayout]:
 def combo_box(tooltip: str) -> QComboBox:
     """A combo box whose long entries do not widen the dock."""
     combo = QComboBox()
-    combo.setToolTip(tooltip)
+    combo.setToolTip(plain_tip(tooltip))
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(8)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -175,9 +177,9 @@ def layer_row(label: str, tooltip: str) -> tuple[Any, QComboBox]:
 
 def note(text: str, tooltip: str = "") -> QLabel:
     """A quiet line that explains."""
-    label = QLabel(text)
+    label = plain_label(text)
     label.setWordWrap(True)
-    label.setToolTip(tooltip)
+    label.setToolTip(plain_tip(tooltip))
     label.setStyleSheet(NOTE)
     return label
 
@@ -185,7 +187,7 @@ def note(text: str, tooltip: str = "") -> QLabel:
 def button(text: str, tooltip: str, *, checkable: bool = False) -> QPushButton:
     """A button that says what it does when one points at it."""
     made = QPushButton(text)
-    made.setToolTip(tooltip)
+    made.setToolTip(plain_tip(tooltip))
     made.setCheckable(checkable)
     return made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -18,13 +18,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from workbench.core import kinds
 from workbench.core.layers import KEY
 from workbench_napari.shared.journal import Journal
+from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.recovery_store import Entry
 
 
 class RecoveryPanel(QFrame):
     """List of recoverable layers with Restore and Discard; hidden while there are none."""
+
+    said = Signal(str)
 
     def __init__(self, viewer: Any, journal: Journal, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,7 +65,7 @@ class RecoveryPanel(QFrame):
         for entry in entries:
             item = QListWidgetItem(describe(entry))
             item.setData(Qt.ItemDataRole.UserRole, entry)
-            item.setToolTip(f"{entry.source or 'no file'}\n{entry.size / 1e6:.1f} MB in {entry.folder}")
+            item.setToolTip(plain_tip(f"{entry.source or 'no file'}\n{entry.size / 1e6:.1f} MB in {entry.folder}"))
             self.list.addItem(item)
         count = len(entries)
         self._title.setText(
@@ -77,12 +81,19 @@ class RecoveryPanel(QFrame):
 
     def restore_chosen(self) -> list[Any]:
         """Restore, opening the image file of each layer first if it is not shown yet."""
+        from workbench_napari.shared.opening import open_path
+
         entries = self.chosen()
-        for source in {_image_of(e) for e in entries} - {None}:
+        for source, kind in {_image_of(e) for e in entries} - {None}:
             shown = [(layer.metadata.get(KEY) or {}).get("source") for layer in self._viewer.layers]
             if source not in shown and Path(str(source)).exists():
-                self._viewer.open(source, plugin="napari-workbench")
+                # As its own kind: the file may be of a stranger's, or one that could be several.
+                open_path(self._viewer, str(source), self, kind)
         return [self._journal.restore(entry) for entry in entries]
+
+    def say(self, text: str) -> None:
+        """What went wrong is said by the tool."""
+        self.said.emit(text)
 
     def discard_chosen(self) -> None:
         """Discard without asking."""
@@ -98,10 +109,12 @@ class RecoveryPanel(QFrame):
             self.discard_chosen()
 
 
-def _image_of(entry: Entry) -> str | None:
-    """The file that a result was made from, or that annotations belong to; labels that are a file have none."""
+def _image_of(entry: Entry) -> tuple[str, str | None] | None:
+    """File and kind that a result was made from, or that annotations belong to; labels that are a file have none."""
     own = entry.record["attributes"]["metadata"].get(KEY) or {}
-    return own.get("source") if own.get("result") or own.get("role") == "marks" else None
+    if not own.get("source") or not (own.get("result") or own.get("role") == "marks"):
+        return None
+    return own["source"], own["kind"] if own.get("kind") in kinds.kinds() else None
 
 
 def describe(entry: Entry) -> str:

@@ -29,13 +29,18 @@ def state_of(layer: Any, *, copy: bool = False) -> LayerState:
 
 def case_name(folder: Path, result: Result, layer_name: str) -> str:
     """Name of the case folder: that of the image, numbered if another source already has it."""
-    base = result.image.name if result.image.source else layer_name
-    base = "".join("_" if c in '/\\\0:*?"<>|\n\r' else c for c in base).strip(" .~") or "labels"
+    base = case_base(result, layer_name)
     name, number = base, 1
     while _belongs_to_another(folder / name, result.provenance.source):
         number += 1
         name = f"{base}-{number}"
     return name
+
+
+def case_base(result: Result, layer_name: str) -> str:
+    """Name of the image, or of the layer where the image has no file, as one file name."""
+    base = result.image.name if result.image.source else layer_name
+    return "".join("_" if c in '/\\\0:*?"<>|\n\r' else c for c in base).strip(" .~") or "labels"
 
 
 def _belongs_to_another(folder: Path, source: str | None) -> bool:

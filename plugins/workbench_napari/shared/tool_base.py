@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QShortcut, QWidget
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench_napari.shared.panel_base import ToolPanel
+from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.worker import report, runner_of
 
 
@@ -211,7 +212,7 @@ class DockTool(ToolPanel):
                 self.journal.saved(layer, revision)
         self.last_folder = paths[-1].parent
         self.open_button.setEnabled(True)
-        self.open_button.setToolTip(str(self.last_folder))
+        self.open_button.setToolTip(plain_tip(str(self.last_folder)))
         self._done_text = f"Saved {', '.join(p.name for p in paths)} in {self.last_folder}"
 
     def _browse(self) -> None:
@@ -228,7 +229,7 @@ class DockTool(ToolPanel):
         from napari.utils.notifications import show_warning
 
         self.say(text)
-        show_warning(text)
+        show_warning(plain_tip(text))
 
     def say(self, text: str) -> None:
         """Show one line at the bottom of the tool."""

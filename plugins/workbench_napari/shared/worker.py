@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from workbench.core.errors import Cancelled, WorkbenchError, one_line
 from workbench.core.types import Progress
+from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.window import main_window, unwrap
 
 Work = Callable[[Progress], Any]
@@ -145,7 +146,7 @@ def report(error: BaseException) -> str:
 
     line = one_line(error) or type(error).__name__
     if isinstance(error, WorkbenchError):
-        show_error(line)
+        show_error(plain_tip(line))
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)
         line = f"{type(error).__name__}: {line}"

@@ -102,5 +102,5 @@ def describe_layer(layer: Any, geometry: Geometry, notes: tuple[str, ...]) -> st
     tilt = np.abs(world - np.diag(np.diag(world))).max()
     if tilt > 1e-3 * np.abs(world).max():
         notes = (*notes, "oblique: slices follow the volume's own grid, positions stay exact")
-    assumed = "".join(f"<br>{n[:1].upper()}{n[1:]}." for n in notes)
+    assumed = "".join(f"\n{n[:1].upper()}{n[1:]}." for n in notes)
     return f"{modality}{size} voxels{spacing}{assumed}"

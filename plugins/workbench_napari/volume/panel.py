@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout
 
 from workbench.core import registry
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, layer_row, note
+from workbench_napari.shared.plain_text import plain_label
 from workbench_napari.volume.volumes_table import VolumesTable
 
 FORMATS = {
@@ -77,7 +78,7 @@ class ImageGroup:
         self._form = form_layout()
         column.addLayout(self._form)
         self.combos: list[QComboBox] = []
-        self.info = QLabel()
+        self.info = plain_label()
         self.info.setWordWrap(True)
         self.pixel_is_mm = QCheckBox("Count 1 pixel as 1 mm")
         self.pixel_is_mm.setToolTip(

@@ -10,8 +10,9 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from workbench.core.errors import WorkbenchError
-from workbench.core.types import Provenance, Result
+from workbench.core.types import Result
 from workbench_napari.shared.model_form import ModelForm
+from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.saving import state_of
 from workbench_napari.shared.worker import Work, report
 from workbench_napari.volume.image_choice import ImageChoice
@@ -81,9 +82,3 @@ class Segmenting(QObject):
             self._viewer.layers.selection.active = labels
             self.made.emit(labels)
         self.done.emit(describe_run(result.provenance))
-
-
-def describe_run(made: Provenance) -> str:
-    """How long it took, where and why there, and what is to be known of it, in a line."""
-    notes = "".join(f" {n[:1].upper()}{n[1:]}." for n in made.notes)
-    return f"Done in {made.seconds:.1f} s on {made.device} ({made.device_reason}).{notes}"

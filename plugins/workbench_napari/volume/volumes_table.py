@@ -13,6 +13,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, count_labels
 from workbench.volume import geometry_from_layer, volume_table
+from workbench_napari.shared.plain_text import plain_tip
 
 _DELAY_MS = 250
 _ROWS_SHOWN = 8
@@ -147,7 +148,7 @@ class VolumesTable(QTableWidget):
             value = int(row["index"])
             name = QTableWidgetItem(self._swatch(value), str(row["class"]))
             name.setData(Qt.ItemDataRole.UserRole, value)
-            name.setToolTip(f"label {value}")
+            name.setToolTip(plain_tip(f"label {value}"))
             millilitres = row["volume [mL]"]
             volume = "unknown" if millilitres != millilitres else f"{millilitres:,.2f}"
             self.setItem(i, 0, name)

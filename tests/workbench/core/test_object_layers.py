@@ -101,6 +101,82 @@ def test_napari_keeps_what_people_change():
     assert again.measurements["perimeter [um]"].tolist()[:2] == [1, 3]
 
 
+BOX = np.array([(0.0, 0.0), (0.0, 10.0), (10.0, 10.0), (10.0, 0.0)])
+
+
+def _add(layer):
+    layer.add_polygons(BOX + 200)
+
+
+def _add_after_removing_the_last(layer):
+    layer.selected_data = {2}
+    layer.remove_selected()
+    layer.add_polygons(BOX + 200)
+
+
+def _add_to_a_duplicate(layer):
+    data, attributes, _ = layer.as_layer_data_tuple()
+    again = type(layer)(data, **attributes)
+    again.add_polygons(BOX + 200)
+    return again
+
+
+def _paste(layer):
+    layer.selected_data = {2}
+    layer._copy_data()
+    layer._paste_data()
+
+
+def _add_with_the_defaults_of_napari(layer):
+    layer.features = layer.features.copy()  # napari takes the last row for new ones from now on
+    layer.add_polygons(BOX + 200)
+
+
+@pytest.mark.parametrize(
+    "add", [_add, _add_after_removing_the_last, _add_to_a_duplicate, _paste, _add_with_the_defaults_of_napari]
+)
+@pytest.mark.parametrize("ids", [["a", "b", "c"], np.array([7, 8, 9]), np.array([-1, 0, 4]), np.array([1, 2, 3], "u1")])
+def test_an_outline_that_a_person_adds_has_no_class_and_no_numbers_of_another_one(add, ids):
+    shapes = pytest.importorskip("napari.layers").Shapes
+    objects = Objects.from_polygons(
+        [SQUARE, TRIANGLE, SQUARE + 50], class_values=[2, 1, 2], probabilities=[0.5, 0.25, 0.907], ids=ids,
+        measurements={"length [um]": np.array([1.0, 2, 3], "f4"), "spots": np.array([3, 4, 5])},
+        classes=ClassTable.from_names(["small", "large"]),
+    )  # fmt: skip
+    data, attributes, _ = objects_layer(objects, {})
+    layer = shapes(data, **attributes)
+    layer = add(layer) or layer
+    again = objects_from_layer(layer.data, {"features": layer.features, "metadata": layer.metadata})
+    again.validate()
+    assert again.class_values[-1] == 0
+    assert np.isnan(again.probabilities[-1])
+    assert np.isnan(again.measurements["length [um]"][-1])
+    assert np.isnan(again.measurements["spots"][-1])
+    assert again.ids[-1] not in again.ids[:-1].tolist()
+    kept = len(again) - 1
+    assert again.ids.tolist()[:kept] == objects.ids.tolist()[:kept]
+    assert again.class_values.tolist()[:kept] == [2, 1, 2][:kept]
+    np.testing.assert_array_equal(again.probabilities[:kept], objects.probabilities[:kept])
+    np.testing.assert_array_equal(again.measurements["spots"][:kept], [3, 4, 5][:kept])
+    layer.features.loc[len(layer.data) - 1, "class"] = "small"
+    again = objects_from_layer(layer.data, {"features": layer.features, "metadata": layer.metadata})
+    assert again.class_values[-1] == 1
+
+
+def test_a_point_that_a_person_adds_is_no_object_of_another_outline():
+    points = pytest.importorskip("napari.layers").Points
+    data, attributes, _ = objects_layer(mixed(), {}, limit=2)
+    layer = points(data, **attributes)
+    layer.add(np.array([[5.0, 5.0]]))
+    layer.features = layer.features.copy()
+    layer.selected_data = {1}
+    layer._copy_data()
+    layer._paste_data()
+    again = objects_from_layer(layer.data, {"features": layer.features, "metadata": layer.metadata})
+    assert again.ids.tolist() == ["a", "b", "c"]
+    again.validate()
+
+
 def test_napari_fills_an_outline_but_not_its_holes():
     layers = pytest.importorskip("napari.layers")
     big = Objects.from_polygons([[SQUARE * 10, HOLE * 10]])

@@ -90,7 +90,7 @@ def test_a_layer_is_told_in_a_line():
     layer = Image(CUBE, scale=(4, 3, 3), units="mm", metadata={KEY: {"modality": "CT"}})
     geometry, _, _ = geometry_from_layer(layer.data.shape, layer.as_layer_data_tuple()[1])
     assert describe_layer(layer, geometry, ()) == "CT, 4 × 5 × 6 voxels, 4 × 3 × 3\u00a0mm"
-    assert describe_layer(layer, geometry, ("no unit",)).endswith("mm<br>No unit.")
+    assert describe_layer(layer, geometry, ("no unit",)).endswith("mm\nNo unit.")
     layer.rotate = (20, 0, 0)
     assert "Oblique" in describe_layer(layer, geometry, ())
 

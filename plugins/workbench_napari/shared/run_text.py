@@ -1,0 +1,22 @@
+"""What every tool says when a run has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.core.types import Provenance
+
+
+def describe_run(made: Provenance, more: str = "", notes: Sequence[str] | None = None) -> str:
+    """How long it took, where and why there, and what is to be known of it, in a line.
+
+    Parameters
+    ----------
+    more
+        A sentence of the tool's own, with a space before it.
+    notes
+        What is to be known; by default the notes of the record.
+    """
+    where = f"{made.device} ({made.device_reason})" if made.device_reason else made.device
+    known = "".join(f" {n[:1].upper()}{n[1:].rstrip('.')}." for n in (made.notes if notes is None else notes))
+    return f"Done in {made.seconds:.1f} s on {where}.{more}{known}"
