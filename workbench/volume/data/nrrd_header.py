@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError
 from workbench.data.geometry import LPS_TO_RAS
+from workbench.volume.data.header_fields import numbered_names, whole_number
+from workbench.volume.data.payload import Order, Packed, Packing
 
 _TO_RAS = {
     "left-posterior-superior": LPS_TO_RAS,
@@ -25,7 +28,11 @@ _TYPES = {
     "u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32", "u8": "uint64",
     "i8": "int64", "f4": "float", "f8": "double",
 }  # fmt: skip
+_PACKINGS: dict[str, Packing] = {"gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
+_DOMAINS = ("domain", "space", "time")  # kinds of axes that ITK leaves where they are
+_OTHER_NAMES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 _MAX_HEADER = 1 << 20
+_MANY = 2**31 - 1
 
 
 def read_affine(path: Path) -> npt.NDArray[np.float64] | None:
@@ -93,18 +100,88 @@ def is_packed_inside(path: Path) -> bool:
     return bool(fields) and "data file" not in fields and fields.get("encoding", "") in ("raw", "gzip", "gz")
 
 
-def _fields(path: Path) -> dict[str, str]:
+def packed(path: Path, components: int, size: tuple[int, ...]) -> list[Packed]:
+    """Where the compressed voxels lie, nothing if they are not compressed.
+
+    Parameters
+    ----------
+    components, size
+        What ITK makes of the header; where it moves or drops an axis, the voxels are not plain.
+    """
+    header = _header(path)
+    fields = header.fields
+    packing = _PACKINGS.get(fields.get("encoding", "").lower())
+    if packing is None:
+        return []
+    files = data_files(path)
+    start = header.end if files == [path] else 0
+    skip = whole_number(path, "byte skip", fields.get("byte skip", "0"), -1, _MANY)
+    lines = whole_number(path, "line skip", fields.get("line skip", "0"), 0, _MANY)
+    kinds = fields.get("kinds", "").lower().split()
+    in_order = components == 1 or (bool(kinds) and kinds[0] not in _DOMAINS and all(k in _DOMAINS for k in kinds[1:]))
+    sizes = tuple(whole_number(path, "sizes", n, 1, _MANY) for n in fields.get("sizes", "").split())
+    plain = len(files) == 1 and skip >= 0 and in_order and sizes == (*([components] if components > 1 else []), *size)
+    order: Order = ">" if fields.get("endian", "").lower() == "big" else "<"
+    return [Packed(f, packing, _after_lines(f, start, lines), None, order, max(skip, 0), plain) for f in files]
+
+
+def data_files(path: Path) -> list[Path]:
+    """Files that hold the voxels: the file itself, one beside it, a list of names, or numbered names."""
+    header = _header(path)
+    name = header.fields.get("data file", "")
+    if not name:
+        return [path]
+    if name.split()[0] == "LIST":
+        return [path.parent / n for n in header.listed]
+    if "%" in name and len(words := name.split()) >= 4:
+        first, last, step = (whole_number(path, "data file", w, -_MANY, _MANY) for w in words[1:4])
+        return [path.parent / n for n in numbered_names(path, "data file", words[0], (first, last, step))]
+    return [path.parent / name]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Fields in lower case by the names of the definition, names of data files in a list, the byte after the header."""
+
+    fields: dict[str, str]
+    listed: tuple[str, ...]
+    end: int
+
+
+def _header(path: Path) -> _Header:
     with path.open("rb") as f:
         start = f.read(_MAX_HEADER)
     if not start.startswith(b"NRRD"):
-        return {}
-    text = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].decode("utf-8", errors="replace")
-    fields = {}
+        return _Header({}, (), 0)
+    end = re.search(rb"\r?\n\r?\n", start)
+    text = (start[: end.start()] if end else start).decode("utf-8", errors="replace")
+    fields: dict[str, str] = {}
+    listed: list[str] = []
     for line in text.splitlines()[1:]:
+        if fields.get("data file", "").split()[:1] == ["LIST"]:  # always the last field
+            listed += [line.strip()] if line.strip() else []
+            continue
         key, colon, value = line.partition(": ")
         if colon and not line.startswith("#") and ":=" not in key:
-            fields[key.strip().lower()] = value.strip()
-    return fields
+            name = key.strip().lower()
+            fields[_OTHER_NAMES.get(name, name)] = value.strip()
+    return _Header(fields, tuple(listed), end.end() if end else len(start))
+
+
+def _fields(path: Path) -> dict[str, str]:
+    return _header(path).fields
+
+
+def _after_lines(path: Path, start: int, lines: int) -> int:
+    """First byte after so many lines."""
+    if lines < 1:
+        return start
+    with path.open("rb") as f:
+        f.seek(start)
+        for _ in range(lines):
+            if not f.readline(_MAX_HEADER):
+                break
+        return f.tell()
 
 
 def _vector(text: str) -> list[float]:

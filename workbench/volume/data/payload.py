@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -18,9 +19,35 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, reason
 
 Packing = Literal["gzip", "zlib", "bzip2"]
+Order = Literal["<", ">"]
 
 _CHUNK = 1 << 16  # bytes read at once
 _BLOCK = 1 << 20  # bytes unpacked at once, whatever a chunk promises
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Where compressed voxels lie in a file.
+
+    Attributes
+    ----------
+    start, size
+        First packed byte, and their number where the header states it.
+    order
+        Byte order of the voxels, ``"<"`` or ``">"``.
+    skip
+        Unpacked bytes before the first voxel.
+    plain
+        This file holds all voxels, components fastest, then x, y, z, t: they need nobody to arrange them.
+    """
+
+    path: Path
+    packing: Packing
+    start: int
+    size: int | None
+    order: Order
+    skip: int = 0
+    plain: bool = True
 
 
 class _Damage(Exception):

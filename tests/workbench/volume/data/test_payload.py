@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from workbench.core.errors import InputError
 from workbench.data import formats
@@ -141,3 +142,128 @@ def test_gzip_headers_with_every_field(tmp_path):
 )  # fmt: skip
 def test_hostile_gzipped_nifti_is_never_other_voxels(name):
     refused(hostile(name), "damaged: ")
+
+
+def itk(path, data=VOXELS):
+    sitk.WriteImage(sitk.GetImageFromArray(data), str(path), True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"), [("a.mha", "a.mha"), ("a.mhd", "a.zraw"), ("a.nrrd", "a.nrrd"), ("a.nhdr", "a.raw.gz")]
+)
+def test_compressed_nrrd_and_metaimage_are_checked_to_their_end(tmp_path, name, holds):
+    path, data = itk(tmp_path / name), tmp_path / holds
+    np.testing.assert_array_equal(formats.read(path).data[0], VOXELS.T)
+    raw = data.read_bytes()
+    end = -5 if holds.endswith((".nrrd", ".gz")) else -1
+    for at in (end, *np.random.default_rng(4).integers(len(raw) - 9000, len(raw) - 9, 40)):
+        flipped(data, int(at))
+        image = formats.read(path)
+        with pytest.raises(InputError, match=f"{data.name}: damaged: .*[Cc]opy or export it again"):
+            _ = image.data
+        data.write_bytes(raw)
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
+def test_a_length_that_disagrees_with_the_header_is_said(tmp_path, name):
+    path = itk(tmp_path / name)
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"16 18 20", b"16 18 19"))
+    refused(path, "more than the 10944 bytes of voxels that the header promises are packed")
+    path.write_bytes(raw.replace(b"16 18 20", b"16 18 21"))
+    refused(path, "11520 bytes of voxels are packed in it, the header promises 12096")
+
+
+def nrrd(path, content, *lines, packing="gzip", attached=True):
+    head = "\n".join(("NRRD0004", *lines, f"encoding: {packing}"))
+    packed = PACKERS[packing](content)
+    path.write_bytes(head.encode() + (b"\n\n" + packed if attached else b"\n"))
+    return packed
+
+
+def same_as_itk(path):
+    """Our array and geometry are what SimpleITK makes of it."""
+    truth = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    image = formats.read(path)
+    if len(image.channels) > 1:
+        np.testing.assert_array_equal(image.data, truth.transpose(3, 2, 1, 0))
+    else:
+        np.testing.assert_array_equal(image.data[0], truth.T)
+    assert image.data.dtype == truth.dtype
+    return image
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_components_of_packed_nrrd_are_arranged_as_itk_does(tmp_path, first):
+    sizes, kinds = ("3 4 5 6", "vector domain domain domain") if first else ("4 5 6 3", "domain domain domain vector")
+    content = np.arange(360, dtype="<i2").tobytes()
+    lines = ("type: short", "dimension: 4", f"sizes: {sizes}", f"kinds: {kinds}", "endian: little")
+    nrrd(tmp_path / "a.nrrd", content, *lines)
+    assert len(same_as_itk(tmp_path / "a.nrrd").channels) == 3
+    flipped(tmp_path / "a.nrrd", -6)
+    refused(tmp_path / "a.nrrd", "CRC32")
+
+
+def test_byte_order_and_skips_of_packed_files_are_those_of_itk(tmp_path):
+    big = np.arange(60, dtype=">f4")
+    lines = ("type: float", "dimension: 3", "sizes: 3 4 5", "endian: big")
+    nrrd(tmp_path / "big.nrrd", big.tobytes(), *lines)
+    same_as_itk(tmp_path / "big.nrrd")
+    nrrd(tmp_path / "skip.nrrd", b"1234567" + big.tobytes(), *lines, "byte skip: 7")
+    same_as_itk(tmp_path / "skip.nrrd")
+    packed = nrrd(tmp_path / "a.nhdr", big.tobytes(), *lines, "line skip: 2", "datafile: a.gz", attached=False)
+    (tmp_path / "a.gz").write_bytes(b"one\ntwo\n" + packed)
+    same_as_itk(tmp_path / "a.nhdr")
+    head = "NDims = 3\nDimSize = 3 4 5\nElementType = MET_FLOAT\nBinaryData = True\nCompressedData = True\n"
+    packed = zlib.compress(big.tobytes())
+    head += f"BinaryDataByteOrderMSB = True\nCompressedDataSize = {len(packed)}\nElementDataFile = LOCAL\n"
+    (tmp_path / "a.mha").write_bytes(b"ObjectType = Image\n" + head.encode() + packed)
+    same_as_itk(tmp_path / "a.mha")
+    np.testing.assert_array_equal(formats.read(tmp_path / "a.mha").data.ravel(order="F"), big)
+
+
+def test_four_dimensional_packed_files_are_those_of_itk(tmp_path):
+    four = sitk.JoinSeries([sitk.GetImageFromArray(VOXELS + n) for n in range(3)])
+    for name in ("a.mha", "a.nrrd"):
+        sitk.WriteImage(four, str(tmp_path / name), True)
+        image = formats.read(tmp_path / name)
+        np.testing.assert_array_equal(image.data, sitk.GetArrayFromImage(four).transpose(0, 3, 2, 1))
+
+
+def test_bzip2_nrrd_which_itk_cannot_unpack(tmp_path):
+    content = np.arange(60, dtype="u1").tobytes()
+    lines = ("type: uint8", "dimension: 3", "sizes: 3 4 5")
+    nrrd(tmp_path / "a.nrrd", content, *lines, packing="bzip2")
+    assert formats.read(tmp_path / "a.nrrd").data.ravel(order="F").tobytes() == content
+    packed = nrrd(tmp_path / "a.nhdr", content, *lines, "data file: a.bz2", packing="bzip2", attached=False)
+    (tmp_path / "a.bz2").write_bytes(packed)
+    assert formats.read(tmp_path / "a.nhdr").data.ravel(order="F").tobytes() == content
+    flipped(tmp_path / "a.nrrd", -20)
+    refused(tmp_path / "a.nrrd", "the bzip2 data or a checksum of it is wrong")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_voxels_in_several_packed_files(tmp_path, listed):
+    parts = [np.arange(n, n + 12, dtype="u1").tobytes() for n in range(5)]
+    names = "LIST\ns1.gz\ns2.gz\ns3.gz\ns4.gz\ns5.gz" if listed else "s%d.gz 1 5 1"
+    lines = ("type: uint8", "dimension: 3", "sizes: 3 4 5", "encoding: gzip", f"data file: {names}")
+    (tmp_path / "a.nhdr").write_text("\n".join(("NRRD0004", *lines, "")))
+    for n, part in enumerate(parts, 1):
+        (tmp_path / f"s{n}.gz").write_bytes(gzip.compress(part))
+    same_as_itk(tmp_path / "a.nhdr")
+    assert formats.read(tmp_path / "a.nhdr").data.ravel(order="F").tobytes() == b"".join(parts)
+    flipped(tmp_path / "s4.gz", -6)
+    with pytest.raises(InputError, match=r"s4\.gz: damaged: .*CRC32"):
+        _ = formats.read(tmp_path / "a.nhdr").data
+
+
+@pytest.mark.parametrize("name", ["mhagz-4-silent/a.mha", "nrrdgz-112-silent/a.nrrd"])
+def test_hostile_packed_files_are_never_other_voxels(name):
+    refused(hostile(name), "damaged: ")
+
+
+def test_hostile_detached_data_is_never_other_voxels():
+    image = formats.read(hostile("mhdz-27-silent/a.mhd"))
+    with pytest.raises(InputError, match=r"a\.zraw: damaged: .*Adler-32"):
+        _ = image.data
