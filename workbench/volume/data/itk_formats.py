@@ -23,6 +23,7 @@ from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
 from workbench.volume.data import metaimage_header, nrrd_header, payload
+from workbench.volume.data.header_fields import whole_number
 from workbench.volume.data.payload import Packed
 
 SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -69,6 +70,7 @@ def read(path: Path) -> Image:
     sitk = _sitk()
 
     is_nrrd = _is_nrrd(path)
+    (nrrd_header if is_nrrd else metaimage_header).check(path)  # before ITK believes a word of it
     field = "space directions and space origin" if is_nrrd else "TransformMatrix, ElementSpacing and Offset"
     directions = nrrd_header.read_affine(path) if is_nrrd else None
     if directions is not None:
@@ -104,8 +106,13 @@ def read(path: Path) -> Image:
         native = Native(native.spacing, native.origin, native.direction, affine)
     check_size(shape, components * volumes, dtype, path)
     metadata = _metadata(reader)
-    segments = _segments(metadata)
+    segments = _segments(metadata, path)
     layers = {s.layer for s in segments}
+    if layers and not 0 <= min(layers) <= max(layers) < components * volumes:
+        raise InputError(
+            f"{path}: its segments lie in layers {min(layers)} to {max(layers)}, the file has {components * volumes}"
+            " layer(s). The header is damaged: copy or export it again."
+        )
     merged = len(layers) > 1
     return Image(
         geometry=Geometry(shape, affine),
@@ -264,9 +271,10 @@ def _merge(path: Path, data: npt.NDArray[Any], segments: tuple[Segment, ...]) ->
     return merged[None]
 
 
-def _segments(metadata: dict[str, str]) -> list[Segment]:
+def _segments(metadata: dict[str, str], path: Path) -> list[Segment]:
     """Segments in file order; in a single layer their class value is the stored one."""
-    numbers = sorted({int(m[1]) for key in metadata if (m := re.fullmatch(r"Segment(\d+)_Name", key))})
+    found_numbers = (m[1] for key in metadata if (m := re.fullmatch(r"Segment([0-9]+)_Name", key)))
+    numbers = sorted({whole_number(path, "the number of a segment", n, 0, 2**31 - 1) for n in found_numbers})
     rows = []
     for n in numbers:
         field = {k: metadata.get(f"Segment{n}_{k}", "") for k in ("Name", "Color", "LabelValue", "Layer")}

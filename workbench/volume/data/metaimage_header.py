@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
-from workbench.volume.data.header_fields import numbered_names, whole_number
+from workbench.core.errors import GeometryError, InputError
+from workbench.volume.data.header_fields import numbered_names, shortened, whole_number
 from workbench.volume.data.payload import Packed
 
 _MAX_HEADER = 1 << 20
+_VECTORS = ("Offset", "Position", "Origin", "ElementSpacing", "ElementSize", "CenterOfRotation")
+_MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 _MANY, _MOST = 2**31 - 1, 2**53
 _DATA = "ElementDataFile"  # always the last field; the voxels follow its line
+
+
+def check(path: Path) -> None:
+    """Refuse what MetaIO would believe: it takes memory, counts and formats names by these fields.
+
+    Raises
+    ------
+    InputError
+        If a number has another sign, length or count than it can have, or names of data files make no sense.
+    GeometryError
+        If a number of the geometry is NaN, infinite or no number.
+    """
+    fields, _ = read_fields(path)
+    if not fields:
+        raise InputError(
+            f"{path}: not a readable MetaImage (MHA/MHD) file (no line of it is {_DATA} =). Export or copy it again."
+        )
+    for name in fields:
+        if not (name.isascii() and name.isprintable()):
+            raise InputError(
+                f"{path}: damaged: the header has a field {shortened(name)}, expected a name in plain letters. Copy or"
+                " export it again."
+            )
+    axes = len(_sides(path, fields))
+    for name, count in {**dict.fromkeys(_VECTORS, axes), **dict.fromkeys(_MATRICES, axes**2)}.items():
+        _check_numbers(path, name, fields.get(name), count)
+    whole_number(path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels") or "1", 1, 65535)
+    _number(path, fields, "HeaderSize", -1)
+    _number(path, fields, "CompressedDataSize")
+    data_files(path)
 
 
 def packed(path: Path) -> list[Packed]:
@@ -35,17 +69,24 @@ def data_files(path: Path) -> list[Path]:
         return []
     if is_inside(fields):
         return [path]
-    if name.upper().startswith("LIST"):
+    sides = _sides(path, fields)
+    if name.startswith("LIST"):
         with path.open("rb") as f:
             f.seek(start)
-            names = [n.strip() for n in f.read(_MAX_HEADER).decode("utf-8", errors="replace").splitlines()]
-        return [path.parent / n for n in names if n]
+            lines = f.read(_MAX_HEADER).decode("utf-8", errors="replace").splitlines()
+        # "LIST 2D": each file holds that many of the axes, and MetaIO trusts that there are enough names.
+        axes = re.match(r"LIST\s+(\d)", name, flags=re.ASCII)
+        held = int(axes[1]) if axes and 0 < int(axes[1]) <= len(sides) else len(sides) - 1
+        names = [n.strip() for n in lines if n.strip()]
+        return [path.parent / n for n in _exactly(path, math.prod(sides[held:]), names[: math.prod(sides[held:])])]
     if "%" in name:
-        pattern, *given = name.split()
-        last_side = (fields.get("DimSize", "").split() or ["1"])[-1]
-        words = [*given, *("1", last_side, "1")[len(given) :]][:3]
-        first, last, step = (whole_number(path, _DATA, w, -_MANY, _MANY) for w in words)
-        return [path.parent / n for n in numbered_names(path, _DATA, pattern, (first, last, step))]
+        pattern, *words = name.split()
+        first = whole_number(path, _DATA, words[0], 0, _MANY) if words else 1
+        last = whole_number(path, _DATA, words[1], 0, _MANY) if words[1:] else first + sides[-1] - 1
+        # With a last number and no step, MetaIO divides to a step that is 0 or leads past the end of its memory.
+        step = whole_number(path, _DATA, words[2], 1, _MANY) if words[2:] else 0 if words[1:] else 1
+        names = numbered_names(path, _DATA, pattern, (first, last, step))
+        return [path.parent / n for n in _exactly(path, sides[-1], names)]
     return [path.parent / name]
 
 
@@ -70,6 +111,40 @@ def read_fields(path: Path) -> tuple[dict[str, str], int]:
         if name == _DATA:
             return fields, position
     return {}, 0
+
+
+def _sides(path: Path, fields: dict[str, str]) -> list[int]:
+    axes = whole_number(path, "NDims", fields.get("NDims", ""), 1, 10)
+    sides = fields.get("DimSize", "").split()
+    if len(sides) < axes:
+        raise InputError(
+            f"{path}: DimSize holds {len(sides)} numbers, NDims promises {axes}. The header is damaged: copy or export"
+            " it again."
+        )
+    return [whole_number(path, "DimSize", n, 1, _MANY) for n in sides[:axes]]
+
+
+def _exactly(path: Path, count: int, names: list[str]) -> list[str]:
+    if len(names) != count:
+        raise InputError(
+            f"{path}: {_DATA} names {len(names)} files, DimSize promises {count}. Correct this field, or export it"
+            " again."
+        )
+    return names
+
+
+def _check_numbers(path: Path, name: str, text: str | None, count: int) -> None:
+    if text is None:
+        return
+    words = text.split()[:count]
+    try:
+        finite = all(math.isfinite(float(w)) for w in words)
+    except ValueError:
+        finite = False
+    if len(words) < count or not finite:
+        raise GeometryError(
+            f"{path}: {name} is {shortened(text)}, expected {count} finite numbers. Correct this header field."
+        )
 
 
 def _number(path: Path, fields: dict[str, str], name: str, low: int = 0) -> int:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, reading, reason
 from workbench.core.types import Geometry, Image
 from workbench.data import label_table
-from workbench.data.geometry import check_packed, check_size, checked_affine
+from workbench.data.geometry import MAX_BYTES, check_packed, check_size, checked_affine
 from workbench.volume.data import payload
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -167,8 +168,17 @@ def _check_start(path: Path) -> None:
     start = _start(path)
     if len(start) < 348:
         raise ValueError(f"it ends after {len(start)} bytes, a header has 348")
-    if int.from_bytes(start[:4], "little") not in (348, 540) and int.from_bytes(start[:4], "big") not in (348, 540):
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    order = next((o for o in orders if int.from_bytes(start[:4], o) in (348, 540)), None)
+    if order is None:
         raise ValueError(f"it starts with {start[:12]!r}")
+    second = int.from_bytes(start[:4], order) == 540
+    if second and len(start) < 540:
+        raise ValueError(f"it ends after {len(start)} bytes, a NIfTI-2 header has 540")
+    sign = "<" if order == "little" else ">"
+    (offset,) = struct.unpack_from(f"{sign}q", start, 168) if second else struct.unpack_from(f"{sign}f", start, 108)
+    if not 0 <= offset <= MAX_BYTES:  # NaN is neither
+        raise ValueError(f"vox_offset is {offset:g}, expected the byte at which the voxels begin")
 
 
 def _version(path: Path) -> int:
