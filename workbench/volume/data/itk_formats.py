@@ -22,7 +22,9 @@ from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
-from workbench.volume.data import nrrd_header
+from workbench.volume.data import metaimage_header, nrrd_header, payload
+from workbench.volume.data.header_fields import whole_number
+from workbench.volume.data.payload import Packed
 
 SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -67,7 +69,8 @@ def read(path: Path) -> Image:
     """
     sitk = _sitk()
 
-    is_nrrd = path.name.lower().endswith((".nrrd", ".nhdr"))
+    is_nrrd = _is_nrrd(path)
+    (nrrd_header if is_nrrd else metaimage_header).check(path)  # before ITK believes a word of it
     field = "space directions and space origin" if is_nrrd else "TransformMatrix, ElementSpacing and Offset"
     directions = nrrd_header.read_affine(path) if is_nrrd else None
     if directions is not None:
@@ -103,14 +106,19 @@ def read(path: Path) -> Image:
         native = Native(native.spacing, native.origin, native.direction, affine)
     check_size(shape, components * volumes, dtype, path)
     metadata = _metadata(reader)
-    segments = _segments(metadata)
+    segments = _segments(metadata, path)
     layers = {s.layer for s in segments}
+    if layers and not 0 <= min(layers) <= max(layers) < components * volumes:
+        raise InputError(
+            f"{path}: its segments lie in layers {min(layers)} to {max(layers)}, the file has {components * volumes}"
+            " layer(s). The header is damaged: copy or export it again."
+        )
     merged = len(layers) > 1
     return Image(
         geometry=Geometry(shape, affine),
         dtype=np.dtype(np.uint16) if merged else dtype,
         channels=("0",) if merged else tuple(str(i) for i in range(components * volumes)),
-        loader=partial(_load, path, shape, components, volumes, dtype.itemsize, tuple(segments) if merged else ()),
+        loader=partial(_load, path, size, components, dtype, tuple(segments) if merged else ()),
         source=path,
         format="nrrd" if is_nrrd else "mha",
         header={
@@ -180,22 +188,19 @@ def _split(affine: npt.NDArray[np.float64]) -> Native:
 
 
 def _load(
-    path: Path,
-    shape: tuple[int, ...],
-    components: int,
-    volumes: int,
-    itemsize: int,
-    layers: tuple[Segment, ...],
+    path: Path, size: tuple[int, ...], components: int, dtype: np.dtype[Any], layers: tuple[Segment, ...]
 ) -> npt.NDArray[Any]:
-    sitk = _sitk()
+    needed = math.prod(size) * components * dtype.itemsize
     if nrrd_header.is_packed_inside(path):
-        check_packed(math.prod(shape) * components * volumes * itemsize, path)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again.") from error
-    # A view keeps the image alive by its base; one copy would double the memory.
-    array = sitk.GetArrayFromImage(image)
+        check_packed(needed, path)
+    packed = nrrd_header.packed(path, components, size) if _is_nrrd(path) else metaimage_header.packed(path)
+    if len(packed) == 1 and packed[0].plain:
+        array = _unpacked(packed[0], needed, dtype)
+    else:
+        for p in packed:
+            _verify(p, needed // len(packed))
+        array = _read_by_itk(path)
+    shape, volumes = (*size[:3], *(1,) * (3 - len(size))), (size[3] if len(size) == 4 else 1)
     if components > 1:
         array = array.reshape(volumes, *reversed(shape), components)
         flat = np.moveaxis(array, -1, 1).reshape(volumes * components, *reversed(shape))
@@ -203,6 +208,45 @@ def _load(
         flat = array.reshape(volumes, *reversed(shape))
     data = flat.transpose(0, 3, 2, 1)
     return data if not layers else _merge(path, data, layers)
+
+
+def _unpacked(packed: Packed, needed: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Voxels as they lie in the file: ITK hands out what comes before a fault, and compares no checksum."""
+    if packed.packing != "bzip2":
+        check_packed(needed, packed.path)
+    content = payload.unpack(
+        packed.path, packed.packing, needed, start=packed.start, packed_size=packed.size, skip=packed.skip
+    )
+    array = content.view(dtype)
+    return array if dtype.newbyteorder(packed.order) == dtype else array.byteswap(inplace=True)
+
+
+def _verify(packed: Packed, share: int) -> None:
+    # How the axes of a NRRD that ITK arranges make up its bytes is ITK's affair, which also refuses too few of them.
+    exact = packed.packing == "zlib"
+    payload.verify(
+        packed.path,
+        packed.packing,
+        share if exact else 0,
+        start=packed.start,
+        packed_size=packed.size,
+        longer=not exact,
+    )
+
+
+def _read_by_itk(path: Path) -> npt.NDArray[Any]:
+    sitk = _sitk()
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again.") from error
+    # A view keeps the image alive by its base; one copy would double the memory.
+    array: npt.NDArray[Any] = sitk.GetArrayFromImage(image)
+    return array
+
+
+def _is_nrrd(path: Path) -> bool:
+    return path.name.lower().endswith((".nrrd", ".nhdr"))
 
 
 def _metadata(reader: Any) -> dict[str, str]:
@@ -227,9 +271,10 @@ def _merge(path: Path, data: npt.NDArray[Any], segments: tuple[Segment, ...]) ->
     return merged[None]
 
 
-def _segments(metadata: dict[str, str]) -> list[Segment]:
+def _segments(metadata: dict[str, str], path: Path) -> list[Segment]:
     """Segments in file order; in a single layer their class value is the stored one."""
-    numbers = sorted({int(m[1]) for key in metadata if (m := re.fullmatch(r"Segment(\d+)_Name", key))})
+    found_numbers = (m[1] for key in metadata if (m := re.fullmatch(r"Segment([0-9]+)_Name", key)))
+    numbers = sorted({whole_number(path, "the number of a segment", n, 0, 2**31 - 1) for n in found_numbers})
     rows = []
     for n in numbers:
         field = {k: metadata.get(f"Segment{n}_{k}", "") for k in ("Name", "Color", "LabelValue", "Layer")}

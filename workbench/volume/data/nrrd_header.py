@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError
 from workbench.data.geometry import LPS_TO_RAS
+from workbench.volume.data.header_fields import numbered_names, shortened, whole_number
+from workbench.volume.data.payload import Order, Packed, Packing
 
 _TO_RAS = {
     "left-posterior-superior": LPS_TO_RAS,
@@ -25,7 +28,41 @@ _TYPES = {
     "u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32", "u8": "uint64",
     "i8": "int64", "f4": "float", "f8": "double",
 }  # fmt: skip
+_PACKINGS: dict[str, Packing] = {"gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
+_DOMAINS = ("domain", "space", "time")  # kinds of axes that ITK leaves where they are
+_OTHER_NAMES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 _MAX_HEADER = 1 << 20
+_MANY = 2**31 - 1
+
+
+def check(path: Path) -> None:
+    """Refuse counts, names and texts that a C library would believe; a file that is no NRRD is left to ITK to refuse.
+
+    Raises
+    ------
+    InputError
+        If a number has another sign, length or count than it can have, or a name is no text.
+    """
+    header = _header(path)
+    if not header.fields:
+        return
+    for name in header.names:
+        if not name.isprintable() or "\ufffd" in name:
+            raise InputError(
+                f"{path}: damaged: the header has a field {shortened(name)}, expected a name in plain letters. Copy or"
+                " export it again."
+            )
+    axes = whole_number(path, "dimension", header.fields.get("dimension", ""), 1, 16)
+    sizes = header.fields.get("sizes", "").split()
+    for n in sizes:
+        whole_number(path, "sizes", n, 1, _MANY)
+    if len(sizes) != axes:
+        raise InputError(
+            f"{path}: sizes holds {len(sizes)} numbers, dimension promises {axes}. The header is damaged: copy or"
+            " export it again."
+        )
+    _skips(path, header.fields)
+    data_files(path)
 
 
 def read_affine(path: Path) -> npt.NDArray[np.float64] | None:
@@ -93,18 +130,116 @@ def is_packed_inside(path: Path) -> bool:
     return bool(fields) and "data file" not in fields and fields.get("encoding", "") in ("raw", "gzip", "gz")
 
 
-def _fields(path: Path) -> dict[str, str]:
+def packed(path: Path, components: int, size: tuple[int, ...]) -> list[Packed]:
+    """Where the compressed voxels lie, nothing if they are not compressed.
+
+    Parameters
+    ----------
+    components, size
+        What ITK makes of the header; where it moves or drops an axis, the voxels are not plain.
+    """
+    header = _header(path)
+    fields = header.fields
+    packing = _PACKINGS.get(fields.get("encoding", "").lower())
+    if packing is None:
+        return []
+    files = data_files(path)
+    start = header.end if files == [path] else 0
+    skip, lines = _skips(path, fields)
+    kinds = fields.get("kinds", "").lower().split()
+    in_order = components == 1 or (bool(kinds) and kinds[0] not in _DOMAINS and all(k in _DOMAINS for k in kinds[1:]))
+    sizes = tuple(whole_number(path, "sizes", n, 1, _MANY) for n in fields.get("sizes", "").split())
+    plain = len(files) == 1 and skip >= 0 and in_order and sizes == (*([components] if components > 1 else []), *size)
+    order: Order = ">" if fields.get("endian", "").lower() == "big" else "<"
+    return [Packed(f, packing, _after_lines(f, start, lines), None, order, max(skip, 0), plain) for f in files]
+
+
+def data_files(path: Path) -> list[Path]:
+    """Files that hold the voxels: the file itself, one beside it, a list of names, or numbered names."""
+    header = _header(path)
+    name = header.fields.get("data file", "")
+    if not name:
+        return [path]
+    if name.split()[0] == "LIST":
+        return [path.parent / n for n in header.listed]
+    if re.search(r"%[0-9]*d.", name):  # other names with '%' are taken as they are
+        words = name.split()
+        if not 4 <= len(words) <= 5:
+            raise InputError(
+                f"{path}: data file is {shortened(name)}, expected a plain name, or a pattern such as a%03d.raw,"
+                " the first number, the last one and the step. Rename the file, and correct this field."
+            )
+        first, last, step = (whole_number(path, "data file", w, -_MANY, _MANY) for w in words[1:4])
+        return [path.parent / n for n in numbered_names(path, "data file", words[0], (first, last, step))]
+    return [path.parent / name]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """Fields in lower case by the names of the definition, and the rest of a header.
+
+    Attributes
+    ----------
+    names
+        Of fields and of key/value pairs, as written.
+    listed
+        Names of data files after ``data file: LIST``.
+    end
+        The byte after the header.
+    """
+
+    fields: dict[str, str]
+    names: tuple[str, ...]
+    listed: tuple[str, ...]
+    end: int
+
+
+def _header(path: Path) -> _Header:
     with path.open("rb") as f:
         start = f.read(_MAX_HEADER)
     if not start.startswith(b"NRRD"):
-        return {}
-    text = re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0].decode("utf-8", errors="replace")
-    fields = {}
-    for line in text.splitlines()[1:]:
+        return _Header({}, (), (), 0)
+    end = re.search(rb"\r?\n\r?\n", start)
+    text = (start[: end.start()] if end else start).decode("utf-8", errors="replace")
+    fields: dict[str, str] = {}
+    names: list[str] = []
+    listed: list[str] = []
+    for line in text.replace("\r\n", "\n").split("\n")[1:]:
+        if fields.get("data file", "").split()[:1] == ["LIST"]:  # always the last field
+            listed += [line.strip()] if line.strip() else []
+            continue
+        if line.startswith("#"):
+            continue
+        names.append(line.partition(":")[0])
         key, colon, value = line.partition(": ")
-        if colon and not line.startswith("#") and ":=" not in key:
-            fields[key.strip().lower()] = value.strip()
-    return fields
+        if colon and ":=" not in key:
+            name = key.strip().lower()
+            fields[_OTHER_NAMES.get(name, name)] = value.strip()
+    return _Header(fields, tuple(names), tuple(listed), end.end() if end else len(start))
+
+
+def _fields(path: Path) -> dict[str, str]:
+    return _header(path).fields
+
+
+def _skips(path: Path, fields: dict[str, str]) -> tuple[int, int]:
+    """Bytes and lines before the voxels; -1 bytes are as many as leave the voxels at the end of the file."""
+    return (
+        whole_number(path, "byte skip", fields.get("byte skip", "0"), -1, _MANY),
+        whole_number(path, "line skip", fields.get("line skip", "0"), 0, _MANY),
+    )
+
+
+def _after_lines(path: Path, start: int, lines: int) -> int:
+    """First byte after so many lines."""
+    if lines < 1:
+        return start
+    with path.open("rb") as f:
+        f.seek(start)
+        for _ in range(lines):
+            if not f.readline(_MAX_HEADER):
+                break
+        return f.tell()
 
 
 def _vector(text: str) -> list[float]:
