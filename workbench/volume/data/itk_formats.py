@@ -23,6 +23,7 @@ from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
 from workbench.volume.data import metaimage_header, nrrd_header, payload
+from workbench.volume.data.companion import require_regular
 from workbench.volume.data.header_fields import whole_number
 from workbench.volume.data.payload import Packed
 
@@ -70,6 +71,7 @@ def read(path: Path) -> Image:
     sitk = _sitk()
 
     is_nrrd = _is_nrrd(path)
+    require_regular(path)
     (nrrd_header if is_nrrd else metaimage_header).check(path)  # before ITK believes a word of it
     field = "space directions and space origin" if is_nrrd else "TransformMatrix, ElementSpacing and Offset"
     directions = nrrd_header.read_affine(path) if is_nrrd else None
@@ -191,6 +193,10 @@ def _load(
     path: Path, size: tuple[int, ...], components: int, dtype: np.dtype[Any], layers: tuple[Segment, ...]
 ) -> npt.NDArray[Any]:
     needed = math.prod(size) * components * dtype.itemsize
+    # Asked again: the files beside the header may be others by now.
+    files = nrrd_header.data_files(path) if _is_nrrd(path) else metaimage_header.data_files(path)
+    for missing in (f for f in files if not f.is_file()):
+        raise InputError(f"{missing}: there is no such file, and {path.name} says it holds the voxels. Copy both.")
     if nrrd_header.is_packed_inside(path):
         check_packed(needed, path)
     packed = nrrd_header.packed(path, components, size) if _is_nrrd(path) else metaimage_header.packed(path)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from workbench.core.errors import GeometryError, InputError
+from workbench.volume.data.companion import beside
 from workbench.volume.data.header_fields import numbered_names, shortened, whole_number
 from workbench.volume.data.payload import Packed
 
@@ -73,12 +74,14 @@ def data_files(path: Path) -> list[Path]:
     if name.startswith("LIST"):
         with path.open("rb") as f:
             f.seek(start)
-            lines = f.read(_MAX_HEADER).decode("utf-8", errors="replace").splitlines()
+            lines = f.read(_MAX_HEADER).decode("utf-8", errors="surrogateescape").splitlines()
         # "LIST 2D": each file holds that many of the axes, and MetaIO trusts that there are enough names.
         axes = re.match(r"LIST\s+(\d)", name, flags=re.ASCII)
         held = int(axes[1]) if axes and 0 < int(axes[1]) <= len(sides) else len(sides) - 1
         names = [n.strip() for n in lines if n.strip()]
-        return [path.parent / n for n in _exactly(path, math.prod(sides[held:]), names[: math.prod(sides[held:])])]
+        return [
+            beside(path, _DATA, n) for n in _exactly(path, math.prod(sides[held:]), names[: math.prod(sides[held:])])
+        ]
     if "%" in name:
         pattern, *words = name.split()
         first = whole_number(path, _DATA, words[0], 0, _MANY) if words else 1
@@ -86,8 +89,8 @@ def data_files(path: Path) -> list[Path]:
         # With a last number and no step, MetaIO divides to a step that is 0 or leads past the end of its memory.
         step = whole_number(path, _DATA, words[2], 1, _MANY) if words[2:] else 0 if words[1:] else 1
         names = numbered_names(path, _DATA, pattern, (first, last, step))
-        return [path.parent / n for n in _exactly(path, sides[-1], names)]
-    return [path.parent / name]
+        return [beside(path, _DATA, n) for n in _exactly(path, sides[-1], names)]
+    return [beside(path, _DATA, name)]
 
 
 def is_inside(fields: dict[str, str]) -> bool:
@@ -105,7 +108,7 @@ def read_fields(path: Path) -> tuple[dict[str, str], int]:
         end = start.find(b"\n", position)
         end = len(start) if end < 0 else end
         key, _, value = re.sub(rb"[=:]", b"\0", start[position:end], count=1).partition(b"\0")
-        name = key.decode("utf-8", errors="replace").strip()
+        name = key.decode("utf-8", errors="surrogateescape").strip()
         fields[name] = value.decode("utf-8", errors="surrogateescape").strip()
         position = end + 1
         if name == _DATA:

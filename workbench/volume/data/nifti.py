@@ -22,6 +22,7 @@ from workbench.core.types import Geometry, Image
 from workbench.data import label_table
 from workbench.data.geometry import MAX_BYTES, check_packed, check_size, checked_affine
 from workbench.volume.data import payload
+from workbench.volume.data.companion import require_regular
 
 SUFFIXES = (".nii.gz", ".nii")
 
@@ -43,6 +44,7 @@ def read(path: Path) -> Image:
     GeometryError
         If the affine is singular, not finite or has zero spacing; the header field is named.
     """
+    require_regular(path)
     proxy = _open(path)
     header = proxy.header
     affine, note = _affine(proxy, path)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError
 from workbench.data.geometry import LPS_TO_RAS
+from workbench.volume.data.companion import beside
 from workbench.volume.data.header_fields import numbered_names, shortened, whole_number
 from workbench.volume.data.payload import Order, Packed, Packing
 
@@ -47,7 +48,7 @@ def check(path: Path) -> None:
     if not header.fields:
         return
     for name in header.names:
-        if not name.isprintable() or "\ufffd" in name:
+        if not name.isprintable():  # bytes that are no UTF-8 are not
             raise InputError(
                 f"{path}: damaged: the header has a field {shortened(name)}, expected a name in plain letters. Copy or"
                 " export it again."
@@ -144,7 +145,7 @@ def packed(path: Path, components: int, size: tuple[int, ...]) -> list[Packed]:
     if packing is None:
         return []
     files = data_files(path)
-    start = header.end if files == [path] else 0
+    start = 0 if "data file" in fields else header.end
     skip, lines = _skips(path, fields)
     kinds = fields.get("kinds", "").lower().split()
     in_order = components == 1 or (bool(kinds) and kinds[0] not in _DOMAINS and all(k in _DOMAINS for k in kinds[1:]))
@@ -161,7 +162,7 @@ def data_files(path: Path) -> list[Path]:
     if not name:
         return [path]
     if name.split()[0] == "LIST":
-        return [path.parent / n for n in header.listed]
+        return [beside(path, "data file", n) for n in header.listed]
     if re.search(r"%[0-9]*d.", name):  # other names with '%' are taken as they are
         words = name.split()
         if not 4 <= len(words) <= 5:
@@ -170,8 +171,8 @@ def data_files(path: Path) -> list[Path]:
                 " the first number, the last one and the step. Rename the file, and correct this field."
             )
         first, last, step = (whole_number(path, "data file", w, -_MANY, _MANY) for w in words[1:4])
-        return [path.parent / n for n in numbered_names(path, "data file", words[0], (first, last, step))]
-    return [path.parent / name]
+        return [beside(path, "data file", n) for n in numbered_names(path, "data file", words[0], (first, last, step))]
+    return [beside(path, "data file", name)]
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def _header(path: Path) -> _Header:
     if not start.startswith(b"NRRD"):
         return _Header({}, (), (), 0)
     end = re.search(rb"\r?\n\r?\n", start)
-    text = (start[: end.start()] if end else start).decode("utf-8", errors="replace")
+    text = (start[: end.start()] if end else start).decode("utf-8", errors="surrogateescape")
     fields: dict[str, str] = {}
     names: list[str] = []
     listed: list[str] = []
