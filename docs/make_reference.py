@@ -7,15 +7,21 @@ from pathlib import Path
 import click
 
 from workbench.cli import CONTEXT, cli
-from workbench.cli.lazy import BackendGroup
-from workbench.core.registry import BUILT_IN
+from workbench.core import registry
 
-OURS = {row.name for row in BUILT_IN}
 PAGE = Path(__file__).with_name("command-line.md")
 
 
 def render() -> str:
-    """The whole page as Markdown."""
+    """The whole page as Markdown: of our own backends, whatever strangers have installed beside them."""
+    installed, registry.backends = registry.backends, lambda: {row.name: row for row in registry.BUILT_IN}
+    try:
+        return _page()
+    finally:
+        registry.backends = installed
+
+
+def _page() -> str:
     lines = [
         "# Command line",
         "",
@@ -32,8 +38,6 @@ def _section(command: click.Command, context: click.Context, lines: list[str]) -
     lines += [f"## `{context.command_path}`", "", "```text", text.strip(), "```", ""]
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
-            if isinstance(command, BackendGroup) and name not in OURS:
-                continue  # a third party's backend that is installed here
             child = command.get_command(context, name)
             if child is not None:
                 _section(child, click.Context(child, parent=context, info_name=name, **CONTEXT), lines)

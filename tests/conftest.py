@@ -28,3 +28,12 @@ def shared_data() -> Path:
 def shared_parity() -> Path:
     """Folder of reference weights and outputs of the original networks, read-only."""
     return _shared("parity")
+
+
+@pytest.fixture
+def only_ours(monkeypatch):
+    """The built-in kinds and backends alone, whatever strangers have installed beside them."""
+    from workbench.core import kinds, registry
+
+    monkeypatch.setattr(kinds, "kinds", lambda: {row.name: row for row in kinds.BUILT_IN})
+    monkeypatch.setattr(registry, "backends", lambda: {row.name: row for row in registry.BUILT_IN})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli.lazy import COMMANDS
-from workbench.core.registry import backends
+from workbench.core.registry import BUILT_IN
 
 _PROBE = """
 import sys
@@ -24,7 +24,7 @@ sys.exit(code)
 HELPS = (
     [["--help"]]
     + [[c, "--help"] for c in COMMANDS]
-    + [[verb, b, "--help"] for verb in ("predict", "train", "evaluate") for b in backends()]
+    + [[verb, row.name, "--help"] for row in BUILT_IN for verb in row.verbs]
     + [["weights", c, "--help"] for c in ("list", "show", "get", "check")]
 )
 

@@ -30,7 +30,7 @@ def volume(request, tmp_path):
     return make_volume(tmp_path / "scan.nii.gz", shape=(12, 13, 14), affine=affine)
 
 
-def test_decides_cheaply(tmp_path, ct_file):
+def test_decides_cheaply(tmp_path, ct_file, only_ours):
     assert get_reader(str(ct_file)) is not None
     assert get_reader([str(ct_file), str(ct_file)]) is not None
     picture = tmp_path / "cat.png"

@@ -30,6 +30,18 @@ NOT_A_ROW = {"name": "photo"}
 """
 
 
+@pytest.fixture(autouse=True)
+def no_strangers(monkeypatch):
+    """What else is installed on this machine is none of these tests' business."""
+    from workbench.core import entry_points as module
+
+    real = module.entry_points
+    known = ("acme", "napari-workbench")
+    monkeypatch.setattr(
+        module, "entry_points", lambda group: [p for p in real(group=group) if p.dist.name.startswith(known)]
+    )
+
+
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Put a distribution with these entry points on the path."""

@@ -82,7 +82,9 @@ def test_csv_list(tmp_path, delimiter):
         ["x/sub-01_ses-2.nii.gz", "x/m.nii.gz", "", "", ""],
         [str(tmp_path / "y.nii.gz"), "", "anna", "second", "3"],
     ]
-    (tmp_path / "list.csv").write_text("\ufeff" + "\n".join(delimiter.join(r) for r in table) + "\n\n", encoding="utf-8")
+    (tmp_path / "list.csv").write_text(
+        "\ufeff" + "\n".join(delimiter.join(r) for r in table) + "\n\n", encoding="utf-8"
+    )
     first, second = load_cases(tmp_path / "list.csv")[::-1]
     assert (first.id, first.group, first.labels) == ("sub-01_ses-2", "sub-01", tmp_path / "x/m.nii.gz")
     assert (second.id, second.group, second.labels, second.options) == ("second", "anna", None, {"series": "3"})

@@ -24,14 +24,14 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def two(monkeypatch):
+def two(monkeypatch, only_ours):
     """A second backend for volumes is installed."""
     rows = {**registry.backends(), "threshold": threshold.ROW}
     monkeypatch.setattr(registry, "backends", lambda: rows)
 
 
 @pytest.fixture
-def make(qtbot, display):
+def make(qtbot, display, only_ours):
     """Makes the form that the Volume tool has."""
     if display is None:
         pytest.skip("no display and no Xvfb: apt-get install xvfb")
