@@ -85,7 +85,7 @@ class Recorder:
     ) -> None:
         self.backend, self.config, self.weights, self.image = backend, config, weights, image
         self.device, self.reason = device, reason
-        self.notes: list[str] = []
+        self.notes: list[str] = list(image.notes)
         self.details: dict[str, Any] = {}
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()

@@ -108,6 +108,9 @@ class Image:
         The files that the samples come from, where that is not `source` alone (one DICOM series of a folder).
     pyramid
         Levels of an image too large to load; its level 0 has the grid of `geometry`.
+    notes
+        What the reader did or saw that a person should know (a byte too many, two positions that disagree), a line
+        each: `info` shows them, the window says them, every result carries them in its provenance.
     """
 
     geometry: Geometry
@@ -124,6 +127,7 @@ class Image:
     native: Any = None
     files: tuple[Path, ...] = ()
     pyramid: Pyramid | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         full = self.pyramid

@@ -164,8 +164,8 @@ def info(path: str | Path, *, kind: str | None = None) -> list[dict[str, Any]]:
     responses, or a BIDS data set).
 
     Keys: ``path, format, kind, shape, channels, spacing, unit, orientation, dtype, value_unit, modality, affine,
-    classes, n_series, header``; a DICOM series has ``series, series_uid, description, n_files``, and ``problem`` where
-    it cannot be read as a volume.
+    classes, n_series, header, notes``; a DICOM series has ``series, series_uid, description, n_files``, and ``problem``
+    where it cannot be read as a volume.
     """
     file, key = split_address(path)
     row = kind_of(path, kind=kind)
@@ -195,6 +195,7 @@ def describe(image: Image) -> dict[str, Any]:
         "classes": None if image.classes is None else image.classes.to_json(),
         "n_series": 1,
         "header": dict(image.header),
+        "notes": list(image.notes),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.layers import LayerTuple, to_layers
+from workbench.core.types import Image
 
 Reader = Callable[[Any], list[LayerTuple]]
 
@@ -82,7 +83,7 @@ def _read_one(path: Path, kind: str | None) -> list[LayerTuple]:
     if row is None:
         return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
     try:
-        return to_layers(wb.read(path, kind=row.name))
+        return _shown(wb.read(path, kind=row.name))
     except InputError:
         # A folder, or a file of evoked responses, may hold several: then it is not a fault but a question.
         rows = wb.info(path, kind=row.name) if row.series else []
@@ -91,7 +92,18 @@ def _read_one(path: Path, kind: str | None) -> list[LayerTuple]:
     series = choose_series(path, rows, row.series)
     if series is None:
         return [(None,)]  # type: ignore[list-item]
-    return to_layers(wb.read(path, series=series, kind=row.name))
+    return _shown(wb.read(path, series=series, kind=row.name))
+
+
+def _shown(image: Image) -> list[LayerTuple]:
+    """The layers of an image; what its reader had to say is said as a notification."""
+    if image.notes and _has_window():
+        from napari.utils.notifications import show_warning
+
+        from workbench_napari.shared.plain_text import plain_tip
+
+        show_warning(plain_tip(f"{image.name}: {'; '.join(image.notes)}"))
+    return to_layers(image)
 
 
 def _chosen_kind(path: Path) -> kinds.Kind | None:
