@@ -43,7 +43,9 @@ def compare(folder: Path, *, config: Any, weights_sha256: str | None, image: Ima
     if record.get("edited_by_hand"):
         return "edited", ""
     wanted = json.loads(json.dumps(settings.as_dict(config), default=str))
-    found = record.get("settings", {})
+    # A setting that did not exist when the result was made had the effect that is its default today.
+    usual = json.loads(json.dumps({s.name: s.default for s in settings.describe(type(config)).values()}, default=str))
+    found = {**{k: v for k, v in usual.items() if k in wanted}, **record.get("settings", {})}
     differing = [k for k in sorted({*wanted, *found} - _HOW) if wanted.get(k) != found.get(k)]
     if record.get("weights_sha256") != weights_sha256:
         differing.append("weights")

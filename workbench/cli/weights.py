@@ -105,7 +105,16 @@ def check(name: str, backend: str | None, sha256: str | None, verbose: bool) -> 
     entries, count = _contents(load_tensors(found))
     if not entries:
         raise WeightsError(f"{found.path}: holds no tensors, so these are no weights; fetch the file again")
-    click.echo(f"{found.path}: good. {entries} entries, {count:,} numbers, sha256 {found.sha256}")
+    if found.meta.get("hashes"):
+        state = "good: numbers and record have the hashes that were saved with them"
+    elif sha256:
+        state = "good: the file has the hash that you gave"
+    else:
+        state = (
+            "readable, but it holds no hash to check it against; compare its sha256 with what its maker says "
+            "(--sha256 HASH), or save it anew with the workbench"
+        )
+    click.echo(f"{found.path}: {state}. {entries} entries, {count:,} numbers, sha256 {found.sha256}")
 
 
 def _contents(content: Any) -> tuple[int, int]:

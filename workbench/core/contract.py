@@ -16,6 +16,9 @@ from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provena
 def predict(backend: Backend, model: Any, image: Image, config: Any, progress: Progress | None = None) -> Result:
     """Let a loaded model propose a result, and check it before anybody sees it; see `check_result`."""
     result: Result = backend.load_module().predict(model, image, config, progress)
+    held = image.__dict__.get("data")
+    if held is None or isinstance(held, np.memmap):  # read piece by piece: from one and the same file
+        image.require_unchanged()
     check_result(backend, image, result)
     return result
 

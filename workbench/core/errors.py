@@ -34,6 +34,17 @@ class GeometryError(InputError):
     """Geometry that is missing, broken or does not match: nothing is written in the wrong place."""
 
 
+class MismatchError(InputError):
+    """Data that weights cannot be right on: they were taught on something else.
+
+    ``findings`` says all that differs. Whoever knows better goes on with the setting ``force``.
+    """
+
+    def __init__(self, message: str, findings: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.findings = findings
+
+
 class NothingFound(WorkbenchError):
     """No input matched."""
 

@@ -60,11 +60,15 @@ def peak_memory_mb() -> float:
 
 
 def input_hash(image: Image) -> str | None:
-    """Hash of the files that the samples come from: one DICOM series of a folder, an ENVI header with its data."""
-    files = image.files or getattr(image.native, "files", ())
-    if files:
-        return sha256_of(*files)
-    return sha256_of(image.source) if image.source and image.source.exists() else None
+    """Hash of the files that the samples come from: one DICOM series of a folder, an ENVI header with its data.
+
+    ``None`` where there is no file, or where it no longer is the one that was opened: nothing is vouched for then.
+    """
+    files = image.all_files
+    if not files or not all(f.exists() for f in files) or not image.is_unchanged:
+        return None
+    found = sha256_of(*files)
+    return found if image.is_unchanged else None
 
 
 class Weights(Protocol):
@@ -87,6 +91,10 @@ class Recorder:
         self.device, self.reason = device, reason
         self.notes: list[str] = list(image.notes)
         self.details: dict[str, Any] = {}
+        # Taken before the work: a file put in its place meanwhile is not what was read.
+        self.input_sha256 = input_hash(image)
+        if self.input_sha256 is None and image.source and not image.is_unchanged:
+            self.note("the file was changed or replaced after it was opened: its hash is not recorded")
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()
 
@@ -103,7 +111,7 @@ class Recorder:
             settings=settings.as_dict(self.config),
             source=str(source) if source else None,
             series=self.image.header.get("SeriesInstanceUID") or None,
-            input_sha256=input_hash(self.image),
+            input_sha256=self.input_sha256,
             versions=versions(),
             device=str(self.device),
             device_reason=self.reason,

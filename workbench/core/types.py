@@ -5,11 +5,11 @@ All types are frozen dataclasses that hold numpy arrays and plain values; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,27 @@ class Geometry:
         return bool(shift <= tolerance * min(self.spacing or (1.0,)))
 
 
+class FileStamp(NamedTuple):
+    """What tells that a file is still the one that was opened; all -1 for one that is not there."""
+
+    path: Path
+    size: int
+    changed_ns: int
+    number: int
+
+
+def stamps(files: Iterable[Path]) -> tuple[FileStamp, ...]:
+    """The stamps of files; of a folder its own, which does not tell whether files in it were changed."""
+    found = []
+    for path in files:
+        try:
+            at = path.stat()
+            found.append(FileStamp(path, at.st_size, at.st_mtime_ns, at.st_ino))
+        except OSError:
+            found.append(FileStamp(path, -1, -1, -1))
+    return tuple(found)
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """A picture of any modality with its geometry; the pixels are loaded when `data` is first asked for.
@@ -108,6 +129,9 @@ class Image:
         The files that the samples come from, where that is not `source` alone (one DICOM series of a folder).
     pyramid
         Levels of an image too large to load; its level 0 has the grid of `geometry`.
+    stamp
+        Size and time of each of its files when they were opened; made by itself. Samples are only loaded from files
+        that still are those.
     notes
         What the reader did or saw that a person should know (a byte too many, two positions that disagree), a line
         each: `info` shows them, the window says them, every result carries them in its provenance.
@@ -128,8 +152,11 @@ class Image:
     files: tuple[Path, ...] = ()
     pyramid: Pyramid | None = None
     notes: tuple[str, ...] = ()
+    stamp: tuple[FileStamp, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.stamp is None:
+            object.__setattr__(self, "stamp", stamps(self.all_files))
         full = self.pyramid
         if full is not None and (full.levels[0].shape, full.channels) != (self.geometry.shape, self.channels):
             raise ValueError(
@@ -147,12 +174,37 @@ class Image:
         if self.pyramid is not None:
             self.pyramid.require_small(name=self.source or self.name)
         array = self.loader()
+        self.require_unchanged()
         expected = (len(self.channels), *self.geometry.shape)
         if array.shape != expected:
             from workbench.core.errors import InputError
 
             raise InputError(f"{self.source}: pixels have shape {array.shape}, the header promised {expected}")
         return array
+
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """The files that decide what it is: one DICOM series of a folder, an ENVI header with its data, its source."""
+        files = self.files or getattr(self.native, "files", ())
+        return tuple(files) if files else (self.source,) if self.source else ()
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether its files still are those that were opened."""
+        return not self.stamp or stamps([stamp.path for stamp in self.stamp]) == self.stamp
+
+    def require_unchanged(self) -> None:
+        """Refuse samples of files that were changed or replaced since their headers were read.
+
+        Raises
+        ------
+        InputError
+            A file has another size, time or place on the disk than when it was opened.
+        """
+        if not self.is_unchanged:
+            from workbench.core.errors import InputError
+
+            raise InputError(f"{self.source}: was changed or replaced since it was opened; open it again")
 
     @property
     def name(self) -> str:

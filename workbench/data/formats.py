@@ -80,7 +80,7 @@ def _with_files(row: Kind, file: Path, image: Image) -> Image:
     """The image with all files that decide what it is (side files too): what resume and provenance take hashes of."""
     own = None if row.is_built_in or image.files else row.hook("files", "input_files")
     files = () if own is None else tuple(own(file))
-    return replace(image, files=files) if len(files) > 1 else image
+    return replace(image, files=files, stamp=None) if len(files) > 1 else image
 
 
 def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = None) -> Kind:

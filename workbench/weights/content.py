@@ -6,8 +6,7 @@ Two files with the same tensors have the same content hash, even if one is a ``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,38 +29,6 @@ def content_hash(arrays: Mapping[str, Any]) -> str:
         digest.update(f"{key}|{name}|{','.join(map(str, array.shape))}|".encode())
         digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
-
-
-def content_of(path: Path, keys: Sequence[str] = ()) -> str:
-    """Content hash of a weight file, or of a pickle of arrays (read without executing it).
-
-    Parameters
-    ----------
-    path
-        ``.safetensors``, ``.pt``, ``.pth``, ``.bin`` or ``.pkl``.
-    keys
-        Only these entries; all by default.
-
-    Raises
-    ------
-    WeightsError
-        The file is damaged, holds more than data, or lacks an entry.
-    """
-    if path.suffix == ".pkl":
-        from workbench.weights.inert_pickle import read
-
-        content = read(path)
-    else:
-        from workbench.nets.checkpoints import unwrap_checkpoint
-        from workbench.weights.files import load_tensors
-
-        content = unwrap_checkpoint(load_tensors(path))
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"{path}: expected named arrays, found {type(content).__name__}")
-    missing = [k for k in keys if k not in content]
-    if missing:
-        raise WeightsError(f"{path}: has no {', '.join(missing)}")
-    return content_hash({k: content[k] for k in keys} if keys else content)
 
 
 def _numpy(value: Any) -> tuple[str, npt.NDArray[Any]]:

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from workbench.core.atomic import replacing, sha256_of
 from workbench.core.errors import UsageError, WeightsError, nearest
 from workbench.core.types import Progress
-from workbench.weights.content import content_of
+from workbench.weights.file_content import content_of
 from workbench.weights.published import KnownWeights, SourceFile, known
 
 _SLACK = 1 << 20

@@ -7,17 +7,20 @@ constructor arguments of its network, its classes and how images must be prepare
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from workbench.core import home
 from workbench.core.atomic import replacing, sha256_of
 from workbench.core.errors import PARSING, UsageError, WeightsError, WorkbenchError, nearest, reading
+from workbench.weights.content import content_hash
 from workbench.weights.published import known
 
 if TYPE_CHECKING:
@@ -58,11 +61,11 @@ def find(name: str | Path, backend: str | None = None) -> WeightsFile:
         Not found, made for another backend, or a header that cannot be read. There is no fallback to other weights.
     """
     path = _locate(str(name), backend)
-    meta = read_meta(path)
+    digest, meta = sha256_of(path), read_meta(path)
     made_for = meta.get("backend")
     if backend and made_for and made_for != backend:
         raise WeightsError(f"{path}: these weights are for backend '{made_for}', but '{backend}' was asked for")
-    return WeightsFile(path, str(name), sha256_of(path), meta)
+    return WeightsFile(path, str(name), digest, meta)
 
 
 def _locate(name: str, backend: str | None) -> Path:
@@ -104,24 +107,27 @@ def _resolve_folder(folder: Path) -> Path:
     return files[0]
 
 
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as f:
-        head = f.read(9)
-    return len(head) == 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _HEADER_LIMIT
+def _is_safetensors(head: bytes) -> bool:
+    return len(head) >= 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _HEADER_LIMIT
 
 
 def read_meta(path: Path) -> dict[str, Any]:
     """The record in the header of one of our files; ``{}`` for a checkpoint without one. Reads no tensors."""
-    if not _is_safetensors(path):
-        return {}
     with path.open("rb") as f:
-        length = int.from_bytes(f.read(8), "little")
-        try:
-            header = json.loads(f.read(length))
-            text = (header.get("__metadata__") or {}).get("workbench")
-            record = json.loads(text) if text else {}
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
-            raise WeightsError(f"{path}: the header is damaged ({error}); fetch or copy the file again") from error
+        return _read_meta(f, path)
+
+
+def _read_meta(stream: IO[bytes], path: Path) -> dict[str, Any]:
+    head = stream.read(9)
+    if not _is_safetensors(head):
+        return {}
+    length = int.from_bytes(head[:8], "little")
+    try:
+        header = json.loads(head[8:] + stream.read(length - 1))
+        text = (header.get("__metadata__") or {}).get("workbench")
+        record = json.loads(text) if text else {}
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path}: the header is damaged ({error}); fetch or copy the file again") from error
     return _checked(record, path)
 
 
@@ -135,6 +141,9 @@ _ENTRIES: dict[str, tuple[type, str]] = {
     "kind": (str, "a name"),
     "training": (dict, "an object"),
     "scores": (dict, "an object"),
+    "taught": (dict, "an object"),
+    "seen": (list, "a list"),
+    "hashes": (dict, "an object"),
 }
 
 
@@ -181,22 +190,52 @@ def blaming(path: Path) -> Iterator[None]:
 def load_tensors(weights: WeightsFile | Path) -> dict[str, torch.Tensor]:
     """All tensors by key, on the CPU, in their stored type. No code in the file is ever run.
 
+    The bytes are read once: they are what is parsed, what must have the hash that `find` saw, and what must have the
+    hashes of tensors and record that a file of ours holds.
+
     Raises
     ------
     WeightsError
-        The file is damaged, or holds Python objects besides tensors and plain containers.
+        The file is damaged, was replaced since it was found, or holds Python objects besides tensors and plain
+        containers.
     """
     path = weights.path if isinstance(weights, WeightsFile) else weights
-    if not _is_safetensors(path):
-        return _load_checkpoint(path)
+    content = path.read_bytes()
+    if isinstance(weights, WeightsFile) and hashlib.sha256(content).hexdigest() != weights.sha256:
+        raise WeightsError(f"{path}: was changed or replaced while it was being read; run it again")
+    if not _is_safetensors(content[:9]):
+        return _load_checkpoint(path, content)
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     with reading(path, "not a readable weight file", kinds=(*PARSING, SafetensorError), error=WeightsError):
-        return load_file(path)
+        tensors: dict[str, torch.Tensor] = load(content)
+    _verify(path, tensors, _read_meta(io.BytesIO(content), path))
+    return tensors
 
 
-def _load_checkpoint(path: Path) -> dict[str, torch.Tensor]:
+def hashes_of(tensors: Mapping[str, torch.Tensor], record: Mapping[str, Any]) -> dict[str, str]:
+    """What a file of ours holds under ``hashes``: of its numbers (`content_hash`), and of the rest of its record."""
+    rest = {k: v for k, v in record.items() if k != "hashes"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), default=str)
+    return {"tensors": content_hash(tensors), "record": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _verify(path: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, Any]) -> None:
+    """Refuse a file that no longer is what was saved; files of version 0.1 and of others hold no hashes."""
+    said = record.get("hashes")
+    if not said:
+        return
+    found = hashes_of(tensors, record)
+    for what, name in (("tensors", "numbers"), ("record", "record")):
+        if said.get(what) != found[what]:
+            raise WeightsError(
+                f"{path}: damaged: its {name} have the hash {found[what][:12]}..., {str(said.get(what))[:12]}... was "
+                "saved with them; fetch or copy the file again"
+            )
+
+
+def _load_checkpoint(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     import pickle
     import warnings
 
@@ -208,15 +247,15 @@ def _load_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     try:
         with warnings.catch_warnings(), reading(path, "not a readable checkpoint", kinds=kinds, error=WeightsError):
             warnings.simplefilter("ignore")  # torch warns about its own legacy storage classes
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: refused, because it is a pickle that holds more than tensors (it could run code). "
             "Ask its maker for a .safetensors file or a plain state_dict."
         ) from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected a state_dict, found {type(content).__name__}")
-    return content
+    if not isinstance(found, dict):
+        raise WeightsError(f"{path}: expected a state_dict, found {type(found).__name__}")
+    return found
 
 
 def save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> Path:
@@ -228,9 +267,12 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any
         raise UsageError(f"the record of a weight file needs {sorted(missing)}")
     if path.suffix != ".safetensors":
         raise UsageError(f"{path}: weights are written as .safetensors; choose such a name")
-    record = json.dumps({"format": FORMAT, **meta}, default=str)
+    # Through JSON once, so that what is hashed is what will be read.
+    plain = json.loads(json.dumps({"format": FORMAT, **meta}, default=str))
+    own = {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
+    record = json.dumps({**plain, "hashes": hashes_of(own, plain)})
     with replacing(path) as part:
-        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, metadata={"workbench": record})
+        save_file(own, part, metadata={"workbench": record})
         # safetensors writes private files; others of the group should be able to read weights as any other file.
         mask = os.umask(0)
         os.umask(mask)
@@ -242,19 +284,30 @@ def base_record(base: WeightsFile, adapter: Path) -> dict[str, Any]:
     """What an adapter's record says of its base: name, hash, and where it lies, absolutely and seen from `adapter`."""
     path = base.path.resolve()
     record = {"base": base.name, "base_sha256": base.sha256, "base_path": str(path)}
+    if numbers := (base.meta.get("hashes") or {}).get("tensors"):
+        record["base_tensors"] = numbers
     with suppress(ValueError):  # on another drive
         record["base_relative"] = os.path.relpath(path, adapter.resolve().parent)
     return record
 
 
 def find_base(adapter: WeightsFile) -> WeightsFile:
-    """The full weights that a LoRA adapter was trained on: looked up by hash, never by guess."""
-    wanted = adapter.meta.get("base_sha256")
+    """The full weights that a LoRA adapter was trained on: looked up by hash, never by guess.
+
+    The hash is that of the file, or of the numbers in it: a record may be written anew around the same numbers, and
+    then says in ``formerly`` which files had them before.
+    """
+    wanted, numbers = adapter.meta.get("base_sha256"), adapter.meta.get("base_tensors")
     backend = adapter.meta.get("backend")
     hint = str(adapter.meta.get("base", ""))
     for candidate in _candidates(adapter, hint, backend):
-        if sha256_of(candidate) == wanted:
-            return WeightsFile(candidate, candidate.stem, str(wanted), read_meta(candidate))
+        found = sha256_of(candidate)
+        record: Mapping[str, Any] = {}
+        with suppress(WeightsError):  # the file beside it may be anything
+            record = read_meta(candidate)
+        same = numbers is not None and (record.get("hashes") or {}).get("tensors") == numbers
+        if found == wanted or same or wanted in record.get("formerly", ()):
+            return WeightsFile(candidate, candidate.stem, found, record)
     raise WeightsError(
         f"{adapter.path}: this adapter belongs to the weights '{hint}' (sha256 {str(wanted)[:12]}...), "
         "which were not found; put that file beside it"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from workbench.core.errors import WeightsError
-from workbench.weights.content import content_hash, content_of
+from workbench.weights.content import content_hash
+from workbench.weights.file_content import content_of
 
 
 def test_the_hash_is_of_the_numbers_and_not_of_how_they_lie():

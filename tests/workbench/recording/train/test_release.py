@@ -24,8 +24,8 @@ from workbench.core.errors import UsageError, WeightsError
 from workbench.recording.net.gpt import MEGGPT
 from workbench.recording.predict.tokens import Codec
 from workbench.recording.train.weights import load_parts
-from workbench.weights.content import content_of
 from workbench.weights.fetch import fetch
+from workbench.weights.file_content import content_of
 from workbench.weights.published import known
 
 
