@@ -26,7 +26,8 @@ from workbench.weights.published import known
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 1
+FORMAT = 2
+"""Of the record. Since 2 it holds ``hashes``; 1 is that of version 0.1."""
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _HEADER_LIMIT = 100 << 20
 
@@ -223,15 +224,15 @@ def hashes_of(tensors: Mapping[str, torch.Tensor], record: Mapping[str, Any]) ->
 
 def _verify(path: Path, tensors: Mapping[str, torch.Tensor], record: Mapping[str, Any]) -> None:
     """Refuse a file that no longer is what was saved; files of version 0.1 and of others hold no hashes."""
-    said = record.get("hashes")
-    if not said:
+    said = record.get("hashes") or {}
+    if not said and record.get("format", 0) < 2:
         return
     found = hashes_of(tensors, record)
     for what, name in (("tensors", "numbers"), ("record", "record")):
         if said.get(what) != found[what]:
             raise WeightsError(
-                f"{path}: damaged: its {name} have the hash {found[what][:12]}..., {str(said.get(what))[:12]}... was "
-                "saved with them; fetch or copy the file again"
+                f"{path}: damaged: the hash of its {name} is {found[what][:12]}..., it was saved with "
+                f"{str(said.get(what, 'none'))[:12]}...; fetch or copy the file again"
             )
 
 

@@ -161,3 +161,71 @@ def test_a_damaged_file_does_not_hide_the_others_in_the_listing(monkeypatch, tmp
     (tmp_path / "weights" / "bad.safetensors").write_bytes((9).to_bytes(8, "little") + b"{not json")
     states = {r["name"]: r["state"] for r in weights.listing()}
     assert (states["liver"], states["bad"]) == ("here", "damaged")
+
+
+def flipped(path, at):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_flipped_bit_of_the_numbers_is_refused(saved):
+    flipped(saved, -3)
+    with pytest.raises(WeightsError, match="damaged: the hash of its numbers") as caught:
+        weights.load_tensors(weights.find(saved))
+    assert str(saved) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_bit_of_the_record_is_refused(saved):
+    flipped(saved, saved.read_bytes().index(b"a test"))
+    with pytest.raises(WeightsError, match="damaged: the hash of its record"):
+        weights.load_tensors(weights.find(saved))
+
+
+def test_every_flipped_bit_of_a_file_is_refused_or_changes_nothing(tmp_path, saved, tensors):
+    """Of the whole file only spaces of the container's own header can differ without anybody knowing."""
+    good, record = saved.read_bytes(), weights.read_meta(saved)
+    for at in range(0, len(good), 3):
+        path = tmp_path / "bad.safetensors"
+        path.write_bytes(good[:at] + bytes([good[at] ^ (1 << at % 8)]) + good[at + 1 :])
+        try:
+            loaded = weights.load_tensors(weights.find(path))
+        except WeightsError:
+            continue
+        assert weights.read_meta(path) in (record, {}), at
+        assert {k: v.tolist() for k, v in loaded.items()} == {k: v.tolist() for k, v in tensors.items()}, at
+
+
+def test_a_file_replaced_after_it_was_found_is_refused(tmp_path, saved, tensors):
+    found = weights.find(saved)
+    os.replace(weights.save(tmp_path / "new.safetensors", {**tensors, "count": torch.tensor(8)}, META), saved)
+    with pytest.raises(WeightsError, match="changed or replaced while it was being read"):
+        weights.load_tensors(found)
+
+
+def test_files_of_version_0_1_hold_no_hashes_and_load(tmp_path, tensors):
+    from safetensors.torch import save_file
+
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"workbench": json.dumps({"format": 1, **META})})
+    assert torch.equal(weights.load_tensors(tmp_path / "old.safetensors")["a.weight"], tensors["a.weight"])
+
+
+def test_an_adapter_finds_its_base_by_the_numbers_after_the_record_was_written_anew(tmp_path, saved, tensors):
+    base = weights.find(saved)
+    adapter = tmp_path / "adapter.safetensors"
+    told = weights.base_record(base, adapter)
+    weights.save(adapter, {"x": torch.zeros(1)}, {**META, "kind": "lora", **told})
+    weights.save(saved, tensors, {**META, "title": "the same numbers"})
+    assert weights.find_base(weights.find(adapter)).path == saved.resolve()
+    weights.save(saved, {**tensors, "count": torch.tensor(8)}, META)
+    with pytest.raises(WeightsError, match="were not found"):
+        weights.find_base(weights.find(adapter))
+
+
+def test_an_adapter_of_version_0_1_finds_its_base_by_a_former_hash(tmp_path, saved, tensors):
+    adapter = tmp_path / "adapter.safetensors"
+    told = {"base": "mine", "base_sha256": weights.find(saved).sha256}
+    weights.save(adapter, {"x": torch.zeros(1)}, {**META, "kind": "lora", **told})
+    weights.save(saved, tensors, {**META, "formerly": [told["base_sha256"]], "title": "told more"})
+    assert weights.find_base(weights.find(adapter)).path == saved
