@@ -180,6 +180,13 @@ def test_a_buffer_under_another_tag_is_no_shorter_recording(tmp_path):
         formats.read(path)
 
 
+def test_a_damaged_side_file_makes_no_map_of_time_courses(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((4, 500), "f4"))
+    (tmp_path / "a.json").write_text('{"sampling_rate": 250, "channels": ')
+    with pytest.raises(InputError, match=r"a\.json: not readable as JSON"):
+        formats.read(tmp_path / "a.npy")
+
+
 def test_pipes_are_no_recordings(tmp_path):
     os.mkfifo(tmp_path / "a_raw.fif")
     with pytest.raises(InputError, match="is a pipe, expected a regular file"):
