@@ -13,7 +13,7 @@ from workbench.core.types import Case, Image, Part, Progress, Result
 Source = str | Path
 
 
-def read(path: Source, *, series: str | None = None, kind: str | None = None) -> Image:
+def read(path: Source, *, series: str | None = None, kind: str | None = None, allow_truncated: bool = False) -> Image:
     """Open a file or a DICOM folder. Cheap: only headers are read, the pixels load when `Image.data` is asked for.
 
     Parameters
@@ -27,6 +27,9 @@ def read(path: Source, *, series: str | None = None, kind: str | None = None) ->
         evoked responses and BIDS data sets: number or name.
     kind
         Read it as this kind of data (``"volume"``, ``"scene"``, ...), where a file could be several.
+    allow_truncated
+        Read what is there of a recording that was cut off or never closed; `Image.notes` say how many samples were
+        promised and found. Other kinds are never read in part.
 
     Returns
     -------
@@ -44,14 +47,14 @@ def read(path: Source, *, series: str | None = None, kind: str | None = None) ->
     """
     from workbench.data import formats
 
-    return formats.read(path, series=series, kind=kind)
+    return formats.read(path, series=series, kind=kind, allow_truncated=allow_truncated)
 
 
-def info(path: Source, *, kind: str | None = None) -> list[dict[str, Any]]:
+def info(path: Source, *, kind: str | None = None, allow_truncated: bool = False) -> list[dict[str, Any]]:
     """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded."""
     from workbench.data import formats
 
-    return formats.info(path, kind=kind)
+    return formats.info(path, kind=kind, allow_truncated=allow_truncated)
 
 
 def predict(
@@ -61,6 +64,7 @@ def predict(
     progress: Progress | None = None,
     series: str | None = None,
     kind: str | None = None,
+    allow_truncated: bool = False,
     **values: Any,
 ) -> Result:
     """Let a backend propose a result for one image.
@@ -73,7 +77,7 @@ def predict(
         An image, or the path of one.
     progress
         Called with (windows done, windows in all); raise `workbench.core.errors.Cancelled` in it to stop.
-    series, kind
+    series, kind, allow_truncated
         Of a path, as in `read`; what could be several kinds is read as that of the backend.
     **values
         Settings of the backend, e.g. ``weights="demo"``, ``device="auto"``, ``overlap=0.5``; see
@@ -87,17 +91,17 @@ def predict(
     row = registry.find(backend)
     module = row.module_for("predict")
     config = settings.build(module.Config, values)
-    opened = image if isinstance(image, Image) else _open(row, image, series, kind)
+    opened = image if isinstance(image, Image) else _open(row, image, series, kind, allow_truncated)
     row.require_kind(opened)
     from workbench.core import contract
 
     return contract.predict(row, registry.load(row, config), opened, config, progress)
 
 
-def _open(row: registry.Backend, path: Source, series: str | None, kind: str | None) -> Image:
+def _open(row: registry.Backend, path: Source, series: str | None, kind: str | None, allow_truncated: bool) -> Image:
     from workbench.data import formats
 
-    return formats.read(path, series=series, kind=kind, hint=row.kind)
+    return formats.read(path, series=series, kind=kind, hint=row.kind, allow_truncated=allow_truncated)
 
 
 def cases(source: Source | Iterable[Case | Source], labels: Source | None = None) -> list[Case]:

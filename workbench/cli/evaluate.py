@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from workbench.cli.lazy import BackendGroup
-from workbench.cli.options import as_command, json_option, output_folder_option, quiet_option, verbose_option
+from workbench.cli.options import (
+    as_command,
+    json_option,
+    output_folder_option,
+    quiet_option,
+    truncated_cases,
+    truncated_option,
+    verbose_option,
+)
 from workbench.core import kinds
 from workbench.core.registry import Backend
 
@@ -15,6 +23,7 @@ from workbench.core.registry import Backend
 def _make(backend: Backend) -> click.Command:
     @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
+    @truncated_option
     @output_folder_option
     @json_option
     @quiet_option
@@ -36,6 +45,7 @@ def _evaluate(
     *,
     source: str,
     labels: str | None,
+    allow_truncated: bool,
     output: Path,
     as_json: bool,
     quiet: bool,
@@ -48,6 +58,8 @@ def _evaluate(
     from workbench.core.jsonable import plain_json
 
     cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
+    if allow_truncated:
+        cases = truncated_cases(cases, backend.kind)
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():

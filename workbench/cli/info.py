@@ -6,20 +6,23 @@ from typing import Any
 
 import click
 
-from workbench.cli.options import json_option, kind_option, verbose_option
+from workbench.cli.options import json_option, kind_option, truncated_option, verbose_option
 from workbench.core import kinds
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True)
 @kind_option
+@truncated_option
 @json_option
 @verbose_option
-def info(paths: tuple[str, ...], kind: str | None, as_json: bool, verbose: bool) -> None:
+def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_json: bool, verbose: bool) -> None:
     """Show geometry, units and channels of files and folders. Only headers are read."""
     from workbench import api
 
-    rows: list[dict[str, Any]] = [row for path in paths for row in api.info(path, kind=kind)]
+    rows: list[dict[str, Any]] = [
+        row for path in paths for row in api.info(path, kind=kind, allow_truncated=allow_truncated)
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
         return

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from workbench.core.settings import Setting, describe
+
+if TYPE_CHECKING:
+    from workbench.core.types import Case
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,6 +21,9 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar
 kind_option = click.option(
     "--kind", help="Read the input as this kind of data (volume, scene, recording, ...), where a file could be several."
 )
+truncated_option = click.option(
+    "--allow-truncated", is_flag=True, help="Read what is there of a recording that was cut off or never closed."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 input_option = click.option(
     "-i", "--input", "inputs", required=True, multiple=True, help="File, folder, glob, or CSV/JSONL list; repeatable."
@@ -24,6 +31,18 @@ input_option = click.option(
 output_folder_option = click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results; made if missing."
 )
+
+
+def truncated_cases(cases: list[Case], kind: str) -> list[Case]:
+    """The cases with ``--allow-truncated``, where their kind is ever read in part."""
+    from workbench.core import kinds
+    from workbench.core.errors import UsageError
+    from workbench.data.formats import can_be_cut_off
+
+    row = kinds.find(kind)
+    if not can_be_cut_off(row):
+        raise UsageError(f"{row.title} is never read in part: leave out --allow-truncated.")
+    return [replace(c, options={**c.options, "allow_truncated": "yes"}) for c in cases]
 
 
 def setting_option(s: Setting) -> click.Option:

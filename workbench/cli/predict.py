@@ -17,6 +17,8 @@ from workbench.cli.options import (
     kind_option,
     output_folder_option,
     quiet_option,
+    truncated_cases,
+    truncated_option,
     verbose_option,
 )
 from workbench.core import kinds, registry
@@ -30,6 +32,7 @@ def _make(backend: Backend) -> click.Command:
     @output_folder_option
     @click.option("--series", help="DICOM series to take: UID, end of UID, or number in the listing of `info`.")
     @kind_option
+    @truncated_option
     @click.option("--overwrite", is_flag=True, help="Replace results of other settings.")
     @click.option("--fail-fast", is_flag=True, help="Stop at the first case that fails.")
     @click.option("--dry-run", is_flag=True, help="List the cases and stop.")
@@ -59,6 +62,7 @@ def _predict(
     output: Path,
     series: str | None,
     kind: str | None,
+    allow_truncated: bool,
     overwrite: bool,
     fail_fast: bool,
     dry_run: bool,
@@ -78,6 +82,8 @@ def _predict(
     if kind is not None:
         kinds.find(kind)
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
+    if allow_truncated:
+        cases = truncated_cases(cases, backend.kind)
     config = settings.build(backend.load_module().Config, values)
     if dry_run:
         if report:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from workbench.cli.lazy import BackendGroup
-from workbench.cli.options import as_command, quiet_option, verbose_option
+from workbench.cli.options import as_command, quiet_option, truncated_cases, truncated_option, verbose_option
 from workbench.core import kinds
 from workbench.core.registry import Backend
 
@@ -14,6 +14,7 @@ from workbench.core.registry import Backend
 def _make(backend: Backend) -> click.Command:
     @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
+    @truncated_option
     @click.option(
         "-o", "--output", required=True, type=click.Path(path_type=Path), help="Weight file to write (.safetensors)."
     )
@@ -34,13 +35,23 @@ def train() -> None:
 
 
 def _train(
-    backend: Backend, *, source: str, labels: str | None, output: Path, quiet: bool, verbose: bool, **values: Any
+    backend: Backend,
+    *,
+    source: str,
+    labels: str | None,
+    allow_truncated: bool,
+    output: Path,
+    quiet: bool,
+    verbose: bool,
+    **values: Any,
 ) -> None:
     from workbench import api
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
 
     cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
+    if allow_truncated:
+        cases = truncated_cases(cases, backend.kind)
     with bar("preparing", quiet=quiet, unit="step") as draw:
 
         def on_event(event: Any) -> None:

@@ -22,6 +22,7 @@ from workbench.core.types import Case, Image, case_name
 from workbench.data import formats
 
 _IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "label"), ("imgs", "masks"))
+_YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _CHANNEL = re.compile(r"_(\d{4})$")
 # Endings by which label files are told from their images when both have the same stem otherwise.
@@ -97,7 +98,8 @@ def join_cases(parts: Iterable[Case | str | Path]) -> list[Case]:
 def open_case(case: Case) -> Image:
     """The image of a case: header now, samples when asked for.
 
-    Of its options, ``series`` chooses a DICOM series or an evoked response, and ``kind`` says what kind of data it is;
+    Of its options, ``series`` chooses a DICOM series or an evoked response, ``kind`` says what kind of data it is, and
+    ``allow_truncated`` (yes or no) reads what is there of a file that was cut off;
     what others mean is said by the ``cases`` module of each kind (for recordings ``sampling_rate`` and ``events``).
 
     Raises
@@ -106,9 +108,19 @@ def open_case(case: Case) -> Image:
         As `workbench.data.formats.read`.
     """
     path, series = case_address(case)
-    image = formats.read(path, series=series, kind=case.options.get("kind") or None)
+    image = formats.read(
+        path, series=series, kind=case.options.get("kind") or None, allow_truncated=_is_yes(case, "allow_truncated")
+    )
     add = kinds.find(image.kind).hook("cases", "opened")
     return image if add is None else cast(Image, add(image, case))
+
+
+def _is_yes(case: Case, column: str) -> bool:
+    """What a column of yes and no says; an empty one says no."""
+    text = str(case.options.get(column, "")).strip().lower()
+    if text not in _YES and text not in _NO:
+        raise InputError(f"case '{case.id}': '{column}' is {text!r}, yes or no was expected.")
+    return text in _YES
 
 
 def case_address(case: Case) -> tuple[Path, str | None]:

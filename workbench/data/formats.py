@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 
 from workbench.core import kinds
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, NothingFound
+from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.core.kinds import Kind
 from workbench.core.types import Geometry, Image, Labels
+from workbench.data.companion import require_regular
 from workbench.data.geometry import orientation, require_match
 from workbench.data.label_values import whole_numbers
 
@@ -28,7 +30,12 @@ def suffixes() -> tuple[str, ...]:
 
 
 def read(
-    path: str | Path, *, series: str | int | None = None, kind: str | None = None, hint: str | None = None
+    path: str | Path,
+    *,
+    series: str | int | None = None,
+    kind: str | None = None,
+    hint: str | None = None,
+    allow_truncated: bool = False,
 ) -> Image:
     """Open an image of any kind: header now, samples when ``data`` is asked for.
 
@@ -46,6 +53,9 @@ def read(
         of a FIF file, or which recording of a BIDS data set: number or name.
     kind, hint
         Read it as this kind of data; needed where a file can be several. See `kind_of`.
+    allow_truncated
+        Read what is there of a file that was cut off or never closed, where its kind can; its `Image.notes` say how
+        much was promised and found.
 
     Raises
     ------
@@ -53,9 +63,11 @@ def read(
         If the path does not exist.
     InputError, GeometryError
         If it cannot be read; one line says why and what to do.
+    UsageError
+        If `allow_truncated` is asked of a kind that is never read in part.
     """
     file, key = split_address(path)
-    return _read(kind_of(path, kind=kind, hint=hint), file, series, key)
+    return _read(kind_of(path, kind=kind, hint=hint), file, series, key, allow_truncated=allow_truncated)
 
 
 def read_as(row: Kind, path: str | Path, *, series: str | int | None = None) -> Image:
@@ -64,16 +76,45 @@ def read_as(row: Kind, path: str | Path, *, series: str | int | None = None) -> 
     return _read(row, file, series, key)
 
 
-def _read(row: Kind, file: Path, series: str | int | None, key: str | None, as_map: bool = False) -> Image:
+def _read(
+    row: Kind,
+    file: Path,
+    series: str | int | None,
+    key: str | None,
+    as_map: bool = False,
+    *,
+    allow_truncated: bool = False,
+) -> Image:
+    require_regular_or_folder(file)
     own = row.hook("files", "read")
+    asked = _asked(row, allow_truncated)
     image: Image
     if own is not None:
-        image = own(file, series=series, key=key, as_map=as_map)
+        image = own(file, series=series, key=key, as_map=as_map, **asked)
     elif series is not None:
         raise InputError(f"{file}: 'series' chooses one image of several, and this file holds one. Leave it out.")
     else:
         image = row.reader_of(file).read(file)
     return _with_files(row, file, image)
+
+
+def can_be_cut_off(row: Kind) -> bool:
+    """Whether a kind reads what is there of files that were cut off or never closed."""
+    own = row.hook("files", "read")
+    return own is not None and "allow_truncated" in inspect.signature(own).parameters
+
+
+def _asked(row: Kind, allow_truncated: bool) -> dict[str, bool]:
+    """The argument for the hooks of a kind, only where somebody asked for it."""
+    if allow_truncated and not can_be_cut_off(row):
+        raise UsageError(f"{row.title} is never read in part: leave out --allow-truncated (allow_truncated).")
+    return {"allow_truncated": True} if allow_truncated else {}
+
+
+def require_regular_or_folder(file: Path) -> None:
+    """Refuse a device, a pipe or a socket as an input, before anything reads it."""
+    if not file.is_dir():
+        require_regular(file)
 
 
 def _with_files(row: Kind, file: Path, image: Image) -> Image:
@@ -103,6 +144,7 @@ def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = Non
     file, key = split_address(path)
     if not file.exists():
         raise NothingFound(f"{file}: no such file or folder. Check the path.")
+    require_regular_or_folder(file)
     if kind is not None:
         return kinds.find(kind)
     found = kinds.candidates(file, key)
@@ -159,7 +201,7 @@ def is_companion(path: Path) -> bool:
     return any(own(path) for _, own in kinds.hooks("files", "is_companion"))
 
 
-def info(path: str | Path, *, kind: str | None = None) -> list[dict[str, Any]]:
+def info(path: str | Path, *, kind: str | None = None, allow_truncated: bool = False) -> list[dict[str, Any]]:
     """What headers say: one JSON-able row per image (several for a DICOM folder with several series, a file of evoked
     responses, or a BIDS data set).
 
@@ -171,9 +213,9 @@ def info(path: str | Path, *, kind: str | None = None) -> list[dict[str, Any]]:
     row = kind_of(path, kind=kind)
     own = row.hook("files", "info")
     if own is not None and key is None:
-        rows: list[dict[str, Any]] = own(file)
+        rows: list[dict[str, Any]] = own(file, **_asked(row, allow_truncated))
         return rows
-    return [describe(_read(row, file, None, key))]
+    return [describe(_read(row, file, None, key, allow_truncated=allow_truncated))]
 
 
 def describe(image: Image) -> dict[str, Any]:
@@ -205,6 +247,7 @@ def is_readable(path: str | Path) -> bool:
     try:
         if not file.exists():
             return False
+        require_regular_or_folder(file)
         found = kinds.candidates(file, key)
     except (InputError, NothingFound, OSError):
         return False

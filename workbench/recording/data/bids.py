@@ -9,8 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from workbench.core.errors import InputError
+from workbench.data.companion import require_regular
+
 _MARK = "dataset_description.json"
 _NAME = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_(meg|eeg|ieeg)(\.|$)")
+_LONGEST = 64 << 20  # bytes of a side file
 _SUFFIXES = (".fif", ".ds", ".con", ".sqd", ".edf", ".bdf", ".vhdr")
 
 
@@ -60,6 +64,23 @@ def open_raw(path: Path) -> Any | None:
     mne_bids: Any = importlib.import_module("mne_bids")
     place = mne_bids.get_bids_path_from_fname(path, verbose="ERROR")
     return mne_bids.read_raw_bids(place, verbose="WARNING")
+
+
+def check_side_files(path: Path) -> None:
+    """Refuse side files that are no regular files, or longer than any table: a reader would wait or fill the memory.
+
+    Links are followed, as data sets under DataLad or git-annex are made of them.
+    """
+    root = root_of(path)
+    if root is None:
+        return
+    subject = root / path.name.split("_")[0]
+    for place in (root.iterdir(), subject.rglob("*"), path.parent.iterdir()):
+        for entry in place:
+            if entry.suffix.lower() in (".tsv", ".json") and not entry.is_dir():
+                require_regular(entry)
+                if entry.is_file() and entry.stat().st_size > _LONGEST:
+                    raise InputError(f"{entry}: {entry.stat().st_size} bytes, at most {_LONGEST} were expected.")
 
 
 def entities(path: Path) -> dict[str, str]:

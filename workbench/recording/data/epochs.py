@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import InputError
-from workbench.recording.data import fif_file
+from workbench.recording.data import fif_file, fif_parts
 from workbench.recording.data.recording import Recording, mne_call
 
 
@@ -21,7 +21,7 @@ def kinds_of(path: Path, found: Any) -> tuple[str, ...]:
 def open_epochs(path: Path) -> tuple[Recording, list[str]]:
     import mne
 
-    warned: list[str] = []
+    warned = list(fif_parts.check(path, "epochs", False).notes)
     work = partial(mne.read_epochs, str(fif_file.plain(path)), proj=False, preload=False, verbose="WARNING")
     epochs = mne_call(path, work, warned)
     count, width, rate = len(epochs), len(epochs.times), float(epochs.info["sfreq"])

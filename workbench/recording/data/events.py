@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.types import Image
+from workbench.recording.data import fif_file
 from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, open_recording
 
 
@@ -40,7 +41,8 @@ def read_events(path: str | Path, recording: Recording) -> list[Event]:
     if path.name.lower().endswith((".fif", ".fif.gz")):
         import mne
 
-        found = mne_call(path, lambda: mne.read_events(path, verbose="ERROR"), [])
+        whole = fif_file.whole(path)
+        found = mne_call(path, lambda: mne.read_events(whole, verbose="ERROR"), [])
         first = int(recording.raw().first_samp)
         events = [((int(s) - first) / recording.rate + recording.start, str(int(code))) for s, _, code in found]
     else:

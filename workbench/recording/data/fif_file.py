@@ -1,9 +1,8 @@
-"""What a FIF file holds, and whether all of it is there: a walk over its tags that reads no samples."""
+"""What a FIF file holds, and the file that a reader opens: itself, or an unpacked copy."""
 
 from __future__ import annotations
 
 import gzip
-import struct
 import tempfile
 import zlib
 from functools import cache
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from workbench.core.errors import InputError
+from workbench.recording.data import fif_tags
 
 What = Literal["raw", "epochs", "evoked"]
 
-_BLOCK_START, _BLOCK_END, _FILE_ID = 104, 105, 100
-_RAW, _EVOKED, _CONTINUOUS, _SHIELDED, _EPOCHS = 102, 104, 112, 119, 373
 LARGEST = 2**31
 """Bytes of the longest FIF file: its tags count them with 31 bits, and writers split longer ones."""
 
@@ -33,56 +31,33 @@ def contents(path: Path) -> What:
     Raises
     ------
     InputError
-        If the file is no FIF file, is cut off, or holds no recording.
+        If the file is no FIF file, is damaged, or holds no recording.
     """
-    blocks = _blocks(plain(path), path)
-    if _EPOCHS in blocks:
+    tags = fif_tags.walk(plain(path), path)
+    if fif_tags.EPOCHS in tags.kinds:
         return "epochs"
-    if _EVOKED in blocks:
+    if fif_tags.EVOKED in tags.kinds:
         return "evoked"
-    if blocks & {_RAW, _CONTINUOUS, _SHIELDED}:
+    if tags.kinds & fif_tags.CONTINUOUS:
         return "raw"
+    if tags.cut:
+        raise fif_tags.truncated(path, tags.cut)
     raise InputError(f"{path}: this FIF file holds no recording: no raw data, epochs or evoked data.")
 
 
-def _blocks(file: Path, path: Path) -> set[int]:
-    size = file.stat().st_size
-    found: set[int] = set()
-    open_blocks = 0
-    with file.open("rb") as f:
-        position, first = 0, True
-        while position < size:
-            f.seek(position)
-            head = f.read(16)
-            if len(head) < 16:
-                raise _cut(path, f"a tag begins at byte {position} and the file ends at {size}")
-            kind, _, length, following = struct.unpack(">4i", head)
-            if first and kind != _FILE_ID:
-                raise InputError(f"{path}: not a FIF file (its first tag is {kind}, {_FILE_ID} was expected).")
-            first = False
-            end = position + 16 + length
-            if length < 0 or following < -1 or end > size:
-                raise _cut(path, f"a tag needs bytes up to {end}, the file has {size}")
-            if kind == _BLOCK_START:
-                if length < 4:
-                    raise InputError(f"{path}: damaged FIF file: a block without a kind at byte {position}.")
-                open_blocks += 1
-                found.add(struct.unpack(">i", f.read(4))[0])
-            open_blocks -= kind == _BLOCK_END
-            if following == -1:
-                break
-            if 0 < following <= position:
-                raise InputError(f"{path}: the tags of this FIF file lead in a circle. Export it again.")
-            position = following if following else end
-    if first:
-        raise InputError(f"{path}: the file is empty, a FIF file was expected.")
-    if open_blocks > 0:
-        raise _cut(path, f"{open_blocks} block(s) never end")
-    return found
+def whole(path: Path) -> Path:
+    """The file for a reader, `plain`, all of whose tags are there and can be.
 
-
-def _cut(path: Path, why: str) -> InputError:
-    return InputError(f"{path}: truncated FIF file: {why}. Copy or export it again.")
+    Raises
+    ------
+    InputError
+        If it is no FIF file, is cut off, or damaged.
+    """
+    file = plain(path)
+    tags = fif_tags.walk(file, path)
+    if tags.cut:
+        raise fif_tags.truncated(path, tags.cut)
+    return file
 
 
 def _stem(path: Path) -> str:
@@ -124,6 +99,24 @@ def _unpacked(path: Path, _modified: int, _size: int) -> Path:
     except (EOFError, OSError, zlib.error) as error:
         copy.unlink(missing_ok=True)
         raise InputError(f"{path}: truncated or damaged .gz file ({error}). Copy or export it again.") from error
+    return copy
+
+
+def first_bytes(path: Path, size: int, folder: str = "") -> Path:
+    """A copy of the first bytes of a file, under its name in a folder of its own; it vanishes with the program."""
+    about = path.stat()
+    return _shortened(path.resolve(), path.name, size, folder, about.st_mtime_ns, about.st_size)
+
+
+@cache
+def _shortened(path: Path, name: str, size: int, folder: str, modified: int, _size: int) -> Path:
+    place = Path(tempfile.mkdtemp(dir=_folder().name)) / folder
+    place.mkdir(exist_ok=True)
+    copy, left = place / name, size
+    with path.open("rb") as whole, copy.open("wb") as out:
+        while left and (block := whole.read(min(left, 1 << 20))):
+            out.write(block)
+            left -= len(block)
     return copy
 
 

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, nearest
 from workbench.core.types import Geometry, Image, Mark, Marks, time_base
+from workbench.data.companion import require_regular
 from workbench.recording.data.recording import Event, Recording, RecordingNative, array_recording, summary
 
 RATES = ("sampling_rate", "sfreq", "fs", "srate", "sampling_frequency", "samplingrate", "fsample", "sample_rate", "hz")
@@ -68,12 +69,15 @@ def is_recording(path: Path, key: str | None = None) -> bool:
         return False
     try:
         arrays = _arrays(path)
+    except InputError:
+        return False
+    try:
         if _side_rate(path) is not None:
             return True
         if _side(path).get("role") == "embeddings":
             return False
-    except InputError:
-        return False
+    except InputError:  # what it says is lost: reading says so, and no map is made of time courses
+        return any(_could_be(a) for a in arrays)
     fitting = [a for a in arrays if len(a.shape) == 2 and min(a.shape) >= 1 and (name is None or a.name == name)]
     if name is None and any(len(a.shape) == 3 for a in arrays):
         return False
@@ -248,11 +252,12 @@ def _is_scene(path: Path) -> bool:
 
 def _side(path: Path) -> dict[str, Any]:
     file = side_file(path)
+    require_regular(file)
     if not file.is_file():
         return {}
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{file}: not readable as JSON ({error}). Correct or remove it.") from error
     return found if isinstance(found, dict) else {}
 

@@ -7,6 +7,7 @@ time courses in NumPy and MATLAB files are read by `workbench.recording.data.par
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,25 +19,15 @@ import numpy as np
 
 from workbench.core.errors import InputError, NothingFound, nearest
 from workbench.core.types import Image, Mark, Marks, time_base
-from workbench.recording.data import bids, fif_file
+from workbench.recording.data import bids, fif_file, fif_parts, raw_files
 from workbench.recording.data.epochs import kinds_of, of_evoked, open_epochs, read_evokeds, title_of
+from workbench.recording.data.raw_files import READERS
 from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, summary
-
-READERS: dict[str, tuple[str, str]] = {
-    ".fif": ("fif", "read_raw_fif"),
-    ".fif.gz": ("fif", "read_raw_fif"),
-    ".edf": ("edf", "read_raw_edf"),
-    ".bdf": ("bdf", "read_raw_bdf"),
-    ".gdf": ("gdf", "read_raw_gdf"),
-    ".vhdr": ("brainvision", "read_raw_brainvision"),
-    ".con": ("kit", "read_raw_kit"),
-    ".sqd": ("kit", "read_raw_kit"),
-    ".ds": ("ctf", "read_raw_ctf"),
-}
-"""Suffix -> name of the format and of MNE's reader. ``.ds`` is a folder; so is a BTi recording, which has no suffix."""
 
 UNITS = {"mag": "T", "ref_meg": "T", "grad": "T/m", "eeg": "V", "eog": "V", "ecg": "V", "emg": "V", "seeg": "V",
          "ecog": "V", "dbs": "V", "bio": "V"}  # fmt: skip
+
+LOWEST_HZ, HIGHEST_HZ = 1e-3, 1e7  # slower than any average, faster than any amplifier
 
 _MARGIN_S = 8.0  # read on either side where channels of several rates are brought to one
 
@@ -45,7 +36,7 @@ _SPLIT = re.compile(r"(-[1-9]\d*|_split-(0[2-9]|[1-9]\d+)(_.*)?)$")
 
 def is_folder_recording(path: Path) -> bool:
     """Whether a folder is one recording (CTF ``.ds``, BTi) or a BIDS data set."""
-    return _is_ctf(path) or bti_file(path) is not None or bids.is_dataset(path)
+    return raw_files.is_ctf(path) or raw_files.bti_file(path) is not None or bids.is_dataset(path)
 
 
 def is_part(path: Path) -> bool:
@@ -64,7 +55,7 @@ def is_other(path: Path) -> bool:
     return fif_file.is_other(path)
 
 
-def read(path: Path, *, series: str | int | None = None) -> Image:
+def read(path: Path, *, series: str | int | None = None, allow_truncated: bool = False) -> Image:
     """Open a recording.
 
     Parameters
@@ -73,6 +64,8 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
         A file of `READERS`, a CTF or BTi folder, or the top folder of a BIDS data set.
     series
         Which evoked response of a file with several (number or name), or which recording of a BIDS data set.
+    allow_truncated
+        Read what is there of a continuous recording that was cut off or never closed, with a note of how much.
 
     Raises
     ------
@@ -81,23 +74,23 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
     """
     if bids.is_dataset(path):
         chosen = choose(path, bids.recordings(path), series, [p.name for p in bids.recordings(path)])
-        return read(chosen)
+        return read(chosen, allow_truncated=allow_truncated)
     name, what = _format_of(path)
     if what == "evoked":
         warned: list[str] = []
-        evokeds = read_evokeds(path, warned)
+        evokeds = _evokeds(path, warned)
         return _evoked_image(path, choose(path, evokeds, series, [title_of(e) for e in evokeds]), warned)
     if series not in (None, ""):
         raise InputError(
             f"{path}: 'series' chooses among evoked responses or the recordings of a BIDS data set; this file holds one"
             " recording. Leave it out."
         )
-    opener = _once(partial(open_epochs, path) if what == "epochs" else partial(_open_raw, path, name))
+    opener = _once(partial(open_epochs, path) if what == "epochs" else partial(_open_raw, path, name, allow_truncated))
     recording, warned = opener()
     return _image(path, name, recording, lambda: opener()[0], warned)
 
 
-def info(path: Path) -> list[dict[str, Any]]:
+def info(path: Path, *, allow_truncated: bool = False) -> list[dict[str, Any]]:
     """One row per recording: several for a file of evoked responses and for a BIDS data set."""
     from workbench.core.errors import WorkbenchError
     from workbench.data.formats import describe
@@ -107,19 +100,24 @@ def info(path: Path) -> list[dict[str, Any]]:
         found = bids.recordings(path)
         for number, file in enumerate(found, 1):
             try:
-                row = describe(read(file))
+                row = describe(read(file, allow_truncated=allow_truncated))
             except WorkbenchError as error:
                 row = {"path": str(file), "kind": "recording", "problem": str(error)}
             rows.append(row | {"series": number, "description": file.name, "n_series": len(found)})
         return rows
     if _format_of(path)[1] == "evoked":
         warned: list[str] = []
-        evokeds = read_evokeds(path, warned)
+        evokeds = _evokeds(path, warned)
         for number, evoked in enumerate(evokeds, 1):
             row = describe(_evoked_image(path, evoked, warned))
             rows.append(row | {"series": number, "description": title_of(evoked), "n_series": len(evokeds)})
         return rows
-    return [describe(read(path))]
+    return [describe(read(path, allow_truncated=allow_truncated))]
+
+
+def _evokeds(path: Path, warned: list[str]) -> list[Any]:
+    warned += fif_parts.check(path, "evoked", False).notes
+    return read_evokeds(path, warned)
 
 
 def choose(path: Path, items: list[Any], series: str | int | None, titles: list[str]) -> Any:
@@ -145,69 +143,30 @@ def choose(path: Path, items: list[Any], series: str | int | None, titles: list[
 def _format_of(path: Path) -> tuple[str, str]:
     """(name of the format, ``"raw"``, ``"epochs"`` or ``"evoked"``)."""
     if path.is_dir():
-        if _is_ctf(path):
+        if raw_files.is_ctf(path):
             return "ctf", "raw"
-        if bti_file(path) is not None:
+        if raw_files.bti_file(path) is not None:
             return "bti", "raw"
         raise InputError(f"{path}: a folder without a CTF or BTi recording in it.")
     name = path.name.lower()
     for suffix in sorted(READERS, key=len, reverse=True):
         if name.endswith(suffix):
             return (READERS[suffix][0], fif_file.contents(path) if READERS[suffix][0] == "fif" else "raw")
-    if bti_file(path.parent) == path:
+    if raw_files.bti_file(path.parent) == path:
         return "bti", "raw"
     raise InputError(f"{path}: no reader for '{path.suffix}'. Recordings: {', '.join(READERS)}, BTi and BIDS folders.")
 
 
-def _is_ctf(path: Path) -> bool:
-    return path.name.lower().endswith(".ds") and path.is_dir() and any(path.glob("*.res4"))
-
-
-def bti_file(folder: Path) -> Path | None:
-    """The file with the samples of a BTi folder (``c,rfDC`` and the like beside ``config``), if it is one."""
-    if not (folder / "config").is_file():
-        return None
-    found = sorted(p for p in folder.iterdir() if re.match(r"^[a-z]{1,2},rf", p.name) and p.is_file())
-    return found[0] if found else None
-
-
-def open_raw(path: Path, name: str, warned: list[str]) -> Any:
-    """MNE's raw object, samples left on disk."""
-    import mne
-
-    if bids.is_member(path):
-        try:
-            found = mne_call(path, partial(bids.open_raw, path), warned)
-        except InputError as error:  # a data set with a fault elsewhere still has its recordings
-            warned.append(f"BIDS side files could not be used: {error}")
-        else:
-            if found is not None:
-                return found
-            warned.append("BIDS side files were not used; install the extra: pip install 'napari-workbench[bids]'")
-    if name == "bti":
-        file = path if path.is_file() else bti_file(path)
-        head = path if path.is_dir() else path.parent
-        shape = head / "hs_file"
-        options = {"config_fname": str(head / "config"), "head_shape_fname": str(shape) if shape.is_file() else None}
-        return mne_call(
-            path, partial(mne.io.read_raw_bti, str(file), **options, preload=False, verbose="WARNING"), warned
-        )
-    function = getattr(mne.io, next(f for n, f in READERS.values() if n == name))
-    if name != "fif":
-        return mne_call(path, partial(function, str(path), preload=False, verbose="WARNING"), warned)
-    whole = str(fif_file.plain(path))
-    raw = mne_call(path, partial(function, whole, allow_maxshield="yes", preload=False, verbose="WARNING"), warned)
-    if raw.info.get("maxshield"):
-        warned.append("recorded with internal active shielding, which Maxwell filtering must undo first")
-    return raw
-
-
-def _open_raw(path: Path, name: str) -> tuple[Recording, list[str]]:
+def _open_raw(path: Path, name: str, allow_truncated: bool) -> tuple[Recording, list[str]]:
     warned: list[str] = []
-    raw = open_raw(path, name, warned)
+    raw = raw_files.open_raw(path, name, warned, allow_truncated=allow_truncated)
+    check_rate(path, float(raw.info["sfreq"]))
+    timeless = len(raw.annotations) - len(marks_of(raw))
+    if timeless:
+        warned.append(f"{timeless} annotation(s) without a time were left out")
     if _record(raw):
         warned.append(f"channels of lower sampling rates were brought to {float(raw.info['sfreq']):g} Hz")
-    return _of_raw(raw, path, lambda: open_raw(path, name, [])), warned
+    return _of_raw(raw, path, lambda: raw_files.open_raw(path, name, [], allow_truncated=allow_truncated)), warned
 
 
 def image_of_raw(raw: Any, source: str | Path | None = None) -> Image:
@@ -251,10 +210,16 @@ def _of_raw(raw: Any, path: Path, opener: Callable[[], Any]) -> Recording:
         bads=tuple(raw.info["bads"]),
         info=raw.info,
         segments=_without_gaps(raw),
-        files=() if path.name.endswith(".gz") else tuple(Path(f) for f in raw.filenames if f is not None),
+        files=_parts(path, raw),
         events_reader=lambda: _stim_events(path, raw),
         raw_opener=opener,
     )
+
+
+def _parts(path: Path, raw: Any) -> tuple[Path, ...]:
+    """The files that a recording was read from; none where it was read from a copy."""
+    names = tuple(Path(f) for f in raw.filenames if f is not None)
+    return () if any(n.parent.resolve() != path.parent.resolve() for n in names) else names
 
 
 def _record(raw: Any) -> int:
@@ -271,11 +236,12 @@ def _record(raw: Any) -> int:
 
 
 def marks_of(raw: Any) -> Marks:
-    """The annotations of an MNE object; onsets count from its first sample."""
+    """The annotations of an MNE object; onsets count from its first sample. Those without a time are left out."""
     a = raw.annotations
     found = [
         Mark(float(onset - raw.first_time), float(duration), str(label), tuple(names))
         for onset, duration, label, names in zip(a.onset, a.duration, a.description, a.ch_names, strict=True)
+        if math.isfinite(onset) and math.isfinite(duration)
     ]
     return Marks(tuple(sorted(found, key=lambda m: m.onset)))
 
@@ -313,7 +279,17 @@ def _stim_events(path: Path, raw: Any) -> list[Event]:
     return [((int(s) - raw.first_samp) / rate, str(int(code))) for s, _, code in found]
 
 
+def check_rate(path: Path, rate: float) -> None:
+    """Refuse a sampling rate that no recorder has, before something is divided by it."""
+    if not LOWEST_HZ <= rate <= HIGHEST_HZ:
+        raise InputError(
+            f"{path}: a sampling rate of {rate:g} Hz, a number from {LOWEST_HZ:g} to {HIGHEST_HZ:g} was expected."
+            " Export it again."
+        )
+
+
 def _evoked_image(path: Path, evoked: Any, warned: list[str]) -> Image:
+    check_rate(path, float(evoked.info["sfreq"]))
     recording = of_evoked(path, evoked)
     more = {"condition": str(evoked.comment), "n_averaged": int(evoked.nave)}
     return _image(path, "fif", recording, lambda: recording, warned, **more)
@@ -341,8 +317,6 @@ def _image(
         first, last = recording.segments[0]
         header |= {"n_epochs": len(recording.segments), "epoch_s": (last - first) / recording.rate,
                    "n_events": len(recording.events)}  # fmt: skip
-    if warned:
-        header["warnings"] = warned
     if recording.n_samples < 1 or not recording.channels:
         raise InputError(f"{path}: the recording has {len(recording.channels)} channels and no samples.")
     return Image(
@@ -357,6 +331,7 @@ def _image(
         format=name,
         header=header,
         native=RecordingNative(opener, _files(path, recording)),
+        notes=tuple(warned),
     )
 
 

@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from workbench.core.errors import GeometryError, InputError, UsageError, reading
 from workbench.core.types import Image, Mark, Marks, Signals
+from workbench.data.companion import require_regular
 from workbench.data.parts import Job, json_job, marks_table, signal_jobs, text_saver
+from workbench.recording.data import fif_file
 from workbench.recording.data.recording import (
     MNE_DAMAGED,
     Recording,
@@ -147,9 +149,14 @@ def read_marks(path: str | Path) -> Marks:
         return found
     import mne
 
+    require_regular(path)
+    whole = fif_file.whole(path) if path.name.lower().endswith((".fif", ".fif.gz")) else path
     with mne_quiet(), reading(path, "not readable as annotations", kinds=MNE_DAMAGED):
-        a = mne.read_annotations(path)
-    rows = zip(a.onset, a.duration, a.description, a.ch_names, strict=True)
+        a = mne.read_annotations(whole)
+    rows = list(zip(a.onset, a.duration, a.description, a.ch_names, strict=True))
+    timeless = [str(label) for o, d, label, _ in rows if not (math.isfinite(o) and math.isfinite(d))]
+    if timeless:
+        raise InputError(f"{path}: annotation '{timeless[0]}' has no time, a number of seconds was expected.")
     marks = [Mark(float(o), float(d), str(label), tuple(c)) for o, d, label, c in rows]
     return Marks(tuple(sorted(marks, key=lambda m: m.onset)))
 

@@ -21,10 +21,10 @@ import numpy.typing as npt
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.types import Geometry, Image
+from workbench.data.companion import require_regular
 from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
+from workbench.data.header_text import whole_number
 from workbench.volume.data import metaimage_header, nrrd_header, payload
-from workbench.volume.data.companion import require_regular
-from workbench.volume.data.header_fields import whole_number
 from workbench.volume.data.payload import Packed
 
 SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from workbench.core.errors import GeometryError, InputError
-from workbench.volume.data.companion import beside
-from workbench.volume.data.header_fields import numbered_names, shortened, whole_number
+from workbench.data.companion import beside
+from workbench.data.header_text import shortened, whole_number
+from workbench.volume.data.header_fields import numbered_names
 from workbench.volume.data.payload import Packed
 
 _MAX_HEADER = 1 << 20

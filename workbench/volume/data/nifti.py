@@ -20,9 +20,9 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, reading, reason
 from workbench.core.types import Geometry, Image
 from workbench.data import label_table
+from workbench.data.companion import require_regular
 from workbench.data.geometry import MAX_BYTES, check_packed, check_size, checked_affine
 from workbench.volume.data import payload
-from workbench.volume.data.companion import require_regular
 
 SUFFIXES = (".nii.gz", ".nii")
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError
+from workbench.data.companion import beside
 from workbench.data.geometry import LPS_TO_RAS
-from workbench.volume.data.companion import beside
-from workbench.volume.data.header_fields import numbered_names, shortened, whole_number
+from workbench.data.header_text import shortened, whole_number
+from workbench.volume.data.header_fields import numbered_names
 from workbench.volume.data.payload import Order, Packed, Packing
 
 _TO_RAS = {

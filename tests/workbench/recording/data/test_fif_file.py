@@ -11,6 +11,7 @@ import pytest
 
 from tests.recording_maker import raw, save_raw
 from workbench.core.errors import InputError
+from workbench.data import formats
 from workbench.recording.data import fif_file
 
 
@@ -48,7 +49,7 @@ def test_every_cut_is_found(tmp_path, where):
     body = save_raw(tmp_path / "a_raw.fif", seconds=1.0, n_meg=3, n_eeg=0).read_bytes()
     (tmp_path / "b_raw.fif").write_bytes(body[: len(body) - 1 - where])
     with pytest.raises(InputError, match="truncated FIF file"):
-        fif_file.contents(tmp_path / "b_raw.fif")
+        formats.read(tmp_path / "b_raw.fif")
 
 
 def test_tags_that_lead_in_a_circle_end(tmp_path):

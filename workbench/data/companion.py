@@ -1,4 +1,4 @@
-"""Files that a header names as the place of its voxels: in its own folder, and regular."""
+"""Files that a header names: in its own folder, and regular."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 from pathlib import Path, PureWindowsPath
 
 from workbench.core.errors import InputError
-from workbench.volume.data.header_fields import shortened
+from workbench.data.header_text import shortened
 
 
 def beside(header: Path, field: str, name: str) -> Path:

@@ -1,0 +1,157 @@
+"""The samples and the parts of a continuous FIF recording, counted from its tags before a library reads them."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import struct
+from pathlib import Path
+
+from workbench.core.errors import InputError
+from workbench.data.companion import beside
+from workbench.data.header_text import whole_number
+from workbench.recording.data import fif_file, fif_tags
+from workbench.recording.data.extent import ADVICE, ASK, Checked, incomplete
+from workbench.recording.data.fif_tags import Tags, damaged, truncated
+
+_NEXT, _PREVIOUS = 2, 1
+_LONGEST_GAP_S = 24 * 3600.0
+
+
+def check(path: Path, what: str, allow_truncated: bool) -> Checked:
+    """Count the samples of every part, and find the parts.
+
+    Parameters
+    ----------
+    what
+        ``"raw"``; of ``"epochs"`` and ``"evoked"`` only the parts are looked at, because their reader compares numbers.
+
+    Raises
+    ------
+    InputError
+        A part is missing, cut off, damaged or named outside the folder.
+    """
+    notes: list[str] = []
+    part, seen, total, copy = path, {path.resolve()}, 0, None
+    while True:
+        file = fif_file.plain(part)
+        tags = fif_tags.walk(file, part)
+        samples, end = _samples(part, tags) if what == "raw" else (0, 0)
+        if tags.cut:
+            # Checksums of a packed file, and the numbers of epochs, say that it was whole once.
+            if what != "raw" or file != part or part != path:
+                raise truncated(part, tags.cut)
+            if not allow_truncated:
+                raise truncated(part, tags.cut, ASK)
+            copy = fif_file.first_bytes(part, end)
+            notes += incomplete(path, f"a FIF file that is cut off ({tags.cut})", samples, allowed=True)
+            break
+        if what == "raw" and samples < 1:
+            raise damaged(part, "no samples in it")
+        total += samples
+        role, following = _following(file, part, tags)
+        if part == path and role == _PREVIOUS:
+            notes.append("a later part of a split recording: what came before it lies in another file")
+        if what == "evoked" or following is None:
+            break
+        if file != part:
+            raise InputError(
+                f"{path}: a packed part of a split recording, which goes on in {following.name}. Unpack it."
+            )
+        if not following.is_file():
+            said = f"it goes on in {following.name}, which is not beside it"
+            if what != "raw":
+                raise InputError(f"{path}: split recording: {said}. {ADVICE}")
+            notes += incomplete(path, f"split recording: {said}", total, allowed=allow_truncated)
+            break
+        if following.resolve() in seen:
+            raise damaged(part, f"it goes on in {following.name}, which it follows")
+        seen.add(following.resolve())
+        part = following
+    return Checked(tuple(notes), copy=copy)
+
+
+def _samples(path: Path, tags: Tags) -> tuple[int, int]:
+    """Samples in the buffers of a file, gaps included, and the byte at which the last buffer ends."""
+    channels = whole_number(path, "the number of channels", str(tags.value(fif_tags.CHANNELS, 0)), 1, 65535)
+    inside, count, gap, waiting, end = False, 0, 0, 0, 0
+    depth = 0
+    blocks, skips = iter(tags.blocks), iter(tags.values.get(fif_tags.SKIP, ()))
+    for kind, sort, length, position in tags.tags:
+        if kind == fif_tags.BLOCK_START:
+            opened, _ = next(blocks)
+            inside, depth = (True, 0) if opened in fif_tags.CONTINUOUS else (inside, depth + 1)
+        elif kind == fif_tags.BLOCK_END:
+            inside, depth = inside and depth > 0, depth - 1
+        elif kind == fif_tags.SKIP:
+            waiting = next(skips)
+        width = channels * fif_tags.SAMPLE_BYTES.get(sort, 0)
+        if kind == fif_tags.BUFFER:
+            if not width or length % width:
+                raise damaged(
+                    path,
+                    f"a buffer of {length} bytes of type {sort}, no whole number of samples of {channels} channels",
+                )
+            count += length // width
+            gap += waiting * (length // width) if waiting > 0 else 0
+            waiting, end = 0, position + 16 + length
+        elif inside and width and length > 4 and length >= width and length % width == 0:
+            raise damaged(path, f"samples under the tag {kind} at byte {position}, expected {fif_tags.BUFFER}")
+    rate = tags.rate
+    if not (math.isfinite(rate) and rate > 0):
+        raise damaged(path, f"a sampling rate of {rate:g} Hz")
+    if gap > _LONGEST_GAP_S * rate:
+        raise damaged(path, f"gaps of {gap / rate:g} s between its samples")
+    return count, end
+
+
+def _following(file: Path, path: Path, tags: Tags) -> tuple[int, Path | None]:
+    """The role of the reference of a file, and the file that it names as its next part, found as MNE finds it."""
+    first = {position: number for number, (_, _, _, position) in enumerate(tags.tags)}
+    roles = 0
+    with file.open("rb") as f:
+        for block, place in tags.blocks:
+            if block != fif_tags.REFERENCE:
+                continue
+            name = number = None
+            for kind, _, length, position in tags.tags[first[place] + 1 :]:
+                if kind == fif_tags.BLOCK_END:
+                    break
+                if kind not in (fif_tags.REF_ROLE, fif_tags.REF_NUMBER, fif_tags.REF_NAME):
+                    continue
+                f.seek(position + 16)
+                raw = f.read(min(length, 4096))
+                if kind == fif_tags.REF_NAME:
+                    name = _text(raw)
+                elif len(raw) != 4:
+                    raise damaged(path, f"a reference of {length} bytes at byte {position}")
+                elif kind == fif_tags.REF_ROLE:
+                    (role,) = struct.unpack(">i", raw)
+                    roles = roles or role
+                    if role != _NEXT:
+                        name = number = None
+                        break
+                else:
+                    (number,) = struct.unpack(">i", raw)
+            if name is not None:
+                return _NEXT, beside(path, "the name of its next part", name)
+            if number is not None:
+                return _NEXT, path.parent / _numbered(path.name, number)
+    return roles, None
+
+
+def _text(raw: bytes) -> str:
+    text = raw.decode("latin1", "ignore")
+    return html.unescape(text) if re.search(r"&#[0-9a-fA-F]{6};", text) else text
+
+
+def _numbered(name: str, number: int) -> str:
+    """The name of a part by its number, where the file gives no name."""
+    stem, dot, suffix = name.partition(".")
+    head, dash, digits = stem.rpartition("-")
+    if not (dash and digits.isdigit()):
+        if number == 1:
+            return f"{stem}-1{dot}{suffix}"
+        head = name[:-1]  # MNE looks there
+    return f"{head}-{number}{dot}{suffix}"

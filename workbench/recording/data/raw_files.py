@@ -1,0 +1,137 @@
+"""Continuous recordings on disk: their files are compared with what the headers promise, then MNE opens them."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from workbench.core.errors import InputError
+from workbench.recording.data import (
+    bids,
+    brainvision_files,
+    bti_files,
+    ctf_files,
+    edf_files,
+    fif_file,
+    fif_parts,
+    kit_files,
+)
+from workbench.recording.data.extent import Checked
+from workbench.recording.data.recording import mne_call
+
+READERS: dict[str, tuple[str, str]] = {
+    ".fif": ("fif", "read_raw_fif"),
+    ".fif.gz": ("fif", "read_raw_fif"),
+    ".edf": ("edf", "read_raw_edf"),
+    ".bdf": ("bdf", "read_raw_bdf"),
+    ".gdf": ("gdf", "read_raw_gdf"),
+    ".vhdr": ("brainvision", "read_raw_brainvision"),
+    ".con": ("kit", "read_raw_kit"),
+    ".sqd": ("kit", "read_raw_kit"),
+    ".ds": ("ctf", "read_raw_ctf"),
+}
+"""Suffix -> name of the format and of MNE's reader. ``.ds`` is a folder; so is a BTi recording, which has no suffix."""
+
+
+def is_ctf(path: Path) -> bool:
+    """Whether a folder is a CTF recording."""
+    return path.name.lower().endswith(".ds") and path.is_dir() and any(path.glob("*.res4"))
+
+
+def bti_file(folder: Path) -> Path | None:
+    """The file with the samples of a BTi folder (``c,rfDC`` and the like beside ``config``), if it is one."""
+    if not (folder / "config").is_file():
+        return None
+    found = sorted(p for p in folder.iterdir() if re.match(r"^[a-z]{1,2},rf", p.name) and p.is_file())
+    return found[0] if found else None
+
+
+def check(path: Path, name: str, allow_truncated: bool) -> Checked:
+    """Compare the headers of a recording with its files.
+
+    Raises
+    ------
+    InputError
+        A number cannot be, a name leads elsewhere, or samples are missing or too many and nobody asked for what is
+        there.
+    """
+    if name == "fif":
+        return fif_parts.check(path, "raw", allow_truncated)
+    if name == "brainvision":
+        return brainvision_files.check(path, allow_truncated)
+    if name in ("edf", "bdf"):
+        return edf_files.check(path, allow_truncated)
+    if name == "gdf":
+        return edf_files.check_gdf(path)
+    if name == "kit":
+        return kit_files.check(path, allow_truncated)
+    if name == "ctf":
+        return ctf_files.check(path, allow_truncated)
+    return bti_files.check(samples_of_bti(path))
+
+
+def samples_of_bti(path: Path) -> Path:
+    """The file with the samples of a BTi recording, given as that file or as its folder."""
+    return path if path.is_file() else bti_file(path) or path
+
+
+def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool = False) -> Any:
+    """MNE's raw object, samples left on disk; what was tolerated goes into `warned`.
+
+    Raises
+    ------
+    InputError
+        As `check`, or MNE cannot read it.
+    """
+    checked = check(path, name, allow_truncated)
+    warned += checked.notes
+    raw: Any = _through_bids(path, warned) if checked.copy is None and bids.is_member(path) else None
+    if raw is None:
+        raw = _through_mne(checked.copy or path, path, name, warned, allow_truncated)
+    last = checked.n_samples
+    if last is not None and last < raw.n_times:
+        mne_call(path, lambda: raw.crop(0, (last - 1) / raw.info["sfreq"], verbose="ERROR"), [])
+    if checked.in_files is not None and raw.n_times < checked.in_files:
+        warned.append(
+            f"the system clock stops after {raw.n_times} of {checked.in_files} samples; the others were left out"
+        )
+    if raw.info.get("maxshield"):
+        warned.append("recorded with internal active shielding, which Maxwell filtering must undo first")
+    return raw
+
+
+def _through_bids(path: Path, warned: list[str]) -> Any | None:
+    """MNE's raw object with the side files of a data set; ``None``, with the reason in `warned`, where they cannot."""
+    try:
+        bids.check_side_files(path)
+        found = mne_call(path, partial(bids.open_raw, path), warned)
+    except InputError as error:  # a data set with a fault elsewhere still has its recordings
+        warned.append(f"BIDS side files could not be used: {error}")
+        return None
+    if found is None:
+        warned.append("BIDS side files were not used; install the extra: pip install 'napari-workbench[bids]'")
+    return found
+
+
+def _through_mne(file: Path, path: Path, name: str, warned: list[str], allow_truncated: bool) -> Any:
+    import mne
+
+    options: dict[str, Any] = {}
+    if name == "bti":
+        head = file if file.is_dir() else file.parent
+        shape = head / "hs_file"
+        file = samples_of_bti(file)
+        options = {"config_fname": str(head / "config"), "head_shape_fname": str(shape) if shape.is_file() else None}
+        function = mne.io.read_raw_bti
+    else:
+        function = getattr(mne.io, next(f for n, f in READERS.values() if n == name))
+    if name == "fif":
+        file = fif_file.plain(file)
+        options = {"allow_maxshield": "yes", "on_split_missing": "ignore" if allow_truncated else "raise"}
+    said: list[str] = []
+    raw = mne_call(path, partial(function, str(file), **options, preload=False, verbose="WARNING"), said)
+    # Of a copy up to the place where a file is cut off, MNE says that it ends there.
+    warned += [text for text in said if file == path or not text.startswith(("Invalid tag", "FIF tag directory"))]
+    return raw
