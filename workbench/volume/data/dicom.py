@@ -40,7 +40,7 @@ class Series:
     beside
         Headers of the same series that stand on their own (its localizers).
     left_out
-        Files that are no DICOM and may have been slices.
+        Files that hold no picture that anybody knows, and may have been slices.
     """
 
     uid: str
@@ -167,7 +167,7 @@ def has_dicom(folder: Path, tries: int = 50) -> bool:
 def list_series(path: Path) -> list[Series]:
     """All series of a folder or file that hold pictures, by series number; localizers stand on their own."""
     groups: dict[tuple[str, bool], dict[Path, Header]] = {}
-    left_out = []
+    left_out, objects = [], []
     for file in _files(path):
         header = read_header(file)
         if header is None and file.suffix.lower() in SUFFIXES:
@@ -178,14 +178,22 @@ def list_series(path: Path) -> list[Series]:
             left_out.append(file)
         elif header.is_picture:
             groups.setdefault((_series_key(header), _is_localizer(header)), {})[file] = header
+        elif not header.is_known:
+            objects.append(file)
     if not groups:
         raise NothingFound(
             f"{path}: no DICOM images found. Give a folder of DICOM files, or a NIfTI, NRRD or MHA file."
         )
     # Without a suffix it may have been a slice; what has one is something else.
-    unknown = tuple(f for f in left_out if not re.fullmatch(r"\.\w*[A-Za-z]\w*", f.suffix, flags=re.ASCII))
+    objects += [f for f in left_out if not re.fullmatch(r"\.\w*[A-Za-z]\w*", f.suffix, flags=re.ASCII)]
     found = [
-        Series(uid.partition("|")[0], headers, localizer, tuple(groups.get((uid, not localizer), {}).values()), unknown)
+        Series(
+            uid.partition("|")[0],
+            headers,
+            localizer,
+            tuple(groups.get((uid, not localizer), {}).values()),
+            tuple(objects),
+        )
         for (uid, localizer), headers in groups.items()
     ]
     return sorted(found, key=lambda s: (_order(s.first), s.localizer, s.uid))
@@ -245,7 +253,6 @@ def _image(path: Path, series: Series) -> Image:
     first = series.first
     found = [p for header in series.headers.values() for p in planes(header)]
     stack = stack_planes(found, path)
-    check_alike(stack.planes)
     samples = first.count("SamplesPerPixel", high=4)
     channels = ("0",) if samples == 1 else tuple("RGBA"[:samples])
     dtype = sample_type(stack.planes)
@@ -253,6 +260,7 @@ def _image(path: Path, series: Series) -> Image:
     check_size(shape, samples, dtype, path)
     notes = [check_pixels(header, header.count("SamplesPerPixel", high=4)) for header in series.headers.values()]
     modality = first.text("Modality") or None
+    differing = check_alike(stack.planes, modality)
     shown: dict[str, Any] = {name: first.shown(name) for name in _SHOWN if first.shown(name) is not None}
     shown |= {
         "SeriesInstanceUID": series.uid,
@@ -275,6 +283,7 @@ def _image(path: Path, series: Series) -> Image:
         files=tuple(dict.fromkeys(p.path for p in stack.planes)),
         notes=(
             *several(n for n in notes if n),
+            *differing,
             *missing(path, tuple(series.headers.values()), series.beside, series.left_out),
         ),
     )

@@ -25,7 +25,7 @@ def missing(
     beside
         Of the other files of their series, which have numbers too.
     left_out
-        Files that are no DICOM, and may have been slices.
+        Files that hold no picture that anybody knows, and may have been slices.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def missing(
     if left_out:
         names = ", ".join(f.name for f in left_out[:_NAMED])
         more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-        yield f"left out what is no DICOM file: {names}{more}"
+        yield f"left out, as no DICOM picture: {names}{more}"
 
 
 def several(notes: Iterable[str]) -> list[str]:

@@ -24,7 +24,6 @@ _TAGS = [
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation",
     "NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "SegmentSequence",
 ]  # fmt: skip
-_WITH_PICTURES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1", "128", "130"))  # CT, MR, PET
 _PIXELS, _FLOATS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 _UNDEFINED = 0xFFFFFFFF
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -104,12 +103,27 @@ class Header(Fields):
         """
         if self.has("Rows") and (self.pixels is not None or self.syntax == _DEFLATED):
             return True
-        if self.has("Rows") or self.pixels is not None or self.sop_class in ("", *_WITH_PICTURES):
+        if self.has("Rows") or self.pixels is not None or not self._may_be_without():
             what = "damaged: a picture without Rows (0028,0010)"
             if self.pixels is None:
                 what = "cut off before its picture, or a length in its header is wrong"
             raise InputError(f"{self.file}: {what}. A slice would be missing: copy it again.")
-        return False  # reports, plans, presentation states
+        return False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the standard knows what kind of object it is; others are of a maker, or damaged."""
+        from pydicom.uid import UID
+
+        return bool(UID(self.sop_class).type)
+
+    def _may_be_without(self) -> bool:
+        """Reports, plans and presentation states have no picture; of objects of makers nobody knows."""
+        from pydicom.uid import UID
+
+        if self.is_known:
+            return "Image Storage" not in UID(self.sop_class).name
+        return self.has("StudyInstanceUID")  # which every object has, and the end of a file that is cut off has not
 
 
 class BoundedFile(io.BufferedReader):

@@ -91,7 +91,7 @@ def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
     except kinds() as error:
         if out_of_memory(error):
             raise MemoryError(f"{file}: not enough memory for its pixels ({reason(error)})") from error
-        if not _is_compressed(syntax):
+        if not is_compressed(syntax):
             raise InputError(
                 f"{file}: the pixels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
@@ -116,7 +116,7 @@ def read_pixels(file: Path) -> tuple[Any, Any]:
         raise InputError(f"{file}: the pixels are missing, the file is cut off. Copy or export it again.")
     if syntax is None:
         dataset.file_meta.TransferSyntaxUID = syntax = pydicom.uid.ImplicitVRLittleEndian
-    if _is_compressed(syntax):
+    if is_compressed(syntax):
         _check_frames(file, dataset)
     return dataset, syntax
 
@@ -140,7 +140,8 @@ def _check_frames(file: Path, dataset: Any) -> None:
             )
 
 
-def _is_compressed(syntax: Any) -> bool:
+def is_compressed(syntax: Any) -> bool:
+    """Whether the pixels are packed by a codec, as the transfer syntax of a data set says."""
     try:
         return bool(syntax.is_compressed)
     except (ValueError, AttributeError):  # damaged: no name of a transfer syntax, or several

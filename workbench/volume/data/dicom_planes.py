@@ -15,6 +15,9 @@ _ALLOCATED = (1, 8, 16, 32, 64)
 _RLE = "1.2.840.10008.1.2.5"
 _RLE_RATIO = 64  # a pair of bytes stands for 128 at most
 _UNSEEN = 1 << 26
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_LAST_GROUP = 0x7FE0  # of pixels; overlays come before, padding and signatures after
+_BLOCK = 4096
 
 
 def planes(header: Header) -> Iterator[Plane]:
@@ -109,9 +112,10 @@ def check_pixels(header: Header, samples: int) -> str | None:
         raise InputError(
             f"{file}: PixelData (7fe0,0010) has {size} bytes, {shape} make {promised}. Copy or export it again."
         )
+    rest = _rest(header, header.pixels.start + size)
     more = size - promised
     if more <= promised % 2:  # values in DICOM have an even length
-        return None
+        return rest
     if more * 8 >= values * allocated:
         raise InputError(
             f"{file}: PixelData (7fe0,0010) has {size} bytes, {shape} make {promised}: at least one more frame is in"
@@ -120,8 +124,13 @@ def check_pixels(header: Header, samples: int) -> str | None:
     return f"{file.name}: {more} bytes follow its pixels, and are left out"
 
 
-def check_alike(found: Sequence[Plane]) -> None:
+def check_alike(found: Sequence[Plane], modality: str | None) -> list[str]:
     """Refuse a series of which some planes have slope and intercept, and others none: these would be off by them.
+
+    Returns
+    -------
+    list of str
+        What a person should know: values that differ where they are mostly the same.
 
     Raises
     ------
@@ -136,6 +145,17 @@ def check_alike(found: Sequence[Plane]) -> None:
                 f"{lacking[0].path}: has no {name}, and {having[0].where} and {len(having) - 1} more of its series have"
                 " one. The header is damaged: copy or export it again."
             )
+    seen: dict[str, dict[object, Plane]] = {}
+    for plane in found:
+        seen.setdefault("PixelRepresentation", {}).setdefault(int(plane.signed), plane)
+        if modality == "CT":  # others have slopes of their own in each slice
+            seen.setdefault("RescaleSlope and RescaleIntercept", {}).setdefault((plane.slope, plane.intercept), plane)
+    lines = []
+    for name, values in seen.items():
+        if len(values) > 1:
+            where = ", ".join(f"{value} in {plane.where}" for value, plane in list(values.items())[:3])
+            lines.append(f"slices differ in {name}: {where}")
+    return lines
 
 
 def _check_compressed(header: Header, shape: str, promised: int) -> None:
@@ -161,6 +181,21 @@ def _check_compressed(header: Header, shape: str, promised: int) -> None:
             f"{header.file}: Rows x Columns is {stated[0]} x {stated[1]}, its compressed picture has {found[0]} x"
             f" {found[1]}. The header is damaged: copy or export it again."
         )
+
+
+def _rest(header: Header, end: int) -> str | None:
+    """What follows the pixel data: nothing, elements of higher groups, or zeros that fill a block."""
+    with header.file.open("rb") as f:
+        f.seek(end)
+        rest = f.read(_BLOCK)
+    if not rest.strip(b"\0"):
+        return f"{header.file.name}: {len(rest)} zero bytes follow its pixels, and are left out" if rest else None
+    if header.syntax != _BIG_ENDIAN and (len(rest) < 8 or int.from_bytes(rest[:2], "little") < _LAST_GROUP):
+        raise InputError(
+            f"{header.file}: {len(rest)} or more bytes follow its pixels, and begin with {rest[:8]!r}, which is no"
+            " element of DICOM. The file is damaged: copy or export it again."
+        )
+    return None
 
 
 def _bits(header: Header) -> tuple[int, int]:

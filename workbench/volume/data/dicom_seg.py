@@ -24,7 +24,7 @@ from workbench.volume.data import cielab
 from workbench.volume.data.dicom_damage import reading_dicom
 from workbench.volume.data.dicom_fields import Fields, many
 from workbench.volume.data.dicom_header import Header, read_header
-from workbench.volume.data.dicom_pixels import read_pixels
+from workbench.volume.data.dicom_pixels import is_compressed, read_pixels
 from workbench.volume.data.dicom_planes import check_pixels
 
 PRIVATE_GROUP, PRIVATE_CREATOR = 0x0071, "NAPARI-WORKBENCH"
@@ -260,7 +260,7 @@ def _pictures(path: Path, count: int, rows: int, columns: int) -> Iterator[npt.N
     dataset, syntax = read_pixels(path)
     with reading_dicom(path, "the frames cannot be read"):
         bits, content = int(dataset.BitsAllocated), dataset.PixelData
-    if bits != 1 or syntax.is_compressed:
+    if bits != 1 or is_compressed(syntax):
         pictures = importlib.import_module("pydicom.pixels").iter_pixels(dataset)
         for _ in range(count):
             with reading_dicom(path, "the frames cannot be read"):
