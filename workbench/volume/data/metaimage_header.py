@@ -10,9 +10,11 @@ from workbench.core.errors import GeometryError, InputError
 from workbench.volume.data.companion import beside
 from workbench.volume.data.header_fields import numbered_names, shortened, whole_number
 from workbench.volume.data.payload import Packed
+from workbench.volume.data.stored import Stored
 
 _MAX_HEADER = 1 << 20
 _VECTORS = ("Offset", "Position", "Origin", "ElementSpacing", "ElementSize", "CenterOfRotation")
+_CORNERS = ("Offset", "Position", "Origin")
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 _MANY, _MOST = 2**31 - 1, 2**53
 _DATA = "ElementDataFile"  # always the last field; the voxels follow its line
@@ -62,6 +64,34 @@ def packed(path: Path) -> list[Packed]:
     return [Packed(f, "zlib", max(start, 0), stated or None, ">" if order else "<", plain=plain) for f in files]
 
 
+def stored(path: Path) -> Stored | None:
+    """Where uncompressed voxels lie, ``None`` if they are compressed."""
+    fields, start = read_fields(path)
+    if _is_true(fields.get("CompressedData", "")):
+        return None
+    skip = _number(path, fields, "HeaderSize", -1)
+    begin = None if skip < 0 else skip or (start if is_inside(fields) else 0)
+    return Stored(tuple(data_files(path)), begin, not _is_true(fields.get("BinaryData", "")))
+
+
+def notes(path: Path, itemsize: int) -> list[str]:
+    """What the header leaves out and somebody assumed, a line each."""
+    fields, _ = read_fields(path)
+    found = []
+    for names, taken in ((("ElementSpacing", "ElementSize"), "1 mm"), (_CORNERS, "0"), (_MATRICES, "no rotation")):
+        if not any(n in fields for n in names):
+            found.append(f"the header has no {names[0]}: {taken} was taken")
+    swapped = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+    if itemsize > 1 and _is_true(fields.get("BinaryData", "")) and not any(n in fields for n in swapped):
+        found.append(f"the header has no {swapped[0]}: the byte order of this machine was taken")
+    return found
+
+
+def sides(path: Path) -> tuple[int, ...]:
+    """Voxels along each axis."""
+    return tuple(_sides(path, read_fields(path)[0]))
+
+
 def data_files(path: Path) -> list[Path]:
     """Files that hold the voxels: the file itself, one beside it, a list of names, or numbered names."""
     fields, start = read_fields(path)
@@ -109,7 +139,12 @@ def read_fields(path: Path) -> tuple[dict[str, str], int]:
         end = len(start) if end < 0 else end
         key, _, value = re.sub(rb"[=:]", b"\0", start[position:end], count=1).partition(b"\0")
         name = key.decode("utf-8", errors="surrogateescape").strip()
-        fields[name] = value.decode("utf-8", errors="surrogateescape").strip()
+        text = value.decode("utf-8", errors="surrogateescape").strip()
+        if fields.setdefault(name, text) != text:
+            raise InputError(
+                f"{path}: the header gives {shortened(name)} twice, {shortened(fields[name])} and {shortened(text)}."
+                " Correct this field, or export it again."
+            )
         position = end + 1
         if name == _DATA:
             return fields, position
