@@ -205,7 +205,7 @@ def _check_stored(path: Path, is_nrrd: bool, size: tuple[int, ...], components: 
             )
     if found is not None and stored.present(found.files):
         voxel = components * dtype.itemsize
-        more = stored.surplus(found, math.prod(size) * voxel, math.prod(size[:3]) * voxel)
+        more = stored.surplus(found, math.prod(size) * voxel, math.prod(size[:2]) * voxel)
         notes += [more] if more else []
     return notes
 

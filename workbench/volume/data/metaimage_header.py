@@ -47,7 +47,8 @@ def check(path: Path) -> None:
     whole_number(path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels") or "1", 1, 65535)
     _number(path, fields, "HeaderSize", -1)
     _number(path, fields, "CompressedDataSize")
-    data_files(path)
+    if not data_files(path):
+        raise InputError(f"{path}: {_DATA} is empty, expected the name of a file or LOCAL. Copy or export it again.")
 
 
 def packed(path: Path) -> list[Packed]:

@@ -275,8 +275,8 @@ def _unpacked(path: Path, proxy: Any, start: Start) -> npt.NDArray[Any]:
     stored = _stored(proxy.header)
     shape = tuple(int(n) for n in proxy.shape)
     size = int(np.prod(shape, dtype=object)) * stored.itemsize
-    # What follows the voxels is the writer's own affair, if its checksum is right and it is no further volume.
-    longer = nifti_header.volume_bytes(start, stored.itemsize) - 1
+    # What follows the voxels is the writer's own affair, if its checksum is right and it is no further slice.
+    longer = nifti_header.slice_bytes(start, stored.itemsize) - 1
     content = payload.unpack(path, "gzip", size, skip=int(proxy.dataobj.offset), longer=longer)
     return content.view(stored).reshape(shape, order="F")
 

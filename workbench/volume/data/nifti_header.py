@@ -98,7 +98,7 @@ def surplus(path: Path, start: Start, itemsize: int) -> str | None:
     Raises
     ------
     InputError
-        If another volume follows, so that the header promises too few.
+        If another slice follows, so that the header promises too few.
     """
     needed = start.offset + math.prod(start.dim[1 : start.dim[0] + 1]) * itemsize
     found = path.stat().st_size
@@ -107,22 +107,22 @@ def surplus(path: Path, start: Start, itemsize: int) -> str | None:
             f.seek(-4, 2)
             stated = int.from_bytes(f.read(4), "little")  # of the last member: the only one, in nearly all files
         found = needed + stated - needed % 2**32
-        if found - needed >= volume_bytes(start, itemsize):
+        if found - needed >= slice_bytes(start, itemsize):
             return None  # damaged, or too long: who unpacks it knows
     if found <= needed:
         return None
-    if found - needed >= volume_bytes(start, itemsize):
+    if found - needed >= slice_bytes(start, itemsize):
         sides = " x ".join(str(n) for n in start.dim[1 : start.dim[0] + 1])
         raise InputError(
             f"{path}: the header promises {start.offset} + {sides} x {itemsize} = {needed} bytes, the file has {found}:"
-            f" at least one more volume is in it (dim is {list(start.dim)}). The header is wrong: export it again."
+            f" at least one more slice is in it (dim is {list(start.dim)}). The header is wrong: export it again."
         )
     return f"{found - needed} bytes follow the voxels, and are left out"
 
 
-def volume_bytes(start: Start, itemsize: int) -> int:
-    """Bytes of one volume: the first three axes."""
-    return math.prod(start.dim[1 : min(start.dim[0], 3) + 1]) * itemsize
+def slice_bytes(start: Start, itemsize: int) -> int:
+    """Bytes of one slice, the first two axes: more than so many after the voxels are no padding."""
+    return math.prod(start.dim[1 : min(start.dim[0], 2) + 1]) * itemsize
 
 
 def _version(start: bytes) -> tuple[bool, str]:

@@ -36,6 +36,7 @@ _TEXTS = ("ascii", "text", "txt")
 _DOMAINS = ("domain", "space", "time")  # kinds of axes that ITK leaves where they are
 _OTHER_NAMES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 _MAX_HEADER = 1 << 20
+_MAX_WORD = 100
 _MANY = 2**31 - 1
 
 
@@ -75,6 +76,13 @@ def check(path: Path) -> None:
             f"{path}: sizes holds {len(sizes)} numbers, dimension promises {axes}. The header is damaged: copy or"
             " export it again."
         )
+    for name, value in header.fields.items():
+        longest = max((len(w) for w in value.split()), default=0)
+        if longest > _MAX_WORD and name not in ("content", "data file"):  # ITK copies them into memory of fixed size
+            raise InputError(
+                f"{path}: {shortened(name)} is {shortened(value)}, expected words of at most {_MAX_WORD} characters."
+                " The header is damaged: copy or export it again."
+            )
     _skips(path, header.fields)
     data_files(path)
 

@@ -36,28 +36,28 @@ class Stored:
     text: bool = False
 
 
-def surplus(stored: Stored, needed: int, volume: int) -> str | None:
+def surplus(stored: Stored, needed: int, piece: int) -> str | None:
     """Compare the lengths of the files with what the header promises: fewer bytes are for the loader to refuse.
 
     Parameters
     ----------
-    needed, volume
-        Bytes of all voxels, and of one volume.
+    needed, piece
+        Bytes of all voxels, and of one slice.
 
     Raises
     ------
     InputError
-        If a file holds a further volume, so that the header promises too few.
+        If a file holds a further slice, so that the header promises too few.
     """
     if stored.text or stored.start is None:
         return None
     share, note = needed // len(stored.files), None
     for file in stored.files:
         more = _size(file) - stored.start - share
-        if more >= min(volume, share):
+        if more >= min(piece, share):
             raise InputError(
                 f"{file}: the header promises {share} bytes of voxels, and {share + more} follow it: at least one more"
-                " volume is in it. The header is wrong: export it again."
+                " slice is in it. The header is wrong: export it again."
             )
         if more > 0:
             note = f"{more} bytes follow the voxels, and are left out"
