@@ -129,8 +129,10 @@ class Fields:
         tag = tag_for_keyword(name) or 0
         found = "missing or empty"
         if tag in self._dataset:
-            raw = self._dataset.get_item(tag)
-            with_value = getattr(raw, "value", None)
+            try:
+                with_value = getattr(self._dataset.get_item(tag), "value", None)
+            except kinds():  # of a type that nobody knows, within a sequence
+                with_value = "unreadable"
             if with_value is not None and (not hasattr(with_value, "__len__") or len(with_value)):
                 found = _spelled(with_value)
         because = f" ({why})" if why else ""

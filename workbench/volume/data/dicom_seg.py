@@ -95,6 +95,13 @@ def read(path: Path) -> Image:
     else:
         shape, affine = kept[0], checked_affine(kept[1], path, "private geometry block")
         _slices(frames, affine, shape[2], path)
+        series = header.item("ReferencedSeriesSequence")
+        sources = [] if series is None else series.items("ReferencedInstanceSequence")
+        if len(sources) > 1 and len(sources) != shape[2]:  # one of a multi-frame source
+            raise InputError(
+                f"{path}: its private grid has {shape[2]} slices, and it was made from {len(sources)} images"
+                " (ReferencedSeriesSequence). The header is damaged: copy or export it again."
+            )
     values = {number: info.value for number, info in segments}
     if len(set(values.values())) < len(values):
         values = {number: number for number in values}

@@ -37,6 +37,7 @@ _DOMAINS = ("domain", "space", "time")  # kinds of axes that ITK leaves where th
 _OTHER_NAMES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 _MAX_HEADER = 1 << 20
 _MAX_WORD = 100
+_MAX_NAME = 255  # ITK copies names and words into memory of fixed size
 _MANY = 2**31 - 1
 
 
@@ -52,7 +53,7 @@ def check(path: Path) -> None:
     if not header.fields:
         return
     for name in header.names:
-        if not name.isprintable():  # bytes that are no UTF-8 are not
+        if not name.isprintable() or len(name) > _MAX_NAME:  # bytes that are no UTF-8 are not
             raise InputError(
                 f"{path}: damaged: the header has a field {shortened(name)}, expected a name in plain letters. Copy or"
                 " export it again."
@@ -78,7 +79,7 @@ def check(path: Path) -> None:
         )
     for name, value in header.fields.items():
         longest = max((len(w) for w in value.split()), default=0)
-        if longest > _MAX_WORD and name not in ("content", "data file"):  # ITK copies them into memory of fixed size
+        if longest > _MAX_WORD and name not in ("content", "data file"):
             raise InputError(
                 f"{path}: {shortened(name)} is {shortened(value)}, expected words of at most {_MAX_WORD} characters."
                 " The header is damaged: copy or export it again."

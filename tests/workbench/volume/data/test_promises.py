@@ -282,6 +282,7 @@ def test_itk_reads_the_same_of_what_we_accept(tmp_path):
 def test_words_that_would_overflow_the_memory_of_itk(tmp_path):
     path = nrrd(tmp_path / "a.nrrd", space="left-posterior-superior", space_origin=f"({'9' * 5000},0,0)")
     refused(path, "expected words of at most 100 characters")
+    refused(nrrd(tmp_path / "b.nrrd", pairs=f"{'9' * 5000}: 1\n"), "expected a name in plain letters")
     refused(metaimage(tmp_path / "a.mha", ElementDataFile="9" * 5000), "no file has so long a name")
     refused(metaimage(tmp_path / "b.mha", ElementDataFile=""), "ElementDataFile is empty")
     refused(metaimage(tmp_path / "c.mha", DimSize="4 4 3"), "at least one more slice")
