@@ -14,6 +14,7 @@ from workbench.volume.data.stored import Stored
 
 _MAX_HEADER = 1 << 20
 _VECTORS = ("Offset", "Position", "Origin", "ElementSpacing", "ElementSize", "CenterOfRotation")
+_SWITCHES = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
 _CORNERS = ("Offset", "Position", "Origin")
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 _MANY, _MOST = 2**31 - 1, 2**53
@@ -44,6 +45,12 @@ def check(path: Path) -> None:
     axes = len(_sides(path, fields))
     for name, count in {**dict.fromkeys(_VECTORS, axes), **dict.fromkeys(_MATRICES, axes**2)}.items():
         _check_numbers(path, name, fields.get(name), count)
+    for name in _SWITCHES:
+        if fields.get(name, "True")[:1] not in tuple("TtFf10"):
+            raise InputError(
+                f"{path}: {name} is {shortened(fields[name])}, expected True or False. The header is damaged: copy or"
+                " export it again."
+            )
     whole_number(path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels") or "1", 1, 65535)
     _number(path, fields, "HeaderSize", -1)
     _number(path, fields, "CompressedDataSize")

@@ -285,4 +285,5 @@ def test_words_that_would_overflow_the_memory_of_itk(tmp_path):
     refused(nrrd(tmp_path / "b.nrrd", pairs=f"{'9' * 5000}: 1\n"), "expected a name in plain letters")
     refused(metaimage(tmp_path / "a.mha", ElementDataFile="9" * 5000), "no file has so long a name")
     refused(metaimage(tmp_path / "b.mha", ElementDataFile=""), "ElementDataFile is empty")
+    refused(metaimage(tmp_path / "d.mha", BinaryDataByteOrderMSB="x"), "expected True or False")
     refused(metaimage(tmp_path / "c.mha", DimSize="4 4 3"), "at least one more slice")
