@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path, PureWindowsPath
 
 from workbench.core.errors import InputError
 from workbench.data.header_text import shortened
+
+_LONGEST = 255  # bytes, of all file systems in use
 
 
 def beside(header: Path, field: str, name: str) -> Path:
@@ -21,6 +24,11 @@ def beside(header: Path, field: str, name: str) -> Path:
     InputError
         If the name is absolute or leaves the folder, or it is a device, a pipe, a folder or the like.
     """
+    if max(len(os.fsencode(part)) for part in name.split("/")) > _LONGEST:
+        raise InputError(
+            f"{header}: {field} is {shortened(name)}, no file has so long a name. Correct this field, or export it"
+            " again."
+        )
     leaves = ".." in re.split(r"[/\\]", name) or name.startswith(("/", "\\")) or PureWindowsPath(name).drive
     if leaves or re.search(r"[\x00-\x1f\x7f]", name):
         raise InputError(

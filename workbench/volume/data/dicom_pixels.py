@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, reason
 from workbench.volume.data.dicom_damage import kinds, reading_dicom
+from workbench.volume.data.dicom_header import BoundedFile
 from workbench.volume.data.dicom_stack import Plane, Stack
+from workbench.volume.data.exhausted import out_of_memory
+
+_RLE = "1.2.840.10008.1.2.5"
+_BEGIN = (b"\xff\xd8", b"\xff\x4f")  # of JPEG and of JPEG 2000
 
 
 def sample_type(planes: tuple[Plane, ...]) -> np.dtype[Any]:
@@ -43,8 +49,12 @@ def load(stack: Stack, samples: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
     def decode(file: Path) -> None:
         pixels, rescaled = _decode(file)
-        if pixels.size % out[0].size:
-            raise InputError(f"{file}: pixels are {pixels.shape}, the header promised {stack.rows} x {stack.columns}")
+        # Every frame of a file is a plane, and decoders hand out all the frames that they find.
+        if pixels.size != out[0].size * len(whole[file]):
+            raise InputError(
+                f"{file}: pixels are {pixels.shape}, the header promised {len(whole[file])} frame(s) of {stack.rows} x"
+                f" {stack.columns} x {samples}. Copy or export it again."
+            )
         pictures = pixels.reshape(-1, *out.shape[1:])
         for k in whole[file]:
             plane = stack.planes[k]
@@ -75,26 +85,63 @@ def _fitting(values: npt.NDArray[Any], dtype: np.dtype[Any], file: Path) -> npt.
 
 def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
     """Pixels of a file ``([frames,] rows, columns[, samples])``, and whether slope and intercept are in them."""
-    import pydicom
-
-    with reading_dicom(file, "cannot be read as DICOM"):
-        dataset = pydicom.dcmread(file, force=True)
-        syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if "PixelData" not in dataset:
-        raise InputError(f"{file}: the pixels are missing, the file is cut off. Copy or export it again.")
-    if syntax is None:
-        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    dataset, syntax = read_pixels(file)
     try:
         return dataset.pixel_array, False
     except kinds() as error:
-        if syntax is None or not _is_compressed(syntax):
+        if out_of_memory(error):
+            raise MemoryError(f"{file}: not enough memory for its pixels ({reason(error)})") from error
+        if not is_compressed(syntax):
             raise InputError(
                 f"{file}: the pixels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
         return _decode_with_itk(file, syntax, error), True
 
 
-def _is_compressed(syntax: Any) -> bool:
+def read_pixels(file: Path) -> tuple[Any, Any]:
+    """The data set of a file with its pixels, and its transfer syntax.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is cut off before or within its pixels, or packs more or fewer frames than it promises.
+    """
+    import pydicom
+
+    with reading_dicom(file, "cannot be read as DICOM"), BoundedFile(file) as f:
+        dataset = pydicom.dcmread(f, force=True)
+        syntax = dataset.file_meta.get("TransferSyntaxUID")
+        missing = "PixelData" not in dataset
+    if missing:
+        raise InputError(f"{file}: the pixels are missing, the file is cut off. Copy or export it again.")
+    if syntax is None:
+        dataset.file_meta.TransferSyntaxUID = syntax = pydicom.uid.ImplicitVRLittleEndian
+    if is_compressed(syntax):
+        _check_frames(file, dataset)
+    return dataset, syntax
+
+
+def _check_frames(file: Path, dataset: Any) -> None:
+    """Compare the pictures in encapsulated pixels with the number of frames: decoders stop at the ones they want."""
+    from pydicom.encaps import generate_fragments, parse_basic_offsets
+
+    with reading_dicom(file, "the pixels cannot be read"):
+        promised = int(dataset.get("NumberOfFrames") or 1)
+        content = io.BytesIO(dataset.PixelData)
+        offsets = parse_basic_offsets(content)
+        parts = list(generate_fragments(content))
+        one_each = dataset.file_meta.TransferSyntaxUID == _RLE
+    begun = len(parts) if one_each else sum(p[:2] in _BEGIN for p in parts)
+    for found, what in ((len(offsets), "offsets of frames"), (begun, "frames")):
+        if found and found != promised:
+            raise InputError(
+                f"{file}: {found} {what} are in its pixels, NumberOfFrames promises {promised}. Copy or export it"
+                " again."
+            )
+
+
+def is_compressed(syntax: Any) -> bool:
+    """Whether the pixels are packed by a codec, as the transfer syntax of a data set says."""
     try:
         return bool(syntax.is_compressed)
     except (ValueError, AttributeError):  # damaged: no name of a transfer syntax, or several
@@ -110,6 +157,8 @@ def _decode_with_itk(file: Path, syntax: Any, cause: Exception) -> npt.NDArray[A
     try:
         array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise MemoryError(f"{file}: not enough memory for its pixels ({reason(error)})") from error
         raise InputError(
             f"{file}: compressed as {syntax.name}, and no installed decoder can read it ({reason(cause)})."
             " Install one: pip install 'pylibjpeg[all]'"

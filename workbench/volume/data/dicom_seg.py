@@ -1,13 +1,13 @@
-"""DICOM segmentations: written through highdicom onto the source series, read back onto its grid.
+"""DICOM segmentations read onto the grid of their source; `workbench.volume.data.dicom_seg_write` writes them.
 
-Reading needs pydicom only. A DICOM-SEG leaves out empty frames, so the grid of the source is kept in a private block;
-files of other programs get the grid that their frames span.
+Reading needs pydicom only. A DICOM-SEG leaves out empty frames, so our own files keep the grid of the source in a
+private block; files of other programs get the grid that their frames span.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,24 +16,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench import __version__
 from workbench.core.classes import ClassInfo, ClassTable
-from workbench.core.errors import GeometryError, InputError, MissingExtra
-from workbench.core.types import Geometry, Image, Labels
+from workbench.core.errors import GeometryError, InputError
+from workbench.core.types import Geometry, Image
 from workbench.data.geometry import LPS_TO_RAS, check_size, checked_affine
 from workbench.volume.data import cielab
 from workbench.volume.data.dicom_damage import reading_dicom
+from workbench.volume.data.dicom_fields import Fields, many
+from workbench.volume.data.dicom_header import Header, read_header
+from workbench.volume.data.dicom_pixels import is_compressed, read_pixels
+from workbench.volume.data.dicom_planes import check_pixels
 
-_PRIVATE_GROUP, _PRIVATE_CREATOR = 0x0071, "NAPARI-WORKBENCH"
-_VALUE_PREFIX = "label value "
-
-# SNOMED CT concepts of frequent organs; what is not here is coded as tissue, with its name in the segment label.
-_TYPES = {
-    "liver": "10200004", "spleen": "78961009", "pancreas": "15776009", "stomach": "69695003", "aorta": "15825003",
-    "gallbladder": "28231008", "urinary_bladder": "89837001", "kidney": "64033007", "kidneys": "64033007",
-    "lung": "39607008", "lungs": "39607008", "heart": "80891009", "brain": "12738006", "esophagus": "32849002",
-    "vertebrae": "51282000", "vertebra": "51282000",
-}  # fmt: skip
+PRIVATE_GROUP, PRIVATE_CREATOR = 0x0071, "NAPARI-WORKBENCH"
+VALUE_PREFIX = "label value "
 
 
 @dataclass(frozen=True)
@@ -64,89 +59,49 @@ class _Plan:
     height: float
 
 
-def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari-workbench") -> None:
-    """Write a label map as a binary DICOM-SEG that refers to the slices of `source`.
-
-    Parameters
-    ----------
-    labels
-        On the grid of `source`; every value above 0 must be in its class table.
-    source
-        What `workbench.volume.data.dicom.read` gave for the series. Its patient and study fields go into the file, as
-        DICOM demands; identifiers that an anonymiser blanked are replaced by ones derived from the slices.
-
-    Raises
-    ------
-    MissingExtra
-        If highdicom is not installed (extra ``dicom``).
-    InputError
-        If a value has no class, there are no classes, or highdicom refuses the source.
-    """
-    try:
-        hd: Any = importlib.import_module("highdicom")
-    except ImportError as error:
-        raise MissingExtra("writing DICOM-SEG (highdicom is not installed)", "dicom") from error
-    planes = source.native.stack.planes
-    datasets, order = _source_datasets(planes)
-    numbered = _numbered(labels)[..., order]
-    uid = importlib.import_module("pydicom.uid").generate_uid
-    try:
-        segmentation = hd.seg.Segmentation(
-            source_images=datasets,
-            # (frames, rows, columns), from (column, row, slice)
-            pixel_array=np.ascontiguousarray(numbered.transpose(2, 1, 0)),
-            segmentation_type="BINARY",
-            segment_descriptions=[_description(hd, n, c, algorithm) for n, c in enumerate(labels.classes, 1)],
-            series_instance_uid=uid(),
-            series_number=900,
-            sop_instance_uid=uid(),
-            instance_number=1,
-            manufacturer="napari-workbench",
-            manufacturer_model_name="workbench",
-            software_versions=__version__,
-            device_serial_number="0",
-            content_label="SEGMENTATION",
-            series_description=f"Segmentation {algorithm}"[:64],
-        )
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{source.source}: no DICOM-SEG can be made for this series ({reason}). Use NIfTI.") from error
-    assert labels.geometry.affine is not None
-    block = segmentation.private_block(_PRIVATE_GROUP, _PRIVATE_CREATOR, create=True)
-    block.add_new(0x01, "UL", list(labels.geometry.shape))
-    block.add_new(0x02, "FD", [float(v) for v in labels.geometry.affine[:3].ravel()])
-    segmentation.save_as(path)
-
-
 def read(path: Path) -> Image:
     """Open a DICOM-SEG as an image whose samples are the label map and whose `classes` are its segments.
 
     Raises
     ------
     InputError
-        If it is not a binary or label-map segmentation; when ``data`` is asked for, if segments overlap.
+        If it is not a binary or label-map segmentation, or an attribute or its pixels are not what they must be; when
+        ``data`` is asked for, if segments overlap.
     GeometryError
         If its frames lie on no regular grid.
     """
-    import pydicom
-
-    with reading_dicom(path, "a damaged DICOM-SEG", "Export it again."):
-        header = pydicom.dcmread(path, stop_before_pixels=True)
-        kind = str(header.SegmentationType)
-        rows, columns = int(header.Rows), int(header.Columns)
-        frames = list(_frames(header))
-        described = [_segment(item) for item in header.SegmentSequence]
-        kept = _kept_grid(header)
-        plan = _plan(header) if kept is None or kept[0][:2] != (columns, rows) else None
-    segments = [(s.number, _class(s)) for s in described]
-    if plan is not None:
-        shape, affine = _spanned(plan, frames, rows, columns, path)
+    header = read_header(path, everything=True)
+    if header is None:
+        raise InputError(f"{path}: not a readable DICOM file. Copy or export it again.")
+    kind = header.text("SegmentationType")
+    if kind not in ("BINARY", "LABELMAP"):
+        raise InputError(
+            f"{path}: a segmentation of type {kind or 'unknown'}, expected BINARY or LABELMAP. Threshold and export it"
+            " again."
+        )
+    rows, columns = header.count("Rows", high=65535), header.count("Columns", high=65535)
+    frames = _frames(header, kind)
+    segments = [(s.number, _class(s)) for s in _segments(header)]
+    notes = [n for n in (check_pixels(header, 1),) if n]
+    kept = _kept_grid(header)
+    if kept is not None and kept[0][:2] != (columns, rows):
+        notes.append(
+            f"{path.name}: its private grid has {kept[0][0]} x {kept[0][1]} voxels a slice and its frames {columns} x"
+            f" {rows}: the grid is the one that its frames span"
+        )
+        kept = None
+    if kept is None:
+        shape, affine = _spanned(_plan(header), frames, rows, columns, path)
     else:
-        assert kept is not None
         shape, affine = kept[0], checked_affine(kept[1], path, "private geometry block")
         _slices(frames, affine, shape[2], path)
-    if kind not in ("BINARY", "LABELMAP"):
-        raise InputError(f"{path}: a {kind} segmentation, expected BINARY or LABELMAP. Threshold and export it again.")
+        series = header.item("ReferencedSeriesSequence")
+        sources = [] if series is None else series.items("ReferencedInstanceSequence")
+        if len(sources) > 1 and len(sources) != shape[2]:  # one of a multi-frame source
+            raise InputError(
+                f"{path}: its private grid has {shape[2]} slices, and it was made from {len(sources)} images"
+                " (ReferencedSeriesSequence). The header is damaged: copy or export it again."
+            )
     values = {number: info.value for number, info in segments}
     if len(set(values.values())) < len(values):
         values = {number: number for number in values}
@@ -163,142 +118,112 @@ def read(path: Path) -> Image:
         format="dicom-seg",
         header={"segmentation_type": kind, "n_segments": len(segments), "n_frames": len(frames)},
         classes=ClassTable(tuple(sorted((c for n, c in segments if n > 0 and c.value > 0), key=lambda c: c.value))),
+        notes=tuple(notes),
     )
 
 
-def _source_datasets(planes: Any) -> tuple[list[Any], list[int]]:
-    """Headers of the source files, and the order in which the slices of our grid stand in them."""
-    import pydicom
-    from pydicom.uid import generate_uid
-
-    files = list(dict.fromkeys(p.path for p in planes))
-    if len(files) > 1 and len(files) != len(planes):
-        raise InputError(
-            f"{files[0]}: the volume is spread over several multi-frame files; DICOM-SEG needs one. Use NIfTI."
+def _segments(header: Header) -> list[_Segment]:
+    found = []
+    for item in header.items("SegmentSequence"):
+        lab = item.numbers("RecommendedDisplayCIELabValue", 3)
+        found.append(
+            _Segment(
+                item.count("SegmentNumber", low=0, high=65535),
+                item.text("SegmentDescription"),
+                item.text("SegmentLabel"),
+                None if lab is None else (lab[0], lab[1], lab[2]),
+            )
         )
-    order = (
-        list(range(len(planes))) if len(files) > 1 else sorted(range(len(planes)), key=lambda k: planes[k].frame or 0)
-    )
-    datasets = [pydicom.dcmread(f, stop_before_pixels=True) for f in files]
-    # The same for every slice, and the same each time.
-    seed = [str(d.file_meta.get("MediaStorageSOPInstanceUID") or d.get("SOPInstanceUID") or "") for d in datasets]
-    for dataset in datasets:
-        meta = dataset.file_meta
-        for name, fallback in (
-            ("SOPInstanceUID", meta.get("MediaStorageSOPInstanceUID")),
-            ("SOPClassUID", meta.get("MediaStorageSOPClassUID")),
-            ("StudyInstanceUID", generate_uid(entropy_srcs=["study", *seed])),
-            ("SeriesInstanceUID", generate_uid(entropy_srcs=["series", *seed])),
-            ("FrameOfReferenceUID", generate_uid(entropy_srcs=["frame", *seed])),
-        ):
-            if not dataset.get(name):
-                setattr(dataset, name, fallback)
-        for name in (
-            "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
-            "StudyTime",
-        ):  # fmt: skip
-            if name not in dataset:
-                setattr(dataset, name, "")
-    return datasets, order
-
-
-def _numbered(labels: Labels) -> npt.NDArray[np.uint16]:
-    """The map with segment numbers 1..n in place of class values: DICOM wants them without gaps."""
-    if not len(labels.classes):
-        raise InputError(f"label map '{labels.name}' has no classes, a DICOM-SEG needs at least one. Name them first.")
-    highest = int(labels.data.max(initial=0))
-    known = {c.value: n for n, c in enumerate(labels.classes, 1)}
-    if highest > 65535:
-        raise InputError(f"label map '{labels.name}' holds the value {highest}, DICOM-SEG takes values up to 65535.")
-    table = np.zeros(highest + 1, dtype=np.uint16)
-    for value, number in known.items():
-        if value <= highest:
-            table[value] = number
-    present = np.flatnonzero(np.bincount(labels.data.ravel(), minlength=1))
-    unknown = [int(v) for v in present if v > 0 and v not in known]
-    if unknown:
-        raise InputError(f"label map '{labels.name}' holds values without a class: {unknown[:10]}. Name them first.")
-    return np.asarray(table[labels.data])
-
-
-def _description(hd: Any, number: int, info: ClassInfo, algorithm: str) -> Any:
-    coded = hd.sr.CodedConcept
-    key = info.name.lower().replace(" ", "_")
-    base = key.removesuffix("_left").removesuffix("_right")
-    if base in _TYPES:
-        category = coded("123037004", "SCT", "Anatomical Structure")
-        kind = coded(_TYPES[base], "SCT", base.replace("_", " ").capitalize())
-    else:
-        category = kind = coded("85756007", "SCT", "Tissue")
-    description = hd.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=info.name[:64] or f"class {info.value}",
-        segmented_property_category=category,
-        segmented_property_type=kind,
-        algorithm_type="SEMIAUTOMATIC",
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=algorithm, version=__version__, family=coded("123110", "DCM", "Artificial Intelligence")
-        ),
-        display_color=hd.color.CIELabColor(*cielab.from_rgb(info.color)),
-    )
-    # Segment numbers have no gaps, class values may: the value travels in words.
-    description.SegmentDescription = f"{_VALUE_PREFIX}{info.value}"
-    return description
-
-
-def _segment(item: Any) -> _Segment:
-    lab = item.get("RecommendedDisplayCIELabValue")
-    return _Segment(
-        int(item.SegmentNumber),
-        str(item.get("SegmentDescription") or ""),
-        str(item.get("SegmentLabel") or ""),
-        (float(lab[0]), float(lab[1]), float(lab[2])) if lab is not None and len(lab) == 3 else None,
-    )
+    if not found:
+        raise header.broken("SegmentSequence", "a description of each segment")
+    numbers = [s.number for s in found]
+    if doubled := sorted({n for n in numbers if numbers.count(n) > 1}):
+        raise InputError(
+            f"{header.file}: SegmentNumber {doubled[0]} is described {numbers.count(doubled[0])} times, expected once."
+            " The header is damaged: export it again."
+        )
+    return found
 
 
 def _class(segment: _Segment) -> ClassInfo:
     number, text = segment.number, segment.description
-    words = text.removeprefix(_VALUE_PREFIX)
-    value = int(words) if text.startswith(_VALUE_PREFIX) and words.isdigit() and 0 < int(words) < 65536 else number
+    words = text.removeprefix(VALUE_PREFIX)
+    value = int(words) if text.startswith(VALUE_PREFIX) and words.isdigit() and 0 < int(words) < 65536 else number
     own = None if segment.lab is None else cielab.to_rgb(segment.lab)
     color = own or ClassTable.from_values([max(number, 1)]).classes[0].color
     return ClassInfo(value, segment.label or f"class {value}", color)
 
 
-def _frames(header: Any) -> Iterator[_Frame]:
-    shared = header.SharedFunctionalGroupsSequence[0]
-    for index, group in enumerate(header.PerFrameFunctionalGroupsSequence):
-        place = (group if "PlanePositionSequence" in group else shared).PlanePositionSequence[0].ImagePositionPatient
-        holder = group if "SegmentIdentificationSequence" in group else shared
-        named = holder.get("SegmentIdentificationSequence")
-        segment = int(named[0].ReferencedSegmentNumber) if named else 0
-        yield _Frame(index, segment, (float(place[0]), float(place[1]), float(place[2])))
+def _frames(header: Header, kind: str) -> list[_Frame]:
+    shared = header.item("SharedFunctionalGroupsSequence")
+    groups = header.items("PerFrameFunctionalGroupsSequence")
+    promised = header.count("NumberOfFrames")
+    if len(groups) != promised:
+        raise InputError(
+            f"{header.file}: {promised} frames but {len(groups)} descriptions of frames. The file is damaged: copy or"
+            " export it again."
+        )
+    found = []
+    for index, group in enumerate(groups):
+        place = _held("PlanePositionSequence", group, shared)
+        position = None if place is None else place.numbers("ImagePositionPatient", 3, GeometryError)
+        if position is None:
+            raise GeometryError(
+                f"{header.file}: frame {index + 1} has no ImagePositionPatient (a segmentation of a 2-D picture, or a"
+                " damaged one), a volume was expected. Export it again."
+            )
+        named = _held("SegmentIdentificationSequence", group, shared)
+        if named is None and kind == "BINARY":
+            raise InputError(
+                f"{header.file}: frame {index + 1} has no SegmentIdentificationSequence, each needs one. Export it"
+                " again."
+            )
+        segment = 0 if named is None or kind == "LABELMAP" else named.count("ReferencedSegmentNumber", high=65535)
+        found.append(_Frame(index, segment, (position[0], position[1], position[2])))
+    return found
 
 
-def _kept_grid(header: Any) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None:
+def _held(sequence: str, *groups: Fields | None) -> Fields | None:
+    """The first item of a sequence in the first of these groups that has one."""
+    return next((item for g in groups if g is not None and (item := g.item(sequence)) is not None), None)
+
+
+def _kept_grid(header: Header) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None:
     """Shape and affine of the source as our own files keep them."""
-    try:
-        block = header.private_block(_PRIVATE_GROUP, _PRIVATE_CREATOR)
-        columns, rows, slices = (int(v) for v in block[0x01].value)
-        affine = np.vstack([np.array(block[0x02].value, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
-    except (KeyError, ValueError, TypeError):
+    sides = header.private(PRIVATE_GROUP, PRIVATE_CREATOR, 0x01)
+    numbers = header.private(PRIVATE_GROUP, PRIVATE_CREATOR, 0x02)
+    if sides is None and numbers is None:
         return None
-    return (columns, rows, slices), affine
+    whole, places = many(sides), many(numbers)
+    if [type(v) for v in whole] != [int] * 3 or not all(isinstance(v, float) for v in places) or len(places) != 12:
+        raise GeometryError(
+            f"{header.file}: the private block ({PRIVATE_GROUP:04x},xx01) of {PRIVATE_CREATOR} holds {len(whole)} and"
+            f" {len(places)} numbers, expected the 3 sides and the 12 numbers of a grid. Copy or export it again."
+        )
+    affine = np.vstack([np.array(places, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
+    return (whole[0], whole[1], whole[2]), affine
 
 
-def _plan(header: Any) -> _Plan:
-    groups = (header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[0])
-    measures = next((g for g in groups if "PixelMeasuresSequence" in g), groups[0]).PixelMeasuresSequence[0]
-    turned = next((g for g in groups if "PlaneOrientationSequence" in g), groups[0]).PlaneOrientationSequence[0]
-    return _Plan(
-        np.array([float(v) for v in turned.ImageOrientationPatient]).reshape(2, 3),
-        (float(measures.PixelSpacing[0]), float(measures.PixelSpacing[1])),
-        float(measures.get("SpacingBetweenSlices") or 0) or float(measures.get("SliceThickness") or 0),
+def _plan(header: Header) -> _Plan:
+    groups = (
+        header.item("SharedFunctionalGroupsSequence"),
+        header.item("PerFrameFunctionalGroupsSequence"),
     )
+    measures, turned = _held("PixelMeasuresSequence", *groups), _held("PlaneOrientationSequence", *groups)
+    spacing = None if measures is None else measures.numbers("PixelSpacing", 2, GeometryError)
+    directions = None if turned is None else turned.numbers("ImageOrientationPatient", 6, GeometryError)
+    if measures is None or spacing is None or directions is None:
+        raise GeometryError(
+            f"{header.file}: has no {'PixelSpacing' if spacing is None else 'ImageOrientationPatient'} for its frames,"
+            " a volume was expected. Export it again."
+        )
+    heights = [measures.numbers(n, 1, GeometryError) for n in ("SpacingBetweenSlices", "SliceThickness")]
+    height = next((h[0] for h in heights if h is not None and h[0]), 0.0)
+    return _Plan(np.array(directions).reshape(2, 3), (spacing[0], spacing[1]), height)
 
 
 def _spanned(
-    plan: _Plan, frames: list[_Frame], rows: int, columns: int, path: Path
+    plan: _Plan, frames: Sequence[_Frame], rows: int, columns: int, path: Path
 ) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]]:
     """The grid from the lowest to the highest frame, with the smallest step between frames (or the declared one)."""
     across, down = plan.orientation
@@ -322,7 +247,7 @@ def _spanned(
     return (columns, rows, count), affine
 
 
-def _slices(frames: list[_Frame], affine: npt.NDArray[np.float64], count: int, path: Path) -> list[int]:
+def _slices(frames: Sequence[_Frame], affine: npt.NDArray[np.float64], count: int, path: Path) -> list[int]:
     """Slice index of every frame; an error where a frame lies between slices or outside."""
     world = np.array([f.position for f in frames]) * [-1.0, -1.0, 1.0]
     index = np.linalg.solve(affine[:3, :3], (world - affine[:3, 3]).T).T
@@ -337,28 +262,36 @@ def _slices(frames: list[_Frame], affine: npt.NDArray[np.float64], count: int, p
     return [int(v) for v in nearest]
 
 
-def _pictures(path: Path) -> Iterator[npt.NDArray[Any]]:
+def _pictures(path: Path, count: int, rows: int, columns: int) -> Iterator[npt.NDArray[Any]]:
     """The frames of a file, each (rows, columns)."""
-    import pydicom
-
-    dataset = pydicom.dcmread(path)
-    if int(dataset.BitsAllocated) != 1 or dataset.file_meta.TransferSyntaxUID.is_compressed:
-        yield from importlib.import_module("pydicom.pixels").iter_pixels(path)
+    dataset, syntax = read_pixels(path)
+    with reading_dicom(path, "the frames cannot be read"):
+        bits, content = int(dataset.BitsAllocated), dataset.PixelData
+    if bits != 1 or is_compressed(syntax):
+        pictures = importlib.import_module("pydicom.pixels").iter_pixels(dataset)
+        for _ in range(count):
+            with reading_dicom(path, "the frames cannot be read"):
+                picture = next(pictures, None)
+            if picture is None:
+                return
+            yield picture
         return
     # Eight voxels a byte, without padding between frames, which pydicom cannot walk frame by frame.
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    packed = np.frombuffer(dataset.PixelData, dtype=np.uint8)
-    for index in range(int(dataset.NumberOfFrames)):
+    packed = np.frombuffer(content, dtype=np.uint8)
+    for index in range(count):
         start, stop = index * rows * columns, (index + 1) * rows * columns
         if stop > packed.size * 8:
-            raise ValueError(f"truncated: {packed.size} bytes, frame {index + 1} ends at byte {-(-stop // 8)}")
-        bits = np.unpackbits(packed[start // 8 : -(-stop // 8)], bitorder="little")
-        yield bits[start % 8 :][: stop - start].reshape(rows, columns)
+            raise InputError(
+                f"{path}: truncated: {packed.size} bytes, frame {index + 1} ends at byte {-(-stop // 8)}. Copy or"
+                " export it again."
+            )
+        bits_of = np.unpackbits(packed[start // 8 : -(-stop // 8)], bitorder="little")
+        yield bits_of[start % 8 :][: stop - start].reshape(rows, columns)
 
 
 def _load(
     path: Path,
-    frames: list[_Frame],
+    frames: Sequence[_Frame],
     shape: tuple[int, int, int],
     affine: npt.NDArray[np.float64],
     values: dict[int, int],
@@ -367,17 +300,23 @@ def _load(
     out = np.zeros(shape[::-1], dtype=dtype)  # (slices, rows, columns)
     overlap = 0
     slices = _slices(frames, affine, shape[2], path)
-    pictures = _pictures(path)
+    numbers = np.zeros(65536, dtype=dtype)  # segment number -> class value
+    for number, value in values.items():
+        numbers[number] = value if number > 0 else 0
+    pictures = _pictures(path, len(frames), shape[1], shape[0])
     for frame, k in zip(frames, slices, strict=True):
-        with reading_dicom(path, "the frames cannot be read"):
-            picture = next(pictures, None)
+        picture = next(pictures, None)
         if picture is None or picture.shape != out[k].shape:
             found = "missing" if picture is None else f"of {picture.shape} samples, {out[k].shape} were expected"
             raise InputError(f"{path}: frame {frame.index + 1} is {found}. Copy or export it again.")
         if frame.segment == 0:  # label map: the samples are segment numbers
-            for number, value in values.items():
-                if number > 0:
-                    out[k][picture == number] = value
+            unknown = [int(n) for n in np.unique(picture) if n and n not in values]
+            if unknown:
+                raise InputError(
+                    f"{path}: frame {frame.index + 1} shows segment(s) {unknown[:5]}, which are not described. Export"
+                    " it again."
+                )
+            out[k] = numbers[picture]
             continue
         if frame.segment not in values:
             raise InputError(f"{path}: frame {frame.index + 1} shows segment {frame.segment}, which is not described.")

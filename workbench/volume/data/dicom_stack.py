@@ -36,6 +36,8 @@ class Plane:
     thickness: tuple[float, ...] | None = None
     acquisition: str = ""
     uid: str = ""
+    rescaled: tuple[bool, bool] = (True, True)
+    """Whether the file gives a slope and an intercept; otherwise they are 1 and 0."""
 
     @property
     def where(self) -> str:

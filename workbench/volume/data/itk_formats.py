@@ -22,9 +22,10 @@ from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.types import Geometry, Image
 from workbench.data.companion import require_regular
-from workbench.data.geometry import LPS_TO_RAS, check_packed, check_size, checked_affine
-from workbench.data.header_text import whole_number
-from workbench.volume.data import metaimage_header, nrrd_header, payload
+from workbench.data.geometry import LPS_TO_RAS, MAX_BYTES, check_packed, check_size, checked_affine
+from workbench.data.header_text import shortened, whole_number
+from workbench.volume.data import metaimage_header, nrrd_header, payload, stored
+from workbench.volume.data.exhausted import out_of_memory
 from workbench.volume.data.payload import Packed
 
 SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -107,8 +108,9 @@ def read(path: Path) -> Image:
         affine = checked_affine(exact, path, field)
         native = Native(native.spacing, native.origin, native.direction, affine)
     check_size(shape, components * volumes, dtype, path)
+    notes = _check_stored(path, is_nrrd, size, components, dtype)
     metadata = _metadata(reader)
-    segments = _segments(metadata, path)
+    segments = _segments(metadata, path, notes)
     layers = {s.layer for s in segments}
     if layers and not 0 <= min(layers) <= max(layers) < components * volumes:
         raise InputError(
@@ -131,6 +133,7 @@ def read(path: Path) -> Image:
         },
         classes=_classes(segments),
         native=native,
+        notes=tuple(notes),
     )
 
 
@@ -189,6 +192,24 @@ def _split(affine: npt.NDArray[np.float64]) -> Native:
     return _native(lps[:3, :3] / spacing, tuple(spacing), tuple(lps[:3, 3]))
 
 
+def _check_stored(path: Path, is_nrrd: bool, size: tuple[int, ...], components: int, dtype: np.dtype[Any]) -> list[str]:
+    """Compare what ITK makes of a header with what is written in it and with the files; what a person should know."""
+    if is_nrrd:
+        notes, found = nrrd_header.notes(path), nrrd_header.stored(path)
+    else:
+        notes, found = metaimage_header.notes(path, dtype.itemsize), metaimage_header.stored(path)
+        if metaimage_header.sides(path) != size:
+            raise InputError(
+                f"{path}: DimSize is {metaimage_header.sides(path)}, and is understood as {size}. The header is"
+                " damaged: copy or export it again."
+            )
+    if found is not None and stored.present(found.files):
+        voxel = components * dtype.itemsize
+        more = stored.surplus(found, math.prod(size) * voxel, math.prod(size[:2]) * voxel)
+        notes += [more] if more else []
+    return notes
+
+
 def _load(
     path: Path, size: tuple[int, ...], components: int, dtype: np.dtype[Any], layers: tuple[Segment, ...]
 ) -> npt.NDArray[Any]:
@@ -199,13 +220,18 @@ def _load(
         raise InputError(f"{missing}: there is no such file, and {path.name} says it holds the voxels. Copy both.")
     if nrrd_header.is_packed_inside(path):
         check_packed(needed, path)
+    plain = nrrd_header.stored(path) if _is_nrrd(path) else metaimage_header.stored(path)
+    if plain is not None and plain.text and len(plain.files) == 1:
+        stored.require_numbers(plain, needed // dtype.itemsize, dtype)
+    elif plain is not None:
+        stored.require(plain, needed)
     packed = nrrd_header.packed(path, components, size) if _is_nrrd(path) else metaimage_header.packed(path)
     if len(packed) == 1 and packed[0].plain:
         array = _unpacked(packed[0], needed, dtype)
     else:
         for p in packed:
             _verify(p, needed // len(packed))
-        array = _read_by_itk(path)
+        array = _read_by_itk(path, needed)
     shape, volumes = (*size[:3], *(1,) * (3 - len(size))), (size[3] if len(size) == 4 else 1)
     if components > 1:
         array = array.reshape(volumes, *reversed(shape), components)
@@ -236,15 +262,17 @@ def _verify(packed: Packed, share: int) -> None:
         share if exact else 0,
         start=packed.start,
         packed_size=packed.size,
-        longer=not exact,
+        longer=0 if exact else MAX_BYTES,
     )
 
 
-def _read_by_itk(path: Path) -> npt.NDArray[Any]:
+def _read_by_itk(path: Path, needed: int) -> npt.NDArray[Any]:
     sitk = _sitk()
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise MemoryError(f"{path}: no memory for its {needed} bytes of voxels ({reason(error)})") from error
         raise InputError(f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again.") from error
     # A view keeps the image alive by its base; one copy would double the memory.
     array: npt.NDArray[Any] = sitk.GetArrayFromImage(image)
@@ -277,25 +305,34 @@ def _merge(path: Path, data: npt.NDArray[Any], segments: tuple[Segment, ...]) ->
     return merged[None]
 
 
-def _segments(metadata: dict[str, str], path: Path) -> list[Segment]:
+def _segments(metadata: dict[str, str], path: Path, notes: list[str]) -> list[Segment]:
     """Segments in file order; in a single layer their class value is the stored one."""
     found_numbers = (m[1] for key in metadata if (m := re.fullmatch(r"Segment([0-9]+)_Name", key)))
     numbers = sorted({whole_number(path, "the number of a segment", n, 0, 2**31 - 1) for n in found_numbers})
     rows = []
     for n in numbers:
         field = {k: metadata.get(f"Segment{n}_{k}", "") for k in ("Name", "Color", "LabelValue", "Layer")}
+        stored_value, layer = (
+            whole_number(path, f"Segment{n}_{k}", field[k].strip() or str(default), -(2**31), 2**31 - 1)
+            for k, default in (("LabelValue", n + 1), ("Layer", 0))
+        )
         try:
-            stored, layer = int(field["LabelValue"] or n + 1), int(field["Layer"] or 0)
             color = _color(field["Color"])
         except ValueError:
-            continue
-        rows.append((layer, stored, " ".join(field["Name"].split()), color))
+            color = ClassTable.from_values([max(stored_value, 1)]).classes[0].color
+            notes.append(f"Segment{n}_Color is {shortened(field['Color'])}, which is no colour: another was taken")
+        rows.append((layer, stored_value, " ".join(field["Name"].split()), color))
     merged = len({layer for layer, *_ in rows}) > 1
     found: dict[int, Segment] = {}
-    for number, (layer, stored, name, color) in enumerate(rows, 1):
-        value = number if merged else stored
+    for number, (layer, stored_value, name, color) in enumerate(rows, 1):
+        value = number if merged else stored_value
+        if value in found:
+            raise InputError(
+                f"{path}: LabelValue {value} is that of two segments, {shortened(found[value].info.name)} and"
+                f" {shortened(name)}. Correct the header, or export it again."
+            )
         if value > 0:
-            found.setdefault(value, Segment(layer, stored, ClassInfo(value, name or f"class {value}", color)))
+            found[value] = Segment(layer, stored_value, ClassInfo(value, name or f"class {value}", color))
     return list(found.values())
 
 

@@ -11,9 +11,12 @@ from workbench.data.companion import beside
 from workbench.data.header_text import shortened, whole_number
 from workbench.volume.data.header_fields import numbered_names
 from workbench.volume.data.payload import Packed
+from workbench.volume.data.stored import Stored
 
 _MAX_HEADER = 1 << 20
 _VECTORS = ("Offset", "Position", "Origin", "ElementSpacing", "ElementSize", "CenterOfRotation")
+_SWITCHES = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
+_CORNERS = ("Offset", "Position", "Origin")
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
 _MANY, _MOST = 2**31 - 1, 2**53
 _DATA = "ElementDataFile"  # always the last field; the voxels follow its line
@@ -43,10 +46,17 @@ def check(path: Path) -> None:
     axes = len(_sides(path, fields))
     for name, count in {**dict.fromkeys(_VECTORS, axes), **dict.fromkeys(_MATRICES, axes**2)}.items():
         _check_numbers(path, name, fields.get(name), count)
+    for name in _SWITCHES:
+        if fields.get(name, "True")[:1] not in tuple("TtFf10"):
+            raise InputError(
+                f"{path}: {name} is {shortened(fields[name])}, expected True or False. The header is damaged: copy or"
+                " export it again."
+            )
     whole_number(path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels") or "1", 1, 65535)
     _number(path, fields, "HeaderSize", -1)
     _number(path, fields, "CompressedDataSize")
-    data_files(path)
+    if not data_files(path):
+        raise InputError(f"{path}: {_DATA} is empty, expected the name of a file or LOCAL. Copy or export it again.")
 
 
 def packed(path: Path) -> list[Packed]:
@@ -61,6 +71,34 @@ def packed(path: Path) -> list[Packed]:
     stated = _number(path, fields, "CompressedDataSize") if len(files) == 1 else 0
     plain = len(files) == 1 and _is_true(fields.get("BinaryData", ""))
     return [Packed(f, "zlib", max(start, 0), stated or None, ">" if order else "<", plain=plain) for f in files]
+
+
+def stored(path: Path) -> Stored | None:
+    """Where uncompressed voxels lie, ``None`` if they are compressed."""
+    fields, start = read_fields(path)
+    if _is_true(fields.get("CompressedData", "")):
+        return None
+    skip = _number(path, fields, "HeaderSize", -1)
+    begin = None if skip < 0 else skip or (start if is_inside(fields) else 0)
+    return Stored(tuple(data_files(path)), begin, not _is_true(fields.get("BinaryData", "")))
+
+
+def notes(path: Path, itemsize: int) -> list[str]:
+    """What the header leaves out and somebody assumed, a line each."""
+    fields, _ = read_fields(path)
+    found = []
+    for names, taken in ((("ElementSpacing", "ElementSize"), "1 mm"), (_CORNERS, "0"), (_MATRICES, "no rotation")):
+        if not any(n in fields for n in names):
+            found.append(f"the header has no {names[0]}: {taken} was taken")
+    swapped = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+    if itemsize > 1 and _is_true(fields.get("BinaryData", "")) and not any(n in fields for n in swapped):
+        found.append(f"the header has no {swapped[0]}: the byte order of this machine was taken")
+    return found
+
+
+def sides(path: Path) -> tuple[int, ...]:
+    """Voxels along each axis."""
+    return tuple(_sides(path, read_fields(path)[0]))
 
 
 def data_files(path: Path) -> list[Path]:
@@ -110,7 +148,12 @@ def read_fields(path: Path) -> tuple[dict[str, str], int]:
         end = len(start) if end < 0 else end
         key, _, value = re.sub(rb"[=:]", b"\0", start[position:end], count=1).partition(b"\0")
         name = key.decode("utf-8", errors="surrogateescape").strip()
-        fields[name] = value.decode("utf-8", errors="surrogateescape").strip()
+        text = value.decode("utf-8", errors="surrogateescape").strip()
+        if fields.setdefault(name, text) != text:
+            raise InputError(
+                f"{path}: the header gives {shortened(name)} twice, {shortened(fields[name])} and {shortened(text)}."
+                " Correct this field, or export it again."
+            )
         position = end + 1
         if name == _DATA:
             return fields, position

@@ -5,24 +5,24 @@ Axes stay in file order; world is RAS+ mm, which is NIfTI's own. Integer files w
 
 from __future__ import annotations
 
-import gzip
 import importlib
-import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import GeometryError, InputError, reading, reason
+from workbench.core.errors import PARSING, GeometryError, InputError, reading, reason
 from workbench.core.types import Geometry, Image
 from workbench.data import label_table
 from workbench.data.companion import require_regular
-from workbench.data.geometry import MAX_BYTES, check_packed, check_size, checked_affine
-from workbench.volume.data import payload
+from workbench.data.geometry import check_packed, check_size, checked_affine
+from workbench.volume.data import nifti_header, payload
+from workbench.volume.data.exhausted import out_of_memory
+from workbench.volume.data.nifti_header import Start, is_packed
 
 SUFFIXES = (".nii.gz", ".nii")
 
@@ -45,7 +45,7 @@ def read(path: Path) -> Image:
         If the affine is singular, not finite or has zero spacing; the header field is named.
     """
     require_regular(path)
-    proxy = _open(path)
+    proxy, start = _open(path)
     header = proxy.header
     affine, note = _affine(proxy, path)
     shape = tuple(int(n) for n in proxy.shape)
@@ -54,6 +54,7 @@ def read(path: Path) -> Image:
     dtype = _dtype(proxy, path)
     check_size(spatial, len(channels), dtype, path)
     check_size(spatial, len(channels), _stored(header), path)
+    more = nifti_header.surplus(path, start, _stored(header).itemsize)
     shown = {
         "version": 2 if int(header["sizeof_hdr"]) == 540 else 1,
         "stored_dtype": str(header.get_data_dtype()),
@@ -64,18 +65,17 @@ def read(path: Path) -> Image:
         "space_unit": header.get_xyzt_units()[0],
         "ndim": len(shape),
     }
-    if note:
-        shown["note"] = note
     return Image(
         geometry=Geometry(spatial, affine),
         dtype=dtype,
         channels=channels,
-        loader=_loader(path, proxy, spatial, len(channels), dtype),
+        loader=_loader(path, proxy, start, spatial, len(channels), dtype),
         source=path,
         format="nifti",
         header=shown,
-        classes=_classes(header),
+        classes=_classes(path, header),
         native=header,
+        notes=tuple(n for n in (*start.notes, note, more) if n),
     )
 
 
@@ -142,63 +142,49 @@ def _set_forms(header: Any, affine: npt.NDArray[np.float64], code: int) -> None:
     header.set_sform(affine, code)
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path) -> tuple[Any, Start]:
     nib: Any = importlib.import_module("nibabel")
 
+    what, advice = "not a readable NIfTI file", "expected a NIfTI-1 or NIfTI-2 header. Export or copy the file again."
     try:
-        _check_start(path)
-        proxy: Any = nib.Nifti1Image.from_filename(path) if _version(path) == 1 else nib.Nifti2Image.from_filename(path)
-    except (*_BROKEN, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
-        if isinstance(error, PermissionError):
-            raise InputError(f"{path}: cannot be opened ({error.strerror}). Give yourself read permission.") from error
-        raise InputError(
-            f"{path}: not a readable NIfTI file ({reason(error)}), expected a NIfTI-1 or NIfTI-2 header."
-            " Export or copy the file again."
-        ) from error
-    return proxy
+        start = nifti_header.check(path)
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}). Give yourself read permission.") from error
+    except _BROKEN as error:
+        raise InputError(f"{path}: {what} ({reason(error)}), {advice}") from error
+    with reading(path, what, f"Expected {advice[9:]}", kinds=_kinds()):
+        kind = nib.Nifti1Image if start.version == 1 else nib.Nifti2Image
+        proxy = kind.from_filename(path)
+    return proxy, start
 
 
-def _start(path: Path) -> bytes:
-    opener: Callable[..., Any] = gzip.open if _is_packed(path) else open
-    with opener(path, "rb") as f:
-        return bytes(f.read(544))
+def _kinds() -> tuple[type[Exception], ...]:
+    """What nibabel raises on damaged headers, beside what every parser does."""
+    nib: Any = importlib.import_module("nibabel")
 
-
-def _check_start(path: Path) -> None:
-    if path.stat().st_size == 0:
-        raise ValueError("the file is empty")
-    start = _start(path)
-    if len(start) < 348:
-        raise ValueError(f"it ends after {len(start)} bytes, a header has 348")
-    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
-    order = next((o for o in orders if int.from_bytes(start[:4], o) in (348, 540)), None)
-    if order is None:
-        raise ValueError(f"it starts with {start[:12]!r}")
-    second = int.from_bytes(start[:4], order) == 540
-    if second and len(start) < 540:
-        raise ValueError(f"it ends after {len(start)} bytes, a NIfTI-2 header has 540")
-    sign = "<" if order == "little" else ">"
-    (offset,) = struct.unpack_from(f"{sign}q", start, 168) if second else struct.unpack_from(f"{sign}f", start, 108)
-    if not 0 <= offset <= MAX_BYTES:  # NaN is neither
-        raise ValueError(f"vox_offset is {offset:g}, expected the byte at which the voxels begin")
-
-
-def _version(path: Path) -> int:
-    start = _start(path)[:4]
-    return 2 if 540 in (int.from_bytes(start, "little"), int.from_bytes(start, "big")) else 1
+    return (
+        *PARSING,
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        nib.spatialimages.HeaderTypeError,
+        nib.spatialimages.ImageDataError,
+        nib.wrapstruct.WrapStructError,
+    )
 
 
 def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
-    """World affine in mm from the form that NIfTI gives precedence to."""
+    """World affine in mm from the form that NIfTI gives precedence to, and what a person should know of it."""
     header = proxy.header
     note = None
     if int(header["sform_code"]) > 0:
         field, affine = "sform (srow_x, srow_y, srow_z)", header.get_sform()
+        affine = checked_affine(affine, path, field)
+        note = nifti_header.forms_disagree(affine, header["pixdim"])
     elif int(header["qform_code"]) > 0:
         field = "qform (quatern_b, quatern_c, quatern_d, pixdim)"
         try:
             affine = header.get_qform()
-        except (ValueError, np.linalg.LinAlgError) as error:
+        except _kinds() as error:
             raise GeometryError(f"{path}: {field} is not a rotation ({reason(error)}). Correct this field.") from error
     else:
         # As nibabel and MONAI do; the file itself does not say where left is.
@@ -253,12 +239,12 @@ def _dtype(proxy: Any, path: Path) -> np.dtype[Any]:
 
 
 def _loader(
-    path: Path, proxy: Any, spatial: tuple[int, ...], channels: int, dtype: np.dtype[Any]
+    path: Path, proxy: Any, start: Start, spatial: tuple[int, ...], channels: int, dtype: np.dtype[Any]
 ) -> Callable[[], npt.NDArray[Any]]:
     def load() -> npt.NDArray[Any]:
         _check_file_size(path, proxy)
         try:
-            raw = _unpacked(path, proxy) if _is_packed(path) else proxy.dataobj.get_unscaled()
+            raw = _unpacked(path, proxy, start) if is_packed(path) else proxy.dataobj.get_unscaled()
             if raw.dtype.names:
                 array = np.stack([raw[n] for n in raw.dtype.names]).astype(dtype)
                 return array.reshape(channels, *spatial)
@@ -267,6 +253,8 @@ def _loader(
             own = type(raw) is np.ndarray and raw.dtype == dtype and raw.flags.writeable
             array = raw if own else np.array(raw, dtype=dtype, order="F")
         except _BROKEN as error:
+            if out_of_memory(error):
+                raise MemoryError(f"{path}: not enough memory for its voxels ({reason(error)})") from error
             raise InputError(
                 f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
@@ -282,17 +270,14 @@ def _loader(
     return load
 
 
-def _is_packed(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")
-
-
-def _unpacked(path: Path, proxy: Any) -> npt.NDArray[Any]:
+def _unpacked(path: Path, proxy: Any, start: Start) -> npt.NDArray[Any]:
     """Voxels as stored; nibabel would stop where they end, before it comes to the checksum."""
     stored = _stored(proxy.header)
     shape = tuple(int(n) for n in proxy.shape)
     size = int(np.prod(shape, dtype=object)) * stored.itemsize
-    # What follows the voxels is the writer's own affair, if its checksum is right.
-    content = payload.unpack(path, "gzip", size, skip=int(proxy.dataobj.offset), longer=True)
+    # What follows the voxels is the writer's own affair, if its checksum is right and it is no further slice.
+    longer = nifti_header.slice_bytes(start, stored.itemsize) - 1
+    content = payload.unpack(path, "gzip", size, skip=int(proxy.dataobj.offset), longer=longer)
     return content.view(stored).reshape(shape, order="F")
 
 
@@ -302,7 +287,7 @@ def _check_file_size(path: Path, proxy: Any) -> None:
     offset = int(proxy.dataobj.offset)
     needed = offset + voxels * stored.itemsize
     size = path.stat().st_size
-    if _is_packed(path):
+    if is_packed(path):
         check_packed(needed, path)
     elif size < needed:
         sides = " x ".join(str(n) for n in proxy.shape)
@@ -312,10 +297,11 @@ def _check_file_size(path: Path, proxy: Any) -> None:
         )
 
 
-def _classes(header: Any) -> ClassTable | None:
+def _classes(path: Path, header: Any) -> ClassTable | None:
     for extension in header.extensions:
         if extension.get_code() == 0:
-            content = extension.get_content()
+            with reading(path, "a header extension cannot be read", "Export it again.", kinds=_kinds()):
+                content = extension.get_content()
             table = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
             if table is not None:
                 return table

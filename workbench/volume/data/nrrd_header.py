@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from workbench.data.geometry import LPS_TO_RAS
 from workbench.data.header_text import shortened, whole_number
 from workbench.volume.data.header_fields import numbered_names
 from workbench.volume.data.payload import Order, Packed, Packing
+from workbench.volume.data.stored import Stored
 
 _TO_RAS = {
     "left-posterior-superior": LPS_TO_RAS,
@@ -31,9 +33,12 @@ _TYPES = {
     "i8": "int64", "f4": "float", "f8": "double",
 }  # fmt: skip
 _PACKINGS: dict[str, Packing] = {"gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
+_TEXTS = ("ascii", "text", "txt")
 _DOMAINS = ("domain", "space", "time")  # kinds of axes that ITK leaves where they are
 _OTHER_NAMES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 _MAX_HEADER = 1 << 20
+_MAX_WORD = 100
+_MAX_NAME = 255  # ITK copies names and words into memory of fixed size
 _MANY = 2**31 - 1
 
 
@@ -49,11 +54,21 @@ def check(path: Path) -> None:
     if not header.fields:
         return
     for name in header.names:
-        if not name.isprintable():  # bytes that are no UTF-8 are not
+        if not name.isprintable() or len(name) > _MAX_NAME:  # bytes that are no UTF-8 are not
             raise InputError(
                 f"{path}: damaged: the header has a field {shortened(name)}, expected a name in plain letters. Copy or"
                 " export it again."
             )
+    if header.end is None:
+        raise InputError(
+            f"{path}: its header has no end (an empty line) within {_MAX_HEADER} bytes. It is damaged: copy or"
+            " export it again."
+        )
+    doubled = next((n for n, times in Counter(header.names).items() if times > 1 and n.strip()), None)
+    if doubled is not None:
+        raise InputError(
+            f"{path}: the header gives {shortened(doubled)} twice. Correct this field, or export it again."
+        )
     axes = whole_number(path, "dimension", header.fields.get("dimension", ""), 1, 16)
     sizes = header.fields.get("sizes", "").split()
     for n in sizes:
@@ -63,6 +78,13 @@ def check(path: Path) -> None:
             f"{path}: sizes holds {len(sizes)} numbers, dimension promises {axes}. The header is damaged: copy or"
             " export it again."
         )
+    for name, value in header.fields.items():
+        longest = max((len(w) for w in value.split()), default=0)
+        if longest > _MAX_WORD and name not in ("content", "data file"):
+            raise InputError(
+                f"{path}: {shortened(name)} is {shortened(value)}, expected words of at most {_MAX_WORD} characters."
+                " The header is damaged: copy or export it again."
+            )
     _skips(path, header.fields)
     data_files(path)
 
@@ -146,7 +168,7 @@ def packed(path: Path, components: int, size: tuple[int, ...]) -> list[Packed]:
     if packing is None:
         return []
     files = data_files(path)
-    start = 0 if "data file" in fields else header.end
+    start = 0 if "data file" in fields else header.end or 0
     skip, lines = _skips(path, fields)
     kinds = fields.get("kinds", "").lower().split()
     in_order = components == 1 or (bool(kinds) and kinds[0] not in _DOMAINS and all(k in _DOMAINS for k in kinds[1:]))
@@ -154,6 +176,36 @@ def packed(path: Path, components: int, size: tuple[int, ...]) -> list[Packed]:
     plain = len(files) == 1 and skip >= 0 and in_order and sizes == (*([components] if components > 1 else []), *size)
     order: Order = ">" if fields.get("endian", "").lower() == "big" else "<"
     return [Packed(f, packing, _after_lines(f, start, lines), None, order, max(skip, 0), plain) for f in files]
+
+
+def stored(path: Path) -> Stored | None:
+    """Where uncompressed voxels lie, ``None`` if they are compressed or of an encoding that ITK alone knows."""
+    header = _header(path)
+    encoding = header.fields.get("encoding", "").lower()
+    if encoding not in ("raw", *_TEXTS):
+        return None
+    files = tuple(data_files(path))
+    skip, lines = _skips(path, header.fields)
+    start = 0 if "data file" in header.fields else header.end or 0
+    if lines and files[0].is_file():
+        start = _after_lines(files[0], start, lines)
+    return Stored(files, None if skip < 0 else start + skip, encoding in _TEXTS)
+
+
+def notes(path: Path) -> list[str]:
+    """What the header leaves out and somebody assumed, a line each."""
+    fields = _fields(path)
+    found = []
+    if "space directions" not in fields and "spacings" not in fields:
+        found.append("the header has no space directions: 1 mm and no rotation were taken")
+    elif fields.get("space", "").lower() not in _TO_RAS:
+        found.append(f"space is {shortened(fields.get('space', ''))}: axes were taken as left, posterior, superior")
+    elif "space origin" not in fields:
+        found.append("the header has no space origin: 0 was taken")
+    units = {u.strip('"') for u in re.findall(r'"[^"]*"', fields.get("space units", ""))} - {"mm", ""}
+    if units:
+        found.append(f"space units are {', '.join(sorted(units))}, which are not read: numbers were taken as mm")
+    return found
 
 
 def data_files(path: Path) -> list[Path]:
@@ -187,13 +239,13 @@ class _Header:
     listed
         Names of data files after ``data file: LIST``.
     end
-        The byte after the header.
+        The byte after the header, ``None`` where no empty line ends it; files of their own may have headers without.
     """
 
     fields: dict[str, str]
     names: tuple[str, ...]
     listed: tuple[str, ...]
-    end: int
+    end: int | None
 
 
 def _header(path: Path) -> _Header:
@@ -217,7 +269,8 @@ def _header(path: Path) -> _Header:
         if colon and ":=" not in key:
             name = key.strip().lower()
             fields[_OTHER_NAMES.get(name, name)] = value.strip()
-    return _Header(fields, tuple(names), tuple(listed), end.end() if end else len(start))
+    whole = len(start) < _MAX_HEADER and "data file" in fields
+    return _Header(fields, tuple(names), tuple(listed), end.end() if end else len(start) if whole else None)
 
 
 def _fields(path: Path) -> dict[str, str]:

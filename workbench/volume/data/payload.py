@@ -62,7 +62,7 @@ def unpack(
     start: int = 0,
     packed_size: int | None = None,
     skip: int = 0,
-    longer: bool = False,
+    longer: int = 0,
 ) -> npt.NDArray[np.uint8]:
     """Unpack the payload of a file, in one pass, to its end.
 
@@ -77,7 +77,7 @@ def unpack(
     skip
         Unpacked bytes that are checked and left out (a header).
     longer
-        More bytes than promised may follow; they are checked and left out.
+        So many more bytes than promised may follow; they are checked and left out.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def unpack(
 
 
 def verify(
-    path: Path, packing: Packing, size: int, *, start: int = 0, packed_size: int | None = None, longer: bool = False
+    path: Path, packing: Packing, size: int, *, start: int = 0, packed_size: int | None = None, longer: int = 0
 ) -> None:
     """Check as `unpack` does, and keep nothing: for files whose voxels another reader arranges."""
     _run(path, packing, None, size, start, packed_size, 0, longer)
@@ -109,7 +109,7 @@ def _run(
     start: int,
     packed_size: int | None,
     skip: int,
-    longer: bool,
+    longer: int,
 ) -> None:
     done = 0
     try:
@@ -120,8 +120,11 @@ def _run(
                 if content is not None and first < last:
                     content[first - skip : last - skip] = np.frombuffer(block, np.uint8)[first - done : last - done]
                 done += len(block)
-                if done > skip + size and not longer:
-                    raise _Damage(f"more than the {size} bytes of voxels that the header promises are packed in it")
+                if done > skip + size + longer:
+                    raise _Damage(
+                        f"more than the {size} bytes of voxels that the header promises are packed in it"
+                        + (f", {longer + 1} or more" if longer else "")
+                    )
         if done < skip + size:
             raise _Damage(f"{max(done - skip, 0)} bytes of voxels are packed in it, the header promises {size}")
     except _Damage as damage:

@@ -106,12 +106,12 @@ def _labels_job(labels: Labels, target: Path, family: str, source: Image | None)
             " Nothing was written."
         )
     if family == "dicom-seg":
-        from workbench.volume.data import dicom_seg
+        from workbench.volume.data import dicom_seg_write
 
         if source is None or source.format != "dicom":
             raise UsageError("format dicom-seg needs the DICOM series the labels were made from; choose nifti instead.")
         series = source
-        return target.with_name(f"{target.name}.dcm"), lambda path: dicom_seg.write(path, labels, series)
+        return target.with_name(f"{target.name}.dcm"), lambda path: dicom_seg_write.write(path, labels, series)
     suffix = ".seg.nrrd" if family == "nrrd" else _SUFFIX[family]
     return target.with_name(target.name + suffix), _volume_saver(family, data, labels.geometry, source, labels.classes)
 

@@ -123,7 +123,7 @@ def test_truncated_raw_files_are_refused(tmp_path):
         sitk.WriteImage(sitk.GetImageFromArray(data), str(path), False)
         path.write_bytes(path.read_bytes()[:-4000])
         image = formats.read(path)
-        with pytest.raises(InputError, match="cannot be read"):
+        with pytest.raises(InputError, match="truncated: the header promises 16000 bytes"):
             _ = image.data
 
 

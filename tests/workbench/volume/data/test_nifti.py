@@ -100,7 +100,7 @@ def test_qform_only_and_no_form(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((4, 5, 6), "i2"), None, header), tmp_path / "n.nii")
     image = formats.read(tmp_path / "n.nii")
     np.testing.assert_array_equal(image.geometry.affine, nib.load(tmp_path / "n.nii").affine)
-    assert "orientation is a guess" in image.header["note"]
+    assert "orientation is a guess" in image.notes[0]
 
 
 def test_metres_and_microns_become_millimetres(tmp_path):

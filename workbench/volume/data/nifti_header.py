@@ -1,0 +1,198 @@
+"""The fields of a NIfTI header that say where its voxels lie and how many there are, before nibabel believes them."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from workbench.core.errors import InputError
+
+_MAX_OFFSET = 1 << 26  # extensions are texts: 64 MiB hold the longest many times
+_MAX_EXTENSIONS = 1024
+_MOST = 1 << 31
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the first bytes of a file say.
+
+    Attributes
+    ----------
+    version
+        1 or 2.
+    dim
+        Number of axes, and the sides of seven.
+    offset
+        The byte at which the voxels begin, in the unpacked file.
+    notes
+        What a person should know.
+    """
+
+    version: int
+    dim: tuple[int, ...]
+    offset: int
+    notes: tuple[str, ...]
+
+
+def is_packed(path: Path) -> bool:
+    """Whether the file is packed by gzip, as its name says."""
+    return path.name.lower().endswith(".gz")
+
+
+def check(path: Path) -> Start:
+    """Refuse sizes, offsets and extensions that cannot be.
+
+    Raises
+    ------
+    ValueError
+        What is wrong, without the file.
+    """
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
+    opener: Callable[..., Any] = gzip.open if is_packed(path) else open
+    with opener(path, "rb") as f:
+        start = bytes(f.read(544))
+        second, sign = _version(start)
+        dim = struct.unpack_from(f"{sign}8q" if second else f"{sign}8h", start, 16 if second else 40)
+        offset, slope, inter, qfac = _numbers(start, second, sign)
+        least = 544 if second else 352
+        magic = start[4:12] if second else start[344:348]
+        if magic[:3] in (b"ni1", b"ni2"):
+            raise ValueError(f"magic is {magic!r}: its voxels are in an .img file, which is not read")
+        if not 1 <= dim[0] <= 7:
+            raise ValueError(f"dim[0] is {dim[0]}, expected 1 to 7 axes")
+        for axis, side in enumerate(dim[1 : dim[0] + 1], 1):
+            if not 1 <= side < _MOST:
+                raise ValueError(f"dim[{axis}] is {side}, expected a number of voxels")
+        if not least <= offset <= _MAX_OFFSET:  # NaN is neither
+            raise ValueError(
+                f"vox_offset is {offset:g}, expected the byte at which the voxels begin, from {least} to {_MAX_OFFSET}"
+            )
+        if len(start) >= least and start[least - 4]:
+            _check_extensions(f, start[least:], int(offset) - least, sign)
+    if math.isinf(slope):
+        raise ValueError(f"scl_slope is {slope:g}, expected a finite number")
+    return Start(2 if second else 1, dim, int(offset), tuple(_notes(start, second, sign, slope, inter, qfac)))
+
+
+def surplus(path: Path, start: Start, itemsize: int) -> str | None:
+    """Compare the length of the file with what the header promises: fewer bytes are for the loader to refuse.
+
+    Parameters
+    ----------
+    itemsize
+        Bytes of a voxel.
+
+    Returns
+    -------
+    str or None
+        A note where a few bytes follow the voxels.
+
+    Raises
+    ------
+    InputError
+        If another slice follows, so that the header promises too few.
+    """
+    needed = start.offset + math.prod(start.dim[1 : start.dim[0] + 1]) * itemsize
+    found = path.stat().st_size
+    if is_packed(path):
+        with path.open("rb") as f:
+            f.seek(-4, 2)
+            stated = int.from_bytes(f.read(4), "little")  # of the last member: the only one, in nearly all files
+        found = needed + stated - needed % 2**32
+        if found - needed >= slice_bytes(start, itemsize):
+            return None  # damaged, or too long: who unpacks it knows
+    if found <= needed:
+        return None
+    if found - needed >= slice_bytes(start, itemsize):
+        sides = " x ".join(str(n) for n in start.dim[1 : start.dim[0] + 1])
+        raise InputError(
+            f"{path}: the header promises {start.offset} + {sides} x {itemsize} = {needed} bytes, the file has {found}:"
+            f" at least one more slice is in it (dim is {list(start.dim)}). The header is wrong: export it again."
+        )
+    return f"{found - needed} bytes follow the voxels, and are left out"
+
+
+def slice_bytes(start: Start, itemsize: int) -> int:
+    """Bytes of one slice, the first two axes: more than so many after the voxels are no padding."""
+    return math.prod(start.dim[1 : min(start.dim[0], 2) + 1]) * itemsize
+
+
+def _version(start: bytes) -> tuple[bool, str]:
+    if len(start) < 348:
+        raise ValueError(f"it ends after {len(start)} bytes, a header has 348")
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    order = next((o for o in orders if int.from_bytes(start[:4], o) in (348, 540)), None)
+    if order is None:
+        raise ValueError(f"it starts with {start[:12]!r}")
+    second = int.from_bytes(start[:4], order) == 540
+    if second and len(start) < 540:
+        raise ValueError(f"it ends after {len(start)} bytes, a NIfTI-2 header has 540")
+    return second, "<" if order == "little" else ">"
+
+
+def _numbers(start: bytes, second: bool, sign: str) -> tuple[float, float, float, float]:
+    """vox_offset, scl_slope, scl_inter and pixdim[0]."""
+    if second:
+        (offset, slope, inter) = struct.unpack_from(f"{sign}qdd", start, 168)
+        (qfac,) = struct.unpack_from(f"{sign}d", start, 104)
+    else:
+        (offset, slope, inter) = struct.unpack_from(f"{sign}fff", start, 108)
+        (qfac,) = struct.unpack_from(f"{sign}f", start, 76)
+    return offset, slope, inter, qfac
+
+
+def _check_extensions(file: Any, begin: bytes, size: int, sign: str) -> None:
+    """Walk over the extensions: a size of 0 or less would never end, or read the whole file."""
+    region = (begin + file.read(max(size - len(begin), 0)))[:size]
+    at = 0
+    for _ in range(_MAX_EXTENSIONS):
+        if size - at < 16:
+            return
+        if len(region) < at + 8:
+            raise ValueError("it ends within its extensions")
+        (esize,) = struct.unpack_from(f"{sign}i", region, at)
+        if not 16 <= esize <= size - at:
+            raise ValueError(
+                f"an extension has a size of {esize} bytes, expected 16 to {size - at} (vox_offset is where they end)"
+            )
+        at += esize
+    raise ValueError(f"it has more than {_MAX_EXTENSIONS} extensions")
+
+
+def _notes(start: bytes, second: bool, sign: str, slope: float, inter: float, qfac: float) -> list[str]:
+    kind, bits = struct.unpack_from(f"{sign}hh", start, 12 if second else 70)
+    qform, sform = struct.unpack_from(f"{sign}ii" if second else f"{sign}hh", start, 344 if second else 252)
+    notes = []
+    if (stored := _BITS.get(kind)) is not None and stored != bits:
+        notes.append(f"bitpix is {bits}, and voxels of datatype {kind} have {stored} bits: datatype was believed")
+    if slope == 0 and inter != 0:
+        notes.append(f"scl_slope is 0, so that nothing is scaled and scl_inter ({inter:g}) is left out")
+    if math.isnan(slope):
+        notes.append("scl_slope is NaN: values are taken as they are stored")
+    if sform <= 0 < qform and qfac not in (-1, 0, 1):
+        notes.append(f"pixdim[0] is {qfac:g}, expected -1 or 1: it was taken as 1")
+    return notes
+
+
+_BITS = {
+    2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64, 1536: 128,
+    1792: 128, 2048: 256, 2304: 32,
+}  # fmt: skip
+
+
+def forms_disagree(sform: np.ndarray[Any, Any], pixdim: np.ndarray[Any, Any]) -> str | None:
+    """A note where sform and pixdim give voxels of other sizes: one of them is wrong, and the sform is used."""
+    ours = np.sqrt((np.asarray(sform, np.float64)[:3, :3] ** 2).sum(axis=0))
+    theirs = np.abs(np.asarray(pixdim, np.float64)[1:4])
+    if np.allclose(ours, theirs, rtol=0.01):
+        return None
+    spell = [" x ".join(f"{v:.6g}" for v in sides) for sides in (ours, theirs)]
+    return f"sform gives voxels of {spell[0]}, pixdim of {spell[1]}: the sform was believed"
