@@ -244,17 +244,25 @@ def _raster_block(
     shape = (len(numbers), max(0, rows.stop - rows.start), max(0, columns.stop - columns.start))
     if 0 in shape:
         return np.empty(shape, dtype)[:, :: rows.step, :: columns.step]
-    if page is not None:
-        raw = tiff_blocks.window(path, page, rows, columns, bands)
+    if page is None:
+        raw = _by_gdal(path, numbers, rows, columns)[:, :: rows.step, :: columns.step]
+    elif tiff_blocks.is_comparable(page) and (columns.start, columns.stop) == (0, page.width):
+        strips = tiff_blocks.whole_strips(page, rows)
+        raw = _by_gdal(path, numbers, strips, columns)
+        tiff_blocks.require_checksums(path, page, raw, strips, bands)
+        raw = raw[:, rows.start - strips.start : rows.stop - strips.start : rows.step, :: columns.step]
     else:
-        window = ((rows.start, rows.stop), (columns.start, columns.stop))
-        with _dataset(path) as src, reading(path, *_NO_SAMPLES, kinds=_of_gdal()), _memory():
-            raw = src.read(numbers, window=window)
-        raw = raw[:, :: rows.step, :: columns.step]
+        raw = tiff_blocks.window(path, page, rows, columns, bands)
     if scaling is None:
         return np.asarray(raw).astype(dtype, copy=False)
     gain, bias = scaling
     return scaled(raw, gain[bands], bias[bands], dtype)
+
+
+def _by_gdal(path: Path, numbers: list[int], rows: slice, columns: slice) -> npt.NDArray[Any]:
+    window = ((rows.start, rows.stop), (columns.start, columns.stop))
+    with _dataset(path) as src, reading(path, *_NO_SAMPLES, kinds=_of_gdal()), _memory():
+        return np.asarray(src.read(numbers, window=window))
 
 
 def _open_pages(

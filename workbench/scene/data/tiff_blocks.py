@@ -56,6 +56,40 @@ def window(path: Path, d: Directory, rows: slice, columns: slice, bands: slice) 
     return found[:, :: rows.step, :: columns.step]
 
 
+def is_comparable(d: Directory) -> bool:
+    """Whether rows of one band are, byte for byte, what was packed: then their checksum can be taken afterwards."""
+    return not d.tiled and d.predictor == 1 and (d.planes or d.samples == 1)
+
+
+def whole_strips(d: Directory, rows: slice) -> slice:
+    """The rows of all strips that these rows touch."""
+    high = d.block[0]
+    return slice(rows.start // high * high, min(-(-rows.stop // high) * high, d.height), 1)
+
+
+def require_checksums(path: Path, d: Directory, samples: npt.NDArray[Any], rows: slice, bands: slice) -> None:
+    """Compare what another library unpacked, ``(bands, rows, columns)`` of whole strips, with the checksums stated."""
+    plain = np.ascontiguousarray(samples, d.stored)
+    high, needed = d.block[0], d.rows_of_blocks()
+    try:
+        with path.open("rb", buffering=0) as f:
+            for plane, band in zip(range(bands.start, bands.stop, bands.step), plain, strict=True):
+                for top in range(rows.start, rows.stop, high):
+                    number = plane * d.down + top // high
+                    strip = band[top - rows.start : top - rows.start + high]
+                    f.seek(int(d.offsets[number]) + max(0, int(d.counts[number]) - 4))
+                    if zlib.adler32(strip) == int.from_bytes(f.read(4), "big"):
+                        continue
+                    # Damaged, or filled up at its end: unpacked here, it says which.
+                    own = _unpacked(f, path, d, number, int(needed[number]))
+                    if own.tobytes() != strip.tobytes():
+                        raise InputError(
+                            f"{path}: damaged: block {number + 1} of its samples. Copy or export it again."
+                        )
+    except OSError as error:
+        raise InputError(f"{path}: the samples cannot be read ({reason(error)}). Copy or export it again.") from error
+
+
 def _overlap(
     corner: tuple[int, int], block: tuple[int, int], wanted: tuple[slice, slice]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -73,18 +107,20 @@ def _unpacked(f: BinaryIO, path: Path, d: Directory, number: int, rows: int) -> 
     f.seek(int(d.offsets[number]))
     packed = f.read(int(d.counts[number]))
     what = f"{path}: damaged: block {number + 1} of its samples"
-    most = d.block[0] * d.row_bytes()  # the last strip may be filled up
+    most = d.block[0] * d.row_bytes  # the last strip may be filled up
     engine = zlib.decompressobj()
     try:
         content = engine.decompress(packed, most + 1)
     except zlib.error as error:
         raise InputError(f"{what} makes no sense ({reason(error)}). Copy or export it again.") from error
-    needed = rows * d.row_bytes()
+    needed = rows * d.row_bytes
     if not engine.eof or len(content) not in (needed, most):
         there = f"more than {most}" if len(content) > most else f"{len(content)}"
         raise InputError(f"{what} unpacks to {there} bytes, its pixels need {needed}. Copy or export it again.")
-    samples = 1 if d.planes else d.samples
-    return _unpredicted(np.frombuffer(content, np.uint8, needed), d, (rows, d.block[1], samples))
+    shape = (rows, d.block[1], 1 if d.planes else d.samples)
+    if d.predictor == 1:
+        return np.frombuffer(content, d.stored, needed // d.stored.itemsize).reshape(shape)
+    return _unpredicted(np.frombuffer(content, np.uint8, needed), d, shape)
 
 
 def _unpredicted(content: npt.NDArray[np.uint8], d: Directory, shape: tuple[int, int, int]) -> npt.NDArray[Any]:
@@ -96,7 +132,5 @@ def _unpredicted(content: npt.NDArray[np.uint8], d: Directory, shape: tuple[int,
         # All first bytes of a row come first, then all second ones.
         joined = planes.reshape(rows, size, columns * samples).transpose(0, 2, 1)
         return np.ascontiguousarray(joined).view(d.dtype.newbyteorder(">")).reshape(shape)
-    if d.predictor == 2:
-        steps = content.view(f"{d.order}u{size}").reshape(shape)
-        return steps.cumsum(axis=1, dtype=f"u{size}").view(d.dtype)
-    return content.view(d.dtype.newbyteorder("<" if d.order == "<" else ">")).reshape(shape)
+    steps = content.view(f"{d.order}u{size}").reshape(shape)
+    return steps.cumsum(axis=1, dtype=f"u{size}").view(d.dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,7 +76,7 @@ class Directory:
     def size(self) -> tuple[int, int]:
         return self.height, self.width
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Type of the samples in memory."""
         bits = max(self.bits)
@@ -86,12 +87,17 @@ class Directory:
         except TypeError:
             return np.dtype("V1")
 
-    @property
+    @cached_property
+    def stored(self) -> np.dtype[Any]:
+        """Type of the samples in the file."""
+        return self.dtype.newbyteorder("<" if self.order == "<" else ">")
+
+    @cached_property
     def down(self) -> int:
         """Blocks from top to bottom."""
         return -(-self.height // self.block[0])
 
-    @property
+    @cached_property
     def across(self) -> int:
         """Blocks from left to right."""
         return -(-self.width // self.block[1])
@@ -101,6 +107,7 @@ class Directory:
         """Blocks that the file says it has not (GDAL's sparse files)."""
         return int((self.counts == 0).sum())
 
+    @cached_property
     def row_bytes(self) -> int:
         """Unpacked bytes of a row of a block."""
         bits = max(self.bits) if self.planes else sum(self.bits)
@@ -226,6 +233,9 @@ class _Reader:
         bits = tuple(int(b) for b in values.get(_BITS, [1]))
         if len(bits) not in (1, samples) or not all(1 <= b <= 128 for b in bits):
             raise self._damaged(f"page {page} gives the bits of {len(bits)} samples, it has {samples}")
+        formats = {int(v) for v in values.get(_FORMAT, [1])}
+        if len(formats) != 1 or len(values.get(_FORMAT, [1])) not in (1, samples) or not formats <= {1, 2, 3, 4, 5, 6}:
+            raise self._damaged(f"page {page} gives the sample formats {sorted(formats)}, one from 1 to 6 was expected")
         tiled = 322 in values or 323 in values
         offsets, counts = _TILES if tiled else _STRIPS
         if offsets not in values or counts not in values:
@@ -262,11 +272,11 @@ class _Reader:
         missing = d.counts == 0
         if (missing & (d.offsets != 0)).any():
             raise self._damaged(f"a block of page {page} has no bytes")
-        needed = d.rows_of_blocks() * d.row_bytes()
+        needed = d.rows_of_blocks() * d.row_bytes
         there = d.counts.astype(np.int64)
         subsampled = d.photometric == 6 and d.samples == 3
         if d.compression == 1 and not subsampled:
-            wrong = ~missing & ((there < needed) | (there > d.block[0] * d.row_bytes() + FEW))
+            wrong = ~missing & ((there < needed) | (there > d.block[0] * d.row_bytes + FEW))
             if wrong.any():
                 block = int(np.argmax(wrong))
                 raise self._damaged(
