@@ -110,7 +110,8 @@ def read(path: str | Path) -> Spectra:
     header, data = pair(path)
     fields = eh.parse(header)
     if "spectral library" not in fields.get("file type", "").lower():
-        raise InputError(f"{header}: file type is '{fields.get('file type', '')}', expected ENVI Spectral Library.")
+        found = eh.shortened(fields.get("file type", ""))
+        raise InputError(f"{header}: file type is {found}, expected ENVI Spectral Library.")
     shape = (1, eh.whole(fields, "lines", header), eh.whole(fields, "samples", header))
     stored = eh.stored_type(fields, header)
     offset = eh.whole(fields, "header offset", header, default=0)

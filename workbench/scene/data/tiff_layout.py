@@ -235,7 +235,9 @@ class _Reader:
             raise self._damaged(f"page {page} gives the bits of {len(bits)} samples, it has {samples}")
         formats = {int(v) for v in values.get(_FORMAT, [1])}
         if len(formats) != 1 or len(values.get(_FORMAT, [1])) not in (1, samples) or not formats <= {1, 2, 3, 4, 5, 6}:
-            raise self._damaged(f"page {page} gives the sample formats {sorted(formats)}, one from 1 to 6 was expected")
+            raise self._damaged(
+                f"page {page} gives the sample formats {sorted(formats)[:4]}, one from 1 to 6 was expected"
+            )
         tiled = 322 in values or 323 in values
         offsets, counts = _TILES if tiled else _STRIPS
         if offsets not in values or counts not in values:

@@ -158,8 +158,8 @@ def test_blocks_too_short_too_long_or_missing(tmp_path):
 def test_blocks_that_the_file_leaves_out_are_said(tmp_path):
     path = tmp_path / "a.tif"
     with rasterio.open(
-        path, "w", driver="GTiff", width=32, height=32, count=4, dtype="u2", tiled=True, blockxsize=16, blockysize=16,
-        SPARSE_OK=True, crs="EPSG:32610", transform=PLACE,
+        path, "w", driver="GTiff", width=32, height=32, count=4, dtype="uint16", tiled=True, blockxsize=16,
+        blockysize=16, SPARSE_OK=True, crs="EPSG:32610", transform=PLACE,
     ) as out:  # fmt: skip
         out.write(np.ones((4, 16, 16), "u2"), window=rasterio.windows.Window(0, 0, 16, 16))
     image = formats.read(path)
