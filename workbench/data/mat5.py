@@ -2,10 +2,14 @@
 
 Written from MathWorks' description of the format ("MAT-File Format", level 5). scipy reads these files too, but damaged
 ones can crash the interpreter in its compiled code, and a file that does not fit must end in one clear line.
+
+A packed array is unpacked to its end, where its checksum (Adler-32) and its length are compared, in the memory that its
+shape promises.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
 import zlib
 from collections.abc import Iterator
@@ -23,6 +27,10 @@ _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13
 _MATRIX, _COMPRESSED, _CELL, _CHAR = 14, 15, 1, 4
 _HEAD = 4096  # flags, shape and name of an array always come first
 _MAX_TEXT = 64 * 1024**2
+_MOST_ARRAYS = 65536
+_MOST_AXES = 32
+_MOST_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
+_BLOCK = 1 << 20  # bytes unpacked at once
 
 
 class Damaged(ValueError):
@@ -61,39 +69,54 @@ def entries(path: Path) -> list[Entry]:
 
 def numbers(path: Path, entry: Entry) -> npt.NDArray[Any]:
     """A numeric array in MATLAB's shape and in the type it is stored in, which may be smaller than the one shown."""
+    count = math.prod(entry.shape)
+    # The most that flags, name and samples of 8 bytes can take, so that a small file cannot fill the memory.
+    most = _HEAD + 8 * count * (2 if entry.complex else 1)
     with path.open("rb") as f, _mapped(f) as body:
         order = _order(body)
-        content = bytes(_content(body, entry))
-    parts = list(_parts(content, order))
-    if len(parts) < 4:  # flags, shape, name, samples
-        raise Damaged("an array without samples")
+        content = _content(f, entry, order, most)
+    parts = list(_parts(content, order, whole=True))
+    wanted = 5 if entry.complex else 4
+    if len(parts) != wanted:  # flags, shape, name, samples
+        raise Damaged(f"an array of {len(parts)} parts, expected {wanted}")
+    for code, raw in parts[3:]:
+        if code not in _STORED:
+            raise Damaged(f"samples of the unknown type {code}")
+        if len(raw) != count * np.dtype(_STORED[code]).itemsize:
+            raise Damaged(f"{len(raw)} bytes where {count} x {np.dtype(_STORED[code]).itemsize} were promised")
     code, raw = parts[3]
-    if code not in _STORED:
-        raise Damaged(f"samples of the unknown type {code}")
-    dtype = np.dtype(order + _STORED[code])
-    count = int(np.prod(entry.shape, dtype=object))
-    if len(raw) < count * dtype.itemsize:
-        raise Damaged(f"{len(raw)} bytes where {count} x {dtype.itemsize} were promised")
-    return np.frombuffer(raw, dtype, count).reshape(entry.shape, order="F")
+    found = np.frombuffer(raw, order + _STORED[code], count).reshape(entry.shape, order="F")
+    _require_fits(found, entry)
+    return found
+
+
+def _require_fits(found: npt.NDArray[Any], entry: Entry) -> None:
+    """MATLAB stores numbers in a smaller type than the one shown, never in one that loses something."""
+    shown = entry.dtype
+    if shown is None or np.can_cast(found.dtype, shown, "safe"):
+        return
+    with np.errstate(all="ignore"):
+        if not np.array_equal(found.astype(shown).astype(found.dtype), found, equal_nan=found.dtype.kind == "f"):
+            raise Damaged(f"samples stored as {found.dtype.name} that are no {shown.name}")
 
 
 def texts(path: Path, entry: Entry) -> list[str]:
     """The texts of a cell array; an empty text for a cell that holds something else."""
     with path.open("rb") as f, _mapped(f) as body:
         order = _order(body)
-        content = bytes(_content(body, entry, _MAX_TEXT))
-    cells = list(_parts(content, order))[3:]
+        content = _content(f, entry, order, _MAX_TEXT)
+    cells = list(_parts(content, order, whole=True))[3:]
     return [_text(raw, order) if code == _MATRIX else "" for code, raw in cells]
 
 
-def _text(content: bytes, order: str) -> str:
-    parts = list(_parts(content, order))
+def _text(content: memoryview, order: str) -> str:
+    parts = list(_parts(content, order, whole=True))
     if len(parts) < 4 or len(parts[0][1]) < 4 or _word(parts[0][1], order) & 0xFF != _CHAR:
         return ""
     code, raw = parts[3]
     coding = {4: "utf-16", 17: "utf-16", 18: "utf-32"}.get(code, "utf-8")
     end = "-le" if order == "<" else "-be"
-    return raw.decode(coding if coding == "utf-8" else coding + end, errors="replace")
+    return bytes(raw).decode(coding if coding == "utf-8" else coding + end, errors="replace")
 
 
 def _mapped(f: Any) -> mmap.mmap:
@@ -112,8 +135,11 @@ def _order(body: mmap.mmap) -> str:
 
 def _elements(body: mmap.mmap, order: str) -> Iterator[tuple[int, int, bool]]:
     """(start, size, packed) of each top-level array."""
-    at = 128
+    at, number = 128, 0
     while at + 8 <= len(body):
+        number += 1
+        if number > _MOST_ARRAYS:
+            raise Damaged(f"more than {_MOST_ARRAYS} arrays")
         code, size = np.frombuffer(body[at : at + 8], order + "u4").tolist()
         if code not in (_MATRIX, _COMPRESSED):
             raise Damaged(f"an element of the unknown type {code} at byte {at}")
@@ -122,47 +148,86 @@ def _elements(body: mmap.mmap, order: str) -> Iterator[tuple[int, int, bool]]:
         yield at + 8, size, code == _COMPRESSED
         # Packed elements follow each other without padding.
         at += 8 + (size if code == _COMPRESSED else -(-size // 8) * 8)
+    if any(body[at:]):
+        raise Damaged(f"it ends within an array, at byte {len(body)}")
 
 
 def _entry(body: mmap.mmap, order: str, start: int, size: int, packed: bool) -> Entry | None:
     if size == 0:
         return None
-    raw = body[start : start + min(size, _HEAD)]
-    head = _inflate(raw, _HEAD)[8:] if packed else raw
+    head = memoryview(body[start : start + min(size, _HEAD)])
+    if packed:
+        head = memoryview(_inflate(bytes(head), _HEAD))
+        if len(head) < 8 or _word(head, order) != _MATRIX:
+            raise Damaged("a packed element that is no array")
+        head = head[8:]
     parts = _parts(head, order)
     try:
-        flags = next(parts)[1]
-        sides = next(parts)[1]
+        flags_code, flags = next(parts)
+        sides_code, sides = next(parts)
         shape = tuple(np.frombuffer(sides[: len(sides) // 4 * 4], order + "i4").tolist()) if len(sides) >= 8 else ()
-        name = next(parts)[1].decode("utf-8", errors="replace")[:64]
+        name = bytes(next(parts)[1]).decode("utf-8", errors="replace")[:64]
     except StopIteration:
         raise Damaged("an array without flags, shape or name") from None
-    if len(flags) < 8 or len(shape) < 2 or any(n < 0 for n in shape):
-        raise Damaged(f"an array of shape {shape}")
+    if (flags_code, sides_code) != (6, 5):
+        raise Damaged("an array without flags or shape")
+    if len(flags) != 8 or not 2 <= len(shape) <= _MOST_AXES or any(n < 0 for n in shape):
+        raise Damaged(f"an array of shape {shape[:_MOST_AXES]}")
     if not name.isprintable():
         raise Damaged("an array whose name is no text")
     word = _word(flags, order)
     return Entry(name, shape, word & 0xFF, bool(word & 0x0800), start, size, packed)
 
 
-def _content(body: mmap.mmap, entry: Entry, limit: int = 0) -> bytes:
-    raw = body[entry.start : entry.start + entry.size]
+def _content(f: Any, entry: Entry, order: str, most: int) -> memoryview:
+    """All bytes of an array, unpacked, with its checksum and length compared; refuses more than `most`."""
+    f.seek(entry.start)
+    raw = f.read(entry.size)
+    if len(raw) != entry.size:
+        raise Damaged(f"{len(raw)} bytes where {entry.size} were promised")
     if not entry.packed:
-        return raw
-    # The most that flags, name and samples of 8 bytes can take, so that a small file cannot fill the memory.
-    most = limit or _HEAD + 8 * int(np.prod(entry.shape, dtype=object)) * (2 if entry.complex else 1)
-    return _inflate(raw, most)[8:]
+        return memoryview(raw)
+    size = int(np.frombuffer(_inflate(raw, 8)[4:], order + "u4")[0])
+    if size > most or size > len(raw) * _MOST_RATIO:
+        raise Damaged(f"a packed array of {size} bytes, at most {min(most, len(raw) * _MOST_RATIO)} were expected")
+    return _unpacked(raw, size)
+
+
+def _unpacked(raw: bytes, size: int) -> memoryview:
+    """What is packed behind the tag of an array: exactly `size` bytes."""
+    engine = zlib.decompressobj()
+    found = np.empty(8 + size, np.uint8)
+    done, packed = 0, raw
+    try:
+        while not engine.eof:
+            block = engine.decompress(packed, _BLOCK)
+            packed = engine.unconsumed_tail
+            if not block and not packed and not engine.eof:
+                raise Damaged(f"a packed array that ends after {max(0, done - 8)} of {size} bytes")
+            if done + len(block) > len(found):
+                raise Damaged(f"a packed array that goes on after the {size} bytes that it promises")
+            found[done : done + len(block)] = np.frombuffer(block, np.uint8)
+            done += len(block)
+    except zlib.error as error:
+        raise Damaged(f"a packed array cannot be unpacked ({error})") from error
+    if done != len(found) or engine.unused_data:
+        raise Damaged(f"a packed array of {max(0, done - 8)} bytes, it promises {size}")
+    return memoryview(found.data)[8:]
 
 
 def _inflate(raw: bytes, most: int) -> bytes:
+    """The first unpacked bytes; what follows is not looked at."""
     try:
         return zlib.decompressobj().decompress(raw, most)
     except zlib.error as error:
         raise Damaged(f"a packed array cannot be unpacked ({error})") from error
 
 
-def _parts(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """(type, bytes) of the elements of an array; short ones hold their bytes in the tag. The last may be cut off."""
+def _parts(content: memoryview, order: str, *, whole: bool = False) -> Iterator[tuple[int, memoryview]]:
+    """(type, bytes) of the elements of an array; short ones hold their bytes in the tag.
+
+    Unless the array is there as a whole, its last element may be cut off.
+    """
     at = 0
     while at + 8 <= len(content):
         code, size = np.frombuffer(content[at : at + 8], order + "u4").tolist()
@@ -173,9 +238,11 @@ def _parts(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
             yield code, content[at + 4 : at + 4 + size]
             at += 8
             continue
+        if whole and at + 8 + size > len(content):
+            raise Damaged(f"an element of {size} bytes where {len(content) - at - 8} are left")
         yield code, content[at + 8 : at + 8 + size]
         at += 8 + -(-size // 8) * 8
 
 
-def _word(raw: bytes, order: str) -> int:
+def _word(raw: bytes | memoryview, order: str) -> int:
     return int(np.frombuffer(raw[:4], order + "u4")[0])

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError, reading, reason
 from workbench.data import mat5
+from workbench.data.found import require_regular
+
+_MOST_NAMES = 65536
+_MOST_AXES = 32
+_MOST_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
+_DEFLATE = 1  # number of the filter in HDF5
+_SAME_SIZE = {2, 3}  # shuffle and Fletcher-32 make nothing smaller
+_LARGE_CHUNK = 256 * 1024**2  # bytes; more in a chunk than in the whole array is refused from here on
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ def open_store(path: Path) -> OldStore | Hdf5Store:
     InputError
         If it is not a MATLAB file.
     """
+    require_regular(path)
     try:
         with path.open("rb") as f:
             start = f.read(520)
@@ -63,12 +74,9 @@ class OldStore:
 
     @cached_property
     def _entries(self) -> list[mat5.Entry]:
-        try:
+        advice = "Save it again, e.g. with save -v7."
+        with reading(self.path, "not a readable MATLAB file", advice, kinds=(mat5.Damaged, OSError)):
             return mat5.entries(self.path)
-        except mat5.Damaged as error:
-            raise InputError(
-                f"{self.path}: not a readable MATLAB file ({error}). Save it again, e.g. with save -v7."
-            ) from error
 
     @cached_property
     def variables(self) -> list[Variable]:
@@ -79,21 +87,25 @@ class OldStore:
         cells = [e for e in self._entries if e.kind == 1 and sorted(e.shape) == [1, count]]
         if len(cells) != 1:
             return None
-        try:
+        with self._reading(cells[0].name):
             found = mat5.texts(self.path, cells[0])
-        except mat5.Damaged:  # names are a courtesy: without them the file still has its numbers
-            return None
         plain = [re.sub(r"^\d+\s*[-_:.]\s*", "", " ".join(t.split())) for t in found]
         return plain if len(plain) == count and all(plain) else None
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        entry = next(e for e in self._entries if e.name == name)
+        entry = self._by_name[name]
         if entry.complex:
             raise InputError(f"{self.path}: '{name}' holds complex numbers, real ones were expected. Save abs(...).")
-        try:
+        with self._reading(name):
             return mat5.numbers(self.path, entry)
-        except mat5.Damaged as error:
-            raise InputError(f"{self.path}: array '{name}' cannot be read ({error}). Save the file again.") from error
+
+    @cached_property
+    def _by_name(self) -> dict[str, mat5.Entry]:
+        return {e.name: e for e in reversed(self._entries)}
+
+    def _reading(self, name: str) -> AbstractContextManager[None]:
+        found = f"array '{name}' cannot be read"
+        return reading(self.path, found, "Save the file again.", kinds=(mat5.Damaged, OSError))
 
     def scalar(self, name: str) -> float:
         return _first(self.array(name))
@@ -110,35 +122,28 @@ class Hdf5Store:
     @cached_property
     def _file(self) -> Any:
         h5py: Any = importlib.import_module("h5py")
-        try:
+        with reading(self.path, "not a readable MATLAB 7.3 file", "Save it again."):
             return h5py.File(self.path, "r")
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: not a readable MATLAB 7.3 file ({reason(error)}). Save it again."
-            ) from error
 
     @cached_property
     def variables(self) -> list[Variable]:
-        try:
-            return list(self._arrays())
-        except (RuntimeError, OSError, KeyError, ValueError) as error:
-            raise InputError(f"{self.path}: the list of arrays is damaged ({reason(error)}). Save it again.") from error
-
-    def _arrays(self) -> Iterator[Variable]:
-        h5py: Any = importlib.import_module("h5py")
-        for name in self._file:
-            # A link may lead out of this file: only what is inside is taken.
-            if not isinstance(name, str) or name.startswith("#"):
+        damaged = ("the list of arrays is damaged", "Save it again.")
+        with reading(self.path, *damaged):
+            names = list(islice(self._file, _MOST_NAMES + 1))
+        if len(names) > _MOST_NAMES:
+            raise InputError(f"{self.path}: more than {_MOST_NAMES} arrays. The file is damaged: save it again.")
+        found = []
+        for name in names:
+            if not isinstance(name, str) or not name.isprintable():
+                raise InputError(f"{self.path}: {damaged[0]} (the name {name!r} is no text). Save it again.")
+            if name.startswith("#"):  # MATLAB's own
                 continue
-            if not isinstance(self._file.get(name, getlink=True), h5py.HardLink):
-                continue
-            item = self._file[name]
-            if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "fiu" or item.is_virtual or item.external:
-                continue
-            if item.attrs.get("MATLAB_class", b"double") in (b"char", b"cell") or item.attrs.get("MATLAB_empty", 0):
-                continue
-            if all(n > 0 for n in item.shape):
-                yield Variable(str(name), tuple(reversed(item.shape)), item.dtype.newbyteorder("="))
+            with reading(self.path, *damaged):
+                stored = _stored(self._file, name)
+            if stored is not None and stored.is_numbers:
+                _require_whole(self.path, name, stored)
+                found.append(Variable(name, tuple(reversed(stored.shape)), stored.dtype.newbyteorder("=")))
+        return found
 
     def words(self, count: int) -> list[str] | None:
         """Texts are references here; they are not followed."""
@@ -158,9 +163,100 @@ class Hdf5Store:
             return np.asarray(self._file[name])
 
 
-def reading_samples(path: object) -> AbstractContextManager[None]:
+@dataclass(frozen=True)
+class _Stored:
+    """What HDF5 says of an array, as plain values; how it lies in the file where `layout` says so."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    matlab_class: Any
+    empty: Any
+    layout: Literal["compact", "contiguous", "chunked"]
+    bytes: int
+    end: int
+    chunk: tuple[int, ...] = ()
+    chunks: int = 0
+    filters: tuple[int, ...] = ()
+
+    @property
+    def is_numbers(self) -> bool:
+        """Numbers, and at least one."""
+        of_text = isinstance(self.matlab_class, bytes) and bytes(self.matlab_class) in (b"char", b"cell")
+        is_empty = isinstance(self.empty, np.integer | int) and self.empty != 0
+        return self.dtype.kind in "fiu" and all(n > 0 for n in self.shape) and not of_text and not is_empty
+
+
+def _stored(file: Any, name: str) -> _Stored | None:
+    """An array of this file; ``None`` for all else, and for what leads out of the file."""
+    h5py: Any = importlib.import_module("h5py")
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        return None
+    item = file[name]
+    if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external or item.shape is None:
+        return None
+    made = item.id.get_create_plist()
+    layouts = {h5py.h5d.COMPACT: "compact", h5py.h5d.CONTIGUOUS: "contiguous", h5py.h5d.CHUNKED: "chunked"}
+    layout: Any = layouts[made.get_layout()]
+    start = item.id.get_offset() if layout == "contiguous" else None
+    size = int(item.id.get_storage_size())
+    return _Stored(
+        tuple(int(n) for n in item.shape),
+        item.dtype,
+        item.attrs.get("MATLAB_class"),
+        item.attrs.get("MATLAB_empty", 0),
+        layout,
+        size if layout != "contiguous" or start is not None else 0,
+        0 if start is None else int(start) + size,
+        tuple(int(n) for n in item.chunks or ()),
+        int(item.id.get_num_chunks()) if layout == "chunked" else 0,
+        tuple(int(made.get_filter(i)[0]) for i in range(made.get_nfilters())),
+    )
+
+
+def _require_whole(path: Path, name: str, stored: _Stored) -> None:
+    """Refuse an array of which the file holds another number of bytes than its shape promises.
+
+    HDF5 reads what was never written as zeros.
+    """
+    size = math.prod(stored.shape) * stored.dtype.itemsize
+    what = f"{path}: array '{name}'"
+    if len(stored.shape) > _MOST_AXES or size > 1 << 60:
+        raise InputError(f"{what} of shape {stored.shape[:_MOST_AXES]}. The file is damaged: save it again.")
+    if stored.layout != "chunked":
+        if stored.bytes != size or stored.end > path.stat().st_size:
+            raise InputError(
+                f"{what}: its shape promises {size} bytes, the file holds {stored.bytes} up to byte {stored.end}. The"
+                " file is damaged: save it again."
+            )
+        return
+    expected = math.prod(-(-n // c) for n, c in zip(stored.shape, stored.chunk, strict=True))
+    if stored.chunks != expected:
+        raise InputError(
+            f"{what}: its shape promises {expected} chunks of samples, the file holds {stored.chunks}. Save it again."
+        )
+    chunk = math.prod(stored.chunk) * stored.dtype.itemsize
+    if chunk > max(_LARGE_CHUNK, size):
+        raise InputError(
+            f"{what}: a chunk takes {chunk} bytes, all samples {size}. The file is damaged: save it again."
+        )
+    ratio = _MOST_RATIO if _DEFLATE in stored.filters else 1
+    if set(stored.filters) <= {_DEFLATE, *_SAME_SIZE} and size > ratio * stored.bytes:
+        raise InputError(
+            f"{what}: its shape promises {size} bytes, more than the {stored.bytes} bytes in the file can hold. Save it"
+            " again."
+        )
+
+
+@contextmanager
+def reading_samples(path: object) -> Iterator[None]:
     """Around reads of samples by h5py, which checks them only then."""
-    return reading(path, "the samples cannot be read", "Save it again.")
+    with reading(path, "the samples cannot be read", "Save it again."):
+        try:
+            yield
+        except OSError as error:
+            if "allocat" in str(error):  # HDF5 has no error of its own for this
+                raise MemoryError(reason(error)) from error
+            raise
 
 
 def _first(values: npt.NDArray[Any]) -> float:

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from workbench.data.mat_files import Variable, open_store
+from workbench.data.mat_files import Hdf5Store, OldStore, Variable, open_store
 
 _ROWS = ("nrow", "nrows", "rows", "row", "nr", "height", "h", "lines", "nlines", "m")
 _COLUMNS = ("ncol", "ncols", "columns", "cols", "col", "nc", "width", "w", "samples", "nsamples", "n")
+BANDS = ("nband", "nbands", "bands", "l", "p")
+"""Usual names of the number of bands."""
+
 _WAVELENGTHS = ("wavelength", "wavelengths", "wavelengths_nm", "wl", "lambda", "wave", "bands_nm", "wavelength_nm")
 
 
@@ -35,10 +38,17 @@ class Layout:
 def looks_like_list(path: Path) -> bool:
     """Whether rule 2 takes an array of the file: rows and columns are named, wavelengths are there, or it is square."""
     store = open_store(path)
-    scalars = {v.name.lower(): store.scalar(v.name) for v in store.variables if v.shape in ((1, 1), (1,), ())}
+    scalars = single_numbers(store)
     flat = [v for v in store.variables if len(v.shape) == 2 and min(v.shape) > 1]
     lists = any(as_list(v, scalars) is not None for v in flat)
     return lists or sides_of(scalars) is not None or wavelength_values(store, store.variables) is not None
+
+
+def single_numbers(store: OldStore | Hdf5Store) -> dict[str, float]:
+    """Single numbers of the file that mean something here, by lower-case name; the others are not read."""
+    known = {*_ROWS, *_COLUMNS, *BANDS}
+    alone = [v for v in store.variables if v.shape in ((1, 1), (1,), ()) and v.name.lower() in known]
+    return {v.name.lower(): store.scalar(v.name) for v in alone}
 
 
 def sides_of(scalars: dict[str, float]) -> tuple[int, int] | None:
@@ -46,7 +56,7 @@ def sides_of(scalars: dict[str, float]) -> tuple[int, int] | None:
     rows = next((scalars[k] for k in _ROWS if k in scalars), None)
     columns = next((scalars[k] for k in _COLUMNS if k in scalars), None)
     if rows is None or columns is None or rows < 1 or columns < 1 or rows % 1 or columns % 1:
-        return None
+        return None  # infinity has a remainder too: NaN
     return int(rows), int(columns)
 
 

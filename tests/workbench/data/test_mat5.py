@@ -49,20 +49,30 @@ def test_listing_a_bomb_unpacks_its_head_alone(tmp_path) -> None:
     assert peak < 1024**2
 
 
-def test_a_bomb_gives_its_numbers_in_the_memory_that_its_shape_promises(tmp_path) -> None:
+def _refused(call, match) -> None:
+    with pytest.raises(mat5.Damaged, match=match):
+        call()
+
+
+def test_a_bomb_is_refused_in_the_memory_that_its_shape_promises(tmp_path) -> None:
     path = _bomb(tmp_path / "bomb.mat")
     (entry,) = mat5.entries(path)
-    values, peak = _peak(lambda: mat5.numbers(path, entry))
-    np.testing.assert_array_equal(values, [[1.5, -2.5]])
+    _, peak = _peak(lambda: _refused(lambda: mat5.numbers(path, entry), f"a packed array of {BOMB} bytes, at most"))
     assert peak < 1024**2
+    honest = path.read_bytes()[136:]
+    inner = zlib.decompress(honest)
+    packed = zlib.compress(struct.pack("<II", 14, 64) + inner[8:], 9)  # the tag tells of the numbers alone
+    path.write_bytes(path.read_bytes()[:128] + struct.pack("<II", 15, len(packed)) + packed)
+    (entry,) = mat5.entries(path)
+    _, peak = _peak(lambda: _refused(lambda: mat5.numbers(path, entry), "goes on after the 64 bytes that it promises"))
+    assert peak < 4 * 1024**2
 
 
 def test_texts_of_a_bomb_are_limited(tmp_path, monkeypatch) -> None:
     path = _bomb(tmp_path / "bomb.mat", kind="cell")
     (entry,) = mat5.entries(path)
     monkeypatch.setattr(mat5, "_MAX_TEXT", 1 << 14)
-    texts, peak = _peak(lambda: mat5.texts(path, entry))
-    assert set(texts) == {""}
+    _, peak = _peak(lambda: _refused(lambda: mat5.texts(path, entry), "at most 16384 were expected"))
     assert peak < 1024**2
 
 

@@ -70,7 +70,7 @@ def test_python_objects_are_never_unpickled(tmp_path) -> None:
         header_of(tmp_path / "a.npy")
     np.savez(tmp_path / "a.npz", bad=np.array([None], dtype=object), good=np.arange(3))
     assert set(members_of(tmp_path / "a.npz")) == {"good"}
-    with pytest.raises(InputError, match=r"a\.npz:bad: cannot be read"):
+    with pytest.raises(InputError, match=r"a\.npz:bad: holds Python objects"):
         load_member(tmp_path / "a.npz", "bad")
     np.savez(tmp_path / "b.npz", bad=np.array([None], dtype=object))
     with pytest.raises(InputError, match=r"b\.npz:bad: holds Python objects"):

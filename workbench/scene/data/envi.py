@@ -14,14 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassInfo, ClassTable
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, reason
 from workbench.core.types import Image
+from workbench.data.found import spare_note
 from workbench.scene.data import envi_header as eh
 from workbench.scene.data.envi_fit import check_file_size, check_plausible
 from workbench.scene.data.map_place import MapPlace, epsg_of, from_map_info
 from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
 
 SUFFIXES = (".hdr", *eh.SUFFIXES)
+
+_MOST_CLASSES = 65536
+_MOST_BANDS = 10**6
 
 
 def read(path: Path) -> Image:
@@ -36,6 +40,8 @@ def read(path: Path) -> Image:
         If header or samples are missing, a field is missing or wrong, or the file has another size than the header
         says; the message names the field, and for sizes the header that would fit.
     """
+    if path.suffix.lower() == ".hdr":
+        eh.parse(path)  # what is wrong with the header itself comes first
     header_path, data_path = pair(path)
     fields = eh.parse(header_path)
     kind = fields.get("file type", "").strip("{} ").lower()
@@ -55,7 +61,7 @@ def read(path: Path) -> Image:
     interleave = _interleave(fields, shape, header_path)
     offset = eh.whole(fields, "header offset", header_path, default=0)
     _refuse_frames(fields, header_path)
-    check_file_size(data_path, header_path, shape, stored, offset)
+    spare = check_file_size(data_path, header_path, shape, stored, offset)
     gain, bias, unit = _scaling(fields, shape[0], header_path)
     dtype = scaled_type(stored) if gain is not None or bias is not None else stored.newbyteorder("=")
     wavelengths, widths, note = eh.wavelengths_nm(fields, header_path)
@@ -71,8 +77,20 @@ def read(path: Path) -> Image:
     }
     if gain is not None or bias is not None:
         shown["scaled"] = unit or "by the gains and offsets of the header"
-    if "default bands" in fields:
-        shown["default_bands"] = [int(v) - 1 for v in eh.numbers(fields, "default bands", header_path) or []]
+    notes = [spare_note(data_path.name, spare)] if spare else []
+    if "byte order" not in fields and stored.itemsize > 1:
+        notes.append("the header says no byte order; taken as 0 (little endian)")
+    default = _default_bands(fields, shape[0], header_path)
+    if default and max(default) >= shape[0]:
+        notes.append(f"'default bands' names bands that are not there ({fields['default bands']}); it was left out")
+    elif default:
+        shown["default_bands"] = default
+    names = eh.elements(fields["band names"]) if "band names" in fields else None
+    if names is not None and len(names) != shape[0]:
+        names = list(eh.items(fields["band names"]))
+        if len(names) != shape[0]:
+            notes.append(f"'band names' lists {len(names)} names, the file has {shape[0]} bands; they were left out")
+            names = None
     if note:
         shown["note"] = note
     return make_image(
@@ -85,12 +103,13 @@ def read(path: Path) -> Image:
         wavelengths_nm=wavelengths,
         fwhm_nm=widths,
         good_bands=None if bad is None else [v != 0 for v in bad],
-        band_names=eh.items(fields["band names"]) if "band names" in fields else None,
+        band_names=names,
         place=_place(fields, header_path),
         ignore=ignore,
         classes=_classes(fields, header_path),
         value_unit=unit,
         files=(data_path, header_path),
+        notes=tuple(notes),
     )
 
 
@@ -197,8 +216,9 @@ def _scaling(
         factor = eh.numbers(fields, key, path)
         if factor is None:
             continue
-        if len(factor) != 1 or not np.isfinite(factor[0]) or factor[0] <= 0:
-            raise InputError(f"{path}: '{key}' is {fields[key]}, expected one number above 0.")
+        if len(factor) != 1 or not 1e-30 < factor[0] < 1e30:
+            found = eh.shortened(fields[key])
+            raise InputError(f"{path}: '{key}' is {found}, expected one number above 0. Correct it.")
         # ENVI divides by a factor such as 10000; some writers give its inverse, 0.0001.
         step = factor[0] if key != "reflectance scale factor" and factor[0] < 1 else 1.0 / factor[0]
         if step == 1.0:
@@ -213,9 +233,11 @@ def _scaling(
 
 def _ignore(fields: dict[str, str], path: Path, gain: Any, bias: Any, dtype: np.dtype[Any]) -> float | None:
     """The ignore value in the unit of the scaled samples; it must mean the same in every band."""
-    values = eh.numbers(fields, "data ignore value", path)
+    values = eh.numbers(fields, "data ignore value", path, finite=False)
     if values is None:
         return None
+    if len(values) != 1:
+        raise InputError(f"{path}: 'data ignore value' lists {len(values)} numbers, one was expected. Correct it.")
     if gain is None and bias is None:
         return values[0]
     found = scaled(np.full((np.size(gain if gain is not None else bias), 1, 1), values[0]), gain, bias, dtype)
@@ -255,7 +277,7 @@ def _mapped(
     try:
         return np.memmap(data, dtype=stored, mode="r", offset=offset, shape=order).transpose(turn)
     except (OSError, ValueError) as error:
-        raise InputError(f"{data}: the samples cannot be read ({error}). Copy the file again.") from error
+        raise InputError(f"{data}: the samples cannot be read ({reason(error)}). Copy the file again.") from error
 
 
 _checked: set[tuple[Path, int, int, str]] = set()
@@ -297,14 +319,12 @@ def _classes(fields: dict[str, str], path: Path) -> ClassTable | None:
     kind = fields.get("file type", "").strip("{} ").lower()
     if "classification" not in kind or "class names" not in fields:
         return None
-    names = eh.items(fields["class names"])
-    colors = [int(v) for v in eh.numbers(fields, "class lookup", path) or []]
+    names = _class_names(fields, path)
+    colors = eh.whole_numbers(fields, "class lookup", path, 0, 255) or []
     if colors and len(colors) != 3 * len(names):
         raise InputError(
             f"{path}: 'class lookup' lists {len(colors)} numbers, 3 x {len(names)} classes were expected. Correct it."
         )
-    if any(not 0 <= v <= 255 for v in colors):
-        raise InputError(f"{path}: 'class lookup' holds numbers outside 0 to 255. Correct it.")
     plain = ClassTable.from_values(list(range(1, len(names))))
     return ClassTable(
         tuple(
@@ -313,6 +333,27 @@ def _classes(fields: dict[str, str], path: Path) -> ClassTable | None:
             if names[c.value] != eh.UNUSED_CLASS.format(c.value)
         )
     )
+
+
+def _class_names(fields: dict[str, str], path: Path) -> list[str]:
+    """One name per class from 0 on; a class may have none, and then the others keep their numbers."""
+    names = eh.elements(fields["class names"])
+    count = eh.whole(fields, "classes", path) if "classes" in fields else None
+    if count is None or count == len(names) - 1:
+        names = names[:-1] if names[-1] == "" else names  # a comma after the last one
+    if count is not None and count != len(names):
+        raise InputError(
+            f"{path}: 'class names' lists {len(names)} names, 'classes' is {count}. Correct the one that is wrong."
+        )
+    if len(names) > _MOST_CLASSES:
+        raise InputError(f"{path}: {len(names)} classes, at most {_MOST_CLASSES} were expected. Correct 'class names'.")
+    return names
+
+
+def _default_bands(fields: dict[str, str], bands: int, path: Path) -> list[int] | None:
+    """Bands to show, from 0; numbers beyond those of the file are kept: the caller says so."""
+    found = eh.whole_numbers(fields, "default bands", path, 0, _MOST_BANDS)
+    return None if not found or min(found) < 1 else [v - 1 for v in found]
 
 
 def _color(colors: list[int], value: int) -> tuple[int, int, int]:

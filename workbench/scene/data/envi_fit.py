@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, reason
+from workbench.data.found import FEW, require_regular
 from workbench.scene.data.envi_header import DATA_TYPES, type_number
 
 _NAMES = {1: "uint8", 2: "int16", 3: "int32", 4: "float32", 5: "float64", 12: "uint16", 13: "uint32", 14: "int64"}
 
 
-def check_file_size(data: Path, header: Path, shape: tuple[int, int, int], stored: np.dtype[Any], offset: int) -> None:
-    """Refuse a file whose size is not what its header says.
+def check_file_size(data: Path, header: Path, shape: tuple[int, int, int], stored: np.dtype[Any], offset: int) -> int:
+    """Refuse a file whose size is not what its header says; a few bytes too many are tolerated and counted.
+
+    Returns
+    -------
+    int
+        Bytes after the last promised sample, at most `workbench.data.found.FEW`.
 
     Raises
     ------
@@ -24,9 +30,13 @@ def check_file_size(data: Path, header: Path, shape: tuple[int, int, int], store
     """
     bands, lines, samples = shape
     needed = offset + bands * lines * samples * stored.itemsize
-    size = data.stat().st_size
-    if size == needed:
-        return
+    require_regular(data)
+    try:
+        size = data.stat().st_size
+    except OSError as error:
+        raise InputError(f"{data}: the samples cannot be read ({reason(error)}). Copy the file again.") from error
+    if needed <= size <= needed + FEW:
+        return size - needed
     terms = f"{offset} + " if offset else ""
     raise InputError(
         f"{data}: the file has {size} bytes, its header {header.name} promises {terms}{samples} samples x {lines} lines"

@@ -5,6 +5,7 @@ The format is ``key = value`` after a first line ``ENVI``; braces hold lists and
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import InputError
+from workbench.data.found import require_regular
 
 DATA_TYPES: dict[int, str] = {
     1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 6: "c8", 9: "c16", 12: "u2", 13: "u4", 14: "i8", 15: "u8",
@@ -31,7 +33,8 @@ _TO_NM = {
     "millimeters": 1e6, "mm": 1e6, "centimeters": 1e7, "cm": 1e7, "meters": 1e9, "m": 1e9,
     "angstroms": 0.1,
 }  # fmt: skip
-_FIELD = re.compile(r"^\s*([^={}]+?)\s*=\s*(.*)$")
+_FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*ENVI(?!\w)", re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)  # fits 64 bits, and is read in no time
 
 
 def parse(path: Path) -> dict[str, str]:
@@ -42,31 +45,36 @@ def parse(path: Path) -> dict[str, str]:
     InputError
         If the file is not an ENVI header, or a brace is never closed.
     """
-    size = path.stat().st_size
-    if size > MAX_HEADER:
-        raise InputError(f"{path}: {size} bytes, an ENVI header is a short text. Is this the file with the samples?")
+    require_regular(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+        size = path.stat().st_size
+        if size > MAX_HEADER:
+            raise InputError(
+                f"{path}: {size} bytes, an ENVI header is a short text. Is this the file with the samples?"
+            )
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Give yourself read permission.") from error
-    lines = text.splitlines()
-    if not lines or lines[0].strip().upper() != "ENVI":
-        raise InputError(f"{path}: the first line is {(lines or [''])[0][:40]!r}, an ENVI header begins with 'ENVI'.")
+    lines = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not _FIRST.match(content):
+        raise InputError(f"{path}: the first line is {lines[0][:40]!r}, an ENVI header begins with 'ENVI'.")
     fields: dict[str, str] = {}
     at = 1
     while at < len(lines):
         line, at = lines[at], at + 1
-        match = None if line.lstrip().startswith(";") else _FIELD.match(line)
-        if match is None:
+        before, equals, after = line.partition("=")
+        key, value = " ".join(before.lower().split()), after.strip()
+        if not key or not equals or key.startswith(";") or "{" in key or "}" in key:
             continue
-        key, value = " ".join(match[1].lower().split()), match[2].strip()
         if value.startswith("{"):
-            first = at
-            while "}" not in value:
+            # Each line is looked at once: a brace that is never closed takes no longer than one that is.
+            first, parts = at, [value]
+            while "}" not in parts[-1]:
                 if at >= len(lines):
-                    raise InputError(f"{path}: line {first}: the brace of '{key}' is never closed. Add '}}'.")
-                value, at = f"{value}\n{lines[at].strip()}", at + 1
-            value = value[: value.index("}") + 1]
+                    raise InputError(f"{path}: line {first}: the brace of '{key[:60]}' is never closed. Add '}}'.")
+                parts.append(lines[at].strip())
+                at += 1
+            value = "\n".join(parts).partition("}")[0] + "}"
         fields[key] = value
     return fields
 
@@ -74,26 +82,60 @@ def parse(path: Path) -> dict[str, str]:
 def is_header(path: Path) -> bool:
     """Whether a file begins like an ENVI header."""
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            return False
         with path.open("rb") as f:
-            return f.read(8).lstrip(b"\xef\xbb\xbf").split(b"\n")[0].strip().upper() == b"ENVI"
+            return _FIRST.match(f.read(16)) is not None
     except OSError:
         return False
 
 
 def items(value: str) -> tuple[str, ...]:
     """Elements of ``{a, b, c}`` (or of a bare ``a, b``), without line breaks."""
+    return tuple(v for v in elements(value) if v)
+
+
+def elements(value: str) -> list[str]:
+    """Elements of ``{a, , c}`` with the empty ones, whose place counts."""
     inner = value.strip().removeprefix("{").removesuffix("}")
-    return tuple(v for v in (" ".join(part.split()) for part in inner.split(",")) if v)
+    return [" ".join(part.split()) for part in inner.split(",")]
 
 
-def numbers(fields: Mapping[str, str], key: str, path: Path) -> list[float] | None:
+def numbers(fields: Mapping[str, str], key: str, path: Path, *, finite: bool = True) -> list[float] | None:
     """The list of numbers in a field, or ``None`` if there is no such field."""
     if key not in fields or not items(fields[key]):
         return None
-    try:
-        return [float(v) for v in items(fields[key])]
-    except ValueError as error:
-        raise InputError(f"{path}: field '{key}': {error}, expected numbers. Correct or remove it.") from error
+    found: list[float] = []
+    for text in items(fields[key]):
+        try:
+            found.append(float(text))
+        except ValueError:
+            raise InputError(
+                f"{path}: field '{key}' holds {shortened(text)}, expected numbers. Correct or remove it."
+            ) from None
+        if finite and not math.isfinite(found[-1]):
+            raise InputError(
+                f"{path}: field '{key}' holds {shortened(text)}, expected finite numbers. Correct or remove it."
+            )
+    return found
+
+
+def whole_numbers(fields: Mapping[str, str], key: str, path: Path, low: int, high: int) -> list[int] | None:
+    """The list of whole numbers in a field; each one from `low` to `high`."""
+    found = numbers(fields, key, path)
+    for value in found or ():
+        if value % 1 or not low <= value <= high:
+            raise InputError(
+                f"{path}: field '{key}' holds {value:g}, expected whole numbers from {low} to {high}. Correct or remove"
+                " it."
+            )
+    return None if found is None else [int(v) for v in found]
+
+
+def shortened(text: str, longest: int = 40) -> str:
+    """A text as it would be typed in Python, its end left out where it is long."""
+    text = " ".join(text.split())
+    return repr(text) if len(text) <= longest else f"{text[:longest]!r}... ({len(text)} characters)"
 
 
 def whole(fields: Mapping[str, str], key: str, path: Path, *, default: int | None = None) -> int:
@@ -103,11 +145,10 @@ def whole(fields: Mapping[str, str], key: str, path: Path, *, default: int | Non
         if default is None:
             raise InputError(f"{path}: the field '{key}' is missing. Add the line '{key} = <number>'.")
         return default
-    try:
-        value = int(text.strip("{} "))
-    except ValueError as error:
-        found = " ".join(text.split())[:40]
-        raise InputError(f"{path}: field '{key}' is '{found}', expected a whole number.") from error
+    plain = text.strip("{} ")
+    if not _WHOLE.fullmatch(plain):
+        raise InputError(f"{path}: field '{key}' is {shortened(text)}, expected a whole number. Correct it.")
+    value = int(plain)
     low = 0 if key in ("header offset", "byte order") else 1
     if value < low:
         raise InputError(f"{path}: field '{key}' is {value}, expected a number of at least {low}.")
@@ -121,8 +162,12 @@ def wavelengths_nm(fields: Mapping[str, str], path: Path) -> tuple[list[float] |
         return None, None, None
     unit = fields.get("wavelength units", "").strip("{} ").lower()
     if unit in ("wavenumber", "1/cm", "cm-1"):
-        centres = [1e7 / v if v > 0 else float("nan") for v in values]
-        bandwidths = None if widths is None else [1e7 * w / v**2 for w, v in zip(widths, values, strict=False)]
+        if any(not 1e-3 < v < 1e12 for v in values):
+            raise InputError(f"{path}: field 'wavelength' holds a wavenumber that is none. Correct or remove it.")
+        centres = [1e7 / v for v in values]
+        # A width of each band, whatever their number: a list of another length is refused where the bands are known.
+        at = values + values[-1:] * (0 if widths is None else len(widths))
+        bandwidths = None if widths is None else [1e7 * w / v**2 for w, v in zip(widths, at, strict=False)]
         return centres, bandwidths, None
     if unit in ("index", "ghz", "mhz"):
         return None, None, f"wavelength units are '{unit}', no wavelengths were taken"
@@ -136,7 +181,7 @@ def wavelengths_nm(fields: Mapping[str, str], path: Path) -> tuple[list[float] |
 
 
 def stored_type(fields: Mapping[str, str], path: Path) -> np.dtype[Any]:
-    """Type of the stored samples with its byte order.
+    """Type of the stored samples with its byte order; without one little endian, as ENVI and GDAL take it.
 
     Raises
     ------
@@ -151,12 +196,7 @@ def stored_type(fields: Mapping[str, str], path: Path) -> np.dtype[Any]:
         raise InputError(
             f"{path}: data type = {number} means complex samples, real ones were expected. Export magnitude or phase."
         )
-    order = whole(fields, "byte order", path, default=0 if dtype.itemsize == 1 else -1)
-    if order == -1:
-        raise InputError(
-            f"{path}: the field 'byte order' is missing, and {dtype.itemsize}-byte samples can be stored either way."
-            " Add 'byte order = 0' (written on a PC) or 'byte order = 1' (network order)."
-        )
+    order = whole(fields, "byte order", path, default=0)
     if order not in (0, 1):
         raise InputError(f"{path}: byte order = {order}, expected 0 (little endian) or 1 (big endian).")
     return dtype.newbyteorder(">" if order else "<")

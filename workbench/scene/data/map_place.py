@@ -149,7 +149,7 @@ def epsg_of(fields: tuple[str, ...] | None) -> int | None:
     if kind == "utm" and len(plain) > 8:
         try:
             zone = int(float(plain[7]))
-        except ValueError:
+        except (ValueError, OverflowError):  # no number, or infinite
             return None
         if 1 <= zone <= 60:
             return (32700 if plain[8].lower().startswith("s") else 32600) + zone

@@ -26,13 +26,11 @@ from workbench.core.errors import InputError, nearest
 from workbench.core.types import Image
 from workbench.data.geometry import check_size
 from workbench.data.mat_files import Hdf5Store, Variable, open_store, reading_samples
-from workbench.data.mat_lists import Layout, as_list, sides_of, wavelength_values
+from workbench.data.mat_lists import BANDS, Layout, as_list, sides_of, single_numbers, wavelength_values
 from workbench.scene.data.scene import Blocks, from_array, make_image
 from workbench.scene.data.wavelength_file import in_nm, wavelengths_beside
 
 SUFFIXES = (".mat",)
-
-_BANDS = ("nband", "nbands", "bands", "l", "p")
 
 
 def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
@@ -52,7 +50,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     """
     store = open_store(path)
     variables = store.variables
-    scalars = {v.name.lower(): store.scalar(v.name) for v in variables if v.shape in ((1, 1), (1,), ())}
+    scalars = single_numbers(store)
     named = wavelength_values(store, variables)
     wavelengths = None if named is None else in_nm(named)
     if key is None:
@@ -117,7 +115,7 @@ def _only(path: Path, variables: list[Variable], what: str) -> Variable:
 def _most_bands(path: Path, lists: list[tuple[Variable, Layout]], scalars: dict[str, float]) -> Variable:
     """Of several lists of spectra, the scene: it has ``nBand`` bands, or many more than its abundances."""
     bands = {v: layout.shape(v.shape)[0] for v, layout in lists}
-    wanted = next((scalars[k] for k in _BANDS if k in scalars), None)
+    wanted = next((scalars[k] for k in BANDS if k in scalars), None)
     matching = [v for v in bands if bands[v] == wanted]
     if len(matching) == 1:
         return matching[0]

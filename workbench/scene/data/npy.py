@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, nearest
 from workbench.core.types import Image
+from workbench.data.found import spare_note
 from workbench.data.geometry import check_size
-from workbench.data.npy_files import Header, header_of, load_member, members_of
+from workbench.data.npy_files import Header, header_of, load_member, mapped, members_of, spare_bytes
 from workbench.scene.data.scene import Blocks, from_array, make_image
-from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
+from workbench.scene.data.wavelength_file import BandList, checked, in_nm, wavelengths_beside
 
 SUFFIXES = (".npy", ".npz")
 
@@ -55,6 +56,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     axis = order if order is not None else _bands_axis(path, stored, wavelengths)
     shape = _shape(stored, axis)
     bands = _band_list(path, shape[0], wavelengths)
+    spare = 0 if packed else spare_bytes(path)
     if packed:
         check_size(shape[1:], shape[0], dtype, path)
     return make_image(
@@ -67,6 +69,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
         good_bands=None if bands is None else bands.good_bands,
+        notes=(spare_note(path.name, spare),) if spare else (),
     )
 
 
@@ -98,7 +101,10 @@ def _inside(path: Path) -> list[float] | None:
     members = members_of(path)
     for name in _WAVELENGTHS:
         if name in members and len(members[name][0]) == 1 and 1 < members[name][0][0] < 100_000:
-            return in_nm([float(v) for v in load_member(path, name)])
+            what = f"{path}:{name}"
+            if members[name][2].kind not in "fiu":
+                raise InputError(f"{what}: holds {members[name][2]}, wavelengths are numbers. Correct or remove it.")
+            return in_nm(checked([float(v) for v in load_member(path, name)], what))
     return None
 
 
@@ -138,8 +144,7 @@ def _open(path: Path, name: str, axis: int, header: Header) -> Blocks:
 
 def _mapped_block(path: Path, axis: int, rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:
     # Mapped anew for each block: the pages of earlier blocks do not pile up in the memory of this process.
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return np.array(_arranged(array, axis)[bands, rows, columns])
+    return np.array(_arranged(mapped(path), axis)[bands, rows, columns])
 
 
 def _arranged(array: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:

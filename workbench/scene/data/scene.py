@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import GeometryError, InputError, MissingExtra
+from workbench.core.errors import GeometryError, InputError, MissingExtra, OutOfMemory
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import MAX_BYTES
 from workbench.scene.data.map_place import MapPlace
@@ -157,6 +158,7 @@ def make_image(
     classes: ClassTable | None = None,
     value_unit: str | None = None,
     files: tuple[Path, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Image:
     """The `Image` of a cube ``(bands, rows, columns)``; lists that do not fit the number of bands are refused.
 
@@ -202,6 +204,7 @@ def make_image(
         },
         classes=classes,
         native=SceneNative(open, place, ignore, files or (path,)),
+        notes=notes,
     )
 
 
@@ -234,7 +237,7 @@ def _fits(value: float, dtype: np.dtype[Any]) -> bool:
     """Whether samples of this type can have the value at all: -9999 cannot occur among unsigned ones."""
     if dtype.kind == "f":
         return not math.isnan(value)
-    return value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+    return math.isfinite(value) and value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
 
 def scaled_type(stored: np.dtype[Any]) -> np.dtype[Any]:
@@ -263,13 +266,27 @@ def _band_names(bands: int, wavelengths_nm: Sequence[float] | None) -> tuple[str
 
 def _load(path: Path, open: Callable[[], Blocks], shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Array:
     size = math.prod(shape) * dtype.itemsize
-    advice = f"{path}: the cube takes {size / 1024**3:.3g} GiB and does not fit into memory at once. Read it by blocks"
+    needed = f"{path}: the cube takes {size / 1e9:.3g} GB and does not fit into memory at once"
+    advice = "Read it by blocks (workbench.scene.data.scene.open_blocks)."
     if size > MAX_BYTES:
-        raise InputError(f"{advice} (workbench.scene.data.scene.open_blocks).")
+        raise OutOfMemory(f"{needed}: at most {MAX_BYTES / 1e9:.3g} GB are loaded. {advice}")
     try:
         return open().read()
     except MemoryError as error:
-        raise InputError(f"{advice} (workbench.scene.data.scene.open_blocks).") from error
+        raise OutOfMemory(f"{needed}: {_free_bytes() / 1e9:.3g} GB are free. {advice}") from error
+
+
+def _free_bytes() -> int:
+    """Memory that this process can still take: of the machine, and within its own limit of addresses."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    if sys.platform != "linux":
+        return free
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return free if limit == resource.RLIM_INFINITY else max(0, min(free, limit - psutil.Process().memory_info().vms))
 
 
 def _slice_of(data: Array, rows: slice, columns: slice, bands: slice) -> Array:

@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import replacing, write_text
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError, UsageError, reading, reason
 from workbench.core.output import require_name
+from workbench.data.found import require_regular
 from workbench.scene.data import envi_header as eh
 from workbench.scene.data.envi_fit import check_file_size
 
 FORMATS = ("csv", "envi")
+
+_MAX_TABLE = 256 * 1024**2  # bytes; more is no table that anybody made of spectra
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +110,21 @@ def read(path: str | Path) -> Spectra:
     header, data = pair(path)
     fields = eh.parse(header)
     if "spectral library" not in fields.get("file type", "").lower():
-        raise InputError(f"{header}: file type is '{fields.get('file type', '')}', expected ENVI Spectral Library.")
+        found = eh.shortened(fields.get("file type", ""))
+        raise InputError(f"{header}: file type is {found}, expected ENVI Spectral Library.")
     shape = (1, eh.whole(fields, "lines", header), eh.whole(fields, "samples", header))
     stored = eh.stored_type(fields, header)
     offset = eh.whole(fields, "header offset", header, default=0)
     check_file_size(data, header, shape, stored, offset)
-    values = np.fromfile(data, dtype=stored, offset=offset).reshape(shape[1:])
+    with reading(data, "the spectra cannot be read", "Copy the file again."):
+        values = np.fromfile(data, dtype=stored, count=shape[1] * shape[2], offset=offset).reshape(shape[1:])
     if stored.kind != "f":
         values = values.astype(np.float64)
-    names = eh.items(fields.get("spectra names", "")) or tuple(f"spectrum {i + 1}" for i in range(shape[1]))
+    names = tuple(eh.elements(fields.get("spectra names", "")))
+    if len(names) == shape[1] + 1 and not names[-1]:  # a comma after the last one
+        names = names[:-1]
+    if not any(names):
+        names = tuple(f"spectrum {i + 1}" for i in range(shape[1]))
     if len(names) != shape[1]:
         raise InputError(f"{header}: 'spectra names' lists {len(names)} names, the file has {shape[1]} spectra.")
     wavelengths, _, _ = eh.wavelengths_nm(fields, header)
@@ -140,14 +149,24 @@ def _table(spectra: Spectra) -> str:
 
 
 def _from_table(path: Path) -> Spectra:
-    rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    require_regular(path)
+    what = "not a table of spectra"
+    with reading(path, what, "The first row holds names, then numbers.", kinds=(OSError, UnicodeError, csv.Error)):
+        if path.stat().st_size > _MAX_TABLE:
+            raise InputError(f"{path}: {path.stat().st_size} bytes, a table of spectra is a text of a few megabytes.")
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    columns = len(rows[0]) if rows else 0
+    wrong = next((i + 1 for i, row in enumerate(rows) if len(row) != columns), None)
+    if len(rows) < 2 or columns < 2 or wrong is not None:
+        found = f"row {wrong} has {len(rows[wrong - 1])} cells, row 1 has {columns}" if wrong else "no numbers in it"
+        raise InputError(f"{path}: {what} ({found}). The first row holds names, then numbers.")
     try:
         header, values = rows[0], np.array([[float(v) for v in row] for row in rows[1:]], dtype=np.float64)
-        axis, body = values[:, 0], values[:, 1:].T
-    except (IndexError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a table of spectra ({error}); the first row holds names, then numbers."
-        ) from error
+    except ValueError as error:
+        raise InputError(f"{path}: {what} ({reason(error)}). The first row holds names, then numbers.") from error
+    axis, body = values[:, 0], values[:, 1:].T
+    if not np.isfinite(axis).all():
+        raise InputError(f"{path}: {what} (its first column holds NaN or infinity). Correct it.")
     names = header[1:]
     plain = [i for i, n in enumerate(names) if not (n.endswith(" sd") and n[:-3] in names)]
     deviations = [names.index(f"{names[i]} sd") for i in plain if f"{names[i]} sd" in names]

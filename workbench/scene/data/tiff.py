@@ -1,5 +1,7 @@
 """TIFF and GeoTIFF scenes and class maps: by GDAL (rasterio) where it is one picture, by tifffile where it has pages.
 
+What the directories promise is checked first (`tiff_layout`, `tiff_pages`), and samples packed with DEFLATE are
+unpacked with their checksums (`tiff_blocks`).
 Wavelengths come from the tags of the bands, from the names of the bands (``"B4 665 nm"``), or from a file beside.
 """
 
@@ -10,6 +12,8 @@ import json
 import logging
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import PARSING, InputError, reading
+from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image
+from workbench.data.found import require_regular
+from workbench.scene.data import tiff_blocks, tiff_layout, tiff_pages
 from workbench.scene.data.map_place import from_transform
 from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
@@ -30,7 +36,10 @@ SUFFIXES = (".tif", ".tiff")
 _Placed: TypeAlias = tuple[tuple[float, float, float, float, float, float], str | None, str | None, str | None]
 _Scaling: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
-_MAX_PAGES = 4096
+_BESIDE = (".tfw", ".tifw", ".tiffw", ".wld", ".aux", ".rpb", ".imd", ".pvl", ".tab", "_rpc.txt", "_metadata.txt")
+"""What GDAL may open beside ``scene.tif``, besides ``scene.tif.aux.xml``, ``.ovr`` and ``.msk``."""
+
+_MAX_BESIDE = 64 * 1024**2
 _NO_TIFF = ("not a readable TIFF", "Export or copy it again.")
 _NO_SAMPLES = ("the samples cannot be read", "Copy or export it again.")
 _NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|nanometers?|um|µm|μm|microns?|micrometers?)\b", re.IGNORECASE)
@@ -44,38 +53,38 @@ def read(path: Path) -> Image:
     InputError
         If it is damaged, holds complex samples, or is an ordinary colour picture.
     """
-    with reading(path, *_NO_TIFF):
-        pages = _pages(path)
+    pages = _pages(path)
     return _read_pages(path, pages) if pages.count > 1 else _read_raster(path, pages)
 
 
 @dataclass(frozen=True)
 class _Pages:
-    """What the directory of the file says: how many full-size pages, their shape, whether it is a colour photo."""
+    """What the directories of the file say: the full-size pages by their number, whether it is a colour photo."""
 
-    count: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    full: dict[int, tiff_layout.Directory]
     photo: bool
+
+    @property
+    def count(self) -> int:
+        return len(self.full)
+
+    @property
+    def first(self) -> tiff_layout.Directory:
+        return next(iter(self.full.values()))
 
 
 def _pages(path: Path) -> _Pages:
-    tifffile = _library("tifffile")
-    with tifffile.TiffFile(path) as tif:
-        first = tif.pages[0]
-        count = 0
-        for number, page in enumerate(tif.pages):
-            if number >= _MAX_PAGES:  # directories of damaged files can point at each other without end
-                raise InputError(f"{path}: more than {_MAX_PAGES} pages, bands of one scene were expected.")
-            if page.is_reduced or page.is_mask:
-                continue
-            if page.shape != first.shape or page.dtype != first.dtype:
-                raise InputError(f"{path}: pages of different sizes, bands of one scene were expected.")
-            count += 1
-        color = first.photometric in (2, 6) and first.dtype == np.uint8 and first.samplesperpixel in (3, 4)
-        placed = 33550 in first.tags or 34264 in first.tags or 34735 in first.tags
-        dtype = np.dtype(first.dtype or "V1")
-        return _Pages(count, tuple(int(n) for n in first.shape), dtype, bool(color and not placed and count == 1))
+    found = tiff_layout.directories(path)
+    full = {number: page for number, page in enumerate(found) if page.is_full}
+    first = found[0]
+    if 0 not in full or any(not page.is_full and page.size == first.size and not page.subfile & 4 for page in found):
+        raise InputError(f"{path}: a page of full size says that it is a smaller copy or a mask. Export it again.")
+    if any((p.size, p.samples, p.dtype) != (first.size, first.samples, first.dtype) for p in full.values()):
+        raise InputError(f"{path}: pages of different sizes, bands of one scene were expected.")
+    tiff_pages.require_all(path, found)
+    color = first.photometric in (2, 6) and first.dtype == np.uint8 and first.samples in (3, 4)
+    placed = not first.tags.isdisjoint((33550, 34264, 34735))
+    return _Pages(full, color and not placed and len(full) == 1)
 
 
 def _read_raster(path: Path, pages: _Pages) -> Image:
@@ -107,7 +116,7 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         format="geotiff",
         shape=shape,
         dtype=dtype,
-        open=partial(_open_raster, path, shape, dtype, None if plain else (gain, bias), raster.by_rows),
+        open=partial(_open_raster, path, pages.first, shape, dtype, None if plain else (gain, bias), raster.by_rows),
         header=header,
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
@@ -116,7 +125,14 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         place=None if raster.place is None else from_transform(*raster.place),
         ignore=ignore,
         classes=_classes(raster.tags) if shape[0] == 1 else None,
+        notes=_notes(path, pages.first),
     )
+
+
+def _notes(path: Path, page: tiff_layout.Directory) -> tuple[str, ...]:
+    if not page.empty_blocks:
+        return ()
+    return (f"{path.name} leaves out {page.empty_blocks} of {len(page.counts)} blocks of samples: read as empty",)
 
 
 @dataclass(frozen=True)
@@ -158,19 +174,22 @@ def _raster(src: Any) -> _Raster:
 
 
 def _read_pages(path: Path, pages: _Pages) -> Image:
-    if len(pages.shape) != 2:
-        raise InputError(f"{path}: {pages.count} pages of shape {pages.shape}, pages of one band each were expected.")
-    if pages.dtype.kind not in "biuf":
-        raise InputError(f"{path}: samples of type {pages.dtype}, real numbers were expected.")
-    shape = (pages.count, *pages.shape)
-    dtype = np.dtype(np.uint8) if pages.dtype == np.bool_ else pages.dtype.newbyteorder("=")
+    first = pages.first
+    if first.samples != 1:
+        raise InputError(f"{path}: {pages.count} pages of {first.samples} bands, pages of one band each were expected.")
+    if first.dtype.kind not in "biuf":
+        raise InputError(f"{path}: samples of type {first.dtype}, real numbers were expected.")
+    if any(page.empty_blocks for page in pages.full.values()):
+        raise InputError(f"{path}: pages without samples, every page of a scene holds a band. Export it again.")
+    shape = (pages.count, *first.size)
+    dtype = np.dtype(np.uint8) if first.dtype == np.bool_ else first.dtype
     bands = wavelengths_beside(path, shape[0])
     return make_image(
         path,
         format="geotiff",
-        shape=(shape[0], shape[1], shape[2]),
+        shape=shape,
         dtype=dtype,
-        open=partial(_open_pages, path, (shape[0], shape[1], shape[2]), dtype),
+        open=partial(_open_pages, path, pages.full, shape, dtype),
         header={"stored_dtype": dtype.name, "interleave": "page"},
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
@@ -180,47 +199,108 @@ def _read_pages(path: Path, pages: _Pages) -> Image:
 
 def _dataset(path: Path) -> Any:
     """Open by GDAL's TIFF driver only: no other format, no network file, is ever tried."""
+    _require_plain_files_beside(path)
     rasterio = _library("rasterio")
     with warnings.catch_warnings(), reading(path, *_NO_TIFF, kinds=_of_gdal()):
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         return rasterio.open(path, driver="GTiff")
 
 
+def _require_plain_files_beside(path: Path) -> None:
+    """Position, statistics and overviews that GDAL looks for: of the same folder by their names, and regular files."""
+    names = [f"{path.name}{end}" for end in (".aux.xml", ".ovr", ".msk", ".ovr.msk", ".msk.ovr")]
+    stem = path.name[: -len(path.suffix)] if path.suffix else path.name
+    names += [f"{stem}{end}" for small in _BESIDE for end in (small, small.upper())]
+    for file in map(path.with_name, [*names, f"{stem}.aux.xml", f"{stem}.xml", f"{stem}.XML"]):
+        require_regular(file)
+    if (aux := path.with_name(names[0])).is_file() and aux.stat().st_size > _MAX_BESIDE:
+        raise InputError(f"{aux}: {aux.stat().st_size} bytes, notes of GDAL on a file are a short text. Remove it.")
+
+
 def _open_raster(
-    path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], scaling: _Scaling | None, by_rows: bool
+    path: Path,
+    page: tiff_layout.Directory,
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    scaling: _Scaling | None,
+    by_rows: bool,
 ) -> Blocks:
-    return Blocks(shape, dtype, partial(_raster_block, path, dtype, scaling), by_rows=by_rows)
+    unpacked = tiff_blocks.can_unpack(page) and (page.samples, *page.size) == shape
+    read = partial(_raster_block, path, page if unpacked else None, dtype, scaling)
+    return Blocks(shape, dtype, read, by_rows=by_rows)
 
 
 def _raster_block(
-    path: Path, dtype: np.dtype[Any], scaling: _Scaling | None, rows: slice, columns: slice, bands: slice
+    path: Path,
+    page: tiff_layout.Directory | None,
+    dtype: np.dtype[Any],
+    scaling: _Scaling | None,
+    rows: slice,
+    columns: slice,
+    bands: slice,
 ) -> npt.NDArray[Any]:
     # GDAL's handles must not be shared between threads; opening one costs about a millisecond.
     numbers = list(range(bands.start + 1, bands.stop + 1, bands.step))
     shape = (len(numbers), max(0, rows.stop - rows.start), max(0, columns.stop - columns.start))
     if 0 in shape:
         return np.empty(shape, dtype)[:, :: rows.step, :: columns.step]
-    window = ((rows.start, rows.stop), (columns.start, columns.stop))
-    with _dataset(path) as src, reading(path, *_NO_SAMPLES, kinds=_of_gdal()):
-        raw = src.read(numbers, window=window)
-    raw = raw[:, :: rows.step, :: columns.step]
+    if page is None:
+        raw = _by_gdal(path, numbers, rows, columns)[:, :: rows.step, :: columns.step]
+    elif tiff_blocks.is_comparable(page) and (columns.start, columns.stop) == (0, page.width):
+        strips = tiff_blocks.whole_strips(page, rows)
+        raw = _by_gdal(path, numbers, strips, columns)
+        tiff_blocks.require_checksums(path, page, raw, strips, bands)
+        raw = raw[:, rows.start - strips.start : rows.stop - strips.start : rows.step, :: columns.step]
+    else:
+        raw = tiff_blocks.window(path, page, rows, columns, bands)
     if scaling is None:
         return np.asarray(raw).astype(dtype, copy=False)
     gain, bias = scaling
     return scaled(raw, gain[bands], bias[bands], dtype)
 
 
-def _open_pages(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Blocks:
-    return Blocks(shape, dtype, partial(_pages_block, path, dtype), by_rows=True)
+def _by_gdal(path: Path, numbers: list[int], rows: slice, columns: slice) -> npt.NDArray[Any]:
+    window = ((rows.start, rows.stop), (columns.start, columns.stop))
+    with _dataset(path) as src, reading(path, *_NO_SAMPLES, kinds=_of_gdal()), _memory():
+        return np.asarray(src.read(numbers, window=window))
 
 
-def _pages_block(path: Path, dtype: np.dtype[Any], rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:
+def _open_pages(
+    path: Path, full: dict[int, tiff_layout.Directory], shape: tuple[int, int, int], dtype: np.dtype[Any]
+) -> Blocks:
+    return Blocks(shape, dtype, partial(_pages_block, path, full, dtype), by_rows=True)
+
+
+def _pages_block(
+    path: Path,
+    full: dict[int, tiff_layout.Directory],
+    dtype: np.dtype[Any],
+    rows: slice,
+    columns: slice,
+    bands: slice,
+) -> npt.NDArray[Any]:
+    wanted = list(full.items())[bands]
+    shape = (len(wanted), len(range(*rows.indices(rows.stop))), len(range(*columns.indices(columns.stop))))
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    if all(tiff_blocks.can_unpack(page) for _, page in wanted):
+        return np.concatenate([tiff_blocks.window(path, p, rows, columns, slice(0, 1, 1)) for _, p in wanted])
     tifffile = _library("tifffile")
+    found = np.empty(shape, dtype)
     with reading(path, *_NO_SAMPLES), tifffile.TiffFile(path) as tif:
-        full = [p for p in tif.pages if not p.is_reduced and not p.is_mask]
         # One page in memory at a time, whatever the number of bands.
-        parts = [full[b].asarray()[rows, columns] for b in range(bands.start, bands.stop, bands.step)]
-    return np.stack(parts).astype(dtype, copy=False)
+        for i, (number, _) in enumerate(wanted):
+            found[i] = tif.pages[number].asarray()[rows, columns]
+    return found
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Memory that GDAL could not have says nothing about the file."""
+    try:
+        yield
+    except _library("rasterio")._err.CPLE_OutOfMemoryError as error:
+        raise MemoryError(reason(error)) from error
 
 
 def _library(name: str) -> Any:

@@ -6,7 +6,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, reading, reason
+from workbench.data.found import require_regular
 from workbench.scene.data import envi_header as eh
 
 _MAX_BYTES = 4 * 1024**2
@@ -47,6 +48,7 @@ def wavelengths_beside(path: Path, bands: int) -> BandList | None:
         If the list has another length than the cube has bands, or holds something else than positive numbers.
     """
     for file in names(path):
+        require_regular(file)
         if not file.is_file():
             continue
         found = _from_header(file) if file.suffix == ".hdr" else _from_text(file)
@@ -72,12 +74,21 @@ def _from_header(file: Path) -> BandList | None:
     return BandList(centres, widths, None if good is None else [v != 0 for v in good], file)
 
 
+def checked(values: list[float], source: object) -> list[float]:
+    """Wavelengths that can be some: finite numbers above 0."""
+    if not values or any(not 0 < v < float("inf") for v in values):
+        raise InputError(f"{source}: holds a wavelength that is not above 0, or none at all. Correct or remove it.")
+    return values
+
+
 def _from_text(file: Path) -> BandList:
     if file.stat().st_size > _MAX_BYTES:
         raise InputError(f"{file}: {file.stat().st_size} bytes, a list of wavelengths is a short text.")
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
-    delimiter = max(",;\t ", key=text.count) if any(c in text for c in ",;\t ") else ","
-    rows = [[c.strip() for c in row if c.strip()] for row in csv.reader(text.splitlines(), delimiter=delimiter)]
+    with reading(file, "the list of wavelengths cannot be read", "Correct or remove it.", kinds=(OSError, csv.Error)):
+        text = file.read_text(encoding="utf-8-sig", errors="replace")
+        delimiter = max(",;\t ", key=text.count) if any(c in text for c in ",;\t ") else ","
+        table_of_text = list(csv.reader(text.splitlines(), delimiter=delimiter))
+    rows = [[c.strip() for c in row if c.strip()] for row in table_of_text]
     rows = [row for row in rows if row and not row[0].startswith("#")]
     header = [c.lower() for c in rows[0]] if rows and not _is_number(rows[0][0]) else []
     body = rows[1:] if header else rows
@@ -86,14 +97,16 @@ def _from_text(file: Path) -> BandList:
     try:
         table = [[float(v) for v in row] for row in body]
     except ValueError as error:
-        raise InputError(f"{file}: {error}, expected one wavelength per line.") from error
+        raise InputError(f"{file}: {reason(error)}, expected one wavelength per line.") from error
     at = {name: next((i for i, c in enumerate(header) if c.startswith(name)), None) for name in _COLUMNS}
     first = at["wavelength"] if header else 0
-    if first is None or not table or any(len(row) != len(table[0]) for row in table):
+    columns = len(header) or (len(table[0]) if table else 0)
+    if first is None or not table or any(len(row) != columns for row in table):
         raise InputError(f"{file}: expected one wavelength per line, or a table with a column 'wavelength'.")
-    centres = [row[first] for row in table]
-    if any(not v > 0 or v == float("inf") for v in centres):
-        raise InputError(f"{file}: holds a wavelength that is not above 0.")
+    centres = checked([row[first] for row in table], file)
+    widths_and_good = [i for i in (at["fwhm"], at["good"]) if i is not None]
+    if any(not 0 <= row[i] < float("inf") for row in table for i in widths_and_good):
+        raise InputError(f"{file}: 'fwhm' or 'good' holds something else than numbers from 0 on. Correct or remove it.")
     unit = header[first] if header else ""
     factor = 1e3 if unit.endswith(("um", "[um]", "µm")) else 1.0 if "nm" in unit else in_nm(centres)[0] / centres[0]
     widths = None if at["fwhm"] is None else [row[at["fwhm"]] * factor for row in table]

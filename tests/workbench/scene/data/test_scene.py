@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scene_maker import cube, save_envi
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, OutOfMemory
 from workbench.data import formats
-from workbench.scene.data.scene import as_dask, from_array, open_blocks, scaled, scaled_type, valid_pixels
+from workbench.scene.data.scene import Blocks, as_dask, from_array, open_blocks, scaled, scaled_type, valid_pixels
 
 
 @given(
@@ -110,7 +110,20 @@ def test_cubes_too_large_for_memory_say_so(tmp_path):
     path.write_text(f"ENVI\nsamples = {2**20}\nlines = {2**20}\nbands = 3\ndata type = 1\ninterleave = bsq\n")
     image = formats.read(path)
     assert open_blocks(image).read(slice(2**20 - 1, None), slice(-2, None)).shape == (3, 1, 2)
-    with pytest.raises(
-        InputError, match=r"takes 3.07e\+03 GiB and does not fit into memory at once. Read it by blocks"
-    ):
+    said = r"takes 3.3e\+03 GB and does not fit into memory at once: at most 68.7 GB are loaded. Read it by blocks"
+    with pytest.raises(OutOfMemory, match=said):
         _ = image.data
+
+
+def test_memory_that_runs_out_is_no_damage(tmp_path, monkeypatch):
+    image = formats.read(save_envi(tmp_path, cube()))
+
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Blocks, "read", exhausted)
+    with pytest.raises(
+        OutOfMemory, match=r"the cube takes 1.39e-06 GB and .* GB are free. Read it by blocks"
+    ) as caught:
+        _ = image.data
+    assert caught.value.exit_code == 6
