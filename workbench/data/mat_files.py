@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, reading, reason
 from workbench.data import mat5
-from workbench.data.found import require_regular
+from workbench.data.companion import require_regular
 
 _MOST_NAMES = 65536
 _MOST_AXES = 32

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import PARSING, InputError, reading
-from workbench.data.found import FEW, require_regular
+from workbench.data.companion import require_regular
+from workbench.data.found import FEW
 from workbench.data.geometry import MAX_BYTES
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError, reason
-from workbench.data.found import FEW, require_regular
+from workbench.data.companion import require_regular
+from workbench.data.found import FEW
 from workbench.scene.data.envi_header import DATA_TYPES, type_number
 
 _NAMES = {1: "uint8", 2: "int16", 3: "int32", 4: "float32", 5: "float64", 12: "uint16", 13: "uint32", 14: "int64"}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import InputError
-from workbench.data.found import require_regular
+from workbench.data.companion import require_regular
 
 DATA_TYPES: dict[int, str] = {
     1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 6: "c8", 9: "c16", 12: "u2", 13: "u4", 14: "i8", 15: "u8",

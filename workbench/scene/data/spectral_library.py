@@ -14,7 +14,7 @@ import numpy.typing as npt
 from workbench.core.atomic import replacing, write_text
 from workbench.core.errors import InputError, UsageError, reading, reason
 from workbench.core.output import require_name
-from workbench.data.found import require_regular
+from workbench.data.companion import require_regular
 from workbench.scene.data import envi_header as eh
 from workbench.scene.data.envi_fit import check_file_size
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image
-from workbench.data.found import require_regular
+from workbench.data.companion import require_regular
 from workbench.scene.data import tiff_blocks, tiff_layout, tiff_pages
 from workbench.scene.data.map_place import from_transform
 from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError
-from workbench.data.found import FEW, require_regular
+from workbench.data.companion import require_regular
+from workbench.data.found import FEW
 
 MAX_PAGES = 4096
 DEFLATE = (8, 32946)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import InputError, reading, reason
-from workbench.data.found import require_regular
+from workbench.data.companion import require_regular
 from workbench.scene.data import envi_header as eh
 
 _MAX_BYTES = 4 * 1024**2
