@@ -206,3 +206,5 @@ SEEDS = (
     _other("correction", _correction, _recovered, "CRC-32 of each array", sealed=_npz_members, body=("*.npz",)),
     _other("embeddings", _embeddings, _features, "length, number of ids", body=("*.npy",)),
 )
+
+SEED_OF_VOCABULARY = next(s for s in SEEDS if s.name == "vocab.pkl")

@@ -4,7 +4,6 @@ The table with every fault: ``python -m tests.mutation``.
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,30 +14,23 @@ from tests.mutation.judging import FAULTS, fault_of
 from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.seed import Seed, whole
 from tests.mutation.seeds import SEEDS
+from tests.mutation.serving import serving
 
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def row_of():
-    """A process of its own that forks its children, as this one holds threads and windows."""
-    places = {"PYTHONPATH": f"{_ROOT}:{_ROOT / 'plugins'}", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.mutation", "--serve"], cwd=_ROOT, env={**os.environ, **places}, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as server:  # fmt: skip
+    with serving("tests.mutation") as ask:
 
-        def ask(name, count):
-            server.stdin.write(json.dumps([name, count]) + "\n")
-            server.stdin.flush()
-            row = json.loads(server.stdout.readline())
-            if "missing" in row:
-                pytest.skip(row["missing"])
-            assert "broken" not in row, row["broken"]
-            return row
+        def row(name, count):
+            found = ask([name, count])
+            if "missing" in found:
+                pytest.skip(found["missing"])
+            assert "broken" not in found, found["broken"]
+            return found
 
-        yield ask
-        server.stdin.close()
+        yield row
 
 
 def _check(row, count):

@@ -93,6 +93,17 @@ def run(seed: Seed, count: int, only: int | None = None) -> dict[str, Any]:
                 "faults": faults}  # fmt: skip
 
 
+def outcome(seed: Seed, path: Path) -> dict[str, Any]:
+    """What each verb did with one file as it is; where the child ended early, the verb that it ended in."""
+    with _child(seed, [(None, path)], {}) as reports:
+        for report in reports:
+            if "verbs" in report:
+                found: dict[str, Any] = report["verbs"]
+                return found
+            return {report["verb"]: {"fault": _ended(report["signal"]), "line": report["line"], "cpu": float("nan")}}
+    raise AssertionError(f"{path}: the child reported nothing")
+
+
 def keep(seed: Seed, number: int, folder: Path) -> Path:
     """Write one mutant for a person to look at; returns the path to open."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,10 +135,13 @@ def _all(seed: Seed, root: Path, opened: Path, todo: list[Mutant], truth: dict[s
                 if "verbs" in report:
                     yield batch[done], {**report["verbs"], "cpu": report["cpu"]}
                 else:
-                    kind = "slow" if report["signal"] in (signal.SIGXCPU, signal.SIGKILL) else "signal"
-                    yield batch[done], {report["verb"]: {"fault": kind, "line": report["line"]}}
+                    yield batch[done], {report["verb"]: {"fault": _ended(report["signal"]), "line": report["line"]}}
                 done += 1
         waiting = waiting[done:]
+
+
+def _ended(number: int) -> str:
+    return "slow" if number in (signal.SIGXCPU, signal.SIGKILL) else "signal"
 
 
 class _child:
@@ -199,7 +213,9 @@ def _work(seed: Seed, jobs: list[tuple[Mutant | None, Path]], places: dict[str, 
         found = {}
         for verb, do in seed.verbs(opened).items():
             os.write(sink, json.dumps({"verb": verb}).encode() + b"\n")
+            started = _cpu()
             found[verb] = _done(do, opened)
+            found[verb]["cpu"] = _cpu() - started
         used = _cpu() - before
         if used > SECONDS:
             found["all"] = {"fault": "slow", "line": f"{used:.1f} s of processor time"}
