@@ -221,10 +221,8 @@ def _whole_numbers(value: object, name: str) -> npt.NDArray[np.int64]:
         raise ValueError(f"{name} of the vocabulary is no list of whole numbers")
     if len(value) > _LARGEST:
         raise ValueError(f"{name} of the vocabulary has {len(value)} entries, expected at most {_LARGEST}")
-    if not isinstance(value, np.ndarray):
-        numbers: list[Any] = list(value)
-        if not all(isinstance(v, int | float | np.integer | np.floating) and abs(v) < 2**62 for v in numbers):
-            raise ValueError(f"{name} of the vocabulary is no list of whole numbers")
+    if not isinstance(value, np.ndarray) and not all(_is_number(v) for v in value):
+        raise ValueError(f"{name} of the vocabulary is no list of whole numbers")
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" and array.size:
         raise ValueError(f"{name} of the vocabulary holds {array.dtype}, expected whole numbers")
@@ -232,3 +230,7 @@ def _whole_numbers(value: object, name: str) -> npt.NDArray[np.int64]:
     if not np.array_equal(whole, array):
         raise ValueError(f"{name} of the vocabulary holds numbers that are not whole")
     return whole
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and bool(-(2**62) < value < 2**62)
