@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.core import kinds
+from workbench.core.csv_text import cell_text
 from workbench.core.errors import InputError, NothingFound, nearest
 from workbench.core.registry import Backend, wrong_kind
 from workbench.core.types import Case, Image, case_name
@@ -308,7 +309,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         if None in values:
             raise InputError(f"{path}, line {table.line_num}: more values than columns. Quote values that hold commas.")
         if any((v or "").strip() for v in values.values()):
-            yield table.line_num, {k: (v or "").strip() for k, v in values.items()}
+            yield table.line_num, {k: cell_text((v or "").strip()) for k, v in values.items()}
 
 
 def _delimiter(text: str) -> str:
