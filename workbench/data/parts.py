@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.csv_text import table_text
-from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Marks, Part, Scores, Signals
 from workbench.data.geojson import write_geojson
@@ -79,8 +79,8 @@ def read_embeddings(path: str | Path) -> Embeddings:
             if f.read(1):
                 raise ValueError(f"more bytes than the {data.size} numbers that its header promises")
         ids, name = tuple(str(i) for i in beside["ids"]), str(beside["name"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not readable as embeddings with their ids ({error}).") from error
+    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as embeddings with their ids ({reason(error)}).") from error
     if data.ndim != 2 or len(ids) != data.shape[0]:
         raise InputError(
             f"{path}: holds features of shape {data.shape}, {path.with_suffix('.json').name} names {len(ids)} ids; one"
