@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import resource
 import select
 import shutil
@@ -17,10 +18,16 @@ import sys
 import tempfile
 import time
 import traceback
+import uuid
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import numpy as np
 
 from tests.mutation.judging import FAULTS, digest, fault_of
 from tests.mutation.mutants import Mutant, mutants
@@ -64,7 +71,8 @@ def run(seed: Seed, count: int, only: int | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:
         root = Path(place)
         (root / "seed").mkdir()
-        opened = seed.make(root / "seed").relative_to(root / "seed")
+        with steady():
+            opened = seed.make(root / "seed").relative_to(root / "seed")
         files = {
             str(p.relative_to(root / "seed")): p.read_bytes() for p in sorted((root / "seed").rglob("*")) if p.is_file()
         }
@@ -93,6 +101,25 @@ def run(seed: Seed, count: int, only: int | None = None) -> dict[str, Any]:
                 "faults": faults}  # fmt: skip
 
 
+@contextmanager
+def steady() -> Iterator[None]:
+    """The same files every time: at one moment, with numbers that are drawn alike, whoever draws them."""
+    drawn = random.Random(0)
+
+    def drawn_id(*_: Any) -> uuid.UUID:
+        return uuid.UUID(int=drawn.getrandbits(128), version=4)
+
+    np.random.seed(0)  # noqa: NPY002 - what libraries draw from
+    with (
+        mock.patch("time.time", return_value=1.7e9),
+        mock.patch("time.asctime", return_value="Tue Nov 14 22:13:20 2023"),
+        mock.patch("secrets.randbelow", drawn.randrange),
+        mock.patch("uuid.uuid1", drawn_id),
+        mock.patch("uuid.uuid4", drawn_id),
+    ):
+        yield
+
+
 def outcome(seed: Seed, path: Path) -> dict[str, Any]:
     """What each verb did with one file as it is; where the child ended early, the verb that it ended in."""
     with _child(seed, [(None, path)], {}) as reports:
@@ -107,7 +134,8 @@ def outcome(seed: Seed, path: Path) -> dict[str, Any]:
 def keep(seed: Seed, number: int, folder: Path) -> Path:
     """Write one mutant for a person to look at; returns the path to open."""
     folder.mkdir(parents=True, exist_ok=True)
-    opened = seed.make(folder)
+    with steady():
+        opened = seed.make(folder)
     files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
     mutant = next(m for m in mutants(seed.name, files, number + 1) if m.number == number)
     (folder / mutant.file).write_bytes(mutant.content)
