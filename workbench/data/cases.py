@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.core import kinds
-from workbench.core.errors import InputError, NothingFound, nearest
+from workbench.core.csv_text import cell_text
+from workbench.core.errors import InputError, NothingFound, nearest, reading, reason
 from workbench.core.registry import Backend, wrong_kind
 from workbench.core.types import Case, Image, case_name
 from workbench.data import formats
@@ -312,15 +313,20 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         return
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
     table = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    names = [n.strip().lower() for n in table.fieldnames or []]
+    with reading(path, "not readable as a table", "Save it as CSV again.", kinds=(csv.Error,)):
+        names = [n.strip().lower() for n in table.fieldnames or []]
     if "image" not in names:
         raise InputError(f"{path}: the first line has the columns {names}, 'image' was expected. Add a header.")
+    if twice := sorted({n for n in names if n and names.count(n) > 1}):
+        raise InputError(f"{path}: the first line has the column {twice[0]!r} twice. Remove one.")
     table.fieldnames = names
-    for values in table:
+    with reading(path, "not readable as a table", "Save it as CSV again.", kinds=(csv.Error,)):
+        rows = [(table.line_num, values) for values in table]
+    for number, values in rows:
         if None in values:
-            raise InputError(f"{path}, line {table.line_num}: more values than columns. Quote values that hold commas.")
+            raise InputError(f"{path}, line {number}: more values than columns. Quote values that hold commas.")
         if any((v or "").strip() for v in values.values()):
-            yield table.line_num, {k: (v or "").strip() for k, v in values.items()}
+            yield number, {k: cell_text((v or "").strip()) for k, v in values.items()}
 
 
 def _delimiter(text: str) -> str:
@@ -331,16 +337,21 @@ def _delimiter(text: str) -> str:
 def _json_row(path: Path, number: int, line: str) -> dict[str, str]:
     try:
         row: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {number}: not JSON ({error}). Each line is one object.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}, line {number}: not JSON ({reason(error)}). Each line is one object.") from error
     if not isinstance(row, dict):
         raise InputError(f"{path}, line {number}: a {type(row).__name__}, expected an object with 'image'.")
     return {str(k).strip().lower(): "" if v is None else str(v) for k, v in row.items()}
 
 
 def _resolved(path: Path, text: str) -> Path:
-    file = Path(text).expanduser()
-    return file if file.is_absolute() else path.parent / file
+    found = f"{text[:60]!r} is no path"
+    with reading(path, found, kinds=(RuntimeError, ValueError)):  # the home of a user who is not known
+        file = Path(text).expanduser()
+    file = file if file.is_absolute() else path.parent / file
+    with reading(path, found, kinds=(OSError, ValueError)):  # longer than any path may be
+        formats.split_address(file)[0].exists()
+    return file
 
 
 def _check_unique(found: list[Case], path: Path) -> None:

@@ -268,8 +268,8 @@ class _Gathered:
         """The waiting points as one array, in the type that they were written in."""
         try:
             points = np.array(self._points)
-            good = points.ndim == 2 and points.shape[1] in (2, 3) and points.dtype.kind in "if"
-        except ValueError:
+            good = points.ndim == 2 and points.shape[1] in (2, 3) and points.dtype.kind in "iuf"
+        except (ValueError, OverflowError):
             good = False
         if not good or not np.isfinite(points).all():
             self._blame()
@@ -284,7 +284,7 @@ class _Gathered:
         for number, count in self._owners:
             for position in self._points[at : at + count]:
                 fine = isinstance(position, list) and len(position) in (2, 3)
-                if not fine or not all(isinstance(v, int | float) and np.isfinite(v) for v in position):
+                if not fine or not all(isinstance(v, int | float) and -_LARGEST <= v <= _LARGEST for v in position):
                     self.where = f"feature {number}: "
                     raise JsonError(f"a position is {str(position)[:40]}, two finite numbers [x, y] were expected")
             at += count
@@ -342,9 +342,12 @@ class _Gathered:
         """Ids as whole numbers if all are, else as text; ``None`` if there are none."""
         if all(i is None for i in self._ids):
             return None
-        if all(type(i) is int for i in self._ids):
+        if all(type(i) is int and abs(i) < 2**63 for i in self._ids):
             return np.array(self._ids, np.int64)
         return np.array([f"feature {n + 1}" if i is None else str(i) for n, i in enumerate(self._ids)])
+
+
+_LARGEST = float(np.finfo(np.float64).max)  # whole numbers of any size can be compared with it
 
 
 def _number(value: Any, what: str) -> float:
@@ -355,7 +358,10 @@ def _number(value: Any, what: str) -> float:
         return _INFINITE[value.lower()]
     if not isinstance(value, int | float):
         raise JsonError(f"'{what}' is {str(value)[:40]!r}, a number was expected")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise JsonError(f"'{what}' has {len(str(value))} digits, no number is that large") from None
 
 
 def _color(classification: Any) -> RGB | None:

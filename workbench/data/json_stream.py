@@ -67,6 +67,8 @@ class JsonStream:
                 ) from None
             except RecursionError:
                 raise JsonError("lists within lists without end") from None
+            except ValueError:  # Python reads no whole number of more digits than these
+                raise JsonError("a number of thousands of digits") from None
             # A number at the end of what was read may go on.
             if end == len(self._text) and isinstance(value, int | float) and self._more():
                 continue

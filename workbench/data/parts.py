@@ -5,8 +5,6 @@ A file to write is a `Job`: its path, and a function that writes it to the path 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.csv_text import table_text
+from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Marks, Part, Scores, Signals
 from workbench.data.geojson import write_geojson
@@ -53,11 +52,7 @@ def common_jobs(part: Part, target: Path) -> list[Job]:
 
 def table_of(scores: Scores) -> str:
     """A table as CSV."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(scores.columns)
-    table.writerows(scores.rows)
-    return text.getvalue()
+    return table_text(scores.columns, scores.rows)
 
 
 def signal_jobs(part: Signals, target: Path) -> list[Job]:
@@ -79,10 +74,13 @@ def read_embeddings(path: str | Path) -> Embeddings:
     path = Path(path).expanduser()
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        data = np.asarray(np.load(path, allow_pickle=False), np.float32)
+        with path.open("rb") as f:
+            data = np.asarray(np.lib.format.read_array(f, allow_pickle=False), np.float32)
+            if f.read(1):
+                raise ValueError(f"more bytes than the {data.size} numbers that its header promises")
         ids, name = tuple(str(i) for i in beside["ids"]), str(beside["name"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not readable as embeddings with their ids ({error}).") from error
+    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as embeddings with their ids ({reason(error)}).") from error
     if data.ndim != 2 or len(ids) != data.shape[0]:
         raise InputError(
             f"{path}: holds features of shape {data.shape}, {path.with_suffix('.json').name} names {len(ids)} ids; one"
@@ -103,11 +101,8 @@ def json_job(values: dict[str, Any], target: Path) -> Job:
 
 def marks_table(marks: Marks) -> str:
     """Annotations as CSV: onset and duration in seconds of the recording's clock, label, channels."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["onset [s]", "duration [s]", "label", "channels"])
-    table.writerows([f"{m.onset:.6f}", f"{m.duration:.6f}", m.label, ";".join(m.channels)] for m in marks)
-    return text.getvalue()
+    rows = ([f"{m.onset:.6f}", f"{m.duration:.6f}", m.label, ";".join(m.channels)] for m in marks)
+    return table_text(["onset [s]", "duration [s]", "label", "channels"], rows)
 
 
 def _embedding_jobs(part: Embeddings, target: Path) -> list[Job]:

@@ -8,8 +8,6 @@ function of its step number, so a resumed run sees the same numbers as an uninte
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.core.atomic import write_text
+from workbench.core.csv_text import table_text
 from workbench.core.errors import Cancelled, UsageError
 from workbench.training import checkpoint
 from workbench.training.schedule import Ema, warmup_cosine
@@ -261,11 +260,7 @@ def fit(
 def history_csv(history: list[dict[str, float]]) -> str:
     """The log as CSV text; columns that came later are empty in earlier rows."""
     columns = list(dict.fromkeys(k for row in history for k in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
+    return table_text(columns, history)
 
 
 def _decay_groups(model: nn.Module, weight_decay: float, no_decay: str = "") -> list[dict[str, Any]]:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlparse
-from urllib.request import urlopen
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    url2pathname,
+)
 
 from workbench.core.atomic import replacing, sha256_of
-from workbench.core.errors import UsageError, WeightsError, nearest
+from workbench.core.errors import UsageError, WeightsError, nearest, reason
 from workbench.core.types import Progress
 from workbench.weights.file_content import content_of
-from workbench.weights.published import KnownWeights, SourceFile, known
+from workbench.weights.published import BUILDS, KnownWeights, SourceFile, known
 
 _SLACK = 1 << 20
 
@@ -126,15 +139,11 @@ def _fetch_and_build(
 
 
 def _builder(row: KnownWeights) -> Callable[[Mapping[str, Path], Path], object]:
-    """The function that puts the published files together."""
+    """The function that puts the published files together: one of ours, whatever made the row."""
+    if row.build not in BUILDS:
+        raise WeightsError(f"weights '{row.name}': their build is {row.build!r}, expected one of {', '.join(BUILDS)}")
     module, _, function = row.build.partition(":")
-    try:
-        found: Callable[[Mapping[str, Path], Path], object] = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise WeightsError(
-            f"weights '{row.name}': their build is {row.build!r}, which cannot be found ({error}); expected "
-            "module:function, as in workbench.recording.train.release:install. Correct it in your weights.json"
-        ) from error
+    found: Callable[[Mapping[str, Path], Path], object] = getattr(import_module(module), function)
     return found
 
 
@@ -171,8 +180,8 @@ def _download(source: SourceFile, part: Path, target: Path, allow_download: bool
     limit = int(source.size_mb * 1e6) + _SLACK if source.size_mb else 8 << 30
     digest, done = hashlib.sha256(), 0
     try:
-        with urlopen(source.url, timeout=60) as response, part.open("wb") as f:
-            total = int(response.headers.get("Content-Length") or source.size_mb * 1e6)
+        with _opened(source.url) as (response, stated), part.open("wb") as f:
+            total = stated or int(source.size_mb * 1e6)
             while chunk := response.read(1 << 20):
                 f.write(chunk)
                 digest.update(chunk)
@@ -181,11 +190,44 @@ def _download(source: SourceFile, part: Path, target: Path, allow_download: bool
                     raise WeightsError(f"{source.url}: larger than the {source.size_mb} MB it should have; stopped")
                 if progress:
                     progress(done, total)
-    except OSError as error:
+    except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, HTTPError):
+            error.close()
         raise WeightsError(
-            f"{source.url}: download failed ({error}); try again or fetch it by hand to {target}"
+            f"{source.url}: download failed ({reason(error)}); try again or fetch it by hand to {target}"
         ) from error
     _check_sha256(source, digest.hexdigest(), source.url)
+
+
+class _SameScheme(HTTPRedirectHandler):
+    """Follows a server that sends elsewhere, but never to a file, to FTP, or out of https."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
+        old, new = urlparse(req.full_url).scheme, urlparse(newurl).scheme
+        if new != old:
+            fp.close()
+            raise URLError(f"the server sends from {old} to {new or 'no scheme'}, which is not followed: {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[tuple[Any, int]]:
+    """What an address holds, and its size in bytes as far as known."""
+    parts = urlparse(url)
+    if parts.scheme == "file":
+        path = Path(url2pathname(parts.path))
+        if parts.netloc not in ("", "localhost") or not path.is_file():  # a pipe or a device would never end
+            raise OSError("not a file of this machine")
+        with path.open("rb") as file:
+            yield file, path.stat().st_size
+        return
+    opener = OpenerDirector()
+    for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler(), _SameScheme(), HTTPDefaultErrorHandler(),
+                    HTTPErrorProcessor()):  # fmt: skip
+        opener.add_handler(handler)
+    with opener.open(url, timeout=60) as response:
+        length = response.headers.get("Content-Length") or ""
+        yield response, int(length) if length.isdecimal() and len(length) < 16 else 0
 
 
 def _check_sha256(source: SourceFile, found: str, where: str) -> None:

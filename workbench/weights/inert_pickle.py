@@ -20,6 +20,8 @@ import numpy.typing as npt
 from workbench.core.errors import WeightsError
 
 _SIZE_LIMIT = 256 << 20
+"""Bytes of the file, of the arrays that it makes, and of all that it holds once what is shared is written out."""
+_SIDE_LIMIT = 1 << 40
 _KINDS = {f"{kind}{size}" for kind, sizes in (("i", "1248"), ("u", "1248"), ("f", "248"), ("b", "1")) for size in sizes}
 
 _NUMPY_CORE = ("numpy.core", "numpy._core")  # numpy 1 and 2
@@ -71,6 +73,13 @@ class _Refused(Exception):
 class _Machine:
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+    made: int = 0
+    """Bytes of arrays and text made so far; a few instructions make one more of bytes that lie in the memo."""
+
+    def count(self, made: Any) -> Any:
+        self.made += _own_bytes(made)
+        _require_small(self.made)
+        return made
 
     def pop(self) -> Any:
         if not self.stack or isinstance(self.stack[-1], _Mark):
@@ -117,7 +126,7 @@ def loads(content: bytes) -> Any:
                 result = machine.pop()
                 if machine.stack:
                     raise _Refused("it is cut off or damaged")
-                return _finished(result, {})
+                return _finished(result, {}, {})
             _carry_out(machine, opcode.name, argument)
     except _Refused as error:
         raise WeightsError(
@@ -171,10 +180,11 @@ def _carry_out(machine: _Machine, name: str, argument: Any) -> None:
         arguments, made_by = machine.pop(), machine.pop()
         if not isinstance(made_by, _Name) or not isinstance(arguments, tuple):
             raise _Refused("it calls something that is no constructor of data")
-        stack.append(_made(made_by.what, arguments))
+        stack.append(machine.count(_made(made_by.what, arguments)))
     elif name == "BUILD":
         state = machine.pop()
         _filled(machine.top(object), state)
+        machine.count(machine.top(object))
     else:
         raise _Refused(f"it uses the instruction {name}")
 
@@ -240,7 +250,7 @@ def _filled(target: Any, state: Any) -> None:
 
 def _array(dtype: _DType, shape: tuple[Any, ...], data: bytes | bytearray, fortran: bool) -> npt.NDArray[Any]:
     kind = dtype.numpy()
-    if not all(isinstance(n, int) and n >= 0 for n in shape):
+    if len(shape) > 32 or not all(isinstance(n, int) and 0 <= n < _SIDE_LIMIT for n in shape):
         raise _Refused("it has an array of no possible shape")
     expected = kind.itemsize
     for n in shape:
@@ -251,10 +261,12 @@ def _array(dtype: _DType, shape: tuple[Any, ...], data: bytes | bytearray, fortr
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _finished(value: Any, known: dict[int, Any]) -> Any:
-    """With arrays in place of what they were made of; nothing that holds itself.
+def _finished(value: Any, known: dict[int, Any], sizes: dict[int, int]) -> Any:
+    """With arrays in place of what they were made of; nothing that holds itself, nor more than a file may hold.
 
-    `known` keeps what each container became (or that it is in the making), so that what is shared stays shared.
+    `known` keeps what each container became (or that it is in the making), so that what is shared stays shared;
+    `sizes` the bytes of each with all that it holds, counted as often as it is named: whoever makes an array of a
+    list writes out what is shared in it.
     """
     if isinstance(value, _Array):
         if value.content is None:
@@ -266,10 +278,25 @@ def _finished(value: Any, known: dict[int, Any]) -> Any:
         return value
     if id(value) not in known:
         known[id(value)] = _Mark
-        if isinstance(value, dict):
-            known[id(value)] = {k: _finished(v, known) for k, v in value.items()}
-        else:
-            known[id(value)] = type(value)([_finished(v, known) for v in value])
+        parts = list(value.values() if isinstance(value, dict) else value)
+        made = [_finished(v, known, sizes) for v in parts]
+        sizes[id(value)] = sum(8 + (sizes[id(v)] if id(v) in sizes else _own_bytes(v)) for v in parts)
+        _require_small(sizes[id(value)])
+        known[id(value)] = dict(zip(value, made, strict=True)) if isinstance(value, dict) else type(value)(made)
     elif known[id(value)] is _Mark:
         raise _Refused("it holds something that holds itself")
     return known[id(value)]
+
+
+def _own_bytes(value: Any) -> int:
+    """Bytes of an array or of text; containers are counted by what they hold."""
+    if isinstance(value, _Array):
+        return 0 if value.content is None else value.content.nbytes
+    return len(value) if isinstance(value, str | bytes | bytearray) else 0
+
+
+def _require_small(size: int) -> None:
+    if size > _SIZE_LIMIT:
+        raise _Refused(
+            f"written out it holds more than {_SIZE_LIMIT >> 20} MB, by naming the same parts again and again"
+        )

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from workbench.core import home
-from workbench.core.errors import UsageError
+from workbench.core.errors import UsageError, reason
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class SourceFile:
 class KnownWeights:
     """One row. Without `url` or `sha256` it cannot be fetched automatically, and `note` says what to do instead.
 
-    Rows with `files` have ``build``, a function ``"module:name"`` that takes the fetched files by name and a path, and
-    writes the weight file.
+    Rows with `files` have ``build``, one of `BUILDS`: the function that takes the fetched files by name and a path, and
+    writes the weight file. `suffix` is one of `SUFFIXES`.
     """
 
     name: str
@@ -70,6 +70,13 @@ class KnownWeights:
             return f"Fetch them with: workbench weights get {self.name} --allow-download{hashes}"
         return self.note
 
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+"""What weight files end in; a list can ask for no other, so that nothing else is ever written by a download."""
+
+BUILDS = ("workbench.recording.train.release:install",)
+"""The functions that make one weight file of several published ones. A list of a group names one of these: it is data,
+and never says what is run."""
 
 _MEG_GPT = "https://raw.githubusercontent.com/OHBA-analysis/MEG-GPT/78ff9439febaeb8e838fd670ec589578e635fd0c/"
 _MEG_TOKENIZER_FILES = (
@@ -140,26 +147,63 @@ def known() -> dict[str, KnownWeights]:
     if own.is_file():
         allowed = {f.name for f in fields(KnownWeights)}
         try:
-            for entry in json.loads(own.read_text(encoding="utf-8")):
+            entries = json.loads(own.read_text(encoding="utf-8"))
+            if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+                raise TypeError("expected a list of objects")
+            for entry in entries:
                 unknown = set(entry) - allowed
                 if unknown:
                     raise UsageError(f"{own}: unknown field(s) {sorted(unknown)}; expected {sorted(allowed)}")
                 files = tuple(_source(file, own) for file in entry.pop("files", ()))
                 row = KnownWeights(**entry, files=files)
-                row = replace(row, build=_MOVED.get(row.build, row.build))
-                if Path(row.name).name != row.name or row.name.startswith("."):
-                    raise UsageError(f"{own}: '{row.name}' is not usable as a name")
-                rows[row.name] = row
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"{own}: not a list of weight entries ({error})") from error
+                rows[row.name] = _checked(replace(row, build=_MOVED.get(row.build, row.build)), own)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"{own}: not a list of weight entries ({reason(error)})") from error
     return rows
 
 
+def _checked(row: KnownWeights, own: Path) -> KnownWeights:
+    """The row, if it can neither write outside the folder of weights nor run anything but what is ours."""
+    _require_types(row, own)
+    if not _is_name(row.name):
+        raise UsageError(f"{own}: '{row.name}' is not usable as a name")
+    if row.suffix not in SUFFIXES:
+        raise UsageError(f"{own}: '{row.name}' has the suffix {row.suffix!r}, expected one of {', '.join(SUFFIXES)}")
+    if row.build not in ("", *BUILDS):
+        raise UsageError(f"{own}: '{row.name}' is built by {row.build!r}, expected one of {', '.join(BUILDS)}")
+    if row.files and not row.build:
+        raise UsageError(f"{own}: '{row.name}' has files, and no 'build' of them; expected one of {', '.join(BUILDS)}")
+    return row
+
+
+def _require_types(row: KnownWeights | SourceFile, own: Path) -> None:
+    """Text is text, and sizes are sizes: JSON holds anything."""
+    for field in fields(row):
+        value = getattr(row, field.name)
+        if isinstance(field.default, float):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e7:
+                raise UsageError(f"{own}: '{field.name}' is {str(value)[:40]}, expected megabytes from 0 to 10 million")
+        elif not isinstance(field.default, tuple) and not isinstance(value, str):
+            raise UsageError(f"{own}: '{field.name}' is {str(value)[:40]}, expected text")
+
+
+def _is_name(name: str) -> bool:
+    """Whether it is one plain part of a path, on any system."""
+    return bool(name) and name.isprintable() and not name.startswith(".") and not set(name) & set('/\\:*?"<>|')
+
+
 def _source(entry: Mapping[str, object], own: Path) -> SourceFile:
+    if not isinstance(entry, Mapping):
+        raise UsageError(f"{own}: a file is {str(entry)[:40]!r}, expected an object with name and url")
     unknown = set(entry) - {f.name for f in fields(SourceFile)}
     if unknown:
         raise UsageError(f"{own}: unknown field(s) {sorted(unknown)} of a file")
     file = SourceFile(**entry)  # type: ignore[arg-type]
-    if PurePosixPath(file.name).is_absolute() or ".." in PurePosixPath(file.name).parts:
+    _require_types(file, own)
+    if not all(_is_name(part) for part in file.name.split("/")):
         raise UsageError(f"{own}: '{file.name}' is not usable as a name")
+    if not isinstance(file.keys, list | tuple) or not all(isinstance(key, str) for key in file.keys):
+        raise UsageError(f"{own}: 'keys' of {file.name} is {str(file.keys)[:40]}, expected a list of names")
     return replace(file, keys=tuple(file.keys))

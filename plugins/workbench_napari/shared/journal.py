@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import WorkbenchError, one_line, reading
 from workbench.core.layers import KEY
 from workbench_napari.shared import recovery_store as store_files
+from workbench_napari.shared.edit_boxes import box_of, history_of, merge_boxes
 from workbench_napari.shared.layer_record import arrays_of, kind_of, layer_tuple, record_of
 from workbench_napari.shared.recovery_store import Box, Entry, Store
 from workbench_napari.shared.window import main_window, unwrap
@@ -29,7 +30,6 @@ DELAY_MS = 1000
 
 _MANY_DELTAS = 40
 _SMALL_BASE = 20 << 20
-_BOX_VOXELS = 16 << 20
 
 _journals: dict[int, Journal] = {}
 
@@ -175,14 +175,13 @@ class Journal(QObject):
             self.message.emit(f"'{entry.name}' has just been taken by another window")
             self.changed.emit()
             return None
-        if mine.kind == "labels":
-            arrays = {"data": store_files.read_array(mine)}
-        else:
-            arrays = store_files.read_arrays(mine.folder / str(mine.record["base"]))
-        data, attributes, kind = layer_tuple(mine.record, arrays)
-        from napari.layers import Layer
-
-        layer = viewer.add_layer(Layer.create(data, attributes, kind))
+        try:
+            made = _layer_of(mine)
+        except WorkbenchError as error:
+            self.message.emit(f"'{entry.name}' cannot be restored, and stays where it is: {one_line(error)}")
+            self.changed.emit()
+            return None
+        layer = viewer.add_layer(made)
         track = self._tracks[id(layer)]
         old, track.revision = mine.folder, 1
         mark_edited(layer)
@@ -193,6 +192,10 @@ class Journal(QObject):
         self._submit(lambda: self.store.discard(old))
         self.changed.emit()
         return layer
+
+    def problems(self) -> list[str]:
+        """A line for each kept copy that is damaged; nothing of it is offered, and nothing removed."""
+        return self.store.problems()
 
     def discard(self, entry: Entry) -> None:
         """Throw an offered entry away."""
@@ -240,7 +243,7 @@ class Journal(QObject):
         track = _Track(layer, self.store.new_folder())
         self._tracks[id(layer)] = track
         if kind == "labels":
-            track.history = _history(layer)
+            track.history = history_of(layer)
             pairs = [
                 (layer.events.paint, lambda e: self._on_paint(track, e.value)),
                 (layer.events.labels_update, lambda _: self._on_stroke(track)),
@@ -264,7 +267,7 @@ class Journal(QObject):
         track.staged, track.stroke = 0, []
         layer = track.layer()
         if layer is not None:
-            track.history = _history(layer)
+            track.history = history_of(layer)
             self._add(track, fresh)
 
     def _on_stroke(self, track: _Track) -> None:
@@ -286,7 +289,7 @@ class Journal(QObject):
             track.boxes += track.stroke
             track.staged, track.stroke = 0, []
             self._edited(track)
-        history = _history(layer)
+        history = history_of(layer)
         if history is None or history == track.history:
             return
         track.history = history
@@ -295,7 +298,7 @@ class Journal(QObject):
 
     def _add(self, track: _Track, atoms: list[Any]) -> None:
         for atom in atoms:
-            box = _box(atom)
+            box = box_of(atom)
             if box is None:
                 track.whole = True
             else:
@@ -372,37 +375,29 @@ class Journal(QObject):
         self._pending.append(self._pool.submit(guarded))
 
 
+def _layer_of(entry: Entry) -> Any:
+    """The layer that an entry keeps.
+
+    Raises
+    ------
+    InputError
+        The arrays are damaged, or the record does not fit them.
+    """
+    from napari.layers import Layer
+
+    if entry.kind == "labels":
+        arrays = {"data": store_files.read_array(entry)}
+    else:
+        arrays = store_files.read_arrays(entry.folder / str(entry.record["base"]))
+    # What is looked up here are the fields of a file that anybody may have changed.
+    with reading(entry.folder, "the record does not fit the kept arrays"):
+        data, attributes, kind = layer_tuple(entry.record, arrays)
+        return Layer.create(data, attributes, kind)
+
+
 def mark_edited(layer: Any) -> None:
     """Note in the layer's own metadata that a person changed it; provenance will say so."""
     own = layer.metadata.get(KEY)
     if own is None:
         own = layer.metadata[KEY] = {}
     own["edited"] = True
-
-
-def merge_boxes(boxes: list[Box]) -> list[Box]:
-    """One box around all, if it is not large; else the boxes themselves."""
-    around = tuple(slice(min(b[d].start for b in boxes), max(b[d].stop for b in boxes)) for d in range(len(boxes[0])))
-    volume = int(np.prod([s.stop - s.start for s in around]))
-    apart = sum(int(np.prod([s.stop - s.start for s in b])) for b in boxes)
-    return [around] if volume <= max(2 * apart, _BOX_VOXELS // 16) or len(boxes) > 256 else boxes
-
-
-def _box(atom: Any) -> Box | None:
-    """Box around one step of napari's edit history, or ``None`` if its kind is not known."""
-    key = getattr(atom, "slice_key", None)
-    if key is not None:
-        if all(isinstance(s, slice) and s.start is not None and s.stop is not None for s in key):
-            return tuple(slice(int(s.start), int(s.stop)) for s in key)
-        return None
-    try:
-        return tuple(slice(int(np.min(i)), int(np.max(i)) + 1) for i in atom[0])
-    except (TypeError, ValueError, IndexError):
-        return None
-
-
-def _history(layer: Any) -> tuple[int, ...] | None:
-    undo, redo = getattr(layer, "_undo_history", None), getattr(layer, "_redo_history", None)
-    if undo is None or redo is None:
-        return None
-    return len(undo), len(redo), id(undo[-1]) if len(undo) else 0, id(redo[-1]) if len(redo) else 0

@@ -24,6 +24,9 @@ from workbench_napari.shared.journal import Journal
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.recovery_store import Entry
 
+_SHOWN = 5
+"""Damaged copies that are told of at once."""
+
 
 class RecoveryPanel(QFrame):
     """List of recoverable layers with Restore and Discard; hidden while there are none."""
@@ -45,6 +48,11 @@ class RecoveryPanel(QFrame):
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         layout.addWidget(self.list)
+        self.problems = QLabel()
+        self.problems.setWordWrap(True)
+        self.problems.setTextFormat(Qt.TextFormat.PlainText)
+        self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout.addWidget(self.problems)
         row = QHBoxLayout()
         self.restore_button = QPushButton("Restore")
         self.restore_button.setToolTip("Open the chosen layers with all edits, in their place (all if none is chosen)")
@@ -72,7 +80,12 @@ class RecoveryPanel(QFrame):
             f"<b>Unsaved work was kept</b><br>{count} edited layer{'s' if count != 1 else ''} can be restored:"
         )
         self.list.setFixedHeight(min(max(count, 1), 4) * 36 + 6)
-        self.setVisible(bool(entries))
+        problems = self._journal.problems()
+        self.problems.setText("\n".join(problems[:_SHOWN] + ["..."] * (len(problems) > _SHOWN)))
+        self.problems.setVisible(bool(problems))
+        for part in (self._title, self.list, self.restore_button, self.discard_button):
+            part.setVisible(bool(entries))
+        self.setVisible(bool(entries or problems))
 
     def chosen(self) -> list[Entry]:
         """The chosen entries, or all if none is chosen."""
@@ -111,7 +124,7 @@ class RecoveryPanel(QFrame):
 
 def _image_of(entry: Entry) -> tuple[str, str | None] | None:
     """File and kind that a result was made from, or that annotations belong to; labels that are a file have none."""
-    own = entry.record["attributes"]["metadata"].get(KEY) or {}
+    own = entry.record["attributes"].get("metadata", {}).get(KEY) or {}
     if not own.get("source") or not (own.get("result") or own.get("role") == "marks"):
         return None
     return own["source"], own["kind"] if own.get("kind") in kinds.kinds() else None

@@ -3,18 +3,24 @@
 An entry is a folder with ``entry.json`` (what the layer was, who is editing it), one ``base-N.npz`` (the whole array)
 and any number of ``delta-N.npz`` (boxes that changed since). A delta counts if its number is above that of the base.
 Files appear by renaming, so a crash leaves the state of one write earlier, never half a write.
+
+The folder may have been damaged, or changed by somebody else: an entry is believed only where it is what this module
+writes. One that is not hides no other, and nothing outside the folder is read or removed: links are not followed.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import shutil
 import socket
+import stat
 import time
 import uuid
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +30,10 @@ import numpy.typing as npt
 import psutil
 
 from workbench.core.atomic import replacing
+from workbench.core.errors import PARSING, InputError, reading
 from workbench.core.home import recovery_folder
 from workbench.core.layers import KEY, up_to_date
+from workbench_napari.shared.layer_record import KINDS
 
 Box = tuple[slice, ...]
 
@@ -34,6 +42,10 @@ LIMIT_BYTES = 2 << 30
 
 _FORMAT = 1
 _OTHER_HOST_SECONDS = 24 * 3600
+_RECORD_BYTES = 64 << 20
+_LAST_TIME = 1e11  # seconds: what a calendar can show
+_STATES = ("open", "removed", "closed")
+_FILE = re.compile(r"(base|delta)-(\d{1,12})\.npz")
 _ME = psutil.Process()
 
 
@@ -70,13 +82,24 @@ class Store:
 
     def entries(self) -> list[Entry]:
         """All readable entries, newest first."""
+        found = (read_entry(folder) for folder in self._folders())
+        return sorted((e for e in found if e is not None), key=lambda e: -e.updated)
+
+    def problems(self) -> list[str]:
+        """One line for each entry that is there and cannot be believed."""
         found = []
-        if self.root.is_dir():
-            for folder in self.root.iterdir():
-                entry = read_entry(folder)
-                if entry is not None:
-                    found.append(entry)
-        return sorted(found, key=lambda e: -e.updated)
+        for folder in self._folders():
+            try:
+                _read_entry(folder)
+            except InputError as error:
+                found.append(str(error))
+        return found
+
+    def _folders(self) -> list[Path]:
+        try:
+            return sorted(self.root.iterdir())
+        except OSError:
+            return []
 
     def claim(self, entry: Entry) -> Entry | None:
         """Take an entry over; ``None`` if another window was faster. Renaming decides who wins."""
@@ -91,6 +114,8 @@ class Store:
 
     def discard(self, folder: Path) -> None:
         """Remove an entry for good. The record goes first, so that a crash leaves nothing that looks whole."""
+        if folder.parent != self.root or not _is_own(folder, stat.S_ISDIR):
+            return  # a link, or no entry of this store: what it leads to is somebody else's
         (folder / "entry.json").unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -122,7 +147,7 @@ def is_alive(entry: Entry) -> bool:
         return time.time() - entry.updated < _OTHER_HOST_SECONDS
     try:
         return abs(psutil.Process(int(entry.record["pid"])).create_time() - float(entry.record["started"])) < 1.0
-    except (psutil.NoSuchProcess, KeyError, ValueError):
+    except (psutil.NoSuchProcess, KeyError, ValueError, TypeError, OverflowError):
         return False
     except psutil.AccessDenied:
         return True
@@ -131,25 +156,88 @@ def is_alive(entry: Entry) -> bool:
 def read_entry(folder: Path) -> Entry | None:
     """The entry in a folder, or ``None`` if there is no complete one."""
     try:
-        record = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
-        if record["format"] != _FORMAT or not (folder / record["base"]).is_file():
-            return None
-        metadata = record.get("attributes", {}).get("metadata", {})
-        if isinstance(metadata.get(KEY), dict):
-            metadata[KEY] = up_to_date(metadata[KEY])
-        size = sum(f.stat().st_size for f in folder.iterdir())
-        return Entry(
-            folder,
-            record["kind"],
-            record["name"],
-            record.get("source"),
-            record["updated"],
-            record["state"],
-            size,
-            record,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _read_entry(folder)
+    except InputError:
         return None
+
+
+def _read_entry(folder: Path) -> Entry | None:
+    """The entry in a folder; ``None`` where none is, or it is not complete yet.
+
+    Raises
+    ------
+    InputError
+        What is there is not what this module writes; the line says what.
+    """
+    advice = "The other copies are not concerned. Move this folder away."
+    if not os.path.lexists(folder / "entry.json") and not folder.is_symlink():
+        return None
+    if not _is_own(folder, stat.S_ISDIR) or not _is_own(folder / "entry.json", stat.S_ISREG):
+        raise InputError(f"{folder}: a link, expected a folder with entry.json as a file in it. {advice}")
+    if (size := (folder / "entry.json").stat().st_size) > _RECORD_BYTES:
+        raise InputError(f"{folder}: entry.json has {size / 1e6:.0f} MB, a record is small. {advice}")
+    found = "the record of a kept layer cannot be read"
+    with reading(folder, found, advice, kinds=(OSError, ValueError, RecursionError)):
+        text = (folder / "entry.json").read_text(encoding="utf-8")
+        record = json.loads(text)
+    if wrong := _wrong_with(record):
+        raise InputError(f"{folder}: {wrong} in entry.json. {advice}")
+    if not _is_own(folder / record["base"], stat.S_ISREG):
+        raise InputError(f"{folder}: {record['base']} is not there as a file. {advice}")
+    metadata = record.get("attributes", {}).get("metadata", {})
+    if KEY in metadata:
+        metadata[KEY] = up_to_date(metadata[KEY])
+    size = 0
+    for file in folder.iterdir():
+        try:
+            size += file.lstat().st_size
+        except OSError:
+            continue  # removed by the window that writes it
+    return Entry(folder, record["kind"], record["name"], record.get("source"), record["updated"], record["state"],
+                 size, record)  # fmt: skip
+
+
+def _wrong_with(record: Any) -> str:
+    """The first field that is not as it is written here; empty if all are."""
+    if not isinstance(record, dict):
+        return "no object"
+    own = ("attributes" in record and record["attributes"]) or {}
+    metadata = own.get("metadata", {}) if isinstance(own, dict) else None
+    checks = {
+        "format": record.get("format") == _FORMAT,
+        "kind": record.get("kind") in KINDS,
+        "name": isinstance(record.get("name"), str),
+        "source": isinstance(record.get("source"), str | None),
+        "updated": _is_time(record.get("updated")),
+        "state": record.get("state") in _STATES,
+        "base": isinstance(record.get("base"), str) and _is_base(record["base"]),
+        "attributes": isinstance(own, dict),
+        "metadata": isinstance(metadata, dict) and isinstance(metadata.get(KEY, {}), dict),
+    }
+    return next((f"'{k}' is {str(record.get(k))[:60]!r}" for k, right in checks.items() if not right), "")
+
+
+def _is_time(value: Any) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and 0 <= value < _LAST_TIME
+    )
+
+
+def _is_base(name: str) -> bool:
+    """A plain name of a file that `Journal` writes, so that it leads nowhere else."""
+    match = _FILE.fullmatch(name)
+    return match is not None and match[1] == "base"
+
+
+def _is_own(path: Path, kind: Callable[[int], bool]) -> bool:
+    """Whether a path itself is a folder or a file, not a link to one."""
+    try:
+        return kind(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def write_record(folder: Path, record: Mapping[str, Any], base: str) -> None:
@@ -175,8 +263,17 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of a file written by `write_arrays`."""
-    with np.load(path, allow_pickle=False) as file:
+    """Arrays of a file written by `write_arrays`.
+
+    Raises
+    ------
+    InputError
+        The file is a link, is damaged, or holds more than arrays of numbers.
+    """
+    if not _is_own(path, stat.S_ISREG):
+        raise InputError(f"{path}: a link or no file, expected the arrays of a kept layer.")
+    found = "damaged: not readable as the arrays of a kept layer"
+    with reading(path, found, kinds=(*PARSING, zipfile.BadZipFile)), np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
@@ -189,27 +286,43 @@ def write_delta(folder: Path, number: int, boxes: Sequence[Box], arrays: Sequenc
 
 def read_array(entry: Entry) -> npt.NDArray[Any]:
     """The label array of an entry: its base with all later deltas on top."""
-    base = str(entry.record["base"])
-    array = read_arrays(entry.folder / base)["data"]
+    base = entry.folder / str(entry.record["base"])
+    array = _named(read_arrays(base), "data", base)
     for path in sorted(entry.folder.glob("delta-*.npz")):
-        if _number(path) <= _number(Path(base)) or ".part" in path.name:
+        number = _number(path)
+        if number is None or number <= (_number(base) or 0):
             continue
         delta = read_arrays(path)
-        for i, start in enumerate(delta["starts"]):
-            part = delta[f"box{i}"]
-            array[tuple(slice(a, a + n) for a, n in zip(start, part.shape, strict=True))] = part
+        starts = _named(delta, "starts", path)
+        if starts.ndim != 2 or starts.shape[1] != array.ndim or starts.dtype.kind not in "iu":
+            raise InputError(f"{path}: its boxes begin at {starts.shape} numbers, expected {array.ndim} for each.")
+        for i, start in enumerate(starts.tolist()):
+            part = _named(delta, f"box{i}", path)
+            stops = [a + n for a, n in zip(start, part.shape, strict=False)]
+            if part.ndim != array.ndim or min(start) < 0 or any(b > n for b, n in zip(stops, array.shape, strict=True)):
+                raise InputError(f"{path}: box {i} of {part.shape} at {tuple(start)} lies outside {array.shape}.")
+            array[tuple(slice(a, b) for a, b in zip(start, stops, strict=True))] = part
     return array
+
+
+def _named(arrays: Mapping[str, npt.NDArray[Any]], name: str, path: Path) -> npt.NDArray[Any]:
+    if name not in arrays:
+        raise InputError(f"{path}: has no '{name}' in it. The file is damaged.")
+    return arrays[name]
 
 
 def drop_older(folder: Path, number: int) -> None:
     """Remove bases and deltas that base `number` makes superfluous."""
     for path in folder.glob("*.npz"):
-        if _number(path) < number or (path.name.startswith("delta") and _number(path) == number):
+        own = _number(path)
+        if own is not None and (own < number or (path.name.startswith("delta") and own == number)):
             path.unlink(missing_ok=True)
 
 
-def _number(path: Path) -> int:
-    return int(path.name.split("-")[1].split(".")[0])
+def _number(path: Path) -> int | None:
+    """The number of a base or delta; ``None`` for other files, which are left alone."""
+    match = _FILE.fullmatch(path.name)
+    return None if match is None else int(match[2])
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -108,6 +108,13 @@ def test_jsonl_list(tmp_path):
         ("l.csv", "image,id\na.nii.gz,../x\n", r"line 2: id '../x' cannot be a folder name"),
         ("l.csv", "image\na.nii.gz\na.nii.gz\n", r"the id 'a' occurs twice"),
         ("l.jsonl", '{"image": "a.nii.gz"}\n{"image": \n', r"l.jsonl, line 2: not JSON"),
+        ("l.jsonl", '{"image": ' + "[" * 100_000, r"l.jsonl, line 1: not JSON"),
+        ("l.jsonl", '{"image": ' + "9" * 5000 + "}", r"l.jsonl, line 1: not JSON"),
+        ("l.csv", "image\n" + "x" * 200_000, r"l.csv: not readable as a table \(field larger than"),
+        ("l.csv", "image," + "x" * 200_000 + "\na.nii.gz", r"l.csv: not readable as a table \(field larger than"),
+        ("l.csv", "image,id,image\na.nii.gz,x,b.nii.gz\n", r"the column 'image' twice"),
+        ("l.csv", "image\n~nobody-of-this-name/a.nii\n", r"is no path"),
+        ("l.csv", "image\n" + "a/" * 5000 + "\n", r"'a/a/a.*is no path"),
         ("l.jsonl", "[1]\n", r"line 1: a list, expected an object"),
     ],
 )

@@ -175,6 +175,7 @@ RING = ("geometry", "coordinates", 0)
         (part(1, *RING, 1, to=[1.0]), "feature 2: a position is [1.0]"),
         (part(1, *RING, 1, to=[1.0, float("nan")]), "feature 2: a position is [1.0, nan]"),
         (part(2, "geometry", "coordinates", 0, 0, 1, to=["1", 2]), "feature 3: a position is ['1', 2]"),
+        (part(1, *RING, 1, to=[10**400, 1]), "feature 2: a position is [1000"),
         (part(1, *RING, 1, to=7), "feature 2: a position is 7"),
         (part(0, *RING, to=[[0, 0], [1, 1], [0, 0]]), "feature 1: a ring has 3 positions"),
         (part(0, *RING, 0, to=[9, 9]), "feature 1: a ring is not closed"),
@@ -318,3 +319,34 @@ def test_writing_takes_no_more_memory_for_more_objects(tmp_path):
         tracemalloc.stop()
     # The checks before take some bytes per object; as Python numbers one takes over a kilobyte.
     assert peaks[1] - peaks[0] < 10_000 * 100
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '{"type": "FeatureCollection", "features": [' + "9" * 5000 + "]}",
+            "feature 1: a number of thousands of digits",
+        ),
+        ("[" * 100_000, "lists within lists without end"),
+        ('{"a":' * 100_000, "lists within lists without end"),
+        ('{"features": ["' + "y" * 1_000_000, "feature 1: the file ends in the middle"),
+    ],
+    ids=["digits", "lists", "objects", "text"],
+)
+def test_hostile_texts_are_one_line(tmp_path, text, words):
+    (tmp_path / "o.geojson").write_text(text)
+    with pytest.raises(InputError, match=words) as error:
+        read_geojson(tmp_path / "o.geojson")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["probability", "measurements"])
+def test_numbers_larger_than_any_are_refused(tmp_path, key):
+    huge = 10**400
+    more = {"measurements": {"area": huge}} if key == "measurements" else {"probability": huge}
+    ring = [[0, 0], [4, 0], [4, 4], [0, 0]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": more}
+    (tmp_path / "o.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(InputError, match="401 digits"):
+        read_geojson(tmp_path / "o.geojson")

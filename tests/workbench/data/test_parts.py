@@ -92,3 +92,24 @@ def test_a_file_beside_keeps_the_whole_name(tmp_path) -> None:
     save(path)
     assert path.name == "v1.2.json"
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "beside", ["[" * 100_000, '{"ids": ' + "9" * 5000 + "}", '{"ids": ["a"]}', "[]", "nan"], ids=range(5)
+)
+def test_damaged_ids_of_embeddings_are_one_line(tmp_path, beside):
+    np.save(tmp_path / "e.npy", np.zeros((1, 3), "f4"))
+    (tmp_path / "e.json").write_text(beside)
+    with pytest.raises(InputError, match="not readable as embeddings with their ids") as error:
+        read_embeddings(tmp_path / "e.npy")
+    assert "\n" not in str(error.value)
+
+
+def test_embeddings_of_which_numbers_are_left_over_are_refused(tmp_path):
+    np.save(tmp_path / "e.npy", np.zeros((1, 3), "f4"))
+    (tmp_path / "e.json").write_text('{"ids": ["a"], "name": "x"}')
+    assert read_embeddings(tmp_path / "e.npy").data.shape == (1, 3)
+    content = (tmp_path / "e.npy").read_bytes().replace(b"(1, 3)", b"(1, 2)")
+    (tmp_path / "e.npy").write_bytes(content)
+    with pytest.raises(InputError, match="more bytes than the 2 numbers"):
+        read_embeddings(tmp_path / "e.npy")

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -16,6 +19,20 @@ CONTENT = bytes(range(256)) * 5000
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        """``/to/ADDRESS`` sends there; ``/odd`` has a length that is no number."""
+        if self.path.startswith("/to/"):
+            self.send_response(302)
+            self.send_header("Location", unquote(self.path[4:]))
+            self.end_headers()
+        elif self.path == "/odd":
+            self.send_response(200)
+            self.send_header("Content-Length", "many")
+            self.end_headers()
+            self.wfile.write(CONTENT)
+        else:
+            super().do_GET()
+
     def log_message(self, *args):
         pass
 
@@ -92,3 +109,45 @@ def test_unknown_fields_and_schemes_are_errors(listed):
     listed(url="ftp://127.0.0.1/x")
     with pytest.raises(UsageError, match="scheme 'ftp'"):
         fetch("mine", allow_download=True)
+
+
+def _elsewhere(server, address):
+    return server.replace("w.safetensors", "to/" + quote(address, safe=""))
+
+
+def test_a_redirect_within_the_scheme_is_followed(listed, server):
+    listed(url=_elsewhere(server, server))
+    assert fetch("mine", allow_download=True).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("address", ["file://{file}", "ftp://127.0.0.1/w", "https://127.0.0.1:1/w", "data:,x"])
+def test_a_redirect_to_another_scheme_is_not(listed, server, tmp_path, address):
+    file = tmp_path / "secret"
+    file.write_bytes(CONTENT)
+    home = listed(url=_elsewhere(server, address.format(file=file)))
+    with pytest.raises(WeightsError, match=r"sends from http to (ftp|https)|Redirection to url") as error:
+        fetch("mine", allow_download=True)
+    assert "\n" not in str(error.value)
+    assert not list((home / "weights").glob("*"))
+
+
+def test_a_length_that_is_no_number_is_not_believed(listed, server):
+    listed(url=server.replace("w.safetensors", "odd"))
+    assert fetch("mine", allow_download=True).read_bytes() == CONTENT
+
+
+def test_addresses_of_files_are_files_of_this_machine(listed, tmp_path):
+    (tmp_path / "w here").write_bytes(CONTENT)
+    listed(url=(tmp_path / "w here").as_uri())
+    assert fetch("mine", allow_download=False).read_bytes() == CONTENT
+    Path(tmp_path / "weights" / "mine.safetensors").unlink()
+    os.mkfifo(tmp_path / "pipe")
+    for address in (
+        f"file://{tmp_path / 'pipe'}",
+        "file:///dev/zero",
+        f"file://elsewhere{tmp_path / 'w'}",
+        "file:///no",
+    ):
+        listed(url=address)
+        with pytest.raises(WeightsError, match="not a file of this machine"):
+            fetch("mine", allow_download=False)

@@ -163,11 +163,54 @@ def test_random_damage_never_escapes(data) -> None:
 
 
 def test_what_is_shared_stays_shared() -> None:
-    value: list[object] = []
-    for _ in range(60):  # written out it would have 2 to the 60 parts
+    part = [1, 2, 3]
+    found = loads(pickle.dumps([part, (part, part), {"a": part}]))
+    assert found[0] is found[1][0] is found[1][1] is found[2]["a"]
+
+
+def _doubled(value: object, times: int) -> object:
+    for _ in range(times):
         value = [value, value]
-    found = loads(pickle.dumps(value))
-    assert found[0] is found[1]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        _doubled([], 60),
+        {"label_map": _doubled(0, 40)},
+        {"a": (_doubled({"x": 1}, 40),)},
+        [b"x" * 1_000_000] * 300,
+        ["x" * 1_000_000] * 300,
+        [np.zeros(1_000_000, np.uint8)] * 300,
+    ],
+    ids=["lists", "numbers", "dictionaries", "bytes", "text", "arrays"],
+)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_what_is_shared_until_no_memory_holds_it_is_refused(value, protocol) -> None:
+    with pytest.raises(WeightsError, match="more than 256 MB, by naming the same parts again and again"):
+        loads(pickle.dumps(value, protocol))
+
+
+def test_many_arrays_of_the_same_bytes_are_refused_before_they_fill_the_memory() -> None:
+    data = b"\x80\x05\x8e" + (1 << 20).to_bytes(8, "little") + bytes(1 << 20) + b"q\x00]"
+    made = b"(cnumpy.core.numeric\n_frombuffer\n(h\x00cnumpy\ndtype\n(X\x02\x00\x00\x00u1I0\nI1\ntR(J\x00\x00\x10\x00tX"
+    made += b"\x01\x00\x00\x00CtRe"
+    _, found = loads(data + made * 3 + b"\x86.")
+    assert [a.nbytes for a in found] == [1 << 20] * 3
+    with pytest.raises(WeightsError, match="more than 256 MB"):
+        loads(data + made * 300 + b"\x86.")
+
+
+def test_sides_that_are_no_sides_are_refused_at_once() -> None:
+    huge = (1 << 8 * 200_000) - 1
+    content = pickle.dumps(huge, 2)[2:-1]
+    with pytest.raises(WeightsError):
+        loads(
+            b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n("
+            + content * 40
+            + b"tcnumpy\ndtype\n(X\x02\x00\x00\x00u1I0\nI1\ntRI00\nX\x01\x00\x00\x00atb."
+        )
 
 
 def test_an_array_larger_than_its_data_takes_no_memory() -> None:

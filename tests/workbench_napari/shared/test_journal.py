@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -194,6 +195,33 @@ def test_discard(journalled):
     panel.discard_chosen()
     assert journal.store.entries() == []
     assert panel.isHidden()
+    panel.deleteLater()
+
+
+def test_damaged_copies_hide_no_other_and_are_said(journalled):
+    viewer, journal = journalled
+    for name in ("arrays", "record", "nested", "good"):
+        viewer.add_labels(np.zeros((4, 30, 30), np.uint8), name=name).paint((2, 9, 9), 4)
+    for layer in list(viewer.layers):
+        viewer.layers.remove(layer)
+    journal.flush()
+    folders = {e.name: e.folder for e in journal.offers()}
+    next(folders["arrays"].glob("base-*.npz")).write_bytes(b"PK no archive")
+    record = json.loads((folders["record"] / "entry.json").read_text())
+    (folders["record"] / "entry.json").write_text(json.dumps(record | {"attributes": {"scale": "wide"}}))
+    (folders["nested"] / "entry.json").write_text("[" * 100_000)
+    said = []
+    journal.message.connect(said.append)
+    panel = RecoveryPanel(viewer, journal)
+    assert panel.list.count() == 3
+    assert str(folders["nested"]) in panel.problems.text()
+    restored = [layer.name for layer in panel.restore_chosen() if layer is not None]
+    assert restored == ["good"]
+    assert {s.split("'")[1] for s in said} == {"record", "arrays"}
+    assert all("cannot be restored, and stays where it is: " in s and "\n" not in s for s in said)
+    journal.flush()
+    assert {e.name for e in journal.offers()} == {"arrays", "record"}  # kept, for whoever can save something of them
+    assert folders["nested"].is_dir()
     panel.deleteLater()
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from workbench.core.csv_text import cell_text
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.types import Image, Part, Provenance, Result, Scores
 
@@ -79,11 +80,11 @@ def _table(path: Path, name: str) -> Scores:
             header, *rows = list(csv.reader(file)) or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not readable as a table ({error}).") from error
-    return Scores(tuple(header), tuple(tuple(_value(v) for v in row) for row in rows), name)
+    return Scores(tuple(cell_text(c) for c in header), tuple(tuple(_value(v) for v in row) for row in rows), name)
 
 
 def _value(text: str) -> Any:
     try:
         return float(text)
     except ValueError:
-        return text
+        return cell_text(text)

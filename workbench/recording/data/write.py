@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.csv_text import cell_text
 from workbench.core.errors import GeometryError, InputError, UsageError, reading
 from workbench.core.types import Image, Mark, Marks, Signals
 from workbench.data.companion import require_regular
@@ -187,8 +188,8 @@ def _marks_of_table(path: Path) -> Marks | None:
         lasts = 0.0 if length == "n/a" else _seconds(length, "duration", path, line)
         if lasts < 0:
             raise InputError(f"{path}, line {line}: duration {lasts:g} s, 0 or more was expected.")
-        channels = tuple(c for c in (row.get("channels") or "").split(";") if c)
-        found.append(Mark(begin, lasts, str(row[label] or ""), channels))
+        channels = tuple(c for c in cell_text(row.get("channels") or "").split(";") if c)
+        found.append(Mark(begin, lasts, cell_text(str(row[label] or "")), channels))
     return Marks(tuple(sorted(found, key=lambda m: m.onset)))
 
 

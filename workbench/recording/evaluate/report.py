@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_json, write_text
+from workbench.core.csv_text import table_text
 from workbench.core.jsonable import plain_json
 from workbench.core.types import Mark, Scores
 from workbench.recording.evaluate.bursts import burst_rows
@@ -196,11 +195,7 @@ def _joined(parts: Mapping[str, Scores], name: str) -> Scores:
 
 
 def _csv(path: Path, table: Scores) -> Path:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(table.rows)
-    return write_text(path, text.getvalue())
+    return write_text(path, table_text(table.columns, table.rows))
 
 
 def _result(e: MEGEvaluation) -> html.Section:

@@ -199,11 +199,38 @@ def official_vocabulary(record: Mapping[str, npt.ArrayLike]) -> Vocabulary:
     ValueError
         An array is missing, or the two directions of the mapping contradict each other.
     """
-    missing = [k for k in ("token_order", "total_token_counts", "label_map") if k not in record]
+    names = ("token_order", "total_token_counts", "label_map")
+    missing = [k for k in names if k not in record]
     if missing:
         raise ValueError(f"no array {', '.join(missing)} in the vocabulary")
-    label_map = np.asarray(record["label_map"])
-    vocabulary = Vocabulary(record["token_order"], record["total_token_counts"], label_map.size)
+    order, counts, label_map = (
+        _whole_numbers(record[k], k) for k in ("token_order", "total_token_counts", "label_map")
+    )
+    vocabulary = Vocabulary(order, counts, label_map.size)
     if not np.array_equal(vocabulary.label_map, label_map):
         raise ValueError("token_order and label_map of the vocabulary contradict each other")
     return vocabulary
+
+
+_LARGEST = 1 << 24  # entries of a vocabulary: far more than any tokeniser has
+
+
+def _whole_numbers(value: object, name: str) -> npt.NDArray[np.int64]:
+    """A flat list or array of whole numbers; anything else is refused before numpy makes an array of it."""
+    if not isinstance(value, np.ndarray | list | tuple) or (isinstance(value, np.ndarray) and value.ndim != 1):
+        raise ValueError(f"{name} of the vocabulary is no list of whole numbers")
+    if len(value) > _LARGEST:
+        raise ValueError(f"{name} of the vocabulary has {len(value)} entries, expected at most {_LARGEST}")
+    if not isinstance(value, np.ndarray) and not all(_is_number(v) for v in value):
+        raise ValueError(f"{name} of the vocabulary is no list of whole numbers")
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" and array.size:
+        raise ValueError(f"{name} of the vocabulary holds {array.dtype}, expected whole numbers")
+    whole = array.astype(np.int64)
+    if not np.array_equal(whole, array):
+        raise ValueError(f"{name} of the vocabulary holds numbers that are not whole")
+    return whole
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and bool(-(2**62) < value < 2**62)

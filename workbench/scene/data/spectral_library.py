@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import replacing, write_text
+from workbench.core.csv_text import cell_text, table_text
 from workbench.core.errors import InputError, UsageError, reading, reason
 from workbench.core.output import require_name
 from workbench.data.companion import require_regular
@@ -141,11 +141,7 @@ def _table(spectra: Spectra) -> str:
     if spectra.deviation is not None:
         names += [f"{n} sd" for n in spectra.names]
         columns += [np.asarray(row).tolist() for row in spectra.deviation]
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([first, *names])
-    table.writerows(zip(axis, *columns, strict=True))
-    return text.getvalue()
+    return table_text([first, *names], zip(axis, *columns, strict=True))
 
 
 def _from_table(path: Path) -> Spectra:
@@ -167,7 +163,7 @@ def _from_table(path: Path) -> Spectra:
     axis, body = values[:, 0], values[:, 1:].T
     if not np.isfinite(axis).all():
         raise InputError(f"{path}: {what} (its first column holds NaN or infinity). Correct it.")
-    names = header[1:]
+    names = [cell_text(name) for name in header[1:]]
     plain = [i for i, n in enumerate(names) if not (n.endswith(" sd") and n[:-3] in names)]
     deviations = [names.index(f"{names[i]} sd") for i in plain if f"{names[i]} sd" in names]
     return Spectra(

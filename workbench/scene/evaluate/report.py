@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_json, write_text
+from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError
 from workbench.core.types import Image, Labels, Result
 from workbench.report import html
@@ -160,11 +159,7 @@ def write_report(
     facts: Mapping[str, Any],
     out: Path,
 ) -> SceneEvaluation:
-    text = io.StringIO()
     columns = list(dict.fromkeys(k for row in evaluation.rows for k in row))
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(evaluation.rows)
     plain = {
         "summary": evaluation.summary,
         "runs": [{**r.row(), **r.scores.to_json()} for r in runs],
@@ -193,7 +188,7 @@ def write_report(
         sections.append(html.Section(f"LoLA-SpecViT, {split}: mean over runs, counts added up", score_tables(summed)))
     sections.append(html.Section("How it was made", [html.Facts(facts)]))
     files = (
-        write_text(out / "scores.csv", text.getvalue()),
+        write_text(out / "scores.csv", table_text(columns, evaluation.rows)),
         write_json(out / "scores.json", _finite(plain)),
         html.write(out / "report.html", "Scene evaluation", sections, subtitle="Research use only."),
     )

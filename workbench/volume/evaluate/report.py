@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import heapq
-import io
 import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ import numpy.typing as npt
 
 from workbench.core.atomic import write_json, write_text
 from workbench.core.classes import ClassTable
+from workbench.core.csv_text import table_text
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
 from workbench.core.jsonable import plain_json
 from workbench.core.output import require_folder
@@ -253,11 +252,7 @@ def _keep_worst(
 
 def scores_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV text with full precision; NaN and infinity as ``nan`` and ``inf``."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return table_text(COLUMNS, rows)
 
 
 def write_report(

@@ -114,3 +114,17 @@ def test_quantiles_of_few_values() -> None:
 def test_mu_laws_that_cannot_be(wrong) -> None:
     with pytest.raises(ValueError, match="expected"):
         MuLaw(**wrong)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [[[0, 1], [2, 0]], [0, "x" * 1000], [0, [1]], np.zeros((2, 2)), 3, "012", {"a": 1}, [0, 1.5], [0, 2**63], [0, None],
+     np.array([0.5]), np.array(["a"])],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["token_order", "total_token_counts", "label_map"])
+def test_only_flat_lists_of_whole_numbers_become_arrays(key, bad) -> None:
+    record = {"token_order": [1, 0], "total_token_counts": [5, 2], "label_map": [2, 1]}
+    assert official_vocabulary(record).n_tokens == 3
+    with pytest.raises(ValueError, match=key):
+        official_vocabulary({**record, key: bad})

@@ -1,0 +1,34 @@
+"""Damaged and hostile files of the shared folder: each ends in one clear line, none in other samples.
+
+The table: ``python -m tests.mutation.hostile_table``.
+"""
+
+import pytest
+
+from tests.mutation.hostile_table import HARMLESS, HOSTILE, PAYLOAD, entries, verdict
+from tests.mutation.serving import serving
+
+
+@pytest.fixture(scope="module")
+def verdict_of():
+    with serving("tests.mutation.hostile_table") as ask:
+        yield ask
+
+
+@pytest.mark.parametrize("name", entries() or [None])
+def test_a_hostile_file_ends_in_one_line(name, verdict_of):
+    if name is None:
+        pytest.skip(f"real data not here: {HOSTILE}")
+    wrong = verdict_of(name)
+    assert not wrong
+
+
+def test_verdicts():
+    cpu = {"cpu": 0.1}
+    read, refused, fault = {"hash": "a", **cpu}, {"refused": "a line", **cpu}, {"fault": "slow", "line": "5 s", **cpu}
+    assert verdict("x", {"info": refused, "data": refused}) == ""
+    assert verdict("x", {"info": read, "data": refused}) == "accepted by info"
+    assert verdict(PAYLOAD[0], {"info": read, "data": refused}) == ""
+    assert verdict(PAYLOAD[0], {"info": read, "data": read}) == "accepted by info, data"
+    assert verdict(HARMLESS[0], {"info": read, "data": read}) == ""
+    assert verdict(HARMLESS[0], {"info": read, "data": fault}) == "slow in data: 5 s"
