@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.batch import record
-from workbench.core import contract, kinds, registry
+from workbench.core import contract, kinds, memory, registry
 from workbench.core.atomic import write_json, write_text
 from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
 from workbench.core.output import require_file, require_folder
@@ -145,7 +145,8 @@ def run_case(
     except (Cancelled, KeyboardInterrupt):
         raise
     except Exception as error:
-        failure = OutOfMemory(str(error) or "out of memory") if isinstance(error, MemoryError) else error
+        short = not isinstance(error, OutOfMemory) and memory.exhausting(error)
+        failure = OutOfMemory(memory.ran_out(case.image, short)) if short else error
         known = isinstance(failure, WorkbenchError)
         return Outcome(
             status="failed",

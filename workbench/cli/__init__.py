@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from workbench.cli.lazy import COMMANDS, LazyGroup
-from workbench.core.errors import Cancelled, WorkbenchError, WorkbenchWarning, one_line
+from workbench.core.errors import Cancelled, OutOfMemory, WorkbenchError, WorkbenchWarning, one_line
 
 EXIT_CODES = """\b
 Exit codes:
@@ -68,28 +68,28 @@ def run(arguments: list[str]) -> int:
         # The reader of a pipe (head, less) went away; keep Python from complaining once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (WorkbenchError, MemoryError) as error:
-        if verbose:
-            traceback.print_exc()
-        click.echo(f"Error: {one_line(error) or 'out of memory'}", err=True)
-        return error.exit_code if isinstance(error, WorkbenchError) else 6
-    except OSError as error:
-        if verbose:
-            traceback.print_exc()
-        if error.filename is None or error.strerror is None:
-            click.echo(
-                f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details.", err=True
-            )
-            return 1
-        click.echo(f"Error: {error.filename}: {error.strerror}. Free space, or choose another place.", err=True)
-        return 2
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        click.echo(
-            f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details.", err=True
-        )
-        return 1
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong in one line; gives the exit code."""
+    from workbench.core import memory
+
+    short = None if isinstance(error, OutOfMemory) else memory.exhausting(error)
+    if short is not None:
+        click.echo(f"Error: {memory.ran_out('workbench', short)}", err=True)
+        return OutOfMemory.exit_code
+    if isinstance(error, WorkbenchError):
+        click.echo(f"Error: {one_line(error)}", err=True)
+        return error.exit_code
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        click.echo(f"Error: {error.filename}: {error.strerror}. Free space, or choose another place.", err=True)
+        return 2
+    click.echo(unexpected(error), err=True)
+    return 1
 
 
 def unexpected(error: Exception) -> str:

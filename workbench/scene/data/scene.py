@@ -266,10 +266,7 @@ def _load(path: Path, open: Callable[[], Blocks], shape: tuple[int, int, int], d
     advice = f"{path}: the cube takes {size / 1024**3:.3g} GiB and does not fit into memory at once. Read it by blocks"
     if size > MAX_BYTES:
         raise InputError(f"{advice} (workbench.scene.data.scene.open_blocks).")
-    try:
-        return open().read()
-    except MemoryError as error:
-        raise InputError(f"{advice} (workbench.scene.data.scene.open_blocks).") from error
+    return open().read()
 
 
 def _slice_of(data: Array, rows: slice, columns: slice, bands: slice) -> Array:

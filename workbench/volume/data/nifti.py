@@ -147,7 +147,9 @@ def _open(path: Path) -> Any:
 
     try:
         _check_start(path)
-        proxy: Any = nib.Nifti1Image.from_filename(path) if _version(path) == 1 else nib.Nifti2Image.from_filename(path)
+        kind = nib.Nifti1Image if _version(path) == 1 else nib.Nifti2Image
+        # Read, not mapped: a copy out of a map has the voxels in memory twice.
+        proxy: Any = kind.from_filename(path, mmap=False)
     except (*_BROKEN, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
         if isinstance(error, PermissionError):
             raise InputError(f"{path}: cannot be opened ({error.strerror}). Give yourself read permission.") from error
@@ -263,7 +265,7 @@ def _loader(
                 array = np.stack([raw[n] for n in raw.dtype.names]).astype(dtype)
                 return array.reshape(channels, *spatial)
             slope, inter = _slope_inter(proxy)
-            # Out of the file map and into the machine's byte order; what was unpacked already is taken as it is.
+            # Into the machine's byte order; what has it already is taken as it is.
             own = type(raw) is np.ndarray and raw.dtype == dtype and raw.flags.writeable
             array = raw if own else np.array(raw, dtype=dtype, order="F")
         except _BROKEN as error:
