@@ -69,18 +69,19 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if verbose:
-            traceback.print_exc()
-        return _failed(error)
+        return failed(error, verbose=verbose)
 
 
-def _failed(error: Exception) -> int:
-    """Say what went wrong in one line; gives the exit code."""
+def failed(error: Exception, *, verbose: bool = False, subject: str = "workbench") -> int:
+    """Say what went wrong in one line, before it the traceback if wanted; gives the exit code."""
     from workbench.core import memory
+
+    if verbose:
+        traceback.print_exception(error)
 
     short = None if isinstance(error, OutOfMemory) else memory.exhausting(error)
     if short is not None:
-        click.echo(f"Error: {memory.ran_out('workbench', short)}", err=True)
+        click.echo(f"Error: {memory.ran_out(subject, short)}", err=True)
         return OutOfMemory.exit_code
     if isinstance(error, WorkbenchError):
         click.echo(f"Error: {one_line(error)}", err=True)
@@ -88,13 +89,10 @@ def _failed(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         click.echo(f"Error: {error.filename}: {error.strerror}. Free space, or choose another place.", err=True)
         return 2
-    click.echo(unexpected(error), err=True)
+    where = "" if subject == "workbench" else f"{subject}: "
+    text = f"{where}{type(error).__name__}: {one_line(error)}"
+    click.echo(f"Unexpected error: {text}. Run again with -v for details.", err=True)
     return 1
-
-
-def unexpected(error: Exception) -> str:
-    """The line for an error that nobody foresaw."""
-    return f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details."
 
 
 def _show_warning(
@@ -111,4 +109,4 @@ def _show_warning(
     (file or sys.stderr).write(text)
 
 
-__all__ = ["cli", "main", "run"]
+__all__ = ["cli", "failed", "main", "run"]

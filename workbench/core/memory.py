@@ -216,13 +216,17 @@ def _of_limits() -> Iterator[Available]:
 def _of_control_groups() -> Iterator[Available]:
     """What every control group on the way to ours leaves, of both versions: any of them may be the tightest."""
     for mount, below, version in _groups():
-        place = mount / below
-        if not place.is_dir():  # a container that does not see where it hangs: its own group is the mount
-            place = mount
-        for folder in (place, *place.parents):
-            yield from _of_group(folder, version)
-            if folder == mount:
-                break
+        yield from _of_place(mount, below, version)
+
+
+def _of_place(mount: Path, below: str, version: int) -> Iterator[Available]:
+    place = mount / below
+    if not place.is_dir():  # a container that does not see where it hangs: its own group is the mount
+        place = mount
+    for folder in (place, *place.parents):
+        yield from _of_group(folder, version)
+        if folder == mount:
+            break
 
 
 def _groups(proc: Path = Path("/proc/self")) -> Iterator[tuple[Path, str, int]]:

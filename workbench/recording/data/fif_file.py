@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from workbench.core import leftovers
 from workbench.core.errors import InputError
 
 What = Literal["raw", "epochs", "evoked"]
@@ -129,4 +130,5 @@ def _unpacked(path: Path, _modified: int, _size: int) -> Path:
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="workbench-fif-")
+    leftovers.clean(Path(tempfile.gettempdir()), "workbench-fif")
+    return tempfile.TemporaryDirectory(prefix=f"workbench-fif-{leftovers.tag()}-")
