@@ -34,7 +34,6 @@ def estimate(
     rate: float = 1.0,
     tokens: int = 256,
     helpers: int = 0,
-    reading: int = 0,
     width: int = 0,
     hidden: int = 0,
     length: int = 0,
@@ -60,8 +59,6 @@ def estimate(
         Size of the vocabulary.
     helpers
         Channels that are read only to clean the others (EOG, ECG).
-    reading
-        What the reader takes besides its pieces.
     width, hidden, length
         Of the transformer: features of a token, hidden features, samples of context; 0 without one.
     weights
@@ -74,7 +71,7 @@ def estimate(
     # A piece as read (float64), resampled and filtered, of which some are there at the same time.
     piece = min(PIECE, 4 * (sensors + helpers) * samples)
     pieces = round(piece * (2 * max(1.0, source_rate / rate) + 3))
-    moments = [{"prepared signals": prepared, "pieces": pieces, "reading": reading}]
+    moments = [{"prepared signals": prepared, "pieces": pieces}]
     held = {"prepared signals": prepared, "tokens": channels * one, "masks": 2 * samples}
     moments.append({**held, "raw tokens": channels * one, "windows": min(1536 * 200, channels * samples) * 40})
     decoded = _kept(channels * samples)
@@ -123,7 +120,6 @@ def need_of(model: Any, image: Image, config: Any) -> Need:
         rate=recipe.sampling_rate,
         tokens=parts.codec.n_tokens,
         helpers=2 if recipe.ica else 0,
-        reading=image.loading().parts.get("reading", 0),
         width=int(net.get("model_dim", 0)),
         hidden=int(net.get("ff_dim", 0)),
         length=int(net.get("sequence_length", 0)),
