@@ -148,8 +148,7 @@ def _open(path: Path) -> Any:
     try:
         _check_start(path)
         kind = nib.Nifti1Image if _version(path) == 1 else nib.Nifti2Image
-        # Read, not mapped: a copy out of a map has the voxels in memory twice.
-        proxy: Any = kind.from_filename(path, mmap=False)
+        proxy: Any = kind.from_filename(path)
     except (*_BROKEN, nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
         if isinstance(error, PermissionError):
             raise InputError(f"{path}: cannot be opened ({error.strerror}). Give yourself read permission.") from error
@@ -260,12 +259,12 @@ def _loader(
     def load() -> npt.NDArray[Any]:
         _check_file_size(path, proxy)
         try:
-            raw = _unpacked(path, proxy) if _is_packed(path) else proxy.dataobj.get_unscaled()
+            raw = _unpacked(path, proxy) if _is_packed(path) else _plain(path, proxy, dtype)
             if raw.dtype.names:
                 array = np.stack([raw[n] for n in raw.dtype.names]).astype(dtype)
                 return array.reshape(channels, *spatial)
             slope, inter = _slope_inter(proxy)
-            # Into the machine's byte order; what has it already is taken as it is.
+            # Out of the file map and into the machine's byte order; what is our own already is taken as it is.
             own = type(raw) is np.ndarray and raw.dtype == dtype and raw.flags.writeable
             array = raw if own else np.array(raw, dtype=dtype, order="F")
         except _BROKEN as error:
@@ -296,6 +295,17 @@ def _unpacked(path: Path, proxy: Any) -> npt.NDArray[Any]:
     # What follows the voxels is the writer's own affair, if its checksum is right.
     content = payload.unpack(path, "gzip", size, skip=int(proxy.dataobj.offset), longer=True)
     return content.view(stored).reshape(shape, order="F")
+
+
+def _plain(path: Path, proxy: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Voxels as stored: read where that is all there is to do, as a copy out of a map would have them twice."""
+    stored = _stored(proxy.header)
+    if stored != dtype or _slope_inter(proxy) != (1.0, 0.0):
+        mapped: npt.NDArray[Any] = proxy.dataobj.get_unscaled()
+        return mapped
+    shape = tuple(int(n) for n in proxy.shape)
+    count = int(np.prod(shape, dtype=object))
+    return np.fromfile(path, dtype, count, offset=int(proxy.dataobj.offset)).reshape(shape, order="F")
 
 
 def _check_file_size(path: Path, proxy: Any) -> None:
