@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from workbench.core import memory
 from workbench.core.classes import ClassTable
+from workbench.core.errors import OutOfMemory
 from workbench.core.objects import Objects
 from workbench.core.pyramid import Pyramid
 
@@ -172,11 +173,24 @@ class Image:
         besides = None if row is None else row.hook("files", "reading_bytes")
         return memory.Need({"samples": size, "reading": 0 if besides is None else int(besides(self))})
 
+    def _require_held(self) -> None:
+        """A file too small for what its header promises is at fault itself; only the kind knows how small that is."""
+        from workbench.core import kinds
+
+        row = kinds.kinds().get(self.kind)
+        own = None if row is None else row.hook("files", "require_held")
+        if own is not None:
+            own(self)
+
     def _load(self) -> npt.NDArray[Any]:
         if self.pyramid is not None:
             self.pyramid.require_small(name=self.source or self.name)
         need = self.loading()
-        memory.require(need, self.source or self.name)
+        try:
+            memory.require(need, self.source or self.name, "Read it in parts, free memory, or use a machine with more.")
+        except OutOfMemory:
+            self._require_held()
+            raise
         with memory.guarding(self.source or self.name, need):
             array = self.loader()
         expected = (len(self.channels), *self.geometry.shape)

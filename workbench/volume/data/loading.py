@@ -7,6 +7,7 @@ import numpy as np
 from workbench.core.errors import WorkbenchError
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
+from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
 from workbench.volume.data import metaimage_header, nrrd_header
 
 _DECODED = 16
@@ -56,3 +57,20 @@ def _is_unpacked_by_us(image: Image) -> bool:
     except (WorkbenchError, OSError):  # reading says it better
         return False
     return len(packed) == 1 and packed[0].plain
+
+
+def require_held(image: Image) -> None:
+    """Refuse one file that cannot hold the voxels of its header, even if they were packed as tightly as can be.
+
+    Voxels that lie beside their header are left alone.
+    """
+    path = image.source
+    if path is None or not path.is_file() or not path.name.lower().endswith((".nii", ".nii.gz", ".nrrd", ".mha")):
+        return
+    with path.open("rb") as f:
+        if path.name.lower().endswith(".nrrd") and b"bz" in f.read(4096):  # packs zeros far more tightly than gzip
+            return
+    shape = (len(image.channels), *image.geometry.shape)
+    # Voxels may be stored in one byte each, and become wider by their scaling.
+    if array_bytes(shape, 1) > path.stat().st_size * MAX_DEFLATE_RATIO:
+        check_packed(array_bytes(shape, image.dtype.itemsize), path)

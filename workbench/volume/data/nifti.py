@@ -27,6 +27,7 @@ from workbench.volume.data.companion import require_regular
 SUFFIXES = (".nii.gz", ".nii")
 
 _TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
+_MANY = 2**28  # bytes
 # What nibabel and zlib raise on files that end too early or are something else.
 _BROKEN = (OSError, EOFError, zlib.error, ValueError)
 
@@ -298,13 +299,13 @@ def _unpacked(path: Path, proxy: Any) -> npt.NDArray[Any]:
 
 
 def _plain(path: Path, proxy: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Voxels as stored: read where that is all there is to do, as a copy out of a map would have them twice."""
+    """Voxels as stored: mapped, or read where they are many, as a copy out of a map has them twice for a while."""
     stored = _stored(proxy.header)
-    if stored != dtype or _slope_inter(proxy) != (1.0, 0.0):
-        mapped: npt.NDArray[Any] = proxy.dataobj.get_unscaled()
-        return mapped
     shape = tuple(int(n) for n in proxy.shape)
     count = int(np.prod(shape, dtype=object))
+    if count * stored.itemsize < _MANY or stored != dtype or _slope_inter(proxy) != (1.0, 0.0):
+        mapped: npt.NDArray[Any] = proxy.dataobj.get_unscaled()
+        return mapped
     return np.fromfile(path, dtype, count, offset=int(proxy.dataobj.offset)).reshape(shape, order="F")
 
 
