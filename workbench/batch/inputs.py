@@ -16,16 +16,26 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
     """Cases for files, folders, globs and CSV/JSONL lists, sorted by id.
 
     A folder with DICOM files is one case; any other folder gives one case per readable file or DICOM folder in it
-    (files inside its sub-folders are not searched).
+    (files inside its sub-folders are not searched). What is named and does not exist is a case, which fails when it is
+    opened, as long as there are others.
 
     Raises
     ------
     NothingFound
-        Nothing readable matched, or a path that was named does not exist.
+        Nothing readable matched, or no path that was named exists.
     """
+    inputs = list(inputs)
     cases: list[Case] = []
+    missing: list[tuple[str, NothingFound]] = []
     for text in inputs:
-        cases += _expand_one(text, series)
+        try:
+            cases += _expand_one(text, series)
+        except NothingFound as error:
+            missing.append((text, error))
+    if missing and not cases:
+        raise missing[0][1]
+    # One of several that is not there is a case that fails, and does not stop the others.
+    cases += [_case(Path(text).expanduser(), series) for text, _ in missing]
     if not cases:
         raise NothingFound(f"no readable image matched {', '.join(inputs)}")
     once = {(c.image.resolve(), c.options.get("series")): c for c in cases}
@@ -49,7 +59,7 @@ def _expand_one(text: str, series: str | None) -> list[Case]:
         return [_case(path, series, f"{case_name(file)}_{key}")]
     if path.is_file() and path.suffix.lower() in LISTS:
         given = {"series": series} if series else {}
-        return [replace(c, options={**given, **c.options}) for c in load_cases(path)]
+        return [replace(c, options={**given, **c.options}) for c in load_cases(path, missing_ok=True)]
     if path.is_dir() and series is None and (found := folder_cases(path)):
         return found
     if path.is_file() or is_readable(path):

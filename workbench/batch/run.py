@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.batch import record
-from workbench.core import contract, kinds, registry
+from workbench.core import contract, kinds, leftovers, memory, registry
 from workbench.core.atomic import write_json, write_text
 from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
 from workbench.core.output import require_file, require_folder
@@ -92,6 +92,8 @@ def run(
         Before any case is touched: the device, the weights or the output folder cannot be used.
     """
     check_output(output, cases)
+    for folder in (output, *(output / case.id for case in cases)):
+        leftovers.clean(folder)
     backend.module_for("predict")
     model = registry.load(backend, config)
     if on_ready:
@@ -145,7 +147,8 @@ def run_case(
     except (Cancelled, KeyboardInterrupt):
         raise
     except Exception as error:
-        failure = OutOfMemory(str(error) or "out of memory") if isinstance(error, MemoryError) else error
+        short = not isinstance(error, OutOfMemory) and memory.exhausting(error)
+        failure = OutOfMemory(memory.ran_out(case.image, short)) if short else error
         known = isinstance(failure, WorkbenchError)
         return Outcome(
             status="failed",

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from workbench.cli.lazy import COMMANDS, LazyGroup
-from workbench.core.errors import Cancelled, WorkbenchError, WorkbenchWarning, one_line
+from workbench.core.errors import Cancelled, OutOfMemory, WorkbenchError, WorkbenchWarning, one_line
 
 EXIT_CODES = """\b
 Exit codes:
@@ -68,33 +68,31 @@ def run(arguments: list[str]) -> int:
         # The reader of a pipe (head, less) went away; keep Python from complaining once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (WorkbenchError, MemoryError) as error:
-        if verbose:
-            traceback.print_exc()
-        click.echo(f"Error: {one_line(error) or 'out of memory'}", err=True)
-        return error.exit_code if isinstance(error, WorkbenchError) else 6
-    except OSError as error:
-        if verbose:
-            traceback.print_exc()
-        if error.filename is None or error.strerror is None:
-            click.echo(
-                f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details.", err=True
-            )
-            return 1
+    except Exception as error:
+        return failed(error, verbose=verbose)
+
+
+def failed(error: Exception, *, verbose: bool = False, subject: str = "workbench") -> int:
+    """Say what went wrong in one line, before it the traceback if wanted; gives the exit code."""
+    from workbench.core import memory
+
+    if verbose:
+        traceback.print_exception(error)
+
+    short = None if isinstance(error, OutOfMemory) else memory.exhausting(error)
+    if short is not None:
+        click.echo(f"Error: {memory.ran_out(subject, short)}", err=True)
+        return OutOfMemory.exit_code
+    if isinstance(error, WorkbenchError):
+        click.echo(f"Error: {one_line(error)}", err=True)
+        return error.exit_code
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         click.echo(f"Error: {error.filename}: {error.strerror}. Free space, or choose another place.", err=True)
         return 2
-    except Exception as error:
-        if verbose:
-            traceback.print_exc()
-        click.echo(
-            f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details.", err=True
-        )
-        return 1
-
-
-def unexpected(error: Exception) -> str:
-    """The line for an error that nobody foresaw."""
-    return f"Unexpected error: {type(error).__name__}: {one_line(error)}. Run again with -v for details."
+    where = "" if subject == "workbench" else f"{subject}: "
+    text = f"{where}{type(error).__name__}: {one_line(error)}"
+    click.echo(f"Unexpected error: {text}. Run again with -v for details.", err=True)
+    return 1
 
 
 def _show_warning(
@@ -111,4 +109,4 @@ def _show_warning(
     (file or sys.stderr).write(text)
 
 
-__all__ = ["cli", "main", "run"]
+__all__ = ["cli", "failed", "main", "run"]

@@ -16,16 +16,29 @@ from workbench.core import kinds
 @truncated_option
 @json_option
 @verbose_option
-def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_json: bool, verbose: bool) -> None:
-    """Show geometry, units and channels of files and folders. Only headers are read."""
-    from workbench import api
+def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_json: bool, verbose: bool) -> int:
+    """Show geometry, units and channels of files and folders. Only headers are read.
 
-    rows: list[dict[str, Any]] = [
-        row for path in paths for row in api.info(path, kind=kind, allow_truncated=allow_truncated)
-    ]
+    What cannot be read is told, and does not keep the others from being shown.
+    """
+    from workbench import api
+    from workbench.cli import failed
+
+    if kind is not None:
+        kinds.find(kind)
+    rows: list[dict[str, Any]] = []
+    codes = []
+    for path in paths:
+        try:
+            rows += api.info(path, kind=kind, allow_truncated=allow_truncated)
+        except Exception as error:
+            codes.append(failed(error, verbose=verbose, subject=path))
+    if codes and len(paths) == 1:
+        return codes[0]
+    code = 3 if codes else 0
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
-        return
+        return code
     for number, row in enumerate(rows):
         if number:
             click.echo()
@@ -35,6 +48,7 @@ def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_jso
         width = max(len(k) for k in row)
         for key, value in row.items():
             click.echo(f"{key.replace('_', ' '):<{width}}  {_shown(value)}")
+    return code
 
 
 def _shown(value: Any) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from workbench.core import leftovers
 from workbench.core.errors import UsageError
 
 
@@ -17,12 +21,15 @@ from workbench.core.errors import UsageError
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is flushed to disk and renamed, on error removed.
 
-    The temporary name keeps the suffixes (``mask.part-123.nii.gz``), because many writers choose the format by them.
+    The temporary file has the name of `path`, because many writers choose the format by it, and lies in a hidden folder
+    beside it (`workbench.core.leftovers`): whatever happens, no pattern such as ``*.nii.gz`` finds half a file.
     """
-    stem, dot, suffixes = path.name.partition(".")
-    part = path.with_name(f"{stem}.part-{os.getpid()}{dot}{suffixes}")
+    hidden: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clean_once(path.parent)
+        hidden = Path(tempfile.mkdtemp(prefix=f"{leftovers.PART}-{leftovers.tag()}-", dir=path.parent))
+        part = hidden / path.name
         yield part
         with part.open("rb+") as f:
             os.fsync(f.fileno())
@@ -32,8 +39,14 @@ def replacing(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror}. Choose an output folder that you may write to."
         ) from error
     finally:
-        with suppress(NotADirectoryError):
-            part.unlink(missing_ok=True)
+        if hidden is not None:
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+@cache
+def _clean_once(folder: Path) -> None:
+    """What killed runs left there goes with the first file that this process writes."""
+    leftovers.clean(folder)
 
 
 def write_text(path: Path, text: str) -> Path:

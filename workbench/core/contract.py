@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from workbench.core import memory
 from workbench.core.errors import FaultyExtension, GeometryError, one_line
 from workbench.core.objects import Objects
 from workbench.core.registry import Backend
@@ -14,8 +15,12 @@ from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provena
 
 
 def predict(backend: Backend, model: Any, image: Image, config: Any, progress: Progress | None = None) -> Result:
-    """Let a loaded model propose a result, and check it before anybody sees it; see `check_result`."""
-    result: Result = backend.load_module().predict(model, image, config, progress)
+    """Let a loaded model propose a result, and check it before anybody sees it; see `check_result`.
+
+    Memory that runs out becomes an `OutOfMemory` with what is in use and what is there, whoever made the backend.
+    """
+    with memory.guarding(image.source or image.name):
+        result: Result = backend.load_module().predict(model, image, config, progress)
     held = image.__dict__.get("data")
     if held is None or isinstance(held, np.memmap):  # read piece by piece: from one and the same file
         image.require_unchanged()

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
+from workbench.core.exhausted import is_out_of_memory
+
 
 class WorkbenchError(Exception):
     """Base of all errors that a user can act on: one clear message, no traceback needed."""
@@ -118,6 +120,8 @@ def reading(
     except WorkbenchError:
         raise
     except Exception as raised:
+        if is_out_of_memory(raised):  # says nothing about the file
+            raise MemoryError(f"{subject}: {reason(raised)}") from raised
         if not isinstance(raised, kinds) and type(raised) is not Exception:
             raise
         raise error(f"{subject}: {found} ({reason(raised)}). {advice}".rstrip()) from raised

@@ -185,6 +185,12 @@ class KindFiles(Protocol):
     def input_files(self, path: Path) -> tuple[Path, ...]:
         """All files that decide what is read, that with the samples first."""
 
+    def reading_bytes(self, image: Any) -> int:
+        """Memory that reading the samples takes besides the samples themselves, from the opened image."""
+
+    def require_held(self, image: Any) -> None:
+        """Refuse a file that is too small for the samples that its header promises; asked when memory is too little."""
+
     def is_companion(self, path: Path) -> bool:
         """Whether a file belongs to another one beside it and is no case of its own."""
 

@@ -14,7 +14,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core import memory
 from workbench.core.classes import ClassTable
+from workbench.core.errors import OutOfMemory
 from workbench.core.objects import Objects
 from workbench.core.pyramid import Pyramid
 
@@ -170,10 +172,54 @@ class Image:
 
         Of a pyramid these are those of level 0; one larger than `workbench.core.pyramid.LOAD_LIMIT` is a `UsageError`,
         never a coarser level.
+
+        Raises
+        ------
+        OutOfMemory
+            They need more memory than there is; said before anything is read.
         """
+        return self._load()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `data` is in memory already."""
+        return "data" in self.__dict__
+
+    def samples(self) -> npt.NDArray[Any]:
+        """The same as `data`, but not kept: for work that needs them once, and its memory for other things later."""
+        return self.data if self.is_loaded else self._load()
+
+    def loading(self) -> memory.Need:
+        """What `data` takes of memory while it is read: the samples, and what their reader needs besides."""
+        if self.is_loaded:
+            return memory.Need({})
+        from workbench.core import kinds
+
+        size = memory.array_bytes((len(self.channels), *self.geometry.shape), self.dtype.itemsize)
+        row = kinds.kinds().get(self.kind)
+        besides = None if row is None else row.hook("files", "reading_bytes")
+        return memory.Need({"samples": size, "reading": 0 if besides is None else int(besides(self))})
+
+    def _require_held(self) -> None:
+        """A file too small for what its header promises is at fault itself; only the kind knows how small that is."""
+        from workbench.core import kinds
+
+        row = kinds.kinds().get(self.kind)
+        own = None if row is None else row.hook("files", "require_held")
+        if own is not None:
+            own(self)
+
+    def _load(self) -> npt.NDArray[Any]:
         if self.pyramid is not None:
             self.pyramid.require_small(name=self.source or self.name)
-        array = self.loader()
+        need = self.loading()
+        try:
+            memory.require(need, self.source or self.name, "Read it in parts, free memory, or use a machine with more.")
+        except OutOfMemory:
+            self._require_held()
+            raise
+        with memory.guarding(self.source or self.name, need):
+            array = self.loader()
         self.require_unchanged()
         expected = (len(self.channels), *self.geometry.shape)
         if array.shape != expected:

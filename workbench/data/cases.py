@@ -35,7 +35,7 @@ _PATIENT = re.compile(
 )
 
 
-def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]:
+def load_cases(path: str | Path, labels: str | Path | None = None, *, missing_ok: bool = False) -> list[Case]:
     """All cases of a study, sorted by id.
 
     Parameters
@@ -45,6 +45,8 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
         or JSONL list. Paths in a list are relative to the list.
     labels
         Folder with the label maps, named as the images (``scan.nii.gz``), or with ``_seg``, ``_label``... added.
+    missing_ok
+        A list may name files that do not exist: whoever opens such a case is told.
 
     Notes
     -----
@@ -72,7 +74,7 @@ def load_cases(path: str | Path, labels: str | Path | None = None) -> list[Case]
         elif labels is not None:
             raise InputError(f"{path}: a list names its own labels in the column 'labels'; leave out the label folder.")
         else:
-            found = list(_from_list(path))
+            found = list(_from_list(path, missing_ok))
     else:
         found = folder_cases(path) or _from_folders(path, None if labels is None else Path(labels).expanduser())
     if not found:
@@ -273,7 +275,7 @@ def _matching(name: str, masks: dict[str, Path]) -> Path | None:
     return None
 
 
-def _from_list(path: Path) -> Iterator[Case]:
+def _from_list(path: Path, missing_ok: bool = False) -> Iterator[Case]:
     for number, row in _rows(path):
         where = f"{path}, line {number}"
         if not row.get("image"):
@@ -283,7 +285,7 @@ def _from_list(path: Path) -> Iterator[Case]:
         mask_text = row.pop("labels", "") or row.pop("label", "")
         mask = _resolved(path, mask_text) if mask_text else None
         for what, file in (("image", image), ("labels", mask)):
-            if file is not None and not formats.split_address(file)[0].exists():
+            if not missing_ok and file is not None and not formats.split_address(file)[0].exists():
                 raise InputError(f"{where}: {what} {file} does not exist. Paths are relative to the list.")
         case_id = row.pop("id", "") or case_name(image)
         if any(c in case_id for c in "/\\\0") or case_id in (".", ".."):

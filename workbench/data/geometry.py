@@ -17,7 +17,7 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAX_BYTES = 64 * 1024**3
 """No volume larger than this is loaded: a header that promises more is broken or hostile."""
 
-_MAX_DEFLATE_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
+MAX_DEFLATE_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
 _POSITIVE, _NEGATIVE = "RAS", "LPI"
 
 
@@ -77,9 +77,9 @@ def check_size(shape: tuple[int, ...], channels: int, dtype: np.dtype[Any], sour
 def check_packed(needed: int, path: Path) -> None:
     """Refuse a gzip or zlib file that is too small to hold `needed` bytes, before memory is taken for them."""
     size = path.stat().st_size
-    if needed > size * _MAX_DEFLATE_RATIO:
+    if needed > size * MAX_DEFLATE_RATIO:
         raise InputError(
-            f"{path}: {size} bytes of gzip can hold at most {size * _MAX_DEFLATE_RATIO} bytes, the header promises"
+            f"{path}: {size} bytes of gzip can hold at most {size * MAX_DEFLATE_RATIO} bytes, the header promises"
             f" {needed}. The header is damaged."
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench.core import kinds
+from workbench.core import kinds, leftovers
 from workbench.core.atomic import replacing, sha256_of, write_json
 from workbench.core.errors import UsageError, nearest
 from workbench.core.kinds import Kind
@@ -149,6 +149,7 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
         _protect(path, image)
     record = case / _PROVENANCE
     before = _files_of(record)
+    leftovers.clean_old(case, [_PROVENANCE, *(path.name for path, _ in jobs)])
     try:
         # A record of an earlier run must not vouch for files that are being replaced.
         record.unlink(missing_ok=True)

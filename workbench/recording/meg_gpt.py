@@ -160,6 +160,7 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     from workbench.core.provenance import Recorder
     from workbench.recording.data.prepare import prepare
     from workbench.recording.predict import peaks as meg_peaks
+    from workbench.recording.predict.memory import require_memory
     from workbench.recording.predict.tokens import variance_explained
 
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
@@ -173,6 +174,7 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     recipe = parts.recipe_for(config.kinds, config.reduce)
     if config.bad_segments:
         recipe = replace(recipe, bad_segments=True)
+    require_memory(model, image, config)
     prepared = prepare(image, recipe, allow_resample=config.allow_resample, progress=steps.part("prepare"))
     for note in prepared.notes:
         recorder.note(note)
@@ -255,7 +257,7 @@ def _decode(parts: Parts, labels: Any, runs: Any) -> Any:
     from workbench.recording.data.pieces import scratch
 
     out = scratch(labels.shape)
-    step = max(1, (1 << 24) // max(1, labels.shape[1]))
+    step = max(1, (1 << 22) // max(1, labels.shape[1]))
     for first in range(0, labels.shape[0], step):
         out[first : first + step] = parts.codec.decode(labels[first : first + step], runs=runs)
     return out

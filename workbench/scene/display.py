@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import RGB, ClassTable
+from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, Progress, Scores
 
 PRESETS: dict[str, tuple[float, float, float]] = {
@@ -268,18 +269,17 @@ def area_table(
 
 def areas(labels: Labels) -> Scores:
     """Pixels, share of the labelled pixels and area of each class; no area where the scene has no pixel size."""
-    top = max(c.value for c in labels.classes)
-    counts = np.bincount(labels.data.ravel(), minlength=top + 1)
-    total = max(1, int(counts[1:].sum()))
+    counts = count_labels(labels.data)
+    total = max(1, sum(n for value, n in counts.items() if value))
     unit = labels.geometry.unit
     metres = labels.geometry.sample_volume if unit in ("m", "metre", "metres", "meters") else None
     rows = [
         (
             c.name,
             c.value,
-            int(counts[c.value]),
-            round(100 * int(counts[c.value]) / total, 3),
-            round(float(counts[c.value]) * metres, 3) if metres else None,
+            counts.get(c.value, 0),
+            round(100 * counts.get(c.value, 0) / total, 3),
+            round(float(counts.get(c.value, 0)) * metres, 3) if metres else None,
         )
         for c in labels.classes
     ]

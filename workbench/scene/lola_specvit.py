@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from workbench.core import settings
+from workbench.core import memory, settings
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, WeightsError
 from workbench.core.settings import setting
@@ -21,11 +22,12 @@ from workbench.scene.train.settings import SceneTrainConfig
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import torch
 
+    from workbench.core.memory import Need
     from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.scene.net.lola_specvit import LolaSpecViT
     from workbench.scene.train.learnt import Learnt
@@ -188,6 +190,7 @@ def predict(
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
     require_scene(image)
     fitted = model.fitted
+    _require_memory(model, image, config)
     if config.pca == "scene":
         fitted = spectra.fit(image, fitted.recipe)
         recorder.note("principal components fitted on this scene, not those of the weights")
@@ -196,7 +199,6 @@ def predict(
     valid = spectra.valid_map(image, fitted)
     if not valid.any():
         raise InputError(f"{image.source or image.name}: no pixel holds a whole spectrum; check its bands and bbl")
-    fast = config.precision == "bfloat16" or (config.precision == "auto" and model.device.type == "cuda")
     found = map_taught(
         model.net,
         fitted,
@@ -204,13 +206,13 @@ def predict(
         model.device,
         mode=config.mode,
         where=None if valid.all() else valid,
-        settings=SceneSettings(config.tile, config.batch, "bfloat16" if fast else "float32"),
+        settings=SceneSettings(config.tile, config.batch, "bfloat16" if _is_fast(config, model.device) else "float32"),
         on_tile=None if on_tile is None else lambda t: on_tile(t.rows, t.columns, lookup[t.labels]),
         progress=progress,
     )
-    for note in found.report.notes:
-        recorder.note(note)
-    data = lookup[found.labels]
+    data = np.empty(found.labels.shape, lookup.dtype)
+    for row, values in zip(data, found.labels, strict=True):  # at once, an index of 8 bytes per pixel would be made
+        row[:] = lookup[values]
     if config.min_confidence > 0:
         data = np.where(found.confidence < config.min_confidence, 0, data).astype(data.dtype)
     labels = Labels(data, image.geometry, model.classes)
@@ -222,6 +224,49 @@ def predict(
     if config.reference:
         parts["reference_labels"] = _reference(model, fitted, image, data.dtype)
     return Result(parts, image, recorder.finish())
+
+
+def _is_fast(config: Config, device: torch.device) -> bool:
+    return config.precision == "bfloat16" or (config.precision == "auto" and device.type == "cuda")
+
+
+def need_of(model: Model, image: Image, config: Config) -> Need:
+    """What `predict` takes of memory on top of the loaded network, from the header of the scene."""
+    from workbench.scene.predict.memory import estimate
+
+    net, fitted, on_cpu = model.net, model.fitted, model.device.type != "cuda"
+    dense = net.dense and not fitted.recipe.patch and config.mode != "patches"
+    reach = max(abs(v) for v in net.window_offsets)
+    rows, columns = image.geometry.shape
+    default = (256 if dense else 64) if model.device.type == "cpu" else (4096 if dense else 512)
+    return estimate(
+        (rows, columns),
+        len(image.channels),
+        image.dtype.itemsize,
+        len(fitted.kept),
+        net.config,
+        tile=config.tile,
+        batch=config.batch or default,
+        margin=net.margin + reach if dense else net.patch_size // 2,
+        window=len(net.window_offsets),
+        dense=dense,
+        fit=config.pca == "scene",
+        on_cpu=on_cpu,
+        half=_is_fast(config, model.device),
+    )
+
+
+def _require_memory(model: Model, image: Image, config: Config) -> None:
+    """Refuse before the scene is read. Another tile or batch rounds differently, so none is chosen here."""
+    smaller = sorted({max(8, config.tile // n) for n in (2, 4)} - {config.tile}, reverse=True)
+    others = {f"--tile {tile}": {"tile": tile} for tile in smaller}
+
+    def need(values: Mapping[str, Any]) -> Need:
+        return need_of(model, image, replace(config, **values))
+
+    ways = {flag: partial(need, values) for flag, values in others.items()}
+    advice = "Free memory, use a machine with more, or cut the scene into parts."
+    memory.require(need({}), image.source or image.name, advice, ways=ways)
 
 
 def _reference(model: Model, fitted: FittedSpectra, image: Image, dtype: Any) -> Labels:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 import weakref
@@ -32,6 +31,7 @@ import numpy.typing as npt
 from workbench.core.atomic import replacing
 from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, UsageError
+from workbench.core.leftovers import temporary_folder
 from workbench.core.types import Progress, Result
 
 if TYPE_CHECKING:
@@ -341,7 +341,7 @@ class Versions:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="workbench-models-") if folder is None else folder)
+        self.folder = temporary_folder("workbench-models") if folder is None else Path(folder)
         self._known: list[Version] = []
         # A window may be destroyed, or a session killed by Ctrl-C, without anybody calling `close`.
         self._remove = weakref.finalize(self, shutil.rmtree, self.folder, True) if folder is None else None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from workbench.core import leftovers
 from workbench.core.errors import UsageError
 from workbench.core.output import require_file, require_folder
 
 STATE = "state.safetensors"
-_PART = re.compile(r"\.part-(\d+)(\.|$)")
+_PART = re.compile(r"\.part-(\d+)(\.|$)")  # of version 0.1
 
 
 def folder_of(out: Path) -> Path:
@@ -81,6 +82,7 @@ def clean(out: Path, *, resume: bool, stages: tuple[str, ...] = ("",)) -> Path:
 def _remove_parts(folder: Path) -> None:
     import psutil
 
+    leftovers.clean(folder)
     for file in folder.iterdir():
         match = _PART.search(file.name)
         if match and file.is_file() and not psutil.pid_exists(int(match[1])):

@@ -6,12 +6,15 @@ S. Perera, P. Navard, A. Yilmaz, CVPR 2024 workshop DEF-AI-MIA, arXiv:2404.10156
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from workbench.core import memory
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.core.layers import count_labels
 from workbench.core.settings import setting
 from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.volume.data.recipe import VolumeRecipe
@@ -26,12 +29,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
+    from workbench.core.memory import Need
     from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.training.loop import Event
     from workbench.volume.net.segformer3d import SegFormer3D
     from workbench.volume.predict.windows import WindowSettings
 
 NAME = "segformer3d"
+_LESS = "Free memory, use a machine with more, or give a volume of fewer voxels."
 
 
 @dataclass(frozen=True)
@@ -221,8 +226,13 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     require_volume(image)
     _require_channels(image, recipe)
     grid = Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm)
-    raw = grid.resample(grid.orient(image.data))
-    volume = prepare(raw, recipe, name=str(image.source or image.name))
+    need = _require_memory(model, image, config, recipe)
+    with memory.guarding(image.source or image.name, need, _LESS):
+        # Nobody needs the samples later: they make room for what the network needs, unless somebody holds them.
+        raw = grid.resample(grid.orient(image.samples()))
+        volume = prepare(raw, recipe, name=str(image.source or image.name))
+        box = crop_box(raw, recipe, grid.spacing)
+        del raw
     found = segment(
         model.net.forward_low,
         volume,
@@ -230,11 +240,12 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
         device=model.device,
         activation=recipe.activation,
         merge=merge_brats if recipe.merge == "brats" else None,
-        box=crop_box(raw, recipe, grid.spacing),
+        box=box,
         output_shape=grid.oriented_shape,
         uncertainty=config.uncertainty,
         progress=progress,
     )
+    del volume
     for note in found.report.notes:
         recorder.note(note)
     ran = found.report
@@ -246,6 +257,62 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
         doubt = np.ascontiguousarray(grid.unorient(found.uncertainty))
         parts["uncertainty"] = Heatmap(doubt, image.geometry, "uncertainty", limits=(0.0, 1.0))
     return Result(parts, image, recorder.finish())
+
+
+def need_of(image: Image, config: Config, recipe: VolumeRecipe, net: Mapping[str, Any], device: torch.device) -> Need:
+    """What `predict` takes of memory on top of the loaded network, from the header of the image.
+
+    Parameters
+    ----------
+    recipe, net
+        Of the weights: the preparation (with ``crop`` as the settings want it), and the arguments of the network.
+    """
+    from workbench.volume.data.grid import Grid
+    from workbench.volume.predict.memory import estimate
+    from workbench.volume.predict.windows import choose_precision
+
+    settings = _windows(config, recipe)
+    reading = image.loading()
+    return estimate(
+        Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm),
+        len(image.channels),
+        image.dtype.itemsize,
+        recipe,
+        net,
+        settings,
+        reading=reading.parts.get("reading", 0),
+        loaded=image.is_loaded,
+        uncertainty=config.uncertainty,
+        batch=settings.batch or (2 if device.type == "cpu" else 4),
+        on_cpu=device.type != "cuda",
+        half=choose_precision(settings, device) == "bfloat16",
+    )
+
+
+def _require_memory(model: Model, image: Image, config: Config, recipe: VolumeRecipe) -> Need:
+    """Refuse before voxels are loaded; gives what is expected to be needed.
+
+    Another batch, window or blending changes the last bits of the logits, so none of them is chosen here.
+    """
+    from workbench.volume.predict.windows import smaller_window
+
+    roi = smaller_window(config.roi or recipe.roi)
+    others: dict[str, dict[str, Any]] = {
+        "--batch 1": {"batch": 1},
+        "--mode fast": {"mode": "fast"},
+        f"--batch 1 --roi {' '.join(map(str, roi))}": {"batch": 1, "roi": roi},
+        "--batch 1 --mode fast": {"batch": 1, "mode": "fast"},
+    }
+    if config.uncertainty:
+        others["no --uncertainty"] = {"uncertainty": False}
+
+    def need(values: Mapping[str, Any]) -> Need:
+        return need_of(image, replace(config, **values), recipe, model.net.config, model.device)
+
+    expected = need({})
+    ways = {flag: partial(need, values) for flag, values in others.items()}
+    memory.require(expected, image.source or image.name, _LESS, ways=ways)
+    return expected
 
 
 def _require_channels(image: Image, recipe: VolumeRecipe) -> None:
@@ -283,12 +350,11 @@ def merge_brats(regions: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
 
 def volumes(labels: Labels) -> Scores:
     """Voxels and millilitres of each class; no millilitres where the image has no spacing."""
-    counts = np.bincount(labels.data.ravel(), minlength=max((c.value for c in labels.classes), default=0) + 1)
-    voxel = labels.geometry.sample_volume
-    rows = [
-        (c.name, c.value, round(float(counts[c.value]) * voxel / 1000, 3) if voxel else None, int(counts[c.value]))
-        for c in labels.classes
-    ]
+    counts, voxel = count_labels(labels.data), labels.geometry.sample_volume
+    rows = []
+    for c in labels.classes:
+        voxels = counts.get(c.value, 0)
+        rows.append((c.name, c.value, round(float(voxels) * voxel / 1000, 3) if voxel else None, voxels))
     return Scores(("class", "value", "volume [mL]", "voxels"), tuple(rows), "volumes")
 
 

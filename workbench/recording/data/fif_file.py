@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from workbench.core import leftovers
 from workbench.core.errors import InputError
 from workbench.recording.data import fif_tags
 
@@ -122,4 +123,5 @@ def _shortened(path: Path, name: str, size: int, folder: str, modified: int, _si
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="workbench-fif-")
+    leftovers.clean(Path(tempfile.gettempdir()), "workbench-fif")
+    return tempfile.TemporaryDirectory(prefix=f"workbench-fif-{leftovers.tag()}-")

@@ -8,6 +8,7 @@ from typing import Any
 from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
+from workbench.core.memory import array_bytes
 from workbench.core.types import Image
 from workbench.recording.data import parcels
 from workbench.recording.data import read as recordings
@@ -58,3 +59,10 @@ def claims(path: Path, key: str | None) -> bool:
 def is_companion(path: Path) -> bool:
     """Whether it is a later part of a split FIF file."""
     return path.name.lower().endswith((".fif", ".fif.gz")) and recordings.is_part(path)
+
+
+def reading_bytes(image: Image) -> int:
+    """Memory for reading besides the samples: MNE reads in float64, arrays are mapped."""
+    if image.format in ("parcels", "array"):
+        return 0
+    return array_bytes((len(image.channels), *image.geometry.shape), 8)

@@ -127,7 +127,9 @@ class Codec:
         if isinstance(self._coder, tuple):
             tokenizer, vocabulary = self._coder
             raw = raw_tokens(tokenizer, x, margin=self.margin, runs=runs, progress=progress)
-            labels = np.take(vocabulary.label_map.astype(self.dtype), raw)
+            table, labels = vocabulary.label_map.astype(self.dtype), np.empty(raw.shape, self.dtype)
+            for begin, end in _pieces(x.shape[1]):  # at once, an index of 8 bytes per sample would be made
+                labels[:, begin:end] = np.take(table, raw[:, begin:end])
         else:
             labels = np.empty(x.shape, self.dtype)
             for begin, end in _pieces(x.shape[1]):

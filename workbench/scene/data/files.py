@@ -7,6 +7,7 @@ from pathlib import Path
 from workbench.core import kinds
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.kinds import Verdict
+from workbench.core.memory import array_bytes
 from workbench.core.types import Image
 from workbench.scene.data import envi
 from workbench.scene.data.labels import labels_of
@@ -74,3 +75,12 @@ def claims(path: Path, key: str | None) -> bool:
     except WorkbenchError:
         return key is not None
     return len(image.channels) >= _FEWEST_BANDS or image.classes is not None
+
+
+def reading_bytes(image: Image) -> int:
+    """Memory for reading besides the samples: MATLAB arrays are unpacked and turned, pages of a TIFF are joined.
+
+    What is mapped (ENVI, NumPy) takes none that the system could not use again.
+    """
+    copies = {"mat": 2, "geotiff": 1}.get(image.format or "", 0)
+    return copies * array_bytes((len(image.channels), *image.geometry.shape), image.dtype.itemsize)

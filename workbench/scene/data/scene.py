@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -270,23 +269,7 @@ def _load(path: Path, open: Callable[[], Blocks], shape: tuple[int, int, int], d
     advice = "Read it by blocks (workbench.scene.data.scene.open_blocks)."
     if size > MAX_BYTES:
         raise OutOfMemory(f"{needed}: at most {MAX_BYTES / 1e9:.3g} GB are loaded. {advice}")
-    try:
-        return open().read()
-    except MemoryError as error:
-        raise OutOfMemory(f"{needed}: {_free_bytes() / 1e9:.3g} GB are free. {advice}") from error
-
-
-def _free_bytes() -> int:
-    """Memory that this process can still take: of the machine, and within its own limit of addresses."""
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    if sys.platform != "linux":
-        return free
-    import resource
-
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return free if limit == resource.RLIM_INFINITY else max(0, min(free, limit - psutil.Process().memory_info().vms))
+    return open().read()
 
 
 def _slice_of(data: Array, rows: slice, columns: slice, bands: slice) -> Array:

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from workbench.core.errors import InputError, OutOfMemory, UsageError
-from workbench.core.memory import is_out_of_memory
+from workbench.core.memory import is_out_of_memory, ran_out
 from workbench.core.types import Progress
 from workbench.scene.predict.blocks import Array, Border, Readable, Scene, tiles
 
@@ -82,7 +82,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class SceneReport:
-    """What was run in the end: ``tile`` and ``batch`` may be smaller than asked for, then ``notes`` says so."""
+    """What was run."""
 
     mode: str
     pixels: int
@@ -93,7 +93,6 @@ class SceneReport:
     device: str
     seconds: float
     front_seconds: float
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +166,7 @@ def map_scene(
     InputError
         If `where` has another shape than the scene, or the network's output another one than announced.
     OutOfMemory
-        If the smallest tile does not fit.
+        If memory runs out; the line says which settings need less.
     """
     reach = max(abs(v) for v in window_offsets)
     job = _job(blocks, **options)
@@ -270,7 +269,6 @@ class _Job:
     done: int = 0
     tiles: int = 0
     front_seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
     logits: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
@@ -287,24 +285,9 @@ class _Job:
         began = time.perf_counter()
         self.batch, self.side = self.settings.batch or batch, self.settings.tile
         self._report()
-        with torch.inference_mode():
-            pending = list(tiles((slice(0, self.scene.shape[0]), slice(0, self.scene.shape[1])), self.side))
-            while pending:
-                rows, columns = pending[0]
-                failure = self._try(begin, rows, columns, reach)
-                if failure is None:
-                    pending.pop(0)
-                    continue
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
-                if self.side <= 8:
-                    raise OutOfMemory(
-                        f"out of memory on {self.device} even with tiles of {self.side} pixels ({failure}); "
-                        "free memory or choose another device"
-                    )
-                self.side = max(8, self.side // 2)
-                self.notes.append(f"out of memory: tiles of {self.side} pixels instead")
-                pending = [part for tile in pending for part in tiles(tile, self.side)]
+        with torch.inference_mode(), self._telling():
+            for rows, columns in tiles((slice(0, self.scene.shape[0]), slice(0, self.scene.shape[1])), self.side):
+                self._tile(begin, rows, columns, reach)
         report = SceneReport(
             mode=mode,
             pixels=self.done,
@@ -315,21 +298,8 @@ class _Job:
             device=str(self.device),
             seconds=time.perf_counter() - began,
             front_seconds=self.front_seconds,
-            notes=tuple(self.notes),
         )
         return SceneMap(self.labels, self.confidence, self.logits, report)
-
-    def _try(self, begin: Any, rows: slice, columns: slice, reach: int) -> str | None:
-        """Classify one tile; the first line of the error where memory ran out."""
-        done = self.done
-        try:
-            self._tile(begin, rows, columns, reach)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            self.done = done
-            return str(error).split("\n")[0][:120]
-        return None
 
     def _tile(self, begin: Any, rows: slice, columns: slice, reach: int) -> None:
         wanted = None if self.where is None else np.flatnonzero(self.where[rows, columns])
@@ -356,20 +326,24 @@ class _Job:
         self._store(rows, columns, pixels.numpy(), labels, confidence, logits.shape[1], kept)
 
     def _classify(self, classify: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
-        """Float32 logits of the first pixels: as many as fit, fewer after running out of memory."""
-        while True:
-            n = min(self.batch, len(pixels))
-            try:
-                logits = classify(pixels[:n].to(self.device)).float()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or n == 1:
-                    raise
-                self.batch = max(1, n // 2)
-                self.notes.append(f"out of memory with {n} pixels at a time: {self.batch} instead")
-                continue
-            if logits.ndim != 2 or len(logits) != n:
-                raise InputError(f"the network gave logits of shape {tuple(logits.shape)} for {n} pixels")
-            return logits
+        """Float32 logits of pixels."""
+        logits = classify(pixels.to(self.device)).float()
+        if logits.ndim != 2 or len(logits) != len(pixels):
+            raise InputError(f"the network gave logits of shape {tuple(logits.shape)} for {len(pixels)} pixels")
+        return logits
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Memory that runs out becomes a line with the settings that need less. None of them is chosen for anybody:
+        other tiles and batches round differently."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            less = f"--tile {max(8, self.side // 2)}" if self.side > 8 else f"--batch {max(1, self.batch // 2)}"
+            tile = f"tiles of {self.side} pixels, {self.batch} pixels at a time on {self.device}"
+            raise OutOfMemory(ran_out(tile, error, advice=f"Try {less}, or free memory.")) from error
 
     def _store(
         self,

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError, reason
+from workbench.core.exhausted import is_out_of_memory
 from workbench.volume.data.dicom_damage import kinds, reading_dicom
 from workbench.volume.data.dicom_header import BoundedFile
 from workbench.volume.data.dicom_stack import Plane, Stack
-from workbench.volume.data.exhausted import out_of_memory
 
 _RLE = "1.2.840.10008.1.2.5"
 _BEGIN = (b"\xff\xd8", b"\xff\x4f")  # of JPEG and of JPEG 2000
@@ -89,7 +89,7 @@ def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
     try:
         return dataset.pixel_array, False
     except kinds() as error:
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             raise MemoryError(f"{file}: not enough memory for its pixels ({reason(error)})") from error
         if not is_compressed(syntax):
             raise InputError(
@@ -157,7 +157,7 @@ def _decode_with_itk(file: Path, syntax: Any, cause: Exception) -> npt.NDArray[A
     try:
         array = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             raise MemoryError(f"{file}: not enough memory for its pixels ({reason(error)})") from error
         raise InputError(
             f"{file}: compressed as {syntax.name}, and no installed decoder can read it ({reason(cause)})."

@@ -10,6 +10,9 @@ from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Image
 from workbench.volume.data import dicom
+from workbench.volume.data.loading import reading_bytes, require_held
+
+__all__ = ["explain", "info", "read", "reading_bytes", "require_held", "sniff"]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 

@@ -20,12 +20,12 @@ import numpy.typing as npt
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError, reason
+from workbench.core.exhausted import is_out_of_memory
 from workbench.core.types import Geometry, Image
 from workbench.data.companion import require_regular
 from workbench.data.geometry import LPS_TO_RAS, MAX_BYTES, check_packed, check_size, checked_affine
 from workbench.data.header_text import shortened, whole_number
 from workbench.volume.data import metaimage_header, nrrd_header, payload, stored
-from workbench.volume.data.exhausted import out_of_memory
 from workbench.volume.data.payload import Packed
 
 SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -271,7 +271,7 @@ def _read_by_itk(path: Path, needed: int) -> npt.NDArray[Any]:
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             raise MemoryError(f"{path}: no memory for its {needed} bytes of voxels ({reason(error)})") from error
         raise InputError(f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again.") from error
     # A view keeps the image alive by its base; one copy would double the memory.

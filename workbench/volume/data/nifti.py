@@ -16,17 +16,18 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import PARSING, GeometryError, InputError, reading, reason
+from workbench.core.exhausted import is_out_of_memory
 from workbench.core.types import Geometry, Image
 from workbench.data import label_table
 from workbench.data.companion import require_regular
 from workbench.data.geometry import check_packed, check_size, checked_affine
 from workbench.volume.data import nifti_header, payload
-from workbench.volume.data.exhausted import out_of_memory
 from workbench.volume.data.nifti_header import Start, is_packed
 
 SUFFIXES = (".nii.gz", ".nii")
 
 _TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
+_MANY = 2**28  # bytes
 # What nibabel and zlib raise on files that end too early or are something else.
 _BROKEN = (OSError, EOFError, zlib.error, ValueError)
 
@@ -244,16 +245,16 @@ def _loader(
     def load() -> npt.NDArray[Any]:
         _check_file_size(path, proxy)
         try:
-            raw = _unpacked(path, proxy, start) if is_packed(path) else proxy.dataobj.get_unscaled()
+            raw = _unpacked(path, proxy, start) if is_packed(path) else _plain(path, proxy, dtype)
             if raw.dtype.names:
                 array = np.stack([raw[n] for n in raw.dtype.names]).astype(dtype)
                 return array.reshape(channels, *spatial)
             slope, inter = _slope_inter(proxy)
-            # Out of the file map and into the machine's byte order; what was unpacked already is taken as it is.
+            # Out of the file map and into the machine's byte order; what is our own already is taken as it is.
             own = type(raw) is np.ndarray and raw.dtype == dtype and raw.flags.writeable
             array = raw if own else np.array(raw, dtype=dtype, order="F")
         except _BROKEN as error:
-            if out_of_memory(error):
+            if is_out_of_memory(error):
                 raise MemoryError(f"{path}: not enough memory for its voxels ({reason(error)})") from error
             raise InputError(
                 f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again."
@@ -279,6 +280,17 @@ def _unpacked(path: Path, proxy: Any, start: Start) -> npt.NDArray[Any]:
     longer = nifti_header.slice_bytes(start, stored.itemsize) - 1
     content = payload.unpack(path, "gzip", size, skip=int(proxy.dataobj.offset), longer=longer)
     return content.view(stored).reshape(shape, order="F")
+
+
+def _plain(path: Path, proxy: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Voxels as stored: mapped, or read where they are many, as a copy out of a map has them twice for a while."""
+    stored = _stored(proxy.header)
+    shape = tuple(int(n) for n in proxy.shape)
+    count = int(np.prod(shape, dtype=object))
+    if count * stored.itemsize < _MANY or stored != dtype or _slope_inter(proxy) != (1.0, 0.0):
+        mapped: npt.NDArray[Any] = proxy.dataobj.get_unscaled()
+        return mapped
+    return np.fromfile(path, dtype, count, offset=int(proxy.dataobj.offset)).reshape(shape, order="F")
 
 
 def _check_file_size(path: Path, proxy: Any) -> None:

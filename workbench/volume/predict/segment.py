@@ -17,7 +17,7 @@ quarter (``SegFormer3D.forward_low``). Memory is bounded by a slab as deep as on
 ... )
 >>> found.labels.shape == grid.oriented_shape
 >>> native = grid.unorient(found.labels)      # file order
->>> found.report.notes                        # what had to give way (memory), for the provenance
+>>> found.report.notes                        # for the provenance
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -36,7 +36,7 @@ import torch
 from torch import Tensor
 
 from workbench.core.errors import InputError, OutOfMemory
-from workbench.core.memory import is_out_of_memory
+from workbench.core.memory import is_out_of_memory, ran_out
 from workbench.core.types import Progress
 from workbench.volume.predict.slab import ReadOut, Slab, plan_read_out
 from workbench.volume.predict.windows import (
@@ -60,7 +60,7 @@ Box: TypeAlias = tuple[slice, slice, slice]
 
 @dataclass(frozen=True)
 class InferenceReport:
-    """What was run in the end: ``roi`` and ``batch`` may be smaller than asked for, then ``notes`` says so.
+    """What was run; ``notes`` says what a reader of the result should know.
 
     ``skipped`` counts the windows that a scan of the whole volume would have needed beyond ``windows``.
     """
@@ -129,41 +129,28 @@ def segment(
     InputError
         If the volume is not (C, X, Y, Z), or the predictor's logits have another shape than announced.
     OutOfMemory
-        If the smallest batch and window do not fit.
+        If memory runs out; the line says which settings would need less.
     """
     if volume.ndim != 4 or 0 in volume.shape:
         raise InputError(f"expected a volume (channels, x, y, z), found shape {volume.shape}")
     began = time.perf_counter()
     device = torch.device(device)
-    batch = settings.batch or (2 if device.type == "cpu" else 4)
-    notes: list[str] = []
-    while True:
-        job = _Job(predictor, volume, settings, device, activation, merge, box, output_shape, uncertainty, progress)
-        job.batch = batch
-        failure = None
-        try:
-            with torch.inference_mode():
-                job.run()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            failure = str(error).split("\n")[0][:120]
-        notes += job.notes
-        if failure is None:
-            break
-        # Outside the handler: the traceback would keep the buffers alive.
-        labels_shape = job.settings.roi
-        del job
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        roi = smaller_window(labels_shape)
-        if roi == labels_shape:
-            raise OutOfMemory(
-                f"out of memory on {device} even with one window of {by(roi)} voxels ({failure}); "
-                "free memory, choose another device or a coarser spacing"
-            )
-        notes.append(f"out of memory with one window of {by(labels_shape)}: windows of {by(roi)} instead")
-        settings, batch = replace(settings, roi=roi), 1
+    job = _Job(predictor, volume, settings, device, activation, merge, box, output_shape, uncertainty, progress)
+    job.batch = settings.batch or (2 if device.type == "cpu" else 4)
+    try:
+        with torch.inference_mode():
+            job.run()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        # Fewer windows at a time round differently, and smaller ones see less: neither is chosen for anybody.
+        less = " and ".join(
+            [f"--batch 1 (now {job.batch})"] * (job.batch > 1)
+            + [f"--roi {' '.join(map(str, n))}" for n in [smaller_window(settings.roi)] if n != settings.roi]
+        )
+        way = f"Try {less}" if less else "Choose another device or a coarser spacing"
+        windows = f"{job.batch} window(s) of {by(settings.roi)} voxels at a time on {device}"
+        raise OutOfMemory(ran_out(windows, error, advice=f"{way}, or free memory.")) from error
     whole = math.prod(
         len(window_starts(n, r, job.settings.overlap)) for n, r in zip(volume.shape[1:], job.settings.roi, strict=True)
     )
@@ -176,7 +163,7 @@ def segment(
         mode=settings.mode,
         device=str(device),
         seconds=time.perf_counter() - began,
-        notes=tuple(notes),
+        notes=tuple(job.notes),
     )
     return Segmentation(job.labels, job.uncertainty, report)
 
@@ -241,7 +228,7 @@ class _Job:
             pending = [(start, b, c) for b, c in corners]
             while pending:
                 with self.autocast():
-                    logits = self._predict_some(box, pending)
+                    logits = self._predict(self._windows(box, pending[: self.batch]))
                 for x in logits:
                     self._add(x, pending.pop(0))
                     self.done += 1
@@ -254,22 +241,6 @@ class _Job:
     def _report(self, total: int) -> None:
         if self.progress is not None:
             self.progress(self.done, total)
-
-    def _predict_some(self, box: npt.NDArray[Any], pending: list[Size3]) -> Tensor:
-        """Logits of the first pending windows: as many as fit, fewer after running out of memory."""
-        while True:
-            n = min(self.batch, len(pending))
-            failure = None
-            try:
-                return self._predict(self._windows(box, pending[:n]))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or n == 1:
-                    raise
-                failure = n
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            self.batch = max(1, failure // 2)
-            self.notes.append(f"out of memory with {failure} windows at a time: {self.batch} instead")
 
     def _windows(self, box: npt.NDArray[Any], corners: list[Size3]) -> Tensor:
         pinned = self.device.type == "cuda"

@@ -110,8 +110,7 @@ def test_cubes_too_large_for_memory_say_so(tmp_path):
     path.write_text(f"ENVI\nsamples = {2**20}\nlines = {2**20}\nbands = 3\ndata type = 1\ninterleave = bsq\n")
     image = formats.read(path)
     assert open_blocks(image).read(slice(2**20 - 1, None), slice(-2, None)).shape == (3, 1, 2)
-    said = r"takes 3.3e\+03 GB and does not fit into memory at once: at most 68.7 GB are loaded. Read it by blocks"
-    with pytest.raises(OutOfMemory, match=said):
+    with pytest.raises(OutOfMemory, match=r"big\.dat: needs about 3298\.53 GB .* is there .*\. Read it in parts"):
         _ = image.data
 
 
@@ -122,8 +121,6 @@ def test_memory_that_runs_out_is_no_damage(tmp_path, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(Blocks, "read", exhausted)
-    with pytest.raises(
-        OutOfMemory, match=r"the cube takes 1.39e-06 GB and .* GB are free. Read it by blocks"
-    ) as caught:
+    with pytest.raises(OutOfMemory, match=r"memory ran out, about 0.00 GB .* were expected .* there \(") as caught:
         _ = image.data
     assert caught.value.exit_code == 6
