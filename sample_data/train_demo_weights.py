@@ -1,7 +1,7 @@
 """Train the demo weights on phantoms drawn on the fly, score them on phantoms with other seeds, write the model card.
 
     python sample_data/train_demo_weights.py            # about an hour on two cores; the same seeds every time
-    python sample_data/train_demo_weights.py --record   # only what the file says of its training, anew; no number changes
+    python sample_data/train_demo_weights.py --record   # what the file says of its training, anew; no number changes
 
 The weights exist so that every part of the workbench can be tried without anybody's data. They are no medical device.
 """

@@ -21,7 +21,7 @@ from workbench.volume.data.taught import AXES, Range, Taught, VolumeFacts
 _VAGUE = ("OT", "SC", "PR", "REG", "")
 # The field of view is wrong by its unit, not by the examination, beyond these two together: cm, m or um taken for mm
 # change its volume a thousandfold and more, and the voxel at least tenfold; crops and whole bodies stay within.
-_FIELD_RATIO, _VOXEL_RATIO = 50.0, 5.0
+_FIELD_RATIO, _VOXEL_RATIO = 100.0, 4.0
 _BODY_MM, _VOXEL_MM = (2.0, 4000.0), (0.005, 60.0)  # without a record: what a volume of a person or a specimen can be
 _WORDS = {"LR": "left-right", "PA": "front-back", "IS": "head-foot"}
 _OTHER_WEIGHTS = "Choose weights for this kind of image."
@@ -328,7 +328,7 @@ def _elsewhere(c: _Channel) -> Finding | None:
     return _refused(f"{_span(c)}, all outside of the window {low:g} to {high:g} of the weights", _OTHER_WEIGHTS)
 
 
-_REFUSED = (_constant, _label_map, _no_negatives, _spread, _gap, _below_zero, _elsewhere)
+_REFUSED = (_constant, _label_map, _spread, _no_negatives, _gap, _below_zero, _elsewhere)
 _GIVE_HU = "Give CT in HU, or choose weights for this kind of image."
 
 
