@@ -212,17 +212,21 @@ def _geometry(e: Expectation, facts: VolumeFacts) -> list[Finding]:
     return found
 
 
-def value_findings(e: Expectation, facts: VolumeFacts) -> list[Finding]:
-    """What the samples say, against what taught the weights. At most one refusal per channel, the clearest."""
+def value_findings(e: Expectation, facts: VolumeFacts, *, fresh: bool = False) -> list[Finding]:
+    """What the samples say, against what taught the weights. At most one refusal per channel, the clearest.
+
+    `fresh`: weights that start from nothing learn values as they come; only what holds nothing to learn is refused.
+    """
     found = []
     for number, values in enumerate(facts.values):
         if not values:
             continue  # no finite voxel: an error of its own
-        one = _Channel(e, number, values, facts.whole)
+        one = _Channel(e, number, values, facts.whole, facts.finite)
         name = "values" if len(facts.values) == 1 else f"values of channel {e.recipe.channels[number]}"
         refused = next(filter(None, (rule(one) for rule in _REFUSED)), None)
         if refused is not None:
-            found.append(replace(refused, fact=name))
+            learnable = fresh and _constant(one) is None and _label_map(one) is None
+            found.append(replace(refused, fact=name, level="noted" if learnable else "refused"))
             continue
         found += [replace(f, fact=name) for f in _noted(one)]
     return found
@@ -236,6 +240,7 @@ class _Channel:
     number: int
     values: Mapping[str, float]
     whole: bool
+    finite: bool
 
     def __getitem__(self, name: str) -> float:
         return self.values[name]
@@ -253,7 +258,7 @@ class _Channel:
 
 
 def _constant(c: _Channel) -> Finding | None:
-    if c["lowest"] < c["highest"]:
+    if c["lowest"] < c["highest"] or not c.finite:  # what is no number is told where values are prepared
         return None
     return _refused(f"every voxel is {c['lowest']:g}", "There is nothing to see in this volume: give the right file.")
 

@@ -41,8 +41,8 @@ class VolumeFacts:
         Per channel: ``q0.5`` ... ``q99.5`` (quantiles in percent), ``lowest``, ``highest``, and shares of the voxels:
         ``negative``, ``air`` (below -900), ``gap`` (-550 to -150), ``at lowest``, ``at highest``, ``alike`` (equal to
         both neighbours in the plane, where not the lowest value). Without numbers where no voxel is finite.
-    whole
-        Whether all values that were looked at are whole numbers.
+    whole, finite
+        Whether all values that were looked at are whole numbers, and numbers at all.
     """
 
     modality: str | None
@@ -52,6 +52,7 @@ class VolumeFacts:
     extent_mm: tuple[float, float, float]
     values: tuple[Mapping[str, float], ...] = ()
     whole: bool = False
+    finite: bool = True
 
 
 def facts_of_header(image: Image, recipe: VolumeRecipe) -> VolumeFacts:
@@ -72,7 +73,8 @@ def facts_of(image: Image, recipe: VolumeRecipe) -> VolumeFacts:
     sample = data[..., ((planes - 1) % step) // 2 :: step]
     values = tuple(_measured(channel) for channel in sample)
     whole = all(bool((np.rint(c) == c).all()) for c in sample) if sample.dtype.kind == "f" else True
-    return replace(facts_of_header(image, recipe), values=values, whole=whole)
+    finite = bool(np.isfinite(data.sum(dtype=np.float64))) if data.dtype.kind == "f" else True
+    return replace(facts_of_header(image, recipe), values=values, whole=whole, finite=finite)
 
 
 def _measured(channel: npt.NDArray[Any]) -> dict[str, float]:

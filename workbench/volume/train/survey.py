@@ -78,7 +78,7 @@ class Survey:
             return
         facts = facts_of(image, self.recipe)
         e = self.expects or Expectation(Taught(), self.recipe, "none")
-        self._settle(case.id, case.image, value_findings(e, facts))
+        self._settle(case.id, case.image, value_findings(e, facts, fresh=self.expects is None))
         self._facts[case.id], self._keys[case.id] = facts, keys_of(image)
 
     @property
