@@ -155,7 +155,7 @@ def train_volumes(
         folder=folder,
         resume=config.resume,
         fingerprint={
-            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
+            "config": _identity(config),
             "cases": [c.id for c in cases],
             "start": start.sha256 if start else None,
         },
@@ -195,6 +195,13 @@ def train_volumes(
         {k: v for k, v in result.scores.items() if k != "score"},
         result.history, result.stopped, result.seconds, copied, judged, notes=(*survey.notes, *notes),
     )  # fmt: skip
+
+
+def _identity(config: TrainConfig) -> dict[str, Any]:
+    """The settings that decide what is learnt. Later ones count where they are set: trainings of 0.1 go on."""
+    plain = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY}
+    later = {"names": "", "match": "name"}
+    return {k: v for k, v in plain.items() if k not in later or v != later[k]}
 
 
 def _start(config: TrainConfig) -> weights.WeightsFile | None:
