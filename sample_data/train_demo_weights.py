@@ -1,6 +1,7 @@
 """Train the demo weights on phantoms drawn on the fly, score them on phantoms with other seeds, write the model card.
 
     python sample_data/train_demo_weights.py            # about an hour on two cores; the same seeds every time
+    python sample_data/train_demo_weights.py --record   # what the file says of its training, anew; no number changes
 
 The weights exist so that every part of the workbench can be tried without anybody's data. They are no medical device.
 """
@@ -54,6 +55,7 @@ def main() -> None:
     )
     parser.add_argument("--max-minutes", type=float, default=0.0, help="end each stage by then")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--record", action="store_true", help="write the record anew around the same numbers")
     options = parser.parse_args()
 
     # Waiting threads sleep instead of spinning: several times faster on a machine with other work to do.
@@ -70,6 +72,9 @@ def main() -> None:
     cache = options.cache or user_cache_path("napari-workbench") / "phantoms"
     few = load_cases(make_phantoms.make_set(TRAIN_SEEDS, cache / "train"))
     many = load_cases(make_phantoms.make_set(MORE_SEEDS, cache / "train_more"))
+    if options.record:
+        write_record(options.output, many)
+        return
     held_out = load_cases(make_phantoms.make_set(HELD_OUT_SEEDS, cache / "held_out"))
 
     def show(event: Any) -> None:
@@ -84,6 +89,42 @@ def main() -> None:
         trained = train_volumes(many if n == len(STAGES) - 1 else few, config, files[n], show)
         print(f"stage {n}: {trained.seconds / 60:.1f} min, validation Dice {trained.score:.4f}", flush=True)
     finish(files, held_out, options.output, cache)
+
+
+def write_record(target: Path, cases: list[Any]) -> None:
+    """Put what the weights were taught on into their record, from the phantoms that their seeds give again.
+
+    The numbers stay as they are; ``formerly`` keeps the hashes of the files that had them before, by which adapters
+    find their base.
+    """
+    from workbench import weights
+    from workbench.core.settings import build
+    from workbench.volume.data.recipe import VolumeRecipe
+    from workbench.volume.train.settings import TrainConfig
+    from workbench.volume.train.survey import Survey, survey_cases
+    from workbench.weights.content import content_hash
+
+    found = weights.find(target)
+    tensors = weights.load_tensors(found)
+    training = found.meta["training"]
+    recipe = VolumeRecipe.from_json(found.meta["recipe"])
+    config = build(TrainConfig, {"weights": "none", "flip": training["settings"]["flip"]})
+    survey = Survey(recipe, None)
+    survey_cases(cases, survey)
+    by_id = {c.id: c for c in cases}
+    learnt, chosen_by = ([by_id[i] for i in training[key]] for key in ("trained_on", "validated_on"))
+    meta = {
+        **{k: v for k, v in found.meta.items() if k != "hashes"},
+        "taught": survey.taught(config, training["settings"]["roi"]).to_json(),
+        "seen": survey.seen(learnt, chosen_by),
+    }
+    same = all(meta[k] == found.meta.get(k) for k in ("taught", "seen"))
+    if not same:
+        meta["formerly"] = list(dict.fromkeys([*found.meta.get("formerly", ()), found.sha256]))
+    before = content_hash(tensors)
+    weights.save(target, tensors, meta)
+    assert content_hash(weights.load_tensors(weights.find(target))) == before
+    print(f"{target}: {len(learnt)} learnt from, {len(chosen_by)} chosen by, {target.stat().st_size / 1e6:.2f} MB")
 
 
 def finish(stages: list[Path], held_out: list[Any], target: Path, cache: Path) -> None:

@@ -71,5 +71,7 @@ def _train(
             click.echo(f"test {name} {value:.4f}", err=True)
         if report.copied:
             click.echo(f"Taken over from {values['weights']}: {', '.join(report.copied)}", err=True)
+    for note in getattr(report, "notes", ()):
+        click.echo(f"note: {note}", err=True)
     for file in (report.weights, report.log, report.report):
         click.echo(file)

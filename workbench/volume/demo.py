@@ -17,10 +17,11 @@ def segment_samples(run: Demo) -> Section | None:
     from workbench.core import settings
     from workbench.core.provenance import versions
     from workbench.core.samples import sample_files
-    from workbench.data import formats, write
+    from workbench.data import write
     from workbench.data.cases import load_cases
     from workbench.report import html
     from workbench.volume import segformer3d as backend
+    from workbench.volume.data.label_names import read_named
     from workbench.volume.evaluate.pictures import comparison
     from workbench.volume.evaluate.report import evaluate_cases
 
@@ -45,7 +46,7 @@ def segment_samples(run: Demo) -> Section | None:
         run.say(f"  {image.name} ({time.perf_counter() - clock:.1f} s): {amounts}")
         wanted = references[image.name]
         if wanted is not None:
-            reference = formats.read_labels(wanted, reference=image.geometry)
+            reference = read_named(wanted, reference=image.geometry)
             png = comparison(image, result.labels.data, reference.data, result.labels.classes)
             caption = f"{image.name} (synthetic), not seen in training. Solid: reference, dashed: prediction."
             pictures.append(html.Picture(png, caption))

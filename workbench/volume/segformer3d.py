@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.core import memory
+from workbench.core.agreement import Finding, force_setting, settle
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.layers import count_labels
 from workbench.core.settings import setting
 from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
+from workbench.volume.data.agreement import (
+    Expectation,
+    conformed,
+    expectation,
+    flip_axes,
+    header_findings,
+    settings_findings,
+    value_findings,
+)
 from workbench.volume.data.recipe import VolumeRecipe
+from workbench.volume.data.taught import facts_of, facts_of_header
 from workbench.volume.segformer3d_presets import PRESETS
 from workbench.volume.train.settings import TrainConfig
 from workbench.weights import WeightsFile
@@ -55,8 +66,11 @@ class Config:
     crop: Literal["recipe", "none", "body", "nonzero"] = setting(
         "recipe", "Lay windows only in this box: as the weights say, nowhere, the body (CT), or voxels that are not 0."
     )
-    flips: bool = setting(False, "Average over flips of the volume (8 times slower).")
+    flips: bool = setting(
+        False, "Average over flips along the axes that training mirrored (up to 8 times slower); refused without any."
+    )
     uncertainty: bool = setting(False, "Also give a map of uncertainty (entropy: 0 sure, 1 undecided).")
+    force: bool = force_setting()
     preset: Literal["none", "brats", "synapse", "acdc"] = setting(
         "none", "Preparation for a checkpoint without a record of ours (official BraTS weights: brats).", advanced=True
     )
@@ -76,6 +90,13 @@ class EvaluateConfig(Config):
     classes: str = setting(
         "", "How the labels' values become the classes of the weights, as in training: 'kidneys:2+3,vertebrae:26-50'."
     )
+    match: Literal["name", "number"] = setting(
+        "name", "Reference labels without names: name refuses them, number takes equal values for the same class."
+    )
+    names: str = setting(
+        "",
+        "Names of the references' values: a table (dataset.json, CSV, ITK-SNAP, Slicer), or totalsegmentator[_v1|_mr].",
+    )
     tolerance_mm: float = setting(2.0, "Tolerance of the normalised surface Dice.", unit="mm", low=0.0)
     worst: int = setting(3, "How many of the worst cases to show as pictures.", low=0)
 
@@ -90,6 +111,7 @@ class Model:
     classes: ClassTable
     device: torch.device
     reason: str
+    expects: Expectation
 
 
 def describe_checkpoint(preset: str | None) -> tuple[tuple[str, ...], str]:
@@ -114,8 +136,10 @@ def load(config: Config, device: torch.device) -> Model:
     if found.meta and config.preset != "none":
         raise UsageError(f"{found.path}: these weights say themselves how images are prepared; remove --preset")
     net, recipe, classes = build_network(found, config.preset, config.attention_scale)
+    with weights.blaming(found.path):
+        expects = expectation(found.meta, recipe, found.name, config.preset)
     _, reason = devices.choose(config.device)
-    return Model(net.eval().to(device), found, recipe, classes, device, reason)
+    return Model(net.eval().to(device), found, recipe, classes, device, reason, expects)
 
 
 def build_network(
@@ -212,31 +236,37 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     ------
     InputError
         Not a volume, wrong number of channels, or voxels that are not numbers.
+    MismatchError
+        The volume is not what the weights were taught on, and `Config.force` is not set.
     OutOfMemory
         Even the smallest window did not fit.
     """
     from workbench.core.provenance import Recorder
-    from workbench.volume.data.checks import require_volume
     from workbench.volume.data.grid import Grid
     from workbench.volume.data.preprocess import crop_box, prepare
     from workbench.volume.predict.segment import segment
 
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
     recipe = model.recipe if config.crop == "recipe" else replace(model.recipe, crop=config.crop)
-    require_volume(image)
-    _require_channels(image, recipe)
+    given, found = _agreed(model, image, config)
     grid = Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm)
     need = _require_memory(model, image, config, recipe)
     with memory.guarding(image.source or image.name, need, _LESS):
         # Nobody needs the samples later: they make room for what the network needs, unless somebody holds them.
-        raw = grid.resample(grid.orient(image.samples()))
+        samples = given.samples()
+        found += value_findings(model.expects, facts_of(given, recipe, samples))
+        for note in settle(found, subject=image.source or image.name, weights=model.expects.name, force=config.force):
+            recorder.note(note)
+        recorder.details["agreement"] = [f.to_json() for f in found]
+        raw = grid.resample(grid.orient(samples))
+        del samples
         volume = prepare(raw, recipe, name=str(image.source or image.name))
         box = crop_box(raw, recipe, grid.spacing)
         del raw
-    found = segment(
+    segmented = segment(
         model.net.forward_low,
         volume,
-        _windows(config, recipe),
+        _windows(config, recipe, flip_axes(model.expects, force=config.force) if config.flips else ()),
         device=model.device,
         activation=recipe.activation,
         merge=merge_brats if recipe.merge == "brats" else None,
@@ -246,15 +276,15 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
         progress=progress,
     )
     del volume
-    for note in found.report.notes:
+    for note in segmented.report.notes:
         recorder.note(note)
-    ran = found.report
+    ran = segmented.report
     recorder.details |= {"windows": ran.windows, "windows_skipped": ran.skipped, "roi": list(ran.roi)}
     recorder.details |= {"batch": ran.batch, "precision": ran.precision, "mode": ran.mode}
-    labels = Labels(np.ascontiguousarray(grid.unorient(found.labels)), image.geometry, model.classes)
+    labels = Labels(np.ascontiguousarray(grid.unorient(segmented.labels)), image.geometry, model.classes)
     parts: dict[str, Labels | Heatmap | Scores] = {"labels": labels, "volumes": volumes(labels)}
-    if found.uncertainty is not None:
-        doubt = np.ascontiguousarray(grid.unorient(found.uncertainty))
+    if segmented.uncertainty is not None:
+        doubt = np.ascontiguousarray(grid.unorient(segmented.uncertainty))
         parts["uncertainty"] = Heatmap(doubt, image.geometry, "uncertainty", limits=(0.0, 1.0))
     return Result(parts, image, recorder.finish())
 
@@ -271,7 +301,7 @@ def need_of(image: Image, config: Config, recipe: VolumeRecipe, net: Mapping[str
     from workbench.volume.predict.memory import estimate
     from workbench.volume.predict.windows import choose_precision
 
-    settings = _windows(config, recipe)
+    settings = _windows(config, recipe, (0, 1, 2) if config.flips else ())
     reading = image.loading()
     return estimate(
         Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm),
@@ -324,7 +354,20 @@ def _require_channels(image: Image, recipe: VolumeRecipe) -> None:
         )
 
 
-def _windows(config: Config, recipe: VolumeRecipe) -> WindowSettings:
+def _agreed(model: Model, image: Image, config: Config) -> tuple[Image, list[Finding]]:
+    """The image as the weights take it, and what its header and the settings say; refuses before samples load."""
+    from workbench.volume.data.checks import require_volume
+
+    e = model.expects
+    require_volume(image)
+    _require_channels(image, model.recipe)
+    found = settings_findings(e, flips=config.flips, roi=config.roi, crop=config.crop)
+    found += header_findings(e, image, facts_of_header(image, e.recipe))
+    settle(found, subject=image.source or image.name, weights=e.name, force=config.force)
+    return conformed(image, model.recipe), found
+
+
+def _windows(config: Config, recipe: VolumeRecipe, flips: tuple[int, ...]) -> WindowSettings:
     from workbench.volume.predict.windows import WindowSettings
 
     return WindowSettings(
@@ -335,7 +378,7 @@ def _windows(config: Config, recipe: VolumeRecipe) -> WindowSettings:
         batch=config.batch,
         precision=config.precision,
         axis_order=recipe.axis_order,
-        flips=(0, 1, 2) if config.flips else (),
+        flips=flips,
     )
 
 
@@ -372,18 +415,27 @@ def evaluate(
 ) -> EvaluationReport:
     """Predict and score labelled volumes; tables and a report with the worst cases go to `out`."""
     from workbench.core import device as devices
-    from workbench.core.provenance import facts_of
+    from workbench.core import provenance
+    from workbench.core.seen import Seen
     from workbench.volume.evaluate.report import evaluate_cases
 
     device, reason = devices.choose(config.device)
     model = load(config, device)
     weights = model.weights
-    facts = facts_of(config, weights=str(weights.path), weights_sha256=weights.sha256, device=f"{device} ({reason})")
+    asked = settings_findings(model.expects, flips=config.flips, roi=config.roi, crop=config.crop)
+    settle(asked, subject="the settings", weights=weights.name, force=config.force)
+    facts = provenance.facts_of(
+        config, weights=str(weights.path), weights_sha256=weights.sha256, device=f"{device} ({reason})"
+    )
     return evaluate_cases(
         cases,
-        lambda image, step: predict(model, image, config, step).labels,
+        lambda image, step: predict(model, image, config, step),
         out=out,
         classes=config.classes,
+        match=config.match,
+        names=config.names,
+        seen=Seen.of(weights.meta),
+        wanted=model.classes,
         tolerance_mm=config.tolerance_mm,
         worst=config.worst,
         title=f"SegFormer3D, weights {weights.name}",

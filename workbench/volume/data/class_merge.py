@@ -63,6 +63,10 @@ class ClassMerge:
             raise InputError("no label file holds a class: every voxel is 0. Give label maps with classes above 0.")
         return cls(tuple((name, (_literal(name),)) for name in sorted(lowest, key=lambda n: (lowest[n], n))))
 
+    def renamed(self, names: Mapping[str, str]) -> ClassMerge:
+        """The same sources under other names, where `names` gives one."""
+        return ClassMerge(tuple((names.get(name, name), sources) for name, sources in self.rules))
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.rules)

@@ -22,10 +22,11 @@ from monai.transforms.transform import MapTransform
 from monai.transforms.utility.dictionary import ClassesToIndicesd
 
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
-from workbench.core.types import Case, Labels
-from workbench.data import formats
+from workbench.core.types import Case, Image, Labels
 from workbench.data.cases import naming, open_case
+from workbench.volume.data.agreement import conformed
 from workbench.volume.data.grid import Grid
+from workbench.volume.data.label_names import read_named
 from workbench.volume.data.preprocess import prepare
 from workbench.volume.data.recipe import VolumeRecipe
 
@@ -33,18 +34,25 @@ IMAGE, LABELS, SPOTS = "image", "labels", "_spots"
 
 
 class LoadPreparedd(MapTransform):
-    """`Case` -> (C, X, Y, Z) float32 `MetaTensor` on the working grid of a recipe, as the network expects it."""
+    """`Case` -> (C, X, Y, Z) float32 `MetaTensor` on the working grid of a recipe, as the network expects it.
 
-    def __init__(self, keys: Sequence[str], recipe: VolumeRecipe) -> None:
+    `look` is called with the case and its image, channels in the order of the recipe, once its samples are there.
+    """
+
+    def __init__(
+        self, keys: Sequence[str], recipe: VolumeRecipe, look: Callable[[Case, Image], None] | None = None
+    ) -> None:
         super().__init__(keys)
-        self.recipe = recipe
+        self.recipe, self.look = recipe, look
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
         for key in self.key_iterator(out):
             case: Case = out[key]
             with naming(case):
-                image = open_case(case)
+                image = conformed(open_case(case), self.recipe)
+                if self.look is not None:
+                    self.look(case, image)
                 grid = Grid.plan(image.geometry, self.recipe.orientation, self.recipe.spacing_mm)
                 array = prepare(grid.resample(grid.orient(image.data)), self.recipe, name=str(case.image))
             out[key] = _tensor(array, grid)
@@ -54,14 +62,19 @@ class LoadPreparedd(MapTransform):
 class LoadLabelsd(MapTransform):
     """`Case` -> (1, X, Y, Z) uint8 `MetaTensor` on the same working grid, values as `merge` gives them.
 
-    Labels that do not lie on the grid of the case's image are a `GeometryError`.
+    Labels that do not lie on the grid of the case's image are a `GeometryError`. `names` is a table of their names,
+    see `workbench.volume.data.label_names.table_of`.
     """
 
     def __init__(
-        self, keys: Sequence[str], recipe: VolumeRecipe, merge: Callable[[Labels], np.ndarray[Any, Any]]
+        self,
+        keys: Sequence[str],
+        recipe: VolumeRecipe,
+        merge: Callable[[Labels], np.ndarray[Any, Any]],
+        names: str = "",
     ) -> None:
         super().__init__(keys)
-        self.recipe, self.merge = recipe, merge
+        self.recipe, self.merge, self.names = recipe, merge, names
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
@@ -70,7 +83,7 @@ class LoadLabelsd(MapTransform):
             if case.labels is None:
                 raise InputError(f"case '{case.id}': has no label map; training needs one for every case")
             with naming(case):
-                labels = formats.read_labels(case.labels, reference=open_case(case).geometry)
+                labels = read_named(case.labels, reference=open_case(case).geometry, names=self.names)
             grid = Grid.plan(labels.geometry, self.recipe.orientation, self.recipe.spacing_mm)
             array = grid.resample(grid.orient(self.merge(labels)[None]), "nearest")
             out[key] = _tensor(array, grid)
@@ -97,7 +110,13 @@ def plain_errors() -> Iterator[None]:
 
 
 def steady_transforms(
-    recipe: VolumeRecipe, merge: Callable[[Labels], np.ndarray[Any, Any]], num_classes: int, margin: int
+    recipe: VolumeRecipe,
+    merge: Callable[[Labels], np.ndarray[Any, Any]],
+    num_classes: int,
+    margin: int,
+    *,
+    look: Callable[[Case, Image], None] | None = None,
+    names: str = "",
 ) -> Compose:
     """What is done once per case and cached: load, place on the grid, pad to a window, note where each class lies.
 
@@ -108,8 +127,8 @@ def steady_transforms(
     size = [n + margin for n in recipe.roi]
     return Compose(
         [
-            LoadLabelsd((LABELS,), recipe, merge),
-            LoadPreparedd((IMAGE,), recipe),
+            LoadLabelsd((LABELS,), recipe, merge, names),
+            LoadPreparedd((IMAGE,), recipe, look),
             SpatialPadd((IMAGE, LABELS), size),
             ClassesToIndicesd(LABELS, indices_postfix=SPOTS, num_classes=num_classes, max_samples_per_class=4000),
         ]

@@ -6,85 +6,38 @@ import heapq
 import math
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.atomic import write_json, write_text
 from workbench.core.classes import ClassTable
-from workbench.core.csv_text import table_text
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
-from workbench.core.jsonable import plain_json
 from workbench.core.output import require_folder
-from workbench.core.types import Case, Geometry, Image, Labels, Progress
-from workbench.data import formats
+from workbench.core.seen import Seen, summary_note
+from workbench.core.types import Case, Geometry, Image, Labels, Progress, Result
 from workbench.data.cases import open_case
-from workbench.volume.data.class_merge import ClassMerge
-from workbench.volume.evaluate.segmentation import COLUMNS, MEASURES, Row, score_case, summarise
-
-_NAMES = {"dice": "Dice", "hd95_mm": "HD95 [mm]", "nsd": "surface Dice"}
-
-
-@dataclass(frozen=True)
-class VolumeEvaluation:
-    """Scores of a study.
-
-    Parameters
-    ----------
-    rows, summary
-        See `score_case` and `summarise`.
-    failures
-        Cases that could not be scored: id -> why.
-    files
-        What was written: ``scores.csv``, ``scores.json``, ``report.html``; empty if nothing was asked for.
-    notes
-        What readers of the scores should know, e.g. cases whose distances are approximate.
-    traces
-        Tracebacks of failures that were not foreseen, by case.
-
-    It is a `workbench.core.reports.EvaluationReport`.
-    """
-
-    rows: list[Row]
-    summary: list[Row]
-    failures: dict[str, str] = field(default_factory=dict)
-    files: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
-    traces: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def mean_dice(self) -> float:
-        """Mean Dice over all classes and cases."""
-        return float(self.summary[-1]["dice_mean"])
-
-    def text(self) -> str:
-        """The summary per class as aligned text."""
-        width = max(len(str(r["class"])) for r in self.summary)
-        lines = [f"{'class':<{width}}  cases   Dice     sd  HD95 [mm]  surface Dice  missed"]
-        for r in self.summary:
-            scores = f"{r['dice_mean']:.3f}  {r['dice_sd']:.3f}  {r['hd95_mm_mean']:>9.2f}  {r['nsd_mean']:>12.3f}"
-            lines.append(f"{r['class']:<{width}}  {r['cases']:>5}  {scores}  {r['missed']:>6}")
-        return "\n".join(lines)
-
-
-@dataclass(order=True)
-class _Shown:
-    """A case kept for its picture; ordered so that a heap drops the best one first."""
-
-    badness: float
-    caption: str
-    picture: bytes = field(compare=False)
+from workbench.volume.data.content import keys_of
+from workbench.volume.data.label_names import read_named
+from workbench.volume.evaluate import tables
+from workbench.volume.evaluate.evaluation import Compared, VolumeEvaluation
+from workbench.volume.evaluate.matching import MatchBy, Matching, match_classes
+from workbench.volume.evaluate.segmentation import Row, score_case, summarise
+from workbench.volume.evaluate.tables import Shown
 
 
 def evaluate_cases(
     cases: Sequence[Case],
-    predict: Callable[[Image, Progress | None], Labels],
+    predict: Callable[[Image, Progress | None], Labels | Result],
     *,
     out: Path | None = None,
     classes: str = "",
+    match: MatchBy = "name",
+    names: str = "",
+    seen: Seen | None = None,
+    wanted: ClassTable | None = None,
     tolerance_mm: float = 2.0,
     worst: int = 3,
     title: str = "Evaluation",
@@ -98,12 +51,20 @@ def evaluate_cases(
     cases
         With labels on the grid of their image.
     predict
-        Label map of an image, in the voxel order of the file, with its class table.
+        Label map of an image, in the voxel order of the file, with its class table; as a `Result` its notes become
+        notes of the evaluation.
     out
         Folder for ``scores.csv``, ``scores.json`` and ``report.html``; nothing is written if None.
     classes
-        How reference values become the predicted classes, as in training (``"kidneys:2+3,..."``); empty: equal names,
-        or equal values where the reference names none.
+        How reference values become the predicted classes, as in training (``"kidneys:2+3,..."``); all others are
+        matched by name.
+    match, names
+        ``"number"``: equal values belong together where the reference names none. `names` is a table of its names; see
+        `match_classes` and `workbench.volume.data.label_names.table_of`.
+    seen
+        What taught the weights: marks the rows of cases that did.
+    wanted
+        The classes that will be predicted, where they are known before.
     tolerance_mm
         Of the surface Dice.
     worst
@@ -131,19 +92,34 @@ def evaluate_cases(
     failures: dict[str, str] = {}
     traces: dict[str, str] = {}
     sheared: list[str] = []
-    shown: list[_Shown] = []
+    marks: dict[str, str] = {}
+    told: dict[str, Sequence[str]] = {}
+    matchings: list[Matching] = []
+    shown: list[Shown] = []
     overall = _Overall(progress, len(judged))
     for number, case in enumerate(judged):
         overall.begin(number)
         try:
             image = open_case(case)
-            found = predict(image, overall.within if progress else None)
-            reference = _reference(case, image, found.classes, classes)
+            assert case.labels is not None
+            labels = read_named(case.labels, reference=image.geometry, names=names)
+            if wanted is not None:  # what cannot be matched is said before it is predicted
+                match_classes(wanted, labels, classes=classes, match=match, source=case.labels)
+            made = predict(image, overall.within if progress else None)
+            found = made.labels if isinstance(made, Result) else made
+            matching = match_classes(found.classes, labels, classes=classes, match=match, source=case.labels)
+            reference = matching.apply(labels.data)
+            mark = "" if seen is None else seen.mark(keys_of(image), group=case.group or "")
             spacing = image.geometry.spacing or (1.0, 1.0, 1.0)
             scores = score_case(
                 found.data, reference, spacing, found.classes,
                 case=case.id, tolerance_mm=tolerance_mm, voxel_mm3=image.geometry.sample_volume,
             )  # fmt: skip
+            by_value = {m.value: m for m in matching.matches}
+            scores = [
+                {**r, "reference": by_value[r["value"]].compared_with, "why": by_value[r["value"]].why, "seen": mark}
+                for r in scores
+            ]
             if worst > 0:
                 _keep_worst(shown, worst, case.id, scores, image, found, reference)
         except Cancelled:
@@ -156,17 +132,28 @@ def evaluate_cases(
             traces[case.id] = traceback.format_exc()
             continue
         rows += scores
+        matchings.append(matching)
+        told[case.id] = made.provenance.notes if isinstance(made, Result) else ()
+        if seen is not None:
+            marks[case.id] = mark
         if is_sheared(image.geometry):
             sheared.append(case.id)
     overall.begin(len(judged))
     if not rows:
         raise InputError(f"no case could be scored; the first failure: {next(iter(failures.values()))}")
-    notes = (_SHEARED.format(count=len(sheared), cases=", ".join(sheared[:5])),) if sheared else ()
-    report = VolumeEvaluation(rows, summarise(rows), failures, notes=notes, traces=traces)
+    notes = [summary_note(marks)] if summary_note(marks) else []
+    notes += _notes(told, len(told))
+    notes += [_SHEARED.format(count=len(sheared), cases=", ".join(sheared[:5]))] if sheared else []
+    compared = Compared.of(matchings)
+    if compared.missing or compared.unknown:
+        notes.append(f"the mean is over {compared.headline}")
+    report = VolumeEvaluation(rows, summarise(rows), failures, notes=tuple(notes), traces=traces, compared=compared)
     if out is None:
         return report
     pictures = sorted(shown, reverse=True)
-    files = write_report(report, out, pictures, title=title, tolerance_mm=tolerance_mm, provenance=provenance or {})
+    files = tables.write_report(
+        report, out, pictures, title=title, tolerance_mm=tolerance_mm, provenance=provenance or {}
+    )
     return replace(report, files=files)
 
 
@@ -205,34 +192,22 @@ class _Overall:
             self.progress(self.number * self.windows + done, self.cases * self.windows)
 
 
-def _reference(case: Case, image: Image, wanted: ClassTable, classes: str) -> npt.NDArray[np.integer[Any]]:
-    """The reference with the values of the predicted classes."""
-    assert case.labels is not None
-    labels = formats.read_labels(case.labels, reference=image.geometry)
-    names = {c.name for c in labels.classes}
-    if classes:
-        merge = ClassMerge.parse(classes)
-        values = {n: c.value for n in merge.names for c in wanted if c.name == n}
-        unknown = [n for n in merge.names if n not in values]
-        if unknown:
-            raise InputError(f"classes: the weights know no {', '.join(unknown)}; they know {', '.join(wanted.names)}")
-        lookup = np.array([0, *(values[n] for n in merge.names)], np.uint8)
-        return lookup[merge.apply(labels)]
-    if names & set(wanted.names):
-        by_name = {c.name: c.value for c in wanted}
-        present, inverse = np.unique(labels.data, return_inverse=True)
-        known = {c.value: by_name.get(c.name, 0) for c in labels.classes}
-        return np.array([known.get(int(v), 0) for v in present], np.int32)[inverse].reshape(labels.data.shape)
-    if all(c.name == f"class {c.value}" for c in labels.classes):
-        return labels.data
-    raise InputError(
-        f"{case.labels}: its classes ({', '.join(sorted(names)[:6])}...) are none of the predicted ones "
-        f"({', '.join(wanted.names)}); say which belong together with --classes 'kidneys:2+3,...'"
-    )
+def _notes(told: Mapping[str, Sequence[str]], cases: int) -> list[str]:
+    """What was noted of single cases: a line each, with the cases where not all said it."""
+    by_note: dict[str, list[str]] = {}
+    for case, notes in told.items():
+        for note in notes:
+            by_note.setdefault(note, []).append(case)
+    return [
+        note
+        if len(ids) == cases
+        else f"{note} ({', '.join(ids[:3])}{f' and {len(ids) - 3} more' if len(ids) > 3 else ''})"
+        for note, ids in by_note.items()
+    ]
 
 
 def _keep_worst(
-    shown: list[_Shown], count: int, case: str, scores: list[Row], image: Image, found: Labels,
+    shown: list[Shown], count: int, case: str, scores: list[Row], image: Image, found: Labels,
     reference: npt.NDArray[np.integer[Any]],
 ) -> None:  # fmt: skip
     """Draw the case if it is among the worst so far: only pictures are kept, no volumes."""
@@ -243,85 +218,8 @@ def _keep_worst(
     if len(shown) == count and badness <= shown[0].badness:
         return
     title = f"{case}: mean Dice {1 - badness:.3f}" if values else f"{case}: none of the classes in the reference"
-    item = _Shown(badness, title, comparison(image, found.data, reference, found.classes))
+    item = Shown(badness, title, comparison(image, found.data, reference, found.classes))
     if len(shown) < count:
         heapq.heappush(shown, item)
     else:
         heapq.heapreplace(shown, item)
-
-
-def scores_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV text with full precision; NaN and infinity as ``nan`` and ``inf``."""
-    return table_text(COLUMNS, rows)
-
-
-def write_report(
-    report: VolumeEvaluation,
-    out: Path,
-    worst: Sequence[_Shown],
-    *,
-    title: str,
-    tolerance_mm: float,
-    provenance: Mapping[str, Any],
-) -> tuple[Path, ...]:
-    """Write ``scores.csv``, ``scores.json`` (NaN and infinity as null and text) and ``report.html`` to `out`."""
-    from workbench.report import html
-
-    plain = {
-        "title": title,
-        "tolerance_mm": tolerance_mm,
-        "mean_dice": report.mean_dice,
-        "summary": report.summary,
-        "rows": report.rows,
-        "failures": report.failures,
-        "notes": report.notes,
-        "provenance": dict(provenance),
-    }
-    whole = report.summary[-1]
-    tiles = {
-        "mean Dice": whole["dice_mean"],
-        "mean HD95 [mm]": whole["hd95_mm_mean"],
-        "mean surface Dice": whole["nsd_mean"],
-        "cases": len({r["case"] for r in report.rows}),
-        "missed organs": whole["missed"],
-    }
-    columns = ["class", "cases", "missed"]
-    columns += [f"{_NAMES[m]} {k}" for m in MEASURES for k in ("mean", "sd", "median")] + ["volume error [%]"]
-    summary = [
-        (r["class"], r["cases"], r["missed"], *(r[f"{m}_{k}"] for m in MEASURES for k in ("mean", "sd", "median")),
-         r["volume_error_percent"])
-        for r in report.summary
-    ]  # fmt: skip
-    cases = [
-        (r["case"], r["class"], *(r[m] for m in MEASURES), r["volume_ml"], r["reference_ml"], r["difference_ml"])
-        for r in report.rows
-    ]
-    head = ("case", "class", *_NAMES.values(), "volume [mL]", "reference [mL]", "difference [mL]")
-    note = (
-        f"Surface Dice: share of both surfaces within {tolerance_mm:g} mm. Classes absent from a reference do not "
-        "count; those not found count with Dice 0 and as missed, and are left out of the mean HD95."
-    )
-    sections = [
-        html.Section(
-            "Result",
-            [
-                html.Tiles(tiles),
-                html.Table(columns, summary),
-                html.Text(note),
-                *(html.Text(f"{n}.", "warning") for n in report.notes),
-            ],
-        ),
-        html.Section(
-            "Worst cases",
-            [html.Picture(w.picture, f"{w.caption}. Solid: reference, dashed: prediction.") for w in worst],
-        ),
-        html.Section("All cases", [html.Table(head, cases, digits=2)]),
-    ]
-    if report.failures:
-        sections.append(html.Section("Not scored", [html.Table(("case", "why"), list(report.failures.items()))]))
-    sections.append(html.Section("How it was made", [html.Facts(provenance)]))
-    return (
-        write_text(out / "scores.csv", scores_csv(report.rows)),
-        write_json(out / "scores.json", plain_json(plain)),
-        html.write(out / "report.html", title, sections, subtitle="Research use only."),
-    )

@@ -27,7 +27,11 @@ Row: TypeAlias = dict[str, Any]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 MEASURES = ("dice", "hd95_mm", "nsd")
-COLUMNS = ("case", "class", "value", *MEASURES, "volume_ml", "reference_ml", "difference_ml")
+COLUMNS = (
+    "case", "class", "value", *MEASURES, "volume_ml", "reference_ml", "difference_ml", "reference", "why", "seen",
+)  # fmt: skip
+UNSEEN = "all, unseen"
+"""Row of the summary over cases that did not teach the weights, where others did."""
 
 
 def score_case(
@@ -56,7 +60,8 @@ def score_case(
     Returns
     -------
     list of dict
-        Keys `COLUMNS`; see the head of this module for what NaN and infinity mean.
+        Keys `COLUMNS`, the last three empty (they are of the study); see the head of this module for what NaN and
+        infinity mean.
 
     Raises
     ------
@@ -75,7 +80,7 @@ def score_case(
             {
                 "case": case, "class": c.name, "value": c.value, "dice": dice, "hd95_mm": hd95, "nsd": nsd,
                 "volume_ml": found * voxel_ml, "reference_ml": wanted * voxel_ml,
-                "difference_ml": (found - wanted) * voxel_ml,
+                "difference_ml": (found - wanted) * voxel_ml, "reference": "", "why": "", "seen": "",
             }
         )  # fmt: skip
     return rows
@@ -119,12 +124,17 @@ def _box(mask: Mask) -> tuple[slice, ...]:
 def summarise(rows: Iterable[Row]) -> list[Row]:
     """Mean, standard deviation and median per class, and over all rows (``class`` = ``"all"``, last).
 
+    Where some cases taught the weights and others did not, a row `UNSEEN` before it is over the others only.
+
     Keys: ``class, cases`` (with the class in the reference), ``missed``, and ``<measure>_mean|sd|median`` for every
     measure (over finite values; NaN if there is none), and ``volume_error_percent`` (mean of |difference|/reference).
     """
     rows = list(rows)
     names = list(dict.fromkeys(r["class"] for r in rows))
     groups = [(n, [r for r in rows if r["class"] == n]) for n in names]
+    unseen = [r for r in rows if r.get("seen") == "no"]
+    if unseen and len(unseen) < len(rows):
+        groups.append((UNSEEN, unseen))
     return [_summary(name, group) for name, group in [*groups, ("all", rows)]]
 
 

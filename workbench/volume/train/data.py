@@ -20,9 +20,11 @@ from workbench.data import formats
 from workbench.data.cases import naming, open_case
 from workbench.data.geometry import require_match
 from workbench.report.html import Picture
+from workbench.volume.data.agreement import conformed
 from workbench.volume.data.checks import require_finite, require_volume
 from workbench.volume.data.class_merge import ClassMerge, require_present
 from workbench.volume.data.grid import Grid
+from workbench.volume.data.label_names import read_named
 from workbench.volume.data.preprocess import crop_box, prepare
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.data.transforms import IMAGE, LABELS, plain_errors, random_transforms, steady_transforms
@@ -89,10 +91,17 @@ def require_batch(config: TrainConfig, roi: Sequence[int]) -> None:
 class VolumeData:
     """Training windows by number: prepared volumes are cached, each window is drawn from (seed, number)."""
 
-    def __init__(self, cases: Sequence[Case], recipe: VolumeRecipe, merge: ClassMerge, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        recipe: VolumeRecipe,
+        merge: ClassMerge,
+        config: TrainConfig,
+        look: Callable[[Case, Image], None] | None = None,
+    ) -> None:
         count = len(merge.names) + 1
         rows = [{IMAGE: c, LABELS: c} for c in cases]
-        steady = steady_transforms(recipe, merge.apply, count, _MARGIN)
+        steady = steady_transforms(recipe, merge.apply, count, _MARGIN, look=look, names=config.names)
         with plain_errors():
             self.cases = CacheDataset(rows, steady, num_workers=1, progress=False, copy_cache=False)
         self.random = random_transforms(recipe, count, margin=_MARGIN, strength=config.augment, flip=config.flip)
@@ -143,14 +152,21 @@ class Validation:
     """Mean Dice over whole validation volumes, predicted as users will predict, compared on the original grid."""
 
     def __init__(
-        self, cases: Sequence[Case], recipe: VolumeRecipe, merge: ClassMerge, table: ClassTable, chosen: torch.device
+        self,
+        cases: Sequence[Case],
+        recipe: VolumeRecipe,
+        merge: ClassMerge,
+        table: ClassTable,
+        chosen: torch.device,
+        names: str = "",
     ) -> None:
+        self.names = names
         self.cases, self.recipe, self.merge, self.table, self.device = cases, recipe, merge, table, chosen
         self.references: dict[str, npt.NDArray[np.uint8]] = {}
         self.latest: dict[str, float] = {}
 
-    def require_readable(self) -> None:
-        """Read every case once, before hours of training: labels are kept, images only looked at.
+    def require_readable(self, look: Callable[[Case, Image], None] | None = None) -> None:
+        """Read every case once, before hours of training: labels are kept, images only looked at (and given to `look`).
 
         Raises
         ------
@@ -159,7 +175,10 @@ class Validation:
         """
         for case in self.cases:
             with naming(case):
-                require_finite(open_case(case).data, case.image)
+                image = conformed(open_case(case), self.recipe)
+                require_finite(image.data, case.image)
+                if look is not None:
+                    look(case, image)
                 self._reference(case)
 
     def scores(self, model: nn.Module) -> dict[str, float]:
@@ -188,7 +207,7 @@ class Validation:
     def _reference(self, case: Case) -> npt.NDArray[np.uint8]:
         if case.id not in self.references:
             assert case.labels is not None
-            labels = formats.read_labels(case.labels, reference=open_case(case).geometry)
+            labels = read_named(case.labels, reference=open_case(case).geometry, names=self.names)
             self.references[case.id] = self.merge.apply(labels)
         return self.references[case.id]
 
@@ -211,7 +230,7 @@ def segment_labels(
 ) -> npt.NDArray[np.unsignedinteger[Any]]:
     """Labels in the voxel order of the file, by the inference that users get (fast mode)."""
     grid = Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm)
-    raw = grid.resample(grid.orient(image.data))
+    raw = grid.resample(grid.orient(conformed(image, recipe).data))
     found = segment(
         net.forward_low,
         prepare(raw, recipe, name=str(image.source)),

@@ -46,6 +46,7 @@ def write_report(
     parts: list[html.Part] = [html.Tiles(tiles)]
     tone = "" if "held-out" in training["validation"] else "warning"
     parts.append(html.Text(f"Dice was computed {training['validation']}.", tone))
+    parts += [html.Text(f"{note}.", "warning") for note in training.get("notes", ())]
     if history:
         dice = {"mean Dice": "score", **{c.name: c.name for c in table}}
         picture = course(history, dice, ylabel="Dice", limits=(0, 1), against="minutes")

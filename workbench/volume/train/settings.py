@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.core.agreement import force_setting
 from workbench.core.settings import setting
 
 
@@ -19,6 +20,15 @@ class TrainConfig:
         "classes to learn, merged from those of the label files: 'liver:5,kidneys:2+3,vertebrae:26-50', by value, "
         "range or name ('kidneys:kidney_*'); or a JSON file {name: [values or names]}. Empty: the classes as they are",
     )
+    names: str = setting(
+        "",
+        "names of the label files' values: a table (dataset.json, CSV, ITK-SNAP, Slicer), or totalsegmentator[_v1|_mr]",
+    )
+    match: Literal["name", "number"] = setting(
+        "name",
+        "labels without names: name learns them as new classes, number as the class of that number of the weights",
+    )
+    force: bool = force_setting()
     steps: int = setting(1000, "optimiser steps", low=1)
     epochs: int = setting(0, "passes over the training cases, instead of steps; 0: use steps", low=0)
     batch: int = setting(2, "windows per step", low=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,21 +18,22 @@ from workbench.core import device
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Labels
-from workbench.data import formats
 from workbench.data.cases import naming
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.split import split_groups
 from workbench.volume.data.class_merge import ClassMerge
+from workbench.volume.data.label_names import read_named
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.net.segformer3d import SegFormer3D, load_state, require_config
 from workbench.volume.train.data import Validation, VolumeData, loss_function, require_batch, require_cases
 from workbench.volume.train.report import write_report
 from workbench.volume.train.settings import TrainConfig
+from workbench.volume.train.survey import Survey
 
 BACKEND = "segformer3d"
 _WINDOW = 80  # largest default window of a training: larger ones take seconds per step on a CPU
-_NOT_IDENTITY = ("resume", "overwrite", "device")  # may differ when a training is continued
+_NOT_IDENTITY = ("resume", "overwrite", "device", "force")  # may differ when a training is continued
 # Small: 1.5 M parameters. Logits of the attention divided by the width of a head, as in the current official code.
 _SIZES: dict[str, dict[str, Any]] = {
     "small": {
@@ -64,6 +66,8 @@ class VolumeTrainReport:
         In words: on which cases the score was computed.
     measure, test
         Name of the score; no measures on other cases.
+    notes
+        In what volumes differ from those that taught the starting weights, and other things worth knowing.
 
     It is a `workbench.core.reports.TrainReport`.
     """
@@ -80,6 +84,7 @@ class VolumeTrainReport:
     validation: str
     measure: str = "Dice"
     test: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def train_volumes(
@@ -107,6 +112,8 @@ def train_volumes(
     ------
     InputError
         A case without labels, a label map on another grid, differing channels, or a class that no case shows.
+    MismatchError
+        A volume that is not what the starting weights were taught on, and `TrainConfig.force` is not set.
     UsageError, WeightsError
         Settings that cannot work, an output that exists, starting weights that do not fit.
     """
@@ -127,13 +134,15 @@ def train_volumes(
     if start is None and len(channels) > 1:
         recipe = dataclasses.replace(recipe, channels=channels)
     windows = dataclasses.replace(recipe, roi=(x, y, z))
-    merge, table = _classes(cases, config, start)
+    survey = Survey(recipe, start, force=config.force)
+    survey.check_headers(cases)
+    merge, table, notes = _classes(cases, config, start)
     torch.manual_seed(config.seed)
     net, copied = _network(config, start, table, len(recipe.channels))
-    data = VolumeData([cases[i] for i in train_index], windows, merge, config)
+    data = VolumeData([cases[i] for i in train_index], windows, merge, config, survey.look)
     data.require_all_classes(table)
-    validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen)
-    validation.require_readable()
+    validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen, config.names)
+    validation.require_readable(survey.look)
     settings = _loop_settings(config, len(train_index))
     folder = output.clean(out, resume=config.resume)
     net.to(chosen)
@@ -146,7 +155,7 @@ def train_volumes(
         folder=folder,
         resume=config.resume,
         fingerprint={
-            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
+            "config": _identity(config),
             "cases": [c.id for c in cases],
             "start": start.sha256 if start else None,
         },
@@ -157,6 +166,8 @@ def train_volumes(
         "net": net.config,
         "classes": table.to_json(),
         "recipe": recipe.to_json(),
+        "taught": survey.taught(config, (x, y, z)).to_json(),
+        "seen": survey.seen([cases[i] for i in train_index], [cases[i] for i in val_index]),
         "training": {
             "cases": [c.id for c in cases],
             "trained_on": [cases[i].id for i in train_index],
@@ -170,6 +181,7 @@ def train_volumes(
             "device": f"{chosen} ({reason})",
             "started_from": None if start is None else {"name": start.name, "sha256": start.sha256},
             "classes_copied": list(copied),
+            "notes": [*survey.notes, *notes],
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
             "version": __version__,
             "torch": torch.__version__,
@@ -181,8 +193,15 @@ def train_volumes(
     return VolumeTrainReport(
         out, folder / "log.csv", report, result.score,
         {k: v for k, v in result.scores.items() if k != "score"},
-        result.history, result.stopped, result.seconds, copied, judged,
+        result.history, result.stopped, result.seconds, copied, judged, notes=(*survey.notes, *notes),
     )  # fmt: skip
+
+
+def _identity(config: TrainConfig) -> dict[str, Any]:
+    """The settings that decide what is learnt. Later ones count where they are set: trainings of 0.1 go on."""
+    plain = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY}
+    later = {"names": "", "match": "name"}
+    return {k: v for k, v in plain.items() if k not in later or v != later[k]}
 
 
 def _start(config: TrainConfig) -> weights.WeightsFile | None:
@@ -219,17 +238,32 @@ def _split(cases: Sequence[Case], config: TrainConfig) -> tuple[list[int], list[
 
 def _classes(
     cases: Sequence[Case], config: TrainConfig, start: weights.WeightsFile | None
-) -> tuple[ClassMerge, ClassTable]:
-    """What to learn: as asked for, else what the label files hold."""
-    merge = ClassMerge.parse(config.classes) if config.classes else ClassMerge.keep(_labels(c) for c in cases)
+) -> tuple[ClassMerge, ClassTable, list[str]]:
+    """What to learn: as asked for, else what the label files hold, by name; and what a person should know about it."""
     like = ClassTable.from_json(start.meta["classes"]) if start and start.meta.get("classes") else None
-    return merge, merge.table(like)
+    if config.classes:
+        merge = ClassMerge.parse(config.classes)
+    else:
+        merge = ClassMerge.keep(_labels(c, config.names) for c in cases)
+        nameless = [n for n in merge.names if re.fullmatch(r"class \d+", n)]
+        fresh = [n for n in nameless if like is not None and n not in like.names]
+        if fresh and like is not None:
+            known = ", ".join(f"{c.name} ({c.value})" for c in like)
+            if config.match == "number":
+                merge = merge.renamed({f"class {c.value}": c.name for c in like})
+                return merge, merge.table(like), [f"labels without names were taken by number for {known}, as asked"]
+            note = (
+                f"the label files do not name {', '.join(fresh)}: learnt as new classes, not as those of the weights "
+                f"({known}); name them by --names or --classes, or take them by --match number"
+            )
+            return merge, merge.table(like), [note]
+    return merge, merge.table(like), []
 
 
-def _labels(case: Case) -> Labels:
+def _labels(case: Case, names: str = "") -> Labels:
     assert case.labels is not None
     with naming(case):
-        return formats.read_labels(case.labels)
+        return read_named(case.labels, names=names)
 
 
 def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRecipe:

@@ -45,7 +45,9 @@ def shifted(image, progress=None) -> Labels:
 def test_tables_and_pictures_are_written(tmp_path: Path) -> None:
     cases = [make_case(tmp_path, n) for n in ("a", "b", "c")]
     seen = []
-    report = evaluate_cases(cases, shifted, out=tmp_path / "out", worst=1, progress=lambda d, t: seen.append((d, t)))
+    report = evaluate_cases(
+        cases, shifted, match="number", out=tmp_path / "out", worst=1, progress=lambda d, t: seen.append((d, t))
+    )
     assert seen[-1] == (3, 3)
     assert {r["case"]: r["dice"] == 1.0 for r in report.rows if r["class"] == "liver"} == {
         "a": True,
@@ -66,12 +68,18 @@ def test_tables_and_pictures_are_written(tmp_path: Path) -> None:
 def test_a_broken_case_is_listed_and_the_others_are_scored(tmp_path: Path) -> None:
     good, bad = make_case(tmp_path, "a"), make_case(tmp_path, "bad")
     bad.image.write_bytes(b"no volume")
-    report = evaluate_cases([bad, good], by_threshold)
+    report = evaluate_cases([bad, good], by_threshold, match="number")
     assert set(report.failures) == {"bad"}
     assert report.mean_dice == 1.0
 
 
-def test_classes_are_matched_by_value_or_as_told_never_guessed(tmp_path: Path) -> None:
+def test_classes_are_matched_as_told_never_guessed_by_value(tmp_path: Path) -> None:
+    nameless = make_case(tmp_path, "n")
+    with pytest.raises(InputError, match=r"its values \(1, 2\) have no names.*--match number"):
+        evaluate_cases([nameless], by_threshold)
+    asked = evaluate_cases([nameless], by_threshold, match="number")
+    assert asked.mean_dice == 1.0
+    assert {r["why"] for r in asked.rows} == {"same number, as asked"}
     other = make_case(tmp_path, "o", values=(7, 9))
     assert evaluate_cases([other], by_threshold, classes="liver:7,spleen:9").mean_dice == 1.0
     with pytest.raises(InputError, match="no gallbladder"):
@@ -89,7 +97,7 @@ def test_a_case_that_breaks_unexpectedly_does_not_stop_the_others(tmp_path: Path
             raise ZeroDivisionError("a bug")
         return by_threshold(image)
 
-    report = evaluate_cases([make_case(tmp_path, "bad"), make_case(tmp_path, "good")], fragile)
+    report = evaluate_cases([make_case(tmp_path, "bad"), make_case(tmp_path, "good")], fragile, match="number")
     assert "ZeroDivisionError: a bug" in report.failures["bad"]
     assert "fragile" in report.traces["bad"]
     assert report.mean_dice == 1.0
@@ -110,7 +118,7 @@ def test_the_work_can_be_stopped_within_a_case(tmp_path: Path, stop) -> None:
             raise stop
 
     with pytest.raises(stop):
-        evaluate_cases([make_case(tmp_path, n) for n in ("a", "b")], in_windows, progress=cancel)
+        evaluate_cases([make_case(tmp_path, n) for n in ("a", "b")], in_windows, match="number", progress=cancel)
     assert begun == ["a"]
 
 
@@ -123,7 +131,7 @@ def test_progress_grows_within_cases_and_ends_at_the_end(tmp_path: Path) -> None
 
     seen = []
     cases = [make_case(tmp_path, n) for n in ("a", "b")]
-    evaluate_cases(cases, in_windows, progress=lambda d, t: seen.append((d, t)))
+    evaluate_cases(cases, in_windows, match="number", progress=lambda d, t: seen.append((d, t)))
     shares = [done / total for done, total in seen]
     assert shares == sorted(shares)
     assert {0.0, 0.25, 0.5, 0.75, 1.0} <= set(shares)
@@ -142,8 +150,10 @@ def test_an_output_that_cannot_be_a_folder_is_refused_before_any_work(tmp_path: 
 
 
 def test_sheared_axes_give_true_volumes_and_a_note(tmp_path: Path) -> None:
-    straight = evaluate_cases([make_case(tmp_path, "straight")], by_threshold)
-    sheared = evaluate_cases([make_case(tmp_path, "sheared", shear=2.0)], by_threshold, out=tmp_path / "out")
+    straight = evaluate_cases([make_case(tmp_path, "straight")], by_threshold, match="number")
+    sheared = evaluate_cases(
+        [make_case(tmp_path, "sheared", shear=2.0)], by_threshold, match="number", out=tmp_path / "out"
+    )
     for a, b in zip(straight.rows, sheared.rows, strict=True):  # a shear moves planes and keeps volumes
         assert a["reference_ml"] == pytest.approx(b["reference_ml"])
     assert straight.notes == ()
