@@ -281,6 +281,7 @@ def evaluate(
     cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
 ) -> EvaluationReport:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
+    from workbench import weights
     from workbench.core.provenance import facts_of
     from workbench.scene.evaluate.report import score_weights
     from workbench.scene.train.comparison import compare_on_scene
@@ -296,9 +297,14 @@ def evaluate(
 
         chosen, reason = devices.choose(config.device)
         model = load(Config(weights=config.weights, device=config.device), chosen)
-        result = predict(model, image, Config(device=config.device), progress)
+        own = Config(device=config.device, force=config.force)
+        result = predict(model, image, own, progress)
         facts |= {"weights sha256": model.weights.sha256, "device": f"{chosen} ({reason})"}
-        return score_weights(image, labels, result, facts, out)
+        with weights.blaming(model.weights.path):
+            return score_weights(
+                image, labels, result, facts, out,
+                record=model.weights.meta, agreed=agree_on(model, image, own), reach=model.net.patch_size,
+            )  # fmt: skip
     names: tuple[Literal["random", "disjoint"], ...]
     names = ("random", "disjoint") if config.splits == "both" else (config.splits,)
     plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(SceneTrainConfig)}
