@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from workbench.core.agreement import Finding, settle
 from workbench.core.types import Image
@@ -25,7 +26,7 @@ from workbench.scene.data.conversion import (
 )
 from workbench.scene.data.scene import SceneNative, valid_pixels
 from workbench.scene.data.spectra import FittedSpectra
-from workbench.scene.data.taught import LEVELS, SceneFacts, Taught, look, sample
+from workbench.scene.data.taught import DIRECTIONS, LEVELS, SceneFacts, Taught, directions, look, sample
 
 Array = npt.NDArray[Any]
 
@@ -44,8 +45,13 @@ FAR_LEVEL = 1.0
 STRANGE = 0.5
 """Share of pixels unlike all that was taught from which it is said, and from which the shape of spectra is another."""
 
+ALIKE, SIMILAR, UNLIKE = 0.95, 0.7, 0.3
+"""Correlations of median spectra. Bands that run the other way round are told by one of 0.95 after turning them, and
+less than 0.7 as they are, where the spectra are also unlike those taught on; else less than 0.3."""
+
 _RANGE = 0.5  # a component may leave the taught range by half of it: other mixtures of the same materials do
 _RESIDUAL = 2.0  # what the components do not hold may be twice what 99 % of the taught pixels had
+_COMPARED = 2000  # pixels whose level is compared
 _MAIN = 6  # the components behind these are mostly noise
 
 _EMPTY = 0.5  # a band without numbers in more pixels is no band
@@ -246,14 +252,14 @@ def _strange(
     taught: Taught, fitted: FittedSpectra, conversion: Conversion, pixels: Array, ignore: float | None
 ) -> list[Finding]:
     """Say where most spectra are unlike all that was taught; refuse where they only fit the other way round."""
+    forth, back = _alike(taught, _whole(conversion, pixels, ignore))
     share = _share_strange(taught, fitted, conversion, pixels, ignore)
-    if share is None or share < STRANGE:
-        return []
-    turned = replace(conversion, pick=conversion.pick[::-1].copy(), scale=None, filling=None)
-    back = _share_strange(taught, fitted, turned, pixels, ignore, level=False) if conversion.filling is None else None
-    if back is not None and back < 0.1 and share > 0.9:
+    strange = share is not None and share >= STRANGE
+    if back > ALIKE and forth < (SIMILAR if strange else UNLIKE):
         said = "the spectra look like those taught on only if the bands are read in reverse order"
         return [Finding("refused", "bands", said, "Correct the order of the bands, or their wavelengths.")]
+    if share is None or not strange:
+        return []
     said = f"{100 * share:.0f} % of the pixels have spectra unlike any that were taught on"
     return [Finding("noted", "spectra", f"{said} (other materials, light, season or calibration)")]
 
@@ -267,13 +273,25 @@ def _whole(conversion: Conversion, pixels: Array, ignore: float | None) -> Array
 def _shift(
     taught: Taught, fitted: FittedSpectra, conversion: Conversion, pixels: Array, ignore: float | None
 ) -> float | None:
-    """How much larger the level is than the nearest one taught, in powers of ten: median over the quantiles."""
+    """How much larger the level is than that of the most similar pixels taught, in powers of ten: the median.
+
+    Where the weights keep no pixels (version 0.1), the quantiles of the level are compared.
+    """
     values = _whole(conversion, pixels, ignore)
     if not len(values):
         return None
-    level = np.log10(np.percentile(look(values, fitted)[0], LEVELS))
-    known = [np.log10(np.maximum(s.level, 1e-12)) for s in taught.scenes]
-    return float(min((np.median(level - k) for k in known), key=abs))
+    values = values[:: max(1, len(values) // _COMPARED)]
+    level = np.log10(look(values, fitted)[0])
+    where = directions(values, fitted)
+    return min((_shift_of(scene, level, where) for scene in taught.scenes), key=abs)
+
+
+def _shift_of(scene: SceneFacts, level: Array, where: Array) -> float:
+    if not scene.reference:
+        return float(np.median(np.percentile(level, LEVELS) - np.log10(np.maximum(scene.level, 1e-12))))
+    known = np.array(scene.reference).reshape(-1, DIRECTIONS + 1)
+    nearest = cKDTree(known[:, :-1]).query(where)[1]
+    return float(np.median(level - known[nearest, -1]))
 
 
 def _share_strange(
@@ -296,6 +314,21 @@ def _share_strange(
     for scene in known:
         strange &= _unlike(scene, parts, residual, ranges=level or fitted.recipe.shape)
     return float(strange.mean())
+
+
+def _alike(taught: Taught, values: Array) -> tuple[float, float]:
+    """Correlation of the median spectrum with the most similar one taught, and of the same turned round.
+
+    (1, 0) where nothing can be said: no spectra, few bands, or no shape at all.
+    """
+    known = [np.array(s.median) for s in taught.scenes if len(s.median) == len(taught.used)]
+    if not known or not len(values) or len(taught.used) < 6:
+        return 1.0, 0.0
+    median = np.median(values, axis=0)
+    if not median.std() > 0 or not all(k.std() > 0 for k in known):
+        return 1.0, 0.0
+    found = [(float(np.corrcoef(k, median)[0, 1]), float(np.corrcoef(k, median[::-1])[0, 1])) for k in known]
+    return max(f for f, _ in found), max(b for _, b in found)
 
 
 def _unlike(scene: SceneFacts, parts: Array, residual: Array, *, ranges: bool) -> npt.NDArray[np.bool_]:

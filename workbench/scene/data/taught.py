@@ -23,6 +23,11 @@ Array = npt.NDArray[Any]
 LEVELS = (5.0, 25.0, 50.0, 75.0, 95.0)
 """Percentages at which the level (length of the spectrum over the used bands) of a scene's pixels is kept."""
 
+DIRECTIONS = 6
+"""Numbers that say which material a pixel may be: the first components of its spectrum, divided by its length."""
+
+_REFERENCE = 250  # pixels that are kept of a scene to compare others with
+
 _SAMPLED = 10_000  # pixels that are looked at: quantiles of more differ by less than scenes of one sensor do
 _ROWS = 40
 _EDGE = (0.5, 99.5)  # percentages that bound the components of a scene: a glint must not widen them
@@ -45,6 +50,10 @@ class SceneFacts:
         Range of each prepared component, without the outermost half percent on each side.
     residual
         Part of a spectrum (of its length) that the components do not hold, 99 % quantile.
+    reference
+        Some pixels, one after the other: the `DIRECTIONS` of the spectrum, which do not change with the light, and the
+        logarithm (base 10) of its level. A crop with water only is dark, and that is right: levels are compared with
+        those of similar pixels.
     pixel_size
         Larger side of a pixel in the unit of the map, or ``None``.
     """
@@ -56,6 +65,7 @@ class SceneFacts:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     residual: float | None = None
+    reference: tuple[float, ...] = ()
     pixel_size: float | None = None
 
 
@@ -122,7 +132,7 @@ def from_json(values: Mapping[str, Any]) -> Taught:
     lists = (taught.wavelengths_nm, taught.fwhm_nm)
     if any(v is not None and len(v) != taught.bands for v in lists) or max(taught.used, default=0) >= taught.bands:
         raise WeightsError("its entry 'taught' has lists that do not fit its number of bands; fetch the file again")
-    if any(len(s.level) != len(LEVELS) for s in taught.scenes):
+    if any(len(s.level) != len(LEVELS) or len(s.reference) % (DIRECTIONS + 1) for s in taught.scenes):
         raise WeightsError(f"its entry 'taught' has no level at {len(LEVELS)} percentages; fetch the file again")
     return taught
 
@@ -185,9 +195,12 @@ def facts_of(name: str, pixels: Array, fitted: FittedSpectra, pixel_size: float 
     low, middle, high = np.percentile(values, (16, 50, 84), axis=0)
     level, parts, residual = look(values, fitted)
     edges = np.percentile(parts, _EDGE, axis=0)
+    some = np.unique(np.linspace(0, len(values) - 1, min(_REFERENCE, len(values))).round().astype(int))
+    reference = np.column_stack([directions(values[some], fitted), np.log10(level[some])])
     return SceneFacts(
         name, _plain(np.percentile(level, LEVELS)), _plain(middle), _plain((high - low) / 2), _plain(edges[0]),
-        _plain(edges[1]), _plain([np.percentile(residual, 99)])[0], pixel_size,
+        _plain(edges[1]), _plain([np.percentile(residual, 99)])[0],
+        tuple(float(f"{v:.4g}") for v in reference.ravel()), pixel_size,
     )  # fmt: skip
 
 
@@ -199,6 +212,13 @@ def look(values: Array, fitted: FittedSpectra) -> tuple[Array, Array, Array]:
     parts = centred @ fitted.basis.T
     left = np.linalg.norm(centred - parts @ fitted.basis, axis=1)
     return level, parts / fitted.scale, left if fitted.recipe.shape else left / level
+
+
+def directions(values: Array, fitted: FittedSpectra) -> Array:
+    """``(n, DIRECTIONS)`` of spectra ``(n, used)``: components of the spectra divided by their length."""
+    length = np.maximum(np.linalg.norm(values, axis=1), 1e-6)
+    found = (values / length[:, None]) @ fitted.basis[:DIRECTIONS].T.astype(np.float64)
+    return np.pad(found, ((0, 0), (0, DIRECTIONS - found.shape[1])))
 
 
 def gather(image: Image, fitted: FittedSpectra, *, stated: Image | None = None) -> Taught:
