@@ -16,7 +16,7 @@ import numpy as np
 import workbench as wb
 from tests.scene_maker import save_envi
 from tests.scenes import NAMES, scene_arrays
-from workbench.core.errors import InputError, MismatchError
+from workbench.core.errors import InputError
 
 ROWS, COLUMNS, BANDS = 30, 26, 20
 NM = np.linspace(450.0, 1400.0, BANDS)  # 50 nm apart
@@ -149,7 +149,6 @@ def main() -> None:
                 result = wb.predict("lola_specvit", path, weights=str(weights), device="cpu")
             except InputError as error:
                 found, share, said = "refused", "", str(error).replace(str(folder) + "/", "")
-                assert isinstance(error, MismatchError) or "class map" in said, said
             else:
                 found, said = outcome_of(result), "; ".join(result.provenance.notes)
                 same = result.labels.data.shape == right.shape

@@ -23,6 +23,7 @@ from workbench import weights as weight_files
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, MismatchError, WeightsError
 from workbench.scene.data.taught import from_json
+from workbench.scene.lola_specvit import Config, load
 from workbench.scene.train.lesson import SceneLearner, map_only
 from workbench.training.lesson import Lesson, MapBoard
 
@@ -200,7 +201,7 @@ def test_pixels_that_taught_are_scored_apart(taught, partly):
     assert report.rows[-1]["split"] == "all labels"
     found = counts(report)
     assert found["learnt"] + found["chosen by"] == 30 * 8
-    reach = weight_files.read_meta(partly)["net"]["spatial_size"]
+    reach = load(Config(weights=str(partly), device="cpu"), torch.device("cpu")).net.patch_size
     assert found["near"] == 30 * (reach - 1)
     assert found["no"] == 30 * (26 - 8 - reach + 1)
     assert "the scores to go by are those on the" in report.notes[-1]
@@ -218,6 +219,7 @@ def test_a_copy_is_known_by_its_content(taught, partly, tmp_path):
     ]
     rasterio = pytest.importorskip("rasterio")
     shape = {"count": 20, "height": 30, "width": 26, "dtype": "int16"}
+    shape["transform"] = rasterio.Affine(2, 0, 500, 0, -2, 900)
     with rasterio.open(tmp_path / "copy.tif", "w", driver="GTiff", **shape) as out:
         out.write(cube)
     copies.append(tmp_path / "copy.tif")
