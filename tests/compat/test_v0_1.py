@@ -114,7 +114,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(old: Path, name: st
         slack = 1e-3 if key.endswith(("bias", "running_mean")) else 1e-5
         np.testing.assert_allclose(found[key].float(), tensor.float(), rtol=1e-3, atol=slack, err_msg=key)
     ours, theirs = weights.read_meta(out), weights.read_meta(weights.find(name).path)
-    assert ours.keys() == theirs.keys()
+    assert ours.keys() - {"hashes", "taught", "seen"} == theirs.keys()
     assert (ours["net"], ours["backend"], ours["kind"]) == (theirs["net"], theirs["backend"], theirs["kind"])
 
 

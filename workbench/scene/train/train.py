@@ -199,7 +199,7 @@ def learn_scene(
         folder=folder,
         resume=config.resume,
         fingerprint={
-            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device")},
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device", "force")},
             "pixels": [int(split.train.size), int(split.train.sum()), int(split.val.sum())],
             "start": start.sha256 if start else None,
         },
