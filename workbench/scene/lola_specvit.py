@@ -10,13 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.core import memory, settings
+from workbench.core.agreement import Finding, force_setting
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, WeightsError
 from workbench.core.settings import setting
 from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.data.taught import Taught
 from workbench.scene.display import areas
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.weights import WeightsFile
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from workbench.core.memory import Need
     from workbench.core.reports import EvaluationReport, TrainReport
+    from workbench.scene.data.agreed import Agreed
     from workbench.scene.net.lola_specvit import LolaSpecViT
     from workbench.scene.train.learnt import Learnt
     from workbench.training.loop import Event
@@ -56,6 +60,7 @@ class Config:
     reference: bool = setting(
         False, "Also map with a support vector machine taught on the spectra that the weights learnt from."
     )
+    force: bool = force_setting()
     min_confidence: float = setting(
         0.0, "Leave pixels unlabelled (0) whose confidence is lower.", low=0.0, high=1.0, advanced=True
     )
@@ -82,7 +87,10 @@ class EvaluateConfig(SceneTrainConfig):
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded network with everything that belongs to its weights; `known`: spectra and classes it learnt from."""
+    """A loaded network with everything that belongs to its weights.
+
+    ``known`` holds spectra and classes that it learnt from, ``taught`` what is known of the scenes they are from.
+    """
 
     net: LolaSpecViT
     weights: WeightsFile
@@ -91,6 +99,7 @@ class Model:
     device: torch.device
     reason: str
     known: tuple[Any, Any] | None = None
+    taught: Taught | None = None
 
 
 def load(config: Config, device: torch.device) -> Model:
@@ -103,6 +112,7 @@ def load(config: Config, device: torch.device) -> Model:
     """
     from workbench import weights
     from workbench.core import device as devices
+    from workbench.scene.data.taught import taught_of
 
     found = weights.find(config.weights, NAME)
     net, fitted, classes = build_network(found)
@@ -111,7 +121,9 @@ def load(config: Config, device: torch.device) -> Model:
     known = None
     if "spectra.known" in tensors:
         known = tensors["spectra.known"].float().numpy(), tensors["spectra.values"].numpy()
-    return Model(net.eval().to(device), found, fitted, classes, device, reason, known)
+    with weights.blaming(found.path):
+        taught = taught_of(found.meta, fitted)
+    return Model(net.eval().to(device), found, fitted, classes, device, reason, known, taught)
 
 
 def build_network(found: WeightsFile) -> tuple[LolaSpecViT, FittedSpectra, ClassTable]:
@@ -149,7 +161,7 @@ def model_of(learnt: Learnt, name: str = "learnt") -> Model:
 
     record = WeightsFile(Path(name), name, "", {"backend": NAME})
     known = learnt.spectra, learnt.values
-    return Model(learnt.net, record, learnt.fitted, learnt.classes, learnt.device, "as trained", known)
+    return Model(learnt.net, record, learnt.fitted, learnt.classes, learnt.device, "as trained", known, learnt.taught)
 
 
 def predict(
@@ -178,8 +190,10 @@ def predict(
 
     Raises
     ------
+    MismatchError
+        The scene is not what the weights were taught on (bands, wavelengths, unit, scale), and `force` is not set.
     InputError
-        Not a cube, other bands than the model knows, or bands without numbers.
+        Not a cube, other bands than the model knows, or no pixel with a whole spectrum.
     """
     from workbench.core.provenance import Recorder
     from workbench.scene.data import spectra
@@ -189,20 +203,21 @@ def predict(
 
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
     require_scene(image)
-    fitted = model.fitted
     _require_memory(model, image, config)
-    if config.pca == "scene":
-        fitted = spectra.fit(image, fitted.recipe)
-        recorder.note("principal components fitted on this scene, not those of the weights")
-    fitted.require(image)
+    agreed = agree_on(model, image, config)
+    for note in agreed.notes:
+        recorder.note(note)
+    if agreed.findings:
+        recorder.details["agreement"] = [f.to_json() for f in agreed.findings]
+    fitted = agreed.fitted
     lookup = np.array([0, *(c.value for c in model.classes)], _value_type(model.classes))
-    valid = spectra.valid_map(image, fitted)
+    valid = spectra.valid_map(agreed.image, fitted)
     if not valid.any():
         raise InputError(f"{image.source or image.name}: no pixel holds a whole spectrum; check its bands and bbl")
     found = map_taught(
         model.net,
         fitted,
-        image,
+        agreed.image,
         model.device,
         mode=config.mode,
         where=None if valid.all() else valid,
@@ -222,7 +237,8 @@ def predict(
         "areas": areas(labels),
     }
     if config.reference:
-        parts["reference_labels"] = _reference(model, fitted, image, data.dtype)
+        reference = _reference(model, agreed, data.dtype)
+        parts["reference_labels"] = Labels(reference, image.geometry, model.classes, "reference_labels")
     return Result(parts, image, recorder.finish())
 
 
@@ -269,14 +285,28 @@ def _require_memory(model: Model, image: Image, config: Config) -> None:
     memory.require(need({}), image.source or image.name, advice, ways=ways)
 
 
-def _reference(model: Model, fitted: FittedSpectra, image: Image, dtype: Any) -> Labels:
+def agree_on(model: Model, image: Image, config: Config) -> Agreed:
+    """The scene as the weights must see it, with what differs from what taught them; see `Config.force`."""
+    from workbench.scene.data import spectra
+    from workbench.scene.data.agreed import Agreed, agree
+    from workbench.scene.data.taught import implied
+
+    if config.pca == "scene":
+        text = "principal components fitted on this scene, not those of the weights"
+        own = spectra.fit(image, model.fitted.recipe)
+        return Agreed(image, image, own, (Finding("converted", "components", text),), (text,))
+    taught = model.taught or implied(model.fitted, None, "")
+    return agree(taught, model.fitted, image, weights=model.weights.name, force=config.force)
+
+
+def _reference(model: Model, agreed: Agreed, dtype: Any) -> npt.NDArray[Any]:
     """Map of a support vector machine that learnt from the same pixels as the network, by their spectra alone."""
     from workbench.scene.evaluate.scores import fit_reference
 
     if model.known is None:
         raise WeightsError(f"{model.weights.path}: holds no spectra to teach a reference on; leave out --reference")
-    found = fit_reference("svm", *model.known).map(image, fitted)
-    return Labels(found.astype(dtype), image.geometry, model.classes, "reference_labels")
+    found: npt.NDArray[Any] = fit_reference("svm", *model.known).map(agreed.image, agreed.fitted).astype(dtype)
+    return found
 
 
 def _value_type(classes: ClassTable) -> Any:
@@ -296,6 +326,7 @@ def evaluate(
     cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
 ) -> EvaluationReport:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
+    from workbench import weights
     from workbench.core.provenance import facts_of
     from workbench.scene.evaluate.report import score_weights
     from workbench.scene.train.comparison import compare_on_scene
@@ -311,9 +342,14 @@ def evaluate(
 
         chosen, reason = devices.choose(config.device)
         model = load(Config(weights=config.weights, device=config.device), chosen)
-        result = predict(model, image, Config(device=config.device), progress)
+        own = Config(device=config.device, force=config.force)
+        result = predict(model, image, own, progress)
         facts |= {"weights sha256": model.weights.sha256, "device": f"{chosen} ({reason})"}
-        return score_weights(image, labels, result, facts, out)
+        with weights.blaming(model.weights.path):
+            return score_weights(
+                image, labels, result, facts, out,
+                record=model.weights.meta, agreed=agree_on(model, image, own), reach=model.net.patch_size,
+            )  # fmt: skip
     names: tuple[Literal["random", "disjoint"], ...]
     names = ("random", "disjoint") if config.splits == "both" else (config.splits,)
     plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(SceneTrainConfig)}

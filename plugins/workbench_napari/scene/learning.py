@@ -128,7 +128,12 @@ class Learning(QGroupBox):
 
     def map_scene(self) -> bool:
         """Map the scene with the chosen weights as they are; returns whether it started."""
-        scene, values = self._painting.scene, self._choices()
+        scene = self._painting.scene
+        try:
+            values: dict[str, Any] = {**self._choices(), "force": self.form.values()["force"]}
+        except WorkbenchError as error:
+            self.said.emit(report(error))
+            return False
         if scene is None or values["weights"] == "none":
             self.said.emit("Choose weights to map with, or paint and learn.")
             return False

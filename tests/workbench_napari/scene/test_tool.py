@@ -368,6 +368,45 @@ def test_weights_of_another_sensor_are_refused_and_nothing_changes(opened, wait,
     assert len(viewer.layers) == count
 
 
+def test_map_only_turns_bands_round_refuses_what_cannot_be_right_and_can_be_forced(
+    opened, wait, window, scene_file, tmp_path
+):
+    """What the shell refuses and converts, the window does too, and says it."""
+    _, tool = opened
+    paint(tool)
+    tool.learning.learn_button.click()
+    finish(tool, wait)
+    model, right = str(tool.learning.model.model), tool.maps.array("labels").copy()
+    cube = np.array(wb.read(scene_file).data)
+    bad = [int(not 10 <= b < 13) for b in range(BANDS)]
+
+    def mapped(name, order, shift=0.0, force=False):
+        waves = (WAVELENGTHS + shift)[order]
+        marks = ", ".join(str(bad[b]) for b in np.arange(BANDS)[order])
+        listed = {"wavelength": "{" + ", ".join(f"{w:.1f}" for w in waves) + "}", "bbl": "{" + marks + "}"}
+        path = save_envi(
+            tmp_path / name, np.ascontiguousarray(cube[order]), name=name, wavelength_units="Nanometers", **listed
+        )
+        viewer = window()
+        other = open_files(viewer, [path])
+        other.device.setCurrentText("cpu")
+        other.learning.form.set_values({"force": force})
+        other.learning.weights.choose_file(model)
+        assert other.learning.map_scene()
+        finish(other, wait)
+        return other
+
+    turned = mapped("turned", slice(None, None, -1))
+    assert np.array_equal(turned.maps.array("labels"), right)
+    assert "reverse order" in turned.status.text()
+    shifted = mapped("shifted", slice(None), 300.0)
+    assert "half a band width" in shifted.status.text()
+    assert shifted.maps.get("labels") is None
+    forced = mapped("forced", slice(None), 300.0, force=True)
+    assert np.array_equal(forced.maps.array("labels"), right)
+    assert "half a band width" in forced.status.text()
+
+
 def test_failed_save_keeps_the_painted_pixels_and_says_so(opened, wait, tmp_path):
     _, tool = opened
     layer = paint(tool)

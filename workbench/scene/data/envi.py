@@ -77,6 +77,12 @@ def read(path: Path) -> Image:
     }
     if gain is not None or bias is not None:
         shown["scaled"] = unit or "by the gains and offsets of the header"
+        # What undoes it: weights may have been taught on the numbers as they are stored.
+        shown["gain"], shown["offset"] = _listed(gain), _listed(bias)
+        empty = eh.numbers(fields, "data ignore value", header_path, finite=False)
+        shown["stored_ignore"] = empty[0] if empty else None
+    if "sensor type" in fields:
+        shown["sensor"] = " ".join(fields["sensor type"].strip("{} ").split())
     notes = [spare_note(data_path.name, spare)] if spare else []
     if "byte order" not in fields and stored.itemsize > 1:
         notes.append("the header says no byte order; taken as 0 (little endian)")
@@ -229,6 +235,11 @@ def _scaling(
         break
     trivial = (gains is None or (gains == 1).all()) and (biases is None or (biases == 0).all())
     return (None, None, unit) if trivial else (gains, biases, unit)
+
+
+def _listed(values: npt.NDArray[np.float64] | None) -> float | list[float] | None:
+    """One number where it is the same in all bands."""
+    return None if values is None else float(values[0]) if np.ptp(values) == 0 else values.tolist()
 
 
 def _ignore(fields: dict[str, str], path: Path, gain: Any, bias: Any, dtype: np.dtype[Any]) -> float | None:

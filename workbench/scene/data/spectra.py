@@ -209,8 +209,10 @@ def fit(image: Image, recipe: SpectralRecipe) -> FittedSpectra:
     holes, seen = np.zeros(len(kept), np.int64), 0
     for rows, columns in blocks.windows():
         block = blocks.read(rows, columns)[kept][:, ::step, ::step]
-        holes += (~np.isfinite(block)).reshape(len(kept), -1).sum(1) if block.dtype.kind == "f" else 0
-        seen += block[0].size
+        empty = _empty(block, ignore)
+        inside = ~empty.all(axis=0)  # a pixel that is empty in all bands is a hole of the scene, none of a band
+        holes += (empty & inside).reshape(len(kept), -1).sum(1)
+        seen += int(np.count_nonzero(inside))
         pixels = block[:, valid_pixels(block, ignore)].T.astype(np.float64)
         length = _length(pixels)
         logs += np.log(length).sum(), (np.log(length) ** 2).sum()
@@ -292,13 +294,21 @@ def _length(pixels: Array) -> Array:
     return np.asarray(np.maximum(np.linalg.norm(pixels, axis=1), 1e-6))
 
 
+def _empty(block: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
+    """Which samples of a block hold no number: NaN, infinite, or a no-data value other than 0."""
+    found = ~np.isfinite(block) if block.dtype.kind == "f" else np.zeros(block.shape, bool)
+    if ignore:  # 0 is also what a dark band shows
+        found |= block == ignore
+    return found
+
+
 def _require_numbers(holes: Array, seen: int, kept: Array, name: str) -> None:
-    bad = [int(b) + 1 for b in kept[holes > _MOST_NAN * seen]]
+    bad = [int(b) + 1 for b in kept[holes > _MOST_NAN * seen]] if seen else []
     if bad:
         shown = ", ".join(map(str, bad[:8])) + ("..." if len(bad) > 8 else "")
         raise InputError(
-            f"{name}: {len(bad)} band(s) hold no numbers (NaN) in most pixels: {shown}; mark them in 'bbl' of the "
-            f"header, or leave them out with --drop-bands {','.join(map(str, bad[:8]))}"
+            f"{name}: {len(bad)} band(s) hold no numbers (NaN or the no-data value) in most pixels: {shown}; mark them "
+            f"in 'bbl' of the header, or leave them out with --drop-bands {','.join(map(str, bad[:8]))}"
         )
 
 

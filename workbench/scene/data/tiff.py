@@ -111,6 +111,7 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         header["colormap"] = colormap
     if not plain:
         header["scaled"] = "by the scales and offsets of the file"
+        header |= {"gain": gain.tolist(), "offset": bias.tolist(), "stored_ignore": raster.nodata}
     return make_image(
         path,
         format="geotiff",

@@ -15,11 +15,13 @@ from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError
 from workbench.core.types import Image, Labels, Result
 from workbench.report import html
+from workbench.scene.data.agreed import Agreed
 from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.evaluate.pictures import maps_picture
 from workbench.scene.evaluate.score_tables import score_tables
 from workbench.scene.evaluate.scores import TITLES, MapScores, Reference, fit_reference, mean_and_deviation, score_map
+from workbench.scene.evaluate.seen_rows import parted, seen_notes, standings
 
 Array = npt.NDArray[Any]
 
@@ -35,13 +37,14 @@ class Run:
     scores: MapScores
     train_pixels: int
     seconds: float
+    seen: str = "no"
 
     def row(self) -> dict[str, Any]:
         """Plain values for the tables."""
         s = self.scores
         head = {"split": self.split, "method": TITLES.get(self.method, self.method), "spectra": self.spectra}
         values = {"seed": self.seed, "OA": s.oa, "AA": s.aa, "kappa": s.kappa, "train_pixels": self.train_pixels}
-        tail = {"test_pixels": int(s.confusion.sum()), "seconds": round(self.seconds, 2)}
+        tail = {"test_pixels": int(s.confusion.sum()), "seen": self.seen, "seconds": round(self.seconds, 2)}
         return {
             **head,
             **values,
@@ -57,7 +60,8 @@ class SceneEvaluation:
     Parameters
     ----------
     rows
-        One per split, method and seed: OA, AA, kappa (0 to 1), accuracy per class.
+        One per split, method and seed: OA, AA, kappa (0 to 1), accuracy per class; ``seen`` says whether its test
+        pixels taught the weights that were given.
     summary
         One per split and method: mean and sample deviation over seeds.
     failures, traces
@@ -81,12 +85,16 @@ class SceneEvaluation:
         """The summary as aligned text."""
         width = max(len(r["method"]) for r in self.summary)
         wide = max(len(r["spectra"]) for r in self.summary)
+        split = max(9, *(len(r["split"]) for r in self.summary))
         lines = [
-            f"{'split':<9} {'method':<{width}}  {'fed with':<{wide}}  runs  OA                AA                kappa"
+            f"{'split':<{split}} {'method':<{width}}  {'fed with':<{wide}}  runs  OA                AA"
+            "                kappa"
         ]
         for r in self.summary:
             values = "  ".join(f"{r[m]:.4f} ± {r[m + '_sd']:.4f}" for m in ("OA", "AA", "kappa"))
-            lines.append(f"{r['split']:<9} {r['method']:<{width}}  {r['spectra']:<{wide}}  {r['runs']:>4}  {values}")
+            lines.append(
+                f"{r['split']:<{split}} {r['method']:<{width}}  {r['spectra']:<{wide}}  {r['runs']:>4}  {values}"
+            )
         return "\n".join(lines)
 
 
@@ -112,6 +120,7 @@ def summarise(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "method": TITLES.get(key[1], key[1]),
             "spectra": key[2],
             "runs": len(same),
+            "seen": " / ".join(dict.fromkeys(r.seen for r in same)),
         }
         for name, (mean, deviation) in mean_and_deviation([r.scores for r in same]).items():
             row |= {name: mean, f"{name}_sd": deviation}
@@ -120,9 +129,28 @@ def summarise(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def score_weights(
-    image: Image, labels: Labels, result: Result, facts: Mapping[str, Any], out: Path | None = None
+    image: Image,
+    labels: Labels,
+    result: Result,
+    facts: Mapping[str, Any],
+    out: Path | None = None,
+    *,
+    record: Mapping[str, Any],
+    agreed: Agreed,
+    reach: int,
 ) -> SceneEvaluation:
     """Compare a predicted map with all labels of a scene; classes are matched by name, else by value.
+
+    Pixels that taught the weights, pixels near those, and unseen ones get a row each, the unseen ones first.
+
+    Parameters
+    ----------
+    record
+        Of the weights.
+    agreed
+        The scene as the weights saw it.
+    reach
+        Side of all that the network sees around a pixel.
 
     Raises
     ------
@@ -144,11 +172,15 @@ def score_weights(
             f"({', '.join(table.names[:6])})"
         )
     clock = result.provenance.seconds
+    known = standings(record, agreed, reach)
+    own = "the weights' own"
     runs = [
-        Run("all labels", "network", "the weights' own", 0, score_map(found.data, reference, pixels, table), 0, clock)
+        Run(name, "network", own, 0, score_map(found.data, reference, some, table), 0, clock, mark)
+        for name, mark, some in parted(pixels, known)
     ]
+    notes = (*result.provenance.notes, *seen_notes(record, pixels, known))
     picture = html.Picture(maps_picture(image, {"reference": reference, "map": found.data}, table), image.name)
-    evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs))
+    evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs), notes=notes)
     return evaluation if out is None else write_report(evaluation, runs, [picture], facts, out)
 
 
@@ -163,20 +195,23 @@ def write_report(
     plain = {
         "summary": evaluation.summary,
         "runs": [{**r.row(), **r.scores.to_json()} for r in runs],
+        "notes": list(evaluation.notes),
         "provenance": dict(facts),
     }
     rows = []
     for r in evaluation.summary:
         values = [f"{r[m]:.4f} ± {r[m + '_sd']:.4f}" for m in ("OA", "AA", "kappa")]
-        rows.append((r["split"], r["method"], r["spectra"], r["runs"], *values, round(r["seconds"], 1)))
-    head = ("split", "method", "fed with", "runs", "OA", "AA", "kappa", "seconds to teach")
+        rows.append((r["split"], r["method"], r["spectra"], r["seen"], r["runs"], *values, round(r["seconds"], 1)))
+    head = ("split", "method", "fed with", "seen", "runs", "OA", "AA", "kappa", "seconds to teach")
     note = (
         "OA: share of test pixels that are right; AA: mean over classes. Mean and sample deviation over the draws. "
         "A random split lets the patches of training and test pixels overlap and flatters methods that look at "
         "patches; in the disjoint split no test pixel lies within a patch of a training pixel."
     )
     network = [r for r in runs if r.method == "network"]
-    sections = [html.Section("Result", [html.Table(head, rows), html.Text(note)]), html.Section("Maps", pictures)]
+    said = [html.Text(n[:1].upper() + n[1:] + ".", "warning") for n in evaluation.notes]
+    result = html.Section("Result", [*said, html.Table(head, rows), html.Text(note)])
+    sections = [result, html.Section("Maps", pictures)]
     for split in dict.fromkeys(r.split for r in network):
         same = [r.scores for r in network if r.split == split]
         summed = replace(

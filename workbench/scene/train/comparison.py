@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench import weights
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
 from workbench.core.types import Image, Labels, Progress
 from workbench.report import html
 from workbench.scene.data import spectra
+from workbench.scene.data.agreed import Agreed
 from workbench.scene.evaluate.pictures import maps_picture
 from workbench.scene.evaluate.report import Run, SceneEvaluation, summarise, teach_reference, write_report
 from workbench.scene.evaluate.scores import REFERENCES, TITLES, score_map
+from workbench.scene.evaluate.seen_rows import mark_of
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.train import learn_scene, map_pixels, recipe_of
 
@@ -55,7 +58,8 @@ def compare_on_scene(
     total = sum(len(c) for c in configs.values())
     first = next(iter(configs.values()))[0]
     plain = replace(recipe_of(first), shape=False, brightness=False, scale="common", patch=False)
-    inputs = {"plain": spectra.fit(image, plain)} if references else {}
+    inputs = {"plain": Agreed(image, image, spectra.fit(image, plain))} if references else {}
+    notes: dict[str, None] = {}
     runs: list[Run] = []
     pictures: list[html.Picture] = []
     if progress:
@@ -74,16 +78,26 @@ def compare_on_scene(
                 where = np.zeros(labels.data.shape, bool)
                 where.flat[learnt.split.test] = True
             found, confidence = map_pixels(learnt, image, where)
-            runs.append(_run(name, "network", "same", config, found, labels, learnt, seconds))
+            mark = "no"
+            if learnt.start is not None:
+                with weights.blaming(learnt.start.path):
+                    mark = mark_of(learnt.start.meta, learnt.split.test, learnt.agreed, learnt.net.patch_size)
+                if mark != "no":
+                    notes[
+                        f"test pixels of the {name} split, seen by the weights that the training went on from: {mark}"
+                    ] = None
+            notes |= dict.fromkeys(learnt.agreed.notes)
+            runs.append(_run(name, "network", "same", config, found, labels, learnt, seconds, mark))
             maps = {TITLES["network"]: found}
             if references:
-                inputs["same"] = learnt.fitted
-                for key, fitted in inputs.items():
+                inputs["same"] = learnt.agreed
+                for key, agreed in inputs.items():
+                    view, fitted = agreed.image, agreed.fitted
                     for method in REFERENCES:
                         clock = time.perf_counter()
-                        reference = teach_reference(method, image, labels, learnt.split.learning, fitted, config.seed)
+                        reference = teach_reference(method, view, labels, learnt.split.learning, fitted, config.seed)
                         seconds = time.perf_counter() - clock
-                        drawn = reference.map(image, fitted)
+                        drawn = reference.map(view, fitted)
                         runs.append(_run(name, method, key, config, drawn, labels, learnt, seconds))
                         if key == "plain":
                             maps[TITLES[method]] = drawn
@@ -91,7 +105,7 @@ def compare_on_scene(
                 pictures.append(_picture(image, labels, learnt.split.learning, maps, learnt.classes, confidence, name))
             if progress:
                 progress(len([r for r in runs if r.method == "network"]), total)
-    evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs))
+    evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs), notes=tuple(notes))
     return evaluation if out is None else write_report(evaluation, runs, pictures, facts, out)
 
 
@@ -104,10 +118,11 @@ def _run(
     labels: Labels,
     learnt: Any,
     seconds: float,
+    seen: str = "no",
 ) -> Run:
     scores = score_map(found, labels.data, learnt.split.test, learnt.classes)
     pixels = learnt.split.train if method == "network" else learnt.split.learning
-    return Run(split, method, _INPUTS[key], config.seed, scores, int(pixels.size), seconds)
+    return Run(split, method, _INPUTS[key], config.seed, scores, int(pixels.size), seconds, seen)
 
 
 def _picture(

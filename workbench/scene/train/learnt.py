@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,10 @@ import torch
 
 from workbench import weights
 from workbench.core.classes import ClassTable
+from workbench.core.types import Image
+from workbench.scene.data.agreed import Agreed, agree
 from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.data.taught import Taught
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.split import PixelSplit
@@ -22,7 +26,8 @@ class Learnt:
     """A taught network with everything that mapping needs; `save` and `record_of` make a file of it.
 
     ``spectra`` (n, channels) and ``values`` (n,) are the prepared spectra and classes of (some of) the pixels that were
-    learnt from: what a reference method needs, wherever the file goes.
+    learnt from: what a reference method needs, wherever the file goes. ``agreed`` is the scene as the network saw it,
+    ``taught`` and ``seen`` are what the weight file says of all that taught it.
     """
 
     net: LolaSpecViT
@@ -35,6 +40,15 @@ class Learnt:
     device: torch.device
     spectra: npt.NDArray[np.float32]
     values: npt.NDArray[np.int64]
+    agreed: Agreed
+    taught: Taught
+    seen: list[dict[str, Any]]
+
+    def view(self, image: Image) -> Agreed:
+        """A scene as this network must see it: the one of the training, or another that agrees with it."""
+        if image is self.agreed.stated:
+            return self.agreed
+        return agree(self.taught, self.fitted, image, weights="learnt", force=self.config.force)
 
     @property
     def validation(self) -> str:

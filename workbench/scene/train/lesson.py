@@ -134,7 +134,7 @@ class SceneLearner:
         save(model, learnt, record_of(learnt, image))
         board.say("The network maps the scene")
         taught = replace(backend.model_of(learnt), weights=weights.find(str(model), backend.NAME))
-        own = backend.Config(weights=str(model), device=self.config.device, tile=_tile(image))
+        own = backend.Config(weights=str(model), device=self.config.device, tile=_tile(image), force=self.config.force)
         result = backend.predict(taught, image, own, progress, on_tile=_onto(board))
         board.keep()
         pixels = int(np.count_nonzero(painted))
@@ -144,7 +144,7 @@ class SceneLearner:
         held = "" if score is None else f" {100 * score:.0f} % of the held-out pixels are right."
         text = f"Learnt {len(board.classes)} classes from {pixels} pixels.{held}"
         text = f"{text} {differs:.0f} % of the scene differs from the reference."
-        return Outcome(result, model, text, score, "accuracy")
+        return Outcome(result, model, " ".join((text, *_said(result))), score, "accuracy")
 
 
 def map_only(image: Image, board: MapBoard, progress: Progress, **values: Any) -> Outcome:
@@ -163,7 +163,14 @@ def map_only(image: Image, board: MapBoard, progress: Progress, **values: Any) -
     board.say("The network maps the scene")
     result = backend.predict(model, image, config, progress, on_tile=_onto(board))
     board.keep()
-    return Outcome(result, None, f"Mapped with {Path(config.weights).name}: {', '.join(model.classes.names)}.")
+    text = f"Mapped with {Path(config.weights).name}: {', '.join(model.classes.names)}."
+    return Outcome(result, None, " ".join((text, *_said(result))))
+
+
+def _said(result: Result) -> list[str]:
+    """What was converted, or done although it does not agree: sentences for the line that people see."""
+    lines = [f for f in result.provenance.details.get("agreement", ()) if f["level"] != "noted"]
+    return [f"{f['fact'].capitalize()}: {f['said']}." for f in lines]
 
 
 def reference_map(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.core.agreement import force_setting
 from workbench.core.settings import setting
 
 
@@ -72,6 +73,7 @@ class SceneTrainConfig:
     )
     patience: int = setting(6, "stop after this many validations without progress; 0: never", low=0, advanced=True)
     validate_every: int = setting(0, "steps between validations; 0: twenty times in all", low=0, advanced=True)
+    force: bool = force_setting()
     resume: bool = setting(False, "continue an interrupted training of the same settings")
     seed: int = setting(0, "decides the split, the draws and the first weights", low=0)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the training", advanced=True)

@@ -20,14 +20,18 @@ import torch.nn.functional as F
 
 from workbench import __version__, weights
 from workbench.core import device
+from workbench.core.agreement import Finding
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
 from workbench.nets.lora import add_lora, lora_state
 from workbench.scene.data import spectra
+from workbench.scene.data.agreed import Agreed, agree
 from workbench.scene.data.scene import open_blocks
+from workbench.scene.data.seen_pixels import read_seen, remember
 from workbench.scene.data.spectra import FittedSpectra, SpectralRecipe
+from workbench.scene.data.taught import Taught, gather, taught_of
 from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
@@ -72,6 +76,7 @@ class SceneTrainReport:
     test: dict[str, float] = field(default_factory=dict)
     measure: str = "accuracy"
     copied: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def train_pixels(
@@ -108,6 +113,7 @@ def train_pixels(
     return SceneTrainReport(
         out, folder / "log.csv", report, result.scores.get("accuracy"), result.history, result.stopped, result.seconds,
         learnt.validation, {} if test is None else {"OA": test.oa, "AA": test.aa, "kappa": test.kappa},
+        notes=learnt.agreed.notes,
     )  # fmt: skip
 
 
@@ -125,6 +131,9 @@ def open_case(cases: Sequence[Case]) -> tuple[Image, Labels]:
 
 def require_scene(image: Image) -> None:
     """Refuse what is no spectral cube."""
+    if image.classes is not None:
+        names = ", ".join(image.classes.names[:4])
+        raise InputError(f"{image.source or image.name}: is a class map ({names}), a spectral cube was expected")
     if image.kind != "scene":
         raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
 
@@ -168,13 +177,14 @@ def learn_scene(
     known = {c.value: c for c in labels.classes}
     classes = ClassTable(tuple(known.get(v) or next(iter(ClassTable.from_values([v]))) for v in values))
     start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
-    fitted = _spectra(image, config, start)
+    agreed, before = _spectra(image, config, start)
+    fitted, seen_as = agreed.fitted, agreed.image
     torch.manual_seed(config.seed)
     net = _network(config, start, fitted, len(values))
     size = net.patch_size
     split = split or _split(labels, config, size)
     data = PixelData(
-        Scene(open_blocks(image), fitted.apply), labels.data, values, split.train, split.val, config,
+        Scene(open_blocks(seen_as), fitted.apply), labels.data, values, split.train, split.val, config,
         size=size, channels=fitted.recipe.channels, standardise=fitted.recipe.patch,
     )  # fmt: skip
     net.to(chosen)
@@ -189,7 +199,7 @@ def learn_scene(
         folder=folder,
         resume=config.resume,
         fingerprint={
-            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device")},
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device", "force")},
             "pixels": [int(split.train.size), int(split.train.sum()), int(split.val.sum())],
             "start": start.sha256 if start else None,
         },
@@ -198,10 +208,25 @@ def learn_scene(
     net.load_state_dict(result.state)
     known_pixels = _some(split.learning, config.seed)
     samples, _ = data.spectra(known_pixels)
+    taught = gather(seen_as, fitted, stated=image)
+    seen = seen_before(start)
+    seen.append(remember(seen_as, fitted, split.train, split.val).to_json())
     return Learnt(
         net.eval(), fitted, classes, split, result, config, start, chosen,
-        samples.numpy(), labels.data.flat[known_pixels].astype(np.int64),
+        samples.numpy(), labels.data.flat[known_pixels].astype(np.int64), agreed,
+        taught if before is None else before.and_then(taught), seen,
     )  # fmt: skip
+
+
+def seen_before(start: weights.WeightsFile | None) -> list[dict[str, Any]]:
+    """What taught the weights that a training goes on from; an entry ``untold`` where they do not say it."""
+    if start is None:
+        return []
+    with weights.blaming(start.path):
+        known = read_seen(start.meta)
+    if known is None:
+        return [{"id": start.name, "group": "", "role": "learnt", "keys": [], "untold": True}]
+    return [*(e for e in start.meta["seen"] if e.get("untold")), *(s.to_json() for s in known)]
 
 
 def _some(pixels: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
@@ -242,7 +267,8 @@ def _head_start(
 
 def map_pixels(learnt: Learnt, image: Image, where: Any = None, **options: Any) -> tuple[Any, Any]:
     """Class values and confidence (rows, columns) of a scene; `where` limits it to some pixels."""
-    found = map_taught(learnt.net, learnt.fitted, image, learnt.device, where=where, **options)
+    agreed = learnt.view(image)
+    found = map_taught(learnt.net, agreed.fitted, agreed.image, learnt.device, where=where, **options)
     lookup = np.array([0, *(c.value for c in learnt.classes)])
     return lookup[found.labels].astype(np.uint16), found.confidence
 
@@ -256,17 +282,26 @@ def _split(labels: Labels, config: SceneTrainConfig, size: int) -> PixelSplit:
     )  # fmt: skip
 
 
-def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile | None) -> FittedSpectra:
-    """Principal components of the weights, or fitted on the scene (by the recipe of the weights if there are any)."""
+def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile | None) -> tuple[Agreed, Taught | None]:
+    """Principal components of the weights, or fitted on the scene (by the recipe of the weights if there are any).
+
+    Returns
+    -------
+    agreed, taught
+        The scene as the network must see it, with its preparation; and what taught that preparation before.
+    """
     if start is None:
         if config.pca == "weights":
             raise UsageError("pca=weights needs weights to take the principal components from, but weights=none")
-        return spectra.fit(image, recipe_of(config))
+        return Agreed(image, image, spectra.fit(image, recipe_of(config))), None
     known = fitted_of(start)
     if config.pca != "scene":
-        known.require(image)
-        return known
-    return spectra.fit(image, dataclasses.replace(known.recipe, drop=config.drop_bands, water=config.water))
+        with weights.blaming(start.path):
+            taught = taught_of(start.meta, known)
+        return agree(taught, known, image, weights=start.name, force=config.force), taught
+    recipe = dataclasses.replace(known.recipe, drop=config.drop_bands, water=config.water)
+    note = "principal components fitted on this scene, not those of the weights"
+    return Agreed(image, image, spectra.fit(image, recipe), (Finding("converted", "components", note),), (note,)), None
 
 
 def recipe_of(config: SceneTrainConfig) -> SpectralRecipe:
@@ -326,13 +361,7 @@ def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
     split, result, config = learnt.split, learnt.result, learnt.config
     record: dict[str, Any] = {"kind": "full"}
     if config.lora_rank:
-        assert learnt.start is not None
-        record = {
-            "kind": "lora",
-            "base": learnt.start.name,
-            "base_sha256": learnt.start.sha256,
-            "lora": {"rank": config.lora_rank},
-        }
+        record = {"kind": "lora", "lora": {"rank": config.lora_rank}}
     return {
         "backend": BACKEND,
         "net": learnt.net.config,
@@ -340,7 +369,8 @@ def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
         "spectra": learnt.fitted.to_json(),
         "training": {
             "scene": image.name,
-            "wavelengths_nm": image.header.get("wavelengths_nm"),
+            "notes": list(learnt.agreed.notes),
+            "wavelengths_nm": learnt.agreed.image.header.get("wavelengths_nm"),
             "split": split.name,
             "guard_pixels": split.guard,
             "train_pixels": int(split.train.size),
@@ -359,6 +389,8 @@ def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
             "torch": torch.__version__,
         },
         "scores": {"validation accuracy": result.scores.get("accuracy")},
+        "taught": learnt.taught.to_json(),
+        "seen": learnt.seen,
         **record,
     }
 
@@ -366,6 +398,8 @@ def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
 def save(out: Path, learnt: Learnt, meta: Mapping[str, Any]) -> Path:
     """Write all weights, or only the adapters and what else was trained; the spectra's arrays in full precision."""
     state = lora_state(learnt.net) if learnt.config.lora_rank else learnt.net.state_dict()
+    if learnt.config.lora_rank and learnt.start is not None:
+        meta = {**meta, **weights.base_record(learnt.start, out)}
     if learnt.config.save_as == "float16":
         state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     arrays = {k: torch.from_numpy(v.copy()) for k, v in learnt.fitted.arrays().items()}
