@@ -72,7 +72,7 @@ def _kinds(taught: Taught | None, found: Measured, choice: Choice, recipe: Recor
     if set(wanted) == set(found.kinds) and (components or choice.is_by_name or dict(wanted) == dict(found.kinds)):
         return []
     said = f"{_counted(found.kinds)}, the weights learnt {_counted(wanted)}"
-    if choice.is_by_name:
+    if choice.is_by_name and ("misc" in wanted or "misc" in found.kinds):  # one of them does not say what it is
         return [Finding("noted", "channel kinds", f"{said} of the same names")]
     if (components and taught is None) or (components and taught is not None and not taught.reduced):
         return [Finding("noted", "channel kinds", f"{said}: components mean something else to them")]
@@ -105,10 +105,10 @@ def _rate(taught: Taught | None, found: Measured, recipe: RecordingRecipe) -> li
         for slow, fast in ((rate, wanted), (wanted, rate)):
             if abs(fast / slow / factor - 1) < 0.05:
                 unit = {1e3: "milliseconds", 1e6: "microseconds"}[factor] if slow == rate else "another unit"
-                return [Finding(
-                    "refused", "sampling rate", f"{rate:g} Hz, {factor:g} times {'below' if slow == rate else 'above'} "
-                    f"the {wanted:g} Hz of the weights: is the time axis in {unit}?", "Write the right rate into it.",
-                )]  # fmt: skip
+                way = "below" if slow == rate else "above"
+                said = f"{rate:g} Hz, {factor:g} times {way} the {wanted:g} Hz of the weights"
+                said += f", as if the time axis were in {unit}"
+                return [Finding("refused", "sampling rate", said, "Write the right rate into it.")]
     if rate >= wanted * (1 - 1e-6):
         return []
     lost = None if taught is None else taught.typical_above(rate / 2)
@@ -182,6 +182,10 @@ def _spectrum(taught: Taught, found: Measured) -> list[Finding]:
             lost += typical
         elif max(share, typical) > LOST and not low / UNLIKE <= share <= high * UNLIKE:
             unlike.append(f"{band[0]:g}-{band[1]:g} Hz {_percent(share)} (learnt: {_percent(low)} to {_percent(high)})")
+    slow, learnt = found.shares[0], taught.shares[0]
+    if slow is not None and learnt is not None and slow > DRIFT and 1 - slow < (1 - learnt[2]) / UNLIKE:
+        said = f"{_percent(slow)} of the variance lie below 1 Hz, the weights learnt at most {_percent(learnt[2])}"
+        return [Finding("refused", "drift", said, "High-pass the recording as those were that taught them.")]
     findings = []
     if lost > LOST:
         top = min(gone[-1][1], taught.sampling_rate / 2)
@@ -190,11 +194,6 @@ def _spectrum(taught: Taught, found: Measured) -> list[Finding]:
             f"weights learnt (filtered, or an envelope{_limits(found)})"
         )
         findings.append(Finding("refused", "spectrum", said, "Use the recording as it was before."))
-    slow, learnt = found.shares[0], taught.shares[0]
-    if slow is not None and learnt is not None and slow > DRIFT and 1 - slow < (1 - learnt[2]) / UNLIKE:
-        said = f"{_percent(slow)} of the variance lie below 1 Hz, the weights learnt at most {_percent(learnt[2])}"
-        findings.append(Finding("refused", "drift", said, "High-pass the recording as those were that taught them."))
-        unlike = unlike[1:]
     if unlike:
         findings.append(Finding("noted", "spectrum", f"share of the variance at {', '.join(unlike[:3])}"))
     return findings

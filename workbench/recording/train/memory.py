@@ -81,7 +81,7 @@ def remembered(start: Sequence[Mapping[str, Any]], sessions: Sequence[Session], 
     trained = {s.session for s in split.train}
     chosen = {s.session for s in split.val}
     now = [
-        SeenCase(s.name, s.keys, "learnt" if i in trained else "chosen by", s.group)
+        SeenCase(s.name, s.keys, "learnt" if i in trained else "chosen by", s.subject)
         for i, s in enumerate(sessions)
         if i in trained | chosen
     ]

@@ -17,7 +17,7 @@ from workbench.core import device
 from workbench.core.errors import Cancelled, UsageError, WeightsError
 from workbench.core.types import Case
 from workbench.recording.data.prepare import RecordingRecipe
-from workbench.recording.data.taught import gather, joined
+from workbench.recording.data.taught import Taught, gather, joined
 from workbench.recording.predict.tokens import Codec, variance_explained
 from workbench.recording.train import model as meg_model
 from workbench.recording.train import tokenizer as meg_tokenizer
@@ -216,14 +216,19 @@ def _require_sense(config: MEGTrainConfig) -> None:
         raise UsageError(f"margin={config.margin}: expected less than half of the window ({config.window} samples)")
 
 
+def facts_of_sessions(recipe: RecordingRecipe, sessions: Sequence[Session], split: Split) -> Taught:
+    """What the sessions that are trained on are like."""
+    trained = sorted({s.session for s in split.train})
+    found = [m for m in (sessions[i].measured for i in trained) if m is not None]
+    return gather(found, recipe.sampling_rate, reduced=recipe.reduce == "pca")
+
+
 def _taught_by(
     recipe: RecordingRecipe, sessions: Sequence[Session], split: Split, given: Parts | None,
     records: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:  # fmt: skip
-    """What the weight file says of what taught it, these sessions and what taught the weights it goes on from."""
-    trained = sorted({s.session for s in split.train})
-    found = [m for m in (sessions[i].measured for i in trained) if m is not None]
-    now = gather(found, recipe.sampling_rate, reduced=recipe.reduce == "pca")
+    """What the weight file says of what taught it: these sessions, and what taught the weights it goes on from."""
+    now = facts_of_sessions(recipe, sessions, split)
     before = None if given is None else given.taught
     return {
         "taught": (now if before is None else joined(before, now)).to_json(),
