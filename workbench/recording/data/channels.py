@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench.core.errors import InputError
@@ -88,6 +89,11 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
         notes=tuple(notes),
         moved=moved,
     )
+
+
+def families(kinds: Iterable[str]) -> frozenset[tuple[str, ...]]:
+    """The groups of types that see the same: both kinds of MEG sensors, electrodes on the head, in it, parcels."""
+    return frozenset(next((g for g in _BRAIN if k in g), (k,)) for k in kinds)
 
 
 def plain_name(name: str) -> str:

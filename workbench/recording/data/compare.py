@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from workbench.core.agreement import Finding
-from workbench.recording.data.channels import Choice
+from workbench.recording.data.channels import Choice, families
 from workbench.recording.data.measured import EDGES, LINES, Measured
 from workbench.recording.data.recipe import RecordingRecipe
 from workbench.recording.data.taught import Taught
@@ -69,7 +69,9 @@ def _kinds(taught: Taught | None, found: Measured, choice: Choice, recipe: Recor
     else:
         return []
     components = recipe.reduce == "pca"
-    if set(wanted) == set(found.kinds) and (components or choice.is_by_name or dict(wanted) == dict(found.kinds)):
+    if components and families(wanted) == families(found.kinds):
+        return []
+    if set(wanted) == set(found.kinds) and (choice.is_by_name or dict(wanted) == dict(found.kinds)):
         return []
     said = f"{_counted(found.kinds)}, the weights learnt {_counted(wanted)}"
     if choice.is_by_name and ("misc" in wanted or "misc" in found.kinds):  # one of them does not say what it is

@@ -14,6 +14,7 @@ from workbench.core.errors import InputError, MismatchError, UsageError
 from workbench.core.types import Case, Progress
 from workbench.data.cases import naming, open_case
 from workbench.recording.data.agree import Agreement, Contract, agree
+from workbench.recording.data.channels import families
 from workbench.recording.data.measured import Measured
 from workbench.recording.data.prepare import Prepared, RecordingRecipe, prepare
 from workbench.recording.data.recording import open_recording
@@ -132,7 +133,7 @@ def session_of(case: Case, prepared: Prepared, rate: float, agreement: Agreement
 
 def _require_alike(case: Case, found: Measured, first: str, wanted: Measured | None) -> None:
     """One network learns one kind of channels."""
-    if wanted is not None and set(found.kinds) != set(wanted.kinds):
+    if wanted is not None and families(found.kinds) != families(wanted.kinds):
         here, there = ("/".join(sorted(m.kinds)) for m in (found, wanted))
         raise MismatchError(
             f"{case.image}: {here} channels, but '{first}' has {there}: one network learns one kind. Train one for "
