@@ -174,6 +174,8 @@ def train_meg(
         if codec.counts is None:
             codec.counts = meg_model.count_labels(labels, split, codec.n_tokens)[1:].astype(np.int64)
         trained = sorted({s.session for s in split.train})
+        if "tokenizer" not in course.results:  # learning one has set the seed
+            torch.manual_seed(config.seed)
         gpt = meg_model.make_network(config, known, codec, sessions, trained)
         result = meg_model.learn_model(
             gpt, codec, labels, split, config, chosen, folder=folder / "model", fingerprint=identity,
