@@ -1,4 +1,4 @@
-"""Weights meet recordings, in all verbs: what cannot be right is refused, what can be is converted, all else is said."""
+"""Weights meet recordings, in all verbs: what cannot be right is refused, what can be is converted, or it is said."""
 
 from __future__ import annotations
 
