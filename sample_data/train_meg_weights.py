@@ -2,6 +2,7 @@
 
     python sample_data/train_meg_weights.py             # twenty minutes on a core; the same seeds every time
     python sample_data/train_meg_weights.py --score     # only score the weights that are there and write the card
+    python sample_data/train_meg_weights.py --record    # only say anew what taught them, around the same numbers
 
 Subjects 1-16 are learnt from and validated on, subjects 60-62 served to choose the settings below, subjects 71-74 are
 held out for the card. Blinks and clenched jaws count as bad segments in training, as people clean recordings before
@@ -11,6 +12,7 @@ they learn from them, and stay in what is scored.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -52,12 +54,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=SETTINGS["steps"])
     parser.add_argument("--resume", action="store_true", help="continue in --work")
     parser.add_argument("--score", action="store_true", help="only score and write the card")
+    parser.add_argument("--record", action="store_true", help="only write the record anew, from the same recordings")
     options = parser.parse_args()
 
     # Waiting threads sleep instead of spinning: several times faster on a machine with other work to do.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
+        if options.record:
+            return renew_record(work, options.output)
         if not options.score:
             learn(work, options.output, options.steps, resume=options.resume)
         card = options.output.with_suffix(".md")
@@ -98,6 +103,42 @@ def learn(work: Path, output: Path, steps: int, *, resume: bool) -> None:
     options = {**SETTINGS, "steps": steps, "overwrite": not resume, "resume": resume}
     wb.train("meg_gpt", cases, out=out, on_step=show, **options)
     weights.save(output, weights.load_tensors(out), {**weights.read_meta(out), "title": TITLE})
+
+
+def renew_record(work: Path, output: Path) -> None:
+    """Write what taught the weights into their file, from the same recordings, around the same numbers.
+
+    The hash of the file as it was goes into ``formerly``: adapters that were made on it still find it.
+    """
+    from workbench import weights
+    from workbench.recording.train.data import load_sessions, split_sessions
+    from workbench.recording.train.memory import remembered
+    from workbench.recording.train.train import facts_of_sessions
+    from workbench.recording.train.weights import load_parts
+    from workbench.weights.content import content_hash
+
+    found = weights.find(output, "meg_gpt")
+    before, record = weights.load_tensors(found), dict(found.meta)
+    cases = cases_of(work / "train", TRAIN_SUBJECTS, (1, 2), TRAIN_SECONDS, ARTEFACTS)
+    parts = load_parts(found)
+    assert parts.gpt is not None
+    sessions = load_sessions(cases, parts.recipe, allow_resample=True)
+    split = split_sessions(
+        sessions, max(parts.gpt.sequence_length + 1, 200), by="auto", fraction=SETTINGS["val_fraction"],
+        seed=SETTINGS["seed"],
+    )  # fmt: skip
+    trained = [sessions[i].name for i in sorted({s.session for s in split.train})]
+    assert trained == record["training"]["trained_on"], "another split than the weights learnt from"
+    facts = {
+        "taught": facts_of_sessions(parts.recipe, sessions, split).to_json(),
+        "seen": remembered([], sessions, split),
+    }
+    if all(record.get(key) == value for key, value in json.loads(json.dumps(facts)).items()):
+        return  # it says so already
+    record |= facts | {"formerly": sorted({*record.get("formerly", ()), found.sha256})}
+    weights.save(output, before, {k: v for k, v in record.items() if k not in ("hashes", "format")})
+    after = weights.load_tensors(weights.find(output, "meg_gpt"))
+    assert content_hash(after) == content_hash(before)
 
 
 def score(work: Path, weights_file: Path) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from workbench.core.agreement import force_setting
 from workbench.core.errors import InputError, UsageError, nearest
 from workbench.core.settings import setting
 from workbench.core.types import Case, Image, Part, Progress, Result, Scores, Signals
@@ -79,6 +80,7 @@ class Config:
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "Number type: auto is bfloat16 where it is faster (GPUs, and CPUs made for it).", advanced=True
     )
+    force: bool = force_setting()
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,15 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     ------
     InputError
         No recording, channels that do not fit, another rate with resampling forbidden, or samples without numbers.
+    MismatchError
+        It is not what the weights were taught on (see `workbench.recording.data.compare`).
     UsageError
         A session that the weights do not know, or generating without a transformer.
     """
     from workbench.core.provenance import Recorder
+    from workbench.recording.data.agree import agree
     from workbench.recording.data.prepare import prepare
+    from workbench.recording.data.recording import open_recording
     from workbench.recording.predict import peaks as meg_peaks
     from workbench.recording.predict.memory import require_memory
     from workbench.recording.predict.tokens import variance_explained
@@ -175,9 +181,12 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     if config.bad_segments:
         recipe = replace(recipe, bad_segments=True)
     require_memory(model, image, config)
-    prepared = prepare(image, recipe, allow_resample=config.allow_resample, progress=steps.part("prepare"))
-    for note in prepared.notes:
+    recording = open_recording(image)
+    agreement = agree(recording, recipe, parts.contract, force=config.force)
+    prepared = prepare(recording, recipe, allow_resample=config.allow_resample, progress=steps.part("prepare"))
+    for note in (*agreement.notes, *prepared.notes):
         recorder.note(note)
+    recorder.details["agreement"] = agreement.record
     recorder.details["preparation"] = list(prepared.records)
     rate = 1.0 / float(prepared.geometry.affine[0, 0])  # type: ignore[index]
     runs = prepared.segments or ((0, prepared.data.shape[1]),)
@@ -427,12 +436,12 @@ def evaluate(
     from workbench.core import device as devices
     from workbench.core.provenance import facts_of
     from workbench.recording.train.evaluation import evaluate_cases
+    from workbench.recording.train.memory import memory_of
 
     chosen, reason = devices.choose(config.device)
     model = load(Config(weights=config.weights, device=config.device), chosen)
     weights = model.weights
     facts = facts_of(config, weights=weights.name, weights_sha256=weights.sha256, device=f"{chosen} ({reason})")
-    trained_on = weights.meta.get("training", {}).get("trained_on", ())
     return evaluate_cases(
-        cases, model.parts, chosen, config, trained_on=trained_on, facts=facts, out=out, progress=progress
+        cases, model.parts, chosen, config, memory=memory_of(weights.meta), facts=facts, out=out, progress=progress
     )

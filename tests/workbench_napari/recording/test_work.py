@@ -16,6 +16,7 @@ from workbench_napari.shared.views import camera_of
 import workbench as wb
 from tests.tiny import make_tiny_recording
 from tests.workbench_napari.recording.window import draw, finish, pixel_of
+from workbench import weights
 
 pytestmark = pytest.mark.gui
 
@@ -178,6 +179,30 @@ def test_errors_are_said_in_one_line(opened, wait, window, tmp_path, sensor_file
     assert "cannot write" in tool.status.text()
     assert "kept" in tool.status.text()
     assert count
+
+
+def test_the_window_refuses_as_the_shell_does_and_can_be_told_to_go_on(opened, wait, weights_file, tmp_path):
+    """Weights of EEG meet parcels; the form has the setting, and the line says so."""
+    viewer, tool = opened
+    found = weights.find(weights_file, "meg_gpt")
+    recipe = {**found.meta["recipe"], "channels": ["Fz", "Cz", "Pz", "C3", "C4"]}
+    taught = {"sampling_rate": 250.0, "kinds": {"eeg": 5}}
+    record = {**found.meta, "recipe": recipe, "taught": taught, "seen": []}
+    of_eeg = weights.save(tmp_path / "eeg.safetensors", weights.load_tensors(found), record)
+    tool.panel.model.model.weights.choose_file(of_eeg)
+    tool.panel.model.model.form.set_values({"kinds": "misc"})
+    before = [layer.name for layer in viewer.layers]
+    assert tool.modelling.run()
+    finish(tool, wait)
+    assert "channel kinds: 5 misc (parcels), the weights learnt 5 eeg" in tool.status.text()
+    assert "force" in tool.status.text()
+    assert "\n" not in tool.status.text()
+    assert [layer.name for layer in viewer.layers] == before
+    tool.panel.model.model.form.set_values({"force": True})
+    assert tool.modelling.run()
+    finish(tool, wait)
+    assert "rest_raw tokens" in viewer.layers, tool.status.text()
+    assert any(n.startswith("forced although channel kinds") for n in tool.opened.provenance.notes)
 
 
 def test_decode_shows_the_table_and_the_report(opened, wait, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench.core.errors import InputError
@@ -18,7 +20,8 @@ class Choice:
     """Chosen channels: their numbers in the recording, names and types.
 
     `helpers` are the numbers of eye and heart channels, needed for a step and dropped after it; `reduce_to` is the
-    number of components they must be reduced to, if any.
+    number of components they must be reduced to, if any. `how` begins with ``"by name"`` where every name was found;
+    `moved` are the names that the weights know at another place, where not all were.
     """
 
     numbers: tuple[int, ...]
@@ -28,6 +31,11 @@ class Choice:
     helpers: tuple[int, ...] = ()
     reduce_to: int | None = None
     notes: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+
+    @property
+    def is_by_name(self) -> bool:
+        return self.how.startswith("by name")
 
 
 def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
@@ -40,18 +48,19 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
     """
     notes: list[str] = []
     reduce_to = None
-    rows = {name: i for i, name in enumerate(recording.channels)}
-    if recipe.channels is not None and all(name in rows for name in recipe.channels):
-        numbers = [rows[name] for name in recipe.channels]
-        how = "by name"
-        bad = [name for name in recipe.channels if name in recording.bads]
+    moved: tuple[str, ...] = ()
+    named = None if recipe.channels is None else _by_name(recording.channels, recipe.channels, notes)
+    if named is not None:
+        numbers, how = named, "by name"
+        bad = [recording.channels[i] for i in numbers if recording.channels[i] in recording.bads]
         if bad:
             notes.append(f"{len(bad)} channel(s) that the weights need are marked as bad and were used: {_few(bad)}")
     else:
-        numbers, how = _by_kind(recording, _kinds_for(recording, recipe, notes), notes)
+        numbers, how = _by_kind(recording, _kinds_for(recording, recipe), notes)
         wanted = recipe.n_channels or (None if recipe.channels is None else len(recipe.channels))
         if wanted is not None and len(numbers) == wanted:
             if recipe.channels is not None:
+                moved = _moved([recording.channels[i] for i in numbers], recipe.channels)
                 notes.append(f"the {wanted} channels have other names than the weights know; their order was trusted")
         elif wanted is not None and recipe.reduce == "pca" and len(numbers) > wanted:
             reduce_to = wanted
@@ -78,17 +87,57 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
         helpers=helpers,
         reduce_to=reduce_to,
         notes=tuple(notes),
+        moved=moved,
     )
 
 
-def _kinds_for(recording: Recording, recipe: RecordingRecipe, notes: list[str]) -> tuple[str, ...]:
+def families(kinds: Iterable[str]) -> frozenset[tuple[str, ...]]:
+    """The groups of types that see the same: both kinds of MEG sensors, electrodes on the head, in it, parcels."""
+    return frozenset(next((g for g in _BRAIN if k in g), (k,)) for k in kinds)
+
+
+def plain_name(name: str) -> str:
+    """What programs agree on in the name of a channel.
+
+    They differ in case, spaces and dots ("MEG 0113", "Fc5."), put the type before it and the reference behind it ("EEG
+    Fp1-Ref"), and CTF adds the number of its software ("MLC11-2908").
+    """
+    short = re.sub(r"[\s._]", "", name.lower())
+    short = re.sub(r"^eeg(?=[a-z])", "", short)
+    return re.sub(r"-(ref|le|avg|\d{3,4})$", "", short)
+
+
+def _by_name(there: tuple[str, ...], wanted: tuple[str, ...], notes: list[str]) -> list[int] | None:
+    """The numbers of the wanted channels if all are there, as they are spelt or as `plain_name` has them."""
+    rows = {name: i for i, name in enumerate(there)}
+    if all(name in rows for name in wanted):
+        return [rows[name] for name in wanted]
+    plain, asked = [plain_name(n) for n in there], [plain_name(n) for n in wanted]
+    if len(set(plain)) < len(plain) or len(set(asked)) < len(asked):
+        return None
+    rows = {name: i for i, name in enumerate(plain)}
+    if not all(name in rows for name in asked):
+        return None
+    numbers = [rows[name] for name in asked]
+    first = next(i for i, n in enumerate(numbers) if there[n] != wanted[i])
+    notes.append(f"channels are spelt otherwise than the weights know them ({there[numbers[first]]}: {wanted[first]})")
+    return numbers
+
+
+def _moved(there: list[str], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that the weights know, at other places than where they lie here."""
+    places = {plain_name(name): i for i, name in enumerate(wanted)}
+    return tuple(n for i, n in enumerate(there) if places.get(plain_name(n), i) != i)
+
+
+def _kinds_for(recording: Recording, recipe: RecordingRecipe) -> tuple[str, ...]:
     """The kinds of a recipe; but weights taught on parcels get the sensors of a recording that has some.
 
     Parcels are of the kind "misc", which in a recording of sensors means head positions, photo diodes and the like.
+    Whether weights may be used on another kind is for `workbench.recording.data.agree` to say.
     """
     sensors = [g for g in _BRAIN[:-1] if set(recording.kinds) & set(g)]
     if recipe.kinds == ("misc",) and recipe.channels is not None and sensors:
-        notes.append(f"the weights learnt parcel time courses, these are sensors ({'/'.join(sensors[0])})")
         return sensors[0]
     return recipe.kinds
 

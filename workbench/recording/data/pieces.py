@@ -18,6 +18,7 @@ from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Progress
 from workbench.recording.data import cleaning
 from workbench.recording.data.channels import Choice
+from workbench.recording.data.content_keys import content_keys, key_channels
 from workbench.recording.data.filters import Array, Resampler, design, filtered
 from workbench.recording.data.recipe import RecordingRecipe
 from workbench.recording.data.recording import Recording
@@ -48,6 +49,12 @@ class Pieces:
         self.excused = _bad_stretches(recording)
         self.taps = self._design()
         self.repaired = np.zeros(recording.n_samples, dtype=bool)
+        self.kept = scratch((len(key_channels(choice.numbers)), recording.n_samples))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """By which copies and crops of the recording are known again, after `run`."""
+        return content_keys(self.kept, self.recording.rate)
 
     def _design(self) -> npt.NDArray[np.float64]:
         recipe, recording, info = self.recipe, self.recording, self.recording.info
@@ -108,6 +115,8 @@ class Pieces:
 
     def _fetch(self, start: int, stop: int) -> Array:
         block = self.recording.read(start, stop, self.picks)
+        rows = [self.choice.numbers.index(n) for n in key_channels(self.choice.numbers)]
+        self.kept[:, start:stop] = block[rows]
         # One sum is far cheaper than looking at every sample, and is not finite if any of them is not.
         if np.isfinite(block.sum(dtype=np.float64)):
             return block

@@ -18,6 +18,7 @@ from workbench.core.types import Geometry, Image, Progress, Signals, time_base
 from workbench.recording.data import cleaning
 from workbench.recording.data.channels import Choice, choose_channels
 from workbench.recording.data.filters import Array, Resampler
+from workbench.recording.data.measured import RANK_TOLERANCE
 from workbench.recording.data.pieces import PIECE, Pieces, scratch
 from workbench.recording.data.recipe import RecordingRecipe
 from workbench.recording.data.recording import Recording, made_info, open_recording
@@ -52,6 +53,8 @@ class Prepared:
         What a reader of the result should know, in words.
     steps
         Names of the steps that were done, in order; `records` says each with its numbers.
+    keys
+        By which copies and crops of the file are known again (`workbench.recording.data.content_keys`).
     """
 
     data: Array
@@ -71,6 +74,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
     records: tuple[dict[str, Any], ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 def prepare(
@@ -132,7 +136,8 @@ def prepare(
         records.append(record)
         notes.append(said)
     del extra
-    return _standardised(recording, choice, recipe, data, good, notes, records, resampler)
+    made = _standardised(recording, choice, recipe, data, good, notes, records, resampler)
+    return replace(made, keys=pieces.keys)
 
 
 def _standardised(
@@ -176,16 +181,23 @@ def _standardised(
         steps=tuple(str(r["step"]) for r in records),
         records=tuple(records),
     )
-    return made if choice.reduce_to is None else _reduced(made, choice.reduce_to)
+    return made if choice.reduce_to is None else _reduced(made, choice.reduce_to, recording.name)
 
 
-def _reduced(sensors: Prepared, count: int) -> Prepared:
+def _reduced(sensors: Prepared, count: int, name: str) -> Prepared:
     """Principal components of standardised sensors, standardised again; signs are fixed by the largest weight."""
     total = np.zeros((len(sensors.channels),) * 2)
     for part in _chunks(sensors.data):
         block = sensors.data[:, part][:, sensors.good[part]]
         total += block @ block.T
     values, vectors = np.linalg.eigh(total)
+    rank = int((values > RANK_TOLERANCE * values[-1]).sum())
+    if rank < count:
+        raise InputError(
+            f"{name}: its {len(sensors.channels)} channels have rank {rank} (components were taken out, or it was "
+            f"filtered in space): {count} components were asked for, {count - rank} of them would be rounding noise "
+            "blown up. Use the recording as it was before, or weights for fewer components."
+        )
     chosen = vectors[:, ::-1][:, :count].T
     chosen = chosen * np.sign(chosen[np.arange(count), np.abs(chosen).argmax(axis=1)])[:, None]
     mixing = np.ascontiguousarray(chosen, dtype=np.float32)

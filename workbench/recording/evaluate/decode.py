@@ -255,6 +255,7 @@ def decode(
     *,
     splits: Sequence[Split] = (),
     baseline: str = BASELINE,
+    marks: Mapping[str, str] | None = None,
     step: Callable[[], None] | None = None,
 ) -> Decoding:
     """Teach and test a multinomial logistic regression on each fold with each kind of features.
@@ -269,6 +270,9 @@ def decode(
         See `make_folds`.
     baseline
         Name of the features that the others are compared with.
+    marks
+        Session -> whether it taught the network that the features come from (`workbench.core.seen`). Then the tables
+        have a column ``seen``, and where some folds test on what did and others do not, means of those besides.
     step
         Called after every fit; may raise to stop.
 
@@ -297,9 +301,11 @@ def decode(
         raise InputError(f"no fold can be made: {'; '.join(notes)}. Give recordings of several sessions or subjects.")
     # Of all trials, not of those of the training: with few folds these are many where the test has few.
     usual = str(kinds[counts.argmax()])
-    rows: list[tuple[str, str, str, float, int]] = []
+    rows: list[tuple[Any, ...]] = []
     confusion: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
+    tested = np.asarray(sessions).astype(str)
     for fold in usable:
+        seen = [_seen([marks.get(s, "not known") for s in dict.fromkeys(tested[fold.test])])] if marks else []
         said = {CHANCE: np.full(len(fold.test), usual)}
         for name, given in features.items():
             values = np.asarray(given(fold) if callable(given) else given, np.float64).reshape(len(truth), -1)
@@ -307,10 +313,12 @@ def decode(
             if step:
                 step()
         for name, found in said.items():
-            rows.append((fold.split, fold.name, name, float((found == truth[fold.test]).mean()), len(fold.test)))
+            rows.append((fold.split, fold.name, name, float((found == truth[fold.test]).mean()), len(fold.test),
+                         *seen))  # fmt: skip
             table = confusion.setdefault((fold.split, name), np.zeros((len(kinds), len(kinds)), np.int64))
             np.add.at(table, (np.searchsorted(kinds, truth[fold.test]), np.searchsorted(kinds, found)), 1)
-    folded = Scores(("split", "held out", "features", "accuracy", "trials"), tuple(rows), "decode_folds")
+    columns = ("split", "held out", "features", "accuracy", "trials", *(["seen"] if marks else []))
+    folded = Scores(columns, tuple(rows), "decode_folds")
     return Decoding(_summary(folded, baseline), folded, confusion, tuple(kinds), tuple(dict.fromkeys(notes)))
 
 
@@ -332,8 +340,27 @@ def _predict(values: Array, truth: npt.NDArray[Any], fold: Fold, name: str, note
 
 
 def _summary(folded: Scores, baseline: str) -> Scores:
-    """Mean over folds with a 95 % interval."""
+    """Mean over folds with a 95 % interval; where only some folds test on what taught, also over the others."""
     rows = folded.as_dicts()
+    columns = ("split", "features", "accuracy", "95 % from", "95 % to", "folds", "trials", "p against baseline")
+    if "seen" not in folded.columns:
+        return Scores(columns, tuple(_means(rows, baseline)), "decode")
+    found: list[tuple[Any, ...]] = []
+    for split in dict.fromkeys(r["split"] for r in rows):
+        same = [r for r in rows if r["split"] == split]
+        unseen = [r for r in same if r["seen"] == "no"]
+        found += [(*row, _seen([r["seen"] for r in same])) for row in _means(same, baseline)]
+        if 0 < len(unseen) < len(same):
+            found += [(*row, "no") for row in _means(unseen, baseline)]
+    return Scores((*columns, "seen"), tuple(found), "decode")
+
+
+def _seen(marks: Sequence[str]) -> str:
+    """One mark for several recordings."""
+    return marks[0] if len(set(marks)) == 1 else "in part"
+
+
+def _means(rows: Sequence[Mapping[str, Any]], baseline: str) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
     for split in dict.fromkeys(r["split"] for r in rows):
         same = [r for r in rows if r["split"] == split]
@@ -345,8 +372,7 @@ def _summary(folded: Scores, baseline: str) -> Scores:
             if len(base) == len(values) >= 3 and name not in (baseline, CHANCE):
                 p = float(permutation_test(values[:, None], base[:, None], paired=True).p[0])
             found.append((split, name, float(values.mean()), *interval(values, trials), len(values), trials, p))
-    columns = ("split", "features", "accuracy", "95 % from", "95 % to", "folds", "trials", "p against baseline")
-    return Scores(columns, tuple(found), "decode")
+    return found
 
 
 def interval(values: npt.ArrayLike, trials: int) -> tuple[float, float]:

@@ -43,8 +43,8 @@ class MEGEvaluation:
     Parameters
     ----------
     rows
-        One per recording: seconds, variance explained [%], cross-entropy and unigram entropy [nats], top-1, top-5,
-        alpha peaks [Hz], burst measures; what was not asked for is absent.
+        One per recording: whether it taught the weights (``seen``), seconds, variance explained [%], cross-entropy and
+        unigram entropy [nats], top-1, top-5, alpha peaks [Hz], burst measures; what was not asked for is absent.
     summary
         One per measure: mean, sample deviation, lowest and highest over recordings.
     channels
@@ -88,17 +88,13 @@ class MEGEvaluation:
 
     @property
     def summary(self) -> list[Row]:
-        names = [k for k in dict.fromkeys(k for r in self.rows for k in r) if k not in ("case", "subject")]
-        found = []
-        for name in names:
-            values = np.array([r[name] for r in self.rows if r.get(name) is not None], float)
-            values = values[np.isfinite(values)]
-            if len(values):
-                deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-                found.append({"measure": name, "mean": float(values.mean()), "sd": deviation,
-                              "lowest": float(values.min()), "highest": float(values.max()),
-                              "recordings": len(values)})  # fmt: skip
-        return found
+        return _summary(self.rows)
+
+    @property
+    def summary_unseen(self) -> list[Row]:
+        """The same over recordings that did not teach the weights, where others did; else empty."""
+        unseen = [r for r in self.rows if r.get("seen") == "no"]
+        return _summary(unseen) if len(unseen) < len(self.rows) else []
 
     @property
     def pooled(self) -> Scores | None:
@@ -111,6 +107,10 @@ class MEGEvaluation:
         lines = [f"{'measure':<{width}}      mean        sd  recordings"]
         lines += [f"{r['measure']:<{width}}  {r['mean']:>8.3f}  {r['sd']:>8.3f}  {r['recordings']:>10}"
                   for r in self.summary]  # fmt: skip
+        if self.summary_unseen:
+            lines += ["", "of these, recordings that did not teach the weights:"]
+            lines += [f"{r['measure']:<{width}}  {r['mean']:>8.3f}  {r['sd']:>8.3f}  {r['recordings']:>10}"
+                      for r in self.summary_unseen]  # fmt: skip
         for r in self.pooled.as_dicts() if self.pooled else ():
             lines.append(
                 f"{r['band']} of all recordings together, {r['channel']}: real {r['real [Hz]']:.2f} Hz, "
@@ -129,6 +129,20 @@ class MEGEvaluation:
         return "\n".join(lines)
 
 
+def _summary(rows: Sequence[Row]) -> list[Row]:
+    names = [k for k in dict.fromkeys(k for r in rows for k in r) if k not in ("case", "subject", "seen")]
+    found = []
+    for name in names:
+        values = np.array([r[name] for r in rows if r.get(name) is not None], float)
+        values = values[np.isfinite(values)]
+        if len(values):
+            deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+            found.append({"measure": name, "mean": float(values.mean()), "sd": deviation,
+                          "lowest": float(values.min()), "highest": float(values.max()),
+                          "recordings": len(values)})  # fmt: skip
+    return found
+
+
 def write_report(evaluation: MEGEvaluation, facts: Mapping[str, Any], out: Path, *, title: str) -> MEGEvaluation:
     """Write ``report.html``, ``scores.json`` and a CSV for every table; gives the evaluation with its files.
 
@@ -143,6 +157,7 @@ def write_report(evaluation: MEGEvaluation, facts: Mapping[str, Any], out: Path,
     files = [_csv(out / f"{name}.csv", table) for name, table in tables.items()]
     plain = {
         "summary": evaluation.summary,
+        "summary_unseen": evaluation.summary_unseen,
         "rows": evaluation.rows,
         **{name: table.as_dicts() for name, table in tables.items() if name != "scores"},
         "failures": evaluation.failures,
@@ -174,24 +189,38 @@ def _tables(e: MEGEvaluation) -> dict[str, Scores]:
         names = tuple(f"variance explained [%], {r['case']}" for r in e.rows)[: e.variance.shape[0]]
         found["channels"] = Scores(("channel", *names), tuple(rows), "channels")
     if e.comparisons:
-        found["generation"] = _joined({c: v.scores for c, v in e.comparisons.items()}, "generation")
+        marks = {r["case"]: r.get("seen", "not known") for r in e.rows}
+        found["generation"] = _joined({c: v.scores for c, v in e.comparisons.items()}, "generation", marks)
         pooled = e.pooled
         if pooled is not None:
             found["peaks"] = pooled
-        found["generation_channels"] = _joined({c: v.per_channel for c, v in e.comparisons.items()}, "channels")
+        of_channels = {c: v.per_channel for c, v in e.comparisons.items()}
+        found["generation_channels"] = _joined(of_channels, "channels", marks)
     if e.decoding is not None:
         found |= {"decode": e.decoding.scores, "decode_folds": e.decoding.folds}
     if e.similarities:
         found["similarity"] = Scores(
             e.similarities[0].scores.columns, tuple(r for s in e.similarities for r in s.scores.rows), "similarity"
         )
+        found["similarity_recordings"] = _ranks(e)
     return found
 
 
-def _joined(parts: Mapping[str, Scores], name: str) -> Scores:
+def _joined(parts: Mapping[str, Scores], name: str, marks: Mapping[str, str]) -> Scores:
     first = next(iter(parts.values()))
-    rows = tuple((case, *row) for case, table in parts.items() for row in table.rows)
-    return Scores(("recording", *first.columns), rows, name)
+    rows = tuple((case, *row, marks.get(case, "not known")) for case, table in parts.items() for row in table.rows)
+    return Scores(("recording", *first.columns, "seen"), rows, name)
+
+
+def _ranks(e: MEGEvaluation) -> Scores:
+    """Of each recording by each feature: at which place its own session was found."""
+    marks = {r["case"]: r.get("seen", "not known") for r in e.rows}
+    rows = [
+        (s.feature, name, int(rank), marks.get(name, "not known"))
+        for s in e.similarities
+        for name, rank in zip(s.sessions, s.rank, strict=True)
+    ]
+    return Scores(("feature", "recording", "rank of own", "seen"), tuple(rows), "similarity_recordings")
 
 
 def _csv(path: Path, table: Scores) -> Path:
@@ -208,6 +237,10 @@ def _result(e: MEGEvaluation) -> html.Section:
     parts += [html.Text(f"{n}.", "warning") for n in e.notes]
     rows = [(r["measure"], r["mean"], r["sd"], r["lowest"], r["highest"]) for r in e.summary]
     parts.append(html.Table(("measure", "mean", "sd", "lowest", "highest"), rows, caption="Over recordings"))
+    if e.summary_unseen:
+        unseen = [(r["measure"], r["mean"], r["sd"], r["lowest"], r["highest"]) for r in e.summary_unseen]
+        caption = "Over the recordings that did not teach the weights"
+        parts.append(html.Table(("measure", "mean", "sd", "lowest", "highest"), unseen, caption=caption))
     table = _tables(e)["scores"]
     parts.append(html.Table(table.columns, table.rows, caption="Each recording"))
     return html.Section("Result", parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.core.agreement import force_setting
 from workbench.core.settings import setting
 
 
@@ -55,4 +56,5 @@ class MEGEvaluateConfig:
         "none", "pca: reduce more sensors than the weights know to as many components, a stated change of the data"
     )
     bursts: bool = setting(True, "count bursts of real and generated signals: about a second per channel and minute")
+    force: bool = force_setting()
     seed: int = setting(0, "decides what is generated, and the fine-tuning", low=0)

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError, MismatchError, UsageError
 from workbench.core.types import Case, Progress
 from workbench.data.cases import naming, open_case
-from workbench.recording.data.prepare import RecordingRecipe, prepare
+from workbench.recording.data.agree import Agreement, Contract, agree
+from workbench.recording.data.channels import families
+from workbench.recording.data.measured import Measured
+from workbench.recording.data.prepare import Prepared, RecordingRecipe, prepare
+from workbench.recording.data.recording import open_recording
 from workbench.recording.train.settings import MEGTrainConfig, StageSchedule
 from workbench.training.loop import LoopSettings
 from workbench.training.split import split_groups
@@ -29,7 +33,8 @@ class Session:
     """One prepared recording.
 
     ``data`` (channels, samples) z-scored; ``good`` (samples,) False in bad stretches; ``segments``: samples ``(start,
-    stop)`` that follow each other without a break (epochs), empty for one run of all.
+    stop)`` that follow each other without a break (epochs), empty for one run of all. ``group`` is the subject where it
+    was named, ``keys`` are those of the file's content, ``measured`` says what the file is like.
     """
 
     name: str
@@ -40,6 +45,9 @@ class Session:
     sampling_rate: float
     segments: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
+    group: str = ""
+    keys: tuple[str, ...] = ()
+    measured: Measured | None = None
 
     @property
     def seconds(self) -> float:
@@ -70,6 +78,8 @@ def load_sessions(
     recipe: RecordingRecipe,
     *,
     allow_resample: bool,
+    contract: Contract | None = None,
+    force: bool = False,
     tell: Tell | None = None,
 ) -> list[Session]:
     """Open and prepare all recordings of a training.
@@ -82,6 +92,8 @@ def load_sessions(
         How to prepare them.
     allow_resample
         Whether recordings of another rate may be resampled.
+    contract, force
+        What the weights to go on from were taught on; whether recordings that differ are taken all the same.
     tell
         See `Tell`.
 
@@ -95,7 +107,12 @@ def load_sessions(
     found: list[Session] = []
     for case in cases:
         with naming(case):
-            found.append(_load(case, recipe, allow_resample, named(tell, case.id)))
+            recording = open_recording(open_case(case))
+            agreement = agree(recording, recipe, contract, force=force)
+            if found and not force:
+                _require_alike(case, agreement.measured, cases[0].id, found[0].measured)
+            prepared = prepare(recording, recipe, allow_resample=allow_resample, progress=named(tell, case.id))
+            found.append(session_of(case, prepared, recipe.sampling_rate, agreement))
             if len(found[-1].channels) != len(found[0].channels):
                 raise InputError(
                     f"{case.image}: {len(found[-1].channels)} channels after preparation, but '{cases[0].id}' has "
@@ -105,12 +122,23 @@ def load_sessions(
     return found
 
 
-def _load(case: Case, recipe: RecordingRecipe, allow_resample: bool, progress: Progress | None) -> Session:
-    found = prepare(open_case(case), recipe, allow_resample=allow_resample, progress=progress)
+def session_of(case: Case, prepared: Prepared, rate: float, agreement: Agreement) -> Session:
+    """A prepared recording with what was found in it before."""
     return Session(
-        case.id, case.group or case.id, found.data, found.good, found.channels, recipe.sampling_rate, found.segments,
-        found.notes,
+        case.id, case.group or case.id, prepared.data, prepared.good, prepared.channels, rate, prepared.segments,
+        (*agreement.notes, *prepared.notes), "" if case.group in (None, case.id) else case.group, prepared.keys,
+        agreement.measured,
     )  # fmt: skip
+
+
+def _require_alike(case: Case, found: Measured, first: str, wanted: Measured | None) -> None:
+    """One network learns one kind of channels."""
+    if wanted is not None and families(found.kinds) != families(wanted.kinds):
+        here, there = ("/".join(sorted(m.kinds)) for m in (found, wanted))
+        raise MismatchError(
+            f"{case.image}: {here} channels, but '{first}' has {there}: one network learns one kind. Train one for "
+            "each, or choose --kinds. Where you know better: --force (in Python and in the window: force)."
+        )
 
 
 def named(tell: Tell | None, name: str) -> Progress | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,12 @@ _SPLITS: dict[str, tuple[Split, ...]] = {
 
 
 def decode_events(
-    opened: Sequence[Opened], parts: Parts, device: torch.device, config: MEGEvaluateConfig, course: Course
-) -> Decoding:
+    opened: Sequence[Opened], parts: Parts, device: torch.device, config: MEGEvaluateConfig, course: Course,
+    marks: Mapping[str, str] | None = None,
+) -> Decoding:  # fmt: skip
     """Accuracies of baselines, of the frozen network's features, and of the fine-tuned one's.
+
+    `marks` says of each recording whether it taught the weights.
 
     Raises
     ------
@@ -65,8 +68,9 @@ def decode_events(
 
         given[FINE_TUNED] = tuned
     found = decode(
-        given, trials.labels, trials.sessions, trials.subjects, splits=_SPLITS[config.splits], step=course.tick
-    )
+        given, trials.labels, trials.sessions, trials.subjects, splits=_SPLITS[config.splits], marks=marks or {},
+        step=course.tick,
+    )  # fmt: skip
     course.finish("decode")
     return dataclasses.replace(found, notes=(*trials.notes, *found.notes))
 

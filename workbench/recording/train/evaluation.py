@@ -1,6 +1,7 @@
 """Evaluate a MEG-GPT on recordings: tokens, generated signals, decoding of events, similarity of sessions.
 
-What is measured lives in `workbench.evaluation`; here networks are run, and taught a little where that is asked for.
+What is measured lives in `workbench.recording.evaluate`; here networks are run, and taught a little where that is asked
+for.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from workbench.recording.predict.generate import Sampling, generate
 from workbench.recording.predict.tokens import variance_explained
 from workbench.recording.train.data import Floats, Windows, cut, stretches
 from workbench.recording.train.decoding import decode_events
-from workbench.recording.train.opened import Course, Opened, open_one, session_of
+from workbench.recording.train.memory import Memory
+from workbench.recording.train.opened import Course, Opened, open_one, vector_of
 from workbench.recording.train.weights import Parts
 
 _SHOWN = 30.0  # seconds of surprisal in the report
@@ -40,7 +42,7 @@ def evaluate_cases(
     device: torch.device,
     config: MEGEvaluateConfig,
     *,
-    trained_on: Sequence[str] = (),
+    memory: Memory | None = None,
     facts: Mapping[str, Any] | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
@@ -53,8 +55,8 @@ def evaluate_cases(
         Recordings; `Case.group` is the subject. No labels are needed.
     parts
         The weights, already on `device`.
-    trained_on
-        Names of the recordings that the weights learnt from: scores on them are called so.
+    memory
+        What the weights remember of what taught them: rows of recordings that did are marked.
     facts
         Plain values for the end of the report.
     out
@@ -83,10 +85,13 @@ def evaluate_cases(
         course.finish("open")
     if not opened:
         raise InputError(f"no recording could be evaluated; the first failure: {next(iter(failures.values()), 'none')}")
-    known = sorted({o.name for o in opened} & set(trained_on))
-    if known:
-        notes.append(f"the weights were trained on {', '.join(known[:5])}: scores on them show fit, not generalisation")
-    rows = [{"case": o.name, "subject": o.session.subject, "seconds": round(o.session.seconds, 2)} for o in opened]
+    memory = memory or Memory()
+    marks = {o.name: memory.mark(o.session) for o in opened}
+    notes += memory.notes(marks)
+    rows = [
+        {"case": o.name, "subject": o.session.subject, "seen": marks[o.name], "seconds": round(o.session.seconds, 2)}
+        for o in opened
+    ]
     found = MEGEvaluation(
         rows, opened[0].session.channels, positions=opened[0].positions, failures=failures, traces=traces
     )
@@ -99,16 +104,31 @@ def evaluate_cases(
         found = dataclasses.replace(found, comparisons=_compare(rows, opened, generated, config, course, notes))
     if "decode" in tasks:
         with _optional("nothing decoded", config.task == "decode", notes):
-            found = dataclasses.replace(found, decoding=decode_events(opened, parts, device, config, course))
+            found = dataclasses.replace(found, decoding=decode_events(opened, parts, device, config, course, marks))
     if "similarity" in tasks:
         with _optional("sessions not compared", config.task == "similarity", notes):
             found = dataclasses.replace(found, similarities=_similarities(opened, generated, parts, config, notes))
-    notes += [n for o in opened for n in o.session.notes]
+    notes += _gathered(opened)
     found = dataclasses.replace(found, notes=tuple(dict.fromkeys(notes)))
     course.end()
     if out is None:
         return found
     return write_report(found, facts or {}, out, title="Evaluation of MEG-GPT")
+
+
+def _gathered(opened: Sequence[Opened]) -> list[str]:
+    """Notes on recordings: what is said of several is said once, with their names."""
+    told: dict[str, list[str]] = {}
+    for o in opened:
+        for note in o.session.notes:
+            told.setdefault(note, []).append(o.name)
+    if len(opened) == 1:
+        return list(told)
+    return [
+        note if len(names) == len(opened) else
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
+        for note, names in told.items()
+    ]  # fmt: skip
 
 
 def _tasks(config: MEGEvaluateConfig, parts: Parts) -> tuple[str, ...]:
@@ -190,7 +210,7 @@ def _likelihood(o: Opened, parts: Parts, config: MEGEvaluateConfig) -> Row:
         row["below unigram [nats]"] = row["unigram entropy [nats]"] - row["cross-entropy [nats]"]
     length = gpt.sequence_length + 1
     places = Windows(stretches([o.session], length), length).spread(_SCORED)
-    session = session_of(o.name, parts, config)
+    session = vector_of(o.name, parts, config)
     hits, total = {"top1": 0.0, "top5": 0.0}, 0
     device = next(gpt.parameters()).device
     with torch.inference_mode():
@@ -215,7 +235,7 @@ def _generate(
     sampling = Sampling(config.top_p, config.top_k, config.temperature, config.typical)
     found = {}
     for number, o in enumerate(opened):
-        session = session_of(o.name, parts, config)
+        session = vector_of(o.name, parts, config)
         labels = generate(
             gpt, round(config.seconds * o.session.sampling_rate),
             sessions=[session] if isinstance(session, int) else session, sampling=sampling, seed=config.seed + number,
@@ -257,7 +277,7 @@ def _similarities(
 ) -> tuple[Similarity, ...]:  # fmt: skip
     """Generated against real sessions; and, as what could be reached, first against second halves of real ones."""
     names = [o.name for o in opened]
-    own = [n for n in names if isinstance(session_of(n, parts, config), int)]
+    own = [n for n in names if isinstance(vector_of(n, parts, config), int)]
     if len(own) < len(names):
         notes.append(
             f"{len(names) - len(own)} of {len(names)} recordings have no vector of their own in these weights: what is "

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from workbench.core.types import Case, Mark, Progress
 from workbench.data.cases import naming, open_case
+from workbench.recording.data.agree import agree
 from workbench.recording.data.prepare import prepare
 from workbench.recording.data.recording import Recording, open_recording
 from workbench.recording.evaluate.settings import MEGEvaluateConfig
 from workbench.recording.predict.surprisal import surprisal
-from workbench.recording.train.data import Floats, Integers, Session
+from workbench.recording.train.data import Floats, Integers, Session, session_of
 from workbench.recording.train.weights import Parts
 
 
@@ -52,6 +53,7 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
     with naming(case):
         recording = open_recording(open_case(case))
         recipe = parts.recipe_for(config.kinds, config.reduce)
+        agreement = agree(recording, recipe, parts.contract, force=config.force)
         prepared = prepare(
             recording, recipe, allow_resample=config.allow_resample, progress=course.within("open", 0.0, 0.3)
         )
@@ -63,16 +65,12 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
             low, high = a / runs[-1][1], b / runs[-1][1]
             if surprise is not None and parts.gpt is not None:
                 surprise[:, a:b] = surprisal(
-                    parts.gpt, labels[:, a:b], session=session_of(case.id, parts, config),
+                    parts.gpt, labels[:, a:b], session=vector_of(case.id, parts, config),
                     progress=course.within("open", 0.5 + 0.5 * low, 0.5 + 0.5 * high),
                 )  # fmt: skip
         if surprise is not None:
             surprise[:, ~prepared.good] = np.nan
-    session = Session(
-        name=case.id, subject=case.group or case.id, data=prepared.data, good=prepared.good,
-        channels=prepared.channels, sampling_rate=recipe.sampling_rate, segments=prepared.segments,
-        notes=prepared.notes,
-    )  # fmt: skip
+    session = session_of(case, prepared, recipe.sampling_rate, agreement)
     places = None
     if prepared.info is not None and prepared.mixing is None:
         places = np.array([ch["loc"][:3] for ch in prepared.info["chs"]], np.float64)
@@ -108,7 +106,7 @@ def _is_bad(label: str) -> bool:
     return label.lower().startswith(("bad", "edge"))
 
 
-def session_of(name: str, parts: Parts, config: MEGEvaluateConfig) -> int | Literal["mean"] | None:
+def vector_of(name: str, parts: Parts, config: MEGEvaluateConfig) -> int | Literal["mean"] | None:
     """The session vector for a recording."""
     if parts.gpt is None or not parts.gpt.n_sessions or config.session == "none":
         return None

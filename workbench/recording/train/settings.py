@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.core.agreement import force_setting
 from workbench.core.settings import setting
 
 
@@ -91,6 +92,7 @@ class MEGTrainConfig:
         0, "adapt given weights by low-rank additions of this rank, saved small; 0: train everything", low=0
     )
     resume: bool = setting(False, "continue an interrupted training of the same settings")
+    force: bool = force_setting()
     overwrite: bool = setting(False, "replace weights, and the state of a training, that are already at the output")
     seed: int = setting(0, "decides the split, the windows and the first weights", low=0)
     sampling_rate: float = setting(250.0, "rate the recordings are brought to, from scratch", unit="Hz", low=1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from workbench.core import device
 from workbench.core.errors import Cancelled, UsageError, WeightsError
 from workbench.core.types import Case
 from workbench.recording.data.prepare import RecordingRecipe
+from workbench.recording.data.taught import Taught, gather, joined
 from workbench.recording.predict.tokens import Codec, variance_explained
 from workbench.recording.train import model as meg_model
 from workbench.recording.train import tokenizer as meg_tokenizer
 from workbench.recording.train.data import Session, Split, Tell, load_sessions, split_sessions
+from workbench.recording.train.memory import remembered
 from workbench.recording.train.settings import MEGTrainConfig
 from workbench.recording.train.weights import BACKEND, Parts, load_parts, rounded, save_parts
 from workbench.training import output
@@ -28,7 +30,8 @@ from workbench.training.loop import Event, FitResult
 from workbench.weights import WeightsFile
 
 _STAGES = ("tokenizer", "model")
-_NOT_IDENTITY = ("resume", "overwrite", "device")  # may differ when a training is continued
+_NOT_IDENTITY = ("resume", "overwrite", "device", "force")  # may differ when a training is continued
+_MADE = ("learn", "mulaw", "quantile")
 _RATE = MEGTrainConfig.sampling_rate
 OnEvent = Callable[[Event], None]
 
@@ -143,10 +146,15 @@ def train_meg(
         if start.is_lora:
             raise WeightsError(f"{start.path}: an adapter cannot be trained further; start from its base weights")
     known = None if start is None else load_parts(start)
-    given = _given_codec(config, known)
+    coder = None if known is not None or config.tokenizer in _MADE else weights.find(config.tokenizer, BACKEND)
+    given = known if known is not None else None if coder is None else load_parts(coder)
     recipe = _recipe(config, known, given)
     tell = _teller(on_event)
-    sessions = load_sessions(cases, recipe, allow_resample=config.allow_resample, tell=tell("preparing"))
+    contract = None if given is None else known.contract if known is not None else given.as_tokenizer
+    sessions = load_sessions(
+        cases, recipe, allow_resample=config.allow_resample, contract=contract, force=config.force,
+        tell=tell("preparing"),
+    )  # fmt: skip
     split = split_sessions(
         sessions, _longest(config, known), by=config.validation, fraction=config.val_fraction, seed=config.seed
     )
@@ -157,7 +165,7 @@ def train_meg(
         "start": start.sha256 if start else None,
     }
     course = _Course()
-    codec = given[0] if given else _tokenizer(sessions, split, config, chosen, folder, identity, course, on_event)
+    codec = given.codec if given else _tokenizer(sessions, split, config, chosen, folder, identity, course, on_event)
     codec.to(chosen)
     course.scores |= _reconstruction(codec, sessions, split)
     gpt = None
@@ -166,6 +174,8 @@ def train_meg(
         if codec.counts is None:
             codec.counts = meg_model.count_labels(labels, split, codec.n_tokens)[1:].astype(np.int64)
         trained = sorted({s.session for s in split.train})
+        if "tokenizer" not in course.results:  # learning one has set the seed
+            torch.manual_seed(config.seed)
         gpt = meg_model.make_network(config, known, codec, sessions, trained)
         result = meg_model.learn_model(
             gpt, codec, labels, split, config, chosen, folder=folder / "model", fingerprint=identity,
@@ -175,6 +185,7 @@ def train_meg(
         course.results["model"] = result
         course.scores |= {k: v for k, v in result.scores.items() if k != "score"}
     meta = _record(config, recipe, sessions, split, course, gpt, (chosen, reason, time.monotonic() - began), start)
+    meta |= _taught_by(recipe, sessions, split, given, [f.meta for f in (start, coder) if f is not None])
     if known is not None:
         meta["sessions"] = list(known.sessions)
     if config.lora_rank:
@@ -207,21 +218,29 @@ def _require_sense(config: MEGTrainConfig) -> None:
         raise UsageError(f"margin={config.margin}: expected less than half of the window ({config.window} samples)")
 
 
-def _given_codec(config: MEGTrainConfig, known: Parts | None) -> tuple[Codec, RecordingRecipe | None] | None:
-    """A tokeniser that is there already, with the preparation it was made for; none if it is to be fitted or learnt."""
-    if known is not None:
-        return known.codec, known.recipe
-    if config.tokenizer in ("learn", "mulaw", "quantile"):
-        return None
-    parts = load_parts(weights.find(config.tokenizer, BACKEND))
-    return parts.codec, parts.recipe
+def facts_of_sessions(recipe: RecordingRecipe, sessions: Sequence[Session], split: Split) -> Taught:
+    """What the sessions that are trained on are like."""
+    trained = sorted({s.session for s in split.train})
+    found = [m for m in (sessions[i].measured for i in trained) if m is not None]
+    return gather(found, recipe.sampling_rate, reduced=recipe.reduce == "pca")
 
 
-def _recipe(
-    config: MEGTrainConfig, known: Parts | None, given: tuple[Codec, RecordingRecipe | None] | None
-) -> RecordingRecipe:
+def _taught_by(
+    recipe: RecordingRecipe, sessions: Sequence[Session], split: Split, given: Parts | None,
+    records: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """What the weight file says of what taught it: these sessions, and what taught the weights it goes on from."""
+    now = facts_of_sessions(recipe, sessions, split)
+    before = None if given is None else given.taught
+    return {
+        "taught": (now if before is None else joined(before, now)).to_json(),
+        "seen": remembered(records, sessions, split),
+    }
+
+
+def _recipe(config: MEGTrainConfig, known: Parts | None, given: Parts | None) -> RecordingRecipe:
     """How recordings are prepared: as for the starting weights or the given tokeniser, with what was set otherwise."""
-    base = known.recipe if known is not None else given[1] if given is not None else None
+    base = None if given is None else given.recipe
     if base is None:
         base = RecordingRecipe(sampling_rate=config.sampling_rate)
     elif config.sampling_rate not in (_RATE, base.sampling_rate):

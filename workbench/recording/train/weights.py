@@ -16,7 +16,9 @@ from workbench import weights
 from workbench.core.errors import UsageError, WeightsError
 from workbench.nets import lora
 from workbench.nets.checkpoints import load_state, require_fit
-from workbench.recording.data.prepare import RecordingRecipe
+from workbench.recording.data.agree import Contract
+from workbench.recording.data.recipe import RecordingRecipe
+from workbench.recording.data.taught import Taught
 from workbench.recording.net import official as meg_official
 from workbench.recording.net.gpt import MEGGPT
 from workbench.recording.predict.tokens import Codec
@@ -31,7 +33,8 @@ _GPT = "gpt."
 class Parts:
     """A tokeniser with its vocabulary, the transformer (or none), and how recordings must come.
 
-    ``channels`` is empty where the weights do not name them; ``sessions`` are those with a vector of their own.
+    ``channels`` is empty where the weights do not name them; ``sessions`` are those with a vector of their own;
+    ``taught`` is ``None`` where they do not say what they learnt from.
     """
 
     codec: Codec
@@ -39,6 +42,18 @@ class Parts:
     recipe: RecordingRecipe
     channels: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
+    name: str = "these"
+    taught: Taught | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """What they ask of recordings."""
+        return Contract(self.name, self.taught, self.gpt is not None)
+
+    @property
+    def as_tokenizer(self) -> Contract:
+        """What they ask of recordings where only their tokeniser is used: any channels will do."""
+        return Contract(self.name, self.taught, False)
 
     @property
     def n_channels(self) -> int | None:
@@ -81,6 +96,12 @@ def load_parts(found: WeightsFile) -> Parts:
     WeightsError
         Not for this backend, or tensors that do not fit the record.
     """
+    with weights.blaming(found.path):
+        taught = Taught.of(found.meta)
+    return dataclasses.replace(_parts_of(found), name=found.name, taught=taught)
+
+
+def _parts_of(found: WeightsFile) -> Parts:
     if "net" not in found.meta:
         return _official(found)
     with weights.blaming(found.path):

@@ -17,6 +17,7 @@ from workbench.recording.evaluate.decode import BASELINE, CHANCE
 from workbench.recording.evaluate.settings import MEGEvaluateConfig
 from workbench.recording.train.decoding import FINE_TUNED, SIMPLE, ZERO_SHOT
 from workbench.recording.train.evaluation import evaluate_cases
+from workbench.recording.train.memory import memory_of
 from workbench.recording.train.opened import events_of
 from workbench.recording.train.weights import load_parts
 
@@ -73,7 +74,7 @@ def test_everything_with_a_report(study, parts, tmp_path) -> None:
     names = {f.name for f in found.files}
     assert names == {
         "scores.csv", "channels.csv", "generation.csv", "generation_channels.csv", "peaks.csv", "decode.csv",
-        "decode_folds.csv", "similarity.csv", "scores.json", "report.html",
+        "decode_folds.csv", "similarity.csv", "similarity_recordings.csv", "scores.json", "report.html",
     }  # fmt: skip
     rows = list(csv.DictReader((tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()))
     assert float(rows[0]["top-1"]) == found.rows[0]["top-1"]
@@ -179,8 +180,10 @@ def test_events_outside_of_the_data(study, parts, tmp_path) -> None:
 
 def test_recordings_that_were_trained_on_are_named(study, parts) -> None:
     config = build(MEGEvaluateConfig, {**QUICK, "task": "tokens"})
-    found = evaluate_cases(study[:1], parts, CPU, config, trained_on=[study[0].id, "another"])
+    memory = memory_of({"training": {"trained_on": [study[0].id, "another"]}})  # as version 0.1 remembered
+    found = evaluate_cases(study[:2], parts, CPU, config, memory=memory)
     assert any(study[0].id in n and "fit, not generalisation" in n for n in found.notes)
+    assert [row["seen"] for row in found.rows] == ["learnt", "not known"]
 
 
 def test_cancel_passes_through_every_part(study, parts) -> None:

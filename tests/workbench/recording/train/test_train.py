@@ -150,6 +150,16 @@ def test_fixed_tokenisers(cases, tmp_path, kind):
     assert report.scores["variance explained"] > 90
 
 
+def test_the_seed_decides_the_network_where_no_tokeniser_is_learnt(cases, tmp_path):
+    """Nothing else may: torch begins every process with another seed."""
+    found = []
+    for number in (1, 2):
+        torch.manual_seed(number)
+        report = train_meg(cases, config(tokenizer="quantile"), tmp_path / f"{number}.safetensors")
+        found.append(tensors_of(report.weights))
+    assert all(torch.equal(found[0][k], v) for k, v in found[1].items())
+
+
 def test_sessions_get_vectors_and_their_names_are_kept(cases, tmp_path):
     report = train_meg(
         cases, config(session_embedding=True, validation="windows", val_fraction=0.1), tmp_path / "m.safetensors"
