@@ -197,6 +197,9 @@ class KindFiles(Protocol):
     def labels_of(self, image: Any, reference: Any) -> Any:
         """`Labels` from an image that is expected to be a label map."""
 
+    def onto_grid(self, found: Any, expected: Any, resample: bool) -> Any:
+        """A function that brings `Labels` from the grid `found` onto the grid `expected`; ``None`` where none may."""
+
     def claims(self, path: Path, key: str | None) -> bool:
         """Whether napari should leave the file to us, where others read such files too; by default yes."""
 

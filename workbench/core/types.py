@@ -283,12 +283,16 @@ def plain_name(text: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """A label map: integer ``data`` of shape ``geometry.shape``, 0 is background."""
+    """A label map: integer ``data`` of shape ``geometry.shape``, 0 is background.
+
+    ``notes`` says what was done to a map that was read onto the grid of its image, a line each.
+    """
 
     data: npt.NDArray[np.integer[Any]]
     geometry: Geometry
     classes: ClassTable
     name: str = "labels"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

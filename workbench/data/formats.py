@@ -254,8 +254,18 @@ def is_readable(path: str | Path) -> bool:
     return "sure" in found.values() if file.is_dir() else bool(found)
 
 
-def read_labels(path: str | Path, *, reference: Geometry | None = None, series: str | int | None = None) -> Labels:
+def read_labels(
+    path: str | Path, *, reference: Geometry | None = None, series: str | int | None = None, resample: bool = False
+) -> Labels:
     """Read a label map: whole numbers, one channel, with the classes the file names (or ``class N`` for value N).
+
+    Parameters
+    ----------
+    reference
+        Grid of the image that the map belongs to. A volume's map that is stored otherwise on the same lattice (turned,
+        flipped, padded, cropped) is brought onto it voxel for voxel; its ``notes`` say so.
+    resample
+        Resample a volume's map of another lattice to the nearest voxel, instead of refusing it.
 
     Raises
     ------
@@ -271,7 +281,9 @@ def read_labels(path: str | Path, *, reference: Geometry | None = None, series: 
     if own is not None:
         labels: Labels = own(image, reference)
         return labels
-    if reference is not None:
+    onto = row.hook("files", "onto_grid")
+    way = None if reference is None or onto is None else onto(image.geometry, reference, resample)
+    if reference is not None and way is None:
         require_match(image.geometry, reference, f"label map {path}", None)
     if len(image.channels) != 1:
         raise InputError(f"{path}: a label map has one channel, found {len(image.channels)}. Merge them into one map.")
@@ -279,7 +291,9 @@ def read_labels(path: str | Path, *, reference: Geometry | None = None, series: 
     classes = image.classes
     if classes is None:
         classes = ClassTable.from_values([int(v) for v in np.unique(data) if v > 0])
-    return Labels(data, image.geometry, classes, name=image.name)
+    plain = Labels(data, image.geometry, classes, name=image.name, notes=image.notes)
+    brought: Labels = plain if way is None else way(plain)
+    return brought
 
 
 def _kind_of_map(path: str | Path, file: Path, key: str | None) -> Kind:

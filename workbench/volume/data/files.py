@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
-from workbench.core.types import Image
-from workbench.volume.data import dicom
+from workbench.core.types import Geometry, Image, Labels
+from workbench.volume.data import dicom, lattice
 from workbench.volume.data.loading import reading_bytes, require_held
 
-__all__ = ["explain", "info", "read", "reading_bytes", "require_held", "sniff"]
+__all__ = ["explain", "info", "onto_grid", "read", "reading_bytes", "require_held", "sniff"]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
@@ -45,6 +46,17 @@ def info(path: Path) -> list[dict[str, Any]]:
     if _is_dicom(path):
         return dicom.info(path)
     return [describe(read(path, series=None, key=None, as_map=False))]
+
+
+def onto_grid(found: Geometry, expected: Geometry, resample: bool) -> Callable[[Labels], Labels] | None:
+    """Value for value where both are of one lattice; to the nearest voxel where asked; else not at all."""
+    if found.matches(expected):
+        return None
+    if lattice.steps_between(found, expected) is not None:
+        return lambda labels: lattice.onto(labels, expected) or labels
+    if resample and found.affine is not None and expected.affine is not None:
+        return lambda labels: lattice.resampled(labels, expected)
+    return None
 
 
 def explain(path: Path) -> None:

@@ -25,6 +25,7 @@ from workbench.volume.data.checks import require_finite, require_volume
 from workbench.volume.data.class_merge import ClassMerge, require_present
 from workbench.volume.data.grid import Grid
 from workbench.volume.data.label_names import read_named
+from workbench.volume.data.lattice import steps_between
 from workbench.volume.data.preprocess import crop_box, prepare
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.data.transforms import IMAGE, LABELS, plain_errors, random_transforms, steady_transforms
@@ -62,7 +63,8 @@ def require_cases(cases: Sequence[Case], channels: int | None = None) -> tuple[s
                 raise InputError("has no label map; training needs one for every case")
             image = require_volume(open_case(case))
             labels = formats.read(case.labels)
-            require_match(labels.geometry, image.geometry, f"label map {case.labels}", case.image)
+            if steps_between(labels.geometry, image.geometry) is None:
+                require_match(labels.geometry, image.geometry, f"label map {case.labels}", case.image)
             found = len(image.channels)
             if channels is not None and found != channels:
                 raise InputError(

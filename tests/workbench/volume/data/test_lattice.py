@@ -1,0 +1,154 @@
+"""Label maps stored otherwise on the lattice of their image are brought onto it voxel for voxel, nothing else is."""
+
+from itertools import permutations, product
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import workbench as wb
+from workbench.core.classes import ClassTable
+from workbench.core.errors import GeometryError
+from workbench.core.types import Geometry, Labels
+from workbench.data import formats
+from workbench.volume.data import lattice
+
+SHAPE = (9, 7, 5)
+RNG = np.random.default_rng(3)
+MAP = RNG.integers(0, 4, SHAPE).astype(np.uint8)
+ANGLE = np.deg2rad(17)
+TURNED = np.array([[np.cos(ANGLE), -np.sin(ANGLE), 0], [np.sin(ANGLE), np.cos(ANGLE), 0], [0, 0, 1.0]])
+
+
+def affine(matrix):
+    return np.block(
+        [[np.asarray(matrix, float), np.array([[-30.0], [12.5], [7.0]])], [np.zeros((1, 3)), np.ones((1, 1))]]
+    )
+
+
+GRIDS = {
+    "plain": affine(np.diag([1.0, 1, 1])),
+    "anisotropic": affine(np.diag([0.7, 0.7, 5.0])),
+    "LPS": affine(np.diag([-0.8, -0.8, 3.0])),
+    "oblique": affine(TURNED @ np.diag([0.7, 0.9, 4.0])),
+    "sheared": affine(np.array([[1.0, 0, 0.2], [0, 1.2, 0], [0, 0.1, 2.5]])),
+}
+TURNS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
+
+
+def write(path, data, at):
+    nib.save(nib.Nifti1Image(data, at), path)
+    return path
+
+
+def stored_otherwise(image, order, signs):
+    """The same volume with other axes, by nibabel."""
+    target = np.array([[order[i], signs[i]] for i in range(3)])
+    return image.as_reoriented(target)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_every_way_to_store_a_map_gives_the_same_map(tmp_path, grid):
+    """All 48 orientations, written by nibabel, read onto the image's own grid."""
+    plain = nib.Nifti1Image(MAP, GRIDS[grid])
+    reference = wb.read(write(tmp_path / "image.nii.gz", MAP, GRIDS[grid])).geometry
+    for number, (order, signs) in enumerate(TURNS):
+        path = tmp_path / f"{number}_labels.nii.gz"
+        nib.save(stored_otherwise(plain, order, signs), path)
+        found = formats.read_labels(path, reference=reference)
+        assert np.array_equal(found.data, MAP), (order, signs)
+        assert found.geometry.matches(reference)
+        assert bool(found.notes) == (found.notes != ())
+        assert ("turned" in "".join(found.notes)) == (number != 0)
+
+
+@pytest.mark.parametrize("grid", ["plain", "oblique", "LPS"])
+def test_labels_meet_their_image_in_world_space(tmp_path, grid):
+    """The position of every labelled voxel, computed by SimpleITK from the file, is that on the image's grid."""
+    path = tmp_path / "labels.nii.gz"
+    nib.save(stored_otherwise(nib.Nifti1Image(MAP, GRIDS[grid]), (2, 0, 1), (-1, 1, -1)), path)
+    reference = Geometry(SHAPE, GRIDS[grid])
+    found = formats.read_labels(path, reference=reference)
+    itk = sitk.ReadImage(str(path))
+    array = sitk.GetArrayFromImage(itk).transpose(2, 1, 0)
+    for value in (1, 2, 3):
+        theirs = [
+            np.array(itk.TransformIndexToPhysicalPoint(tuple(map(int, i)))) * (-1, -1, 1)
+            for i in np.argwhere(array == value)
+        ]
+        ours = np.argwhere(found.data == value) @ GRIDS[grid][:3, :3].T + GRIDS[grid][:3, 3]
+        assert np.allclose(sorted(map(tuple, np.round(theirs, 3))), sorted(map(tuple, np.round(ours, 3))), atol=2e-3)
+
+
+@pytest.mark.parametrize(("low", "high"), [((0, 0, 2), (9, 7, 4)), ((3, 1, 0), (8, 6, 5))])
+def test_a_cropped_map_is_filled_with_nothing(tmp_path, low, high):
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    at = GRIDS["oblique"].copy()
+    at[:3, 3] += at[:3, :3] @ low
+    path = write(tmp_path / "labels.nii.gz", MAP[box], at)
+    found = formats.read_labels(path, reference=Geometry(SHAPE, GRIDS["oblique"]))
+    wanted = np.zeros_like(MAP)
+    wanted[box] = MAP[box]
+    assert np.array_equal(found.data, wanted)
+    assert "filled with 0" in found.notes[0]
+    assert "outside" not in found.notes[0]
+
+
+def test_what_lies_outside_of_the_image_is_counted(tmp_path):
+    padded = np.pad(MAP, 2, constant_values=0)
+    padded[0, 0, 0] = padded[-1, -1, -1] = 3
+    at = GRIDS["sheared"].copy()
+    at[:3, 3] -= at[:3, :3] @ (2, 2, 2)
+    found = formats.read_labels(
+        write(tmp_path / "labels.nii.gz", padded, at), reference=Geometry(SHAPE, GRIDS["sheared"])
+    )
+    assert np.array_equal(found.data, MAP)
+    assert "2 labelled voxel(s) lie outside of the image" in found.notes[0]
+
+
+def test_a_map_beside_its_image_is_empty_and_said(tmp_path):
+    at = GRIDS["plain"].copy()
+    at[0, 3] += 100
+    found = formats.read_labels(write(tmp_path / "labels.nii.gz", MAP, at), reference=Geometry(SHAPE, GRIDS["plain"]))
+    assert not found.data.any()
+    assert f"{np.count_nonzero(MAP)} labelled voxel(s) lie outside" in found.notes[0]
+
+
+OTHER = {
+    "half a voxel off": lambda a: a @ np.array([[1, 0, 0, 0.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+    "other spacing": lambda a: a @ np.diag([1.9, 1, 1, 1]),
+    "another angle": lambda a: affine(TURNED) @ a,
+}
+
+
+@pytest.mark.parametrize("how", OTHER)
+def test_another_lattice_is_refused_unless_resampling_is_asked_for(tmp_path, how):
+    reference = Geometry(SHAPE, GRIDS["anisotropic"])
+    path = write(tmp_path / "labels.nii.gz", MAP, OTHER[how](GRIDS["anisotropic"]))
+    with pytest.raises(GeometryError, match="does not lie on the grid"):
+        formats.read_labels(path, reference=reference)
+    found = formats.read_labels(path, reference=reference, resample=True)
+    assert found.data.shape == SHAPE
+    assert "was resampled to the grid of its image" in found.notes[-1]
+    source = sitk.ReadImage(str(path))
+    write(tmp_path / "image.nii.gz", MAP, GRIDS["anisotropic"])
+    theirs = sitk.Resample(
+        source, sitk.ReadImage(str(tmp_path / "image.nii.gz")), sitk.Transform(), sitk.sitkNearestNeighbor
+    )
+    theirs = sitk.GetArrayFromImage(theirs).transpose(2, 1, 0)
+    differing = found.data != theirs
+    # Centres half-way between two voxels may go either way.
+    assert how == "half a voxel off" or differing.mean() < 0.03
+
+
+def test_a_header_in_float32_is_the_same_lattice():
+    at = GRIDS["oblique"]
+    found = lattice.steps_between(Geometry(SHAPE, at.astype(np.float32).astype(np.float64)), Geometry(SHAPE, at))
+    assert np.array_equal(found, np.eye(3, 4))
+
+
+def test_no_affine_is_no_lattice():
+    assert lattice.steps_between(Geometry(SHAPE, None), Geometry(SHAPE, GRIDS["plain"])) is None
+    labels = Labels(MAP, Geometry(SHAPE, None), ClassTable.from_values([1]))
+    assert lattice.onto(labels, Geometry(SHAPE, GRIDS["plain"])) is None
