@@ -5,11 +5,11 @@ All types are frozen dataclasses that hold numpy arrays and plain values; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import OutOfMemory
 from workbench.core.objects import Objects
 from workbench.core.pyramid import Pyramid
+from workbench.core.stamps import FileStamp, stamps
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) as work advances; raises `workbench.core.errors.Cancelled` to stop it."""
@@ -74,27 +75,6 @@ class Geometry:
         homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
         shift = np.abs((self.affine - other.affine) @ homogeneous).max()
         return bool(shift <= tolerance * min(self.spacing or (1.0,)))
-
-
-class FileStamp(NamedTuple):
-    """What tells that a file is still the one that was opened; all -1 for one that is not there."""
-
-    path: Path
-    size: int
-    changed_ns: int
-    number: int
-
-
-def stamps(files: Iterable[Path]) -> tuple[FileStamp, ...]:
-    """The stamps of files; of a folder its own, which does not tell whether files in it were changed."""
-    found = []
-    for path in files:
-        try:
-            at = path.stat()
-            found.append(FileStamp(path, at.st_size, at.st_mtime_ns, at.st_ino))
-        except OSError:
-            found.append(FileStamp(path, -1, -1, -1))
-    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

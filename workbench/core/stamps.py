@@ -1,0 +1,28 @@
+"""What tells that files are still those that were opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class FileStamp(NamedTuple):
+    """What tells that a file is still the one that was opened; all -1 for one that is not there."""
+
+    path: Path
+    size: int
+    changed_ns: int
+    number: int
+
+
+def stamps(files: Iterable[Path]) -> tuple[FileStamp, ...]:
+    """The stamps of files; of a folder its own, which does not tell whether files in it were changed."""
+    found = []
+    for path in files:
+        try:
+            at = path.stat()
+            found.append(FileStamp(path, at.st_size, at.st_mtime_ns, at.st_ino))
+        except OSError:
+            found.append(FileStamp(path, -1, -1, -1))
+    return tuple(found)
