@@ -16,7 +16,8 @@ from workbench.recording.data.results import _table
 from workbench.recording.data.write import read_marks
 from workbench.scene.data.spectral_library import Spectra, read, write_spectra
 from workbench.training.loop import history_csv
-from workbench.volume.evaluate.report import COLUMNS, scores_csv
+from workbench.volume.evaluate.segmentation import COLUMNS
+from workbench.volume.evaluate.tables import scores_csv
 
 FORMULAS = (
     "=1+1",
