@@ -168,7 +168,7 @@ def test_a_builder_that_is_not_there_is_named_in_one_line(old: Path, build: str)
     rows[0]["build"] = build
     own.write_text(json.dumps(rows), encoding="utf-8")
     with pytest.raises(
-        wb.UsageError, match=r"weights\.json: 'group-tokenizer' .*, expected one of workbench\."
+        wb.UsageError, match=r"weights\.json: 'group-tokenizer' .*[,;] expected one of workbench\."
     ) as caught:
         fetch("group-tokenizer", allow_download=False)
     assert not build or repr(build) in str(caught.value)
