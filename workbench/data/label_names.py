@@ -1,7 +1,8 @@
 """Names for the values of label files that carry none: from files beside them, or a table that a person gives.
 
 nnU-Net and the Medical Segmentation Decathlon keep them in ``dataset.json`` above the labels, BIDS in ``*_dseg.tsv``,
-ITK-SNAP, 3D Slicer and FreeSurfer in text tables. Nothing is guessed from the values.
+ITK-SNAP, 3D Slicer and FreeSurfer in text tables; the ground truth of spectral scenes comes as a bare array, with its
+names in a text beside it at best. Nothing is guessed from the values.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,28 +21,37 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError, nearest, reading
 from workbench.core.types import Geometry, Labels, case_name
 from workbench.data import formats
-from workbench.volume.data.totalsegmentator import LISTS
 
 _BESIDE = ("dseg.tsv", "labels.tsv", "labels.txt", "labels.label", "labels.ctbl")
+_STEM_ENDS = (
+    ".tsv", ".csv", ".txt", ".label", ".ctbl", "_ColorTable.ctbl", ".json",
+    *(f"{word}{end}" for word in ("_names", "_classes") for end in (".json", ".csv", ".tsv", ".txt")),
+)  # fmt: skip
 _MAX_BYTES = 4 << 20
 _LUT = re.compile(r'^\s*(\d+)\s+(?:"([^"]*)"|(\S+))(?:\s+[\d.]+){3,5}\s*$')  # FreeSurfer, Slicer: value name r g b a
 _SNAP = re.compile(r'^\s*(\d+)(?:\s+[\d.]+){4,6}\s+"([^"]*)"\s*$')  # ITK-SNAP: value r g b a visible mesh "name"
+_PLAIN = re.compile(r"(\d+)[\s,;:=]+(.*)")  # value name
+_VALUE = re.compile(r"\d{1,9}", re.ASCII)
 _VALUE_COLUMNS = ("index", "value", "label", "id", "number")
 _NAME_COLUMNS = ("name", "class", "structure", "organ", "label_name")
 
 
-def is_nameless(classes: ClassTable) -> bool:
-    """Whether every class is only called after its value."""
-    return all(c.name == f"class {c.value}" for c in classes)
-
-
-def read_named(path: str | Path, *, reference: Geometry | None = None, names: str = "", **options: Any) -> Labels:
+def read_named(
+    path: str | Path,
+    *,
+    reference: Geometry | None = None,
+    names: str = "",
+    lists: Mapping[str, Mapping[int, str]] | None = None,
+    **options: Any,
+) -> Labels:
     """A label map with the names of its classes: its own, else of a file beside it.
 
     Parameters
     ----------
     names
         A table that names the values, in place of all others: see `table_of`.
+    lists
+        Tables that are known by a name.
 
     Raises
     ------
@@ -49,9 +59,9 @@ def read_named(path: str | Path, *, reference: Geometry | None = None, names: st
         As `workbench.data.formats.read_labels`; or a ``dataset.json`` that is damaged.
     """
     labels = formats.read_labels(path, reference=reference, **options)
-    table = table_of(names) if names else None
-    if table is None and is_nameless(labels.classes):
-        table = _beside(Path(path))
+    table = table_of(names, lists) if names else None
+    if table is None and labels.classes.is_nameless:
+        table = _beside(formats.split_address(path)[0])
     return labels if table is None else replace(labels, classes=_named(labels, table))
 
 
@@ -66,15 +76,15 @@ def _named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
     )
 
 
-def table_of(names: str) -> dict[int, str]:
+def table_of(names: str, lists: Mapping[str, Mapping[int, str]] | None = None) -> dict[int, str]:
     """Value -> name.
 
     Parameters
     ----------
     names
-        ``totalsegmentator``, ``totalsegmentator_v1`` or ``totalsegmentator_mr``; or a file: ``dataset.json`` of nnU-Net
-        or the Decathlon, JSON of names and values, CSV or TSV with the columns ``index`` and ``name``, or a text table
-        of ITK-SNAP, 3D Slicer or FreeSurfer.
+        One of `lists`; or a file: ``dataset.json`` of nnU-Net or the Decathlon, JSON of names and values, CSV or TSV
+        with the columns ``index`` and ``name``, a text with a value and a name on each line (``3 Corn-mintill``), or a
+        table of ITK-SNAP, 3D Slicer or FreeSurfer.
 
     Raises
     ------
@@ -84,16 +94,18 @@ def table_of(names: str) -> dict[int, str]:
         The file holds no names of values.
     """
     text = names.strip()
-    if text in LISTS:
-        return dict(LISTS[text])
+    known = lists or {}
+    if text in known:
+        return dict(known[text])
     path = Path(text).expanduser()
     if not path.is_file():
-        raise UsageError(f"names={text!r}: neither a file nor a known list.{nearest(text, LISTS)}")
+        also = f" nor a known list.{nearest(text, known)}" if known else ". Give a table of values and names."
+        raise UsageError(f"names={text!r}: {'neither a' if known else 'no such'} file{also}")
     found = _parsed(path)
     if not found:
         raise InputError(
             f"{path}: names no values. Give a JSON object of value -> name, a table with the columns 'index' and "
-            "'name', or a label table of ITK-SNAP, 3D Slicer or FreeSurfer."
+            "'name', a text with a value and a name on each line, or a table of ITK-SNAP, 3D Slicer or FreeSurfer."
         )
     return found
 
@@ -101,17 +113,20 @@ def table_of(names: str) -> dict[int, str]:
 def _beside(path: Path) -> dict[int, str] | None:
     """The first file beside or above a label file that names values."""
     folder, stem = path.parent, case_name(path)
-    near: list[Path] = [folder / f"{stem}{end}" for end in (".tsv", ".txt", ".label", ".ctbl", "_ColorTable.ctbl")]
+    near: list[Path] = [folder / f"{stem}{end}" for end in _STEM_ENDS]
     near += [f / "dataset.json" for f in (folder, folder.parent)]
     near += [folder / name for name in _BESIDE]
     for candidate in near:
-        if candidate.is_file() and (found := _parsed(candidate)):
+        if candidate.is_file() and (found := _parsed(candidate, beside=True)):
             return found
     return None
 
 
-def _parsed(path: Path) -> dict[int, str]:
-    """The names in a file; empty where it holds none."""
+def _parsed(path: Path, *, beside: bool = False) -> dict[int, str]:
+    """The names in a file; empty where it holds none.
+
+    Of a JSON file that only lies `beside`, nothing counts but what is surely names: others hold settings of a scan.
+    """
     if path.stat().st_size > _MAX_BYTES:
         raise InputError(
             f"{path}: {path.stat().st_size >> 20} MB, a table of class names is small. Is it another file?"
@@ -123,9 +138,10 @@ def _parsed(path: Path) -> dict[int, str]:
             path, "not JSON", "Repair it, or give the names with --names.", kinds=(ValueError, RecursionError)
         ):
             content = json.loads(text)
-        return _from_json(content)
+        sure = isinstance(content, dict) and ("labels" in content or all(str(k).strip().isdigit() for k in content))
+        return _from_json(content) if sure or not beside else {}
     if path.suffix.lower() in (".csv", ".tsv"):
-        return _from_columns(text, "\t" if path.suffix.lower() == ".tsv" else ",")
+        return _from_columns(text, "\t" if path.suffix.lower() == ".tsv" else ",") or _from_pairs(text.splitlines())
     return _from_lines(text.splitlines())
 
 
@@ -137,8 +153,9 @@ def _from_json(content: Any) -> dict[int, str]:
     found: dict[int, str] = {}
     shared: set[int] = set()
     for key, value in rows.items():
-        if isinstance(value, str) and key.strip().isdigit():
-            found[int(key)] = value
+        number = _value(str(key))
+        if isinstance(value, str) and number is not None:
+            found[number] = value
             continue
         for v in value if isinstance(value, list) else [value]:
             if isinstance(v, int) and not isinstance(v, bool):
@@ -157,25 +174,40 @@ def _from_columns(text: str, delimiter: str) -> dict[int, str]:
         return {}
     found = {}
     for row in rows:
-        number, said = str(row.get(value) or "").strip(), str(row.get(name) or "").strip()
-        if number.isdigit() and int(number) > 0 and said:
-            found[int(number)] = said
+        number, said = _value(str(row.get(value) or "")), str(row.get(name) or "").strip()
+        if number and said:
+            found[number] = said
     return found
 
 
-def _from_lines(lines: Iterable[str]) -> dict[int, str]:
+def _from_lines(lines: Sequence[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for line in lines:
         if match := _SNAP.match(line):
-            value, name = int(match[1]), match[2]
+            value, name = _value(match[1]), match[2]
         elif match := _LUT.match(line):
-            value, name = int(match[1]), match[2] or match[3] or ""
+            value, name = _value(match[1]), match[2] or match[3] or ""
         else:
             continue
-        if value > 0 and name.strip():
+        if value and name.strip():
             found[value] = name.strip()
-    return found
+    return found or _from_pairs(lines)
 
 
-Reader = Callable[..., Labels]
-"""`read_named`, with the table that a person gave."""
+def _from_pairs(lines: Iterable[str]) -> dict[int, str]:
+    """``3 Corn-mintill`` on every line, else nothing: a text that also says other things is no table of names."""
+    found: dict[int, str] = {}
+    for line in lines:
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _PLAIN.fullmatch(line.strip())
+        value = None if match is None else _value(match[1])
+        if match is None or value is None or value in found or not any(c.isalpha() for c in match[2]):
+            return {}
+        found[value] = match[2].strip("\"' ")
+    return {v: n for v, n in found.items() if v > 0 and n}
+
+
+def _value(text: str) -> int | None:
+    """A whole number that a label map can hold."""
+    return int(text) if _VALUE.fullmatch(text := text.strip()) else None
