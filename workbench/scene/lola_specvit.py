@@ -332,9 +332,8 @@ def evaluate(
 ) -> EvaluationReport:
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
     from workbench import weights
-    from workbench.core.class_match import match_classes
     from workbench.core.provenance import facts_of
-    from workbench.scene.evaluate.report import score_weights
+    from workbench.scene.evaluate.report import match_labels, score_weights
     from workbench.scene.train.comparison import compare_on_scene
     from workbench.scene.train.train import open_case
 
@@ -348,7 +347,7 @@ def evaluate(
 
         chosen, reason = devices.choose(config.device)
         model = load(Config(weights=config.weights, device=config.device), chosen)
-        matching = match_classes(
+        matching = match_labels(
             model.classes, labels, classes=config.classes, match=config.match, source=cases[0].labels or "labels"
         )
         own = Config(device=config.device, force=config.force)

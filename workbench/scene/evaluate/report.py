@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_json, write_text
-from workbench.core.class_match import Compared, Matching, compared_lines
+from workbench.core.class_match import Compared, MatchBy, Matching, compared_lines, match_classes
+from workbench.core.classes import ClassTable
 from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError
 from workbench.core.types import Image, Labels, Result
@@ -137,6 +138,23 @@ def summarise(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return summary
 
 
+def match_labels(wanted: ClassTable, labels: Labels, *, classes: str, match: MatchBy, source: Path | str) -> Matching:
+    """Which class of a label map each class of the weights is compared with; see `core.class_match.match_classes`.
+
+    Classes that a header names and no pixel shows are none to compare with.
+
+    Raises
+    ------
+    InputError
+        No pixel has a label, or no class of the labels is one of the weights.
+    """
+    present = set(np.unique(labels.data).tolist()) - {0}
+    if not present:
+        raise InputError(f"{source}: no pixel has a label, so there is nothing to compare with")
+    shown = ClassTable(tuple(c for c in labels.classes if c.value in present))
+    return match_classes(wanted, replace(labels, classes=shown), classes=classes, match=match, source=source)
+
+
 def score_weights(
     image: Image,
     labels: Labels,
@@ -163,17 +181,10 @@ def score_weights(
         The scene as the weights saw it.
     reach
         Side of all that the network sees around a pixel.
-
-    Raises
-    ------
-    InputError
-        No pixel has a label.
     """
     found, table = result.labels, result.labels.classes
     reference = matching.apply(labels.data)
     pixels = np.flatnonzero(reference)
-    if not pixels.size:
-        raise InputError(f"{labels.name or image.name}: no pixel has a label, so there is nothing to compare with")
     compared = Compared.of([matching])
     clock = result.provenance.seconds
     known = standings(record, agreed, reach)
