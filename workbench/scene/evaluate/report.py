@@ -184,7 +184,12 @@ def score_weights(
     """
     found, table = result.labels, result.labels.classes
     reference = matching.apply(labels.data)
+    # A map has 0 only where there is no spectrum: nothing could be right or wrong there.
+    empty = int(np.count_nonzero(reference[found.data == 0]))
+    reference = np.where(found.data == 0, 0, reference)
     pixels = np.flatnonzero(reference)
+    if not pixels.size:
+        raise InputError(f"{image.name}: no labelled pixel holds a spectrum, so there is nothing to compare")
     compared = Compared.of([matching])
     clock = result.provenance.seconds
     known = standings(record, agreed, reach)
@@ -196,10 +201,12 @@ def score_weights(
     notes = [*result.provenance.notes, *seen_notes(record, pixels, known)]
     notes += [compared.note] if compared.note else []
     labelled = int(np.count_nonzero(labels.data))
-    if labelled > pixels.size:
+    if empty:
+        notes.append(f"{empty} of {labelled} labelled pixels hold no spectrum: they are in no score")
+    unknown = labelled - pixels.size - empty
+    if unknown:
         notes.append(
-            f"{labelled - pixels.size} of {labelled} labelled pixels are of classes that the weights do not know: they "
-            "are in no score"
+            f"{unknown} of {labelled} labelled pixels are of classes that the weights do not know: they are in no score"
         )
     picture = html.Picture(maps_picture(image, {"reference": reference, "map": found.data}, table), image.name)
     evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs), notes=tuple(notes), compared=compared)

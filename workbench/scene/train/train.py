@@ -35,7 +35,7 @@ from workbench.scene.data.taught import Taught, gather, taught_of
 from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
-from workbench.scene.train.classes import classes_to_learn
+from workbench.scene.train.classes import classes_to_learn, without_empty
 from workbench.scene.train.data import PixelData, loss_function
 from workbench.scene.train.learnt import Learnt, seen_before
 from workbench.scene.train.map import map_taught
@@ -182,10 +182,11 @@ def learn_scene(
         )
     chosen, _ = device.choose(config.device)
     start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
-    classes, class_notes = classes_to_learn(labels, config, start)
-    values = [c.value for c in classes]
     agreed, before = _spectra(image, config, start)
     fitted, seen_as = agreed.fitted, agreed.image
+    labels, empty = without_empty(labels, spectra.valid_map(seen_as, fitted))
+    classes, label_notes = classes_to_learn(labels, config, start)
+    values = [c.value for c in classes]
     torch.manual_seed(config.seed)
     net = _network(config, start, fitted, len(values))
     size = net.patch_size
@@ -221,7 +222,7 @@ def learn_scene(
     return Learnt(
         net.eval(), fitted, classes, split, result, config, start, chosen,
         samples.numpy(), labels.data.flat[known_pixels].astype(np.int64), agreed,
-        taught if before is None else before.and_then(taught), seen, class_notes,
+        taught if before is None else before.and_then(taught), seen, (*empty, *label_notes),
     )  # fmt: skip
 
 

@@ -206,3 +206,36 @@ def test_a_painted_layer_without_names_says_so_in_the_lesson(taught, tmp_path):
     named = Labels(truth(), image.geometry, ClassTable.from_names(("grass", "soil", "water")))
     told = Lesson(SceneLearner(image, **values), named, tmp_path / "n.safetensors").run()
     assert "classes" not in told.text.split("differs from the reference.")[1]
+
+
+# --- labelled pixels without a spectrum
+
+
+def holed(folder):
+    data = digital(5)
+    data[:, :4] = -9999
+    return envi(folder, "holed", data, data_ignore_value=-9999)
+
+
+def test_pixels_without_a_spectrum_are_in_no_score(taught, tmp_path):
+    labels = save_envi(tmp_path, truth()[None], name="all", **LABELS)
+    report = judge((taught[0], holed(tmp_path), None), labels)
+    row, known = report.rows[-1], truth()[4:]
+    assert row["test_pixels"] == known.size
+    assert row["OA"] == pytest.approx(accuracy_score(known.ravel(), taught[2][4:].ravel()))
+    assert (
+        f"{truth()[:4].size} of {truth().size} labelled pixels hold no spectrum: they are in no score" in report.notes
+    )
+
+
+def test_pixels_without_a_spectrum_are_neither_learnt_nor_tested_by_any_method(tmp_path):
+    labels = save_envi(tmp_path, truth()[None], name="all", **LABELS)
+    case = wb.Case("c", holed(tmp_path), labels)
+    report = wb.evaluate(
+        "lola_specvit", [case], **QUICK | {"weights": "none", "splits": "random", "seeds": 1, "per_class": 30}
+    )
+    assert {r["test_pixels"] for r in report.rows} == {truth()[4:].size - 90}
+    assert any("hold no spectrum: nothing is learnt" in n for n in report.notes)
+    wb.train("lola_specvit", [case], out=tmp_path / "w.safetensors", **QUICK)
+    training = read_meta(tmp_path / "w.safetensors")["training"]
+    assert training["train_pixels"] + training["val_pixels"] == truth()[4:].size
