@@ -56,7 +56,7 @@ def test_predict_writes_the_map_and_says_the_areas(files, weights, tmp_path, cap
 
 def test_evaluate_shows_oa_aa_and_kappa(files, weights, tmp_path, capsys) -> None:
     arguments = ["evaluate", "lola_specvit", "-i", str(files[0]), "--labels", str(files[1]), "-o", str(tmp_path)]
-    assert run([*arguments, "--weights", str(weights), "--match", "number", "--device", "cpu", "-q"]) == 0
+    assert run([*arguments, "--weights", str(weights), "--device", "cpu", "-q"]) == 0
     out = capsys.readouterr().out
     assert "kappa" in out
     assert "LoLA-SpecViT" in out

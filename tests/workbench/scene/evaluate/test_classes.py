@@ -118,14 +118,17 @@ def test_labels_without_names_are_refused_with_the_ways_out(taught, tmp_path, ca
     assert float(rows[-1]["OA"]) == pytest.approx((taught[2] == truth()).mean())
 
 
-def test_two_without_names_have_agreed_on_nothing(taught, tmp_path):
+def test_two_without_names_are_compared_by_number_and_it_is_said(taught, tmp_path):
     image = envi(tmp_path, "nameless", digital())
     labels = npy(tmp_path, truth())
     wb.train("lola_specvit", [wb.Case("n", image, labels)], out=tmp_path / "n.safetensors", **QUICK)
     theirs = (tmp_path / "n.safetensors", taught[1], None)
-    with pytest.raises(InputError, match="neither its values .* nor the classes of the weights"):
-        judge(theirs, labels)
-    assert judge(theirs, labels, match="number").rows[-1]["OA"] > 0.85
+    report = judge(theirs, labels)
+    assert {m.why for m, _ in report.compared.classes} == {"same number, neither has names"}
+    assert any(n.startswith("neither the weights nor the labels name their classes") for n in report.notes)
+    asked = judge(theirs, labels, match="number")
+    assert {m.why for m, _ in asked.compared.classes} == {"same number, as asked"}
+    assert not any("neither" in n for n in asked.notes)
     (tmp_path / "gt.txt").write_text("1 grass\n2 soil\n3 water\n", encoding="utf-8")
     with pytest.raises(InputError, match="are none of those of the weights") as caught:
         judge(theirs, labels)
