@@ -31,7 +31,7 @@ def kinds(tmp_path, tiny_weights):
         ),
         "scene": (
             "lola_specvit", scene, make_tiny_scene_weights(tmp_path / "s.safetensors", scene),
-            "workbench.scene.net.lola_specvit.LolaSpecViT.front",
+            "workbench.scene.net.lola_fused.FusedLola.front",
         ),
         "recording": (
             "meg_gpt", make_tiny_recording(tmp_path / "r.npy"), make_tiny_meg_weights(tmp_path / "m.safetensors"),
@@ -140,5 +140,5 @@ def test_surfaces_that_do_not_fit_are_refused(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: memory.Available(10**7, "a group"))
     mask = np.zeros((100, 100, 100), bool)
     mask[1:-1, 1:-1, 1:-1] = True
-    with pytest.raises(OutOfMemory, match=r"surfaces in a box of 100 x 100 x 100 voxels: needs about 0\.06 GB"):
+    with pytest.raises(OutOfMemory, match=r"surfaces in a box of 100x100x100 voxels: needs about 0\.06 GB"):
         surface_distances(mask, mask, (1, 1, 1))
