@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
+from workbench.core.layers import count_labels, map_labels
 from workbench.core.types import Labels
 from workbench.volume.data.class_merge import ClassMerge
 from workbench.volume.data.label_names import is_nameless
@@ -71,9 +72,7 @@ class Matching:
     def apply(self, data: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
         """The reference with the values of the weights, 0 where they know no such class."""
         by_value = {v: m.value for m in self.matches for _, v in m.reference}
-        present, inverse = np.unique(data, return_inverse=True)
-        lookup = np.array([by_value.get(int(v), 0) for v in present], np.int32)
-        return lookup[inverse].reshape(data.shape)
+        return map_labels(data, by_value, np.min_scalar_type(max(by_value.values(), default=0)))
 
 
 def match_classes(
@@ -100,7 +99,7 @@ def match_classes(
     found = _told(wanted, labels.classes, classes) if classes else {}
     used = {v for m in found.values() for _, v in m.reference}
     free = [c for c in labels.classes if c.value not in used]
-    present = {int(v) for v in np.unique(labels.data) if v > 0}
+    present = {v for v in count_labels(labels.data) if v > 0}
     nameless = is_nameless(labels.classes) and not is_nameless(wanted)
     for c in wanted:
         if c.name in found:
