@@ -25,8 +25,11 @@ from workbench.volume.train.settings import TrainConfig
 _RESERVE = 60 * 2**20
 """Modules that are imported on the way, and what the allocator holds back."""
 
-_BACKWARD = 3.0
+_BACKWARD = 7.7
 """How much more than the widest layers a window takes while it is learnt from: every layer is kept (measured)."""
+
+_LOSS = 6
+"""Arrays of the window's size and one channel per class that the loss holds: logits, shares, truth, their gradients."""
 
 _STATES = 6
 """Copies of the weights: themselves, their gradients, two moments of the optimiser, their mean, and the best of it."""
@@ -72,7 +75,8 @@ def need_of(
     weights = sum(p.numel() * p.element_size() for p in net.parameters())
     states = {"states of the network": (_STATES - 1) * weights if on_cpu else weights}
     window = batch * math.prod(n + MARGIN for n in roi)
-    learning = round(batch * _BACKWARD * activation_bytes(net.config, roi)) if on_cpu else 0
+    logits = 4 * int(net.config["num_classes"]) * math.prod(roi)
+    learning = round(batch * (_BACKWARD * activation_bytes(net.config, roi) + _LOSS * logits)) if on_cpu else 0
     drawn = window * 4 * (train[0].geometry.ndim + 2) if train else 0
     moments.append({**held, **states, "windows": drawn, "learning": learning})
     for image in val:
