@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from workbench.core import kinds
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, NothingFound, UsageError
 from workbench.core.kinds import Kind
+from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data.companion import require_regular
 from workbench.data.geometry import orientation, require_match
@@ -290,7 +289,7 @@ def read_labels(
     data = whole_numbers(image.data[0], path)
     classes = image.classes
     if classes is None:
-        classes = ClassTable.from_values([int(v) for v in np.unique(data) if v > 0])
+        classes = ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0))
     plain = Labels(data, image.geometry, classes, name=image.name, notes=image.notes)
     if way is None:
         return plain
