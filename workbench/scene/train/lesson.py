@@ -118,9 +118,15 @@ class SceneLearner:
     def learn(self, given: Labels, model: Path, board: MapBoard, progress: Progress) -> Outcome:
         """Learn from painted pixels and map the scene; see `workbench.training.lesson.Learner.learn`."""
         from workbench import weights
+        from workbench.scene.train.begin import begin
         from workbench.scene.train.train import learn_scene, record_of, save
 
         image, painted = self.image, np.asarray(given.data)
+        if self.config.weights != "none":
+            board.say("The weights are compared with the scene")
+        progress(0, 0)
+        # Before anything is shown: of a scene that the weights refuse there must not be half a lesson.
+        begun = begin(image, self.config)
         board.say("Reference map: a support vector machine learns")
         progress(0, 0)
         reference = reference_map(image, painted, board, progress)
@@ -128,7 +134,7 @@ class SceneLearner:
         board.say("The reference map is there. The network gets ready")
         progress(0, 0)
         labels = Labels(painted.astype(np.uint16), image.geometry, board.classes)
-        learnt = learn_scene(image, labels, self.config, on_event=follow(board, progress, _line))
+        learnt = learn_scene(image, labels, self.config, on_event=follow(board, progress, _line), begun=begun)
         if learnt.result.stopped == "cancelled":
             raise Cancelled
         save(model, learnt, record_of(learnt, image))
