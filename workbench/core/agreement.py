@@ -19,6 +19,9 @@ Level = Literal["refused", "converted", "noted"]
 KNOW_BETTER = "Where you know better: --force (in Python force=True, in the window 'Use anyway')."
 """The end of every refusal: how a person goes on all the same."""
 
+FORCED = "forced although"
+"""How a note begins that would have been a refusal."""
+
 _FORCE = "Go on although the data are not what the weights were taught on; it is noted."
 
 
@@ -78,7 +81,7 @@ def settle(findings: Iterable[Finding], *, subject: Any, weights: str, force: bo
             f"{f' {advice}' if advice else ''} {KNOW_BETTER}",
             tuple(found),
         )
-    return tuple(f"forced although {f.line}" if f.level == "refused" else f.line for f in found)
+    return tuple(f"{FORCED} {f.line}" if f.level == "refused" else f.line for f in found)
 
 
 def force_setting() -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.core.errors import Cancelled, InputError, UsageError, WorkbenchError
+from workbench.core.errors import Cancelled, InputError, MismatchError, UsageError, WorkbenchError
 from workbench.core.output import require_folder
 from workbench.core.types import Case, Mark, Progress
 from workbench.recording.evaluate.report import Excerpt, MEGEvaluation, Row, write_report
@@ -77,14 +77,17 @@ def evaluate_cases(
     course = Course(progress, len(cases), tasks, config)
     failures: dict[str, str] = {}
     traces: dict[str, str] = {}
+    refused: list[str] = []
     opened: list[Opened] = []
     notes: list[str] = []
     for case in cases:
-        with _kept(case.id, failures, traces):
+        with _kept(case.id, failures, traces, refused):
             opened.append(open_one(case, parts, config, course, "tokens" in tasks))
         course.finish("open")
     if not opened:
-        raise InputError(f"no recording could be evaluated; the first failure: {next(iter(failures.values()), 'none')}")
+        first = next(iter(failures.values()), "none")
+        error = MismatchError if refused and len(refused) == len(cases) else InputError
+        raise error(f"no recording could be evaluated; the first failure: {first}")
     memory = memory or Memory()
     marks = {o.name: memory.mark(o.session) for o in opened}
     notes += memory.notes(marks)
@@ -142,14 +145,16 @@ def _tasks(config: MEGEvaluateConfig, parts: Parts) -> tuple[str, ...]:
 
 
 @contextmanager
-def _kept(case: str, failures: dict[str, str], traces: dict[str, str]) -> Iterator[None]:
-    """Failures of one recording are written down; a cancel passes through."""
+def _kept(case: str, failures: dict[str, str], traces: dict[str, str], refused: list[str]) -> Iterator[None]:
+    """Failures of one recording are written down, refusals by the weights twice; a cancel passes through."""
     try:
         yield
     except Cancelled:
         raise
     except WorkbenchError as error:
         failures[case] = str(error)
+        if isinstance(error, MismatchError):
+            refused.append(case)
     except Exception as error:
         failures[case] = f"{type(error).__name__}: {error}"
         traces[case] = traceback.format_exc()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import settings
+from workbench.core.agreement import FORCED
 from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError, UsageError
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Result
@@ -175,8 +176,10 @@ def map_only(image: Image, board: MapBoard, progress: Progress, **values: Any) -
 
 def _said(result: Result) -> list[str]:
     """What was converted, or done although it does not agree: sentences for the line that people see."""
-    lines = [f for f in result.provenance.details.get("agreement", ()) if f["level"] != "noted"]
-    return [f"{f['fact'].capitalize()}: {f['said']}." for f in lines]
+    found = [f for f in result.provenance.details.get("agreement", ()) if f["level"] != "noted"]
+    told = [f"{f['fact']}: {f['said']}." for f in found if f["level"] == "converted"]
+    told = [f"{FORCED} {f['fact']}: {f['said']}." for f in found if f["level"] == "refused"] + told
+    return [line[:1].upper() + line[1:] for line in told]
 
 
 def reference_map(
