@@ -231,7 +231,7 @@ class Learning(QGroupBox):
         layer, self._growing = self._growing(), lambda: None
         if board is not None and layer is not None:
             # A map half of one method and half of another would mislead.
-            self._maps.restore(layer, board.whole)
+            self._maps.restore(layer, board.whole, board.whole_is)
 
 
 def _close(versions: Versions, _group: Any = None) -> None:

@@ -49,7 +49,9 @@ class AgreementBox(QWidget):
         return {"force": True} if ticked and is_force(describe(config).get("force")) else {}
 
     def asking(self, config: type, asked: Asked) -> None:
-        """A run on `asked` has started."""
+        """A run on `asked` has started; a refusal of anything else is no matter any more."""
+        if asked != self._refused:
+            self.withdraw()
         self._asking, self._is_running = asked, True
         self._can_force = is_force(describe(config).get("force"))
 

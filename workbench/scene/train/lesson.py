@@ -131,7 +131,7 @@ class SceneLearner:
         board.say("Reference map: a support vector machine learns")
         progress(0, 0)
         reference = reference_map(image, painted, board, progress)
-        board.keep()
+        board.keep("reference map of a support vector machine on the painted pixels: the network did not finish")
         board.say("The reference map is there. The network gets ready")
         progress(0, 0)
         labels = Labels(painted.astype(np.uint16), image.geometry, board.classes)
