@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from workbench.core.agreement import FORCED, is_force
 from workbench.core.layers import KEY
 from workbench.core.settings import describe
-from workbench_napari.shared.plain_text import plain_label, plain_tip
+from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
 
 Asked = tuple[Any, ...]
 """What was compared: backend, weights and data. Another answer to one of them is another question."""
@@ -95,10 +95,9 @@ class ResultNotes(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        self.forced, self.others = plain_label(), plain_label()
+        self.forced, self.others = WrappedLabel(), WrappedLabel()
         self.forced.setStyleSheet("font-weight: bold;")
         for label in (self.forced, self.others):
-            label.setWordWrap(True)
             column.addWidget(label)
         self.show_notes(())
 

@@ -28,7 +28,7 @@ from workbench.core import kinds, registry
 from workbench_napari.shared.agreement_box import AgreementBox
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.journal import journal_of
-from workbench_napari.shared.plain_text import plain_label, plain_tip
+from workbench_napari.shared.plain_text import WrappedLabel, plain_label, plain_tip
 from workbench_napari.shared.recovery_panel import RecoveryPanel
 from workbench_napari.shared.window import unwrap
 
@@ -70,8 +70,7 @@ class ToolPanel(QWidget):
         return None
 
     def _build(self) -> None:
-        self.status = plain_label()
-        self.status.setWordWrap(True)
+        self.status = WrappedLabel()
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
