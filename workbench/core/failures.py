@@ -7,13 +7,14 @@ from collections.abc import Mapping, MutableMapping
 from typing import Self
 
 from workbench.core import memory
-from workbench.core.errors import InputError, OutOfMemory, WorkbenchError, one_line
+from workbench.core.errors import InputError, MismatchError, OutOfMemory, WorkbenchError, one_line
 
 
 class Failure(str):
-    """Why a case failed, as text; `exit_code` is that of its error."""
+    """Why a case failed, as text; `exit_code` is that of its error, `refused` whether weights cannot be right on it."""
 
     exit_code: int = 1
+    refused: bool = False
 
     @classmethod
     def of(cls, error: Exception, subject: object) -> Self:
@@ -26,6 +27,7 @@ class Failure(str):
         known = isinstance(told, WorkbenchError)
         found = cls(one_line(told) if known else f"{subject}: {type(told).__name__}: {one_line(told)}")
         found.exit_code = told.exit_code if isinstance(told, WorkbenchError) else 1
+        found.refused = isinstance(told, MismatchError)
         return found
 
 
@@ -47,6 +49,8 @@ def exit_code(failures: Mapping[str, str]) -> int:
 
 
 def none_left(what: str, failures: Mapping[str, str]) -> WorkbenchError:
-    """The error where every case failed: out of memory if that was it, else a fault of the input."""
+    """The error where every case failed: out of memory, or refused by the weights, if that was all; else bad input."""
     text = f"{what}; the first failure: {next(iter(failures.values()), 'none')}"
+    if failures and all(getattr(f, "refused", False) for f in failures.values()):
+        return MismatchError(text)
     return OutOfMemory(text) if exit_code(failures) == OutOfMemory.exit_code else InputError(text)
