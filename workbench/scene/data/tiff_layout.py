@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError
 from workbench.data.companion import require_regular
-from workbench.data.found import FEW
+from workbench.data.found import FEW, Damaged
 
 MAX_PAGES = 4096
 DEFLATE = (8, 32946)
@@ -152,8 +152,8 @@ class _Reader:
         self._first = struct.unpack(self._order + ("Q" if self._big else "I"), start[8:16] if self._big else start[4:8])
         self._left = 2 * self._size + 65536  # bytes of values; more means that tags share them without end
 
-    def _damaged(self, what: str) -> InputError:
-        return InputError(f"{self._path}: damaged: {what}. Copy or export it again.")
+    def _damaged(self, what: str) -> Damaged:
+        return Damaged(f"{self._path}: damaged: {what}. Copy or export it again.")
 
     def _bytes(self, at: int, count: int, what: str) -> bytes:
         if at + count > self._size:
