@@ -21,6 +21,7 @@ from workbench.data.found import FEW, Damaged
 
 MAX_PAGES = 4096
 DEFLATE = (8, 32946)
+LZMA = 34925
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
