@@ -66,6 +66,7 @@ def load_cases(path: str | Path, labels: str | Path | None = None, *, missing_ok
     file, _ = formats.split_address(path)
     if not file.exists():
         raise NothingFound(f"{path}: no such file or folder. Give a folder of images, or a CSV or JSONL list.")
+    formats.require_regular_or_folder(file)
     if file.is_file():
         if path.suffix.lower() not in LISTS:
             if not formats.is_readable(path):

@@ -163,7 +163,7 @@ def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = Non
 def _nobodys(file: Path) -> Kind:
     """The kind whose suffix it has, so that its reader says what is wrong; else an error with what can be read."""
     named = [row for row in kinds.kinds().values() if not file.is_dir() and row.suffix_of(file) is not None]
-    if len(named) == 1 and file.suffix.lower() != ".hdr":
+    if len(named) == 1:
         return named[0]
     for _, explain in kinds.hooks("files", "explain"):
         explain(file)
@@ -304,6 +304,7 @@ def _kind_of_map(path: str | Path, file: Path, key: str | None) -> Kind:
     """`kind_of`, but a kind without labels of its own does not count: an array of numbers is a map here."""
     if not file.exists():
         return kind_of(path)  # says so
+    require_regular_or_folder(file)
     found = [n for n in kinds.candidates(file, key) if kinds.find(n).needs_labels]
     named = [n for n, row in kinds.kinds().items() if row.needs_labels and row.suffix_of(file) is not None]
     names = found or named

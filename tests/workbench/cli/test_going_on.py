@@ -5,6 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 
+from tests.dicom_maker import write_series
 from tests.tiny import make_tiny_recording, make_volume
 from workbench import weights
 from workbench.cli import run
@@ -32,6 +33,26 @@ def test_info_of_one_bad_file_keeps_its_code(tmp_path, capsys):
     assert run(["info", str(tmp_path / "none.nii.gz")]) == 4
     assert run(["info", "--json", str(tmp_path / "none.nii.gz")]) == 4
     assert capsys.readouterr().out == ""
+
+
+def test_info_of_a_folder_of_which_no_series_is_a_volume_fails_and_one_of_several_does_not(tmp_path, capsys):
+    write_series(tmp_path / "a", n=6)
+    (tmp_path / "a" / "s002.dcm").unlink()
+    assert run(["info", str(tmp_path / "a")]) == 3
+    said = capsys.readouterr()
+    assert said.err.startswith("Error: ")
+    assert "missing between" in said.err
+    assert "Traceback" not in said.err
+    assert run(["info", "--json", str(tmp_path / "a")]) == 3
+    assert "missing between" in json.loads(capsys.readouterr().out)[0]["problem"]
+
+    write_series(tmp_path / "b", n=4, SeriesInstanceUID="1.2.3.99")
+    for path in (tmp_path / "b").iterdir():
+        path.rename(tmp_path / "a" / f"b{path.name}")
+    assert run(["info", str(tmp_path / "a")]) == 0
+    said = capsys.readouterr()
+    assert "missing between" in said.out
+    assert not said.err
 
 
 def test_a_fault_of_ours_in_info_is_called_one(tmp_path, capsys, monkeypatch):
