@@ -93,6 +93,10 @@ class Seen:
             return "same group"
         return "no"
 
+    def holds_any(self, keys: Iterable[str]) -> bool:
+        """Whether any of these keys is one of what taught the weights."""
+        return any(k in self._by_key for k in keys)
+
     def to_json(self) -> list[dict[str, Any]]:
         return [case.to_json() for case in self.cases]
 

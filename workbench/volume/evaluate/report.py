@@ -20,7 +20,7 @@ from workbench.core.output import require_folder
 from workbench.core.seen import Seen, summary_note
 from workbench.core.types import Case, Geometry, Image, Labels, Progress, Result
 from workbench.data.cases import open_case
-from workbench.volume.data.content import keys_of
+from workbench.volume.data.content import mark_of
 from workbench.volume.data.label_names import read_named
 from workbench.volume.evaluate import tables
 from workbench.volume.evaluate.evaluation import VolumeEvaluation
@@ -109,7 +109,7 @@ def evaluate_cases(
             found = made.labels if isinstance(made, Result) else made
             matching = match_classes(found.classes, labels, classes=classes, match=match, source=case.labels)
             reference = matching.apply(labels.data)
-            mark = "" if seen is None else seen.mark(keys_of(image), group=case.group or "")
+            mark = "" if seen is None else mark_of(seen, image, group=case.group or "")
             spacing = image.geometry.spacing or (1.0, 1.0, 1.0)
             scores = score_case(
                 found.data, reference, spacing, found.classes,

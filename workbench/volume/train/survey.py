@@ -21,7 +21,7 @@ from workbench.volume.data.agreement import (
     settings_findings,
     value_findings,
 )
-from workbench.volume.data.content import keys_of
+from workbench.volume.data.content import keys_of, runs_of
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.data.taught import Taught, VolumeFacts, facts_of, facts_of_header
 from workbench.volume.train.settings import TrainConfig
@@ -79,7 +79,7 @@ class Survey:
         facts = facts_of(image, self.recipe)
         e = self.expects or Expectation(Taught(), self.recipe, "none")
         self._settle(case.id, case.image, value_findings(e, facts, fresh=self.expects is None))
-        self._facts[case.id], self._keys[case.id] = facts, keys_of(image)
+        self._facts[case.id], self._keys[case.id] = facts, (*keys_of(image), *runs_of(image))
 
     @property
     def start_name(self) -> str:
