@@ -60,6 +60,7 @@ ROWS: dict[str, tuple[Change, str, str]] = {
     "scaled to 0..255": (lambda h, k, a: (np.rint((np.clip(h, -1000, 1000) + 1000) / 8), a), "refused", "values"),
     "standardised": (lambda h, k, a: ((h - h.mean()) / h.std(), a), "refused", "another scale"),
     "clipped to -160..240": (lambda h, k, a: (np.clip(h, -160, 240), a), "refused", "clipped"),
+    "filled with 0 outside of a circle": (lambda h, k, a: (_padded(h, 0), a), "refused", "exactly 0"),
     "HU times 10": (lambda h, k, a: (h * 10, a), "refused", "another scale"),
     "slope lost, HU / 10": (lambda h, k, a: (np.rint(h / 10), a), "refused", "another scale"),
     "slope lost, HU / 2": (lambda h, k, a: (np.rint(h / 2), a), "refused", "clipped or scaled"),
@@ -83,9 +84,9 @@ def _moved(affine: np.ndarray, i: int, j: int) -> np.ndarray:
     return moved
 
 
-def _padded(hu: np.ndarray) -> np.ndarray:
+def _padded(hu: np.ndarray, fill: float = -2000) -> np.ndarray:
     x, y = (np.linspace(-1, 1, n) for n in hu.shape[:2])
-    return np.where((x[:, None] ** 2 + y**2 > 1)[..., None], -2000, hu)
+    return np.where((x[:, None] ** 2 + y**2 > 1)[..., None], fill, hu)
 
 
 def save(path: Path, array: np.ndarray, affine: np.ndarray) -> Path:

@@ -305,6 +305,15 @@ def _spread(c: _Channel) -> Finding | None:
     return _refused(said, _GIVE_HU if c.e.is_hu else "Bring the values to the scale of the training.")
 
 
+def _filled_with_water(c: _Channel) -> Finding | None:
+    """Tools that resample or mask fill with 0, which is water in HU; noise spreads real tissue over many values: hardly
+    3 % of the voxels are exactly 0."""
+    if not c.e.is_hu or c["lowest"] > -50 or c["at zero"] < max(0.1, 2 * c.taught("at zero", (0.0, 0.0))[1]):
+        return None
+    said = f"{c['at zero']:.0%} of the voxels are exactly 0, which is water in HU: filled outside of what was measured"
+    return _refused(said, "Fill with -1024 (air) instead.")
+
+
 def _gap(c: _Channel) -> Finding | None:
     """Hardly any tissue lies from -550 to -150 HU (3 % of the voxels at partial volume): much there, and no air, means
     that the values were clipped or scaled."""
@@ -333,7 +342,7 @@ def _elsewhere(c: _Channel) -> Finding | None:
     return _refused(f"{_span(c)}, all outside of the window {low:g} to {high:g} of the weights", _OTHER_WEIGHTS)
 
 
-_REFUSED = (_constant, _label_map, _spread, _no_negatives, _gap, _below_zero, _elsewhere)
+_REFUSED = (_constant, _label_map, _spread, _no_negatives, _filled_with_water, _gap, _below_zero, _elsewhere)
 _GIVE_HU = "Give CT in HU, or choose weights for this kind of image."
 
 
@@ -346,6 +355,9 @@ def _noted(c: _Channel) -> list[Finding]:
         ends = [f"{c['at lowest']:.1%} at {c['lowest']:g}"] if clip_low else []
         ends += [f"{c['at highest']:.1%} at {c['highest']:g}"] if clip_high else []
         found.append(Finding("noted", "values", f"clipped ({' and '.join(ends)}), the weights use {low:g} to {high:g}"))
+    if c.e.is_hu and c["lowest"] < -50 and c["at zero"] > max(0.04, 2 * c.taught("at zero", (0.0, 0.0))[1]):
+        said = f"{c['at zero']:.1%} of the voxels are exactly 0, which is water in HU: filled with 0 somewhere?"
+        found.append(Finding("noted", "values", said))
     air = c.taught("air", (0.0, 0.0))
     if c.e.is_hu and air[0] > 0.03 and c["air"] < 0.1 * air[0]:
         said = f"{c['air']:.1%} air, taught on {air[0]:.0%} to {air[1]:.0%}: cropped or masked"

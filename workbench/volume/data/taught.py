@@ -39,8 +39,9 @@ class VolumeFacts:
         Along the axes of the recipe; the extent is the field of view.
     values
         Per channel: ``q0.5`` ... ``q99.5`` (quantiles in percent), ``lowest``, ``highest``, and shares of the voxels:
-        ``negative``, ``air`` (below -900), ``gap`` (-550 to -150), ``at lowest``, ``at highest``, ``alike`` (equal to
-        both neighbours in the plane, where not the lowest value). Without numbers where no voxel is finite.
+        ``negative``, ``air`` (below -900), ``gap`` (-550 to -150), ``at zero`` (where others are below), ``at lowest``,
+        ``at highest``, ``alike`` (equal to both neighbours in the plane, where not the lowest value). Without numbers
+        where no voxel is finite.
     whole, finite
         Whether all values that were looked at are whole numbers, and numbers at all.
     """
@@ -95,6 +96,7 @@ def _measured(channel: npt.NDArray[Any]) -> dict[str, float]:
         "negative": values < 0,
         "air": values < -900,
         "gap": (values > -550) & (values < -150),
+        "at zero": (values == 0) & (lowest < 0),
         "at lowest": values == lowest,
         "at highest": values == highest,
     }
