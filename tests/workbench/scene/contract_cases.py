@@ -112,6 +112,8 @@ def rows() -> list[Row]:
         of("a band of NaN", "refused", "most pixels: 5", nan),
         of("a constant band", "refused", "all pixels: 10", flat),
         of("a class map", "refused", "class map", truth()[None], None, **LABELS),
+        of("a factor of its own for each band", "noted", "times as far from those taught",
+           (base * np.linspace(0.6, 1.4, BANDS)[np.random.default_rng(8).permutation(BANDS), None, None]).astype("i2")),
         of("other materials", "noted", "unlike any", np.random.default_rng(4).integers(
             500, 6000, (BANDS, 1, 1)).astype(np.int16) + base // 20),
     ]  # fmt: skip

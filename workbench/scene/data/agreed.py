@@ -49,6 +49,11 @@ ALIKE, SIMILAR, UNLIKE = 0.95, 0.7, 0.3
 """Correlations of median spectra. Bands that run the other way round are told by one of 0.95 after turning them, and
 less than 0.7 as they are, where the spectra are also unlike those taught on; else less than 0.3."""
 
+FAR_DIRECTION = 8.0
+"""Shapes of spectra are so many times as far from those taught as these are from one another; a scene of another day,
+brighter, noisier or coarser, is about as near as they are (1 to 3 times)."""
+
+_FEWEST_KNOWN = 50  # shapes from which distances between them mean something
 _RANGE = 0.5  # a component may leave the taught range by half of it: other mixtures of the same materials do
 _RESIDUAL = 2.0  # what the components do not hold may be twice what 99 % of the taught pixels had
 _COMPARED = 2000  # pixels whose level is compared
@@ -252,15 +257,19 @@ def _strange(
     taught: Taught, fitted: FittedSpectra, conversion: Conversion, pixels: Array, ignore: float | None
 ) -> list[Finding]:
     """Say where most spectra are unlike all that was taught; refuse where they only fit the other way round."""
-    forth, back = _alike(taught, _whole(conversion, pixels, ignore))
+    values = _whole(conversion, pixels, ignore)
+    forth, back = _alike(taught, values)
     share = _share_strange(taught, fitted, conversion, pixels, ignore)
-    strange = share is not None and share >= STRANGE
+    far = _distance(taught, fitted, values)
+    strange = (share is not None and share >= STRANGE) or far >= FAR_DIRECTION
     if back > ALIKE and forth < (SIMILAR if strange else UNLIKE):
         said = "the spectra look like those taught on only if the bands are read in reverse order"
         return [Finding("refused", "bands", said, "Correct the order of the bands, or their wavelengths.")]
-    if share is None or not strange:
+    if not strange:
         return []
-    said = f"{100 * share:.0f} % of the pixels have spectra unlike any that were taught on"
+    said = f"{100 * (share or 0):.0f} % of the pixels have spectra unlike any that were taught on"
+    if share is None or share < STRANGE:
+        said = f"their shapes are {far:.0f} times as far from those taught on as these are from one another"
     return [Finding("noted", "spectra", f"{said} (other materials, light, season or calibration)")]
 
 
@@ -316,18 +325,39 @@ def _share_strange(
     return float(strange.mean())
 
 
+def _distance(taught: Taught, fitted: FittedSpectra, values: Array) -> float:
+    """Median distance to the nearest shape taught, over that of the taught ones from one another; 0 if not known."""
+    found = []
+    for scene in taught.scenes:
+        known = np.array(scene.reference).reshape(-1, DIRECTIONS + 1)[:, :-1]
+        if len(known) < _FEWEST_KNOWN or not len(values):
+            return 0.0
+        tree = cKDTree(known)
+        apart = float(np.median(tree.query(known, k=2)[0][:, 1]))
+        some = values[:: max(1, len(values) // _COMPARED)]
+        found.append(float(np.median(tree.query(directions(some, fitted))[0])) / max(apart, 1e-9))
+    return min(found, default=0.0)
+
+
 def _alike(taught: Taught, values: Array) -> tuple[float, float]:
     """Correlation of the median spectrum with the most similar one taught, and of the same turned round.
 
-    (1, 0) where nothing can be said: no spectra, few bands, or no shape at all.
+    Turned round are all bands of the scene, so only those count whose counterpart is used, too. (1, 0) where nothing
+    can be said: no spectra, few bands, or no shape at all.
     """
     known = [np.array(s.median) for s in taught.scenes if len(s.median) == len(taught.used)]
-    if not known or not len(values) or len(taught.used) < 6:
+    place = {band: i for i, band in enumerate(taught.used)}
+    pairs = [(i, place[taught.bands - 1 - band]) for band, i in place.items() if taught.bands - 1 - band in place]
+    if not known or not len(values) or len(pairs) < 6:
         return 1.0, 0.0
+    here, there = np.array(pairs).T
     median = np.median(values, axis=0)
-    if not median.std() > 0 or not all(k.std() > 0 for k in known):
+    if not median[here].std() > 0 or not all(k[here].std() > 0 for k in known):
         return 1.0, 0.0
-    found = [(float(np.corrcoef(k, median)[0, 1]), float(np.corrcoef(k, median[::-1])[0, 1])) for k in known]
+    found = [
+        (float(np.corrcoef(k[here], median[here])[0, 1]), float(np.corrcoef(k[here], median[there])[0, 1]))
+        for k in known
+    ]
     return max(f for f, _ in found), max(b for _, b in found)
 
 
