@@ -98,7 +98,7 @@ def _parcels(folder: Path) -> Path:
 
 
 def _marks_of(path: Path):
-    from workbench.recording.data.write import read_marks
+    from workbench.recording.data.marks_files import read_marks
 
     def read():
         marks = list(read_marks(path))
