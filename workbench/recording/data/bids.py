@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.core.errors import InputError
 from workbench.data.companion import require_regular
+from workbench.recording.data import foreign
 
 _MARK = "dataset_description.json"
 _NAME = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_(meg|eeg|ieeg)(\.|$)")
@@ -47,6 +48,8 @@ def _found(root: Path) -> Iterator[Path]:
 
 def _is_recording(path: Path) -> bool:
     if path.is_dir() and (path / "config").is_file():
+        return True
+    if foreign.known(path) is not None:  # is said by its name when it is opened, and does not vanish
         return True
     return path.name.lower().endswith(_SUFFIXES) and not re.search(r"_split-0*([2-9]|1\d)", path.name)
 

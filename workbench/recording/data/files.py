@@ -10,7 +10,7 @@ from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
-from workbench.recording.data import parcels
+from workbench.recording.data import foreign, parcels
 from workbench.recording.data import read as recordings
 
 _ARRAYS = (".mat", ".npy", ".npz")
@@ -18,6 +18,8 @@ _ARRAYS = (".mat", ".npy", ".npz")
 
 def sniff(path: Path, key: str | None) -> Verdict:
     """Folders and files of recorders are sure; an array is one if a sampling rate or its shape says so."""
+    if foreign.known(path) is not None:  # what is not read is named, and nothing else is made of it
+        return "sure"
     if path.is_dir():
         return "sure" if recordings.is_folder_recording(path) else "no"
     if path.suffix.lower() in _ARRAYS:
@@ -29,6 +31,7 @@ def read(
     path: Path, *, series: str | int | None, key: str | None, as_map: bool, allow_truncated: bool = False
 ) -> Image:
     """Open it; of arrays `series` may name the one to take, and none is read in part."""
+    foreign.refuse(path)
     if not path.is_dir() and path.suffix.lower() in _ARRAYS:
         return parcels.read(path, str(series) if series is not None else key)
     return recordings.read(path, series=series, allow_truncated=allow_truncated)
@@ -38,6 +41,7 @@ def info(path: Path, *, allow_truncated: bool = False) -> list[dict[str, Any]]:
     """One row per recording of a data set, per response of a file of evoked ones."""
     from workbench.data.formats import describe
 
+    foreign.refuse(path)
     if not path.is_dir() and path.suffix.lower() in _ARRAYS:
         return [describe(parcels.read(path))]
     return recordings.info(path, allow_truncated=allow_truncated)

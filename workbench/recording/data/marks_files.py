@@ -56,7 +56,7 @@ def read_marks(path: str | Path, recording: Image | Recording | None = None) -> 
 
 
 def _beside(path: Path) -> Image | None:
-    """The one recording in the folder of a file of annotations that is called as it is: ``x_raw.fif``, ``x-annot.fif``."""
+    """The one recording in the folder of such a file that is called like it (``x_raw.fif``, ``x-annot.fif``)."""
     from workbench.data import formats
 
     stem = _ENDING.sub("", path.name)

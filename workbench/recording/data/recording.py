@@ -58,7 +58,7 @@ class Recording:
     raw_opener
         Gives the MNE object, lazily where MNE can.
     first_time
-        Time of the first sample on the clock of the file [s] (`mne.io.Raw.first_time`), from which side files may count.
+        Time of the first sample on the clock of the file [s] (`mne.io.Raw.first_time`), which side files may go by.
     events_from
         Where `events` come from: stimulus channels, annotations, or a file beside the recording.
     event_notes

@@ -1,7 +1,7 @@
 """Signals, tokens, annotations and embeddings to files: FIF for what has a physical unit, NumPy and JSON for the rest.
 
 Measurement information is anonymised on writing (`mne.io.anonymize_info`): no names, no birthdays, no dates. Signals
-that are another version of a recording (its reconstruction) keep its date and first sample, which side files count from.
+that are another version of a recording (its reconstruction) keep its date and first sample, which side files go by.
 """
 
 from __future__ import annotations
