@@ -60,13 +60,21 @@ def available() -> bool:
     return importlib.util.find_spec("mne_bids") is not None
 
 
-def open_raw(path: Path) -> Any | None:
-    """MNE's raw object with the side files applied; ``None`` if MNE-BIDS is not installed."""
+def open_raw(path: Path, said: list[str]) -> Any | None:
+    """MNE's raw object with the side files applied; ``None`` if MNE-BIDS is not installed.
+
+    Channels that it takes out without a warning are named in `said`.
+    """
     if not available():
         return None
+    import mne
+
     mne_bids: Any = importlib.import_module("mne_bids")
     place = mne_bids.get_bids_path_from_fname(path, verbose="ERROR")
-    return mne_bids.read_raw_bids(place, verbose="WARNING")
+    with mne.utils.catch_logging(verbose="INFO") as log:
+        found = mne_bids.read_raw_bids(place, verbose="INFO")
+    said += [" ".join(line.split()) for line in log.getvalue().splitlines() if "Removing the channel" in line]
+    return found
 
 
 def check_side_files(path: Path) -> None:

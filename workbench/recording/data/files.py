@@ -31,7 +31,6 @@ def read(
     path: Path, *, series: str | int | None, key: str | None, as_map: bool, allow_truncated: bool = False
 ) -> Image:
     """Open it; of arrays `series` may name the one to take, and none is read in part."""
-    foreign.refuse(path)
     if not path.is_dir() and path.suffix.lower() in _ARRAYS:
         return parcels.read(path, str(series) if series is not None else key)
     return recordings.read(path, series=series, allow_truncated=allow_truncated)
@@ -41,7 +40,6 @@ def info(path: Path, *, allow_truncated: bool = False) -> list[dict[str, Any]]:
     """One row per recording of a data set, per response of a file of evoked ones."""
     from workbench.data.formats import describe
 
-    foreign.refuse(path)
     if not path.is_dir() and path.suffix.lower() in _ARRAYS:
         return [describe(parcels.read(path))]
     return recordings.info(path, allow_truncated=allow_truncated)

@@ -144,7 +144,7 @@ def _through_bids(path: Path, warned: list[str]) -> Any | None:
     """MNE's raw object with the side files of a data set; ``None``, with the reason in `warned`, where they cannot."""
     try:
         bids.check_side_files(path)
-        found = mne_call(path, partial(bids.open_raw, path), warned)
+        found = mne_call(path, partial(bids.open_raw, path, warned), warned)
     except InputError as error:  # a data set with a fault elsewhere still has its recordings
         warned.append(f"BIDS side files could not be used: {error}")
         return None

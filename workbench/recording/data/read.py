@@ -19,7 +19,7 @@ import numpy as np
 
 from workbench.core.errors import InputError, NothingFound, nearest
 from workbench.core.types import Image, Mark, Marks, time_base
-from workbench.recording.data import bids, fif_file, fif_parts, rates, raw_files
+from workbench.recording.data import bids, fif_file, fif_parts, foreign, rates, raw_files
 from workbench.recording.data.breaks import is_no_event, runs, with_edges
 from workbench.recording.data.epochs import kinds_of, of_evoked, open_epochs, read_evokeds, title_of
 from workbench.recording.data.raw_files import READERS
@@ -142,6 +142,7 @@ def choose(path: Path, items: list[Any], series: str | int | None, titles: list[
 
 def _format_of(path: Path) -> tuple[str, str]:
     """(name of the format, ``"raw"``, ``"epochs"`` or ``"evoked"``)."""
+    foreign.refuse(path)
     if path.is_dir():
         if raw_files.is_ctf(path):
             return "ctf", "raw"
