@@ -72,8 +72,13 @@ def open_raw(path: Path, said: list[str]) -> Any | None:
     mne_bids: Any = importlib.import_module("mne_bids")
     place = mne_bids.get_bids_path_from_fname(path, verbose="ERROR")
     with mne.utils.catch_logging(verbose="INFO") as log:
-        found = mne_bids.read_raw_bids(place, verbose="INFO")
-    said += [" ".join(line.split()) for line in log.getvalue().splitlines() if "Removing the channel" in line]
+        found = mne_bids.read_raw_bids(place, on_ch_mismatch="reorder", verbose="INFO")
+    lines = log.getvalue().splitlines()
+    said += [" ".join(line.split()) for line in lines if "Removing the channel" in line]
+    if any("Channel mismatch between" in line for line in lines):
+        said.append(
+            "channels.tsv lists the channels in another order than the recording: they were put into that order"
+        )
     return found
 
 

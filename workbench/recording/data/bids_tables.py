@@ -44,25 +44,26 @@ def apply(raw: Any, path: Path, warned: list[str]) -> bool:
     A table that cannot be used is named in `warned`.
     """
     beside = tables(path)
-    works: dict[str, Callable[[Any, Path], None]] = {"channels": _channels, "events": _events}
+    works: dict[str, Callable[[Any, Path], str]] = {"channels": _channels, "events": _events}
     used = []
     for what, file in beside.items():
         try:
             require_regular(file)
             if file.stat().st_size > _LONGEST:
                 raise InputError(f"{file}: {file.stat().st_size} bytes, at most {_LONGEST} were expected.")
-            works[what](raw, file)
+            said = works[what](raw, file)
         except InputError as error:
             warned.append(f"BIDS side files could not be used: {error}")
         else:
             used.append(what)
+            warned += [said] if said else []
     if used:
         names = " and ".join(beside[what].name for what in used)
         warned.append(f"of the BIDS side files only {names} were used")
     return "events" in used
 
 
-def _channels(raw: Any, file: Path) -> None:
+def _channels(raw: Any, file: Path) -> str:
     rows = _rows(file)
     if rows and "name" not in rows[0]:
         raise InputError(f"{file}: has the columns {list(rows[0])}, no 'name' column.")
@@ -78,9 +79,11 @@ def _channels(raw: Any, file: Path) -> None:
     # As MNE-BIDS has it, the table says which channels are bad, where it says anything of it.
     if "status" in rows[0]:
         raw.info["bads"] = bads
+    unknown = [row["name"] for row in rows if row["name"] not in here]
+    return f"{file.name} lists {len(unknown)} channel(s) that the recording does not have" if unknown else ""
 
 
-def _events(raw: Any, file: Path) -> None:
+def _events(raw: Any, file: Path) -> str:
     marks = read_marks(file)
     here = raw.annotations
     kept = [
@@ -91,7 +94,10 @@ def _events(raw: Any, file: Path) -> None:
     annotations = as_annotations(Marks(tuple(marks)))
     if kept:
         annotations.append(*(list(column) for column in zip(*kept, strict=True)))
+    before = len(annotations)
     mne_call(file, lambda: raw.set_annotations(annotations, verbose="ERROR"), [])
+    lost = before - len(raw.annotations)
+    return f"{lost} event(s) of {file.name} lie outside the recording and were left out" if lost else ""
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

@@ -1,7 +1,10 @@
 """A BIDS data set written by MNE-BIDS itself."""
 
+import shutil
+
 import mne
 import mne_bids
+import numpy as np
 import pytest
 
 from tests.recording_maker import save_raw
@@ -151,3 +154,20 @@ def test_triggers_count_where_no_table_lists_events(tmp_path):
     assert any("STI 014" in n and "Removing the channel" in n for n in formats.read(path).notes)
     (path.parent / "sub-01_task-rest_channels.tsv").write_text(f"{CHANNELS}STI 014\tTRIG\tV\tgood\n")
     assert [code for _, code in open_recording(formats.read(path)).events] == ["1", "2", "1"]
+
+
+def test_channels_in_another_order_are_said(root, tmp_path):
+    copy = shutil.copytree(root, tmp_path / "set")
+    folder = copy / "sub-02" / "ses-a" / "meg"
+    table = folder / "sub-02_ses-a_task-rest_channels.tsv"
+    rows = table.read_text(encoding="utf-8-sig").splitlines()
+    table.write_text("\n".join([rows[0], *rows[:0:-1]]) + "\n", encoding="utf-8")
+    path = folder / "sub-02_ses-a_task-rest_meg.fif"
+    image = formats.read(path)
+    assert any("another order than the recording" in n for n in image.notes)
+    plain = mne.io.read_raw_fif(path, verbose="ERROR")
+    recording = open_recording(image)
+    assert recording.channels == tuple(r.split("\t")[0] for r in rows[:0:-1])
+    name = recording.channels[3]
+    np.testing.assert_allclose(recording.read(0, 100, [name]), plain.get_data(picks=[name], stop=100), rtol=1e-6)
+    assert [k for _, k in recording.events] == ["face", "house", "face"]

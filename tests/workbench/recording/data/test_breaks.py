@@ -12,6 +12,7 @@ from tests.edf_maker import save_edf
 from tests.recording_maker import raw, signals
 from workbench.core.errors import InputError
 from workbench.core.types import Mark, Marks
+from workbench.recording.data import edf_times
 from workbench.recording.data.breaks import is_break, is_no_event, runs
 from workbench.recording.data.recording import open_recording
 
@@ -26,8 +27,9 @@ def two_channels(records=8, rate=128):
     return signals(2, records, rate, scale=20.0)
 
 
-@pytest.mark.parametrize("kind", ["EDF+D", "BDF+D", "EDF+C"])
-def test_records_with_times_of_their_own_are_not_joined(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "jumping"), [("EDF+D", False), ("BDF+D", True), ("EDF+C", True)])
+def test_records_with_times_of_their_own_are_not_joined(tmp_path, monkeypatch, kind, jumping):
+    monkeypatch.setattr(edf_times, "_NARROW", 0 if jumping else 1 << 20)
     data = two_channels()
     path = save_edf(tmp_path / f"a.{kind[:3].lower()}", data, GAP, TEXTS, kind)
     image = wb.read(path)
