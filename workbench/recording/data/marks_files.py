@@ -20,6 +20,7 @@ from workbench.core.csv_text import cell_text
 from workbench.core.errors import InputError, WorkbenchError, reading
 from workbench.core.types import Image, Mark, Marks
 from workbench.data.companion import require_regular
+from workbench.data.header_text import shortened
 from workbench.recording.data import fif_file
 from workbench.recording.data.recording import MNE_DAMAGED, Recording, mne_quiet, open_recording
 
@@ -103,7 +104,9 @@ def _date_of_text(path: Path) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"{path}: orig_time '{text}' is no date, so its times count from nothing known.") from error
+        raise InputError(
+            f"{path}: orig_time {shortened(text)} is no date, so its times count from nothing known."
+        ) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -147,7 +150,9 @@ def _marks_of_table(path: Path) -> Marks | None:
         names["onset"] = names["time"]
     label = next((names[k] for k in ("label", "trial_type", "description", "value") if k in names), None)
     if "onset" not in names or label is None:
-        raise InputError(f"{path}: has the columns {list(names)}, 'onset', 'duration' and 'label' were expected.")
+        raise InputError(
+            f"{path}: has the columns {shortened(', '.join(names))}, 'onset', 'duration' and 'label' were expected."
+        )
     found = []
     try:
         rows: list[dict[str, Any]] = list(table)
@@ -172,5 +177,5 @@ def _seconds(text: str | None, what: str, path: Path, line: int) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{path}, line {line}: {what} '{text}' is no number of seconds.")
+        raise InputError(f"{path}, line {line}: {what} {shortened(str(text))} is no number of seconds.")
     return number

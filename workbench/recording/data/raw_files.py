@@ -126,7 +126,10 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
         warned.append("recorded with internal active shielding, which Maxwell filtering must undo first")
     breaks = checked.breaks
     if name in ("edf", "bdf"):
-        times = edf_times.read_times(path, edf_files.layout(path), raw.ch_names)
+        layout = edf_files.layout(path)
+        times = edf_times.read_times(path, layout, raw.ch_names)
+        if layout.discontinuous and not layout.annotations:
+            warned.append("discontinuous, and nothing in it says when its records began: read as one stretch")
         if times is not None:
             breaks, annotations = times.breaks, as_annotations(times.marks)
             # What MNE says of annotations that it put behind the end.
