@@ -246,14 +246,17 @@ def _events_reader(path: Path, raw: Any, from_marks: bool, triggers: Triggers, n
 def with_triggers(recording: Recording, triggers: Triggers) -> Recording:
     """The recording with the events of its stimulus channels read in that way.
 
-    A recording whose events come from annotations, or from a file beside it, stays as it is.
+    A recording whose events come from a file beside it stays as it is; so does one whose events are annotations, unless
+    a channel is named.
 
     Raises
     ------
     InputError
         It has no such channel.
     """
-    if triggers == Triggers() or (recording.events_from != "triggers" and not triggers.channel):
+    if recording.events_from != "triggers" and (recording.events_from != "annotations" or not triggers.channel):
+        return recording
+    if triggers == Triggers():
         return recording
     raw, path, notes = recording.raw(), recording.source or Path(recording.name), list[str]()
     reader = partial(_events_reader, path, raw, False, triggers, notes)

@@ -67,6 +67,8 @@ def find_events(path: Path, raw: Any, triggers: Triggers) -> tuple[list[Event], 
         return mne_call(path, work, said)
 
     notes: list[str] = []
+    if not triggers.channel and len(stims) > 1 and not {"STI101", "STI 014"} & set(stims):
+        notes.append(f"codes of {len(stims)} stimulus channels were taken together: {', '.join(stims[:5])}")
     said: list[str] = []
     unsigned = triggers.unsigned == "yes"
     events = found(unsigned, triggers.shortest, said)
