@@ -47,7 +47,9 @@ class Config:
         "none", "pca: reduce more sensors than the weights know to as many components, a stated change of the data."
     )
     kinds: str = setting("", "Channel types to use, e.g. 'mag' or 'mag,grad'; empty: as the weights say.")
-    channels: tuple[str, ...] = setting((), "Names of the channels to use, in this order; empty: all of the kind.")
+    channels: tuple[str, ...] = setting(
+        (), "Names of the channels to use, in this order (one each, or with commas); empty: all of the kind."
+    )
     session: str = setting(
         "mean",
         "Session vector, for weights that have them: mean, none, or the name of a session they learnt (its number, for "

@@ -101,7 +101,7 @@ def only_named(recording: Recording, names: Sequence[str]) -> tuple[Recording, t
     Parameters
     ----------
     names
-        As they are spelt, or as `plain_name` has them; none: the recording as it is.
+        As they are spelt, or as `plain_name` has them, one by one or separated by commas; none: the recording as it is.
 
     Raises
     ------
@@ -112,7 +112,8 @@ def only_named(recording: Recording, names: Sequence[str]) -> tuple[Recording, t
         return recording, ()
     numbers = []
     plain = [plain_name(n) for n in recording.channels]
-    for name in names:
+    there = {*recording.channels, *plain}
+    for name in (n for text in names for n in ([text] if text in there else _listed(text))):
         alike = [i for i, n in enumerate(recording.channels) if n == name]
         alike = alike or [i for i, n in enumerate(plain) if n == plain_name(name)]
         if len(alike) != 1:
@@ -151,6 +152,11 @@ def only_named(recording: Recording, names: Sequence[str]) -> tuple[Recording, t
         raw_opener=None if recording.raw_opener is None else lambda: _picked(recording.raw(), numbers),
     )
     return chosen, tuple(notes)
+
+
+def _listed(text: str) -> list[str]:
+    """The names in a text, several of them separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _picked(raw: Any, numbers: Sequence[int]) -> Any:

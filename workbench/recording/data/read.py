@@ -301,6 +301,8 @@ def _image(
         first, last = recording.segments[0]
         header |= {"n_epochs": len(recording.segments), "epoch_s": (last - first) / recording.rate,
                    "n_events": len(recording.events)}  # fmt: skip
+    elif len(recording.segments) > 1:
+        header["n_runs"] = len(recording.segments)
     if recording.n_samples < 1 or not recording.channels:
         raise InputError(f"{path}: the recording has {len(recording.channels)} channels and no samples.")
     return Image(

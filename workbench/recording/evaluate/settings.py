@@ -62,7 +62,9 @@ class MEGEvaluateConfig:
     fine_tune_batch: int = setting(8, "windows per step of that", low=1, advanced=True)
     allow_resample: bool = setting(True, "resample recordings of another rate; without it they fail")
     kinds: str = setting("", "channel types to use, e.g. 'mag' or 'mag,grad'; empty: as the weights say")
-    channels: tuple[str, ...] = setting((), "names of the channels to use, in this order; by default all of the kind")
+    channels: tuple[str, ...] = setting(
+        (), "names of the channels to use, in this order (one each, or with commas); by default all of the kind"
+    )
     reduce: Literal["none", "pca"] = setting(
         "none", "pca: reduce more sensors than the weights know to as many components, a stated change of the data"
     )

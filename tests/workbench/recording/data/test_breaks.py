@@ -34,6 +34,7 @@ def test_records_with_times_of_their_own_are_not_joined(tmp_path, monkeypatch, k
     path = save_edf(tmp_path / f"a.{kind[:3].lower()}", data, GAP, TEXTS, kind)
     image = wb.read(path)
     recording = open_recording(image)
+    assert image.header["n_runs"] == 3
     assert recording.segments == ((0, 512), (512, 768), (768, 1024))
     found = [(round(m.onset, 6), round(m.duration, 6), m.label, m.channels) for m in recording.marks]
     assert found == [

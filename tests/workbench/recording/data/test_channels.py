@@ -97,6 +97,7 @@ def test_channels_are_chosen_by_name(tmp_path):
     assert chosen.channels == ("MEG 0004", "MEG 0002", "Cz", "EOG 061", "ECG 063", "STI 014")
     assert chosen.kinds == ("mag", "mag", "eeg", "eog", "ecg", "stim")
     assert chosen.bads == ()
+    assert only_named(recording, ("MEG 0004, meg0002,Cz",))[0].channels == chosen.channels
     assert any("marked as bad and were used" in n and "MEG 0002" in n for n in notes)
     assert list(chosen.info["ch_names"]) == list(chosen.channels) == chosen.raw().ch_names
     whole = raw().get_data()

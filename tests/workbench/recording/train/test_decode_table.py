@@ -6,6 +6,7 @@ begin at some sample and have a date, so that a file of events has a clock of it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -202,3 +203,12 @@ def test_no_trial_twice(study, parts) -> None:
         opened = open_one(study[source][0], parts, settings, Course(None, 1, (), settings), False)
         trials, _ = trials_of([opened], parts.gpt.sequence_length, settings)
         assert len(set(trials.begins.tolist())) == len(trials)
+
+
+def test_a_recording_without_the_kinds_asked_for_does_not_stop_the_others(study, parts) -> None:
+    settings = config(events=EVENTS)
+    opened = [open_one(c, parts, settings, Course(None, 1, (), settings), False) for c in study["annotations"][:2]]
+    bare = replace(opened[0], events=((3.0, "other"),), session=replace(opened[0].session, name="bare"))
+    trials, _ = trials_of([bare, *opened], parts.gpt.sequence_length, settings)
+    assert set(trials.sessions.tolist()) == {o.name for o in opened}
+    assert "bare: no events of these kinds in it, left out" in trials.notes
