@@ -7,16 +7,19 @@ import numpy as np
 RATE, GAIN = 600.0, 2.0**20 * 1e9
 
 
-def save_ctf(folder, data, trigger, trials=2):
+def save_ctf(folder, data, trigger, trials=2, clock=None):
     """Write a ``.ds`` folder with magnetic channels (tesla), a reference sensor, a trigger and a marker at 0.5 s.
 
-    `data` is ``(channels, samples)``, cut into `trials` stretches of equal length, as CTF stores them.
+    `data` is ``(channels, samples)``, cut into `trials` stretches of equal length, as CTF stores them; `clock` are the
+    counts of a system clock, if it has one.
     """
     folder.mkdir()
     names = [f"MLC{i + 1:02d}-1706" for i in range(len(data))] + ["BG1-1706", "UPPT001"]
+    names += [] if clock is None else ["SCLK01-177"]
     samples = data.shape[1] // trials
     (folder / f"{folder.stem}.res4").write_bytes(_header(names, samples, trials))
-    stored = np.concatenate([np.rint(data * GAIN), 0 * trigger[None], np.rint(trigger)[None]]).astype(">i4")
+    rows = [np.rint(data * GAIN), 0 * trigger[None], np.rint(trigger)[None], *([] if clock is None else [clock[None]])]
+    stored = np.concatenate(rows).astype(">i4")
     body = b"".join(stored[:, t * samples : (t + 1) * samples].tobytes() for t in range(trials))
     (folder / f"{folder.stem}.meg4").write_bytes(b"MEG41CP\0" + body)
     (folder / f"{folder.stem}.hc").write_text(_coils())
@@ -86,7 +89,7 @@ def _header(names, samples, trials):
     for name in names:
         out.text(name, 32)
     for number, name in enumerate(names):
-        trigger, kind = name == "UPPT001", {"U": 11, "B": 0, "M": 5}[name[0]]
+        trigger, kind = name[0] in "US", {"U": 11, "S": 17, "B": 0, "M": 5}[name[0]]
         gain = 1.0 if trigger else -GAIN
         out.put("hhi4d2hi", kind, 0, 0, gain, 1.0 if trigger else -1.0, 1.0, 0.0, 0 if trigger else 2, 0, 0)
         for _frame in range(2):

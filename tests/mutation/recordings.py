@@ -98,10 +98,13 @@ def _parcels(folder: Path) -> Path:
 
 
 def _marks_of(path: Path):
-    from workbench.recording.data.write import read_marks
+    from workbench.recording.data.marks_files import read_marks
+    from workbench.recording.data.read import image_of_raw
+
+    whose = image_of_raw(_annotated())  # theirs count from its date
 
     def read():
-        marks = list(read_marks(path))
+        marks = list(read_marks(path, whose))
         return np.array([(m.onset, m.duration) for m in marks]), [(m.label, m.channels) for m in marks]
 
     return {"marks": read}
@@ -109,10 +112,14 @@ def _marks_of(path: Path):
 
 def _marks(name):
     def make(folder: Path) -> Path:
-        recording_maker.raw(seconds=9.0, rate=100.0).annotations.save(folder / name, overwrite=True, **_QUIET)
+        _annotated().annotations.save(folder / name, overwrite=True, **_QUIET)
         return folder / name
 
     return make
+
+
+def _annotated():
+    return recording_maker.raw(seconds=9.0, rate=100.0)
 
 
 def _own_marks(folder: Path) -> Path:

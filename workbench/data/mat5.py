@@ -24,7 +24,8 @@ _STORED = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2",
 }  # fmt: skip
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
-_MATRIX, _COMPRESSED, _CELL, _CHAR = 14, 15, 1, 4
+_MATRIX, _COMPRESSED, _CELL, _STRUCT, _CHAR = 14, 15, 1, 2, 4
+_LONGEST_FIELD = 256
 _HEAD = 4096  # flags, shape and name of an array always come first
 _MAX_TEXT = 64 * 1024**2
 _MOST_ARRAYS = 65536
@@ -48,6 +49,7 @@ class Entry:
     start: int
     size: int
     packed: bool
+    fields: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any] | None:
@@ -176,7 +178,18 @@ def _entry(body: mmap.mmap, order: str, start: int, size: int, packed: bool) -> 
     if not name.isprintable():
         raise Damaged("an array whose name is no text")
     word = _word(flags, order)
-    return Entry(name, shape, word & 0xFF, bool(word & 0x0800), start, size, packed)
+    fields = _fields(parts, order) if word & 0xFF == _STRUCT else ()
+    return Entry(name, shape, word & 0xFF, bool(word & 0x0800), start, size, packed, fields)
+
+
+def _fields(parts: Iterator[tuple[int, memoryview]], order: str) -> tuple[str, ...]:
+    """Names of the fields of a structure, those that its first bytes hold."""
+    length, names = next(parts, (0, memoryview(b"")))[1], next(parts, (0, memoryview(b"")))[1]
+    width = _word(length, order) if len(length) == 4 else 0
+    if not 0 < width <= _LONGEST_FIELD:
+        return ()
+    found = [bytes(names[at : at + width]).split(b"\0")[0] for at in range(0, len(names), width)]
+    return tuple(name.decode("ascii", errors="replace") for name in found if name)
 
 
 def _content(f: Any, entry: Entry, order: str, most: int) -> memoryview:

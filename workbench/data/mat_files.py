@@ -78,6 +78,11 @@ class OldStore:
     def variables(self) -> list[Variable]:
         return [Variable(e.name, e.shape, e.dtype) for e in self._entries if e.dtype is not None]
 
+    @property
+    def structures(self) -> dict[str, frozenset[str]]:
+        """Names of the fields of each structure."""
+        return {e.name: frozenset(e.fields) for e in self._entries if e.fields}
+
     def words(self, count: int) -> list[str] | None:
         """The only cell array of `count` texts: names of classes or end members, a leading ``"3-"`` removed."""
         cells = [e for e in self._entries if e.kind == 1 and sorted(e.shape) == [1, count]]
@@ -140,6 +145,14 @@ class Hdf5Store:
                 _require_whole(self.path, name, stored)
                 found.append(Variable(name, tuple(reversed(stored.shape)), stored.dtype.newbyteorder("=")))
         return found
+
+    @property
+    def structures(self) -> dict[str, frozenset[str]]:
+        """Names of the fields of each structure."""
+        with reading(self.path, "the list of structures is damaged", "Save it again."):
+            names = [n for n in islice(self._file, _MOST_NAMES) if not n.startswith("#")]
+            groups = [n for n in names if self._file.get(n, getclass=True, getlink=False).__name__ == "Group"]
+            return {n: frozenset(islice(self._file[n], _MOST_NAMES)) for n in groups}
 
     def words(self, count: int) -> list[str] | None:
         """Texts are references here; they are not followed."""

@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "workbench.recording.data.recording": ("as_annotations", "open_recording"),
         "workbench.recording.data.results": ("SIGNALS", "TABLES", "read_results"),
-        "workbench.recording.data.write": ("read_marks",),
+        "workbench.recording.data.marks_files": ("read_marks",),
+        "workbench.recording.data.triggers": ("Triggers",),
         "workbench.recording.data.monai_reader": ("RecordingReader",),
         "workbench.recording.evaluate.spectra": ("psd",),
         "workbench.recording.layers": (

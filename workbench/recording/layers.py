@@ -50,7 +50,7 @@ def attached_reader(path: Path) -> Callable[[Path], list[LayerTuple]] | None:
 
 
 def _read_annotations(path: Path) -> list[LayerTuple]:
-    from workbench.recording.data.write import read_marks
+    from workbench.recording.data.marks_files import read_marks
 
     return [marks_layer(read_marks(path), (), {"kind": "recording", "part": path.stem}, path.stem)]
 

@@ -47,6 +47,9 @@ class Config:
         "none", "pca: reduce more sensors than the weights know to as many components, a stated change of the data."
     )
     kinds: str = setting("", "Channel types to use, e.g. 'mag' or 'mag,grad'; empty: as the weights say.")
+    channels: tuple[str, ...] = setting(
+        (), "Names of the channels to use, in this order (one each, or with commas); empty: all of the kind."
+    )
     session: str = setting(
         "mean",
         "Session vector, for weights that have them: mean, none, or the name of a session they learnt (its number, for "
@@ -163,6 +166,7 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     """
     from workbench.core.provenance import Recorder
     from workbench.recording.data.agree import agree
+    from workbench.recording.data.channels import only_named
     from workbench.recording.data.prepare import prepare
     from workbench.recording.data.recording import open_recording
     from workbench.recording.predict import peaks as meg_peaks
@@ -181,10 +185,10 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     if config.bad_segments:
         recipe = replace(recipe, bad_segments=True)
     require_memory(model, image, config)
-    recording = open_recording(image)
+    recording, chosen = only_named(open_recording(image), config.channels)
     agreement = agree(recording, recipe, parts.contract, force=config.force)
     prepared = prepare(recording, recipe, allow_resample=config.allow_resample, progress=steps.part("prepare"))
-    for note in (*agreement.notes, *prepared.notes):
+    for note in (*chosen, *agreement.notes, *prepared.notes):
         recorder.note(note)
     recorder.details["agreement"] = agreement.record
     recorder.details["preparation"] = list(prepared.records)

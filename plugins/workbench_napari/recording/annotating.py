@@ -217,7 +217,7 @@ class Annotating(QObject):
         found = self._shown.opened
         assert found is not None, "the button is there only with a recording"
         try:
-            marks = read_marks(path)
+            marks = read_marks(path, found.image)
         except WorkbenchError as error:
             self.said.emit(report(error))
             return False

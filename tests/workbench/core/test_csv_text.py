@@ -12,8 +12,8 @@ from workbench.core.csv_text import cell_text, safe_cell, table_text
 from workbench.core.types import Mark, Marks, Scores
 from workbench.data.cases import load_cases
 from workbench.data.parts import marks_table, table_of
+from workbench.recording.data.marks_files import read_marks
 from workbench.recording.data.results import _table
-from workbench.recording.data.write import read_marks
 from workbench.scene.data.spectral_library import Spectra, read, write_spectra
 from workbench.training.loop import history_csv
 from workbench.volume.evaluate.segmentation import COLUMNS

@@ -149,3 +149,23 @@ def test_keys_pressed_on_the_canvas_take_steps_back(opened, wait, qtbot):
     qtbot.keyClick(canvas, Qt.Key.Key_Z, both)
     assert len(editor.marks) == before + 1
     qtbot.keyClick(canvas, Qt.Key.Key_5)  # a key of napari's own must get through
+
+
+def test_a_file_that_counts_from_a_date_lands_on_the_clock_of_the_recording(window, tmp_path, wait):
+    from tests.recording_maker import save_raw
+
+    path = save_raw(tmp_path / "late_raw.fif", first=777)
+    source = mne.io.read_raw_fif(path, verbose="ERROR")
+    source.set_annotations(mne.Annotations([2.5, 6.25], [0.0, 1.0], ["go", "BAD_x"]))
+    (tmp_path / "elsewhere").mkdir()
+    for folder, name in ((tmp_path, "late-annot.fif"), (tmp_path / "elsewhere", "other_annot.txt")):
+        source.annotations.save(folder / name, overwrite=True)
+    viewer = window()
+    tool = open_files(viewer, [path])
+    wait(lambda: tool.opened is not None)
+    assert tool.annotating.open_file(tmp_path / "elsewhere" / "other_annot.txt")
+    found = [m for layer in tool.annotating.layers for m in marks_of(layer) if m.label in ("go", "BAD_x")]
+    assert [m.onset for m in found] == pytest.approx([2.5, 6.25], abs=1e-4)
+    # Dropped on the window, with its recording beside it.
+    (layer,) = viewer.open(str(tmp_path / "late-annot.fif"), plugin="napari-workbench")
+    assert [m.onset for m in marks_of(layer)] == pytest.approx([2.5, 6.25], abs=1e-4)

@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.core.errors import InputError
 from workbench.data.companion import require_regular
+from workbench.recording.data import foreign
 
 _MARK = "dataset_description.json"
 _NAME = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_(meg|eeg|ieeg)(\.|$)")
@@ -48,6 +49,8 @@ def _found(root: Path) -> Iterator[Path]:
 def _is_recording(path: Path) -> bool:
     if path.is_dir() and (path / "config").is_file():
         return True
+    if foreign.known(path) is not None:  # is said by its name when it is opened, and does not vanish
+        return True
     return path.name.lower().endswith(_SUFFIXES) and not re.search(r"_split-0*([2-9]|1\d)", path.name)
 
 
@@ -57,13 +60,26 @@ def available() -> bool:
     return importlib.util.find_spec("mne_bids") is not None
 
 
-def open_raw(path: Path) -> Any | None:
-    """MNE's raw object with the side files applied; ``None`` if MNE-BIDS is not installed."""
+def open_raw(path: Path, said: list[str]) -> Any | None:
+    """MNE's raw object with the side files applied; ``None`` if MNE-BIDS is not installed.
+
+    Channels that it takes out without a warning are named in `said`.
+    """
     if not available():
         return None
+    import mne
+
     mne_bids: Any = importlib.import_module("mne_bids")
     place = mne_bids.get_bids_path_from_fname(path, verbose="ERROR")
-    return mne_bids.read_raw_bids(place, verbose="WARNING")
+    with mne.utils.catch_logging(verbose="INFO") as log:
+        found = mne_bids.read_raw_bids(place, on_ch_mismatch="reorder", verbose="INFO")
+    lines = log.getvalue().splitlines()
+    said += [" ".join(line.split()) for line in lines if "Removing the channel" in line]
+    if any("Channel mismatch between" in line for line in lines):
+        said.append(
+            "channels.tsv lists the channels in another order than the recording: they were put into that order"
+        )
+    return found
 
 
 def check_side_files(path: Path) -> None:

@@ -5,6 +5,7 @@ The header of the samples lies at the end of their file, so that one which is cu
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from pathlib import Path
@@ -48,18 +49,19 @@ def check(samples: Path) -> Checked:
         f.seek(start)
         head = f.read(size - 8 - start)
     try:
-        counted, width = _numbers(samples, head)
+        counted, width, breaks = _numbers(samples, head)
     except struct.error as error:
         raise InputError(f"{samples}: cut off: its header ends after {len(head)} bytes. {ADVICE}") from error
     found, rest = divmod(start, width)
     if 0 <= start - counted * width < 8:
-        return Checked()  # the header begins at the next multiple of 8 bytes
+        said = f"{len(breaks) + 1} epochs, by its header: what lies between them is not joined"
+        return Checked((said,) if breaks else (), breaks=breaks)  # the header begins at the next multiple of 8 bytes
     left = f"{rest} of the {width} bytes of another" if rest else ""
     return Checked(compare(samples, counted, found, left, allowed=None))
 
 
-def _numbers(path: Path, head: bytes) -> tuple[int, int]:
-    """Samples of all epochs, and bytes of one sample of all channels."""
+def _numbers(path: Path, head: bytes) -> tuple[int, int, tuple[int, ...]]:
+    """Samples of all epochs, bytes of one sample of all channels, and the samples at which later epochs begin."""
     sort, _, epochs = struct.unpack_from(">hhi", head, 8)
     (events,) = struct.unpack_from(">i", head, 20)
     (period,) = struct.unpack_from(">f", head, 28)
@@ -85,7 +87,7 @@ def _numbers(path: Path, head: bytes) -> tuple[int, int]:
         for _ in range(steps):
             at += _step(path, head, at)
             at += -at % 8
-    return sum(counts), channels * _BYTES[sort]
+    return sum(counts), channels * _BYTES[sort], tuple(itertools.accumulate(counts))[:-1]
 
 
 def _step(path: Path, head: bytes, at: int) -> int:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, nearest
 from workbench.recording.data.recipe import RecordingRecipe
 from workbench.recording.data.recording import Recording
 
 MEG = ("mag", "grad")
+_HELPERS = ("eog", "ecg", "stim")
 _BRAIN = (("mag", "grad"), ("eeg",), ("seeg", "ecog", "dbs"), ("misc", "csd"))
 
 
@@ -89,6 +91,76 @@ def choose_channels(recording: Recording, recipe: RecordingRecipe) -> Choice:
         notes=tuple(notes),
         moved=moved,
     )
+
+
+def only_named(recording: Recording, names: Sequence[str]) -> tuple[Recording, tuple[str, ...]]:
+    """The recording with only those channels, in that order, and what there is to say of it.
+
+    Channels of eyes, heart and triggers stay behind them: steps of the preparation look at them.
+
+    Parameters
+    ----------
+    names
+        As they are spelt, or as `plain_name` has them, one by one or separated by commas; none: the recording as it is.
+
+    Raises
+    ------
+    InputError
+        A channel that is not there, or named twice.
+    """
+    if not names:
+        return recording, ()
+    numbers = []
+    plain = [plain_name(n) for n in recording.channels]
+    there = {*recording.channels, *plain}
+    for name in (n for text in names for n in ([text] if text in there else _listed(text))):
+        alike = [i for i, n in enumerate(recording.channels) if n == name]
+        alike = alike or [i for i, n in enumerate(plain) if n == plain_name(name)]
+        if len(alike) != 1:
+            raise InputError(
+                f"{recording.name}: {len(alike) or 'no'} channel(s) '{name}'.{nearest(name, recording.channels)}"
+            )
+        numbers += alike
+    twice = next((recording.channels[n] for n in numbers if numbers.count(n) > 1), None)
+    if twice is not None:
+        raise InputError(f"{recording.name}: channel '{twice}' was named twice. Name each channel once.")
+    named = [recording.channels[n] for n in numbers]
+    bad = [n for n in named if n in recording.bads]
+    notes = [f"{len(named)} of {len(recording.channels)} channels were chosen by name"]
+    if bad:
+        notes.append(f"{len(bad)} of them are marked as bad and were used, as they were named: {_few(bad)}")
+    numbers += [i for i, k in enumerate(recording.kinds) if k in _HELPERS and i not in set(numbers)]
+    info = recording.info
+    if info is not None:
+        import mne
+
+        info = mne.pick_info(info, numbers, copy=True, verbose="ERROR")
+        info["bads"] = [n for n in info["bads"] if n not in bad]
+
+    def reader(start: int, stop: int, picks: Sequence[int] | None) -> Any:
+        return recording.reader(start, stop, numbers if picks is None else [numbers[p] for p in picks])
+
+    chosen = replace(
+        recording,
+        channels=tuple(recording.channels[n] for n in numbers),
+        kinds=tuple(recording.kinds[n] for n in numbers),
+        bads=tuple(n for n in recording.bads if n not in bad),
+        info=info,
+        reader=reader,
+        events_reader=lambda: recording.events,
+        event_notes=recording.event_notes,
+        raw_opener=None if recording.raw_opener is None else lambda: _picked(recording.raw(), numbers),
+    )
+    return chosen, tuple(notes)
+
+
+def _listed(text: str) -> list[str]:
+    """The names in a text, several of them separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _picked(raw: Any, numbers: Sequence[int]) -> Any:
+    return raw.pick([raw.ch_names[n] for n in numbers], verbose="ERROR")
 
 
 def families(kinds: Iterable[str]) -> frozenset[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import shutil
@@ -20,6 +21,7 @@ _HEAD = 8  # bytes before the samples of each part
 _MOST_MARKERS = 100_000
 _FILTERS, _NAMES, _CHANNEL, _COEFFICIENTS = 1844, 32, 1328, 1992
 _PLACE = re.compile(r"\s*[+-]?\d{1,9}\s+[+-]?[\d.]{1,30}(e[+-]?\d{1,3})?\s*$", re.IGNORECASE | re.ASCII)
+_CLOCK = "SCLK01"
 _RESTORE = "Restore the file; to read the recording without its markers, move this file away."
 _TEXTS = (".hc", ".eeg", ".pos", ".mrk", ".cls")
 
@@ -56,10 +58,52 @@ def check(folder: Path, allow_truncated: bool) -> Checked:
     allowed = None if found > trials else allow_truncated
     notes = compare(folder, trials * samples, found * samples, left, allowed=allowed)
     _check_markers(folder / "MarkerFile.mrk")
+    breaks, said = _breaks(folder, stem, header, found)
     # A trial is stored channel after channel: one that is cut off lacks whole channels.
     return Checked(
-        notes, in_files=found * samples, copy=None if cut is None else _without(folder, cut[0], _HEAD + cut[1] * width)
-    )
+        (*notes, *said), in_files=found * samples, breaks=breaks,
+        copy=None if cut is None else _without(folder, cut[0], _HEAD + cut[1] * width),
+    )  # fmt: skip
+
+
+def _breaks(folder: Path, stem: str, header: Path, trials: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Samples at which the system clock jumps from one trial to the next, and what there is to say of it.
+
+    The clock counts at a rate of its own, so a step of it is measured inside the first trial.
+    """
+    if trials < 2:
+        return (), ()
+    samples, channels, _, _ = _numbers(header)
+    clock = next((n for n, name in enumerate(_names(header, channels)) if name.startswith(_CLOCK)), None)
+    if clock is None:
+        return (), (f"{trials} trials and no system clock ({_CLOCK}): they were read as one stretch without a break",)
+    edges: list[tuple[int, int]] = []
+    for part in _parts(folder, stem):
+        with part.open("rb") as f:
+            for number in range(max(part.stat().st_size - _HEAD, 0) // (4 * samples * channels)):
+                start = _HEAD + 4 * (number * samples * channels + clock * samples)
+                ends = []
+                for at in (start, start + 4 * (samples - 1)):
+                    f.seek(at)
+                    ends.append(int.from_bytes(f.read(4), "big", signed=True))
+                edges.append((ends[0], ends[1]))
+    step = (edges[0][1] - edges[0][0]) / max(1, samples - 1)
+    if step <= 0:
+        return (), (f"its system clock ({_CLOCK}) stands still: {trials} trials were read as one stretch",)
+    found = [
+        (n + 1) * samples
+        for n, ((_, before), (after, _)) in enumerate(itertools.pairwise(edges))
+        if after > 0 and abs((after - before) / step - 1) > 1.5 + 1 / step
+    ]
+    said = f"{len(found)} interruption(s) between its trials, by the system clock: what lies between them is not joined"
+    return tuple(found), (said,) if found else ()
+
+
+def _names(header: Path, channels: int) -> list[str]:
+    """Names of the channels, in the order of the samples."""
+    with header.open("rb") as f:
+        f.seek(_names_at(header))
+        return [f.read(_NAMES).split(b"\0")[0].decode("latin-1") for _ in range(channels)]
 
 
 def _numbers(header: Path) -> tuple[int, int, int, int]:
@@ -78,18 +122,26 @@ def _numbers(header: Path) -> tuple[int, int, int, int]:
         whole_number(header, "the number of trials", str(trials), 1, 32767)
         if not (math.isfinite(rate) and rate > 0):
             raise InputError(f"{header}: a sampling rate of {rate:g} Hz, expected a positive number. {ADVICE}")
-        position = _FILTERS + whole_number(header, "the length of the description", str(described), 0, size)
-        f.seek(position)
-        position += 2
-        for _ in range(_short(f.read(2), header, "the number of filters", 1000)):
-            f.seek(position + 16)
-            position += 18 + 8 * _short(f.read(2), header, "the number of parameters of a filter", 1000)
-        position += channels * (_NAMES + _CHANNEL)
+        whole_number(header, "the length of the description", str(described), 0, size)
+        position = _names_at(header) + channels * (_NAMES + _CHANNEL)
         f.seek(position)
         position += 2 + _COEFFICIENTS * _short(f.read(2), header, "the number of coefficients", 32767)
     if position > size:
         raise InputError(f"{header}: cut off: its channels need {position} bytes, the file has {size}. {ADVICE}")
     return samples, channels, trials, done
+
+
+def _names_at(header: Path) -> int:
+    """The byte at which the names of the channels begin, behind the description and the filters."""
+    with header.open("rb") as f:
+        f.seek(1836)
+        position = _FILTERS + int.from_bytes(f.read(4), "big", signed=True)
+        f.seek(position)
+        position += 2
+        for _ in range(_short(f.read(2), header, "the number of filters", 1000)):
+            f.seek(position + 16)
+            position += 18 + 8 * _short(f.read(2), header, "the number of parameters of a filter", 1000)
+    return position
 
 
 def _short(raw: bytes, header: Path, what: str, most: int) -> int:

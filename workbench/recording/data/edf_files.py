@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.data.header_text import shortened, whole_number
+from workbench.recording.data.edf_times import Layout
 from workbench.recording.data.extent import ADVICE, Checked, compare, incomplete
 
 _BYTES = {"edf": 2, "bdf": 3}
@@ -68,6 +69,27 @@ def check(path: Path, allow_truncated: bool) -> Checked:
     # More records than the header counts are those of a recording that was never closed either.
     notes = compare(path, records * samples, found * samples, left, read=found * samples, allowed=allow_truncated)
     return Checked(notes + (odd if lost else ()))
+
+
+def layout(path: Path) -> Layout:
+    """Where the records and their annotations lie in an EDF or BDF file that was checked."""
+    with path.open("rb") as f:
+        head = f.read(256)
+        channels = int(_text(head[252:256]))
+        about = f.read(256 * channels)
+    counts = [int(_text(_column(about, channels, 216, n))) for n in range(channels)]
+    size = _BYTES["bdf" if path.name.lower().endswith(".bdf") else "edf"]
+    start, width = 256 * (channels + 1), sum(counts) * size
+    notes = [bool(_ANNOTATIONS.match(about, 16 * n)) for n in range(channels)]
+    return Layout(
+        start=start,
+        width=width,
+        records=(path.stat().st_size - start) // width,
+        seconds=_number(path, "the duration of a record", head[244:252]),
+        samples=max((c for c, is_text in zip(counts, notes, strict=True) if not is_text), default=max(counts)),
+        annotations=tuple((sum(counts[:n]) * size, counts[n] * size) for n, is_text in enumerate(notes) if is_text),
+        discontinuous=_text(head[192:236]).upper().startswith(("EDF+D", "BDF+D")),
+    )
 
 
 def _column(about: bytes, channels: int, at: int, number: int) -> bytes:

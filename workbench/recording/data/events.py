@@ -1,14 +1,48 @@
-"""Events from a file beside a recording: a table of times and labels, BIDS ``events.tsv``, or MNE's ``-eve.fif``."""
+"""Events from a file beside a recording: tables, BIDS ``events.tsv``, MNE's; and which of its events count."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.types import Image
 from workbench.recording.data import fif_file
+from workbench.recording.data.breaks import is_no_event
+from workbench.recording.data.marks_files import read_marks
 from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, open_recording
+
+_MARKS = re.compile(r"[-_]annot\.fif(\.gz)?$")
+
+
+def events_of(recording: Recording, kinds: Sequence[str] = ()) -> list[Event]:
+    """(time [s], kind) of the events of a recording, in order of time; each kind comes from one source only.
+
+    A file of events stands in place of all others. Otherwise stimulus channels come first, and annotations give the
+    kinds that no channel has: the same event, read from both, would be two trials.
+
+    Parameters
+    ----------
+    kinds
+        Kinds that were asked for: also annotations that last are looked at. By default the events, or where there are
+        none the annotations without a duration; never what is called bad, or is about the recording itself.
+    """
+    events = [(float(t), str(k)) for t, k in recording.events]
+    marks = recording.marks
+    if recording.events_from == "file":
+        return sorted(e for e in events if (e[1] in kinds if kinds else not is_no_event(e[1])))
+    if kinds:
+        own = set() if recording.events_from == "annotations" else {k for _, k in events}
+        found = [e for e in events if e[1] in own]
+        return sorted([*found, *((m.onset, m.label) for m in marks if m.label not in own)])
+    # Readers may list annotations among the events; a blink or a bad stretch lasts, and is nothing that was shown.
+    lasting = {(round(m.onset, 3), m.label) for m in marks if m.duration > 0 or is_no_event(m.label)}
+    shown = [e for e in events if (round(e[0], 3), e[1]) not in lasting and not is_no_event(e[1])]
+    if shown:
+        return sorted(shown)
+    return sorted((m.onset, m.label) for m in marks if m.duration == 0 and not is_no_event(m.label))
 
 
 def with_events(image: Image, path: str | Path) -> Image:
@@ -18,7 +52,8 @@ def with_events(image: Image, path: str | Path) -> Image:
     ----------
     path
         CSV or TSV with the columns ``onset`` (or ``time``, in seconds of the recording's clock) and ``label`` (or
-        ``trial_type``, ``description``, ``value``), or ``-eve.fif`` with MNE's sample numbers.
+        ``trial_type``, ``description``, ``value``), ``-eve.fif`` with MNE's sample numbers, or annotations of MNE,
+        which may count from the date of the recording (`workbench.recording.data.marks_files`).
 
     Raises
     ------
@@ -27,7 +62,7 @@ def with_events(image: Image, path: str | Path) -> Image:
     """
     recording = open_recording(image)
     events = read_events(path, recording)
-    given = replace(recording, events_reader=lambda: events)
+    given = replace(recording, events_reader=lambda: events, events_from="file", event_notes=[])
     files = image.native.files if isinstance(image.native, RecordingNative) else ()
     native = RecordingNative(lambda: given, (*files, Path(path)))
     return replace(image, native=native, header={**image.header, "n_events": len(events)})
@@ -38,17 +73,15 @@ def read_events(path: str | Path, recording: Recording) -> list[Event]:
     path = Path(path).expanduser()
     if not path.is_file():
         raise NothingFound(f"{path}: no such file of events.")
-    if path.name.lower().endswith((".fif", ".fif.gz")):
+    if path.name.lower().endswith((".fif", ".fif.gz")) and not _MARKS.search(path.name.lower()):
         import mne
 
         whole = fif_file.whole(path)
         found = mne_call(path, lambda: mne.read_events(whole, verbose="ERROR"), [])
-        first = int(recording.raw().first_samp)
+        first = round(recording.first_time * recording.rate)
         events = [((int(s) - first) / recording.rate + recording.start, str(int(code))) for s, _, code in found]
     else:
-        from workbench.recording.data.write import read_marks
-
-        events = [(m.onset, m.label) for m in read_marks(path)]
+        events = [(m.onset, m.label) for m in read_marks(path, recording)]
     check_events(events, recording, path)
     return sorted(events)
 

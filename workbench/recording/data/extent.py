@@ -30,12 +30,15 @@ class Checked:
         Samples that the files hold, where the reader may leave some out.
     copy
         File or folder to read instead, which holds only what is whole.
+    breaks
+        Samples before which the acquisition was interrupted, which no annotation tells of.
     """
 
     notes: tuple[str, ...] = ()
     n_samples: int | None = None
     in_files: int | None = None
     copy: Path | None = None
+    breaks: tuple[int, ...] = ()
 
 
 def compare(

@@ -10,7 +10,7 @@ from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
-from workbench.recording.data import parcels
+from workbench.recording.data import foreign, parcels
 from workbench.recording.data import read as recordings
 
 _ARRAYS = (".mat", ".npy", ".npz")
@@ -18,6 +18,8 @@ _ARRAYS = (".mat", ".npy", ".npz")
 
 def sniff(path: Path, key: str | None) -> Verdict:
     """Folders and files of recorders are sure; an array is one if a sampling rate or its shape says so."""
+    if foreign.known(path) is not None:  # what is not read is named, and nothing else is made of it
+        return "sure"
     if path.is_dir():
         return "sure" if recordings.is_folder_recording(path) else "no"
     if path.suffix.lower() in _ARRAYS:

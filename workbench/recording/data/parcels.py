@@ -27,6 +27,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, nearest
 from workbench.core.types import Geometry, Image, Mark, Marks, time_base
 from workbench.data.companion import require_regular
+from workbench.recording.data import foreign
 from workbench.recording.data.recording import Event, Recording, RecordingNative, array_recording, summary
 
 RATES = ("sampling_rate", "sfreq", "fs", "srate", "sampling_frequency", "samplingrate", "fsample", "sample_rate", "hz")
@@ -84,7 +85,9 @@ def is_recording(path: Path, key: str | None = None) -> bool:
     if any(a.rate is not None for a in fitting) and any(_could_be(a) for a in fitting):
         return True
     fractions = [a for a in fitting if a.dtype.kind == "f" and _is_narrow(a.shape)]
-    return len(fractions) == 1 and not _is_scene(path)
+    if len(fractions) == 1 and not _is_scene(path):
+        return True
+    return not _with_axes(arrays) and path.suffix.lower() == ".mat" and foreign.fieldtrip(path) is not None
 
 
 def read(path: Path, key: str | None = None) -> Image:
@@ -101,7 +104,10 @@ def read(path: Path, key: str | None = None) -> Image:
         If no array has two axes, several do, or the side file does not fit.
     """
     name, rate = split_key(key)
-    found = _choose(path, _arrays(path), name)
+    arrays = _arrays(path)
+    if path.suffix.lower() == ".mat" and not _with_axes(arrays) and (structure := foreign.fieldtrip(path)):
+        foreign.refuse_fieldtrip(path, structure)
+    found = _choose(path, arrays, name)
     beside = _side(path)
     turned, why = _is_turned(found.shape, beside)
     channels, samples = (found.shape[1], found.shape[0]) if turned else found.shape
@@ -164,6 +170,11 @@ def read(path: Path, key: str | None = None) -> Image:
         header=header,
         native=RecordingNative(opener, tuple(p for p in (path, side_file(path)) if p.is_file())),
     )
+
+
+def _with_axes(arrays: list[Found]) -> list[Found]:
+    """The arrays that are more than single numbers and lists."""
+    return [a for a in arrays if sum(n > 1 for n in a.shape) > 1]
 
 
 def _is_turned(shape: tuple[int, ...], beside: dict[str, Any]) -> tuple[bool, str]:

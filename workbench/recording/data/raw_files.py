@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ from typing import Any
 from workbench.core.errors import InputError
 from workbench.recording.data import (
     bids,
+    bids_tables,
     brainvision_files,
     bti_files,
     ctf_files,
     edf_files,
+    edf_times,
     fif_file,
     fif_parts,
     kit_files,
 )
 from workbench.recording.data.extent import Checked
-from workbench.recording.data.recording import mne_call
+from workbench.recording.data.recording import as_annotations, mne_call
 
 READERS: dict[str, tuple[str, str]] = {
     ".fif": ("fif", "read_raw_fif"),
@@ -33,6 +36,9 @@ READERS: dict[str, tuple[str, str]] = {
     ".ds": ("ctf", "read_raw_ctf"),
 }
 """Suffix -> name of the format and of MNE's reader. ``.ds`` is a folder; so is a BTi recording, which has no suffix."""
+
+
+_GDF_RUN = str(0x7FFE)
 
 
 def is_ctf(path: Path) -> bool:
@@ -77,7 +83,24 @@ def samples_of_bti(path: Path) -> Path:
     return path if path.is_file() else bti_file(path) or path
 
 
-def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool = False) -> Any:
+@dataclass(frozen=True)
+class Opened:
+    """MNE's raw object with what its header and side files say besides.
+
+    Attributes
+    ----------
+    breaks
+        Samples before which there was an interruption that none of its annotations tells.
+    has_table
+        Whether its annotations are the events of a table beside it, which stand in place of those of its channels.
+    """
+
+    raw: Any
+    breaks: tuple[int, ...] = ()
+    has_table: bool = False
+
+
+def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool = False) -> Opened:
     """MNE's raw object, samples left on disk; what was tolerated goes into `warned`.
 
     Raises
@@ -88,8 +111,10 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
     checked = check(path, name, allow_truncated)
     warned += checked.notes
     raw: Any = _through_bids(path, warned) if checked.copy is None and bids.is_member(path) else None
+    has_table = raw is not None and "events" in bids_tables.tables(path)
     if raw is None:
         raw = _through_mne(checked.copy or path, path, name, warned, allow_truncated)
+        has_table = bids_tables.apply(raw, path, warned)
     last = checked.n_samples
     if last is not None and last < raw.n_times:
         mne_call(path, lambda: raw.crop(0, (last - 1) / raw.info["sfreq"], verbose="ERROR"), [])
@@ -99,14 +124,30 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
         )
     if raw.info.get("maxshield"):
         warned.append("recorded with internal active shielding, which Maxwell filtering must undo first")
-    return raw
+    breaks = checked.breaks
+    if name in ("edf", "bdf"):
+        layout = edf_files.layout(path)
+        times = edf_times.read_times(path, layout, raw.ch_names)
+        if layout.discontinuous and not layout.annotations:
+            warned.append("discontinuous, and nothing in it says when its records began: read as one stretch")
+        if times is not None:
+            breaks, annotations = times.breaks, as_annotations(times.marks)
+            # What MNE says of annotations that it put behind the end.
+            warned[:] = [*(text for text in warned if not text.startswith("Omitted")), *times.notes]
+            if not has_table:
+                mne_call(path, lambda: raw.set_annotations(annotations, verbose="ERROR"), [])
+    elif name == "gdf":  # the code of its standard for the start of a new run
+        rate, marks = float(raw.info["sfreq"]), raw.annotations
+        starts = [o for o, code in zip(marks.onset, marks.description, strict=True) if str(code) == _GDF_RUN]
+        breaks = tuple(sorted({round((o - raw.first_time) * rate) for o in starts}))
+    return Opened(raw, tuple(b for b in breaks if 0 < b < raw.n_times), has_table)
 
 
 def _through_bids(path: Path, warned: list[str]) -> Any | None:
     """MNE's raw object with the side files of a data set; ``None``, with the reason in `warned`, where they cannot."""
     try:
         bids.check_side_files(path)
-        found = mne_call(path, partial(bids.open_raw, path), warned)
+        found = mne_call(path, partial(bids.open_raw, path, warned), warned)
     except InputError as error:  # a data set with a fault elsewhere still has its recordings
         warned.append(f"BIDS side files could not be used: {error}")
         return None

@@ -19,17 +19,17 @@ import numpy as np
 
 from workbench.core.errors import InputError, NothingFound, nearest
 from workbench.core.types import Image, Mark, Marks, time_base
-from workbench.recording.data import bids, fif_file, fif_parts, raw_files
+from workbench.recording.data import bids, fif_file, fif_parts, foreign, rates, raw_files
+from workbench.recording.data.breaks import is_no_event, runs, with_edges
 from workbench.recording.data.epochs import kinds_of, of_evoked, open_epochs, read_evokeds, title_of
 from workbench.recording.data.raw_files import READERS
-from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, summary
+from workbench.recording.data.recording import Event, Recording, RecordingNative, summary
+from workbench.recording.data.triggers import Triggers, find_events
 
 UNITS = {"mag": "T", "ref_meg": "T", "grad": "T/m", "eeg": "V", "eog": "V", "ecg": "V", "emg": "V", "seeg": "V",
          "ecog": "V", "dbs": "V", "bio": "V"}  # fmt: skip
 
 LOWEST_HZ, HIGHEST_HZ = 1e-3, 1e7  # slower than any average, faster than any amplifier
-
-_MARGIN_S = 8.0  # read on either side where channels of several rates are brought to one
 
 _SPLIT = re.compile(r"(-[1-9]\d*|_split-(0[2-9]|[1-9]\d+)(_.*)?)$")
 
@@ -142,6 +142,7 @@ def choose(path: Path, items: list[Any], series: str | int | None, titles: list[
 
 def _format_of(path: Path) -> tuple[str, str]:
     """(name of the format, ``"raw"``, ``"epochs"`` or ``"evoked"``)."""
+    foreign.refuse(path)
     if path.is_dir():
         if raw_files.is_ctf(path):
             return "ctf", "raw"
@@ -159,14 +160,20 @@ def _format_of(path: Path) -> tuple[str, str]:
 
 def _open_raw(path: Path, name: str, allow_truncated: bool) -> tuple[Recording, list[str]]:
     warned: list[str] = []
-    raw = raw_files.open_raw(path, name, warned, allow_truncated=allow_truncated)
+    opened = raw_files.open_raw(path, name, warned, allow_truncated=allow_truncated)
+    raw = opened.raw
     check_rate(path, float(raw.info["sfreq"]))
     timeless = len(raw.annotations) - len(marks_of(raw))
     if timeless:
         warned.append(f"{timeless} annotation(s) without a time were left out")
-    if _record(raw):
+    if rates.slow_channels(raw):
         warned.append(f"channels of lower sampling rates were brought to {float(raw.info['sfreq']):g} Hz")
-    return _of_raw(raw, path, lambda: raw_files.open_raw(path, name, [], allow_truncated=allow_truncated)), warned
+
+    def again() -> Any:
+        found = raw_files.open_raw(path, name, [], allow_truncated=allow_truncated)
+        return with_edges(found.raw, found.breaks)
+
+    return _of_raw(raw, path, again, opened), warned
 
 
 def image_of_raw(raw: Any, source: str | Path | None = None) -> Image:
@@ -185,34 +192,29 @@ def image_of_raw(raw: Any, source: str | Path | None = None) -> Image:
     return replace(image, source=None if source is None else path)
 
 
-def _of_raw(raw: Any, path: Path, opener: Callable[[], Any]) -> Recording:
-    record = _record(raw)
-    around = 0 if not record else record * -(-round(_MARGIN_S * float(raw.info["sfreq"])) // record)
-
-    def reader(start: int, stop: int, picks: Any) -> Any:
-        first, last = start, stop
-        if record:
-            first = max(0, (raw.first_samp + start) // record * record - around - raw.first_samp)
-            last = min(raw.n_times, -(-(raw.first_samp + stop) // record) * record + around - raw.first_samp)
-        rows = slice(None) if picks is None else list(picks)
-        return mne_call(path, lambda: raw[rows, first:last][0], [])[:, start - first : stop - first]
-
+def _of_raw(raw: Any, path: Path, opener: Callable[[], Any], found: raw_files.Opened | None = None) -> Recording:
+    marks, kinds, notes = marks_of(raw), kinds_of(path, raw), list[str]()
+    rate, samples = float(raw.info["sfreq"]), int(raw.n_times)
+    from_marks = "stim" not in kinds or (found is not None and found.has_table)
     return Recording(
         channels=tuple(raw.ch_names),
-        kinds=kinds_of(path, raw),
-        sampling_rate=float(raw.info["sfreq"]),
-        n_samples=int(raw.n_times),
+        kinds=kinds,
+        sampling_rate=rate,
+        n_samples=samples,
         start=0.0,
         what="raw",
-        reader=reader,
+        reader=rates.reader_of(raw, path),
         source=path,
-        marks=marks_of(raw),
+        marks=marks,
         bads=tuple(raw.info["bads"]),
         info=raw.info,
-        segments=_without_gaps(raw),
+        segments=runs(marks, rate, samples, () if found is None else found.breaks),
         files=_parts(path, raw),
-        events_reader=lambda: _stim_events(path, raw),
+        events_reader=partial(_events_reader, path, raw, from_marks, Triggers(), notes),
         raw_opener=opener,
+        first_time=float(raw.first_time),
+        events_from="annotations" if from_marks else "triggers",
+        event_notes=notes,
     )
 
 
@@ -220,19 +222,6 @@ def _parts(path: Path, raw: Any) -> tuple[Path, ...]:
     """The files that a recording was read from; none where it was read from a copy."""
     names = tuple(Path(f) for f in raw.filenames if f is not None)
     return () if any(n.parent.resolve() != path.parent.resolve() for n in names) else names
-
-
-def _record(raw: Any) -> int:
-    """Samples of one record of an EDF, BDF or GDF file with channels of several rates; 0 for all other recordings.
-
-    MNE upsamples the slower channels in what is read at once, which is right only for whole records, and far from the
-    ends of what is read.
-    """
-    extras = getattr(raw, "_raw_extras", None) or [None]
-    if raw.preload or len(extras) != 1 or not isinstance(extras[0], dict) or "max_samp" not in extras[0]:
-        return 0
-    counts = np.asarray(extras[0]["n_samps"])[np.asarray(extras[0]["sel"], dtype=int)]
-    return int(extras[0]["max_samp"]) if (counts != extras[0]["max_samp"]).any() else 0
 
 
 def marks_of(raw: Any) -> Marks:
@@ -246,37 +235,32 @@ def marks_of(raw: Any) -> Marks:
     return Marks(tuple(sorted(found, key=lambda m: m.onset)))
 
 
-def _without_gaps(raw: Any) -> tuple[tuple[int, int], ...]:
-    """Stretches between the places where the acquisition was interrupted or files were joined."""
-    rate, n = float(raw.info["sfreq"]), int(raw.n_times)
-    cuts: list[tuple[int, int]] = []
-    for mark in marks_of(raw):
-        if mark.label.upper().startswith(("BAD_ACQ_SKIP", "BAD BOUNDARY", "EDGE")):
-            first = min(max(round(mark.onset * rate), 0), n)
-            cuts.append((first, min(first + round(mark.duration * rate), n)))
-    if not cuts:
-        return ()
-    found, begin = [], 0
-    for first, last in sorted(cuts):
-        if first > begin:
-            found.append((begin, first))
-        begin = max(begin, last)
-    if begin < n:
-        found.append((begin, n))
-    return tuple(found)
+def _events_reader(path: Path, raw: Any, from_marks: bool, triggers: Triggers, notes: list[str]) -> list[Event]:
+    if from_marks:
+        return [(m.onset, m.label) for m in marks_of(raw) if not is_no_event(m.label)]
+    found, said = find_events(path, raw, triggers)
+    notes += [text for text in said if text not in notes]
+    return found
 
 
-def _stim_events(path: Path, raw: Any) -> list[Event]:
-    """Events of the stimulus channel; without one, and in BIDS data sets, of the annotations."""
-    import mne
+def with_triggers(recording: Recording, triggers: Triggers) -> Recording:
+    """The recording with the events of its stimulus channels read in that way.
 
-    rate = float(raw.info["sfreq"])
-    stims = [n for n, k in zip(raw.ch_names, raw.get_channel_types(), strict=True) if k == "stim"]
-    if not stims or (bids.is_member(path) and bids.available()):
-        return [(m.onset, m.label) for m in marks_of(raw) if not m.label.upper().startswith(("BAD", "EDGE"))]
-    work = partial(mne.find_events, raw, shortest_event=1, initial_event=False, verbose="ERROR")
-    found = mne_call(path, work, [])
-    return [((int(s) - raw.first_samp) / rate, str(int(code))) for s, _, code in found]
+    A recording whose events come from a file beside it stays as it is; so does one whose events are annotations, unless
+    a channel is named.
+
+    Raises
+    ------
+    InputError
+        It has no such channel.
+    """
+    if recording.events_from != "triggers" and (recording.events_from != "annotations" or not triggers.channel):
+        return recording
+    if triggers == Triggers():
+        return recording
+    raw, path, notes = recording.raw(), recording.source or Path(recording.name), list[str]()
+    reader = partial(_events_reader, path, raw, False, triggers, notes)
+    return replace(recording, events_reader=reader, events_from="triggers", event_notes=notes)
 
 
 def check_rate(path: Path, rate: float) -> None:
@@ -317,6 +301,8 @@ def _image(
         first, last = recording.segments[0]
         header |= {"n_epochs": len(recording.segments), "epoch_s": (last - first) / recording.rate,
                    "n_events": len(recording.events)}  # fmt: skip
+    elif len(recording.segments) > 1:
+        header["n_runs"] = len(recording.segments)
     if recording.n_samples < 1 or not recording.channels:
         raise InputError(f"{path}: the recording has {len(recording.channels)} channels and no samples.")
     return Image(

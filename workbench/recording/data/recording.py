@@ -18,6 +18,7 @@ from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image, Marks, Signals, time_base
 
 What = Literal["raw", "epochs", "evoked", "array"]
+EventsFrom = Literal["", "triggers", "annotations", "file"]
 Reader = Callable[[int, int, Sequence[int] | None], npt.NDArray[Any]]
 Event = tuple[float, str]
 
@@ -56,6 +57,12 @@ class Recording:
         Finds the events; stimulus channels may have to be read whole, so it is asked once and only on demand.
     raw_opener
         Gives the MNE object, lazily where MNE can.
+    first_time
+        Time of the first sample on the clock of the file [s] (`mne.io.Raw.first_time`), which side files may go by.
+    events_from
+        Where `events` come from: stimulus channels, annotations, or a file beside the recording.
+    event_notes
+        What there is to say of `events`, once they were looked for.
     """
 
     channels: tuple[str, ...]
@@ -73,6 +80,9 @@ class Recording:
     files: tuple[Path, ...] = ()
     events_reader: Callable[[], list[Event]] | None = None
     raw_opener: Callable[[], Any] | None = None
+    first_time: float = 0.0
+    events_from: EventsFrom = ""
+    event_notes: list[str] = field(default_factory=list)
 
     @property
     def rate(self) -> float:

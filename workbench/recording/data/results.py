@@ -42,7 +42,8 @@ def read_results(folder: str | Path, image: Image) -> Result:
         A file is damaged.
     """
     from workbench.data import formats
-    from workbench.recording.data.write import read_marks, signals_of
+    from workbench.recording.data.marks_files import read_marks
+    from workbench.recording.data.write import signals_of
 
     folder = Path(folder).expanduser()
     parts: dict[str, Part] = {}

@@ -1,27 +1,24 @@
 """Signals, tokens, annotations and embeddings to files: FIF for what has a physical unit, NumPy and JSON for the rest.
 
-Measurement information is anonymised on writing (`mne.io.anonymize_info`): no names, no birthdays, no dates.
+Measurement information is anonymised on writing (`mne.io.anonymize_info`): no names, no birthdays, no dates. Signals
+that are another version of a recording (its reconstruction) keep its date and first sample, which side files go by.
 """
 
 from __future__ import annotations
 
-import csv
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.csv_text import cell_text
-from workbench.core.errors import GeometryError, InputError, UsageError, reading
+from workbench.core.errors import GeometryError, UsageError
 from workbench.core.types import Image, Mark, Marks, Signals
-from workbench.data.companion import require_regular
-from workbench.data.header_text import shortened
 from workbench.data.parts import Job, json_job, marks_table, signal_jobs, text_saver
-from workbench.recording.data import fif_file
+from workbench.recording.data.breaks import EDGE, is_break
+from workbench.recording.data.marks_files import measured_at
 from workbench.recording.data.recording import (
-    MNE_DAMAGED,
     Recording,
     as_annotations,
     made_info,
@@ -70,7 +67,8 @@ def jobs(part: Any, target: Path, format: str, image: Image | None) -> list[Job]
         _check_time(part, image)
     if part.role == "signal" and _as_fif(part, format):
         ending = "-ave.fif" if part.start else "_raw.fif"
-        return [(target.with_name(target.name + ending), lambda path: _write_fif(path, part))]
+        whole = _recording_of(part, image)
+        return [(target.with_name(target.name + ending), lambda path: _write_fif(path, part, whole))]
     return signal_jobs(part, target)
 
 
@@ -138,74 +136,6 @@ def check_inside(marks: Marks, image: Image) -> None:
         )
 
 
-def read_marks(path: str | Path) -> Marks:
-    """Annotations from our CSV, from BIDS ``events.tsv``, or from any file that `mne.read_annotations` understands.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read; the message names the line.
-    """
-    path = Path(path).expanduser()
-    if path.suffix.lower() in (".csv", ".tsv") and (found := _marks_of_table(path)) is not None:
-        return found
-    import mne
-
-    require_regular(path)
-    whole = fif_file.whole(path) if path.name.lower().endswith((".fif", ".fif.gz")) else path
-    with mne_quiet(), reading(path, "not readable as annotations", kinds=MNE_DAMAGED):
-        a = mne.read_annotations(whole)
-    rows = list(zip(a.onset, a.duration, a.description, a.ch_names, strict=True))
-    timeless = [str(label) for o, d, label, _ in rows if not (math.isfinite(o) and math.isfinite(d))]
-    if timeless:
-        raise InputError(f"{path}: annotation '{timeless[0]}' has no time, a number of seconds was expected.")
-    marks = [Mark(float(o), float(d), str(label), tuple(c)) for o, d, label, c in rows]
-    return Marks(tuple(sorted(marks, key=lambda m: m.onset)))
-
-
-def _marks_of_table(path: Path) -> Marks | None:
-    """Marks of a table with the columns onset and duration in seconds; ``None`` if it is none."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as text ({error}).") from error
-    table = csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    names = {str(n).split("[")[0].strip().lower(): n for n in table.fieldnames or []}
-    if "time" in names and "onset" not in names:
-        names["onset"] = names["time"]
-    label = next((names[k] for k in ("label", "trial_type", "description", "value") if k in names), None)
-    if "onset" not in names or label is None:
-        raise InputError(
-            f"{path}: has the columns {shortened(', '.join(names))}, 'onset', 'duration' and 'label' were expected."
-        )
-    found = []
-    try:
-        rows = list(table)
-    except csv.Error as error:
-        raise InputError(f"{path}, line {table.line_num}: not readable as a table ({error}).") from error
-    for line, row in enumerate(rows, 2):
-        onset, length = row[names["onset"]], row.get(names.get("duration", ""), "0") or "0"
-        if str(onset)[:4].isdigit() and "-" in str(onset)[4:5]:
-            return None  # MNE's own CSV holds dates
-        begin = _seconds(onset, "onset", path, line)
-        lasts = 0.0 if length == "n/a" else _seconds(length, "duration", path, line)
-        if lasts < 0:
-            raise InputError(f"{path}, line {line}: duration {lasts:g} s, 0 or more was expected.")
-        channels = tuple(c for c in cell_text(row.get("channels") or "").split(";") if c)
-        found.append(Mark(begin, lasts, cell_text(str(row[label] or "")), channels))
-    return Marks(tuple(sorted(found, key=lambda m: m.onset)))
-
-
-def _seconds(text: str | None, what: str, path: Path, line: int) -> float:
-    try:
-        number = float(text or "")
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{path}, line {line}: {what} {shortened(str(text))} is no number of seconds.")
-    return number
-
-
 def _as_fif(part: Signals, format: str) -> bool:
     if format == "fif":
         if part.data.size * 4 > _LARGE:
@@ -261,7 +191,28 @@ def anonymised(info: Any) -> Any:
         return mne.io.anonymize_info(info, verbose="ERROR")
 
 
-def _write_fif(path: Path, part: Signals) -> None:
+def _recording_of(part: Signals, image: Image | None) -> Recording | None:
+    """The continuous recording that signals are another version of, sample by sample; ``None`` for all others."""
+    if image is None or image.kind != "recording" or part.start or part.name == "generated":
+        return None
+    recording = open_recording(image)
+    if recording.what != "raw" or recording.start:
+        return None
+    longer = abs(part.data.shape[1] / part.sampling_rate - recording.duration)
+    return recording if longer <= max(1 / part.sampling_rate, 1 / recording.rate) else None
+
+
+def _on_its_clock(raw: Any, recording: Recording) -> None:
+    """Give signals the date of their recording and what it calls bad; also where it was interrupted."""
+    raw.set_meas_date(measured_at(recording))
+    kept = [m for m in recording.marks if m.label.lower().startswith("bad") or is_break(m.label)]
+    edges = [Mark(first / recording.rate, 0.0, EDGE) for first, _ in recording.segments[1:]]
+    edges = [e for e in edges if not any(is_break(m.label) and abs(m.onset - e.onset) < 1e-6 for m in kept)]
+    marks = [replace(m, channels=tuple(c for c in m.channels if c in raw.ch_names)) for m in (*kept, *edges)]
+    raw.set_annotations(as_annotations(Marks(tuple(marks))))
+
+
+def _write_fif(path: Path, part: Signals, recording: Recording | None = None) -> None:
     import mne
 
     info = signals_info(part)
@@ -271,7 +222,11 @@ def _write_fif(path: Path, part: Signals) -> None:
             evoked = mne.EvokedArray(data, info, tmin=part.start, comment=part.name, verbose="ERROR")
             evoked.save(path, overwrite=True, verbose="ERROR")
         else:
-            mne.io.RawArray(data, info, verbose="ERROR").save(path, overwrite=True, verbose="ERROR")
+            first = 0 if recording is None else round(recording.first_time * part.sampling_rate)
+            raw = mne.io.RawArray(data, info, first_samp=first, verbose="ERROR")
+            if recording is not None:
+                _on_its_clock(raw, recording)
+            raw.save(path, overwrite=True, verbose="ERROR")
 
 
 def _write_recording(path: Path, recording: Recording) -> None:

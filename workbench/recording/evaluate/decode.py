@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -119,6 +119,9 @@ def cut_trials(
             f"{session}: {len(outside)} of {len(found)} events lie outside of the data ({start:g} to {last:g} s), "
             f"first at {outside[0]:g} s; do the events count from the start of this recording?"
         )
+    once = {(round((t - start) * fs), k): (t, k) for t, k in reversed(found)}
+    twice = len(found) - len(once)
+    found = sorted(once.values())
     begins = np.array([round((t - start + tmin) * fs) for t, _ in found])
     labels = np.array([k for _, k in found])
     fits = (begins >= 0) & (begins + samples <= total)
@@ -132,6 +135,8 @@ def cut_trials(
     if good is not None:
         clean[fits] = [bool(good[b : b + samples].all()) for b in begins[fits]]
     notes = []
+    if twice:
+        notes.append(f"{session}: {twice} events are listed twice, at the same sample; each is one trial")
     if broken.any():
         notes.append(f"{session}: {int(broken.sum())} trials, with their past, reach over a break and are left out")
     if (~fits & ~broken).any():
@@ -279,17 +284,26 @@ def decode(
     Raises
     ------
     InputError
-        One kind of event only, fewer than five trials of a kind, no fold can be made, or features that are not finite.
+        Fewer than two kinds of events with five trials each, no fold can be made, or features that are not finite.
+
+    Notes
+    -----
+    Kinds with fewer trials are left out, with a note.
     """
     truth = np.asarray(labels).astype(str)
     kinds, counts = np.unique(truth, return_counts=True)
     if len(kinds) < 2:
         raise InputError(f"all {len(truth)} trials are '{kinds[0] if len(kinds) else ''}'; decoding needs two kinds")
-    if counts.min() < _FEWEST:
-        raise InputError(
-            f"only {counts.min()} trials of '{kinds[counts.argmin()]}'; at least {_FEWEST} of each kind needed"
-        )
-    folds, notes = make_folds(sessions, subjects, splits)
+    rare = [(str(k), int(n)) for k, n in zip(kinds, counts, strict=True) if n < _FEWEST]
+    kinds, counts = kinds[counts >= _FEWEST], counts[counts >= _FEWEST]
+    left_out = ", ".join(f"{n} trials of '{k}'" for k, n in rare)
+    if len(kinds) < 2:
+        raise InputError(f"only {left_out}; decoding needs two kinds with at least {_FEWEST} trials each")
+    kept = np.flatnonzero(np.isin(truth, kinds))
+    folds, notes = make_folds(np.asarray(sessions)[kept], np.asarray(subjects)[kept], splits)
+    folds = [replace(f, train=kept[f.train], test=kept[f.test]) for f in folds]
+    if rare:
+        notes.append(f"left out: {left_out}; at least {_FEWEST} of a kind are needed")
     usable = []
     for fold in folds:
         absent = set(kinds) - set(truth[fold.train])

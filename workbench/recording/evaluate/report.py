@@ -322,7 +322,7 @@ def _decoding(e: MEGEvaluation) -> list[html.Section]:
         if not name.startswith("chance"):
             rows = [(kind, *map(int, row)) for kind, row in zip(d.kinds, table, strict=True)]
             parts.append(html.Table((f"{name}, {split}", *(f"said {k}" for k in d.kinds)), rows))
-    parts += [html.Text(f"{n}.") for n in d.notes]
+    parts += [html.Text(f"{n}.") for n in d.notes if n not in e.notes]
     return [html.Section("Decoding", parts)]
 
 

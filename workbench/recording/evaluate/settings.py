@@ -38,6 +38,16 @@ class MEGEvaluateConfig:
     events: tuple[str, ...] = setting(
         (), "kinds of events to tell apart; by default all events, or all annotations without a duration"
     )
+    stim_channel: str = setting(
+        "", "stimulus channel to read events from; empty: STI101 or STI 014, else all of them together"
+    )
+    trigger_mask: int = setting(0, "only these bits of a trigger code count; 0: all", low=0, high=2**31 - 1)
+    trigger_unsigned: Literal["auto", "yes", "no"] = setting(
+        "auto", "read trigger codes as 16 bits without a sign; auto: where there are negative ones"
+    )
+    trigger_shortest: int = setting(
+        1, "samples that a trigger code must last; 2 leaves out codes on the way to another", low=1
+    )
     tmin: float = setting(0.0, "begin of a trial after its event", unit="s", low=-10.0, high=10.0)
     tmax: float | None = setting(
         None, "end of a trial after its event; by default as long as the network's context", unit="s", high=60.0
@@ -52,6 +62,9 @@ class MEGEvaluateConfig:
     fine_tune_batch: int = setting(8, "windows per step of that", low=1, advanced=True)
     allow_resample: bool = setting(True, "resample recordings of another rate; without it they fail")
     kinds: str = setting("", "channel types to use, e.g. 'mag' or 'mag,grad'; empty: as the weights say")
+    channels: tuple[str, ...] = setting(
+        (), "names of the channels to use, in this order (one each, or with commas); by default all of the kind"
+    )
     reduce: Literal["none", "pca"] = setting(
         "none", "pca: reduce more sensors than the weights know to as many components, a stated change of the data"
     )

@@ -95,8 +95,7 @@ class _LayerWindow:
             self.single_keys[:, :, : self.singles], self.single_values[:, :, : self.singles] = keys, values
         skip = y.shape[1] - 1 if only_last else self.first_query - self.offset
         rows = slice(skip - self.first_query + self.offset, count - self.first_query)
-        mask = self.attention.gasp_layer.attention_mask[rows]
-        blocked = torch.cat([mask[:, : self.patches], mask[:, layout.patches : layout.patches + self.singles]], 1)
+        blocked = self._joined_mask(self.attention.gasp_layer.attention_mask[rows])
         keys, values = self._joined(slice(0, self.patches), slice(0, self.singles))
         return self.layer.finish(x[:, skip:] + self.attention.attend(y[:, skip:], keys, values, blocked))
 
@@ -117,10 +116,20 @@ class _LayerWindow:
                 values[:, :, 0],
             )
             self.singles += 1
+        if self.attention.has_own_mask:
+            row = self.attention.gasp_layer.attention_mask[position - self.first_query][None]
+            blocked = self._joined_mask(row)
+            keys, values = self._joined(slice(0, self.patches), slice(0, self.singles))
+            return self.layer.finish(x + self.attention.attend(y, keys, values, blocked))
         oldest = layout.first_seen(position - self.offset)
         oldest_single = 0 if layout.unpatched_band is None else position - layout.unpatched_band - self.first_single
         patches, singles = slice(oldest, self.patches), slice(max(0, oldest_single), self.singles)
         return self.layer.finish(x + self.attention.attend(y, *self._joined(patches, singles), None))
+
+    def _joined_mask(self, mask: Tensor) -> Tensor:
+        """Of rows of the mask, the columns of the keys that are there."""
+        patches = self.layout.patches
+        return torch.cat([mask[:, : self.patches], mask[:, patches : patches + self.singles]], 1)
 
     def _allocate(self, y: Tensor) -> None:
         """Room for the whole window, taken once and used again by every later start with as many rows."""

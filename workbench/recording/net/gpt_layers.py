@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -52,6 +52,10 @@ class Layout:
         ends = torch.arange(self.patches)[None] * self.patch_len + self.patch_len - 1
         singles = torch.arange(self.length_in - self.unpatched, self.length_in)[None]
         return torch.cat([_hidden(position, ends, self.band), _hidden(position, singles, self.unpatched_band)], 1)
+
+    def ahead(self) -> Tensor:
+        """Which keys lie, in part or as a whole, behind each query; shape as `blocked`."""
+        return replace(self, band=None, unpatched_band=None).blocked()
 
 
 def _hidden(query: Tensor, key: Tensor, band: int | None) -> Tensor:
@@ -111,9 +115,17 @@ class PatchAttention(nn.Module):
             self.unpatched_projection_v = linear(width, width)
         self.query_projection = linear(width, width)
         self.output_projection = linear(width, width)
-        blocked = layout.blocked()
-        self.gasp_layer = _Mask(blocked)
-        self.any_blind = bool(blocked.all(1).any()) if blocked.device.type != "meta" else True
+        self.gasp_layer = _Mask(layout.blocked())
+        self.any_blind, self.has_own_mask = True, False
+        self.look_at_mask()
+        self.register_load_state_dict_post_hook(_look_again)  # type: ignore[no-untyped-call]
+
+    def look_at_mask(self) -> None:
+        """Find out anew what may be left out of the work; a loaded mask need not be the one of the layout."""
+        blocked = self.gasp_layer.attention_mask
+        if blocked.device.type != "meta":
+            self.any_blind = bool(blocked.all(1).any())
+            self.has_own_mask = not torch.equal(blocked.cpu(), self.layout.blocked().cpu())
 
     def forward(self, x: Tensor, queries: int) -> Tensor:
         layout = self.layout
@@ -161,7 +173,11 @@ class PatchAttention(nn.Module):
     def _parts(self, queries: int, keys: int) -> list[tuple[slice, slice]]:
         """Queries that look at the same few keys, where a narrow band hides most of them; else all together."""
         layout = self.layout
-        count = 1 if layout.band is None or layout.unpatched else round(queries / (3 * layout.band + 3))
+        count = (
+            1
+            if layout.band is None or layout.unpatched or self.has_own_mask
+            else round(queries / (3 * layout.band + 3))
+        )
         if count < 2 or keys != layout.patches:
             return [(slice(0, queries), slice(0, keys))]
         edges = [round(i * queries / count) for i in range(count + 1)]
@@ -186,6 +202,12 @@ class PatchAttention(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         rows, length, width = x.shape
         return x.reshape(rows, length, self.heads, width // self.heads).transpose(1, 2)
+
+
+def _look_again(attention: nn.Module, _keys: object) -> None:
+    """After a state was loaded."""
+    assert isinstance(attention, PatchAttention)
+    attention.look_at_mask()
 
 
 def _attention_to_few(query: Tensor, keys: Tensor, values: Tensor, blocked: Tensor | None) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from workbench.core.errors import WeightsError
 from workbench.nets.checkpoints import load_state, require_fit, unwrap_checkpoint
 from workbench.recording.net.gpt import MEGGPT
+from workbench.recording.net.gpt_layers import Layout
 from workbench.recording.net.tokenizer import MEGTokenizer
 from workbench.recording.net.vocabulary import Vocabulary, official_vocabulary
 
@@ -99,9 +100,12 @@ def gpt_from(content: Mapping[str, object]) -> MEGGPT:
         net = MEGGPT(**config)
     except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
         raise WeightsError(f"not the state dict of MEG-GPT ({type(error).__name__}: {error})") from error
-    for key, value in net.state_dict().items():
-        if value.dtype == torch.bool and not torch.equal(value, state[key].bool()):
-            raise WeightsError(f"{key}: a mask that is not the one of completed patches; such networks are not known")
+    for number, layer in enumerate(net.layers):
+        key = _ATTENTION.format(number) + "gasp_layer.attention_mask"
+        state[key] = state[key].bool()
+        # A mask of its own is kept as it is, since it is what the network was taught with; but nothing may look ahead.
+        if (layer.gasp_time_attention.layout.ahead() & ~state[key]).any():
+            raise WeightsError(f"{key}: a mask that lets positions see what comes after them, which nothing can use")
     load_state(net, state)
     return net.eval()
 
@@ -124,7 +128,10 @@ def _gpt_config(state: Mapping[str, Tensor]) -> dict[str, Any]:
         lists["patch_len_in"].append(patch)
         lists["n_patches_out"].append(out)
         lists["patch_len_out"].append(1)
-        lists["l_patched_b"].append(seen - 1 if patch == 1 and seen < patches else None)
+        band = seen - 1 if patch == 1 and seen < patches else None
+        # Where the numbers imply another mask than is there, the one that is there is loaded over it.
+        implied = Layout(current, out, patch, band=band).blocked()
+        lists["l_patched_b"].append(band if torch.equal(implied, blocked) else None)
         current, depth = out, depth + 1
     session = state.get(_SESSION + "base_module.weight")
     return {

@@ -13,6 +13,7 @@ from workbench.core.types import Mark, Marks
 _MAD = 1.4826  # of a normal distribution: deviation / median absolute deviation
 _LEAST = 0.1  # of the middle deviation of all channels, below which none counts
 _HOPS = 4  # blocks in an averaging window: peaks begin and end at blocks
+_LATE = (_HOPS + 1) % 2 / 2  # blocks
 _PIECE = 1 << 16
 
 
@@ -82,7 +83,9 @@ def peaks(
             highest = np.nanmax(z[:, a:b], axis=1)
             limit = max(threshold, 0.5 * float(highest.max()))
             names = tuple(n for n, v in zip(channels, highest, strict=True) if v >= limit)
-        marks.append(Mark(start + a / rate, (b - a) / rate, label, names))
+        # The mean of an even number of blocks is that of the middle of them: half a block before the one it is kept in.
+        begin, end = max(0.0, a - _LATE), min(b - _LATE, surprisal.shape[1] / hop)
+        marks.append(Mark(start + begin / rate, (end - begin) / rate, label, names))
     return Marks(tuple(marks))
 
 

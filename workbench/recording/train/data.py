@@ -15,7 +15,7 @@ from workbench.core.errors import InputError, MismatchError, UsageError
 from workbench.core.types import Case, Progress
 from workbench.data.cases import naming, open_case
 from workbench.recording.data.agree import Agreement, Contract, agree
-from workbench.recording.data.channels import families
+from workbench.recording.data.channels import families, only_named
 from workbench.recording.data.measured import Measured
 from workbench.recording.data.prepare import Prepared, RecordingRecipe, prepare
 from workbench.recording.data.recording import open_recording
@@ -81,6 +81,7 @@ def load_sessions(
     allow_resample: bool,
     contract: Contract | None = None,
     force: bool = False,
+    channels: Sequence[str] = (),
     tell: Tell | None = None,
 ) -> list[Session]:
     """Open and prepare all recordings of a training.
@@ -95,6 +96,8 @@ def load_sessions(
         Whether recordings of another rate may be resampled.
     contract, force
         What the weights to go on from were taught on; whether recordings that differ are taken all the same.
+    channels
+        Names of the channels to use; all of the recipe's kinds by default.
     tell
         See `Tell`.
 
@@ -108,12 +111,14 @@ def load_sessions(
     found: list[Session] = []
     for case in cases:
         with naming(case):
-            recording = open_recording(open_case(case))
+            image = open_case(case)
+            recording, chosen = only_named(open_recording(image), channels)
             agreement = agree(recording, recipe, contract, force=force)
             if found and not force:
                 _require_alike(case, agreement.measured, cases[0].id, found[0].measured)
             prepared = prepare(recording, recipe, allow_resample=allow_resample, progress=named(tell, case.id))
-            found.append(session_of(case, prepared, recipe.sampling_rate, agreement))
+            notes = (*image.notes, *chosen)
+            found.append(session_of(case, prepared, recipe.sampling_rate, agreement, notes))
             if len(found[-1].channels) != len(found[0].channels):
                 raise InputError(
                     f"{case.image}: {len(found[-1].channels)} channels after preparation, but '{cases[0].id}' has "
@@ -123,11 +128,11 @@ def load_sessions(
     return found
 
 
-def session_of(case: Case, prepared: Prepared, rate: float, agreement: Agreement) -> Session:
-    """A prepared recording with what was found in it before."""
+def session_of(case: Case, prepared: Prepared, rate: float, agreement: Agreement, notes: Sequence[str] = ()) -> Session:
+    """A prepared recording with what was found in it before; `notes` is what its reader said."""
     return Session(
         case.id, case.group or case.id, prepared.data, prepared.good, prepared.channels, rate, prepared.segments,
-        (*agreement.notes, *prepared.notes), "" if case.group in (None, case.id) else case.group, prepared.keys,
+        (*notes, *agreement.notes, *prepared.notes), "" if case.group in (None, case.id) else case.group, prepared.keys,
         agreement.measured,
     )  # fmt: skip
 

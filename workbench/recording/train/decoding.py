@@ -101,8 +101,8 @@ def trials_of(
         raise InputError(f"none of the recordings has an event '{missing[0]}'.{nearest(missing[0], known)}")
     parts, tokens, empty = [], [], []
     for o in opened:
-        if not o.events and known:
-            empty.append(f"{o.name}: no events in it, left out")
+        if known and not any(not config.events or k in config.events for _, k in o.events):
+            empty.append(f"{o.name}: no events{' of these kinds' if o.events else ''} in it, left out")
             continue
         cut_one = cut_trials(
             o.session.data, fs, o.events, tmin=config.tmin - lead / fs, samples=context, kinds=config.events,

@@ -104,7 +104,9 @@ def evaluate_cases(
         found = dataclasses.replace(found, comparisons=_compare(rows, opened, generated, config, course, notes))
     if "decode" in tasks:
         with _optional("nothing decoded", config.task == "decode", notes):
-            found = dataclasses.replace(found, decoding=decode_events(opened, parts, device, config, course, marks))
+            decoding = decode_events(opened, parts, device, config, course, marks)
+            found = dataclasses.replace(found, decoding=decoding)
+            notes += decoding.notes
     if "similarity" in tasks:
         with _optional("sessions not compared", config.task == "similarity", notes):
             found = dataclasses.replace(found, similarities=_similarities(opened, generated, parts, config, notes))

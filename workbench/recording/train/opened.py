@@ -12,8 +12,12 @@ import numpy.typing as npt
 from workbench.core.types import Case, Mark, Progress
 from workbench.data.cases import naming, open_case
 from workbench.recording.data.agree import agree
+from workbench.recording.data.channels import only_named
+from workbench.recording.data.events import events_of
 from workbench.recording.data.prepare import prepare
-from workbench.recording.data.recording import Recording, open_recording
+from workbench.recording.data.read import with_triggers
+from workbench.recording.data.recording import open_recording
+from workbench.recording.data.triggers import Triggers
 from workbench.recording.evaluate.settings import MEGEvaluateConfig
 from workbench.recording.predict.surprisal import surprisal
 from workbench.recording.train.data import Floats, Integers, Session, session_of
@@ -51,7 +55,8 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
         It cannot be read or prepared for these weights; the message names the case.
     """
     with naming(case):
-        recording = open_recording(open_case(case))
+        image = open_case(case)
+        recording, chosen = only_named(with_triggers(open_recording(image), triggers_of(config)), config.channels)
         recipe = parts.recipe_for(config.kinds, config.reduce)
         agreement = agree(recording, recipe, parts.contract, force=config.force)
         prepared = prepare(
@@ -70,40 +75,19 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
                 )  # fmt: skip
         if surprise is not None:
             surprise[:, ~prepared.good] = np.nan
-    session = session_of(case, prepared, recipe.sampling_rate, agreement)
+        events = tuple(events_of(recording, config.events))
+    notes = (*image.notes, *chosen, *recording.event_notes)
+    session = session_of(case, prepared, recipe.sampling_rate, agreement, notes)
     places = None
     if prepared.info is not None and prepared.mixing is None:
         places = np.array([ch["loc"][:3] for ch in prepared.info["chs"]], np.float64)
         places[~np.isfinite(places).all(1) | (places == 0).all(1)] = np.nan
-    return Opened(
-        session, labels, recording.start, tuple(events_of(recording, config.events)), tuple(recording.marks), places,
-        surprise,
-    )  # fmt: skip
+    return Opened(session, labels, recording.start, events, tuple(recording.marks), places, surprise)
 
 
-def events_of(recording: Recording, kinds: Sequence[str] = ()) -> list[tuple[float, str]]:
-    """(time [s], kind) of the events of a recording, in order of time.
-
-    Parameters
-    ----------
-    kinds
-        Kinds that were asked for: looked for among the events of stimulus channels and all annotations. By default the
-        events, or where there are none the annotations without a duration; never what is called bad.
-    """
-    events = [(float(t), str(k)) for t, k in recording.events]
-    if kinds:
-        every = events + [(m.onset, m.label) for m in recording.marks]
-        return sorted(every)
-    # Readers may list annotations among the events; a blink or a bad stretch lasts, and is nothing that was shown.
-    lasting = {(round(m.onset, 3), m.label) for m in recording.marks if m.duration > 0 or _is_bad(m.label)}
-    shown = [e for e in events if (round(e[0], 3), e[1]) not in lasting and not _is_bad(e[1])]
-    if shown:
-        return sorted(shown)
-    return sorted((m.onset, m.label) for m in recording.marks if m.duration == 0 and not _is_bad(m.label))
-
-
-def _is_bad(label: str) -> bool:
-    return label.lower().startswith(("bad", "edge"))
+def triggers_of(config: MEGEvaluateConfig) -> Triggers:
+    """How events are read from stimulus channels."""
+    return Triggers(config.stim_channel, config.trigger_mask, config.trigger_unsigned, config.trigger_shortest)
 
 
 def vector_of(name: str, parts: Parts, config: MEGEvaluateConfig) -> int | Literal["mean"] | None:

@@ -100,6 +100,9 @@ class MEGTrainConfig:
     band: tuple[float, float] | None = setting(None, "band-pass from scratch; by default none", unit="Hz", low=0.0)
     notch: float | None = setting(None, "mains frequency to filter out with its harmonics", unit="Hz", low=1.0)
     kinds: str = setting("", "channel types to use, e.g. 'mag' or 'mag,grad'; empty: as the recordings suggest")
+    channels: tuple[str, ...] = setting(
+        (), "names of the channels to use, in this order (one each, or with commas); by default all of the kind"
+    )
     reduce: Literal["none", "pca"] = setting(
         "none", "pca: reduce the sensors to n_channels components, a stated change of what is modelled"
     )

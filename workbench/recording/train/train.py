@@ -33,6 +33,7 @@ from workbench.weights import WeightsFile
 
 _STAGES = ("tokenizer", "model")
 _NOT_IDENTITY = ("resume", "overwrite", "device", "force")  # may differ when a training is continued
+_NEWER = ("channels",)  # states of earlier versions do not have it
 _MADE = ("learn", "mulaw", "quantile")
 _RATE = MEGTrainConfig.sampling_rate
 OnEvent = Callable[[Event], None]
@@ -159,14 +160,16 @@ def train_meg(
     contract = None if given is None else known.contract if known is not None else given.as_tokenizer
     sessions = load_sessions(
         cases, recipe, allow_resample=config.allow_resample, contract=contract, force=config.force,
-        tell=tell("preparing"),
+        channels=config.channels, tell=tell("preparing"),
     )  # fmt: skip
     split = split_sessions(
         sessions, _longest(config, known), by=config.validation, fraction=config.val_fraction, seed=config.seed
     )
     folder = output.clean(out, resume=config.resume, stages=_STAGES)
     identity = {
-        "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
+        "config": {
+            k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY and (v or k not in _NEWER)
+        },
         "cases": [[s.name, int(s.good.sum())] for s in sessions],
         "start": start.sha256 if start else None,
     }

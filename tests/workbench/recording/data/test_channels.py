@@ -83,3 +83,28 @@ def test_helpers_are_eye_and_heart_and_never_bad_ones() -> None:
     recipe = RecordingRecipe(kinds=("mag",), ica=("eog", "ecg"))
     assert choose_channels(recording(SENSORS), recipe).helpers == (4, 5)
     assert choose_channels(recording(SENSORS, ["eog 4"]), recipe).helpers == (5,)
+
+
+def test_channels_are_chosen_by_name(tmp_path):
+    from tests.recording_maker import raw, save_raw
+    from workbench.data import formats
+    from workbench.recording.data.channels import only_named
+    from workbench.recording.data.recording import open_recording
+
+    recording = open_recording(formats.read(save_raw(tmp_path / "a_raw.fif")))
+    assert only_named(recording, ())[0] is recording
+    chosen, notes = only_named(recording, ("MEG 0004", "meg0002", "Cz"))
+    assert chosen.channels == ("MEG 0004", "MEG 0002", "Cz", "EOG 061", "ECG 063", "STI 014")
+    assert chosen.kinds == ("mag", "mag", "eeg", "eog", "ecg", "stim")
+    assert chosen.bads == ()
+    assert only_named(recording, ("MEG 0004, meg0002,Cz",))[0].channels == chosen.channels
+    assert any("marked as bad and were used" in n and "MEG 0002" in n for n in notes)
+    assert list(chosen.info["ch_names"]) == list(chosen.channels) == chosen.raw().ch_names
+    whole = raw().get_data()
+    rows = [3, 1, recording.channels.index("Cz")]
+    np.testing.assert_allclose(chosen.read(100, 300, [0, 1, 2]), whole[rows, 100:300], rtol=1e-6)
+    assert chosen.events == recording.events
+    with pytest.raises(InputError, match=r"no channel\(s\) 'MEG 0099'"):
+        only_named(recording, ("MEG 0099",))
+    with pytest.raises(InputError, match="'MEG 0001' was named twice"):
+        only_named(recording, ("MEG 0001", "MEG0001"))

@@ -6,6 +6,7 @@ from tests.recording_maker import raw, save_raw
 from workbench.core.errors import InputError, NothingFound
 from workbench.data import cases, formats
 from workbench.recording.data.events import check_events, with_events
+from workbench.recording.data.events import events_of as trials_of
 from workbench.recording.data.recording import open_recording
 
 
@@ -67,3 +68,47 @@ def test_the_end_of_a_recording_is_no_sample_of_it(tmp_path):
     check_events([(recording.start, "first"), (last - 1e-6, "last")], recording, "x.csv")
     with pytest.raises(InputError, match="1 of 1 events lie outside"):
         check_events([(last, "after")], recording, "x.csv")
+
+
+def decoded(tmp_path, marks, triggers=(), side=None, kinds=()):
+    """Events that decoding takes of a recording with those annotations, trigger codes and file of events."""
+    info = mne.create_info(["MEG 0111", *(["STI 014"] if triggers else [])], 500.0, ["mag", *["stim"][: len(triggers)]],
+                           verbose="ERROR")  # fmt: skip
+    data = np.zeros((len(info["ch_names"]), 5000))
+    for time, code in triggers:
+        data[1, round(time * 500) : round(time * 500) + 20] = code
+    made = mne.io.RawArray(data, info, first_samp=700, verbose="ERROR")
+    made.set_annotations(mne.Annotations(*zip(*marks, strict=True)) if marks else None)
+    made.save(tmp_path / "a_raw.fif", overwrite=True, verbose="ERROR")
+    image = formats.read(tmp_path / "a_raw.fif")
+    if side is not None:
+        (tmp_path / "a.csv").write_text(side)
+        image = with_events(image, tmp_path / "a.csv")
+    return [(round(t, 3), k) for t, k in trials_of(open_recording(image), kinds)]
+
+
+SHOWN = [(1.0, 0.0, "face"), (2.0, 0.0, "house"), (3.0, 0.5, "blink"), (4.0, 0.0, "BAD_x")]
+
+
+def test_events_that_are_annotations_count_once(tmp_path):
+    assert decoded(tmp_path, SHOWN) == [(1.0, "face"), (2.0, "house")]
+    assert [e for e in decoded(tmp_path, SHOWN, kinds=("face", "house")) if e[1] in ("face", "house")] == [
+        (1.0, "face"), (2.0, "house")
+    ]  # fmt: skip
+    assert (3.0, "blink") in decoded(tmp_path, SHOWN, kinds=("face", "blink"))
+
+
+def test_a_kind_that_a_channel_has_is_not_taken_from_annotations_too(tmp_path):
+    marks = [(1.0004, 0.0, "1"), (5.0, 0.0, "rest")]
+    triggers = ((1.0, 1), (2.0, 2))
+    found = decoded(tmp_path, marks, triggers, kinds=("1", "2"))
+    assert [e for e in found if e[1] != "rest"] == [(1.0, "1"), (2.0, "2")]
+    assert decoded(tmp_path, marks, triggers, kinds=("1", "rest")) == [(1.0, "1"), (2.0, "2"), (5.0, "rest")]
+
+
+def test_a_file_of_events_stands_alone(tmp_path):
+    side = "onset,duration,label\n1.001,0,face\n2.001,0.5,house\n6,0,BAD_y\n"
+    for kinds in ((), ("face", "house")):
+        assert decoded(tmp_path, SHOWN, side=side, kinds=kinds) == [(1.001, "face"), (2.001, "house")]
+    # Also what lasts in the recording was shown, where the file says so.
+    assert decoded(tmp_path, SHOWN, side="onset,label\n3.0,blink\n") == [(3.0, "blink")]

@@ -10,9 +10,10 @@ from workbench.core.errors import GeometryError, InputError, UsageError
 from workbench.core.types import Embeddings, Mark, Marks, Provenance, Result, Scores, Signals, time_base
 from workbench.data import formats
 from workbench.data.parts import read_embeddings
+from workbench.recording.data.marks_files import read_marks
 from workbench.recording.data.prepare import RecordingRecipe, prepare, restored_signals
 from workbench.recording.data.recording import open_recording
-from workbench.recording.data.write import read_marks, signals_of
+from workbench.recording.data.write import signals_of
 
 MARKS = Marks((Mark(0.5, 0.25, "peak", ("MEG 0003",)), Mark(2.0, 1.0, "BAD, movement; left")))
 
@@ -79,7 +80,8 @@ def test_annotations_land_where_they_were_in_mne(tmp_path, dated, first):
     assert [m.onset for m in read_marks(tmp_path / "peaks-annot.fif")] == pytest.approx([0.5, 2.0])
     theirs.set_annotations(mne.Annotations([1.0], [0.5], ["x"], orig_time=None))
     theirs.annotations.save(tmp_path / "theirs.txt")
-    assert [(m.label, m.duration) for m in read_marks(tmp_path / "theirs.txt")] == [("x", 0.5)]
+    back = [(m.label, round(m.onset, 6), m.duration) for m in read_marks(tmp_path / "theirs.txt", image)]
+    assert back == [("x", 1.0 if dated else 1.0 + first / 500.0, 0.5)]  # as MNE reads its own file without a date
 
 
 def test_no_annotations_are_written_too(tmp_path):

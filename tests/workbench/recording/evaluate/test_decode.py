@@ -149,3 +149,30 @@ def test_cancel_passes_through() -> None:
 
     with pytest.raises(Cancelled):
         decode({BASELINE: t.signals}, t.labels, t.sessions, t.subjects, step=stop)
+
+
+def test_a_rare_kind_is_left_out_with_a_note() -> None:
+    trials = _study()
+    labels = trials.labels.astype("<U8")
+    labels[[3, 30, 60]] = "rare"
+    kept = labels != "rare"
+    features = {BASELINE: trials.signals, "by fold": lambda fold: trials.signals.mean(2)}
+    found = decode(features, labels, trials.sessions, trials.subjects)
+    assert found.kinds == ("a", "b")
+    assert any(n.startswith("left out: 3 trials of 'rare'; at least 5") for n in found.notes)
+    plain = {BASELINE: trials.signals[kept], "by fold": trials.signals[kept].mean(2)}
+    alone = decode(plain, labels[kept], trials.sessions[kept], trials.subjects[kept])
+    assert found.scores.rows == alone.scores.rows
+    assert sum(t.sum() for t in found.confusion.values()) == sum(t.sum() for t in alone.confusion.values())
+    few = np.where(labels == "b", "b", "a")
+    few[np.flatnonzero(few == "b")[4:]] = "a"
+    with pytest.raises(InputError, match=r"only 4 trials of 'b'; decoding needs two kinds with at least 5 trials each"):
+        decode({BASELINE: trials.signals}, few, trials.sessions, trials.subjects)
+
+
+def test_an_event_that_is_listed_twice_is_one_trial() -> None:
+    data = np.arange(1000.0)[None]
+    events = [(2.0, "x"), (3.0, "y"), (2.001, "x"), (3.0, "z")]
+    found = cut_trials(data, FS, events, tmin=0.0, samples=5)
+    assert list(zip(found.begins.tolist(), found.labels.tolist(), strict=True)) == [(200, "x"), (300, "y"), (300, "z")]
+    assert found.notes == ("session: 1 events are listed twice, at the same sample; each is one trial",)

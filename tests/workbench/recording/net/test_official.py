@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 
 from tests.workbench.recording.net.test_gpt import SMALL
 from workbench.core.errors import WeightsError
+from workbench.nets.checkpoints import load_state
+from workbench.recording.net.cache import Window
 from workbench.recording.net.gpt import MEGGPT
 from workbench.recording.net.official import from_official, gpt_from, kind_of, tokenizer_from
 from workbench.recording.net.tokenizer import MEGTokenizer
@@ -78,7 +80,7 @@ def changed(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
         (changed(prediction_head__bias=None), "1 missing: prediction_head.bias"),
         (changed(prediction_head__bias=torch.zeros(3)), "of another shape"),
         (changed(position_embeddings=None), "not the state dict of MEG-GPT"),
-        (changed(attention_mask=torch.zeros(40, 40, dtype=torch.bool)), "not the one of completed patches"),
+        (changed(attention_mask=torch.zeros(40, 40, dtype=torch.bool)), "see what comes after them"),
         ({**changed(), "more": torch.zeros(1)}, "unexpected: more"),
         ({"weight": torch.zeros(1)}, "entries such as weight"),
         ({}, "expected a state dict"),
@@ -86,4 +88,81 @@ def changed(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
 )
 def test_other_layouts_are_refused(state, words) -> None:
     with pytest.raises(WeightsError, match=words):
+        gpt_from(state)
+
+
+BANDED = {
+    **SMALL, "sequence_length": 48, "n_patches_in": [48, 36, 9], "patch_len_in": [1, 1, 4],
+    "n_patches_out": [48, 36, 36], "patch_len_out": [1, 1, 1], "l_patched_b": [8, None, None],
+    "loss_sequence_length": 16,
+}  # fmt: skip
+
+
+def of_official_code() -> dict[str, torch.Tensor]:
+    """A state whose second layer makes 36 positions of 48 with a band of 6, counted from the row as their code does.
+
+    Row 0 sees the keys 0 to 6, row 35 sees 29 to 41 (measured on their mask).
+    """
+    torch.manual_seed(3)
+    config = {**BANDED, "n_patches_in": [48, 48, 9], "n_patches_out": [48, 36, 36]}
+    net = MEGGPT(**config)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.4)
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    row, key = torch.arange(36)[:, None], torch.arange(48)[None]
+    state["transformer_decoder.layers.1.gasp_time_attention.gasp_layer.attention_mask"] = ~(
+        ((key - row).abs() <= 6) & (key <= row + 12)
+    )
+    return state
+
+
+def plainly(net: MEGGPT, state: dict[str, torch.Tensor], tokens: torch.Tensor) -> torch.Tensor:
+    """The logits by the published formulas and the masks of the state, without any of the shortcuts of the network."""
+    x = net.input_embedding_layer(tokens, None).flatten(0, 1)
+    for number, layer in enumerate(net.layers):
+        attention = layer.gasp_time_attention
+        blocked = state[f"transformer_decoder.layers.{number}.gasp_time_attention.gasp_layer.attention_mask"]
+        y = layer.norm_time1(x)
+        keys, values = attention.patch_keys(y)
+        query = attention._split(attention.query_projection(y[:, -len(blocked) :]))
+        scores = (query @ keys.transpose(-1, -2)) * query.shape[-1] ** -0.5
+        shares = scores.masked_fill(blocked, -torch.inf).softmax(-1).nan_to_num(0)
+        x = layer.finish(
+            x[:, -len(blocked) :] + attention.output_projection((shares @ values).transpose(1, 2).flatten(2))
+        )
+    out = net.prediction_head(x)
+    return out.reshape(len(tokens), net.n_channels, -1, net.n_tokens).transpose(1, 2)
+
+
+def test_a_mask_that_the_numbers_do_not_imply_is_used_as_it_is(tmp_path: Path) -> None:
+    state = of_official_code()
+    key = "transformer_decoder.layers.1.gasp_time_attention.gasp_layer.attention_mask"
+    seen = [(~row).nonzero().flatten().tolist() for row in state[key]]
+    assert (seen[0][0], seen[0][-1], seen[35][0], seen[35][-1]) == (0, 6, 29, 41)
+    net = gpt_from(state)
+    assert torch.equal(net.state_dict()[key], state[key])
+    tokens = torch.randint(0, 19, (3, 48, 5))
+    with torch.no_grad():
+        wanted = plainly(net, state, tokens)
+        assert torch.allclose(net(tokens), wanted, atol=1e-5)
+        assert torch.allclose(net(tokens, last=5), wanted[:, -5:], atol=1e-5)
+        other = MEGGPT(**net.config)  # the mask that its numbers imply
+        other.load_state_dict({**state, key: other.state_dict()[key]})
+        assert (other.eval()(tokens) - wanted).abs().max() > 0.05
+        # One sample at a time, as signals are generated.
+        window = Window(net)
+        logits = [window.start(tokens[:, :20])] + [window.step(tokens[:, n]) for n in range(20, 48)]
+    assert torch.allclose(torch.stack(logits, 1), wanted[:, 19 - 12 :], atol=1e-5)
+    again = MEGGPT(**net.config)
+    load_state(again, net.state_dict())  # as our own weight files do it
+    with torch.no_grad():
+        assert torch.equal(again.eval()(tokens), net(tokens))
+
+
+def test_a_mask_with_a_leak_is_refused() -> None:
+    state = of_official_code()
+    key = "transformer_decoder.layers.2.gasp_time_attention.gasp_layer.attention_mask"
+    state[key] = state[key].clone()
+    state[key][0, -1] = False
+    with pytest.raises(WeightsError, match=r"layers.2.*see what comes after them"):
         gpt_from(state)

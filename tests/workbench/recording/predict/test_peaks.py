@@ -77,3 +77,26 @@ def test_pieces_do_not_change_what_is_found(monkeypatch):
     monkeypatch.setattr("workbench.recording.predict.peaks._PIECE", 256)
     assert peaks(values, RATE).marks == whole.marks
     assert len(whole) == 4
+
+
+@pytest.mark.parametrize(("rate", "window"), [(250.0, 0.2), (250.0, 0.1), (500.0, 0.2), (100.0, 0.4)])
+def test_a_mark_is_centred_on_what_it_marks(rate, window):
+    away = []
+    for seed in range(6):
+        values = noise(samples=8000, seed=seed)
+        at = 3000 + 37 * seed
+        values[:4, at : at + round(0.6 * rate)] += 6.0
+        mark = max(peaks(values, rate, window=window), key=lambda m: m.duration)
+        away.append(mark.onset + mark.duration / 2 - (at / rate + 0.3))
+    block = window / 4
+    assert abs(np.mean(away)) < 0.2 * block  # half a block too late before
+    assert np.abs(away).max() < block
+
+
+def test_marks_stay_inside_the_recording():
+    values = noise(samples=3003)
+    values[:4, :120] += 6.0
+    values[:4, -120:] += 6.0
+    first, last = peaks(values, RATE, start=2.0)
+    assert 2.0 <= first.onset < 2.1
+    assert last.onset + last.duration <= 2.0 + 3003 / RATE

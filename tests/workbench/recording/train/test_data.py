@@ -5,8 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.edf_maker import save_edf
+from tests.recording_maker import signals
 from workbench.core.errors import InputError, UsageError
-from workbench.recording.train.data import Session, Stretch, Windows, cut, split_sessions, stretches
+from workbench.core.types import Case
+from workbench.recording.data.prepare import RecordingRecipe
+from workbench.recording.train.data import Session, Stretch, Windows, cut, load_sessions, split_sessions, stretches
 
 
 def session(name, subject, samples=4000, bad=(), segments=()):
@@ -89,3 +93,13 @@ def test_cut_gives_samples_before_channels():
     part = cut([one.data], [(0, 5), (0, 50)], 3)
     assert part.shape == (2, 3, 2)
     assert part[1].tolist() == [[50, 150], [51, 151], [52, 152]]
+
+
+def test_what_the_reader_said_is_a_note_of_the_session(tmp_path):
+    path = save_edf(tmp_path / "a.edf", signals(3, 12, 128, scale=20.0), [*range(6), *range(20, 26)])
+    recipe = RecordingRecipe(sampling_rate=128.0)
+    (session,) = load_sessions([Case("a", path)], recipe, allow_resample=True, channels=("EEG 2", "EEG 1"))
+    assert any("1 interruption(s) of 14 s" in n for n in session.notes)
+    assert any("2 of 3 channels were chosen by name" in n for n in session.notes)
+    assert session.segments == ((0, 768), (768, 1536))
+    assert session.channels == ("EEG 2", "EEG 1")

@@ -12,13 +12,13 @@ from workbench import weights
 from workbench.core.errors import Cancelled, InputError, UsageError
 from workbench.core.settings import build
 from workbench.core.types import Case, Mark, Marks
+from workbench.recording.data.events import events_of
 from workbench.recording.data.recording import array_recording
 from workbench.recording.evaluate.decode import BASELINE, CHANCE
 from workbench.recording.evaluate.settings import MEGEvaluateConfig
 from workbench.recording.train.decoding import FINE_TUNED, SIMPLE, ZERO_SHOT
 from workbench.recording.train.evaluation import evaluate_cases
 from workbench.recording.train.memory import memory_of
-from workbench.recording.train.opened import events_of
 from workbench.recording.train.weights import load_parts
 
 CPU = torch.device("cpu")
