@@ -10,7 +10,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError, nearest, reading
-from workbench.core.types import Geometry, Labels, case_name
+from workbench.core.types import Case, Geometry, Labels, case_name
 from workbench.data import formats
 from workbench.volume.data.totalsegmentator import LISTS
 
@@ -177,5 +177,28 @@ def _from_lines(lines: Iterable[str]) -> dict[int, str]:
     return found
 
 
-Reader = Callable[..., Labels]
-"""`read_named`, with the table that a person gave."""
+@dataclass(frozen=True)
+class LabelReader:
+    """Label maps of cases on the grid of their image, as the settings of a verb want them read.
+
+    Parameters
+    ----------
+    names
+        A table that names the values; see `table_of`.
+    resample
+        Resample maps of another lattice, instead of refusing them.
+    told
+        Given what was done to the map of a case, where anything was.
+    """
+
+    names: str = ""
+    resample: bool = False
+    told: Callable[[Case, tuple[str, ...]], None] | None = None
+
+    def __call__(self, case: Case, reference: Geometry) -> Labels:
+        """The label map of a case on the grid `reference`."""
+        assert case.labels is not None
+        labels = read_named(case.labels, reference=reference, names=self.names, resample=self.resample)
+        if self.told is not None and labels.notes:
+            self.told(case, labels.notes)
+        return labels

@@ -23,7 +23,7 @@ from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.split import split_groups
 from workbench.volume.data.class_merge import ClassMerge
-from workbench.volume.data.label_names import read_named
+from workbench.volume.data.label_names import LabelReader, read_named
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.net.segformer3d import SegFormer3D, load_state, require_config
 from workbench.volume.train.data import Validation, VolumeData, loss_function, require_batch, require_cases
@@ -130,18 +130,19 @@ def train_volumes(
     # Predicting may use larger windows than training: the network takes any size.
     x, y, z = config.roi or (min(n, _WINDOW) for n in recipe.roi)
     require_batch(config, (x, y, z))
-    channels = require_cases(cases, len(recipe.channels) if start else None)
+    channels = require_cases(cases, len(recipe.channels) if start else None, resample_labels=config.resample_labels)
     if start is None and len(channels) > 1:
         recipe = dataclasses.replace(recipe, channels=channels)
     windows = dataclasses.replace(recipe, roi=(x, y, z))
-    survey = Survey(recipe, start, force=config.force)
+    survey = Survey(recipe, start, force=config.force, nan=config.nan)
     survey.check_headers(cases)
     merge, table, notes = _classes(cases, config, start)
+    read = LabelReader(config.names, config.resample_labels, survey.tell)
     torch.manual_seed(config.seed)
     net, copied = _network(config, start, table, len(recipe.channels))
-    data = VolumeData([cases[i] for i in train_index], windows, merge, config, survey.look)
+    data = VolumeData([cases[i] for i in train_index], windows, merge, config, survey.look, read)
     data.require_all_classes(table)
-    validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen, config.names)
+    validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen, read, config.nan)
     validation.require_readable(survey.look)
     settings = _loop_settings(config, len(train_index))
     folder = output.clean(out, resume=config.resume)
@@ -200,7 +201,7 @@ def train_volumes(
 def _identity(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide what is learnt. Later ones count where they are set: trainings of 0.1 go on."""
     plain = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY}
-    later = {"names": "", "match": "name"}
+    later = {"names": "", "match": "name", "resample_labels": False, "nan": "refuse"}
     return {k: v for k, v in plain.items() if k not in later or v != later[k]}
 
 
