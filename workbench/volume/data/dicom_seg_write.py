@@ -51,6 +51,11 @@ def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari
     except ImportError as error:
         raise MissingExtra("writing DICOM-SEG (highdicom is not installed)", "dicom") from error
     planes = source.native.stack.planes
+    if len(planes) != source.geometry.shape[2] or any(p.tile is not None for p in planes):
+        raise InputError(
+            f"{source.source}: its slices are not those of its files (resampled to even steps, or tiles of a mosaic),"
+            " and a DICOM-SEG refers to these. Use NIfTI."
+        )
     datasets, order = _source_datasets(planes)
     numbered = _numbered(labels)[..., order]
     uid = importlib.import_module("pydicom.uid").generate_uid

@@ -27,10 +27,10 @@ def sniff(path: Path, key: str | None) -> Verdict:
     return "sure" if _has_dicom_magic(path) or (not path.suffix and dicom.is_dicom(path)) else "no"
 
 
-def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:
-    """Open it with the module of its format."""
+def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool, regularise: bool = False) -> Image:
+    """Open it with the module of its format; only DICOM has slices whose steps may be uneven."""
     if _is_dicom(path):
-        return dicom.read(path, series=series)
+        return dicom.read(path, series=series, regularise=regularise)
     if series is not None:
         raise InputError(
             f"{path}: 'series' chooses from a DICOM folder, and this is one {path.suffix} file. Leave it out."
