@@ -20,31 +20,31 @@ import torch.nn.functional as F
 
 from workbench import __version__, weights
 from workbench.core import device
-from workbench.core.agreement import Finding
-from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
+from workbench.data.label_names import read_named
 from workbench.nets.lora import add_lora, lora_state
 from workbench.scene.data import spectra
-from workbench.scene.data.agreed import Agreed, agree
 from workbench.scene.data.scene import open_blocks
-from workbench.scene.data.seen_pixels import read_seen, remember
-from workbench.scene.data.spectra import FittedSpectra, SpectralRecipe
-from workbench.scene.data.taught import Taught, gather, taught_of
+from workbench.scene.data.seen_pixels import remember
+from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.data.taught import gather
 from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
+from workbench.scene.train.begin import BACKEND, Begun, begin, require_scene
+from workbench.scene.train.classes import classes_to_learn, without_empty
 from workbench.scene.train.data import PixelData, loss_function
-from workbench.scene.train.learnt import Learnt
+from workbench.scene.train.learnt import Learnt, seen_before
 from workbench.scene.train.map import map_taught
 from workbench.scene.train.settings import SceneTrainConfig
-from workbench.scene.train.split import PixelSplit, all_pixels, classes_of, split_pixels
+from workbench.scene.train.split import PixelSplit, all_pixels, split_pixels
 from workbench.training.loop import Event, LoopSettings, fit
 from workbench.training.schedule import warmup_cosine
 
-BACKEND = "lola_specvit"
 _KEPT_PIXELS = 4000
+_NOT_IDENTITY = ("resume", "device", "force", "names", "match")  # nothing of them changes a number that is learnt
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def train_pixels(
 
     if out.suffix != ".safetensors":
         raise UsageError(f"{out}: weights are written as .safetensors; choose such a name")
-    image, labels = open_case(cases)
+    image, labels = open_case(cases, config.names)
     folder = out.with_name(out.stem + "_training")
     learnt = learn_scene(image, labels, config, folder=folder, on_event=on_event)
     found = map_pixels(learnt, image)
@@ -113,12 +113,18 @@ def train_pixels(
     return SceneTrainReport(
         out, folder / "log.csv", report, result.scores.get("accuracy"), result.history, result.stopped, result.seconds,
         learnt.validation, {} if test is None else {"OA": test.oa, "AA": test.aa, "kappa": test.kappa},
-        notes=learnt.agreed.notes,
+        notes=learnt.notes,
     )  # fmt: skip
 
 
-def open_case(cases: Sequence[Case]) -> tuple[Image, Labels]:
-    """The one scene of a training or evaluation, and its labels on the same grid."""
+def open_case(cases: Sequence[Case], names: str = "") -> tuple[Image, Labels]:
+    """The one scene of a training or evaluation, and its labels on the same grid.
+
+    Parameters
+    ----------
+    names
+        A table that names the labels' values; see `workbench.data.label_names.table_of`.
+    """
     if len(cases) != 1:
         raise InputError(f"a network learns the classes of one scene at a time, {len(cases)} cases were given")
     case = cases[0]
@@ -126,16 +132,7 @@ def open_case(cases: Sequence[Case]) -> tuple[Image, Labels]:
         raise InputError(f"{case.image}: training needs labels; give --labels or a column 'labels'")
     image = formats.read(case.image)
     require_scene(image)
-    return image, formats.read_labels(case.labels, reference=image.geometry)
-
-
-def require_scene(image: Image) -> None:
-    """Refuse what is no spectral cube."""
-    if image.classes is not None:
-        names = ", ".join(image.classes.names[:4])
-        raise InputError(f"{image.source or image.name}: is a class map ({names}), a spectral cube was expected")
-    if image.kind != "scene":
-        raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
+    return image, read_named(case.labels, reference=image.geometry, names=names)
 
 
 def learn_scene(
@@ -146,6 +143,7 @@ def learn_scene(
     split: PixelSplit | None = None,
     folder: Path | None = None,
     on_event: Callable[[Event], None] | None = None,
+    begun: Begun | None = None,
 ) -> Learnt:
     """Teach a network the labelled pixels of a scene.
 
@@ -161,6 +159,8 @@ def learn_scene(
         Holds the log and the state for resuming; nothing is written if None.
     on_event
         Called after every step; raise `Cancelled` in it to stop and keep the best so far.
+    begun
+        What `begin` made of this scene with this `config`, where somebody needed it before.
 
     Returns
     -------
@@ -173,12 +173,11 @@ def learn_scene(
             f"the label map has {labels.data.shape} rows and columns, the scene {image.name} {image.geometry.shape}"
         )
     chosen, _ = device.choose(config.device)
-    values = classes_of(labels.data)
-    known = {c.value: c for c in labels.classes}
-    classes = ClassTable(tuple(known.get(v) or next(iter(ClassTable.from_values([v]))) for v in values))
-    start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
-    agreed, before = _spectra(image, config, start)
+    start, agreed, before = begun or begin(image, config)
     fitted, seen_as = agreed.fitted, agreed.image
+    labels, empty = without_empty(labels, spectra.valid_map(seen_as, fitted))
+    classes, label_notes = classes_to_learn(labels, config, start)
+    values = [c.value for c in classes]
     torch.manual_seed(config.seed)
     net = _network(config, start, fitted, len(values))
     size = net.patch_size
@@ -199,7 +198,7 @@ def learn_scene(
         folder=folder,
         resume=config.resume,
         fingerprint={
-            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device", "force")},
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
             "pixels": [int(split.train.size), int(split.train.sum()), int(split.val.sum())],
             "start": start.sha256 if start else None,
         },
@@ -214,19 +213,8 @@ def learn_scene(
     return Learnt(
         net.eval(), fitted, classes, split, result, config, start, chosen,
         samples.numpy(), labels.data.flat[known_pixels].astype(np.int64), agreed,
-        taught if before is None else before.and_then(taught), seen,
+        taught if before is None else before.and_then(taught), seen, (*empty, *label_notes),
     )  # fmt: skip
-
-
-def seen_before(start: weights.WeightsFile | None) -> list[dict[str, Any]]:
-    """What taught the weights that a training goes on from; an entry ``untold`` where they do not say it."""
-    if start is None:
-        return []
-    with weights.blaming(start.path):
-        known = read_seen(start.meta)
-    if known is None:
-        return [{"id": start.name, "group": "", "role": "learnt", "keys": [], "untold": True}]
-    return [*(e for e in start.meta["seen"] if e.get("untold")), *(s.to_json() for s in known)]
 
 
 def _some(pixels: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
@@ -282,45 +270,6 @@ def _split(labels: Labels, config: SceneTrainConfig, size: int) -> PixelSplit:
     )  # fmt: skip
 
 
-def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile | None) -> tuple[Agreed, Taught | None]:
-    """Principal components of the weights, or fitted on the scene (by the recipe of the weights if there are any).
-
-    Returns
-    -------
-    agreed, taught
-        The scene as the network must see it, with its preparation; and what taught that preparation before.
-    """
-    if start is None:
-        if config.pca == "weights":
-            raise UsageError("pca=weights needs weights to take the principal components from, but weights=none")
-        return Agreed(image, image, spectra.fit(image, recipe_of(config))), None
-    known = fitted_of(start)
-    if config.pca != "scene":
-        with weights.blaming(start.path):
-            taught = taught_of(start.meta, known)
-        return agree(taught, known, image, weights=start.name, force=config.force), taught
-    recipe = dataclasses.replace(known.recipe, drop=config.drop_bands, water=config.water)
-    note = "principal components fitted on this scene, not those of the weights"
-    return Agreed(image, image, spectra.fit(image, recipe), (Finding("converted", "components", note),), (note,)), None
-
-
-def recipe_of(config: SceneTrainConfig) -> SpectralRecipe:
-    """How spectra are prepared in a training from scratch."""
-    return SpectralRecipe(
-        components=config.components, shape=config.shape, brightness=config.brightness, scale=config.scale,
-        patch=config.patch_standardise, water=config.water, drop=config.drop_bands,
-    )  # fmt: skip
-
-
-def fitted_of(found: weights.WeightsFile, tensors: Mapping[str, torch.Tensor] | None = None) -> FittedSpectra:
-    """The preparation that belongs to weights."""
-    if "spectra" not in found.meta:
-        raise WeightsError(f"{found.path}: no record of how spectra are prepared; use weights of this workbench")
-    tensors = weights.load_tensors(found) if tensors is None else tensors
-    arrays = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("spectra.")}
-    return FittedSpectra.from_json(found.meta["spectra"], arrays)
-
-
 def _network(
     config: SceneTrainConfig, start: weights.WeightsFile | None, fitted: FittedSpectra, classes: int
 ) -> LolaSpecViT:
@@ -369,7 +318,7 @@ def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
         "spectra": learnt.fitted.to_json(),
         "training": {
             "scene": image.name,
-            "notes": list(learnt.agreed.notes),
+            "notes": list(learnt.notes),
             "wavelengths_nm": learnt.agreed.image.header.get("wavelengths_nm"),
             "split": split.name,
             "guard_pixels": split.guard,
