@@ -36,6 +36,13 @@ def _make(backend: Backend) -> click.Command:
     @kind_option
     @truncated_option
     @regularise_option
+    @click.option(
+        "--format",
+        "written",
+        type=click.Choice(["auto", *kinds.find(backend.kind).formats]),
+        default="auto",
+        help="Format of the results; auto keeps that of the input where it can.",
+    )
     @click.option("--overwrite", is_flag=True, help="Replace results of other settings.")
     @click.option("--fail-fast", is_flag=True, help="Stop at the first case that fails.")
     @click.option("--dry-run", is_flag=True, help="List the cases and stop.")
@@ -67,6 +74,7 @@ def _predict(
     kind: str | None,
     allow_truncated: bool,
     regularise: bool,
+    written: str,
     overwrite: bool,
     fail_fast: bool,
     dry_run: bool,
@@ -121,6 +129,7 @@ def _predict(
             cases,
             output,
             config,
+            format=written,
             overwrite=overwrite,
             fail_fast=fail_fast,
             on_start=on_start,

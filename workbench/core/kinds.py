@@ -216,6 +216,9 @@ class KindWriter(Protocol):
     def jobs(self, part: Any, target: Path, family: str, source: Any) -> list[Any] | None:
         """Files to write for an image or a part, as ``(path, save)``; ``None`` leaves it to the common writer."""
 
+    def notes(self, part: Any, family: str) -> list[str]:
+        """Optional: what others cannot do with the file that is written for a part, a line each."""
+
 
 class KindLayers(Protocol):
     """What the ``layers`` module of a kind offers; see `workbench.core.layers.to_layers`."""

@@ -278,7 +278,15 @@ def labels_from_layer(
         geometry, spot, _ = geometry_from_layer(array.shape, full, pixel_is_mm=pixel_is_mm)
     data = spot.to_file(array)
     classes = ClassTable.from_json(record.get("classes", []))
-    return Labels(data, geometry, _with_unlisted(classes, data, _colors_of(full)), record.get("part_name", name))
+    made = (record.get("provenance") or {}).get("backend", "")
+    return Labels(
+        data,
+        geometry,
+        _with_unlisted(classes, data, _colors_of(full)),
+        record.get("part_name", name),
+        origin="corrected" if made else "unknown",
+        algorithm=made,
+    )
 
 
 def _colors_of(attributes: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:

@@ -289,7 +289,13 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     ran = segmented.report
     recorder.details |= {"windows": ran.windows, "windows_skipped": ran.skipped, "roi": list(ran.roi)}
     recorder.details |= {"batch": ran.batch, "precision": ran.precision, "mode": ran.mode}
-    labels = Labels(np.ascontiguousarray(grid.unorient(segmented.labels)), image.geometry, model.classes)
+    labels = Labels(
+        np.ascontiguousarray(grid.unorient(segmented.labels)),
+        image.geometry,
+        model.classes,
+        origin="automatic",
+        algorithm=f"SegFormer3D, weights {model.weights.name}",
+    )
     parts: dict[str, Labels | Heatmap | Scores] = {"labels": labels, "volumes": volumes(labels)}
     if segmented.uncertainty is not None:
         doubt = np.ascontiguousarray(grid.unorient(segmented.uncertainty))

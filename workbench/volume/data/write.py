@@ -13,7 +13,7 @@ from workbench.core.atomic import replacing
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, UsageError
 from workbench.core.types import Geometry, Heatmap, Image, Labels
-from workbench.data.geometry import describe
+from workbench.data.geometry import describe, is_sheared
 from workbench.data.label_values import smallest_unsigned
 from workbench.data.parts import Job
 
@@ -48,6 +48,17 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
             raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
         return [_image_job(part, target, family)]
     return None
+
+
+def notes(part: Any, family: str) -> list[str]:
+    """What others cannot do with the file that is written for a part, a line each."""
+    if family != "nifti" or not isinstance(part, Labels | Heatmap | Image) or not is_sheared(part.geometry):
+        return []
+    return [
+        "the axes of this volume are not at right angles (a tilted gantry, a sheared affine): programs built on ITK (3D"
+        " Slicer, ITK-SNAP, SimpleITK) refuse such a NIfTI file; write NRRD for them: --format nrrd (in Python"
+        " format='nrrd')"
+    ]
 
 
 def write_file(

@@ -18,8 +18,9 @@ from workbench.core.errors import Cancelled, InputError
 from workbench.core.failures import none_left, note_failure
 from workbench.core.output import require_folder
 from workbench.core.seen import Seen, summary_note
-from workbench.core.types import Case, Geometry, Image, Labels, Progress, Result
+from workbench.core.types import Case, Image, Labels, Progress, Result
 from workbench.data.cases import open_case
+from workbench.data.geometry import is_sheared
 from workbench.volume.data.content import keys_of
 from workbench.volume.data.label_names import LabelReader
 from workbench.volume.evaluate import tables
@@ -158,14 +159,6 @@ _SHEARED = (
     "{count} case(s) have axes that are not orthogonal ({cases}): distances were measured along the axes with the "
     "spacing of each, so HD95 and surface Dice are approximate there; Dice and volumes are exact"
 )
-
-
-def is_sheared(geometry: Geometry) -> bool:
-    """Whether axes stand more than about 0.06 degrees off the right angle."""
-    if geometry.affine is None:
-        return False
-    axes = geometry.affine[:-1, :-1] / np.sqrt((geometry.affine[:-1, :-1] ** 2).sum(axis=0))
-    return bool(np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3)
 
 
 class _Overall:
