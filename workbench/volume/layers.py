@@ -39,6 +39,7 @@ from workbench.volume.placement import (
     transform_attributes,
     world_to_ras,
 )
+from workbench.volume.statistics import class_statistics
 
 
 def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
@@ -66,6 +67,8 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
             parts[key] = replace(part, name=key)
             if "volumes" in parts:
                 parts["volumes"] = volume_scores(volume_table(part.data, part.classes, part.geometry))
+            if "statistics" in parts:
+                parts["statistics"] = class_statistics(part, result.image)
     return replace(result, parts=parts)
 
 

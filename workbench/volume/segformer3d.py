@@ -70,6 +70,9 @@ class Config:
     flips: bool = setting(
         False, "Average over flips along the axes that training mirrored (up to 8 times slower); refused without any."
     )
+    statistics: bool = setting(
+        False, "Also give a table per class: volume, mean, median and sd of the values, surface, longest diameter."
+    )
     uncertainty: bool = setting(False, "Also give a map of uncertainty (entropy: 0 sure, 1 undecided).")
     nan: Literal["refuse", "background"] = setting("refuse", NAN_HELP)
     force: bool = force_setting()
@@ -297,6 +300,10 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
         algorithm=f"SegFormer3D, weights {model.weights.name}",
     )
     parts: dict[str, Labels | Heatmap | Scores] = {"labels": labels, "volumes": volumes(labels)}
+    if config.statistics:
+        from workbench.volume.statistics import class_statistics
+
+        parts["statistics"] = class_statistics(labels, image)
     if segmented.uncertainty is not None:
         doubt = np.ascontiguousarray(grid.unorient(segmented.uncertainty))
         parts["uncertainty"] = Heatmap(doubt, image.geometry, "uncertainty", limits=(0.0, 1.0))

@@ -48,7 +48,7 @@ def read(path: Path) -> Image:
     require_regular(path)
     proxy, start = _open(path)
     header = proxy.header
-    affine, note = _affine(proxy, path)
+    affine, note = affine_of(proxy, path)
     shape = tuple(int(n) for n in proxy.shape)
     spatial = (*shape[:3], *(1,) * (3 - len(shape)))
     channels = _channels(header, shape, path)
@@ -173,7 +173,7 @@ def _kinds() -> tuple[type[Exception], ...]:
     )
 
 
-def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
+def affine_of(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
     """World affine in mm from the form that NIfTI gives precedence to, and what a person should know of it."""
     header = proxy.header
     note = None

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from workbench.core.atomic import replacing
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, UsageError
-from workbench.core.types import Geometry, Heatmap, Image, Labels
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Scores
 from workbench.data.geometry import describe, is_sheared
 from workbench.data.label_values import smallest_unsigned
-from workbench.data.parts import Job
+from workbench.data.parts import Job, json_job, table_of, text_saver
+from workbench.volume import statistics
 
 _SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm"}
 
@@ -43,6 +44,9 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
         return [_labels_job(part, target, family, source)]
     if isinstance(part, Heatmap):
         return [_heatmap_job(part, target, "nifti" if family == "dicom-seg" else family, source)]
+    if isinstance(part, Scores) and part.name == "statistics":
+        values = statistics.as_json(part)
+        return [(target.with_name(f"{target.name}.csv"), text_saver(table_of(part))), json_job(values, target)]
     if isinstance(part, Image):
         if family == "dicom-seg":
             raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
