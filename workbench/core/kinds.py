@@ -260,7 +260,10 @@ VOLUME = Kind(
         ".nii": "workbench.volume.data.nifti",
         ".dcm": "workbench.volume.data.dicom",
         ".ima": "workbench.volume.data.dicom",
-    },
+    }
+    | dict.fromkeys(
+        (".mgz", ".mgh", ".mnc", ".head", ".brik", ".brik.gz", ".par", ".rec"), "workbench.volume.data.nibabel_formats"
+    ),
     files="workbench.volume.data.files",
     writer="workbench.volume.data.write",
     formats=("nifti", "nrrd", "mha", "dicom-seg"),

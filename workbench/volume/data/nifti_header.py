@@ -65,7 +65,9 @@ def check(path: Path) -> Start:
         least = 544 if second else 352
         magic = start[4:12] if second else start[344:348]
         if magic[:3] in (b"ni1", b"ni2"):
-            raise ValueError(f"magic is {magic!r}: its voxels are in an .img file, which is not read")
+            raise ValueError(
+                f"magic is {magic!r}: its voxels are in an .img file. Give that pair by its .hdr or .img name"
+            )
         if not 1 <= dim[0] <= 7:
             raise ValueError(f"dim[0] is {dim[0]}, expected 1 to 7 axes")
         for axis, side in enumerate(dim[1 : dim[0] + 1], 1):
