@@ -221,7 +221,8 @@ def write(
         Folder to write into; made if missing.
     format
         ``"auto"`` (the format of the source where it can hold labels, else NIfTI, for scenes ENVI), ``"nifti"``,
-        ``"nrrd"``, ``"mha"`` or ``"dicom-seg"`` for volumes, ``"envi"``, ``"geotiff"`` or ``"npy"`` for scenes,
+        ``"nrrd"``, ``"mha"``, ``"dicom-seg"`` or ``"rtstruct"`` for volumes, ``"envi"``, ``"geotiff"`` or
+        ``"npy"`` for scenes,
         ``"fif"`` or ``"npy"`` for recordings; other kinds say theirs in their rows.
     name
         File name without suffix.

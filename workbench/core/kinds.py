@@ -194,6 +194,12 @@ class KindFiles(Protocol):
     def is_companion(self, path: Path) -> bool:
         """Whether a file belongs to another one beside it and is no case of its own."""
 
+    def labels_from(self, path: Path, reference: Any, resample: bool) -> Any:
+        """`Labels` of a file that holds no samples (contours), on the grid of their image; ``None`` for other files."""
+
+    def holds_contours(self, path: Path) -> bool:
+        """Whether a file is one of those that `labels_from` reads."""
+
     def labels_of(self, image: Any, reference: Any) -> Any:
         """`Labels` from an image that is expected to be a label map."""
 
@@ -266,7 +272,7 @@ VOLUME = Kind(
     ),
     files="workbench.volume.data.files",
     writer="workbench.volume.data.write",
-    formats=("nifti", "nrrd", "mha", "dicom-seg"),
+    formats=("nifti", "nrrd", "mha", "dicom-seg", "rtstruct"),
     layers="workbench.volume.layers",
     monai="workbench.volume.data.monai_reader:VolumeReader",
     size_part="volumes",

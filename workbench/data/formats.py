@@ -292,6 +292,10 @@ def read_labels(
     """
     file, key = split_address(path)
     row = _kind_of_map(path, file, key)
+    drawn = row.hook("files", "labels_from")
+    if drawn is not None and (filled := drawn(file, reference, resample)) is not None:
+        contours: Labels = filled
+        return contours
     image = _read(row, file, series, key, as_map=series is None)
     own = row.hook("files", "labels_of")
     if own is not None:
@@ -315,6 +319,13 @@ def read_labels(
     except GeometryError as error:
         raise GeometryError(f"label map {path}: {error}") from error
     return brought
+
+
+def label_image(path: str | Path) -> Image | None:
+    """The header of a label map as an image; ``None`` for contours, which have no grid of their own to be compared."""
+    file, key = split_address(path)
+    drawn = _kind_of_map(path, file, key).hook("files", "holds_contours")
+    return None if drawn is not None and drawn(file) else read(path)
 
 
 def _kind_of_map(path: str | Path, file: Path, key: str | None) -> Kind:

@@ -27,6 +27,7 @@ from workbench.volume.data.dicom_parts import Part, parts
 from workbench.volume.data.dicom_pixels import is_palette, load, sample_type
 from workbench.volume.data.dicom_planes import check_alike, check_pixels, planes
 from workbench.volume.data.dicom_stack import Stack, stack_planes
+from workbench.volume.data.rtstruct import is_contours
 
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary/fractional, label map
 _SHOWN = (
@@ -196,6 +197,10 @@ def list_series(path: Path) -> list[Series]:
             groups.setdefault((_series_key(header), _is_localizer(header)), {})[file] = header
         elif not header.is_known:
             objects.append(file)
+    if not groups and is_contours(path):
+        raise InputError(
+            f"{path}: contours (RTSTRUCT), not an image. Give them as labels together with their image: --labels."
+        )
     if not groups:
         raise NothingFound(
             f"{path}: no DICOM images found. Give a folder of DICOM files, or a NIfTI, NRRD or MHA file."

@@ -57,7 +57,7 @@ def write(path: Path, labels: Labels, source: Image) -> None:
             f"{source.source}: its slices are not those of its files (resampled to even steps, or tiles of a mosaic),"
             " and a DICOM-SEG refers to these. Use NIfTI."
         )
-    datasets, order = _source_datasets(planes)
+    datasets, order = source_datasets(planes)
     numbered = _numbered(labels)[..., order]
     uid = importlib.import_module("pydicom.uid").generate_uid
     try:
@@ -88,7 +88,7 @@ def write(path: Path, labels: Labels, source: Image) -> None:
     segmentation.save_as(path)
 
 
-def _source_datasets(planes: Any) -> tuple[list[Any], list[int]]:
+def source_datasets(planes: Any) -> tuple[list[Any], list[int]]:
     """Headers of the source files, and the order in which the slices of our grid stand in them."""
     import pydicom
     from pydicom.uid import generate_uid

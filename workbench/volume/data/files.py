@@ -10,10 +10,13 @@ from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Geometry, Image, Labels
-from workbench.volume.data import dicom, lattice, nibabel_formats
+from workbench.volume.data import dicom, lattice, nibabel_formats, rtstruct
 from workbench.volume.data.loading import reading_bytes, require_held
 
-__all__ = ["explain", "info", "is_companion", "onto_grid", "read", "reading_bytes", "require_held", "sniff"]
+__all__ = [
+    "explain", "holds_contours", "info", "is_companion", "labels_from", "onto_grid", "read", "reading_bytes",
+    "require_held", "sniff",
+]  # fmt: skip
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
@@ -55,6 +58,16 @@ def info(path: Path) -> list[dict[str, Any]]:
 def is_companion(path: Path) -> bool:
     """Whether a file holds the voxels of a header beside it (``.img``, ``.BRIK``, ``.REC``)."""
     return nibabel_formats.is_companion(path)
+
+
+def holds_contours(path: Path) -> bool:
+    """Whether a file is an RTSTRUCT."""
+    return rtstruct.is_contours(path)
+
+
+def labels_from(path: Path, reference: Geometry | None, resample: bool) -> Labels | None:
+    """Contours (RTSTRUCT), filled on the grid of their image."""
+    return rtstruct.read(path, reference, lenient=resample) if rtstruct.is_contours(path) else None
 
 
 def onto_grid(found: Geometry, expected: Geometry, resample: bool) -> Callable[[Labels], Labels] | None:

@@ -67,8 +67,8 @@ def require_cases(
             if case.labels is None:
                 raise InputError("has no label map; training needs one for every case")
             image = require_volume(open_case(case))
-            labels = formats.read(case.labels)
-            if files.onto_grid(labels.geometry, image.geometry, resample_labels) is None:
+            labels = formats.label_image(case.labels)
+            if labels is not None and files.onto_grid(labels.geometry, image.geometry, resample_labels) is None:
                 require_match(labels.geometry, image.geometry, f"label map {case.labels}", case.image)
             found = len(image.channels)
             if channels is not None and found != channels:

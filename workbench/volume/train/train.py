@@ -20,11 +20,12 @@ from workbench.core.class_merge import ClassMerge
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Labels
-from workbench.data.cases import naming
+from workbench.data.cases import naming, open_case
 from workbench.data.readable import left_out, readable
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.split import split_groups
+from workbench.volume.data import rtstruct
 from workbench.volume.data.checks import require_volume
 from workbench.volume.data.label_names import LabelReader, read_named
 from workbench.volume.data.recipe import VolumeRecipe
@@ -278,7 +279,8 @@ def _classes(
 def _labels(case: Case, names: str = "") -> Labels:
     assert case.labels is not None
     with naming(case):
-        return read_named(case.labels, names=names)
+        reference = open_case(case).geometry if rtstruct.is_contours(case.labels) else None
+        return read_named(case.labels, reference=reference, names=names)
 
 
 def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRecipe:
