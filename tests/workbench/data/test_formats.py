@@ -198,8 +198,12 @@ def test_a_pipe_is_refused_whatever_it_is_called(tmp_path, suffix):
     [("AnalyzeImage", "an Analyze volume"), ("Nifti1Pair", "a NIfTI pair"), ("Nifti2Pair", "a NIfTI pair")],
 )
 @pytest.mark.parametrize("suffix", [".hdr", ".img"])
-def test_a_pair_of_header_and_voxels_is_said_to_be_one(tmp_path, kind, words, suffix):
-    nib.save(getattr(nib, kind)(np.zeros((3, 4, 5), "i2"), np.eye(4)), tmp_path / "a.img")
-    for ask in (formats.read, formats.info, formats.read_labels):
-        with pytest.raises(InputError, match=rf"a\.hdr: the header of {words} .* Convert it to one \.nii file"):
-            ask(tmp_path / f"a{suffix}")
+def test_a_pair_of_header_and_voxels_is_a_volume_and_no_scene(tmp_path, kind, words, suffix):
+    data = np.arange(60, dtype="i2").reshape(3, 4, 5)
+    nib.save(getattr(nib, kind)(data, np.eye(4)), tmp_path / "a.img")
+    path = tmp_path / f"a{suffix}"
+    assert formats.info(path)[0]["kind"] == "volume"
+    assert np.array_equal(formats.read(path).data[0], data)
+    assert np.array_equal(formats.read_labels(path).data, data)
+    with pytest.raises(InputError, match=rf"a\.hdr: the header of {words} .* Read it as a volume: --kind volume"):
+        formats.read(path, kind="scene")
