@@ -13,7 +13,14 @@ from workbench.core.types import Case, Image, Part, Progress, Result
 Source = str | Path
 
 
-def read(path: Source, *, series: str | None = None, kind: str | None = None, allow_truncated: bool = False) -> Image:
+def read(
+    path: Source,
+    *,
+    series: str | None = None,
+    kind: str | None = None,
+    allow_truncated: bool = False,
+    regularise: bool = False,
+) -> Image:
     """Open a file or a DICOM folder. Cheap: only headers are read, the pixels load when `Image.data` is asked for.
 
     Parameters
@@ -30,6 +37,8 @@ def read(path: Source, *, series: str | None = None, kind: str | None = None, al
     allow_truncated
         Read what is there of a recording that was cut off or never closed; `Image.notes` say how many samples were
         promised and found. Other kinds are never read in part.
+    regularise
+        Resample DICOM slices in uneven steps to even ones; the notes say so. Without it such series are refused.
 
     Returns
     -------
@@ -47,7 +56,7 @@ def read(path: Source, *, series: str | None = None, kind: str | None = None, al
     """
     from workbench.data import formats
 
-    return formats.read(path, series=series, kind=kind, allow_truncated=allow_truncated)
+    return formats.read(path, series=series, kind=kind, allow_truncated=allow_truncated, regularise=regularise)
 
 
 def info(path: Source, *, kind: str | None = None, allow_truncated: bool = False) -> list[dict[str, Any]]:
@@ -65,6 +74,7 @@ def predict(
     series: str | None = None,
     kind: str | None = None,
     allow_truncated: bool = False,
+    regularise: bool = False,
     **values: Any,
 ) -> Result:
     """Let a backend propose a result for one image.
@@ -77,7 +87,7 @@ def predict(
         An image, or the path of one.
     progress
         Called with (windows done, windows in all); raise `workbench.core.errors.Cancelled` in it to stop.
-    series, kind, allow_truncated
+    series, kind, allow_truncated, regularise
         Of a path, as in `read`; what could be several kinds is read as that of the backend.
     **values
         Settings of the backend, e.g. ``weights="demo"``, ``device="auto"``, ``overlap=0.5``; see
@@ -91,17 +101,26 @@ def predict(
     row = registry.find(backend)
     module = row.module_for("predict")
     config = settings.build(module.Config, values)
-    opened = image if isinstance(image, Image) else _open(row, image, series, kind, allow_truncated)
+    opened = image if isinstance(image, Image) else _open(row, image, series, kind, allow_truncated, regularise)
     row.require_kind(opened)
     from workbench.core import contract
 
     return contract.predict(row, registry.load(row, config), opened, config, progress)
 
 
-def _open(row: registry.Backend, path: Source, series: str | None, kind: str | None, allow_truncated: bool) -> Image:
+def _open(
+    row: registry.Backend,
+    path: Source,
+    series: str | None,
+    kind: str | None,
+    allow_truncated: bool,
+    regularise: bool,
+) -> Image:
     from workbench.data import formats
 
-    return formats.read(path, series=series, kind=kind, hint=row.kind, allow_truncated=allow_truncated)
+    return formats.read(
+        path, series=series, kind=kind, hint=row.kind, allow_truncated=allow_truncated, regularise=regularise
+    )
 
 
 def cases(source: Source | Iterable[Case | Source], labels: Source | None = None) -> list[Case]:
@@ -202,7 +221,8 @@ def write(
         Folder to write into; made if missing.
     format
         ``"auto"`` (the format of the source where it can hold labels, else NIfTI, for scenes ENVI), ``"nifti"``,
-        ``"nrrd"``, ``"mha"`` or ``"dicom-seg"`` for volumes, ``"envi"``, ``"geotiff"`` or ``"npy"`` for scenes,
+        ``"nrrd"``, ``"mha"``, ``"dicom-seg"`` or ``"rtstruct"`` for volumes, ``"envi"``, ``"geotiff"`` or
+        ``"npy"`` for scenes,
         ``"fif"`` or ``"npy"`` for recordings; other kinds say theirs in their rows.
     name
         File name without suffix.

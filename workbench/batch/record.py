@@ -31,11 +31,14 @@ def read(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def compare(folder: Path, *, config: Any, weights_sha256: str | None, image: Image) -> tuple[State, str]:
+def compare(
+    folder: Path, *, config: Any, weights_sha256: str | None, image: Image, format: str = "", kept: str = ""
+) -> tuple[State, str]:
     """What `folder` holds, measured against what would be computed now, and for ``"other"`` what differs.
 
     ``"new"``: no record; ``"complete"``: exactly this; ``"damaged"``: this, but a file changed or is gone;
-    ``"other"``: made from another input, weights or settings; ``"edited"``: corrected by hand.
+    ``"other"``: made from another input, weights or settings; ``"edited"``: corrected by hand. `format` is the one to
+    write; records of version 0.1 say none, and have the `kept` one.
     """
     record = read(folder)
     if record is None:
@@ -51,6 +54,8 @@ def compare(folder: Path, *, config: Any, weights_sha256: str | None, image: Ima
         differing.append("weights")
     if record.get("input_sha256") != input_hash(image):
         differing.append("input")
+    if format and record.get("format", kept) != format:
+        differing.append("format")
     if differing:
         return "other", ", ".join(differing)
     files: dict[str, dict[str, Any]] = record.get("files", {})

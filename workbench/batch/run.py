@@ -69,6 +69,7 @@ def run(
     output: Path,
     config: Any,
     *,
+    format: str = "auto",
     overwrite: bool = False,
     fail_fast: bool = False,
     on_start: Callable[[Case, int, int], Progress | None] | None = None,
@@ -81,6 +82,8 @@ def run(
     ----------
     config
         Settings of the backend, with ``weights`` and ``device``.
+    format
+        In which the results are written; ``"auto"`` keeps that of each image where it can.
     on_start, on_end
         Called around each case with (case, number, count) and its outcome; `on_start` may return a progress callable.
     on_ready
@@ -101,7 +104,7 @@ def run(
     report = RunReport()
     for number, case in enumerate(cases):
         progress = on_start(case, number, len(cases)) if on_start else None
-        outcome = run_case(backend, model, case, output, config, overwrite=overwrite, progress=progress)
+        outcome = run_case(backend, model, case, output, config, format=format, overwrite=overwrite, progress=progress)
         report.outcomes.append(outcome)
         if on_end:
             on_end(outcome)
@@ -115,11 +118,19 @@ def run(
 
 
 def run_case(
-    backend: Backend, model: Any, case: Case, output: Path, config: Any, *, overwrite: bool, progress: Progress | None
+    backend: Backend,
+    model: Any,
+    case: Case,
+    output: Path,
+    config: Any,
+    *,
+    format: str = "auto",
+    overwrite: bool,
+    progress: Progress | None,
 ) -> Outcome:
     """Read, predict and write one case; every error but a cancel becomes part of the outcome."""
     from workbench.data.cases import open_case, settled
-    from workbench.data.write import write
+    from workbench.data.write import family_of, with_notes, write
 
     clock, stage, folder = time.perf_counter(), "read", output / case.id
     base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
@@ -128,7 +139,12 @@ def run_case(
         backend.require_kind(image)
         weights = registry.weights_of(model)
         state, differing = record.compare(
-            folder, config=config, weights_sha256=None if weights is None else weights.sha256, image=image
+            folder,
+            config=config,
+            weights_sha256=None if weights is None else weights.sha256,
+            image=image,
+            format=family_of(image, format),
+            kept=family_of(image),
         )
         if state == "complete" and not overwrite:
             return Outcome(status="skipped", **base)
@@ -141,9 +157,9 @@ def run_case(
                 f"{folder} holds another result ({differing} differ); add --overwrite or choose another output folder"
             )
         stage = "predict"
-        result = contract.predict(backend, model, image, config, progress)
+        result = with_notes(contract.predict(backend, model, image, config, progress), format)
         stage = "write"
-        files = write(result, output, name=case.id)
+        files = write(result, output, format=format, name=case.id)
     except (Cancelled, KeyboardInterrupt):
         raise
     except Exception as error:

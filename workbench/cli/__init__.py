@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 import warnings
+from functools import partial
 from typing import TextIO
 
 import click
@@ -50,8 +51,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
-    warnings.showwarning = _show_warning
     verbose = any(a in ("-v", "--verbose") for a in arguments)
+    warnings.showwarning = partial(_show_warning, verbose=verbose)
     try:
         value = cli.main(args=arguments, prog_name="workbench", standalone_mode=False)
         return value if isinstance(value, int) else 0
@@ -102,9 +103,13 @@ def _show_warning(
     lineno: int,
     file: TextIO | None = None,
     line: str | None = None,
+    *,
+    verbose: bool = False,
 ) -> None:
-    """Ours as one line for people; those of libraries as Python shows them."""
+    """Ours as one line for people; those of libraries, which speak to programmers, only with ``-v``, as Python does."""
     ours = issubclass(category, WorkbenchWarning)
+    if not (ours or verbose):
+        return
     text = f"Warning: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno, line)
     (file or sys.stderr).write(text)
 

@@ -17,7 +17,8 @@ def labelled_cases(source: str, labels: str | None, *, needed: bool = True) -> l
     file, _ = split_address(path)
     if not file.exists():
         raise NothingFound(f"{file}: no such file or folder")
-    if labels is not None and file.is_file():
+    one_map = labels is not None and split_address(Path(labels).expanduser())[0].is_file()
+    if labels is not None and (file.is_file() or one_map):
         reference = Path(labels).expanduser()
         if not split_address(reference)[0].is_file():
             raise NothingFound(f"{split_address(reference)[0]}: no such label file")

@@ -12,6 +12,8 @@ from workbench.cli.options import (
     json_option,
     output_folder_option,
     quiet_option,
+    regularise_option,
+    regularised_cases,
     truncated_cases,
     truncated_option,
     verbose_option,
@@ -25,6 +27,7 @@ def _make(backend: Backend) -> click.Command:
     @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
     @truncated_option
+    @regularise_option
     @output_folder_option
     @json_option
     @quiet_option
@@ -47,6 +50,7 @@ def _evaluate(
     source: str,
     labels: str | None,
     allow_truncated: bool,
+    regularise: bool,
     output: Path,
     as_json: bool,
     quiet: bool,
@@ -61,6 +65,8 @@ def _evaluate(
     cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
     if allow_truncated:
         cases = truncated_cases(cases, backend.kind)
+    if regularise:
+        cases = regularised_cases(cases, backend.kind)
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():

@@ -24,6 +24,9 @@ kind_option = click.option(
 truncated_option = click.option(
     "--allow-truncated", is_flag=True, help="Read what is there of a recording that was cut off or never closed."
 )
+regularise_option = click.option(
+    "--regularise", is_flag=True, help="Resample DICOM slices in uneven steps to even ones; it is noted."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 input_option = click.option(
     "-i", "--input", "inputs", required=True, multiple=True, help="File, folder, glob, or CSV/JSONL list; repeatable."
@@ -43,6 +46,18 @@ def truncated_cases(cases: list[Case], kind: str) -> list[Case]:
     if not can_be_cut_off(row):
         raise UsageError(f"{row.title} is never read in part: leave out --allow-truncated.")
     return [replace(c, options={**c.options, "allow_truncated": "yes"}) for c in cases]
+
+
+def regularised_cases(cases: list[Case], kind: str) -> list[Case]:
+    """The cases with ``--regularise``, where their kind has slices."""
+    from workbench.core import kinds
+    from workbench.core.errors import UsageError
+    from workbench.data.formats import can_be_uneven
+
+    row = kinds.find(kind)
+    if not can_be_uneven(row):
+        raise UsageError(f"{row.title} has no slices in uneven steps: leave out --regularise.")
+    return [replace(c, options={**c.options, "regularise": "yes"}) for c in cases]
 
 
 def setting_option(s: Setting) -> click.Option:

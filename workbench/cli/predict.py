@@ -17,6 +17,8 @@ from workbench.cli.options import (
     kind_option,
     output_folder_option,
     quiet_option,
+    regularise_option,
+    regularised_cases,
     truncated_cases,
     truncated_option,
     verbose_option,
@@ -33,6 +35,14 @@ def _make(backend: Backend) -> click.Command:
     @click.option("--series", help="DICOM series to take: UID, end of UID, or number in the listing of `info`.")
     @kind_option
     @truncated_option
+    @regularise_option
+    @click.option(
+        "--format",
+        "written",
+        type=click.Choice(["auto", *kinds.find(backend.kind).formats]),
+        default="auto",
+        help="Format of the results; auto keeps that of the input where it can.",
+    )
     @click.option("--overwrite", is_flag=True, help="Replace results of other settings.")
     @click.option("--fail-fast", is_flag=True, help="Stop at the first case that fails.")
     @click.option("--dry-run", is_flag=True, help="List the cases and stop.")
@@ -63,6 +73,8 @@ def _predict(
     series: str | None,
     kind: str | None,
     allow_truncated: bool,
+    regularise: bool,
+    written: str,
     overwrite: bool,
     fail_fast: bool,
     dry_run: bool,
@@ -84,6 +96,8 @@ def _predict(
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
     if allow_truncated:
         cases = truncated_cases(cases, backend.kind)
+    if regularise:
+        cases = regularised_cases(cases, backend.kind)
     config = settings.build(backend.load_module().Config, values)
     if dry_run:
         if report:
@@ -115,6 +129,7 @@ def _predict(
             cases,
             output,
             config,
+            format=written,
             overwrite=overwrite,
             fail_fast=fail_fast,
             on_start=on_start,

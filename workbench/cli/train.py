@@ -6,7 +6,15 @@ from typing import Any
 import click
 
 from workbench.cli.lazy import BackendGroup
-from workbench.cli.options import as_command, quiet_option, truncated_cases, truncated_option, verbose_option
+from workbench.cli.options import (
+    as_command,
+    quiet_option,
+    regularise_option,
+    regularised_cases,
+    truncated_cases,
+    truncated_option,
+    verbose_option,
+)
 from workbench.core import kinds
 from workbench.core.failures import exit_code
 from workbench.core.registry import Backend
@@ -16,6 +24,7 @@ def _make(backend: Backend) -> click.Command:
     @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
     @truncated_option
+    @regularise_option
     @click.option(
         "-o", "--output", required=True, type=click.Path(path_type=Path), help="Weight file to write (.safetensors)."
     )
@@ -41,6 +50,7 @@ def _train(
     source: str,
     labels: str | None,
     allow_truncated: bool,
+    regularise: bool,
     output: Path,
     quiet: bool,
     verbose: bool,
@@ -53,6 +63,8 @@ def _train(
     cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
     if allow_truncated:
         cases = truncated_cases(cases, backend.kind)
+    if regularise:
+        cases = regularised_cases(cases, backend.kind)
     with bar("preparing", quiet=quiet, unit="step") as draw:
 
         def on_event(event: Any) -> None:

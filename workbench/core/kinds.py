@@ -194,6 +194,12 @@ class KindFiles(Protocol):
     def is_companion(self, path: Path) -> bool:
         """Whether a file belongs to another one beside it and is no case of its own."""
 
+    def labels_from(self, path: Path, reference: Any, resample: bool) -> Any:
+        """`Labels` of a file that holds no samples (contours), on the grid of their image; ``None`` for other files."""
+
+    def holds_contours(self, path: Path) -> bool:
+        """Whether a file is one of those that `labels_from` reads."""
+
     def labels_of(self, image: Any, reference: Any) -> Any:
         """`Labels` from an image that is expected to be a label map."""
 
@@ -215,6 +221,9 @@ class KindWriter(Protocol):
 
     def jobs(self, part: Any, target: Path, family: str, source: Any) -> list[Any] | None:
         """Files to write for an image or a part, as ``(path, save)``; ``None`` leaves it to the common writer."""
+
+    def notes(self, part: Any, family: str) -> list[str]:
+        """Optional: what others cannot do with the file that is written for a part, a line each."""
 
 
 class KindLayers(Protocol):
@@ -257,10 +266,13 @@ VOLUME = Kind(
         ".nii": "workbench.volume.data.nifti",
         ".dcm": "workbench.volume.data.dicom",
         ".ima": "workbench.volume.data.dicom",
-    },
+    }
+    | dict.fromkeys(
+        (".mgz", ".mgh", ".mnc", ".head", ".brik", ".brik.gz", ".par", ".rec"), "workbench.volume.data.nibabel_formats"
+    ),
     files="workbench.volume.data.files",
     writer="workbench.volume.data.write",
-    formats=("nifti", "nrrd", "mha", "dicom-seg"),
+    formats=("nifti", "nrrd", "mha", "dicom-seg", "rtstruct"),
     layers="workbench.volume.layers",
     monai="workbench.volume.data.monai_reader:VolumeReader",
     size_part="volumes",

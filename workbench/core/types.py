@@ -271,7 +271,8 @@ def plain_name(text: str) -> str:
 class Labels:
     """A label map: integer ``data`` of shape ``geometry.shape``, 0 is background.
 
-    ``notes`` says what was done to a map that was read onto the grid of its image, a line each.
+    ``notes`` says what was done to a map that was read onto the grid of its image, a line each. ``origin`` is who drew
+    it, and ``algorithm`` names the method where there was one.
     """
 
     data: npt.NDArray[np.integer[Any]]
@@ -279,6 +280,8 @@ class Labels:
     classes: ClassTable
     name: str = "labels"
     notes: tuple[str, ...] = ()
+    origin: Literal["unknown", "automatic", "corrected", "manual"] = "unknown"
+    algorithm: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,7 +103,8 @@ def open_case(case: Case) -> Image:
     """The image of a case: header now, samples when asked for.
 
     Of its options, ``series`` chooses a DICOM series or an evoked response, ``kind`` says what kind of data it is, and
-    ``allow_truncated`` (yes or no) reads what is there of a file that was cut off;
+    ``allow_truncated`` (yes or no) reads what is there of a file that was cut off, ``regularise`` (yes or no) resamples
+    slices in uneven steps;
     what others mean is said by the ``cases`` module of each kind (for recordings ``sampling_rate`` and ``events``).
 
     Raises
@@ -113,7 +114,11 @@ def open_case(case: Case) -> Image:
     """
     path, series = case_address(case)
     image = formats.read(
-        path, series=series, kind=case.options.get("kind") or None, allow_truncated=_is_yes(case, "allow_truncated")
+        path,
+        series=series,
+        kind=case.options.get("kind") or None,
+        allow_truncated=_is_yes(case, "allow_truncated"),
+        regularise=_is_yes(case, "regularise"),
     )
     add = kinds.find(image.kind).hook("cases", "opened")
     return image if add is None else cast(Image, add(image, case))

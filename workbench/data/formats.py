@@ -35,6 +35,7 @@ def read(
     kind: str | None = None,
     hint: str | None = None,
     allow_truncated: bool = False,
+    regularise: bool = False,
 ) -> Image:
     """Open an image of any kind: header now, samples when ``data`` is asked for.
 
@@ -55,6 +56,8 @@ def read(
     allow_truncated
         Read what is there of a file that was cut off or never closed, where its kind can; its `Image.notes` say how
         much was promised and found.
+    regularise
+        Resample DICOM slices in uneven steps to even ones; the notes say so.
 
     Raises
     ------
@@ -63,10 +66,11 @@ def read(
     InputError, GeometryError
         If it cannot be read; one line says why and what to do.
     UsageError
-        If `allow_truncated` is asked of a kind that is never read in part.
+        If `allow_truncated` or `regularise` is asked of a kind that knows no such thing.
     """
     file, key = split_address(path)
-    return _read(kind_of(path, kind=kind, hint=hint), file, series, key, allow_truncated=allow_truncated)
+    row = kind_of(path, kind=kind, hint=hint)
+    return _read(row, file, series, key, allow_truncated=allow_truncated, regularise=regularise)
 
 
 def read_as(row: Kind, path: str | Path, *, series: str | int | None = None) -> Image:
@@ -83,10 +87,11 @@ def _read(
     as_map: bool = False,
     *,
     allow_truncated: bool = False,
+    regularise: bool = False,
 ) -> Image:
     require_regular_or_folder(file)
     own = row.hook("files", "read")
-    asked = _asked(row, allow_truncated)
+    asked = _asked(row, allow_truncated, regularise)
     image: Image
     if own is not None:
         image = own(file, series=series, key=key, as_map=as_map, **asked)
@@ -99,15 +104,27 @@ def _read(
 
 def can_be_cut_off(row: Kind) -> bool:
     """Whether a kind reads what is there of files that were cut off or never closed."""
+    return _takes(row, "allow_truncated")
+
+
+def can_be_uneven(row: Kind) -> bool:
+    """Whether a kind has slices, which may lie in uneven steps."""
+    return _takes(row, "regularise")
+
+
+def _takes(row: Kind, option: str) -> bool:
     own = row.hook("files", "read")
-    return own is not None and "allow_truncated" in inspect.signature(own).parameters
+    return own is not None and option in inspect.signature(own).parameters
 
 
-def _asked(row: Kind, allow_truncated: bool) -> dict[str, bool]:
-    """The argument for the hooks of a kind, only where somebody asked for it."""
+def _asked(row: Kind, allow_truncated: bool, regularise: bool = False) -> dict[str, bool]:
+    """The arguments for the hooks of a kind, only where somebody asked for them."""
     if allow_truncated and not can_be_cut_off(row):
         raise UsageError(f"{row.title} is never read in part: leave out --allow-truncated (allow_truncated).")
-    return {"allow_truncated": True} if allow_truncated else {}
+    if regularise and not can_be_uneven(row):
+        raise UsageError(f"{row.title} has no slices in uneven steps: leave out --regularise (regularise).")
+    asked = {"allow_truncated": allow_truncated, "regularise": regularise}
+    return {name: True for name, wanted in asked.items() if wanted}
 
 
 def require_regular_or_folder(file: Path) -> None:
@@ -275,6 +292,10 @@ def read_labels(
     """
     file, key = split_address(path)
     row = _kind_of_map(path, file, key)
+    drawn = row.hook("files", "labels_from")
+    if drawn is not None and (filled := drawn(file, reference, resample)) is not None:
+        contours: Labels = filled
+        return contours
     image = _read(row, file, series, key, as_map=series is None)
     own = row.hook("files", "labels_of")
     if own is not None:
@@ -298,6 +319,13 @@ def read_labels(
     except GeometryError as error:
         raise GeometryError(f"label map {path}: {error}") from error
     return brought
+
+
+def label_image(path: str | Path) -> Image | None:
+    """The header of a label map as an image; ``None`` for contours, which have no grid of their own to be compared."""
+    file, key = split_address(path)
+    drawn = _kind_of_map(path, file, key).hook("files", "holds_contours")
+    return None if drawn is not None and drawn(file) else read(path)
 
 
 def _kind_of_map(path: str | Path, file: Path, key: str | None) -> Kind:

@@ -106,6 +106,14 @@ def orientation(affine: npt.NDArray[np.float64] | None) -> str | None:
     return "".join(letters)
 
 
+def is_sheared(geometry: Geometry) -> bool:
+    """Whether axes stand more than about 0.06 degrees off the right angle."""
+    if geometry.affine is None:
+        return False
+    axes = geometry.affine[:-1, :-1] / np.sqrt((geometry.affine[:-1, :-1] ** 2).sum(axis=0))
+    return bool(np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3)
+
+
 def world(affine: npt.NDArray[np.float64], index: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """World positions (n, 3) of voxel indices (n, 3)."""
     return np.asarray(index, dtype=np.float64) @ affine[:3, :3].T + affine[:3, 3]

@@ -33,7 +33,7 @@ def readable(
             with naming(case):
                 require(open_case(case))
                 if case.labels is not None:
-                    formats.read(case.labels)
+                    formats.label_image(case.labels)
             found.append(case)
         except (InputError, NothingFound) as error:
             bad[case.id] = error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,23 @@ def write(
     return _save_all(jobs, own if own is not None else thing)
 
 
+def with_notes(result: Result, format: str = "auto") -> Result:
+    """The result, with what others cannot do with its files in the notes of its provenance; see `KindWriter.notes`."""
+    row = kinds.find(result.image.kind)
+    own = row.hook("writer", "notes")
+    if own is None:
+        return result
+    family = _family(row, format, result.image)
+    found = dict.fromkeys(note for part in result.parts.values() for note in own(part, family))
+    new = tuple(n for n in found if n not in result.provenance.notes)
+    return replace(result, provenance=replace(result.provenance, notes=(*result.provenance.notes, *new)))
+
+
+def family_of(image: Image, format: str = "auto") -> str:
+    """The format in which a result of this image is written, where `format` was asked for."""
+    return _family(kinds.find(image.kind), format, image)
+
+
 def formats() -> tuple[str, ...]:
     """All names of output formats, ``"auto"`` first."""
     return ("auto", *dict.fromkeys(f for row in kinds.kinds().values() for f in row.formats))
@@ -137,6 +155,7 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
     case = folder / require_name(name or image.name)
     row = kinds.find(image.kind)
     family = _family(row, format, image)
+    result = with_notes(result, format)
     jobs: list[Job] = []
     # Everything is checked before anything is written.
     for key, part in result.parts.items():
@@ -144,6 +163,8 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
             require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
         elif isinstance(part, Objects):
             require_frame(part, image.geometry, f"objects '{key}' of the result", image.source)
+        if isinstance(part, Labels) and result.provenance.edited_by_hand:
+            part = replace(part, origin="corrected", algorithm=part.algorithm or result.provenance.backend)
         jobs += _jobs(row, part, case / require_name(key), family, image)
     for path, _ in jobs:
         _protect(path, image)
@@ -162,7 +183,7 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
     # What an earlier run left and this one does not write again would look as if it belonged to this result.
     for name in before - {p.name for p in written}:
         (case / name).unlink(missing_ok=True)
-    write_json(record, _record(result, written))
+    write_json(record, _record(result, written) | {"format": family})
     return [*written, record]
 
 

@@ -39,6 +39,7 @@ from workbench.volume.placement import (
     transform_attributes,
     world_to_ras,
 )
+from workbench.volume.statistics import class_statistics
 
 
 def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
@@ -66,6 +67,8 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
             parts[key] = replace(part, name=key)
             if "volumes" in parts:
                 parts["volumes"] = volume_scores(volume_table(part.data, part.classes, part.geometry))
+            if "statistics" in parts:
+                parts["statistics"] = class_statistics(part, result.image)
     return replace(result, parts=parts)
 
 
@@ -278,7 +281,15 @@ def labels_from_layer(
         geometry, spot, _ = geometry_from_layer(array.shape, full, pixel_is_mm=pixel_is_mm)
     data = spot.to_file(array)
     classes = ClassTable.from_json(record.get("classes", []))
-    return Labels(data, geometry, _with_unlisted(classes, data, _colors_of(full)), record.get("part_name", name))
+    made = (record.get("provenance") or {}).get("backend", "")
+    return Labels(
+        data,
+        geometry,
+        _with_unlisted(classes, data, _colors_of(full)),
+        record.get("part_name", name),
+        origin="corrected" if made else "unknown",
+        algorithm=made,
+    )
 
 
 def _colors_of(attributes: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:

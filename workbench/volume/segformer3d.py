@@ -27,6 +27,7 @@ from workbench.volume.data.agreement import (
     settings_findings,
     value_findings,
 )
+from workbench.volume.data.nan_values import NAN_HELP, filled
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.data.taught import facts_of, facts_of_header
 from workbench.volume.segformer3d_presets import PRESETS
@@ -69,7 +70,11 @@ class Config:
     flips: bool = setting(
         False, "Average over flips along the axes that training mirrored (up to 8 times slower); refused without any."
     )
+    statistics: bool = setting(
+        False, "Also give a table per class: volume, mean, median and sd of the values, surface, longest diameter."
+    )
     uncertainty: bool = setting(False, "Also give a map of uncertainty (entropy: 0 sure, 1 undecided).")
+    nan: Literal["refuse", "background"] = setting("refuse", NAN_HELP)
     force: bool = force_setting()
     preset: Literal["none", "brats", "synapse", "acdc"] = setting(
         "none", "Preparation for a checkpoint without a record of ours (official BraTS weights: brats).", advanced=True
@@ -96,6 +101,10 @@ class EvaluateConfig(Config):
     names: str = setting(
         "",
         "Names of the references' values: a table (dataset.json, CSV, ITK-SNAP, Slicer), or totalsegmentator[_v1|_mr].",
+    )
+    resample_labels: bool = setting(
+        False,
+        "Resample label maps of another grid to their image (nearest voxel) instead of refusing them; it is noted.",
     )
     tolerance_mm: float = setting(2.0, "Tolerance of the normalised surface Dice.", unit="mm", low=0.0)
     worst: int = setting(3, "How many of the worst cases to show as pictures.", low=0)
@@ -253,7 +262,9 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     need = _require_memory(model, image, config, recipe)
     with memory.guarding(image.source or image.name, need, _LESS):
         # Nobody needs the samples later: they make room for what the network needs, unless somebody holds them.
-        samples = given.samples()
+        samples, changed = filled(given.samples(), model.recipe, config.nan, image.source or image.name)
+        for note in changed:
+            recorder.note(note)
         found += value_findings(model.expects, facts_of(given, recipe, samples))
         for note in settle(found, subject=image.source or image.name, weights=model.expects.name, force=config.force):
             recorder.note(note)
@@ -281,8 +292,18 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     ran = segmented.report
     recorder.details |= {"windows": ran.windows, "windows_skipped": ran.skipped, "roi": list(ran.roi)}
     recorder.details |= {"batch": ran.batch, "precision": ran.precision, "mode": ran.mode}
-    labels = Labels(np.ascontiguousarray(grid.unorient(segmented.labels)), image.geometry, model.classes)
+    labels = Labels(
+        np.ascontiguousarray(grid.unorient(segmented.labels)),
+        image.geometry,
+        model.classes,
+        origin="automatic",
+        algorithm=f"SegFormer3D, weights {model.weights.name}",
+    )
     parts: dict[str, Labels | Heatmap | Scores] = {"labels": labels, "volumes": volumes(labels)}
+    if config.statistics:
+        from workbench.volume.statistics import class_statistics
+
+        parts["statistics"] = class_statistics(labels, image)
     if segmented.uncertainty is not None:
         doubt = np.ascontiguousarray(grid.unorient(segmented.uncertainty))
         parts["uncertainty"] = Heatmap(doubt, image.geometry, "uncertainty", limits=(0.0, 1.0))
@@ -417,6 +438,7 @@ def evaluate(
     from workbench.core import device as devices
     from workbench.core import provenance
     from workbench.core.seen import Seen
+    from workbench.volume.data.label_names import LabelReader
     from workbench.volume.evaluate.report import evaluate_cases
 
     device, reason = devices.choose(config.device)
@@ -433,7 +455,7 @@ def evaluate(
         out=out,
         classes=config.classes,
         match=config.match,
-        names=config.names,
+        labels=LabelReader(config.names, config.resample_labels),
         seen=Seen.of(weights.meta),
         wanted=model.classes,
         tolerance_mm=config.tolerance_mm,

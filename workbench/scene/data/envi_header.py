@@ -90,8 +90,8 @@ def require_no_volume(path: Path) -> None:
     if start[:4] in [n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")]:
         pair = start[344:347] == b"ni1" or start[4:7] == b"ni2"
         raise InputError(
-            f"{path}: the header of {'a NIfTI pair' if pair else 'an Analyze volume'} (.hdr with .img), which is not"
-            f" read. Convert it to one .nii file, e.g. with nibabel: nib.save(nib.load({path.name!r}), 'volume.nii')."
+            f"{path}: the header of {'a NIfTI pair' if pair else 'an Analyze volume'} (.hdr with .img), a scene was"
+            " expected. Read it as a volume: --kind volume (in Python kind='volume')."
         )
 
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Image
 
@@ -25,19 +19,3 @@ def require_volume(image: Image) -> Image:
     if image.geometry.affine is None:
         raise GeometryError(f"{where}: the file gives no voxel spacing or position. Export it with its geometry.")
     return image
-
-
-def require_finite(array: npt.NDArray[Any], source: Path | str | None) -> None:
-    """Refuse NaN and infinite samples, saying how many there are."""
-    if array.dtype.kind != "f":
-        return
-    # A sum is NaN or infinite if any sample is; counting, which needs memory, happens only then.
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum(dtype=np.float64)
-    if not np.isfinite(total):
-        bad = int(array.size - np.isfinite(array).sum())
-        if bad:
-            raise InputError(
-                f"{source or 'the image'}: {bad} of {array.size} voxels are NaN or infinite, expected finite numbers."
-                " Replace them (e.g. by the value of air) and try again."
-            )

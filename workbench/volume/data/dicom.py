@@ -9,20 +9,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from workbench.core.errors import InputError, NothingFound, one_line
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import check_size
 from workbench.volume.data.dicom_complete import missing, several
+from workbench.volume.data.dicom_damage import quietly
 from workbench.volume.data.dicom_fields import many
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
-from workbench.volume.data.dicom_pixels import load, sample_type
+from workbench.volume.data.dicom_parts import Part, parts
+from workbench.volume.data.dicom_pixels import is_palette, load, sample_type
 from workbench.volume.data.dicom_planes import check_alike, check_pixels, planes
 from workbench.volume.data.dicom_stack import Stack, stack_planes
+from workbench.volume.data.rtstruct import is_contours
 
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary/fractional, label map
 _SHOWN = (
@@ -38,7 +43,9 @@ class Series:
     Attributes
     ----------
     beside
-        Headers of the same series that stand on their own (its localizers).
+        Headers of the same series that stand on their own (its localizers), or are of its other volumes.
+    part
+        Which of the volumes of the series it is, where it holds several; its `uid` ends in what they differ in.
     left_out
         Files that hold no picture that anybody knows, and may have been slices.
     """
@@ -47,6 +54,7 @@ class Series:
     headers: dict[Path, Header]
     localizer: bool = False
     beside: tuple[Header, ...] = ()
+    part: Part | None = None
     left_out: tuple[Path, ...] = ()
 
     @property
@@ -59,6 +67,8 @@ class Series:
 
     @property
     def n_images(self) -> int:
+        if self.part is not None:
+            return len(self.part.spots)
         return sum(h.count("NumberOfFrames", 1) for h in self.headers.values())
 
     @property
@@ -87,8 +97,10 @@ class Native:
     files: tuple[Path, ...] = field(default=())
 
 
-def read(path: Path, *, series: str | int | None = None) -> Image:
+def read(path: Path, *, series: str | int | None = None, regularise: bool = False) -> Image:
     """Open a folder with one DICOM series (or choose one by `series`), a multi-frame file, or a DICOM-SEG.
+
+    `regularise`: slices in uneven steps are resampled to even ones, and the notes say so.
 
     Returns
     -------
@@ -103,24 +115,29 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
     GeometryError
         If positions are missing, doubled, uneven, or their orientation differs.
     """
-    found = list_series(path)
-    return _open(path, _choose(path, found, series))
+    with quietly():
+        found = list_series(path)
+        return _open(path, _choose(path, found, series), regularise)
 
 
-def _open(path: Path, series: Series) -> Image:
+def _open(path: Path, series: Series, regularise: bool = False) -> Image:
     if series.is_segmentation:
         from workbench.volume.data import dicom_seg
 
         return dicom_seg.read(next(iter(series.headers)))
-    return _image(path, series)
+    return _image(path, series, regularise)
 
 
 def info(path: Path) -> list[dict[str, Any]]:
     """One row per series of a folder, in the order by which `series` numbers them."""
+    with quietly():
+        return _rows(path, list_series(path))
+
+
+def _rows(path: Path, found: list[Series]) -> list[dict[str, Any]]:
     from workbench.core.errors import WorkbenchError
     from workbench.data.formats import describe
 
-    found = list_series(path)
     rows = []
     for number, one in enumerate(found, 1):
         row: dict[str, Any]
@@ -180,6 +197,10 @@ def list_series(path: Path) -> list[Series]:
             groups.setdefault((_series_key(header), _is_localizer(header)), {})[file] = header
         elif not header.is_known:
             objects.append(file)
+    if not groups and is_contours(path):
+        raise InputError(
+            f"{path}: contours (RTSTRUCT), not an image. Give them as labels together with their image: --labels."
+        )
     if not groups:
         raise NothingFound(
             f"{path}: no DICOM images found. Give a folder of DICOM files, or a NIfTI, NRRD or MHA file."
@@ -192,11 +213,27 @@ def list_series(path: Path) -> list[Series]:
             headers,
             localizer,
             tuple(groups.get((uid, not localizer), {}).values()),
-            tuple(objects),
+            left_out=tuple(objects),
         )
         for (uid, localizer), headers in groups.items()
     ]
-    return sorted(found, key=lambda s: (_order(s.first), s.localizer, s.uid))
+    found.sort(key=lambda s: (_order(s.first), s.localizer, s.uid))
+    return [volume for series in found for volume in _volumes(series)]
+
+
+def _volumes(series: Series) -> list[Series]:
+    """The series itself, or its volumes, where it holds several (echoes, times, acquisitions)."""
+    if series.is_segmentation or series.localizer:
+        return [series]
+    found = []
+    for part in parts(series.headers.values()):
+        files = {file for file, _ in part.spots}
+        own = {file: h for file, h in series.headers.items() if file in files}
+        others = tuple(h for file, h in series.headers.items() if file not in files)
+        found.append(
+            replace(series, uid=f"{series.uid}#{part.name}", headers=own, beside=(*series.beside, *others), part=part)
+        )
+    return found or [series]
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -237,7 +274,7 @@ def _choose(path: Path, found: list[Series], series: str | int | None) -> Series
     text = str(series).strip()
     if text.isdigit() and 1 <= int(text) <= len(found):
         return found[int(text) - 1]
-    matching = [s for s in found if text and (s.uid == text or s.uid.endswith(text))]
+    matching = [s for s in found if text and (s.uid.endswith(text) or s.uid.partition("#")[0].endswith(text))]
     exact = [s for s in matching if s.uid == text and not s.localizer]
     if len(exact) == 1 or len(matching) == 1:
         return (exact or matching)[0]
@@ -246,17 +283,23 @@ def _choose(path: Path, found: list[Series], series: str | int | None) -> Series
 
 
 def _listing(found: list[Series]) -> str:
-    return "; ".join(f"[{n}] {s.title}" for n, s in enumerate(found, 1))
+    lines = "; ".join(f"[{n}] {s.title}" for n, s in enumerate(found, 1))
+    differing = dict.fromkeys(tag for s in found if s.part is not None for tag in s.part.tags)
+    if not differing:
+        return lines
+    example = next(s.part.name for s in found if s.part is not None)
+    return f"{lines}. Volumes of one series differ in {' and '.join(differing)}: --series {example} chooses one"
 
 
-def _image(path: Path, series: Series) -> Image:
+def _image(path: Path, series: Series, regularise: bool = False) -> Image:
     first = series.first
     found = [p for header in series.headers.values() for p in planes(header)]
-    stack = stack_planes(found, path)
-    samples = first.count("SamplesPerPixel", high=4)
+    if series.part is not None:
+        found = [p for p in found if (p.path, p.frame) in series.part.spots]
+    stack = stack_planes(found, path, regularise=regularise)
+    samples, dtype, looked_up = _samples(series, stack)
     channels = ("0",) if samples == 1 else tuple("RGBA"[:samples])
-    dtype = sample_type(stack.planes)
-    shape = (stack.columns, stack.rows, len(stack.planes))
+    shape = (stack.columns, stack.rows, stack.slices)
     check_size(shape, samples, dtype, path)
     notes = [check_pixels(header, header.count("SamplesPerPixel", high=4)) for header in series.headers.values()]
     modality = first.text("Modality") or None
@@ -282,11 +325,29 @@ def _image(path: Path, series: Series) -> Image:
         native=Native(series.uid, stack, tuple(p.path for p in stack.planes)),
         files=tuple(dict.fromkeys(p.path for p in stack.planes)),
         notes=(
+            *([] if stack.even is None else [stack.even.said]),
+            *looked_up,
             *several(n for n in notes if n),
             *differing,
             *missing(path, tuple(series.headers.values()), series.beside, series.left_out),
         ),
     )
+
+
+def _samples(series: Series, stack: Stack) -> tuple[int, np.dtype[Any], list[str]]:
+    """Samples per pixel, their type, and what was done to them: places in a table of colours become colours."""
+    tables = {is_palette(h.text("PhotometricInterpretation")) for h in series.headers.values()}
+    if tables == {False}:
+        return series.first.count("SamplesPerPixel", high=4), sample_type(stack.planes), []
+    if len(tables) > 1:
+        raise InputError(f"{series.first.file}: some slices of its series have palette colours, others have none.")
+    if any((p.slope, p.intercept) != (1, 0) for p in stack.planes):
+        raise InputError(f"{series.first.file}: has palette colours and a RescaleSlope, only one of them can be meant.")
+    descriptor = series.first.numbers("RedPaletteColorLookupTableDescriptor", 3)
+    if descriptor is None:
+        raise series.first.broken("RedPaletteColorLookupTableDescriptor", "the size of the table of colours")
+    dtype = np.dtype(np.uint16 if descriptor[2] > 8 else np.uint8)
+    return 3, dtype, ["palette colours were looked up: channels are red, green and blue"]
 
 
 def _value_unit(header: Header, modality: str | None) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from workbench.core.errors import PARSING, reading
@@ -18,3 +20,11 @@ def kinds() -> tuple[type[Exception], ...]:
 def reading_dicom(file: Path, found: str, advice: str = "Copy or export it again.") -> AbstractContextManager[None]:
     """`workbench.core.errors.reading` around calls of pydicom, and around looks at what it has read."""
     return reading(file, found, advice, kinds=kinds())
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """pydicom warns about each odd value that it meets, in words for programmers; what matters is refused or noted."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+        yield

@@ -23,6 +23,10 @@ _TAGS = [
     "ImagePositionPatient", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "Units",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation",
     "NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "SegmentSequence",
+    # What tells volumes of one series apart, places tiles of a mosaic, and says what colours are.
+    "EchoTime", "EchoNumbers", "TemporalPositionIdentifier", "DiffusionBValue", "DiffusionGradientOrientation",
+    "InversionTime", "FlipAngle", "NominalPercentageOfCardiacPhase", "TriggerTime", "FrameReferenceTime", "StackID",
+    "AcquisitionTime", "ContentTime", "SpacingBetweenSlices", "RedPaletteColorLookupTableDescriptor",
 ]  # fmt: skip
 _OF_PICTURES = (
     "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, reason
 from workbench.core.exhausted import is_out_of_memory
-from workbench.volume.data.dicom_damage import kinds, reading_dicom
+from workbench.volume.data.dicom_damage import kinds, quietly, reading_dicom
 from workbench.volume.data.dicom_header import BoundedFile
 from workbench.volume.data.dicom_stack import Plane, Stack
 
@@ -49,23 +49,29 @@ def load(stack: Stack, samples: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
     def decode(file: Path) -> None:
         pixels, rescaled = _decode(file)
-        # Every frame of a file is a plane, and decoders hand out all the frames that they find.
-        if pixels.size != out[0].size * len(whole[file]):
+        first = stack.planes[whole[file][0]]
+        size = (stack.rows, stack.columns) if first.tile is None else (first.tile.rows, first.tile.columns)
+        # Decoders hand out all the frames that they find.
+        if pixels.size != first.frames * size[0] * size[1] * samples:
             raise InputError(
-                f"{file}: pixels are {pixels.shape}, the header promised {len(whole[file])} frame(s) of {stack.rows} x"
-                f" {stack.columns} x {samples}. Copy or export it again."
+                f"{file}: pixels are {pixels.shape}, the header promised {first.frames} frame(s) of {size[0]} x"
+                f" {size[1]} x {samples}. Copy or export it again."
             )
-        pictures = pixels.reshape(-1, *out.shape[1:])
+        pictures = pixels.reshape(-1, *size, samples)
         for k in whole[file]:
             plane = stack.planes[k]
             values = pictures[plane.frame or 0]
+            if plane.tile is not None:
+                values = values[plane.tile.row :, plane.tile.column :][: stack.rows, : stack.columns]
             if not rescaled and (plane.slope, plane.intercept) != (1, 0):
                 wide = np.float64 if dtype.kind == "f" else np.int64
                 values = values.astype(wide) * wide(plane.slope) + wide(plane.intercept)
             out[k] = _fitting(values, dtype, file)
 
-    with ThreadPoolExecutor(2) as pool:  # decoders of compressed pixels release the interpreter lock
+    with quietly(), ThreadPoolExecutor(2) as pool:  # decoders of compressed pixels release the interpreter lock
         list(pool.map(decode, whole))
+    if stack.even is not None:
+        out = stack.even.resampled(out)
     return out.transpose(3, 2, 1, 0)
 
 
@@ -87,6 +93,8 @@ def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
     """Pixels of a file ``([frames,] rows, columns[, samples])``, and whether slope and intercept are in them."""
     dataset, syntax = read_pixels(file)
     try:
+        if is_palette(dataset.get("PhotometricInterpretation")):
+            return _colours(dataset), True
         return dataset.pixel_array, False
     except kinds() as error:
         if is_out_of_memory(error):
@@ -96,6 +104,18 @@ def _decode(file: Path) -> tuple[npt.NDArray[Any], bool]:
                 f"{file}: the pixels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
         return _decode_with_itk(file, syntax, error), True
+
+
+def is_palette(interpretation: Any) -> bool:
+    """Whether the samples are places in a table of colours, as PhotometricInterpretation says."""
+    return str(interpretation or "").strip().upper() == "PALETTE COLOR"
+
+
+def _colours(dataset: Any) -> npt.NDArray[Any]:
+    """Red, green and blue of samples that are places in a table, which no decoder looks up."""
+    pixels: Any = importlib.import_module("pydicom.pixels")
+    found: npt.NDArray[Any] = pixels.apply_color_lut(dataset.pixel_array, dataset)
+    return found
 
 
 def read_pixels(file: Path) -> tuple[Any, Any]:

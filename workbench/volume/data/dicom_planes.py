@@ -9,6 +9,7 @@ from workbench.core.errors import GeometryError, InputError
 from workbench.volume.data import codestream
 from workbench.volume.data.dicom_fields import Fields
 from workbench.volume.data.dicom_header import Header
+from workbench.volume.data.dicom_mosaic import is_mosaic, tiles
 from workbench.volume.data.dicom_stack import Plane
 
 _ALLOCATED = (1, 8, 16, 32, 64)
@@ -33,12 +34,13 @@ def planes(header: Header) -> Iterator[Plane]:
         )
     if per_frame and len(per_frame) != frames:
         raise InputError(f"{file}: {frames} frames but {len(per_frame)} descriptions of frames. The file is damaged.")
+    _require_no_map(header)
     bits, allocated = _bits(header)
     signed = bool(header.count("PixelRepresentation", low=0, high=1))
     if header.has("ModalityLUTSequence"):
         raise InputError(f"{file}: has a ModalityLUTSequence, slope and intercept were expected. Convert it first.")
     rows, columns = header.count("Rows", high=65535), header.count("Columns", high=65535)
-    acquisition, uid = header.text("AcquisitionNumber"), header.sop_instance
+    acquisition, uid, numbered = header.text("AcquisitionNumber"), header.sop_instance, header.shown("InstanceNumber")
     for number in range(frames):
         groups = [g for g in ((per_frame[number] if per_frame else None), shared) if g is not None]
         look = partial(_look, header, groups)
@@ -46,7 +48,7 @@ def planes(header: Header) -> Iterator[Plane]:
         intercept = look("RescaleIntercept", "PixelValueTransformationSequence", 1)
         if slope is not None and slope[0] == 0:
             raise InputError(f"{file}: RescaleSlope (0028,1053) is 0, so all values are lost. Export it again.")
-        yield Plane(
+        whole = Plane(
             path=file,
             frame=number if per_frame else None,
             rows=rows,
@@ -63,7 +65,10 @@ def planes(header: Header) -> Iterator[Plane]:
             thickness=look("SliceThickness", "PixelMeasuresSequence", 1, GeometryError),
             acquisition=acquisition,
             uid=uid,
+            frames=frames,
+            number=numbered if isinstance(numbered, int) and not per_frame else None,
         )
+        yield from tiles(whole, header) if is_mosaic(header) and not per_frame else (whole,)
 
 
 def check_pixels(header: Header, samples: int) -> str | None:
@@ -87,11 +92,7 @@ def check_pixels(header: Header, samples: int) -> str | None:
     """
     if header.pixels is None:
         return None  # deflated as a whole: the decoder compares
-    if header.pixels.floating:
-        raise InputError(
-            f"{header.file}: a parametric map (its pixels are floating-point numbers), which is not read. Convert it to"
-            " NIfTI."
-        )
+    _require_no_map(header)
     file, size = header.file, header.pixels.size
     rows, columns = header.count("Rows"), header.count("Columns")
     frames, allocated = header.count("NumberOfFrames", 1), header.count("BitsAllocated")
@@ -156,6 +157,14 @@ def check_alike(found: Sequence[Plane], modality: str | None) -> list[str]:
             where = ", ".join(f"{value} in {plane.where}" for value, plane in list(values.items())[:3])
             lines.append(f"slices differ in {name}: {where}")
     return lines
+
+
+def _require_no_map(header: Header) -> None:
+    if header.pixels is not None and header.pixels.floating:
+        raise InputError(
+            f"{header.file}: a parametric map (its pixels are floating-point numbers), which is not read. Convert it to"
+            " NIfTI."
+        )
 
 
 def _check_compressed(header: Header, shape: str, promised: int) -> None:

@@ -52,11 +52,13 @@ class _Segment:
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """How frames lie: directions along and down a row ``(2, 3)``, spacing of rows and columns, height [mm] if told."""
+    """How frames lie: directions along and down a row ``(2, 3)``, spacing of rows and columns, height [mm] if told,
+    and the declared step between slices [mm], 0 if there is none."""
 
     orientation: npt.NDArray[np.float64]
     spacing: tuple[float, float]
     height: float
+    between: float
 
 
 def read(path: Path) -> Image:
@@ -163,14 +165,18 @@ def _frames(header: Header, kind: str) -> list[_Frame]:
             f"{header.file}: {promised} frames but {len(groups)} descriptions of frames. The file is damaged: copy or"
             " export it again."
         )
+    if all(_held("PlanePositionSequence", group, shared) is None for group in groups):
+        raise GeometryError(
+            f"{header.file}: a 2-D segmentation (its frames have no position in the patient), which is not supported: a"
+            " segmentation of a volume was expected. Give that of the CT or MR series."
+        )
     found = []
     for index, group in enumerate(groups):
         place = _held("PlanePositionSequence", group, shared)
         position = None if place is None else place.numbers("ImagePositionPatient", 3, GeometryError)
         if position is None:
             raise GeometryError(
-                f"{header.file}: frame {index + 1} has no ImagePositionPatient (a segmentation of a 2-D picture, or a"
-                " damaged one), a volume was expected. Export it again."
+                f"{header.file}: frame {index + 1} has no ImagePositionPatient, each needs one. Export it again."
             )
         named = _held("SegmentIdentificationSequence", group, shared)
         if named is None and kind == "BINARY":
@@ -219,7 +225,8 @@ def _plan(header: Header) -> _Plan:
         )
     heights = [measures.numbers(n, 1, GeometryError) for n in ("SpacingBetweenSlices", "SliceThickness")]
     height = next((h[0] for h in heights if h is not None and h[0]), 0.0)
-    return _Plan(np.array(directions).reshape(2, 3), (spacing[0], spacing[1]), height)
+    between = 0.0 if heights[0] is None else heights[0][0]
+    return _Plan(np.array(directions).reshape(2, 3), (spacing[0], spacing[1]), height, between)
 
 
 def _spanned(
@@ -232,7 +239,11 @@ def _spanned(
     points = points[np.argsort(points @ normal)]
     heights = points @ normal
     steps = np.diff(heights)
-    height = float(steps[steps > 1e-4].min()) if (steps > 1e-4).any() else plan.height
+    steps = steps[steps > 1e-4]
+    height = float(steps.min()) if steps.size else plan.height
+    # Where empty frames were left out, the smallest step may be that of two slices.
+    if steps.size and plan.between > 0 and np.abs(steps / plan.between - np.rint(steps / plan.between)).max() < 0.1:
+        height = plan.between
     if height <= 0:
         raise GeometryError(f"{path}: one frame and no slice spacing, SpacingBetweenSlices was expected. Export again.")
     count = round((heights[-1] - heights[0]) / height) + 1

@@ -28,13 +28,14 @@ _TYPES = {
 }  # fmt: skip
 
 
-def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari-workbench") -> None:
+def write(path: Path, labels: Labels, source: Image) -> None:
     """Write a label map as a binary DICOM-SEG that refers to the slices of `source`.
 
     Parameters
     ----------
     labels
-        On the grid of `source`; every value above 0 must be in its class table.
+        On the grid of `source`; every value above 0 must be in its class table. Its origin becomes the
+        SegmentAlgorithmType: AUTOMATIC, SEMIAUTOMATIC (corrected by a person, or not known), or MANUAL.
     source
         What `workbench.volume.data.dicom.read` gave for the series. Its patient and study fields go into the file, as
         DICOM demands; identifiers that an anonymiser blanked are replaced by ones derived from the slices.
@@ -51,7 +52,12 @@ def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari
     except ImportError as error:
         raise MissingExtra("writing DICOM-SEG (highdicom is not installed)", "dicom") from error
     planes = source.native.stack.planes
-    datasets, order = _source_datasets(planes)
+    if len(planes) != source.geometry.shape[2] or any(p.tile is not None for p in planes):
+        raise InputError(
+            f"{source.source}: its slices are not those of its files (resampled to even steps, or tiles of a mosaic),"
+            " and a DICOM-SEG refers to these. Use NIfTI."
+        )
+    datasets, order = source_datasets(planes)
     numbered = _numbered(labels)[..., order]
     uid = importlib.import_module("pydicom.uid").generate_uid
     try:
@@ -60,7 +66,7 @@ def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari
             # (frames, rows, columns), from (column, row, slice)
             pixel_array=np.ascontiguousarray(numbered.transpose(2, 1, 0)),
             segmentation_type="BINARY",
-            segment_descriptions=[_description(hd, n, c, algorithm) for n, c in enumerate(labels.classes, 1)],
+            segment_descriptions=[_description(hd, n, c, labels) for n, c in enumerate(labels.classes, 1)],
             series_instance_uid=uid(),
             series_number=900,
             sop_instance_uid=uid(),
@@ -70,7 +76,7 @@ def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari
             software_versions=__version__,
             device_serial_number="0",
             content_label="SEGMENTATION",
-            series_description=f"Segmentation {algorithm}"[:64],
+            series_description=f"Segmentation {labels.algorithm}".strip()[:64],
         )
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -82,7 +88,7 @@ def write(path: Path, labels: Labels, source: Image, *, algorithm: str = "napari
     segmentation.save_as(path)
 
 
-def _source_datasets(planes: Any) -> tuple[list[Any], list[int]]:
+def source_datasets(planes: Any) -> tuple[list[Any], list[int]]:
     """Headers of the source files, and the order in which the slices of our grid stand in them."""
     import pydicom
     from pydicom.uid import generate_uid
@@ -137,7 +143,10 @@ def _numbered(labels: Labels) -> npt.NDArray[np.uint16]:
     return np.asarray(table[labels.data])
 
 
-def _description(hd: Any, number: int, info: ClassInfo, algorithm: str) -> Any:
+_ALGORITHM_TYPES = {"automatic": "AUTOMATIC", "corrected": "SEMIAUTOMATIC", "manual": "MANUAL"}
+
+
+def _description(hd: Any, number: int, info: ClassInfo, labels: Labels) -> Any:
     coded = hd.sr.CodedConcept
     key = info.name.lower().replace(" ", "_")
     base = key.removesuffix("_left").removesuffix("_right")
@@ -146,15 +155,22 @@ def _description(hd: Any, number: int, info: ClassInfo, algorithm: str) -> Any:
         kind = coded(_TYPES[base], "SCT", base.replace("_", " ").capitalize())
     else:
         category = kind = coded("85756007", "SCT", "Tissue")
+    # What nobody recorded is neither: a person and a method may both have had a part in it.
+    kind_of_work = _ALGORITHM_TYPES.get(labels.origin, "SEMIAUTOMATIC")
+    by = None
+    if kind_of_work != "MANUAL":  # the standard wants a name of all others
+        by = hd.AlgorithmIdentificationSequence(
+            name=(labels.algorithm or "not recorded")[:64],
+            version=__version__,
+            family=coded("123110", "DCM", "Artificial Intelligence"),
+        )
     description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=info.name[:64] or f"class {info.value}",
         segmented_property_category=category,
         segmented_property_type=kind,
-        algorithm_type="SEMIAUTOMATIC",
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=algorithm, version=__version__, family=coded("123110", "DCM", "Artificial Intelligence")
-        ),
+        algorithm_type=kind_of_work,
+        algorithm_identification=by,
         display_color=hd.color.CIELabColor(*cielab.from_rgb(info.color)),
     )
     # Segment numbers have no gaps, class values may: the value travels in words.

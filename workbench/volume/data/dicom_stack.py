@@ -11,10 +11,17 @@ import numpy.typing as npt
 
 from workbench.core.errors import GeometryError
 from workbench.data.geometry import LPS_TO_RAS, checked_affine
+from workbench.volume.data.slice_steps import TOLERANCE, EvenSteps, is_even, require_even, require_single
 
-# Positions are written with few decimals (0.625 mm steps as 0.6, 1.3, 1.9): a slice may lie this part of the
-# slice distance off the regular grid. A missing slice is off by far more.
-_TOLERANCE = 0.1
+
+@dataclass(frozen=True)
+class Tile:
+    """Where a plane lies in a picture of many: its first row and column, and the size of the whole picture."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,11 @@ class Plane:
     uid: str = ""
     rescaled: tuple[bool, bool] = (True, True)
     """Whether the file gives a slope and an intercept; otherwise they are 1 and 0."""
+    frames: int = 1
+    """Pictures in its file, whether they are planes of the same volume or not."""
+    tile: Tile | None = None
+    number: int | None = None
+    """InstanceNumber, or the number of a tile."""
 
     @property
     def where(self) -> str:
@@ -51,6 +63,12 @@ class Stack:
     planes: tuple[Plane, ...]
     affine: npt.NDArray[np.float64] | None
     sheared: bool
+    even: EvenSteps | None = None
+
+    @property
+    def slices(self) -> int:
+        """Slices of the grid: of the planes, or of the even steps that they are resampled to."""
+        return len(self.planes) if self.even is None else len(self.even.below)
 
     @property
     def rows(self) -> int:
@@ -61,8 +79,10 @@ class Stack:
         return self.planes[0].columns
 
 
-def stack_planes(planes: Sequence[Plane], source: Path) -> Stack:
+def stack_planes(planes: Sequence[Plane], source: Path, *, regularise: bool = False) -> Stack:
     """Sort the planes and find the affine that maps (column, row, slice) to the world.
+
+    With `regularise`, slices of uneven steps are resampled to even ones; where slices are missing, nothing is.
 
     The third axis is the step from slice to slice, so the shear of a tilted gantry stays in the affine.
 
@@ -82,10 +102,18 @@ def stack_planes(planes: Sequence[Plane], source: Path) -> Stack:
     ordered = sorted(planes, key=lambda p: (float(normal @ _position(p)), p.where))
     positions = np.array([_position(p) for p in ordered])
     step, sheared = normal * (first.thickness or (0.0,))[0], False
+    even = None
     if len(ordered) > 1:
-        _check_positions(ordered, positions @ normal, source)
-        step = (positions[-1] - positions[0]) / (len(ordered) - 1)
-        _check_line(ordered, positions, step, source)
+        heights = positions @ normal
+        require_single(ordered, heights, source)
+        if not is_even(heights):
+            even = require_even(ordered, heights, source, regularise=regularise)
+        shares = (heights - heights[0]) / (heights[-1] - heights[0])
+        span = positions[-1] - positions[0]
+        step = span / (len(ordered) - 1)
+        _check_line(ordered, positions, positions[0] + (shares if even else _spread(shares))[:, None] * span, source)
+        if even is not None:
+            step = span * even.step / (heights[-1] - heights[0])
         sheared = bool(abs(step @ normal) < np.linalg.norm(step) * (1 - 1e-6))
     lps = np.eye(4)
     lps[:3, 0] = along_row * first.spacing[1]
@@ -93,7 +121,7 @@ def stack_planes(planes: Sequence[Plane], source: Path) -> Stack:
     lps[:3, 2] = step
     lps[:3, 3] = positions[0]
     affine = checked_affine(LPS_TO_RAS @ lps, source, "ImageOrientationPatient, PixelSpacing and ImagePositionPatient")
-    return Stack(tuple(ordered), affine, sheared)
+    return Stack(tuple(ordered), affine, sheared, even)
 
 
 def _position(plane: Plane) -> npt.NDArray[np.float64]:
@@ -143,48 +171,18 @@ def _check_alike(planes: Sequence[Plane], source: Path) -> None:
             )
 
 
-def _check_positions(ordered: Sequence[Plane], heights: npt.NDArray[np.float64], source: Path) -> None:
-    """Refuse doubled positions, gaps and uneven steps along the normal."""
-    steps = np.diff(heights)
-    usual = float(np.median(steps))
-    if (doubled := np.flatnonzero(steps <= max(1e-4, 1e-3 * usual))).size:
-        a, b = ordered[doubled[0]], ordered[doubled[0] + 1]
-        several = sorted({p.acquisition for p in ordered} - {""})
-        hint = (
-            f" The series holds acquisitions {', '.join(several)}: give each its own folder."
-            if len(several) > 1
-            else ""
-        )
-        raise GeometryError(
-            f"{source}: {len(doubled)} slice position(s) occur twice, first {heights[doubled[0]]:.6g} mm ({a.where} and"
-            f" {b.where}), each was expected once. Remove the copies.{hint}"
-        )
-    grid = heights[0] + np.arange(len(heights)) * (heights[-1] - heights[0]) / (len(heights) - 1)
-    if np.abs(heights - grid).max() <= _TOLERANCE * usual:
-        return
-    gaps = np.flatnonzero(steps > 1.5 * usual)
-    if gaps.size:
-        missing = int(sum(round(steps[g] / usual) - 1 for g in gaps))
-        places = ", ".join(f"{heights[g]:.6g} to {heights[g + 1]:.6g} mm" for g in gaps[:5])
-        more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
-        raise GeometryError(
-            f"{source}: about {missing} slice(s) missing between {places}{more} along the slice normal; a step of"
-            f" {usual:.6g} mm was expected. Copy the series again."
-        )
-    raise GeometryError(
-        f"{source}: uneven slice spacing, {steps.min():.6g} mm (at {heights[int(steps.argmin())]:.6g} mm) to"
-        f" {steps.max():.6g} mm (at {heights[int(steps.argmax())]:.6g} mm), one step was expected."
-        " Reconstruct or resample it evenly."
-    )
+def _spread(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.linspace(0.0, 1.0, len(shares))
 
 
 def _check_line(
-    ordered: Sequence[Plane], positions: npt.NDArray[np.float64], step: npt.NDArray[np.float64], source: Path
+    ordered: Sequence[Plane], positions: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64], source: Path
 ) -> None:
     """Refuse slices that are shifted sideways."""
-    off = np.linalg.norm(positions - (positions[0] + np.arange(len(ordered))[:, None] * step), axis=1)
+    off = np.linalg.norm(positions - wanted, axis=1)
     worst = int(off.argmax())
-    if off[worst] > _TOLERANCE * float(np.linalg.norm(step)):
+    step = float(np.linalg.norm(positions[-1] - positions[0])) / (len(ordered) - 1)
+    if off[worst] > TOLERANCE * step:
         raise GeometryError(
             f"{source}: slices do not lie on one line: {ordered[worst].where} at {list(ordered[worst].position or ())}"
             f" is {off[worst]:.4g} mm off. Put the parts into their own folders."

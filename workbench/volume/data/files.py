@@ -10,10 +10,13 @@ from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Geometry, Image, Labels
-from workbench.volume.data import dicom, lattice
+from workbench.volume.data import dicom, lattice, nibabel_formats, rtstruct
 from workbench.volume.data.loading import reading_bytes, require_held
 
-__all__ = ["explain", "info", "onto_grid", "read", "reading_bytes", "require_held", "sniff"]
+__all__ = [
+    "explain", "holds_contours", "info", "is_companion", "labels_from", "onto_grid", "read", "reading_bytes",
+    "require_held", "sniff",
+]  # fmt: skip
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
@@ -22,19 +25,23 @@ def sniff(path: Path, key: str | None) -> Verdict:
     """A folder with DICOM files and a file that begins as one are sure; any other folder is searched for them."""
     if path.is_dir():
         return "sure" if dicom.has_dicom(path) else "maybe"
+    if path.suffix.lower() in nibabel_formats.PAIR:
+        return "maybe" if nibabel_formats.is_pair(path) else "no"
     if kinds.VOLUME.suffix_of(path) is not None:
         return "maybe"
     return "sure" if _has_dicom_magic(path) or (not path.suffix and dicom.is_dicom(path)) else "no"
 
 
-def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:
-    """Open it with the module of its format."""
-    if _is_dicom(path):
-        return dicom.read(path, series=series)
+def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool, regularise: bool = False) -> Image:
+    """Open it with the module of its format; only DICOM has slices whose steps may be uneven."""
+    if path.suffix.lower() not in nibabel_formats.PAIR and _is_dicom(path):
+        return dicom.read(path, series=series, regularise=regularise)
     if series is not None:
         raise InputError(
             f"{path}: 'series' chooses from a DICOM folder, and this is one {path.suffix} file. Leave it out."
         )
+    if path.suffix.lower() in nibabel_formats.PAIR:
+        return nibabel_formats.read(path)
     image: Image = kinds.VOLUME.reader_of(path).read(path)
     return image
 
@@ -43,9 +50,24 @@ def info(path: Path) -> list[dict[str, Any]]:
     """One row per DICOM series of a folder, one for any other file."""
     from workbench.data.formats import describe
 
-    if _is_dicom(path):
+    if path.suffix.lower() not in nibabel_formats.PAIR and _is_dicom(path):
         return dicom.info(path)
     return [describe(read(path, series=None, key=None, as_map=False))]
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file holds the voxels of a header beside it (``.img``, ``.BRIK``, ``.REC``)."""
+    return nibabel_formats.is_companion(path)
+
+
+def holds_contours(path: Path) -> bool:
+    """Whether a file is an RTSTRUCT."""
+    return rtstruct.is_contours(path)
+
+
+def labels_from(path: Path, reference: Geometry | None, resample: bool) -> Labels | None:
+    """Contours (RTSTRUCT), filled on the grid of their image."""
+    return rtstruct.read(path, reference, lenient=resample) if rtstruct.is_contours(path) else None
 
 
 def onto_grid(found: Geometry, expected: Geometry, resample: bool) -> Callable[[Labels], Labels] | None:

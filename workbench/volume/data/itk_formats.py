@@ -105,8 +105,11 @@ def read(path: Path) -> Image:
             if directions is not None and np.allclose(directions, native.affine, atol=1e-3)
             else native.affine
         )
+        scale = nrrd_header.units_mm(path)[0] if is_nrrd else (metaimage_header.units_mm(path),) * 3
+        if scale != (1.0, 1.0, 1.0):
+            exact, native = _in_mm(exact, scale, directions is not None), None
         affine = checked_affine(exact, path, field)
-        native = Native(native.spacing, native.origin, native.direction, affine)
+        native = _split(affine) if native is None else Native(native.spacing, native.origin, native.direction, affine)
     check_size(shape, components * volumes, dtype, path)
     notes = _check_stored(path, is_nrrd, size, components, dtype)
     metadata = _metadata(reader)
@@ -183,6 +186,18 @@ def _native(direction: npt.NDArray[np.float64], spacing: tuple[float, ...], orig
         tuple(float(v) for v in direction.ravel()),
         LPS_TO_RAS @ lps,
     )
+
+
+def _in_mm(
+    affine: npt.NDArray[np.float64], scale: tuple[float, float, float], of_space: bool
+) -> npt.NDArray[np.float64]:
+    """The affine in mm: units belong to the axes of space, or to those of the array where the header names no space."""
+    out = np.array(affine, dtype=np.float64)
+    if of_space or len(set(scale)) == 1:
+        out[:3] *= np.array(scale)[:, None]
+    else:
+        out[:3, :3] *= np.array(scale)
+    return out
 
 
 def _split(affine: npt.NDArray[np.float64]) -> Native:

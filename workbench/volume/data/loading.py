@@ -8,7 +8,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
 from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
-from workbench.volume.data import metaimage_header, nrrd_header
+from workbench.volume.data import metaimage_header, nibabel_formats, nrrd_header
 
 _DECODED = 16
 """Bytes per pixel of a DICOM slice while it is decoded and rescaled: as stored, as packed, and as float64."""
@@ -23,6 +23,8 @@ def reading_bytes(image: Image) -> int:
         return _of_nifti(image, voxels)
     if image.format in ("nrrd", "mha"):
         return 0 if _is_unpacked_by_us(image) else voxels * image.dtype.itemsize
+    if image.format in nibabel_formats.FORMATS:
+        return voxels * 8  # scaled in float64
     if image.format == "dicom":
         files = max(1, len(image.files))
         # A file with all frames is decoded as a whole; of many, two at a time.

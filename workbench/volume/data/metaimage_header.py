@@ -93,7 +93,14 @@ def notes(path: Path, itemsize: int) -> list[str]:
     swapped = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     if itemsize > 1 and _is_true(fields.get("BinaryData", "")) and not any(n in fields for n in swapped):
         found.append(f"the header has no {swapped[0]}: the byte order of this machine was taken")
+    if units_mm(path) != 1.0:
+        found.append(f"DistanceUnits are {fields['DistanceUnits'].strip()}: positions were converted to mm")
     return found
+
+
+def units_mm(path: Path) -> float:
+    """Millimetres per unit of its lengths; ITK takes all numbers as millimetres."""
+    return {"um": 1e-3, "cm": 10.0}.get(read_fields(path)[0].get("DistanceUnits", "").strip(), 1.0)
 
 
 def sides(path: Path) -> tuple[int, ...]:

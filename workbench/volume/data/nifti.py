@@ -48,7 +48,7 @@ def read(path: Path) -> Image:
     require_regular(path)
     proxy, start = _open(path)
     header = proxy.header
-    affine, note = _affine(proxy, path)
+    affine, note = affine_of(proxy, path)
     shape = tuple(int(n) for n in proxy.shape)
     spatial = (*shape[:3], *(1,) * (3 - len(shape)))
     channels = _channels(header, shape, path)
@@ -173,20 +173,24 @@ def _kinds() -> tuple[type[Exception], ...]:
     )
 
 
-def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
+def affine_of(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
     """World affine in mm from the form that NIfTI gives precedence to, and what a person should know of it."""
     header = proxy.header
     note = None
-    if int(header["sform_code"]) > 0:
+    # Some programs set the code of an sform that they never fill.
+    unfilled = int(header["sform_code"]) > 0 and not header.get_sform()[:3, :3].any()
+    if int(header["sform_code"]) > 0 and not (unfilled and int(header["qform_code"]) > 0):
         field, affine = "sform (srow_x, srow_y, srow_z)", header.get_sform()
         affine = checked_affine(affine, path, field)
-        note = nifti_header.forms_disagree(affine, header["pixdim"])
+        note = nifti_header.forms_disagree(affine, _qform(header), header)
     elif int(header["qform_code"]) > 0:
         field = "qform (quatern_b, quatern_c, quatern_d, pixdim)"
         try:
             affine = header.get_qform()
         except _kinds() as error:
             raise GeometryError(f"{path}: {field} is not a rotation ({reason(error)}). Correct this field.") from error
+        if unfilled:
+            note = f"sform_code is {int(header['sform_code'])} and the sform is all zero: the qform was taken"
     else:
         # As nibabel and MONAI do; the file itself does not say where left is.
         field, affine = "pixdim (sform_code and qform_code are 0)", header.get_base_affine()
@@ -197,6 +201,17 @@ def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None
     if (scale := _TO_MM.get(unit, 1.0)) != 1.0:
         affine[:3] *= scale
     return affine, note
+
+
+def _qform(header: Any) -> npt.NDArray[np.float64] | None:
+    """The second form, where there is one that can be read: it decides nothing."""
+    if int(header["qform_code"]) <= 0:
+        return None
+    try:
+        found: npt.NDArray[np.float64] = header.get_qform()
+    except _kinds():
+        return None
+    return found if np.isfinite(found).all() else None
 
 
 def _channels(header: Any, shape: tuple[int, ...], path: Path) -> tuple[str, ...]:

@@ -65,7 +65,9 @@ def check(path: Path) -> Start:
         least = 544 if second else 352
         magic = start[4:12] if second else start[344:348]
         if magic[:3] in (b"ni1", b"ni2"):
-            raise ValueError(f"magic is {magic!r}: its voxels are in an .img file, which is not read")
+            raise ValueError(
+                f"magic is {magic!r}: its voxels are in an .img file. Give that pair by its .hdr or .img name"
+            )
         if not 1 <= dim[0] <= 7:
             raise ValueError(f"dim[0] is {dim[0]}, expected 1 to 7 axes")
         for axis, side in enumerate(dim[1 : dim[0] + 1], 1):
@@ -188,11 +190,33 @@ _BITS = {
 }  # fmt: skip
 
 
-def forms_disagree(sform: np.ndarray[Any, Any], pixdim: np.ndarray[Any, Any]) -> str | None:
-    """A note where sform and pixdim give voxels of other sizes: one of them is wrong, and the sform is used."""
+def forms_disagree(sform: np.ndarray[Any, Any], qform: np.ndarray[Any, Any] | None, header: Any) -> str | None:
+    """A note where sform and qform, or sform and pixdim, put voxels in other places: the sform is always believed.
+
+    Parameters
+    ----------
+    sform, qform
+        (4, 4) as stored; ``None`` where the header has no qform.
+    header
+        With ``dim``, ``pixdim`` and the codes of both forms.
+    """
     ours = np.sqrt((np.asarray(sform, np.float64)[:3, :3] ** 2).sum(axis=0))
-    theirs = np.abs(np.asarray(pixdim, np.float64)[1:4])
-    if np.allclose(ours, theirs, rtol=0.01):
+    theirs = np.abs(np.asarray(header["pixdim"], np.float64)[1:4])
+    if not np.allclose(ours, theirs, rtol=0.01):
+        spell = [" x ".join(f"{v:.6g}" for v in sides) for sides in (ours, theirs)]
+        return (
+            f"sform gives voxels of {spell[0]}, pixdim of {spell[1]}: the sform was believed, so that all volumes and"
+            " distances are by its voxels"
+        )
+    if qform is None:
         return None
-    spell = [" x ".join(f"{v:.6g}" for v in sides) for sides in (ours, theirs)]
-    return f"sform gives voxels of {spell[0]}, pixdim of {spell[1]}: the sform was believed"
+    last = np.maximum(np.asarray(header["dim"], np.float64)[1:4], 1) - 1
+    corners = np.array(np.meshgrid(*[(0.0, n) for n in last], indexing="ij")).reshape(3, -1)
+    apart = np.abs((sform - qform)[:3] @ np.vstack([corners, np.ones(8)])).max()
+    if apart <= 0.1 * ours.min():
+        return None
+    codes = f"{int(header['sform_code'])} and {int(header['qform_code'])}"
+    return (
+        f"sform and qform (codes {codes}) place the corners of the volume up to {apart:.4g} mm apart: the sform was"
+        " believed"
+    )

@@ -28,6 +28,14 @@ _TO_RAS = {
     "left-anterior-superior": np.diag([-1.0, 1.0, 1.0, 1.0]),
     "las": np.diag([-1.0, 1.0, 1.0, 1.0]),
 }
+_IN_MM = {
+    "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "millimetre": 1.0, "millimetres": 1.0,
+    "um": 1e-3, "\udcb5m": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-3, "micron": 1e-3, "microns": 1e-3, "micrometer": 1e-3,
+    "micrometers": 1e-3, "micrometre": 1e-3, "micrometres": 1e-3, "nm": 1e-6, "nanometer": 1e-6, "nanometers": 1e-6,
+    "cm": 10.0, "centimeter": 10.0, "centimeters": 10.0, "centimetre": 10.0, "centimetres": 10.0,
+    "m": 1000.0, "meter": 1000.0, "meters": 1000.0, "metre": 1000.0, "metres": 1000.0,
+    "in": 25.4, "inch": 25.4, "inches": 25.4,
+}  # fmt: skip
 _TYPES = {
     "u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32", "u8": "uint64",
     "i8": "int64", "f4": "float", "f8": "double",
@@ -202,10 +210,44 @@ def notes(path: Path) -> list[str]:
         found.append(f"space is {shortened(fields.get('space', ''))}: axes were taken as left, posterior, superior")
     elif "space origin" not in fields:
         found.append("the header has no space origin: 0 was taken")
-    units = {u.strip('"') for u in re.findall(r'"[^"]*"', fields.get("space units", ""))} - {"mm", ""}
-    if units:
-        found.append(f"space units are {', '.join(sorted(units))}, which are not read: numbers were taken as mm")
+    scale, name = units_mm(path)
+    spelled = ", ".join(dict.fromkeys(u for u in _units(fields)[1] if u and u.lower() not in _IN_MM))
+    if scale != (1.0, 1.0, 1.0):
+        found.append(f"{name} are {', '.join(dict.fromkeys(_units(fields)[1]))}: positions were converted to mm")
+    elif spelled:
+        found.append(f"{name} are {shortened(spelled)}, which is no unit of length: numbers were taken as mm")
     return found
+
+
+def units_mm(path: Path) -> tuple[tuple[float, float, float], str]:
+    """Millimetres per unit of the axes of space (of the array, where there is no space), and the field that says it.
+
+    Raises
+    ------
+    InputError
+        Some of the units are lengths and others are none: no one factor is right.
+    """
+    name, units = _units(_fields(path))
+    known = [_IN_MM.get(u.lower()) for u in units]
+    if not any(k is not None and k != 1.0 for k in known):
+        return (1.0, 1.0, 1.0), name
+    if len(known) != 3 or None in known:
+        raise InputError(
+            f"{path}: {name} are {', '.join(units) or 'empty'}, expected three lengths (mm, um, cm, m). Correct this"
+            " field."
+        )
+    x, y, z = (k for k in known if k is not None)
+    return (x, y, z), name
+
+
+def _units(fields: dict[str, str]) -> tuple[str, list[str]]:
+    """Units of the three axes of space, else of the axes of the array that have a spacing, as they are spelled."""
+    name = "space units" if "space units" in fields else "units"
+    units = [u.strip('" ') for u in re.findall(r'"[^"]*"|\S+', fields.get(name, ""))]
+    if name == "units" and "spacings" in fields:
+        spaced = [s.lower() != "nan" for s in fields["spacings"].split()]
+        units = [u for u, is_spaced in zip(units, spaced, strict=False) if is_spaced]
+    return name, [u for u in units if u not in ("???", "none")]
 
 
 def data_files(path: Path) -> list[Path]:

@@ -26,7 +26,8 @@ from workbench.core.types import Case, Image, Labels
 from workbench.data.cases import naming, open_case
 from workbench.volume.data.agreement import conformed
 from workbench.volume.data.grid import Grid
-from workbench.volume.data.label_names import read_named
+from workbench.volume.data.label_names import LabelReader
+from workbench.volume.data.nan_values import Nan, filled
 from workbench.volume.data.preprocess import prepare
 from workbench.volume.data.recipe import VolumeRecipe
 
@@ -40,10 +41,14 @@ class LoadPreparedd(MapTransform):
     """
 
     def __init__(
-        self, keys: Sequence[str], recipe: VolumeRecipe, look: Callable[[Case, Image], None] | None = None
+        self,
+        keys: Sequence[str],
+        recipe: VolumeRecipe,
+        look: Callable[[Case, Image], None] | None = None,
+        nan: Nan = "refuse",
     ) -> None:
         super().__init__(keys)
-        self.recipe, self.look = recipe, look
+        self.recipe, self.look, self.nan = recipe, look, nan
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
@@ -54,7 +59,8 @@ class LoadPreparedd(MapTransform):
                 if self.look is not None:
                     self.look(case, image)
                 grid = Grid.plan(image.geometry, self.recipe.orientation, self.recipe.spacing_mm)
-                array = prepare(grid.resample(grid.orient(image.data)), self.recipe, name=str(case.image))
+                samples, _ = filled(image.data, self.recipe, self.nan, case.image)
+                array = prepare(grid.resample(grid.orient(samples)), self.recipe, name=str(case.image))
             out[key] = _tensor(array, grid)
         return out
 
@@ -62,8 +68,7 @@ class LoadPreparedd(MapTransform):
 class LoadLabelsd(MapTransform):
     """`Case` -> (1, X, Y, Z) uint8 `MetaTensor` on the same working grid, values as `merge` gives them.
 
-    Labels that do not lie on the grid of the case's image are a `GeometryError`. `names` is a table of their names,
-    see `workbench.volume.data.label_names.table_of`.
+    Labels that cannot be brought onto the grid of the case's image are a `GeometryError`.
     """
 
     def __init__(
@@ -71,10 +76,10 @@ class LoadLabelsd(MapTransform):
         keys: Sequence[str],
         recipe: VolumeRecipe,
         merge: Callable[[Labels], np.ndarray[Any, Any]],
-        names: str = "",
+        read: LabelReader | None = None,
     ) -> None:
         super().__init__(keys)
-        self.recipe, self.merge, self.names = recipe, merge, names
+        self.recipe, self.merge, self.read = recipe, merge, read or LabelReader()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
@@ -83,7 +88,7 @@ class LoadLabelsd(MapTransform):
             if case.labels is None:
                 raise InputError(f"case '{case.id}': has no label map; training needs one for every case")
             with naming(case):
-                labels = read_named(case.labels, reference=open_case(case).geometry, names=self.names)
+                labels = self.read(case, open_case(case).geometry)
             grid = Grid.plan(labels.geometry, self.recipe.orientation, self.recipe.spacing_mm)
             array = grid.resample(grid.orient(self.merge(labels)[None]), "nearest")
             out[key] = _tensor(array, grid)
@@ -116,7 +121,8 @@ def steady_transforms(
     margin: int,
     *,
     look: Callable[[Case, Image], None] | None = None,
-    names: str = "",
+    read: LabelReader | None = None,
+    nan: Nan = "refuse",
 ) -> Compose:
     """What is done once per case and cached: load, place on the grid, pad to a window, note where each class lies.
 
@@ -127,8 +133,8 @@ def steady_transforms(
     size = [n + margin for n in recipe.roi]
     return Compose(
         [
-            LoadLabelsd((LABELS,), recipe, merge, names),
-            LoadPreparedd((IMAGE,), recipe, look),
+            LoadLabelsd((LABELS,), recipe, merge, read),
+            LoadPreparedd((IMAGE,), recipe, look, nan),
             SpatialPadd((IMAGE, LABELS), size),
             ClassesToIndicesd(LABELS, indices_postfix=SPOTS, num_classes=num_classes, max_samples_per_class=4000),
         ]

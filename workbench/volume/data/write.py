@@ -12,12 +12,17 @@ import numpy.typing as npt
 from workbench.core.atomic import replacing
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, UsageError
-from workbench.core.types import Geometry, Heatmap, Image, Labels
-from workbench.data.geometry import describe
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Scores
+from workbench.data.geometry import describe, is_sheared
 from workbench.data.label_values import smallest_unsigned
-from workbench.data.parts import Job
+from workbench.data.parts import Job, json_job, table_of, text_saver
+from workbench.volume import statistics
 
-_SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm"}
+_SUFFIX = {"nifti": ".nii.gz", "nrrd": ".nrrd", "mha": ".mha", "dicom-seg": ".dcm", "rtstruct": ".dcm"}
+
+
+_ON_SERIES = ("dicom-seg", "rtstruct")
+"""Formats that refer to the slices of a DICOM series."""
 
 
 def family(format: str, source: Image | None) -> str:
@@ -42,12 +47,26 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     if isinstance(part, Labels):
         return [_labels_job(part, target, family, source)]
     if isinstance(part, Heatmap):
-        return [_heatmap_job(part, target, "nifti" if family == "dicom-seg" else family, source)]
+        return [_heatmap_job(part, target, "nifti" if family in _ON_SERIES else family, source)]
+    if isinstance(part, Scores) and part.name == "statistics":
+        values = statistics.as_json(part)
+        return [(target.with_name(f"{target.name}.csv"), text_saver(table_of(part))), json_job(values, target)]
     if isinstance(part, Image):
-        if family == "dicom-seg":
-            raise UsageError("format dicom-seg holds label maps only, and this is an image: choose nifti, nrrd or mha.")
+        if family in _ON_SERIES:
+            raise UsageError(f"format {family} holds label maps only, and this is an image: choose nifti, nrrd or mha.")
         return [_image_job(part, target, family)]
     return None
+
+
+def notes(part: Any, family: str) -> list[str]:
+    """What others cannot do with the file that is written for a part, a line each."""
+    if family != "nifti" or not isinstance(part, Labels | Heatmap | Image) or not is_sheared(part.geometry):
+        return []
+    return [
+        "the axes of this volume are not at right angles (a tilted gantry, a sheared affine): programs built on ITK (3D"
+        " Slicer, ITK-SNAP, SimpleITK) refuse such a NIfTI file; write NRRD for them: --format nrrd (in Python"
+        " format='nrrd')"
+    ]
 
 
 def write_file(
@@ -105,13 +124,13 @@ def _labels_job(labels: Labels, target: Path, family: str, source: Image | None)
             f"label map '{labels.name}' has shape {data.shape}, its geometry says {labels.geometry.shape}."
             " Nothing was written."
         )
-    if family == "dicom-seg":
-        from workbench.volume.data import dicom_seg_write
+    if family in _ON_SERIES:
+        from workbench.volume.data import dicom_seg_write, rtstruct_write
 
         if source is None or source.format != "dicom":
-            raise UsageError("format dicom-seg needs the DICOM series the labels were made from; choose nifti instead.")
-        series = source
-        return target.with_name(f"{target.name}.dcm"), lambda path: dicom_seg_write.write(path, labels, series)
+            raise UsageError(f"format {family} needs the DICOM series the labels were made from; choose nifti instead.")
+        series, writer = source, dicom_seg_write if family == "dicom-seg" else rtstruct_write
+        return target.with_name(f"{target.name}.dcm"), lambda path: writer.write(path, labels, series)
     suffix = ".seg.nrrd" if family == "nrrd" else _SUFFIX[family]
     return target.with_name(target.name + suffix), _volume_saver(family, data, labels.geometry, source, labels.classes)
 

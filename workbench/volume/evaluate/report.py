@@ -18,10 +18,11 @@ from workbench.core.errors import Cancelled, InputError
 from workbench.core.failures import none_left, note_failure
 from workbench.core.output import require_folder
 from workbench.core.seen import Seen, summary_note
-from workbench.core.types import Case, Geometry, Image, Labels, Progress, Result
+from workbench.core.types import Case, Image, Labels, Progress, Result
 from workbench.data.cases import open_case
+from workbench.data.geometry import is_sheared
 from workbench.volume.data.content import mark_of
-from workbench.volume.data.label_names import read_named
+from workbench.volume.data.label_names import LabelReader
 from workbench.volume.evaluate import tables
 from workbench.volume.evaluate.evaluation import VolumeEvaluation
 from workbench.volume.evaluate.segmentation import Row, score_case, summarise
@@ -35,7 +36,7 @@ def evaluate_cases(
     out: Path | None = None,
     classes: str = "",
     match: MatchBy = "name",
-    names: str = "",
+    labels: LabelReader | None = None,
     seen: Seen | None = None,
     wanted: ClassTable | None = None,
     tolerance_mm: float = 2.0,
@@ -58,9 +59,10 @@ def evaluate_cases(
     classes
         How reference values become the predicted classes, as in training (``"kidneys:2+3,..."``); all others are
         matched by name.
-    match, names
-        ``"number"``: equal values belong together where the reference names none. `names` is a table of its names; see
-        `match_classes` and `workbench.volume.data.label_names.table_of`.
+    match
+        ``"number"``: equal values belong together where the reference names none; see `match_classes`.
+    labels
+        How reference maps are read; what was done to them becomes notes of the evaluation.
     seen
         What taught the weights: marks the rows of cases that did.
     wanted
@@ -88,6 +90,7 @@ def evaluate_cases(
     judged = [c for c in cases if c.labels is not None]
     if not judged:
         raise InputError("evaluation needs cases with labels, and none has any; give --labels or a column 'labels'")
+    read = labels or LabelReader()
     rows: list[Row] = []
     failures: dict[str, str] = {}
     traces: dict[str, str] = {}
@@ -102,13 +105,13 @@ def evaluate_cases(
         try:
             image = open_case(case)
             assert case.labels is not None
-            labels = read_named(case.labels, reference=image.geometry, names=names)
+            given = read(case, image.geometry)
             if wanted is not None:  # what cannot be matched is said before it is predicted
-                match_classes(wanted, labels, classes=classes, match=match, source=case.labels)
+                match_classes(wanted, given, classes=classes, match=match, source=case.labels)
             made = predict(image, overall.within if progress else None)
             found = made.labels if isinstance(made, Result) else made
-            matching = match_classes(found.classes, labels, classes=classes, match=match, source=case.labels)
-            reference = matching.apply(labels.data)
+            matching = match_classes(found.classes, given, classes=classes, match=match, source=case.labels)
+            reference = matching.apply(given.data)
             mark = "" if seen is None else mark_of(seen, image, group=case.group or "")
             spacing = image.geometry.spacing or (1.0, 1.0, 1.0)
             scores = score_case(
@@ -129,7 +132,7 @@ def evaluate_cases(
             continue
         rows += scores
         matchings.append(matching)
-        told[case.id] = made.provenance.notes if isinstance(made, Result) else ()
+        told[case.id] = (*given.notes, *(made.provenance.notes if isinstance(made, Result) else ()))
         if seen is not None:
             marks[case.id] = mark
         if is_sheared(image.geometry):
@@ -156,14 +159,6 @@ _SHEARED = (
     "{count} case(s) have axes that are not orthogonal ({cases}): distances were measured along the axes with the "
     "spacing of each, so HD95 and surface Dice are approximate there; Dice and volumes are exact"
 )
-
-
-def is_sheared(geometry: Geometry) -> bool:
-    """Whether axes stand more than about 0.06 degrees off the right angle."""
-    if geometry.affine is None:
-        return False
-    axes = geometry.affine[:-1, :-1] / np.sqrt((geometry.affine[:-1, :-1] ** 2).sum(axis=0))
-    return bool(np.abs(axes.T @ axes - np.eye(len(axes))).max() > 1e-3)
 
 
 class _Overall:

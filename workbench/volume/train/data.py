@@ -21,11 +21,12 @@ from workbench.data import formats
 from workbench.data.cases import naming, open_case
 from workbench.data.geometry import require_match
 from workbench.report.html import Picture
+from workbench.volume.data import files
 from workbench.volume.data.agreement import conformed
-from workbench.volume.data.checks import require_finite, require_volume
+from workbench.volume.data.checks import require_volume
 from workbench.volume.data.grid import Grid
-from workbench.volume.data.label_names import read_named
-from workbench.volume.data.lattice import steps_between
+from workbench.volume.data.label_names import LabelReader
+from workbench.volume.data.nan_values import Nan, filled
 from workbench.volume.data.preprocess import crop_box, prepare
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.data.transforms import IMAGE, LABELS, plain_errors, random_transforms, steady_transforms
@@ -39,7 +40,9 @@ _COARSEST = 32  # the last stage of the encoder has one token for so many voxels
 MARGIN = 12  # voxels around a window, so that turning it needs no invented border
 
 
-def require_cases(cases: Sequence[Case], channels: int | None = None) -> tuple[str, ...]:
+def require_cases(
+    cases: Sequence[Case], channels: int | None = None, *, resample_labels: bool = False
+) -> tuple[str, ...]:
     """Look at the headers of all cases before any voxel is read, and return the names of the channels they share.
 
     Parameters
@@ -48,6 +51,8 @@ def require_cases(cases: Sequence[Case], channels: int | None = None) -> tuple[s
         All with labels.
     channels
         How many channels the starting weights take; None: as many as the first image has.
+    resample_labels
+        Label maps of another lattice will be resampled.
 
     Raises
     ------
@@ -62,8 +67,8 @@ def require_cases(cases: Sequence[Case], channels: int | None = None) -> tuple[s
             if case.labels is None:
                 raise InputError("has no label map; training needs one for every case")
             image = require_volume(open_case(case))
-            labels = formats.read(case.labels)
-            if steps_between(labels.geometry, image.geometry) is None:
+            labels = formats.label_image(case.labels)
+            if labels is not None and files.onto_grid(labels.geometry, image.geometry, resample_labels) is None:
                 require_match(labels.geometry, image.geometry, f"label map {case.labels}", case.image)
             found = len(image.channels)
             if channels is not None and found != channels:
@@ -100,10 +105,11 @@ class VolumeData:
         merge: ClassMerge,
         config: TrainConfig,
         look: Callable[[Case, Image], None] | None = None,
+        read: LabelReader | None = None,
     ) -> None:
         count = len(merge.names) + 1
         rows = [{IMAGE: c, LABELS: c} for c in cases]
-        steady = steady_transforms(recipe, merge.apply, count, MARGIN, look=look, names=config.names)
+        steady = steady_transforms(recipe, merge.apply, count, MARGIN, look=look, read=read, nan=config.nan)
         with plain_errors():
             self.cases = CacheDataset(rows, steady, num_workers=1, progress=False, copy_cache=False)
         self.random = random_transforms(recipe, count, margin=MARGIN, strength=config.augment, flip=config.flip)
@@ -160,9 +166,10 @@ class Validation:
         merge: ClassMerge,
         table: ClassTable,
         chosen: torch.device,
-        names: str = "",
+        read: LabelReader | None = None,
+        nan: Nan = "refuse",
     ) -> None:
-        self.names = names
+        self.read, self.nan = read or LabelReader(), nan
         self.cases, self.recipe, self.merge, self.table, self.device = cases, recipe, merge, table, chosen
         self.references: dict[str, npt.NDArray[np.uint8]] = {}
         self.latest: dict[str, float] = {}
@@ -178,7 +185,7 @@ class Validation:
         for case in self.cases:
             with naming(case):
                 image = conformed(open_case(case), self.recipe)
-                require_finite(image.data, case.image)
+                filled(image.data, self.recipe, self.nan, case.image)
                 if look is not None:
                     look(case, image)
                 self._reference(case)
@@ -204,12 +211,11 @@ class Validation:
     def _predict(self, model: nn.Module, case: Case) -> npt.NDArray[np.unsignedinteger[Any]]:
         assert isinstance(model, SegFormer3D)
         model.eval()
-        return segment_labels(model, open_case(case), self.recipe, self.device)
+        return segment_labels(model, open_case(case), self.recipe, self.device, self.nan)
 
     def _reference(self, case: Case) -> npt.NDArray[np.uint8]:
         if case.id not in self.references:
-            assert case.labels is not None
-            labels = read_named(case.labels, reference=open_case(case).geometry, names=self.names)
+            labels = self.read(case, open_case(case).geometry)
             self.references[case.id] = self.merge.apply(labels)
         return self.references[case.id]
 
@@ -235,11 +241,13 @@ def validation_windows(recipe: VolumeRecipe) -> WindowSettings:
 
 
 def segment_labels(
-    net: SegFormer3D, image: Image, recipe: VolumeRecipe, chosen: torch.device
+    net: SegFormer3D, image: Image, recipe: VolumeRecipe, chosen: torch.device, nan: Nan = "refuse"
 ) -> npt.NDArray[np.unsignedinteger[Any]]:
     """Labels in the voxel order of the file, by the inference that users get (fast mode)."""
     grid = Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm)
-    raw = grid.resample(grid.orient(conformed(image, recipe).samples()))
+    samples, _ = filled(conformed(image, recipe).samples(), recipe, nan, image.source)
+    raw = grid.resample(grid.orient(samples))
+    del samples
     volume, box = prepare(raw, recipe, name=str(image.source)), crop_box(raw, recipe, grid.spacing)
     del raw
     found = segment(

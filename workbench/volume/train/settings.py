@@ -7,6 +7,7 @@ from typing import Literal
 
 from workbench.core.agreement import force_setting
 from workbench.core.settings import setting
+from workbench.volume.data.nan_values import NAN_HELP
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ class TrainConfig:
         "name",
         "labels without names: name learns them as new classes, number as the class of that number of the weights",
     )
+    resample_labels: bool = setting(
+        False,
+        "resample label maps of another grid to their image (nearest voxel) instead of refusing them; it is noted",
+    )
+    nan: Literal["refuse", "background"] = setting("refuse", NAN_HELP)
     force: bool = force_setting()
     steps: int = setting(1000, "optimiser steps", low=1)
     epochs: int = setting(0, "passes over the training cases, instead of steps; 0: use steps", low=0)

@@ -22,6 +22,7 @@ from workbench.volume.data.agreement import (
     value_findings,
 )
 from workbench.volume.data.content import keys_of, runs_of
+from workbench.volume.data.nan_values import Nan, filled
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.data.taught import Taught, VolumeFacts, facts_of, facts_of_header
 from workbench.volume.train.settings import TrainConfig
@@ -38,10 +39,14 @@ class Survey:
         Weights that the training goes on from; None from scratch.
     force
         Volumes that cannot be right for these weights are noted, not refused.
+    nan
+        What becomes of voxels that are NaN.
     """
 
-    def __init__(self, recipe: VolumeRecipe, start: weights.WeightsFile | None, *, force: bool = False) -> None:
-        self.recipe, self.start, self.force = recipe, start, force
+    def __init__(
+        self, recipe: VolumeRecipe, start: weights.WeightsFile | None, *, force: bool = False, nan: Nan = "refuse"
+    ) -> None:
+        self.recipe, self.start, self.force, self.nan = recipe, start, force, nan
         self.expects: Expectation | None = None
         if start is not None:
             with weights.blaming(start.path):
@@ -76,10 +81,16 @@ class Survey:
         """
         if case.id in self._facts:
             return
-        facts = facts_of(image, self.recipe)
+        samples, changed = filled(image.data, self.recipe, self.nan, case.image)
+        self.tell(case, changed)
+        facts = facts_of(image, self.recipe, samples)
         e = self.expects or Expectation(Taught(), self.recipe, "none")
         self._settle(case.id, case.image, value_findings(e, facts, fresh=self.expects is None))
         self._facts[case.id], self._keys[case.id] = facts, (*keys_of(image), *runs_of(image))
+
+    def tell(self, case: Case, notes: tuple[str, ...]) -> None:
+        """Note what was done to a case before it was learnt from."""
+        self._notes.setdefault(case.id, []).extend(notes)
 
     @property
     def start_name(self) -> str:

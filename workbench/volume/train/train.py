@@ -20,13 +20,14 @@ from workbench.core.class_merge import ClassMerge
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Labels
-from workbench.data.cases import naming
+from workbench.data.cases import naming, open_case
 from workbench.data.readable import left_out, readable
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.split import split_groups
+from workbench.volume.data import rtstruct
 from workbench.volume.data.checks import require_volume
-from workbench.volume.data.label_names import read_named
+from workbench.volume.data.label_names import LabelReader, read_named
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.net.segformer3d import SegFormer3D, load_state, require_config
 from workbench.volume.train.data import Validation, VolumeData, loss_function, require_batch, require_cases
@@ -138,21 +139,22 @@ def train_volumes(
     # Predicting may use larger windows than training: the network takes any size.
     x, y, z = config.roi or (min(n, _WINDOW) for n in recipe.roi)
     require_batch(config, (x, y, z))
-    channels = require_cases(cases, len(recipe.channels) if start else None)
+    channels = require_cases(cases, len(recipe.channels) if start else None, resample_labels=config.resample_labels)
     if start is None and len(channels) > 1:
         recipe = dataclasses.replace(recipe, channels=channels)
     windows = dataclasses.replace(recipe, roi=(x, y, z))
-    survey = Survey(recipe, start, force=config.force)
+    survey = Survey(recipe, start, force=config.force, nan=config.nan)
     survey.check_headers(cases)
     merge, table, notes = _classes(cases, config, start)
     notes += left_out(failures)
+    read = LabelReader(config.names, config.resample_labels, survey.tell)
     torch.manual_seed(config.seed)
     net, copied = _network(config, start, table, len(recipe.channels))
     taught, judging = [cases[i] for i in train_index], [cases[i] for i in val_index]
     require_memory(taught, judging, config, recipe, net, (x, y, z), on_cpu=chosen.type != "cuda")
-    data = VolumeData(taught, windows, merge, config, survey.look)
+    data = VolumeData(taught, windows, merge, config, survey.look, read)
     data.require_all_classes(table)
-    validation = Validation(judging, recipe, merge, table, chosen, config.names)
+    validation = Validation(judging, recipe, merge, table, chosen, read, config.nan)
     validation.require_readable(survey.look)
     settings = _loop_settings(config, len(train_index))
     folder = output.clean(out, resume=config.resume)
@@ -212,7 +214,7 @@ def train_volumes(
 def _identity(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide what is learnt. Later ones count where they are set: trainings of 0.1 go on."""
     plain = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY}
-    later = {"names": "", "match": "name"}
+    later = {"names": "", "match": "name", "resample_labels": False, "nan": "refuse"}
     return {k: v for k, v in plain.items() if k not in later or v != later[k]}
 
 
@@ -277,7 +279,8 @@ def _classes(
 def _labels(case: Case, names: str = "") -> Labels:
     assert case.labels is not None
     with naming(case):
-        return read_named(case.labels, names=names)
+        reference = open_case(case).geometry if rtstruct.is_contours(case.labels) else None
+        return read_named(case.labels, reference=reference, names=names)
 
 
 def _recipe(config: TrainConfig, start: weights.WeightsFile | None) -> VolumeRecipe:

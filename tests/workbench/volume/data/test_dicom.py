@@ -1,6 +1,7 @@
 """Series made with known geometry, and the same folders read by SimpleITK and MONAI."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -129,11 +130,14 @@ def test_missing_slice_names_the_place(tmp_path):
 
 
 def test_doubled_positions_name_the_files(tmp_path):
-    write_series(tmp_path, prefix="a", AcquisitionNumber=1)
-    write_series(tmp_path, prefix="b", AcquisitionNumber=2)
-    with pytest.raises(
-        GeometryError, match=r"6 slice position\(s\) occur twice.*a000.dcm and b000.dcm.*acquisitions 1, 2"
-    ):
+    write_series(tmp_path, prefix="a")
+    write_series(tmp_path, prefix="b")
+    with pytest.raises(GeometryError, match=r"6 slice position\(s\) occur twice.*a000.dcm and b000.dcm.*several vol"):
+        formats.read(tmp_path)
+    shutil.copy(tmp_path / "a000.dcm", tmp_path / "copy.dcm")
+    for file in tmp_path.glob("b*"):
+        file.unlink()
+    with pytest.raises(GeometryError, match=r"a000.dcm and copy.dcm.*one object .*stored twice"):
         formats.read(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from itertools import permutations, product
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -63,22 +64,91 @@ def test_every_way_to_store_a_map_gives_the_same_map(tmp_path, grid):
         assert ("turned" in "".join(found.notes)) == (number != 0)
 
 
-@pytest.mark.parametrize("grid", ["plain", "oblique", "LPS"])
-def test_labels_meet_their_image_in_world_space(tmp_path, grid):
-    """The position of every labelled voxel, computed by SimpleITK from the file, is that on the image's grid."""
-    path = tmp_path / "labels.nii.gz"
-    nib.save(stored_otherwise(nib.Nifti1Image(MAP, GRIDS[grid]), (2, 0, 1), (-1, 1, -1)), path)
-    reference = Geometry(SHAPE, GRIDS[grid])
-    found = formats.read_labels(path, reference=reference)
+def padded(low, high):
+    """The stored map has empty voxels around it (or, where negative, lacks some of the image)."""
+    return lambda data, at: _boxed(data, at, low, high)
+
+
+def _boxed(data, at, low, high):
+    grown = np.pad(data, [(max(a, 0), max(b, 0)) for a, b in zip(low, high, strict=True)])
+    cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for a, b, n in zip(low, high, grown.shape, strict=True))
+    moved = at.copy()
+    moved[:3, 3] -= at[:3, :3] @ low
+    return grown[cut], moved
+
+
+TILTED = affine(np.array([[0.5, 0, 0], [0, 0.5, -0.9], [0, 0, 2.5]]))
+EVERY = {
+    "as it is": ("plain", (0, 1, 2), (1, 1, 1), None),
+    "left and right flipped": ("plain", (0, 1, 2), (-1, 1, 1), None),
+    "front and back flipped": ("LPS", (0, 1, 2), (1, -1, 1), None),
+    "upside down": ("anisotropic", (0, 1, 2), (1, 1, -1), None),
+    "all flipped": ("oblique", (0, 1, 2), (-1, -1, -1), None),
+    "sagittal": ("plain", (1, 2, 0), (1, 1, 1), None),
+    "coronal": ("anisotropic", (0, 2, 1), (1, 1, 1), None),
+    "coronal, flipped": ("LPS", (0, 2, 1), (1, -1, 1), None),
+    "permuted and flipped, oblique": ("oblique", (2, 0, 1), (-1, 1, -1), None),
+    "rows and columns swapped, oblique": ("oblique", (1, 0, 2), (1, 1, 1), None),
+    "sheared": ("sheared", (0, 1, 2), (1, 1, 1), None),
+    "sheared, flipped": ("sheared", (0, 1, 2), (-1, 1, -1), None),
+    "sheared, permuted": ("sheared", (2, 1, 0), (1, -1, 1), None),
+    "tilted gantry": ("tilted", (0, 1, 2), (1, 1, 1), None),
+    "tilted gantry, flipped": ("tilted", (0, 1, 2), (1, -1, -1), None),
+    "anisotropic, permuted": ("anisotropic", (2, 0, 1), (1, -1, 1), None),
+    "padded": ("oblique", (0, 1, 2), (1, 1, 1), padded((2, 1, 0), (0, 3, 4))),
+    "cropped": ("LPS", (0, 1, 2), (1, 1, 1), padded((-2, -1, -1), (-1, -2, 0))),
+    "cropped, flipped": ("oblique", (0, 1, 2), (-1, 1, 1), padded((-3, 0, -1), (0, -1, -1))),
+    "padded here, cropped there, permuted": ("tilted", (1, 2, 0), (-1, 1, -1), padded((2, -1, 0), (-2, 3, -1))),
+}
+
+
+def test_there_are_twenty_geometries():
+    assert len(EVERY) == 20
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_labels_meet_their_image_in_world_space(tmp_path, name, suffix):
+    """Each labelled voxel lies where NiBabel (of NIfTI) or SimpleITK (of NRRD) says that the stored map has it."""
+    grid, order, signs, box = EVERY[name]
+    at = TILTED if grid == "tilted" else GRIDS[grid]
+    image = wb.read(write(tmp_path / "image.nii.gz", MAP, at))
+    data, moved = (MAP, at) if box is None else box(MAP, at)
+    stored = stored_otherwise(nib.Nifti1Image(data, moved), order, signs)
+    path = tmp_path / f"labels{suffix}"
+    if suffix == ".nrrd":
+        lps = np.diag([-1.0, -1, 1, 1]) @ stored.affine
+        # pynrrd, as SimpleITK refuses to make a volume whose axes are not at right angles.
+        space = {"space": "left-posterior-superior", "space directions": lps[:3, :3].T, "space origin": lps[:3, 3]}
+        nrrd.write(str(path), np.asarray(stored.dataobj), space)
+    else:
+        nib.save(stored, path)
+    found = formats.read_labels(path, reference=image.geometry)
+    assert found.data.shape == SHAPE
+    values, places = voxels_of(path)
+    inside = np.linalg.solve(at, np.c_[places, np.ones(len(places))].T)[:3].T
+    assert np.abs(inside - np.rint(inside)).max() < 2e-3
+    index = np.rint(inside).astype(int)
+    assert np.array_equal(found.data[tuple(index.T)], values)
+    assert np.count_nonzero(found.data) == len(values)  # nothing else is labelled
+    kept = np.zeros_like(MAP)
+    kept[tuple(index.T)] = values
+    assert np.array_equal(found.data, kept)
+    assert (kept == MAP)[kept > 0].all()
+
+
+def voxels_of(path):
+    """Values and RAS positions of all labelled voxels of a file, by the library of its format."""
+    if path.name.endswith(".nii.gz"):
+        theirs = nib.load(path)
+        data = np.asarray(theirs.dataobj)
+        index = np.argwhere(data)
+        return data[tuple(index.T)], nib.affines.apply_affine(theirs.affine, index)
     itk = sitk.ReadImage(str(path))
-    array = sitk.GetArrayFromImage(itk).transpose(2, 1, 0)
-    for value in (1, 2, 3):
-        theirs = [
-            np.array(itk.TransformIndexToPhysicalPoint(tuple(map(int, i)))) * (-1, -1, 1)
-            for i in np.argwhere(array == value)
-        ]
-        ours = np.argwhere(found.data == value) @ GRIDS[grid][:3, :3].T + GRIDS[grid][:3, 3]
-        assert np.allclose(sorted(map(tuple, np.round(theirs, 3))), sorted(map(tuple, np.round(ours, 3))), atol=2e-3)
+    data = sitk.GetArrayFromImage(itk).transpose(2, 1, 0)
+    index = np.argwhere(data)
+    places = [np.array(itk.TransformIndexToPhysicalPoint(tuple(map(int, i)))) * (-1, -1, 1) for i in index]
+    return data[tuple(index.T)], np.array(places)
 
 
 @pytest.mark.parametrize(("low", "high"), [((0, 0, 2), (9, 7, 4)), ((3, 1, 0), (8, 6, 5))])

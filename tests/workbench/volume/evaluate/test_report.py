@@ -12,7 +12,8 @@ from tests.workbench.report.test_html import pictures_in
 from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError, UsageError
 from workbench.core.types import Case, Geometry, Labels
-from workbench.volume.evaluate.report import evaluate_cases, is_sheared
+from workbench.data.geometry import is_sheared
+from workbench.volume.evaluate.report import evaluate_cases
 
 CLASSES = ClassTable.from_names(("liver", "spleen"))
 
