@@ -8,13 +8,18 @@ from typing import Any
 
 from workbench.core import registry, settings
 from workbench.core.reports import EvaluationReport, TrainReport
+from workbench.core.study import Study
 from workbench.core.types import Case, Image, Part, Progress, Result
 
 Source = str | Path
 
 
-def read(path: Source, *, series: str | None = None, kind: str | None = None, allow_truncated: bool = False) -> Image:
-    """Open a file or a DICOM folder. Cheap: only headers are read, the pixels load when `Image.data` is asked for.
+def read(
+    path: Source | Case, *, series: str | None = None, kind: str | None = None, allow_truncated: bool = False
+) -> Image:
+    """Open a file, a folder with one image in it, or a case of a study.
+
+    Cheap: only headers are read, the pixels load when `Image.data` is asked for.
 
     Parameters
     ----------
@@ -23,8 +28,8 @@ def read(path: Source, *, series: str | None = None, kind: str | None = None, al
         ENVI, MATLAB or NumPy file (``scene.mat:key`` names one array of several), TIFF or GeoTIFF. A recording: FIF,
         EDF/BDF, BrainVision or KIT file, CTF, BTi or BIDS folder, NumPy or MATLAB file (``file.npy:250Hz``).
     series
-        Which DICOM series to take when there are several: UID, end of the UID, or number in the listing of `info`. Of
-        evoked responses and BIDS data sets: number or name.
+        Which DICOM series to take when there are several: UID, end of the UID, number in the listing of `info`, or a
+        rule (``"description=*arterial*,slices>40"``). Of evoked responses and BIDS data sets: number or name.
     kind
         Read it as this kind of data (``"volume"``, ``"scene"``, ...), where a file could be several.
     allow_truncated
@@ -45,16 +50,44 @@ def read(path: Source, *, series: str | None = None, kind: str | None = None, al
     GeometryError
         The file's geometry is singular or not a number.
     """
-    from workbench.data import formats
+    if isinstance(path, Case):
+        from workbench.data.cases import open_case
 
-    return formats.read(path, series=series, kind=kind, allow_truncated=allow_truncated)
+        return open_case(path)
+    from workbench.data import study
+
+    place = Path(path).expanduser()
+    return study.read(place, series=series, kind=kind, hint=None, allow_truncated=allow_truncated)
 
 
 def info(path: Source, *, kind: str | None = None, allow_truncated: bool = False) -> list[dict[str, Any]]:
-    """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded."""
-    from workbench.data import formats
+    """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded.
 
-    return formats.info(path, kind=kind, allow_truncated=allow_truncated)
+    Of a folder these are the images in all folders below it; `study` says what else is there.
+    """
+    from workbench.data import study as studies
+
+    return studies.info(Path(path).expanduser(), kind=kind, allow_truncated=allow_truncated)[0]
+
+
+def study(path: Source, labels: Source | None = None, *, kind: str | None = None, series: str | None = None) -> Study:
+    """What a folder, an archive or a list is: its cases, and all that was skipped with the reason.
+
+    Every verb takes a folder for this. Folders are searched with all folders below them.
+
+    Parameters
+    ----------
+    labels
+        Folder with the label maps, named as the cases.
+    kind
+        Only cases of that kind of data.
+    series
+        Which of several DICOM series of one folder to take: number, UID, or a rule for all of them
+        (``"description=*arterial*,modality=CT,slices>40"``).
+    """
+    from workbench.data.cases import load_study
+
+    return load_study(Path(path), Path(labels) if labels else None, kind=kind, series=series)
 
 
 def predict(
@@ -99,18 +132,25 @@ def predict(
 
 
 def _open(row: registry.Backend, path: Source, series: str | None, kind: str | None, allow_truncated: bool) -> Image:
-    from workbench.data import formats
+    from workbench.data import study
 
-    return formats.read(path, series=series, kind=kind, hint=row.kind, allow_truncated=allow_truncated)
+    place = Path(path).expanduser()
+    return study.read(place, series=series, kind=kind, hint=row.kind, allow_truncated=allow_truncated)
 
 
 def cases(source: Source | Iterable[Case | Source], labels: Source | None = None) -> list[Case]:
     """Cases of a study: a CSV/JSONL list, a folder of images with a folder of labels, or several files or cases."""
+    return _cases(source, labels)
+
+
+def _cases(
+    source: Source | Iterable[Case | Source], labels: Source | None = None, kind: str | None = None
+) -> list[Case]:
     from workbench.data.cases import join_cases, load_cases
 
     if isinstance(source, str | Path):
-        return load_cases(Path(source), Path(labels) if labels else None)
-    return join_cases(source)
+        return load_cases(Path(source), Path(labels) if labels else None, kind=kind)
+    return join_cases(source, kind=kind)
 
 
 def train(
@@ -144,7 +184,10 @@ def train(
     row = registry.find(backend)
     module = row.module_for("train")
     config = settings.build(module.TrainConfig, values)
-    report: TrainReport = module.train(_cases_for(row, source), config, Path(out), on_step)
+    from workbench.data.cases import taught_by
+
+    found, _ = taught_by(_cases_for(row, source))
+    report: TrainReport = module.train(found, config, Path(out), on_step)
     return report
 
 
@@ -166,7 +209,10 @@ def evaluate(
     row = registry.find(backend)
     module = row.module_for("evaluate")
     config = settings.build(module.EvaluateConfig, values)
-    report: EvaluationReport = module.evaluate(_cases_for(row, source), config, Path(out) if out else None, progress)
+    from workbench.data.cases import scored_on
+
+    found, _ = scored_on(_cases_for(row, source))
+    report: EvaluationReport = module.evaluate(found, config, Path(out) if out else None, progress)
     return report
 
 
@@ -174,7 +220,7 @@ def _cases_for(row: registry.Backend, source: Source | Iterable[Case | Source]) 
     """The cases of a study, each of the kind that the backend takes."""
     from workbench.data.cases import settled
 
-    return settled(cases(source), row)
+    return settled(_cases(source, kind=row.kind), row)
 
 
 def write(
