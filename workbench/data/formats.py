@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.core import kinds
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, NothingFound, UsageError
+from workbench.core.errors import GeometryError, InputError, NothingFound, UsageError
 from workbench.core.kinds import Kind
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data import archive
@@ -311,7 +311,12 @@ def read_labels(
     if classes is None:
         classes = ClassTable.from_values([int(v) for v in np.unique(data) if v > 0])
     plain = Labels(data, image.geometry, classes, name=image.name, notes=image.notes)
-    brought: Labels = plain if way is None else way(plain)
+    if way is None:
+        return plain
+    try:
+        brought: Labels = way(plain)
+    except GeometryError as error:
+        raise GeometryError(f"label map {path}: {error}") from error
     return brought
 
 

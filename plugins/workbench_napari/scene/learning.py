@@ -28,8 +28,8 @@ Work = Callable[[Progress], Outcome]
 Start = Callable[[str, Work, Callable[[Outcome], None]], bool]
 """Starts a job with a title, its work, and what to do with its outcome; returns whether it started."""
 
-_NOT_HERE = ("weights", "device", "resume", "split", "per_class", "fraction", "block")
-"""Settings that painting leaves no room for: everything painted is learnt from."""
+_NOT_HERE = ("weights", "device", "resume", "split", "per_class", "fraction", "block", "names")
+"""Settings that painting leaves no room for: everything painted is learnt from, by the names in the list of classes."""
 
 
 class Learning(QGroupBox):

@@ -9,10 +9,11 @@ from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.kinds import Verdict
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
+from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
 from workbench.scene.data import envi
 from workbench.scene.data.labels import labels_of
 
-__all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "sniff"]
+__all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "reading_bytes", "require_held", "sniff"]
 
 _ARRAYS = (".mat", ".npy", ".npz")
 _PICTURES = (".tif", ".tiff", ".npy", ".npz")
@@ -45,9 +46,10 @@ def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool)
 
 
 def input_files(path: Path) -> tuple[Path, ...]:
-    """Of an ENVI scene the samples and their header, whichever was named."""
+    """Of an ENVI scene the samples and their header, whichever was named; of a TIFF file also the mask beside it."""
     if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
-        return (path,)
+        mask = path.with_name(f"{path.name}.msk")
+        return (path, mask) if path.suffix.lower() in (".tif", ".tiff") and mask.is_file() else (path,)
     header, samples = envi.pair(path)
     return (samples, header)
 
@@ -84,3 +86,19 @@ def reading_bytes(image: Image) -> int:
     """
     copies = {"mat": 2, "geotiff": 1}.get(image.format or "", 0)
     return copies * array_bytes((len(image.channels), *image.geometry.shape), image.dtype.itemsize)
+
+
+def require_held(image: Image) -> None:
+    """Refuse a file that cannot hold the samples of its header, even if they were packed as tightly as can be.
+
+    Others are held against the length of their file when they are opened, or may leave out what is empty.
+    """
+    if image.format != "mat":
+        return
+    path = image.all_files[0]
+    with path.open("rb") as f:
+        if not f.read(8).startswith(b"MATLAB 5"):
+            return
+    promised = array_bytes((len(image.channels), *image.geometry.shape), 1)
+    if promised > path.stat().st_size * MAX_DEFLATE_RATIO:
+        check_packed(promised, path)

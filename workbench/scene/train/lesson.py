@@ -67,13 +67,16 @@ def teach_scene(
         Fewer than two classes, settings that cannot work, a file that may not be written, weights that do not fit.
     """
     from workbench.data import formats
+    from workbench.data.label_names import read_named
     from workbench.training import output
 
     out = Path(model)
     output.check(out, resume=False, overwrite=overwrite)
     scene = image if isinstance(image, Image) else formats.read(image)
     learner = SceneLearner(scene, **values)
-    labels = painted if isinstance(painted, Labels) else formats.read_labels(painted, reference=scene.geometry)
+    labels = painted
+    if not isinstance(labels, Labels):
+        labels = read_named(labels, reference=scene.geometry, names=learner.config.names)
     return Lesson(learner, labels, out).run(progress)
 
 
@@ -144,7 +147,8 @@ class SceneLearner:
         held = "" if score is None else f" {100 * score:.0f} % of the held-out pixels are right."
         text = f"Learnt {len(board.classes)} classes from {pixels} pixels.{held}"
         text = f"{text} {differs:.0f} % of the scene differs from the reference."
-        return Outcome(result, model, " ".join((text, *_said(result))), score, "accuracy")
+        named = [f"{note[:1].upper()}{note[1:]}." for note in learnt.label_notes]
+        return Outcome(result, model, " ".join((text, *_said(result), *named)), score, "accuracy")
 
 
 def map_only(image: Image, board: MapBoard, progress: Progress, **values: Any) -> Outcome:
@@ -183,8 +187,10 @@ def reference_map(
 
     fitted = fit(image, SpectralRecipe(components=min(15, len(image.channels)), shape=False, brightness=False))
     rows, columns = np.nonzero(painted)
-    spectra = open_blocks(image).spectra(rows, columns)
-    pixels = fitted.apply(spectra.T[:, :, None])[:, :, 0].T
+    spectra = open_blocks(image).spectra(rows, columns).T[:, :, None]
+    whole = fitted.valid(spectra)[:, 0]
+    rows, columns = rows[whole], columns[whole]
+    pixels = fitted.apply(spectra[:, whole])[:, :, 0].T
     progress(0, 0)
     machine = fit_reference("svm", pixels, painted[rows, columns], search=False)
     found: npt.NDArray[np.uint16] = machine.map(image, fitted, progress, _onto(board))

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from tests.dicom_maker import header as dicom_header
 from tests.dicom_maker import write_enhanced, write_series
 from tests.header_maker import HOSTILE, metaimage, nrrd
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, OutOfMemory
 from workbench.data import formats
 from workbench.volume.data import codestream, itk_formats
 from workbench.volume.data import dicom_header as headers
@@ -160,7 +160,7 @@ def test_memory_that_runs_out_is_no_damaged_file(tmp_path, monkeypatch):
     path = metaimage(tmp_path / "a.mha")
     image = formats.read(path)
     monkeypatch.setattr(itk_formats, "_sitk", NoMemory)
-    with pytest.raises(MemoryError, match="64 bytes of voxels"):
+    with pytest.raises(OutOfMemory, match="64 bytes of voxels"):
         _ = image.data
 
 
