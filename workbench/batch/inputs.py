@@ -103,7 +103,8 @@ def _matched(path: Path, series: str | None, kind: str | None) -> Study:
 
 
 def _below(case: Case, folder: Path, name: str) -> Case:
-    return case if case.image == folder else replace(case, id=f"{name}_{case.id}")
+    named = case.image == folder and case.id.startswith(name)
+    return case if named else replace(case, id=f"{name}_{case.id}")
 
 
 def _folder(path: Path, series: str | None, kind: str | None) -> Study:

@@ -23,7 +23,7 @@ kind_option = click.option(
 )
 series_option = click.option(
     "--series",
-    help="DICOM series to take where a folder holds several: UID, end of UID, number in the listing of `info`, or a rule"
+    help="DICOM series where a folder holds several: UID, end of UID, number in the listing of `info`, or a rule"
     ' for all folders, e.g. "description=*arterial*,modality=CT,slices>40".',
 )
 truncated_option = click.option(

@@ -66,7 +66,9 @@ class Study:
         shown = self.skipped if most is None else self.skipped[:most]
         lines = [f"skipped: {s.line()}" for s in shown]
         more = len(self.skipped) - len(shown)
-        return [*lines, f"skipped: {more} more, all in a --report and by --dry-run"] if more > 0 else lines
+        return (
+            [*lines, f"skipped: {more} more; all of them in a --report, or by predict --dry-run"] if more > 0 else lines
+        )
 
 
 @dataclass(frozen=True)

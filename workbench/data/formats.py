@@ -261,9 +261,14 @@ def describe(image: Image) -> dict[str, Any]:
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether some kind takes this path, by its suffix, else by its first bytes; of a folder one must be sure."""
-    file, key = split_address(path)
+    """Whether some kind takes this path, by its suffix, else by its first bytes; of a folder one must be sure.
+
+    An archive is looked into, and not unpacked.
+    """
     try:
+        if archive.is_archive(Path(path).expanduser()):
+            return archive.holds_images(Path(path).expanduser())
+        file, key = split_address(path)
         if not file.exists():
             return False
         require_regular_or_folder(file)

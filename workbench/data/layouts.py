@@ -203,7 +203,9 @@ def _by_sequence(found: dict[str, Item]) -> dict[str, Item]:
             if len(item.files) == 1 and (told := own(name)) is not None:
                 groups[told[0]][told[1:]].append(name)
         for stem, named in groups.items():
-            if len(named) < 2 or any(len(names) > 1 for names in named.values()) or stem in found:
+            # One sequence alone is a file like any other, but where a label map calls for its image.
+            fewest = 1 if any(stem + e in found for e in LABEL_ENDINGS[1:]) else 2
+            if len(named) < fewest or any(len(names) > 1 for names in named.values()) or stem in found:
                 continue
             order = sorted(named)
             files = tuple(found.pop(named[c][0]).files[0] for c in order)

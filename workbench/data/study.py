@@ -70,7 +70,10 @@ def info(path: Path, *, kind: str | None = None, allow_truncated: bool = False) 
     direct = {c.image for c in study.cases} <= {path} and _has_direct(path)
     if not direct:
         return [row for case in study.cases for row in _rows(case)], study
-    rows = formats.info(path, kind=kind, allow_truncated=allow_truncated)
+    try:
+        rows = formats.info(path, kind=kind, allow_truncated=allow_truncated)
+    except NothingFound as error:
+        raise nothing_in(path, study) from error
     by_uid = {c.options.get("series", ""): c.id for c in study.cases}
     for row in rows:
         if row.get("series_uid") in by_uid or (len(study.cases) == 1 and "" in by_uid):

@@ -18,10 +18,10 @@ from workbench.core import kinds
 from workbench.core.errors import InputError, NothingFound, nearest, one_line
 from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
+from workbench.core.walk import Folder, Walk
 from workbench.data import archive, formats, layouts
 from workbench.data.groups import grouped
 from workbench.data.layouts import DataSet, Item
-from workbench.data.walk import Folder, Walk
 
 _RECORD = "provenance.json"
 _BIDS = "dataset_description.json"
@@ -183,8 +183,8 @@ def _enter_archive(search: _Search, file: Path, names: tuple[str, ...]) -> None:
             search.skip(file, "an archive without images")
         else:
             _enter(search, archive.located(file), (*names, file.stem))
-    except InputError as error:
-        search.skip(file, one_line(error).removeprefix(f"{file}: "))
+    except InputError as error:  # whoever is in it must not be lost: a case that fails
+        search.parts.append(Study((Case("_".join((*names, file.stem)), file, problem=one_line(error)),)))
 
 
 def _whole(search: _Search, path: Path) -> bool | None:
@@ -360,7 +360,7 @@ def _plain_files(
         if not item.files:
             search.pending.append(("_".join((*names, item.name)), item))
             continue
-        # A file that is named as its folder, as in BraTS, and files that only name their sequences, are called after it.
+        # Files that are named as their folder (BraTS), or only by their sequences, are called after it.
         own = () if names and item.name in ("", names[-1]) else (item.name or path.resolve().name,)
         parts = (*names, *own)
         told = item.channels or channels

@@ -16,8 +16,8 @@ from typing import Any
 
 from workbench.core.errors import InputError, NothingFound, one_line
 from workbench.core.types import Geometry, Image
+from workbench.core.walk import files_below
 from workbench.data.geometry import check_size
-from workbench.data.walk import files_below
 from workbench.volume.data.dicom_complete import missing, several
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
 from workbench.volume.data.dicom_index import Key, facts_of, known, look_of, series_key

@@ -25,6 +25,7 @@ from workbench.volume.data.series_rule import SeriesFacts, parse
 
 DIRECTORY = "DICOMDIR"
 _LISTED = 8
+_TAIL = 4
 _LONGEST = 64 << 20  # bytes of a DICOMDIR
 
 
@@ -200,9 +201,9 @@ def _id(home: Path, unit: list[_Group], names: list[str], place: Place) -> str:
         return "_".join(folders or (home.resolve().name,))
     own = [e.path.name for g in unit for e in g.entries]
     shared = _common_beginning(own)
-    label = (Path(shared).stem if len(own) == 1 else shared.rstrip("0123456789")).rstrip("-_. ")
-    begin = bisect_left(names, label)
-    if len(label) > 1 and bisect_left(names, label + chr(0x10FFFF)) - begin == len(own):
+    begins = Path(shared).stem if len(own) == 1 else shared.rstrip("0123456789")
+    label = begins.rstrip("-_. ")
+    if len(label) > 1 and bisect_left(names, begins + chr(0x10FFFF)) - bisect_left(names, begins) == len(own):
         return "_".join((*folders, label))
     study, series = (text.replace(".", "")[-5:] for text in (unit[0].key[1], unit[0].uid if len(unit) == 1 else ""))
     return "_".join((*folders, *filter(None, (unit[0].key[2], study, series))))
@@ -217,7 +218,9 @@ def _common_beginning(names: list[str]) -> str:
 def _numbered(home: Path, below: list[_Group], place: Place, alone: bool) -> Study:
     """The series of a number or a UID, as the listing of that folder counts."""
     text = (place.series or "").strip()
-    found = [g for g in below if g.uid == text] or [g for g in below if g.uid.endswith(text)]
+    found = [g for g in below if g.uid == text]
+    if alone or len(text) >= _TAIL:  # the last digit of a UID chooses nothing in a batch
+        found = found or [g for g in below if g.uid.endswith(text)]
     if text.isdigit() and 1 <= int(text) <= len(below):
         found = [below[int(text) - 1]]
     if len(found) == 1 and found[0].home != home:
