@@ -95,6 +95,8 @@ def photo(folder: Path) -> None:
 
 def export(folder: Path) -> None:
     """A patient as an archive sends it, with a report."""
+    from tests.study_maker import write_ct, write_report
+
     write_ct(folder / "export" / "P1" / "CT", "P1")
     write_report(folder / "export" / "P1" / "report.dcm", "P1")
 

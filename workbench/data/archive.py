@@ -34,6 +34,7 @@ _ADVICE = "Unpack it yourself, look at what is in it, and give the folder."
 _BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
 
 _unpacked: dict[Path, tuple[FileStamp, Path]] = {}
+_noted: dict[Path, str] = {}
 
 
 def is_archive(path: Path) -> bool:
@@ -74,6 +75,11 @@ def shown(path: Path) -> Path:
         if path.is_relative_to(folder):
             return file / path.relative_to(folder)
     return path
+
+
+def note(path: Path) -> str:
+    """What a person should know of how an archive was unpacked, "" where there is nothing."""
+    return _noted.get(path.resolve() if not path.is_absolute() else path, "")
 
 
 @contextmanager
@@ -132,6 +138,10 @@ def _folder(file: Path) -> Path:
 def _unpack(file: Path, folder: Path) -> None:
     with reading(file, "not a readable zip archive", "Copy it again.", kinds=_BROKEN), zipfile.ZipFile(file) as archive:
         members = [(m, _checked(file, m)) for m in archive.infolist()]
+        above = [m.filename for m, place in members if PurePosixPath(m.filename.replace("\\", "/")) != place]
+        if above:
+            _noted[file] = f"{file}: names such as {above[0][:80]!r} lead out of its folder and were taken into it"
+        members = [(m, place) for m, place in members if place.parts]
         members = [(m, place) for m, place in members if not m.is_dir() and not _is_noise(place)]
         _check_sizes(file, [m for m, _ in members], folder)
         for member, place in members:
@@ -151,18 +161,22 @@ def _unpack(file: Path, folder: Path) -> None:
 
 
 def _checked(file: Path, member: zipfile.ZipInfo) -> PurePosixPath:
-    """The place of a member in the folder.
+    """The place of a member in the folder. What begins above it (``../``, ``/``) begins in it instead, as unzip has it.
 
     Raises
     ------
     InputError
-        It would lie elsewhere, is a link, or encrypted.
+        It leads elsewhere on its way, is a link, or encrypted.
     """
     name = member.filename.replace("\\", "/")
-    place = PurePosixPath(name)
+    place = PurePosixPath(name.lstrip("/"))
+    while place.parts[:1] == ("..",):
+        place = PurePosixPath(*place.parts[1:])
     parts = place.parts
     odd = any(ord(c) < 32 or ord(c) == 127 for c in name) or any(len(p.encode()) > _LONGEST for p in parts)
-    if not parts or place.is_absolute() or ".." in parts or ":" in parts[0] or odd or len(parts) > _DEEPEST:
+    if not member.is_dir() and (not parts or not name.strip("/.")):
+        odd = True
+    if ".." in parts or (parts and ":" in parts[0]) or odd or len(parts) > _DEEPEST:
         raise InputError(f"{file}: holds {name[:80]!r}, which leads out of its folder or is no name. {_ADVICE}")
     mode = member.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -59,7 +59,8 @@ def grouped(cases: Sequence[Case], root: Path) -> tuple[list[Case], list[str]]:
     for name, top, case in zip(named, tops, cases, strict=True):
         own = "" if _PSEUDONYM.fullmatch(case.group) else case.group
         found.append(replace(case, group=of_patient.get(case.group) or own or name or top))
-    if any(not c.group and not n and len(_parts(c, root)) > 1 for c, n in zip(cases, named, strict=True)):
+    alone = [t for t, n, c in zip(tops, named, cases, strict=True) if not n and not c.group and t != c.id]
+    if len(set(alone)) < len(alone):
         notes.append("cases of one folder count as one patient, as nothing else tells; give groups in a list if not")
     return found, notes
 

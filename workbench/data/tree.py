@@ -49,6 +49,7 @@ class _Search:
     taken: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
     pending: list[tuple[str, Item]] = field(default_factory=list)
     done: set[Path] = field(default_factory=set)
+    archives: list[Path] = field(default_factory=list)
 
     def skip(self, path: Path, reason: str, count: int = 1) -> None:
         self.parts.append(Study((), (Skipped(path, reason, count),)))
@@ -87,7 +88,8 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     else:
         _enter(search, path, ())
     _together(search)
-    study = joined([*search.parts, Study((), tuple(search.walk.skipped))])
+    said = tuple(filter(None, [archive.note(top), *(archive.note(f) for f in search.archives)]))
+    study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
     cases, notes = grouped([_outside(c) for c in _with_labels(study.cases, search.pending)], top)
     skipped = [replace(s, path=archive.shown(s.path)) for s in study.skipped]
     return Study(
@@ -183,6 +185,7 @@ def _enter_archive(search: _Search, file: Path, names: tuple[str, ...]) -> None:
             search.skip(file, "an archive without images")
         else:
             _enter(search, archive.located(file), (*names, file.stem))
+            search.archives.append(file)
     except InputError as error:  # whoever is in it must not be lost: a case that fails
         search.parts.append(Study((Case("_".join((*names, file.stem)), file, problem=one_line(error)),)))
 

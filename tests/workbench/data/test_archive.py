@@ -110,7 +110,7 @@ def _with(path, *members, **options):
 
 
 @pytest.mark.parametrize(
-    "name", ["../out.nii", "a/../../out.nii", "/etc/out.nii", "C:/out.nii", "a\\..\\..\\out.nii", "a" * 300, "a\nb.nii"]
+    "name", ["a/../../out.nii", "C:/out.nii", "a\\..\\..\\out.nii", "../a/../../out.nii", "..", "a" * 300, "a\nb.nii"]
 )
 def test_names_that_lead_out_are_refused(tmp_path, name):
     file = _with(tmp_path / "a.zip", ("ok.nii", b"x"), (name, b"y"))
@@ -119,6 +119,23 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
         archive.located(file)
     assert set(tmp_path.parent.rglob("*")) == before
     assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("out.nii"))
+
+
+@pytest.mark.parametrize("name", ["../out.nii", "../../b/out.nii", "/etc/out.nii", "..\\out.nii"])
+def test_names_that_begin_outside_begin_in_the_folder(tmp_path, name):
+    """Archives made of a folder beside the present one look like this, and unzip takes them so too."""
+    file = _with(tmp_path / "a.zip", (name, b"y"))
+    before = set(tmp_path.parent.rglob("*"))
+    folder = archive.located(file)
+    assert [f.name for f in folder.rglob("*") if f.is_file()] == ["out.nii"]
+    assert set(tmp_path.parent.rglob("*")) == before
+    assert "lead out of its folder and were taken into it" in archive.note(file)
+    assert archive.note(file) in find([str(file)]).notes
+
+
+def test_two_names_that_become_one_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds out.nii twice"):
+        archive.located(_with(tmp_path / "a.zip", ("../out.nii", b"y"), ("out.nii", b"x")))
 
 
 def test_links_and_devices_are_refused(tmp_path):
