@@ -130,6 +130,7 @@ def _predict(
             on_start=on_start,
             on_end=on_end,
             on_ready=on_ready,
+            skipped=study.skipped,
         )
     if as_json:
         click.echo(json.dumps([o.__dict__ for o in outcome.outcomes], indent=2, default=str))

@@ -1,6 +1,7 @@
 """The shell on trees of patients: what is there, what is skipped and why, on the screen and in reports."""
 
 import json
+import time
 
 import pytest
 
@@ -90,3 +91,12 @@ def test_a_folder_of_nothing_says_what_is_in_it(tmp_path, capsys):
         assert "a report (SR" in capsys.readouterr().err
     save_nifti(tmp_path / "in" / "P2" / "x.nii.gz")
     assert run(["info", str(tmp_path / "in")]) == 0
+
+
+def test_a_tree_of_a_thousand_files_is_told_in_seconds(tmp_path, capsys):
+    for number in range(20):
+        write_ct(tmp_path / f"P{number}" / "study" / "series", f"P{number}", n=50)
+    began = time.process_time()
+    assert run(["info", str(tmp_path), "--json"]) == 0
+    assert time.process_time() - began < 10
+    assert len(json.loads(capsys.readouterr().out)) == 20

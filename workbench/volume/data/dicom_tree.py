@@ -17,7 +17,7 @@ from pathlib import Path
 
 from workbench.core.errors import reason
 from workbench.core.study import Place, Skipped, Study, joined
-from workbench.core.types import Case
+from workbench.core.types import Case, case_name
 from workbench.volume.data.dicom_damage import kinds
 from workbench.volume.data.dicom_index import Entry, Key, entry
 from workbench.volume.data.dicom_roles import SEGMENTATION, other_roles, without_picture
@@ -113,6 +113,9 @@ def cases_of_files(files: Sequence[Path], place: Place) -> Study:
         if place.series and rule is None:
             parts.append(_numbered(home, below, place, alone=len(homes) == 1))
             continue
+        if place.maps:
+            parts.append(Study(tuple(_maps(home, inside, place))))
+            continue
         units: dict[tuple[str, str], list[_Group]] = defaultdict(list)
         for group in inside:
             units[group.key[1:3]].append(group)
@@ -192,6 +195,17 @@ def _case(
             options = {"series": f"uid={first.uid},study={first.key[1]},patient={first.key[2]}"}
     problem = first.problem or next((lost[f] for f in {e.path.parent for e in first.entries} if f in lost), "")
     return Case(name, home, group=first.key[2], options=options, problem=problem)
+
+
+def _maps(home: Path, inside: list[_Group], place: Place) -> Iterator[Case]:
+    """Label maps: each file by itself, called after its folder if it is alone there."""
+    folders = place.names.get(home, ())
+    if len(inside) == 1 and (folders or len(inside[0].entries) > 1):
+        path = home if len(inside[0].entries) > 1 else inside[0].entries[0].path
+        yield Case("_".join(folders) or home.resolve().name, path)
+        return
+    for e in (e for group in inside for e in group.entries):
+        yield Case("_".join((*folders, case_name(e.path))), e.path)
 
 
 def _id(home: Path, unit: list[_Group], names: list[str], place: Place) -> str:
