@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from workbench.core import registry, settings
+from workbench.core import leftovers, memory, registry, settings
 from workbench.core.reports import EvaluationReport, TrainReport
 from workbench.core.study import Study
 from workbench.core.types import Case, Image, Part, Progress, Result
@@ -186,8 +186,12 @@ def train(
     config = settings.build(module.TrainConfig, values)
     from workbench.data.cases import taught_by
 
+    out = Path(out)
+    for folder in (out.parent, out.with_name(out.stem + "_training")):
+        leftovers.clean(folder)
     found, _ = taught_by(_cases_for(row, source))
-    report: TrainReport = module.train(found, config, Path(out), on_step)
+    with memory.guarding(f"training {row.name}"):
+        report: TrainReport = module.train(found, config, out, on_step)
     return report
 
 
@@ -211,8 +215,11 @@ def evaluate(
     config = settings.build(module.EvaluateConfig, values)
     from workbench.data.cases import scored_on
 
+    if out is not None:
+        leftovers.clean(Path(out))
     found, _ = scored_on(_cases_for(row, source))
-    report: EvaluationReport = module.evaluate(found, config, Path(out) if out else None, progress)
+    with memory.guarding(f"evaluating {row.name}"):
+        report: EvaluationReport = module.evaluate(found, config, Path(out) if out else None, progress)
     return report
 
 
@@ -220,7 +227,7 @@ def _cases_for(row: registry.Backend, source: Source | Iterable[Case | Source]) 
     """The cases of a study, each of the kind that the backend takes."""
     from workbench.data.cases import settled
 
-    return settled(_cases(source, kind=row.kind), row)
+    return settled(_cases(source, kind=row.kind), row, go_on=True)
 
 
 def write(

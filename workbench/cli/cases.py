@@ -32,7 +32,8 @@ def labelled_cases(
         if not split_address(reference)[0].is_file():
             raise NothingFound(f"{split_address(reference)[0]}: no such label file")
         return [Case(case_name(path), path, reference, case_name(path))]
-    study = load_study(path, Path(labels).expanduser() if labels else None, kind=kind)
+    # One of a list that is not there fails when it is opened, and does not stop the others.
+    study = load_study(path, Path(labels).expanduser() if labels else None, missing_ok=True, kind=kind)
     say_skipped(study, quiet=quiet)
     if study.faults:
         raise InputError(study.faults[0])

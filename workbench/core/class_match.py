@@ -17,6 +17,7 @@ import numpy.typing as npt
 from workbench.core.class_merge import ClassMerge
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError
+from workbench.core.layers import count_labels, map_labels
 from workbench.core.types import Labels
 
 Why = Literal[
@@ -77,9 +78,7 @@ class Matching:
     def apply(self, data: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
         """The reference with the values of the weights, 0 where they know no such class."""
         by_value = {v: m.value for m in self.matches for _, v in m.reference}
-        present, inverse = np.unique(data, return_inverse=True)
-        lookup = np.array([by_value.get(int(v), 0) for v in present], np.int32)
-        return lookup[inverse].reshape(data.shape)
+        return map_labels(data, by_value, np.min_scalar_type(max(by_value.values(), default=0)))
 
 
 def match_classes(
@@ -106,7 +105,7 @@ def match_classes(
     found = _told(wanted, labels.classes, classes) if classes else {}
     used = {v for m in found.values() for _, v in m.reference}
     free = [c for c in labels.classes if c.value not in used]
-    present = {int(v) for v in np.unique(labels.data) if v > 0}
+    present = {v for v in count_labels(labels.data) if v > 0}
     nameless = labels.classes.is_nameless != wanted.is_nameless
     for c in wanted:
         if c.name in found:

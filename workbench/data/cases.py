@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from workbench.core import kinds
-from workbench.core.errors import InputError, NothingFound
+from workbench.core.errors import InputError, NothingFound, WorkbenchError
 from workbench.core.registry import Backend, wrong_kind
 from workbench.core.study import Study
 from workbench.core.types import Case, Image, case_name
@@ -80,6 +80,7 @@ def load_study(
     file, _ = formats.split_address(path)
     if not file.exists():
         raise NothingFound(f"{path}: no such file or folder. Give a folder of images, or a CSV or JSONL list.")
+    formats.require_regular_or_folder(file)
     if file.is_file():
         if path.suffix.lower() not in LISTS:
             if not formats.is_readable(path):
@@ -184,25 +185,41 @@ def case_address(case: Case) -> tuple[Path, str | None]:
     return plain
 
 
-def settled(cases: list[Case], backend: Backend) -> list[Case]:
+def settled(cases: list[Case], backend: Backend, *, go_on: bool = False) -> list[Case]:
     """The cases of a backend's own kind of data; where a file could be of several, the case says so from now on.
+
+    With `go_on`, a case that is missing, damaged or of another kind is kept as it is, as long as there are others:
+    whoever opens it is told.
 
     Raises
     ------
-    InputError
-        A case is of another kind.
+    InputError, NothingFound
+        A case is of another kind, or is not there; with `go_on` only where this is so of all of them.
     """
-    found = []
+    found: list[Case] = []
+    bad: list[WorkbenchError] = []
     for case in cases:
-        path, _ = case_address(case)
-        told = case.options.get("kind") or None
-        with naming(case):
-            kind = formats.kind_of(path, kind=told, hint=backend.kind).name
-            if kind != backend.kind:
-                raise wrong_kind(backend, kind, path)
-        unclear = told is None and len(kinds.candidates(*formats.split_address(path))) > 1
-        found.append(replace(case, options={**case.options, "kind": kind}) if unclear else case)
+        try:
+            found.append(_settled(case, backend))
+        except (InputError, NothingFound) as error:
+            if not go_on:
+                raise
+            found.append(case)
+            bad.append(error)
+    if bad and len(bad) == len(cases):
+        raise bad[0]
     return found
+
+
+def _settled(case: Case, backend: Backend) -> Case:
+    path, _ = case_address(case)
+    told = case.options.get("kind") or None
+    with naming(case):
+        kind = formats.kind_of(path, kind=told, hint=backend.kind).name
+        if kind != backend.kind:
+            raise wrong_kind(backend, kind, path)
+    unclear = told is None and len(kinds.candidates(*formats.split_address(path))) > 1
+    return replace(case, options={**case.options, "kind": kind}) if unclear else case
 
 
 @contextmanager

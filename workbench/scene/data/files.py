@@ -9,6 +9,7 @@ from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.kinds import Verdict
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
+from workbench.data.found import Damaged
 from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
 from workbench.scene.data import envi
 from workbench.scene.data.labels import labels_of
@@ -65,7 +66,8 @@ def is_companion(path: Path) -> bool:
 def claims(path: Path, key: str | None) -> bool:
     """TIFF and NumPy files are ours where their header tells of four bands or more, or of classes.
 
-    Who names an array (``file.npz:cube``) means us.
+    Who names an array (``file.npz:cube``) means us. So are those that are cut off or damaged, which others show as if
+    they were whole, and ``.npz`` files, which nobody else opens: reading them says what is wrong.
     """
     from workbench.data.formats import split_address
 
@@ -74,8 +76,10 @@ def claims(path: Path, key: str | None) -> bool:
         return True
     try:
         image = read(file, series=None, key=key, as_map=False)
+    except Damaged:
+        return True
     except WorkbenchError:
-        return key is not None
+        return key is not None or file.suffix.lower() == ".npz"
     return len(image.channels) >= _FEWEST_BANDS or image.classes is not None
 
 

@@ -1,7 +1,7 @@
 """TIFF and GeoTIFF scenes and class maps: by GDAL (rasterio) where it is one picture, by tifffile where it has pages.
 
-What the directories promise is checked first (`tiff_layout`, `tiff_pages`), and samples packed with DEFLATE are
-unpacked with their checksums (`tiff_blocks`).
+What the directories promise is checked first (`tiff_layout`, `tiff_pages`), and samples packed with DEFLATE or LZMA
+are unpacked with their checksums (`tiff_blocks`).
 Wavelengths come from the tags of the bands, from the names of the bands (``"B4 665 nm"``), or from a file beside.
 """
 

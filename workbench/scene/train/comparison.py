@@ -22,8 +22,9 @@ from workbench.scene.evaluate.pictures import maps_picture
 from workbench.scene.evaluate.report import Run, SceneEvaluation, summarise, teach_reference, write_report
 from workbench.scene.evaluate.scores import REFERENCES, TITLES, score_map
 from workbench.scene.evaluate.seen_rows import mark_of
+from workbench.scene.train.begin import recipe_of
 from workbench.scene.train.settings import SceneTrainConfig
-from workbench.scene.train.train import learn_scene, map_pixels, recipe_of
+from workbench.scene.train.train import learn_scene, map_pixels
 
 Array = npt.NDArray[Any]
 _INPUTS = {"plain": "PCA of the bands", "same": "the network's components"}

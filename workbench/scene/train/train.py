@@ -20,21 +20,20 @@ import torch.nn.functional as F
 
 from workbench import __version__, weights
 from workbench.core import device
-from workbench.core.agreement import Finding
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
 from workbench.data.label_names import read_named
 from workbench.nets.lora import add_lora, lora_state
 from workbench.scene.data import spectra
-from workbench.scene.data.agreed import Agreed, agree
 from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.seen_pixels import remember
-from workbench.scene.data.spectra import FittedSpectra, SpectralRecipe
-from workbench.scene.data.taught import Taught, gather, taught_of
+from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.data.taught import gather
 from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
+from workbench.scene.train.begin import BACKEND, Begun, begin, require_scene
 from workbench.scene.train.classes import classes_to_learn, without_empty
 from workbench.scene.train.data import PixelData, loss_function
 from workbench.scene.train.learnt import Learnt, seen_before
@@ -44,7 +43,6 @@ from workbench.scene.train.split import PixelSplit, all_pixels, split_pixels
 from workbench.training.loop import Event, LoopSettings, fit
 from workbench.training.schedule import warmup_cosine
 
-BACKEND = "lola_specvit"
 _KEPT_PIXELS = 4000
 _NOT_IDENTITY = ("resume", "device", "force", "names", "match")  # nothing of them changes a number that is learnt
 
@@ -137,15 +135,6 @@ def open_case(cases: Sequence[Case], names: str = "") -> tuple[Image, Labels]:
     return image, read_named(case.labels, reference=image.geometry, names=names)
 
 
-def require_scene(image: Image) -> None:
-    """Refuse what is no spectral cube."""
-    if image.classes is not None:
-        names = ", ".join(image.classes.names[:4])
-        raise InputError(f"{image.source or image.name}: is a class map ({names}), a spectral cube was expected")
-    if image.kind != "scene":
-        raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
-
-
 def learn_scene(
     image: Image,
     labels: Labels,
@@ -154,6 +143,7 @@ def learn_scene(
     split: PixelSplit | None = None,
     folder: Path | None = None,
     on_event: Callable[[Event], None] | None = None,
+    begun: Begun | None = None,
 ) -> Learnt:
     """Teach a network the labelled pixels of a scene.
 
@@ -169,6 +159,8 @@ def learn_scene(
         Holds the log and the state for resuming; nothing is written if None.
     on_event
         Called after every step; raise `Cancelled` in it to stop and keep the best so far.
+    begun
+        What `begin` made of this scene with this `config`, where somebody needed it before.
 
     Returns
     -------
@@ -181,8 +173,7 @@ def learn_scene(
             f"the label map has {labels.data.shape} rows and columns, the scene {image.name} {image.geometry.shape}"
         )
     chosen, _ = device.choose(config.device)
-    start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
-    agreed, before = _spectra(image, config, start)
+    start, agreed, before = begun or begin(image, config)
     fitted, seen_as = agreed.fitted, agreed.image
     labels, empty = without_empty(labels, spectra.valid_map(seen_as, fitted))
     classes, label_notes = classes_to_learn(labels, config, start)
@@ -277,45 +268,6 @@ def _split(labels: Labels, config: SceneTrainConfig, size: int) -> PixelSplit:
         labels.data, config.split, per_class=config.per_class, fraction=config.fraction,
         val_fraction=config.val_fraction, patch=size, block=config.block, seed=config.seed,
     )  # fmt: skip
-
-
-def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile | None) -> tuple[Agreed, Taught | None]:
-    """Principal components of the weights, or fitted on the scene (by the recipe of the weights if there are any).
-
-    Returns
-    -------
-    agreed, taught
-        The scene as the network must see it, with its preparation; and what taught that preparation before.
-    """
-    if start is None:
-        if config.pca == "weights":
-            raise UsageError("pca=weights needs weights to take the principal components from, but weights=none")
-        return Agreed(image, image, spectra.fit(image, recipe_of(config))), None
-    known = fitted_of(start)
-    if config.pca != "scene":
-        with weights.blaming(start.path):
-            taught = taught_of(start.meta, known)
-        return agree(taught, known, image, weights=start.name, force=config.force), taught
-    recipe = dataclasses.replace(known.recipe, drop=config.drop_bands, water=config.water)
-    note = "principal components fitted on this scene, not those of the weights"
-    return Agreed(image, image, spectra.fit(image, recipe), (Finding("converted", "components", note),), (note,)), None
-
-
-def recipe_of(config: SceneTrainConfig) -> SpectralRecipe:
-    """How spectra are prepared in a training from scratch."""
-    return SpectralRecipe(
-        components=config.components, shape=config.shape, brightness=config.brightness, scale=config.scale,
-        patch=config.patch_standardise, water=config.water, drop=config.drop_bands,
-    )  # fmt: skip
-
-
-def fitted_of(found: weights.WeightsFile, tensors: Mapping[str, torch.Tensor] | None = None) -> FittedSpectra:
-    """The preparation that belongs to weights."""
-    if "spectra" not in found.meta:
-        raise WeightsError(f"{found.path}: no record of how spectra are prepared; use weights of this workbench")
-    tensors = weights.load_tensors(found) if tensors is None else tensors
-    arrays = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("spectra.")}
-    return FittedSpectra.from_json(found.meta["spectra"], arrays)
 
 
 def _network(

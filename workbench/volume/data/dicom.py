@@ -116,7 +116,7 @@ def read(path: Path, *, series: str | int | None = None) -> Image:
         If positions are missing, doubled, uneven, or their orientation differs.
     """
     # Of a UID only its files are read again, where a tree of many series was looked through before.
-    text = str(series or "")
+    text = str(series or "").partition("#")[0]
     found = (list_series(path, text) if "." in text and parse(text) is None else []) or list_series(path)
     chosen = _choose(path, found, series)
     image = _open(path, chosen)

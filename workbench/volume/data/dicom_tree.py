@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -239,7 +240,8 @@ def _numbered(home: Path, below: list[_Group], place: Place, alone: bool) -> Stu
         found = [below[int(text) - 1]]
     if len(found) == 1 and found[0].home != home:
         return Study(())
-    if len(found) == 1 or alone:
+    # What is neither a number nor a UID is of a volume within a series: whoever opens it knows.
+    if len(found) == 1 or alone or not re.fullmatch(r"[\d.]+", text):
         name = "_".join(place.names.get(home, ()) or (home.resolve().name,))
         return Study((Case(f"{name}_series-{text}", home, group=below[0].key[2], options={"series": text}),))
     listed = "; ".join(g.title for g in below[:_LISTED])
