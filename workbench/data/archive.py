@@ -77,6 +77,13 @@ def shown(path: Path) -> Path:
     return path
 
 
+def told(text: str) -> str:
+    """A text for people that may name the folder that an archive was unpacked into."""
+    for file, (_, folder) in _unpacked.items():
+        text = text.replace(str(folder), str(file))
+    return text
+
+
 def note(path: Path) -> str:
     """What a person should know of how an archive was unpacked, "" where there is nothing."""
     return _noted.get(path.resolve() if not path.is_absolute() else path, "")
@@ -89,10 +96,7 @@ def naming() -> Iterator[None]:
         yield
     except WorkbenchError as error:
         if error.args and isinstance(error.args[0], str):
-            text = error.args[0]
-            for file, (_, folder) in _unpacked.items():
-                text = text.replace(str(folder), str(file))
-            error.args = (text, *error.args[1:])
+            error.args = (told(error.args[0]), *error.args[1:])
         raise
 
 

@@ -7,52 +7,24 @@ of ``images`` and ``labels``, and BraTS (a file per sequence). What is a case ne
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from workbench.core import kinds
-from workbench.core.errors import InputError, NothingFound, nearest, one_line
+from workbench.core.errors import InputError, nearest, one_line
 from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
-from workbench.core.walk import Folder, Walk
-from workbench.data import archive, formats, layouts
+from workbench.core.walk import Folder
+from workbench.data import archive, layouts
 from workbench.data.groups import grouped
 from workbench.data.layouts import DataSet, Item
+from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
 
-_RECORD = "provenance.json"
 _BIDS = "dataset_description.json"
-# Of a BIDS data set only these hold volumes; the others hold time series, field maps and the like.
-_BIDS_OTHERS = {
-    "func": "time series", "dwi": "diffusion series", "fmap": "field maps", "perf": "time series",
-    "sourcedata": "the data before they were sorted", "code": "no data", "stimuli": "no data",
-    "derivatives": "results of other programs",
-}  # fmt: skip
 _PARTS = {"imagesTr": "training", "imagesTs": "test"}
-_FEW = 6
-
-
-@dataclass
-class _Search:
-    """One search through a tree."""
-
-    root: Path
-    kind: str | None
-    series: str | None
-    maps: bool = False
-    walk: Walk = field(default_factory=Walk)
-    parts: list[Study] = field(default_factory=list)
-    names: dict[Path, tuple[str, ...]] = field(default_factory=dict)
-    taken: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
-    pending: list[tuple[str, Item]] = field(default_factory=list)
-    done: set[Path] = field(default_factory=set)
-    archives: list[Path] = field(default_factory=list)
-
-    def skip(self, path: Path, reason: str, count: int = 1) -> None:
-        self.parts.append(Study((), (Skipped(path, reason, count),)))
 
 
 def find(path: Path, *, series: str | None = None, kind: str | None = None, maps: bool = False) -> Study:
@@ -78,7 +50,7 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
         A description of a data set is damaged.
     """
     top, path = path, archive.located(path)
-    search = _Search(path, kind, series, maps)
+    search = Search(path, kind, series, maps)
     sisters = {images: labels for images, labels in (*layouts.IMAGE_FOLDERS, layouts.TESTS) if images == path.name}
     if sisters and not maps:
         # The images folder itself was given: its sister holds the labels.
@@ -91,12 +63,12 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     said = tuple(filter(None, [archive.note(top), *(archive.note(f) for f in search.archives)]))
     study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
     cases, notes = grouped([_outside(c) for c in _with_labels(study.cases, search.pending)], top)
-    skipped = [replace(s, path=archive.shown(s.path)) for s in study.skipped]
+    skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in study.skipped]
     return Study(
         tuple(sorted(unique(cases, top), key=lambda c: c.id)),
         tuple(_summed(sorted(skipped, key=lambda s: str(s.path)))),
-        tuple(dict.fromkeys((*study.notes, *notes))),
-        study.faults,
+        tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes))),
+        tuple(archive.told(f) for f in study.faults),
     )
 
 
@@ -104,11 +76,12 @@ def _outside(case: Case) -> Case:
     """The case with paths that lead through archives, as people know them."""
     labels = None if case.labels is None else archive.shown(case.labels)
     return replace(
-        case, image=archive.shown(case.image), labels=labels, files=tuple(archive.shown(f) for f in case.files)
-    )
+        case, image=archive.shown(case.image), labels=labels, files=tuple(archive.shown(f) for f in case.files),
+        problem=archive.told(case.problem),
+    )  # fmt: skip
 
 
-def _together(search: _Search) -> None:
+def _together(search: Search) -> None:
     """The cases of files that make images together."""
     for row, own in kinds.hooks("cases", "cases_of_files"):
         if search.taken.get(row.name):
@@ -122,7 +95,7 @@ def _summed(skipped: Iterable[Skipped]) -> Iterable[Skipped]:
     for one in skipped:
         groups[one.path.parent, one.reason].append(one)
     for (folder, why), found in groups.items():
-        if len(found) <= _FEW:
+        if len(found) <= FEW:
             yield from found
         else:
             yield Skipped(folder, f"{why}; first {found[0].path.name}", sum(s.count for s in found))
@@ -147,15 +120,15 @@ def _mark(case: Case, root: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _enter(search: _Search, path: Path, names: tuple[str, ...], bids: bool = False) -> None:
+def _enter(search: Search, path: Path, names: tuple[str, ...], bids: bool = False) -> None:
     folder = None if path in search.done else search.walk.enter(path)
     if folder is None:
         return
     search.names[path] = names
-    if _is_result(folder):
+    if is_result(folder):
         search.skip(path, "a result of the workbench")
         return
-    if (whole := _whole(search, path)) is not None:
+    if (whole := is_whole(search, path)) is not None:
         if whole:
             search.parts.append(Study((Case("_".join((*names[:-1], case_name(path))), path),)))
         return
@@ -166,7 +139,7 @@ def _enter(search: _Search, path: Path, names: tuple[str, ...], bids: bool = Fal
     folders = [f for f in folder.folders if f not in done]
     _plain_files(search, path, files, names, {f.name for f in folders}, bids)
     for below in folders:
-        why = _no_images(search, below, bids)
+        why = why_not_searched(search, below, bids)
         if why:
             search.skip(below, why)
         else:
@@ -176,7 +149,7 @@ def _enter(search: _Search, path: Path, names: tuple[str, ...], bids: bool = Fal
             _enter_archive(search, file, names)
 
 
-def _enter_archive(search: _Search, file: Path, names: tuple[str, ...]) -> None:
+def _enter_archive(search: Search, file: Path, names: tuple[str, ...]) -> None:
     """An archive in a folder is a folder of it; one within an archive stays closed."""
     try:
         if archive.is_inside(file):
@@ -190,40 +163,7 @@ def _enter_archive(search: _Search, file: Path, names: tuple[str, ...]) -> None:
         search.parts.append(Study((Case("_".join((*names, file.stem)), file, problem=one_line(error)),)))
 
 
-def _whole(search: _Search, path: Path) -> bool | None:
-    """Whether a folder is one image by itself (CTF, BTi) and of the kind that is looked for; ``None`` if it is none."""
-    for row in kinds.kinds().values():
-        own = row.hook("cases", "folder_cases")
-        if row.hook("cases", "takes") is None and row.sniff(path) == "sure" and not (own and own(path)):
-            if search.kind in (None, row.name):
-                return True
-            search.skip(path, f"{row.title}, {kinds.find(search.kind or '').title} was looked for")
-            return False
-    return None
-
-
-def _is_result(folder: Folder) -> bool:
-    record = folder.path / _RECORD
-    if record not in folder.files:
-        return False
-    try:
-        content = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and {"backend", "weights"} <= set(content)
-
-
-def _no_images(search: _Search, path: Path, bids: bool) -> str:
-    """Why a folder is not searched, by its name; "" if it is."""
-    name = path.name.lower()
-    if bids and name in _BIDS_OTHERS:
-        return f"{_BIDS_OTHERS[name]} of a BIDS data set, not searched"
-    if not search.maps and name in layouts.LABEL_FOLDERS:
-        return "a folder of label maps or results by its name, not searched"
-    return ""
-
-
-def _known_data_set(search: _Search, folder: Folder, names: tuple[str, ...]) -> None:
+def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> None:
     """What a kind knows as a whole (a BIDS data set of recordings): its cases; their folders are done."""
     for row, own in kinds.hooks("cases", "folder_cases"):
         found: list[Case] = own(folder.path)
@@ -239,7 +179,7 @@ def _known_data_set(search: _Search, folder: Folder, names: tuple[str, ...]) -> 
         search.done |= {c.image.parent for c in found}
 
 
-def _roots(search: _Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
+def _roots(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
     """Pairs of folders of images and labels; nnU-Net and the Decathlon with what their ``dataset.json`` says."""
     if search.maps:
         return set()
@@ -260,9 +200,9 @@ def _roots(search: _Search, folder: Folder, names: tuple[str, ...]) -> set[Path]
 
 
 def _pair(
-    search: _Search, images: Path, labels: Path | None, names: tuple[str, ...], about: DataSet | None, part: str
+    search: Search, images: Path, labels: Path | None, names: tuple[str, ...], about: DataSet | None, part: str
 ) -> None:
-    inner = _Search(images, search.kind, search.series, walk=search.walk)
+    inner = Search(images, search.kind, search.series, walk=search.walk)
     if part:
         _numbered_folder(inner, images, about)
     else:
@@ -322,7 +262,7 @@ def _missing(about: DataSet | None, part: str, ids: list[str], images: Path) -> 
     return []
 
 
-def _numbered_folder(search: _Search, path: Path, about: DataSet | None) -> None:
+def _numbered_folder(search: Search, path: Path, about: DataSet | None) -> None:
     """``imagesTr``: files are channels by their numbers, and ``dataset.json`` names these."""
     folder = search.walk.enter(path)
     if folder is None:
@@ -337,7 +277,7 @@ def _numbered_folder(search: _Search, path: Path, about: DataSet | None) -> None
 
 
 def _plain_files(
-    search: _Search,
+    search: Search,
     path: Path,
     files: list[Path],
     names: tuple[str, ...],
@@ -347,15 +287,15 @@ def _plain_files(
     numbered: bool = False,
     channels: tuple[str, ...] = (),
 ) -> None:
-    readable = _readable(search, path, files)
+    images = readable(search, path, files)
     if search.maps:
-        found = [Item(case_name(f), (f,)) for f in readable]
+        found = [Item(case_name(f), (f,)) for f in images]
         lost: list[Skipped] = []
     else:
-        found, lost = layouts.items(readable, folders, numbered=numbered, sequences=not bids)
+        found, lost = layouts.items(images, folders, numbered=numbered, sequences=not bids)
     faults = [
         f"{path}: both {a.name} and {b.name} are case '{case_name(a)}'. Rename one of them."
-        for a, b in pairwise(sorted(readable))
+        for a, b in pairwise(sorted(images))
         if case_name(a) == case_name(b) and not {a, b} & {f for i in found for f in i.labels}
     ]
     search.parts.append(Study((), tuple(lost), (), tuple(faults)))
@@ -384,51 +324,6 @@ def _plain_files(
             item.problem,
         )
         search.parts.append(Study((case,)))
-
-
-def _readable(search: _Search, path: Path, files: list[Path]) -> list[Path]:
-    """The files that are images of their own; those that make one together are put aside, the others skipped."""
-    takers = [(row.name, own) for row, own in kinds.hooks("cases", "takes")]
-    found: list[Path] = []
-    unread: list[Path] = []
-    for file in (f for f in files if not archive.is_archive(f)):
-        taker = next((name for name, own in takers if own(file)), None)
-        if taker is not None:
-            if search.kind in (None, taker):
-                search.taken[taker].append(file)
-            else:
-                search.skip(file, f"{kinds.find(taker).title}, {kinds.find(search.kind or '').title} was looked for")
-            continue
-        try:
-            verdicts = kinds.candidates(file)
-        except (InputError, NothingFound, OSError) as error:
-            search.skip(file, one_line(error).removeprefix(f"{file}: "))
-            continue
-        if not verdicts:
-            unread.append(file)
-        elif formats.is_companion(file) or _is_data_of_header(file, files):
-            continue
-        elif search.kind is not None and search.kind not in (
-            [n for n, v in verdicts.items() if v == "sure"] or verdicts
-        ):
-            titles = " or ".join(kinds.find(n).title for n in verdicts)
-            search.skip(file, f"{titles}, {kinds.find(search.kind).title} was looked for")
-        else:
-            found.append(file)
-    unread = [f for f in unread if not _is_data_of_header(f, files)]
-    if unread:
-        endings = sorted({f.suffix.lower() or f.name for f in unread})
-        shown = ", ".join(endings[:_FEW]) + (", ..." if len(endings) > _FEW else "")
-        search.skip(unread[0] if len(unread) == 1 else path, f"no image that can be read ({shown})", len(unread))
-    return found
-
-
-def _is_data_of_header(file: Path, files: list[Path]) -> bool:
-    """The samples that an MHD or NHDR header beside them names."""
-    if not file.name.lower().endswith((".raw", ".zraw", ".raw.gz", ".gz", ".dat")):
-        return False
-    stem = file.name.partition(".")[0]
-    return any(file.with_name(stem + s) in files for s in (".mhd", ".nhdr"))
 
 
 def _with_labels(cases: Iterable[Case], pending: list[tuple[str, Item]]) -> list[Case]:

@@ -68,6 +68,17 @@ def test_errors_name_the_archive_and_not_where_it_was_unpacked(tmp_path):
     assert "workbench-zip" not in str(caught.value)
 
 
+def test_problems_and_faults_name_the_archive(tmp_path):
+    for number in (1, 2):
+        write_ct(tmp_path / "in" / "images" / "P1", "P1", number)
+    save_nifti(tmp_path / "in" / "labels" / "P2.nii.gz", value=1, dtype="u1")
+    zipped(tmp_path / "in", tmp_path / "a.zip")
+    study = wb.study(tmp_path / "a.zip")
+    assert study.cases[0].problem.startswith(f"{tmp_path}/a.zip/images/P1: 2 volumes")
+    assert len(study.faults) == 2
+    assert "workbench-zip" not in str(study)
+
+
 def test_what_was_unpacked_is_private_and_goes_with_the_process(study):
     code = (
         "import sys, pathlib; from workbench.data import archive; place = archive.located(pathlib.Path(sys.argv[1]));"
