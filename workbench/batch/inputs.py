@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,10 +39,12 @@ def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None =
     """
     inputs = list(inputs)
     parts: list[Study] = []
+    roots: dict[int, str] = {}
     missing: list[tuple[str, NothingFound]] = []
     for text in inputs:
         try:
             parts.append(_find_one(text, series, kind))
+            roots |= {id(c): case_name(Path(text).expanduser()) for c in parts[-1].cases if _is_root(text)}
         except NothingFound as error:
             missing.append((text, error))
     study = joined(parts)
@@ -54,7 +56,7 @@ def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None =
         why = "; ".join(s.line() for s in study.skipped[:3])
         raise NothingFound(f"no readable image matched {', '.join(inputs)}" + (f". Skipped: {why}" if why else ""))
     once = {(c.image.resolve(), c.options.get("series"), c.problem): c for c in cases}
-    return replace(study, cases=tuple(sorted(_with_unique_ids(list(once.values())), key=lambda c: c.id)))
+    return replace(study, cases=tuple(sorted(_with_unique_ids(list(once.values()), roots), key=lambda c: c.id)))
 
 
 def _find_one(text: str, series: str | None, kind: str | None) -> Study:
@@ -103,8 +105,7 @@ def _matched(path: Path, series: str | None, kind: str | None) -> Study:
 
 
 def _below(case: Case, folder: Path, name: str) -> Case:
-    named = case.image == folder and case.id.startswith(name)
-    return case if named else replace(case, id=f"{name}_{case.id}")
+    return case if case.id.startswith(name) else replace(case, id=f"{name}_{case.id}")
 
 
 def _folder(path: Path, series: str | None, kind: str | None) -> Study:
@@ -120,16 +121,24 @@ def _case(path: Path, series: str | None, name: str | None = None) -> Case:
     return Case(id=f"{name}_series-{series}", image=path, group=name, options={"series": series})
 
 
-def _with_unique_ids(cases: list[Case]) -> list[Case]:
-    """Equal names get the name of their folder in front, and letters of their place if that is not enough.
+def _is_root(text: str) -> bool:
+    """Whether it is a folder or an archive that was searched, and no list."""
+    path = Path(text).expanduser()
+    return path.is_dir() or path.suffix.lower() == ".zip"
+
+
+def _with_unique_ids(cases: list[Case], roots: Mapping[int, str]) -> list[Case]:
+    """Equal names get the name of the folder that was given in front, of a file that of its own folder, and letters of
+    their place if that is not enough.
 
     Names are equal that differ in capitals only: some systems take them for one.
     """
+    fronts = [roots.get(id(c)) or c.image.resolve().parent.name for c in cases]
     cases = [replace(c, id=plain_name(c.id)) for c in cases]
     counts = Counter(c.id.casefold() for c in cases)
     named = [
-        replace(c, id=f"{plain_name(c.image.resolve().parent.name)}_{c.id}") if counts[c.id.casefold()] > 1 else c
-        for c in cases
+        replace(c, id=f"{plain_name(front)}_{c.id}") if counts[c.id.casefold()] > 1 else c
+        for c, front in zip(cases, fronts, strict=True)
     ]
     counts = Counter(c.id.casefold() for c in named)
     return [replace(c, id=f"{c.id}-{_mark(c)}") if counts[c.id.casefold()] > 1 else c for c in named]

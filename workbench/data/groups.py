@@ -24,6 +24,11 @@ def group_of(case_id: str) -> str:
     return match[1] if match else case_id
 
 
+def is_patient(name: str) -> bool:
+    """Whether a name certainly begins with a patient."""
+    return _PATIENT.match(name) is not None
+
+
 def grouped(cases: Sequence[Case], root: Path) -> tuple[list[Case], list[str]]:
     """The cases of a tree with their groups, and what a person should know of them.
 

@@ -19,7 +19,7 @@ from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 from workbench.core.walk import Folder
 from workbench.data import archive, layouts
-from workbench.data.groups import grouped
+from workbench.data.groups import grouped, is_patient
 from workbench.data.layouts import DataSet, Item
 from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
 
@@ -64,12 +64,28 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
     cases, notes = grouped([_outside(c) for c in _with_labels(study.cases, search.pending)], top)
     skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in study.skipped]
+    if len(cases) == 1 and not maps:
+        cases = [_after_its_top(cases[0], top)]
     return Study(
         tuple(sorted(unique(cases, top), key=lambda c: c.id)),
         tuple(_summed(sorted(skipped, key=lambda s: str(s.path)))),
         tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes))),
         tuple(archive.told(f) for f in study.faults),
     )
+
+
+def _after_its_top(case: Case, top: Path) -> Case:
+    """The only study of a folder or an archive is called as that is, however deep it lies.
+
+    Whoever goes through patients one by one must not get the same name for each. A folder in it that is certainly
+    named after a patient says more.
+    """
+    name, inside = case_name(top), case.id
+    whole = archive.is_archive(top) or archive.located(case.image).is_dir()
+    if not whole or case.labels is not None or inside.startswith(name) or is_patient(inside):
+        return case
+    _, chosen, series = inside.rpartition("_series-")
+    return replace(case, id=f"{name}{chosen}{series if chosen else ''}")
 
 
 def _outside(case: Case) -> Case:

@@ -107,7 +107,7 @@ def test_archives_in_archives_stay_closed(study, tmp_path):
     save_nifti(outer / "ct.nii.gz")
     zipped(outer, tmp_path / "outer.zip")
     found = find([str(tmp_path / "outer.zip")])
-    assert [c.id for c in found.cases] == ["ct"]
+    assert [c.id for c in found.cases] == ["outer"]
     assert [s.reason for s in found.skipped] == ["an archive within an archive, not opened"]
     with pytest.raises(wb.NothingFound):
         find([str(tmp_path / "outer.zip" / "inner.zip" / "P1")])

@@ -68,7 +68,7 @@ def test_each_shape_by_itself_keeps_its_cases(export):
     matched = find([f"{export}/*"], kind="volume")
     assert len(matched.cases) == 12
     (zipped,) = find([str(export / "sent" / "P11.zip")]).cases
-    assert (zipped.id, zipped.image) == ("CT", export / "sent" / "P11.zip" / "CT")
+    assert (zipped.id, zipped.image) == ("P11", export / "sent" / "P11.zip" / "CT")
     assert len(find([str(export / "disc" / "DICOMDIR")]).cases) == 2
 
 
@@ -96,6 +96,16 @@ def test_depth_shape_and_company_lose_nobody(tmp_path):
     assert {c.group for c in found} == {"P1", "P2", "P3", "P4", "P5"}
     assert len(found) == 7
     assert [c.id for c in found][:2] == ["P1_study_series", "P2"]
+    assert [c.id for c in expand([str(tmp_path / "P1")])] == ["P1"]
+    assert [c.id for c in expand([str(tmp_path / "P4")])] == ["study a_series", "study b_series"]
+    two = [c.id for c in expand([str(tmp_path / "P4"), str(tmp_path / "P1")])]
+    assert two == ["P1", "study a_series", "study b_series"]
+    (tmp_path / "P6").mkdir()
+    (tmp_path / "P6" / "study a").symlink_to(tmp_path / "P4" / "study a")
+    write_ct(tmp_path / "P6" / "study b" / "series", "P6")
+    both = [c.id for c in expand([str(tmp_path / "P4"), str(tmp_path / "P6")])]
+    assert "P4_study b_series" in both
+    assert "P6_study b_series" in both
 
 
 @pytest.mark.parametrize(
