@@ -224,8 +224,8 @@ def list_series(path: Path, only: str = "") -> list[Series]:
             headers,
             key[3],
             tuple(groups.get((*key[:3], not key[3]), {}).values()),
-            tuple(objects),
-            key,
+            left_out=tuple(objects),
+            key=key,
         )
         for key, headers in groups.items()
     ]
