@@ -81,8 +81,14 @@ def _after_its_top(case: Case, top: Path) -> Case:
     named after a patient says more.
     """
     name, inside = case_name(top), case.id
-    whole = archive.is_archive(top) or archive.located(case.image).is_dir()
-    if not whole or case.labels is not None or inside.startswith(name) or is_patient(inside):
+    place = archive.located(case.image)
+    nameless = place.is_dir() and any(row.sniff(place) == "sure" for row, _ in kinds.hooks("cases", "takes"))
+    if (
+        not (nameless or (archive.is_archive(top) and place.is_file()))
+        or case.labels is not None
+        or inside.startswith(name)
+        or is_patient(inside)
+    ):
         return case
     _, chosen, series = inside.rpartition("_series-")
     return replace(case, id=f"{name}{chosen}{series if chosen else ''}")
