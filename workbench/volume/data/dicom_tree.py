@@ -89,7 +89,10 @@ def cases_of_files(files: Sequence[Path], place: Place) -> Study:
     """
     rule = parse(place.series or "")
     entries = [entry(f) for f in files if f.name.upper() != DIRECTORY]
-    skipped = [*_without_pictures(entries), *_lost(entries)]
+    # Contours are no image, and where label maps are looked for they are what is meant.
+    contours = [e for e in entries if place.maps and not e.picture and e.look.modality == "RTSTRUCT"]
+    left = [e for e in entries if not (place.maps and e.look.modality == "RTSTRUCT")]
+    skipped = [*_without_pictures(left), *_lost(entries)]
     notes: list[str] = []
     groups = _with_roles(list(_groups([e for e in entries if e.picture and e.key is not None], notes)))
     lost = {e.path.parent: e.problem for e in reversed(entries) if e.key is None}
@@ -104,7 +107,8 @@ def cases_of_files(files: Sequence[Path], place: Place) -> Study:
             skipped.append(group.skipped(f"--series: {why}"))
         else:
             homes[group.home].append(group)
-    parts = [Study((), tuple(skipped), tuple(notes))]
+    drawn = [Case("_".join((*place.names.get(e.path.parent, ()), case_name(e.path))), e.path) for e in contours]
+    parts = [Study(tuple(drawn), tuple(skipped), tuple(notes))]
     for file in files:
         if file.name.upper() == DIRECTORY:
             parts.append(_directory(file))

@@ -219,3 +219,10 @@ def test_one_patientid_for_all_is_what_anonymisers_leave(tmp_path):
     study = find(tmp_path)
     assert [c.group for c in study.cases] == ["P1", "P2", "P3"]
     assert any("one PatientID" in n for n in study.notes)
+
+
+def test_where_label_maps_are_looked_for_contours_are_cases(tmp_path):
+    write_object(tmp_path / "P1.dcm", "P1", "1.2.840.10008.5.1.4.1.1.481.3", "RTSTRUCT", 94)
+    write_object(tmp_path / "P2.dcm", "P2", "1.2.840.10008.5.1.4.1.1.481.3", "RTSTRUCT", 94)
+    assert ids(find(tmp_path, maps=True)) == ["P1", "P2"]
+    assert ids(find(tmp_path)) == []
