@@ -93,6 +93,14 @@ def photo(folder: Path) -> None:
     (folder / "cells.json").write_text('{"mm_per_pixel": 0.5}', encoding="utf-8")
 
 
+def export(folder: Path) -> None:
+    """A patient as an archive sends it, with a report."""
+    from tests.study_maker import write_ct, write_report
+
+    write_ct(folder / "export" / "P1" / "CT", "P1")
+    write_report(folder / "export" / "P1" / "report.dcm", "P1")
+
+
 def volumes(folder: Path) -> None:
     """Three small volumes of different patients with a liver: ``cases.csv``, and the first as ``scan.nii.gz``."""
     from tests.tiny import make_volume
@@ -192,6 +200,7 @@ def _list(path: Path, rows: list[dict[str, str]]) -> None:
 
 DESKS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "README.md": volumes,
+    "docs/studies.md": export,
     "docs/training.md": volumes,
     "docs/add-a-backend.md": volumes,
     "docs/add-a-backend-verbs.md": scored,

@@ -16,7 +16,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _BY_MODULE = {
-    "workbench.api": ("read", "info", "predict", "train", "evaluate", "write", "cases"),
+    "workbench.api": ("read", "info", "predict", "train", "evaluate", "write", "cases", "study"),
     "workbench.core.registry": ("Backend", "backends"),
     "workbench.core.kinds": ("Kind", "kinds"),
     "workbench.core.settings": ("setting",),
@@ -24,6 +24,7 @@ _BY_MODULE = {
         "Image", "Geometry", "Labels", "Heatmap", "Scores", "Signals", "Mark", "Marks", "Embeddings", "Part", "Result",
         "Provenance", "Case", "Progress", "time_base",
     ),
+    "workbench.core.study": ("Study", "Skipped"),
     "workbench.core.classes": ("ClassInfo", "ClassTable"),
     "workbench.core.objects": ("Objects",),
     "workbench.core.frame": ("Frame",),

@@ -8,20 +8,23 @@ from typing import Any
 
 from workbench.core import leftovers, memory, registry, settings
 from workbench.core.reports import EvaluationReport, TrainReport
+from workbench.core.study import Study
 from workbench.core.types import Case, Image, Part, Progress, Result
 
 Source = str | Path
 
 
 def read(
-    path: Source,
+    path: Source | Case,
     *,
     series: str | None = None,
     kind: str | None = None,
     allow_truncated: bool = False,
     regularise: bool = False,
 ) -> Image:
-    """Open a file or a DICOM folder. Cheap: only headers are read, the pixels load when `Image.data` is asked for.
+    """Open a file, a folder with one image in it, or a case of a study.
+
+    Cheap: only headers are read, the pixels load when `Image.data` is asked for.
 
     Parameters
     ----------
@@ -30,8 +33,8 @@ def read(
         ENVI, MATLAB or NumPy file (``scene.mat:key`` names one array of several), TIFF or GeoTIFF. A recording: FIF,
         EDF/BDF, BrainVision or KIT file, CTF, BTi or BIDS folder, NumPy or MATLAB file (``file.npy:250Hz``).
     series
-        Which DICOM series to take when there are several: UID, end of the UID, or number in the listing of `info`. Of
-        evoked responses and BIDS data sets: number or name.
+        Which DICOM series to take when there are several: UID, end of the UID, number in the listing of `info`, or a
+        rule (``"description=*arterial*,slices>40"``). Of evoked responses and BIDS data sets: number or name.
     kind
         Read it as this kind of data (``"volume"``, ``"scene"``, ...), where a file could be several.
     allow_truncated
@@ -54,16 +57,46 @@ def read(
     GeometryError
         The file's geometry is singular or not a number.
     """
-    from workbench.data import formats
+    if isinstance(path, Case):
+        from workbench.data.cases import open_case
 
-    return formats.read(path, series=series, kind=kind, allow_truncated=allow_truncated, regularise=regularise)
+        return open_case(path)
+    from workbench.data import study
+
+    place = Path(path).expanduser()
+    return study.read(
+        place, series=series, kind=kind, hint=None, allow_truncated=allow_truncated, regularise=regularise
+    )
 
 
 def info(path: Source, *, kind: str | None = None, allow_truncated: bool = False) -> list[dict[str, Any]]:
-    """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded."""
-    from workbench.data import formats
+    """What the headers say, one JSON-able row per image or DICOM series. No pixels are loaded.
 
-    return formats.info(path, kind=kind, allow_truncated=allow_truncated)
+    Of a folder these are the images in all folders below it; `study` says what else is there.
+    """
+    from workbench.data import study as studies
+
+    return studies.info(Path(path).expanduser(), kind=kind, allow_truncated=allow_truncated)[0]
+
+
+def study(path: Source, labels: Source | None = None, *, kind: str | None = None, series: str | None = None) -> Study:
+    """What a folder, an archive or a list is: its cases, and all that was skipped with the reason.
+
+    Every verb takes a folder for this. Folders are searched with all folders below them.
+
+    Parameters
+    ----------
+    labels
+        Folder with the label maps, named as the cases.
+    kind
+        Only cases of that kind of data.
+    series
+        Which of several DICOM series of one folder to take: number, UID, or a rule for all of them
+        (``"description=*arterial*,modality=CT,slices>40"``).
+    """
+    from workbench.data.cases import load_study
+
+    return load_study(Path(path), Path(labels) if labels else None, kind=kind, series=series)
 
 
 def predict(
@@ -116,20 +149,27 @@ def _open(
     allow_truncated: bool,
     regularise: bool,
 ) -> Image:
-    from workbench.data import formats
+    from workbench.data import study
 
-    return formats.read(
-        path, series=series, kind=kind, hint=row.kind, allow_truncated=allow_truncated, regularise=regularise
+    place = Path(path).expanduser()
+    return study.read(
+        place, series=series, kind=kind, hint=row.kind, allow_truncated=allow_truncated, regularise=regularise
     )
 
 
 def cases(source: Source | Iterable[Case | Source], labels: Source | None = None) -> list[Case]:
     """Cases of a study: a CSV/JSONL list, a folder of images with a folder of labels, or several files or cases."""
+    return _cases(source, labels)
+
+
+def _cases(
+    source: Source | Iterable[Case | Source], labels: Source | None = None, kind: str | None = None
+) -> list[Case]:
     from workbench.data.cases import join_cases, load_cases
 
     if isinstance(source, str | Path):
-        return load_cases(Path(source), Path(labels) if labels else None)
-    return join_cases(source)
+        return load_cases(Path(source), Path(labels) if labels else None, kind=kind)
+    return join_cases(source, kind=kind)
 
 
 def train(
@@ -163,11 +203,14 @@ def train(
     row = registry.find(backend)
     module = row.module_for("train")
     config = settings.build(module.TrainConfig, values)
+    from workbench.data.cases import taught_by
+
     out = Path(out)
     for folder in (out.parent, out.with_name(out.stem + "_training")):
         leftovers.clean(folder)
+    found, _ = taught_by(_cases_for(row, source))
     with memory.guarding(f"training {row.name}"):
-        report: TrainReport = module.train(_cases_for(row, source), config, out, on_step)
+        report: TrainReport = module.train(found, config, out, on_step)
     return report
 
 
@@ -189,12 +232,13 @@ def evaluate(
     row = registry.find(backend)
     module = row.module_for("evaluate")
     config = settings.build(module.EvaluateConfig, values)
+    from workbench.data.cases import scored_on
+
     if out is not None:
         leftovers.clean(Path(out))
+    found, _ = scored_on(_cases_for(row, source))
     with memory.guarding(f"evaluating {row.name}"):
-        report: EvaluationReport = module.evaluate(
-            _cases_for(row, source), config, Path(out) if out else None, progress
-        )
+        report: EvaluationReport = module.evaluate(found, config, Path(out) if out else None, progress)
     return report
 
 
@@ -202,7 +246,7 @@ def _cases_for(row: registry.Backend, source: Source | Iterable[Case | Source]) 
     """The cases of a study, each of the kind that the backend takes."""
     from workbench.data.cases import settled
 
-    return settled(cases(source), row, go_on=True)
+    return settled(_cases(source, kind=row.kind), row, go_on=True)
 
 
 def write(

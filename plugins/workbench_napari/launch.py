@@ -9,6 +9,7 @@ from typing import Any
 from workbench.core import kinds
 from workbench.core.errors import UsageError, WorkbenchError, nearest
 from workbench_napari.shared.opening import PLUGIN, open_path
+from workbench_napari.shared.studies import study_of
 
 GENERAL = "Any backend"
 """Title of the tool that serves the kinds without a tool of their own."""
@@ -57,7 +58,8 @@ def fitting_tool(paths: Sequence[str | Path]) -> str:
 
     for path in paths:
         try:
-            return wb.kind_of(path).name
+            study = study_of(Path(path), None)
+            return wb.kind_of(study.cases[0].image if study is not None else path).name
         except (WorkbenchError, OSError):
             # The message comes when the file is opened; a damaged scene is still one.
             file, _ = wb.split_address(path)

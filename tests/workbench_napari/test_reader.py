@@ -13,6 +13,7 @@ from workbench_napari.volume.writer import write_image, write_labels
 
 import workbench as wb
 from tests.dicom_maker import write_series
+from tests.study_maker import write_ct, write_report, zipped
 from tests.tiny import make_volume
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
@@ -173,6 +174,63 @@ def test_several_series_without_a_window_are_listed(two_series):
     last = done.stderr.strip().splitlines()[-1]
     assert "[1]" in last
     assert "[2]" in last
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """A tree of two patients with one CT each, and a third with two."""
+    for name in ("P1", "P2", "P3"):
+        write_ct(tmp_path / "in" / name / "study" / "series", name)
+    write_ct(tmp_path / "in" / "P3" / "study" / "series", "P3", 2, n=6)
+    write_report(tmp_path / "in" / "P1" / "study" / "report.dcm", "P1")
+    return tmp_path / "in"
+
+
+def test_trees_and_archives_are_ours(patients, tmp_path):
+    assert get_reader(str(patients)) is not None
+    zipped(patients / "P1", tmp_path / "P1.zip")
+    assert get_reader(str(tmp_path / "P1.zip")) is not None
+    ((layer, attributes, kind),) = read(str(tmp_path / "P1.zip"))
+    ((same, theirs, _),) = read(str(patients / "P1"))
+    assert kind == "image"
+    np.testing.assert_array_equal(layer, same)
+    assert np.allclose(layer_world(attributes), layer_world(theirs))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("x")
+    zipped(tmp_path / "texts", tmp_path / "texts.zip")
+    assert get_reader(str(tmp_path / "texts.zip")) is None
+
+
+def test_several_patients_without_a_window_are_named(patients):
+    code = "import sys; from workbench_napari.shared.reader import read; read(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, str(patients)], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "holds 3 images: P1_study_series, P2_study_series, P3_study_series" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.gui
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
+def test_the_window_asks_for_the_patient_and_then_for_the_series(patients, window, monkeypatch):
+    from qtpy.QtWidgets import QInputDialog
+
+    asked, answers = [], [1, 2, 1]
+
+    def answer(parent, title, text, names, *rest):
+        asked.append((text, list(names)))
+        return names[answers.pop(0)], True
+
+    viewer = window()
+    monkeypatch.setattr(QInputDialog, "getItem", answer)
+    (layer,) = viewer.open(str(patients), plugin="napari-workbench")
+    assert layer.metadata[KEY]["source"].endswith("P2/study/series")
+    cases = [c.id for c in wb.study(patients).cases]
+    assert asked == [("in holds 3 images, 1 skipped:", cases)]
+    (layer,) = viewer.open(str(patients), plugin="napari-workbench")
+    assert len(asked) == 3
+    assert "series holds 2:" in asked[2][0]
+    assert 6 in layer.data.shape
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *a: ("", False))
+    assert not viewer.open(str(patients), plugin="napari-workbench")
 
 
 def test_reader_needs_neither_torch_nor_monai(ct_file):

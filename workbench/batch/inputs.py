@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.core.errors import NothingFound
+from workbench.core.errors import InputError, NothingFound, one_line
+from workbench.core.study import Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 
 
-def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
-    """Cases for files, folders, globs and CSV/JSONL lists, sorted by id.
+def expand(inputs: Iterable[str], *, series: str | None = None, kind: str | None = None) -> list[Case]:
+    """The cases of `find`."""
+    return list(find(inputs, series=series, kind=kind).cases)
 
-    A folder with DICOM files is one case; any other folder gives one case per readable file or DICOM folder in it
-    (files inside its sub-folders are not searched). What is named and does not exist is a case, which fails when it is
-    opened, as long as there are others.
+
+def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None = None) -> Study:
+    """Cases for files, folders, archives, globs and CSV/JSONL lists, sorted by id, and what was skipped.
+
+    A folder is searched with all folders below it (see `workbench.data.tree`). What is named and does not exist is a
+    case, which fails when it is opened, as long as there are others.
+
+    Parameters
+    ----------
+    series
+        Which of several images of one folder to take.
+    kind
+        Only cases of that kind of data are looked for in folders.
 
     Raises
     ------
@@ -25,48 +38,80 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
         Nothing readable matched, or no path that was named exists.
     """
     inputs = list(inputs)
-    cases: list[Case] = []
+    parts: list[Study] = []
+    roots: dict[int, str] = {}
     missing: list[tuple[str, NothingFound]] = []
     for text in inputs:
         try:
-            cases += _expand_one(text, series)
+            parts.append(_find_one(text, series, kind))
+            roots |= {id(c): case_name(Path(text).expanduser()) for c in parts[-1].cases if _is_root(text)}
         except NothingFound as error:
             missing.append((text, error))
-    if missing and not cases:
+    study = joined(parts)
+    if missing and not study.cases:
         raise missing[0][1]
     # One of several that is not there is a case that fails, and does not stop the others.
-    cases += [_case(Path(text).expanduser(), series) for text, _ in missing]
+    cases = [*study.cases, *(_case(Path(text).expanduser(), series) for text, _ in missing)]
     if not cases:
-        raise NothingFound(f"no readable image matched {', '.join(inputs)}")
-    once = {(c.image.resolve(), c.options.get("series")): c for c in cases}
-    return sorted(_with_unique_ids(list(once.values())), key=lambda c: c.id)
+        why = "; ".join(s.line() for s in study.skipped[:3])
+        raise NothingFound(f"no readable image matched {', '.join(inputs)}" + (f". Skipped: {why}" if why else ""))
+    once = {(c.image.resolve(), c.options.get("series"), c.problem): c for c in cases}
+    return replace(study, cases=tuple(sorted(_with_unique_ids(list(once.values()), roots), key=lambda c: c.id)))
 
 
-def _expand_one(text: str, series: str | None) -> list[Case]:
-    from workbench.data.cases import LISTS, folder_cases, load_cases
+def _find_one(text: str, series: str | None, kind: str | None) -> Study:
+    from workbench.data.case_lists import LISTS
+    from workbench.data.cases import load_cases
     from workbench.data.formats import is_companion, is_readable, split_address
 
     path = Path(text).expanduser()
+    if path.name.upper() == "DICOMDIR" and path.is_file():
+        path = path.parent  # the index of what lies beside it
     file, key = split_address(path)
     if not file.exists() and glob.has_magic(text):
         matching = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
         # A pattern that matches only headers means them.
         scenes = [p for p in matching if not is_companion(p)] or matching
-        return [_case(p, series) for p in scenes if is_readable(p)]
+        return joined(_matched(p, series, kind) for p in scenes)
     if not file.exists():
         raise NothingFound(f"{file}: no such file or folder")
     if key is not None:
-        return [_case(path, series, f"{case_name(file)}_{key}")]
+        return Study((_case(path, series, f"{case_name(file)}_{key}"),))
     if path.is_file() and path.suffix.lower() in LISTS:
         given = {"series": series} if series else {}
-        return [replace(c, options={**given, **c.options}) for c in load_cases(path, missing_ok=True)]
-    if path.is_dir() and series is None and (found := folder_cases(path)):
-        return found
-    if path.is_file() or is_readable(path):
-        return [_case(path, series)]
-    entries = [p for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
-    # A series can only be chosen among those of a DICOM folder.
-    return [_case(p, series if p.is_dir() else None) for p in entries if not is_companion(p)]
+        found = load_cases(path, missing_ok=True)
+        return Study(tuple(replace(c, options={**given, **c.options}) for c in found))
+    if file.is_dir():
+        return _folder(path, series, kind)
+    return Study((_case(path, series),)) if is_readable(path) or path.is_file() else Study(())
+
+
+def _matched(path: Path, series: str | None, kind: str | None) -> Study:
+    """What a pattern matched: cases of folders have these in their names, as several match."""
+    from workbench.data.formats import is_readable, split_address
+
+    if path.name.startswith("."):
+        return Study(())
+    try:
+        if split_address(path)[0].is_dir():
+            study = _folder(path, series, kind)
+            name = case_name(path)
+            return replace(study, cases=tuple(_below(c, path, name) for c in study.cases))
+    except InputError as error:
+        return Study((), (Skipped(path, one_line(error).removeprefix(f"{path}: ")),))
+    if is_readable(path):
+        return Study((_case(path, series),))
+    return Study((), (Skipped(path, "no image that can be read"),))
+
+
+def _below(case: Case, folder: Path, name: str) -> Case:
+    return case if case.id.startswith(name) else replace(case, id=f"{name}_{case.id}")
+
+
+def _folder(path: Path, series: str | None, kind: str | None) -> Study:
+    from workbench.data import tree
+
+    return tree.find(path, series=series, kind=kind)
 
 
 def _case(path: Path, series: str | None, name: str | None = None) -> Case:
@@ -76,14 +121,29 @@ def _case(path: Path, series: str | None, name: str | None = None) -> Case:
     return Case(id=f"{name}_series-{series}", image=path, group=name, options={"series": series})
 
 
-def _with_unique_ids(cases: list[Case]) -> list[Case]:
-    """Equal names get the name of their folder in front, and a number if that is not enough."""
+def _is_root(text: str) -> bool:
+    """Whether it is a folder or an archive that was searched, and no list."""
+    path = Path(text).expanduser()
+    return path.is_dir() or path.suffix.lower() == ".zip"
+
+
+def _with_unique_ids(cases: list[Case], roots: Mapping[int, str]) -> list[Case]:
+    """Equal names get the name of the folder that was given in front, of a file that of its own folder, and letters of
+    their place if that is not enough.
+
+    Names are equal that differ in capitals only: some systems take them for one.
+    """
+    fronts = [roots.get(id(c)) or c.image.resolve().parent.name for c in cases]
     cases = [replace(c, id=plain_name(c.id)) for c in cases]
-    counts = Counter(c.id for c in cases)
-    named = [replace(c, id=f"{c.image.resolve().parent.name}_{c.id}") if counts[c.id] > 1 else c for c in cases]
-    seen: Counter[str] = Counter()
-    unique = []
-    for case in named:
-        seen[case.id] += 1
-        unique.append(case if seen[case.id] == 1 else replace(case, id=f"{case.id}_{seen[case.id]}"))
-    return unique
+    counts = Counter(c.id.casefold() for c in cases)
+    named = [
+        replace(c, id=f"{plain_name(front)}_{c.id}") if counts[c.id.casefold()] > 1 else c
+        for c, front in zip(cases, fronts, strict=True)
+    ]
+    counts = Counter(c.id.casefold() for c in named)
+    return [replace(c, id=f"{c.id}-{_mark(c)}") if counts[c.id.casefold()] > 1 else c for c in named]
+
+
+def _mark(case: Case) -> str:
+    text = f"{case.image.resolve().as_posix()}|{sorted(case.options.items())}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

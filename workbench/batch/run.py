@@ -10,8 +10,8 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchE
 from workbench.core.output import require_file, require_folder
 from workbench.core.provenance import versions
 from workbench.core.registry import Backend
-from workbench.core.types import Case, Progress, Scores
+from workbench.core.study import SHOWN, Skipped
+from workbench.core.types import Case, Progress, Result, Scores
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def run(
     on_start: Callable[[Case, int, int], Progress | None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
     on_ready: Callable[[Any], None] | None = None,
+    skipped: Sequence[Skipped] = (),
 ) -> RunReport:
     """Predict every case into ``output/<case id>/``.
 
@@ -88,6 +90,8 @@ def run(
         Called around each case with (case, number, count) and its outcome; `on_start` may return a progress callable.
     on_ready
         Called once with the loaded model.
+    skipped
+        What of the input is no case: the record of each result names what lies beside its image.
 
     Raises
     ------
@@ -104,7 +108,9 @@ def run(
     report = RunReport()
     for number, case in enumerate(cases):
         progress = on_start(case, number, len(cases)) if on_start else None
-        outcome = run_case(backend, model, case, output, config, format=format, overwrite=overwrite, progress=progress)
+        outcome = run_case(
+            backend, model, case, output, config, format=format, overwrite=overwrite, progress=progress, skipped=skipped
+        )
         report.outcomes.append(outcome)
         if on_end:
             on_end(outcome)
@@ -127,6 +133,7 @@ def run_case(
     format: str = "auto",
     overwrite: bool,
     progress: Progress | None,
+    skipped: Sequence[Skipped] = (),
 ) -> Outcome:
     """Read, predict and write one case; every error but a cancel becomes part of the outcome."""
     from workbench.data.cases import open_case, settled
@@ -158,6 +165,7 @@ def run_case(
             )
         stage = "predict"
         result = with_notes(contract.predict(backend, model, image, config, progress), format)
+        result = _with_skipped(result, case, skipped)
         stage = "write"
         files = write(result, output, format=format, name=case.id)
     except (Cancelled, KeyboardInterrupt):
@@ -189,6 +197,16 @@ def run_case(
     )
 
 
+def _with_skipped(result: Result, case: Case, skipped: Sequence[Skipped]) -> Result:
+    """The result whose record names what lies beside its image and was not read."""
+    beside = [s.line() for s in skipped if s.path.is_relative_to(case.image.parent)]
+    if not beside:
+        return result
+    more = [f"and {len(beside) - SHOWN} more"] if len(beside) > SHOWN else []
+    details = {**result.provenance.details, "skipped beside the image": [*beside[:SHOWN], *more]}
+    return replace(result, provenance=replace(result.provenance, details=details))
+
+
 def check_output(output: Path, cases: list[Case]) -> None:
     """Refuse an output that cannot be a folder, or that is one of the inputs, before any work is done."""
     require_folder(output)
@@ -196,7 +214,7 @@ def check_output(output: Path, cases: list[Case]) -> None:
     for case in cases:
         source = case.image.resolve()
         # A DICOM folder is one input: nothing may appear inside it. Beside other files nothing may appear either.
-        inside = source.is_dir() and target.is_relative_to(source)
+        inside = source.is_dir() and (target / case.id).is_relative_to(source)
         if inside or target in (source, source.parent):
             raise UsageError(f"output {output} lies with the input {case.image}; choose a folder outside the data")
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
+
+import click
 
 from workbench.core.errors import InputError, NothingFound
+from workbench.core.study import Study
 from workbench.core.types import Case, case_name
 
 
-def labelled_cases(source: str, labels: str | None, *, needed: bool = True) -> list[Case]:
-    """Cases of a list, of a folder pair, or of one image with its labels; each must have labels where `needed`."""
-    from workbench.data.cases import load_cases
+def labelled_cases(
+    source: str, labels: str | None, *, needed: bool = True, kind: str | None = None,
+    purpose: Literal["train", "evaluate"] = "train", quiet: bool = False,
+) -> list[Case]:  # fmt: skip
+    """Cases of a list, a folder or an archive, or of one image with its labels; each must have labels where `needed`.
+
+    What was skipped is said.
+    """
+    from workbench.data.cases import load_study, scored_on, taught_by
     from workbench.data.formats import split_address
 
     path = Path(source).expanduser()
@@ -24,8 +34,22 @@ def labelled_cases(source: str, labels: str | None, *, needed: bool = True) -> l
             raise NothingFound(f"{split_address(reference)[0]}: no such label file")
         return [Case(case_name(path), path, reference, case_name(path))]
     # One of a list that is not there fails when it is opened, and does not stop the others.
-    cases = load_cases(path, Path(labels).expanduser() if labels else None, missing_ok=True)
+    study = load_study(path, Path(labels).expanduser() if labels else None, missing_ok=True, kind=kind)
+    say_skipped(study, quiet=quiet)
+    if study.faults:
+        raise InputError(study.faults[0])
+    cases, notes = (taught_by if purpose == "train" else scored_on)(study.cases)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     without = [c.id for c in cases if c.labels is None]
     if without and needed:
         raise InputError(f"{path}: {len(without)} of {len(cases)} cases have no labels, e.g. {without[0]}")
     return cases
+
+
+def say_skipped(study: Study, *, quiet: bool = False, everything: bool = False) -> None:
+    """What is no case, and why; the first few, and a count."""
+    for line in () if quiet else study.skipped_lines(None if everything else 10):
+        click.echo(line, err=True)
+    for note in study.notes:
+        click.echo(f"note: {note}", err=True)

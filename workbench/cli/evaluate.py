@@ -24,7 +24,9 @@ from workbench.core.registry import Backend
 
 
 def _make(backend: Backend) -> click.Command:
-    @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
+    @click.option(
+        "-i", "--input", "source", required=True, help="CSV/JSONL list, folder (searched below), zip, or one image."
+    )
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
     @truncated_option
     @regularise_option
@@ -62,7 +64,8 @@ def _evaluate(
     from workbench.cli.progress import bar
     from workbench.core.jsonable import plain_json
 
-    cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
+    needed = kinds.find(backend.kind).needs_labels
+    cases = labelled_cases(source, labels, needed=needed, kind=backend.kind, purpose="evaluate", quiet=quiet)
     if allow_truncated:
         cases = truncated_cases(cases, backend.kind)
     if regularise:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,10 +21,12 @@ from workbench.core.errors import InputError
 def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_json: bool, verbose: bool) -> int:
     """Show geometry, units and channels of files and folders. Only headers are read.
 
+    A folder or a zip archive is searched with all folders below it: its cases are shown, the rest is named as skipped.
     What cannot be read is told, and does not keep the others from being shown.
     """
-    from workbench import api
     from workbench.cli import failed
+    from workbench.cli.cases import say_skipped
+    from workbench.data import study
 
     if kind is not None:
         kinds.find(kind)
@@ -31,11 +34,13 @@ def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_jso
     codes = []
     for path in paths:
         try:
-            found = api.info(path, kind=kind, allow_truncated=allow_truncated)
+            found, whole = study.info(Path(path).expanduser(), kind=kind, allow_truncated=allow_truncated)
             if found and all(row.get("problem") for row in found):  # of many series some may be no volumes
                 for row in found:
                     codes.append(failed(InputError(row["problem"]), verbose=verbose, subject=path))
+            codes += [InputError.exit_code for row in found if row.get("case") and row.get("problem")]
             rows += found
+            say_skipped(whole)
         except Exception as error:
             codes.append(failed(error, verbose=verbose, subject=path))
     if codes and len(paths) == 1 and not rows:

@@ -21,6 +21,11 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar
 kind_option = click.option(
     "--kind", help="Read the input as this kind of data (volume, scene, recording, ...), where a file could be several."
 )
+series_option = click.option(
+    "--series",
+    help="DICOM series where a folder holds several: UID, end of UID, number in the listing of `info`, or a rule"
+    ' for all folders, e.g. "description=*arterial*,modality=CT,slices>40".',
+)
 truncated_option = click.option(
     "--allow-truncated", is_flag=True, help="Read what is there of a recording that was cut off or never closed."
 )
@@ -29,7 +34,12 @@ regularise_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 input_option = click.option(
-    "-i", "--input", "inputs", required=True, multiple=True, help="File, folder, glob, or CSV/JSONL list; repeatable."
+    "-i",
+    "--input",
+    "inputs",
+    required=True,
+    multiple=True,
+    help="File, folder, zip, glob, or CSV/JSONL list; repeatable.",
 )
 output_folder_option = click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results; made if missing."

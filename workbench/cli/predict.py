@@ -19,12 +19,17 @@ from workbench.cli.options import (
     quiet_option,
     regularise_option,
     regularised_cases,
+    series_option,
     truncated_cases,
     truncated_option,
     verbose_option,
 )
 from workbench.core import kinds, registry
+from workbench.core.atomic import write_json
+from workbench.core.errors import one_line
 from workbench.core.registry import Backend
+from workbench.core.study import Study
+from workbench.core.types import Case
 
 
 def _make(backend: Backend) -> click.Command:
@@ -32,7 +37,7 @@ def _make(backend: Backend) -> click.Command:
 
     @input_option
     @output_folder_option
-    @click.option("--series", help="DICOM series to take: UID, end of UID, or number in the listing of `info`.")
+    @series_option
     @kind_option
     @truncated_option
     @regularise_option
@@ -84,15 +89,19 @@ def _predict(
     verbose: bool,
     **values: Any,
 ) -> int:
-    from workbench.batch.inputs import expand
+    from workbench.batch.inputs import find
     from workbench.batch.run import Outcome, check_report, run, write_report
+    from workbench.cli.cases import say_skipped
     from workbench.cli.progress import bar
     from workbench.core import settings
-    from workbench.core.types import Case, Progress
+    from workbench.core.types import Progress
 
-    cases = expand(inputs, series=series)
     if kind is not None:
         kinds.find(kind)
+    study = find(inputs, series=series, kind=kind or backend.kind)
+    say_skipped(study, quiet=quiet, everything=dry_run)
+    cases = list(study.cases)
+    if kind is not None:
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
     if allow_truncated:
         cases = truncated_cases(cases, backend.kind)
@@ -100,9 +109,10 @@ def _predict(
         cases = regularised_cases(cases, backend.kind)
     config = settings.build(backend.load_module().Config, values)
     if dry_run:
+        rows = [_planned(c, output) for c in cases]
         if report:
-            click.echo("note: a dry run writes no report", err=True)
-        rows = [{"case": c.id, "image": str(c.image), "output": str(output / c.id)} for c in cases]
+            check_report(report, cases)
+            write_json(report, {"command": sys.argv, "dry_run": True, "planned": rows, **_left(study)})
         click.echo(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
         return 0
     if report:
@@ -135,12 +145,13 @@ def _predict(
             on_start=on_start,
             on_end=on_end,
             on_ready=on_ready,
+            skipped=study.skipped,
         )
     if as_json:
         click.echo(json.dumps([o.__dict__ for o in outcome.outcomes], indent=2, default=str))
     if report:
         header = {"command": sys.argv, "started": started, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_report(report, outcome, header)
+        write_report(report, outcome, {**header, **_left(study)})
     if len(cases) > 1:
         done = sum(o.status == "done" for o in outcome.outcomes)
         skipped = sum(o.status == "skipped" for o in outcome.outcomes)
@@ -148,6 +159,19 @@ def _predict(
         if outcome.failures:
             click.echo(f"Failures are listed in {output / 'failures.jsonl'}", err=True)
     return outcome.exit_code
+
+
+def _planned(case: Case, output: Path) -> dict[str, str]:
+    """A row of a dry run; a case that is known to fail says why."""
+    row = {"case": case.id, "image": str(case.image), "output": str(output / case.id)}
+    if case.files:
+        row["image"] = ", ".join([str(case.image), *(f.name for f in case.files[1:])])
+    return row | ({"problem": f"cannot be opened: {one_line(case.problem)}"} if case.problem else {})
+
+
+def _left(study: Study) -> dict[str, Any]:
+    """What of the input is no case, for reports."""
+    return {"skipped": [s.to_json() for s in study.skipped], "input_notes": list(study.notes)}
 
 
 def _say(outcome: Any, size_column: str, *, as_json: bool, quiet: bool, verbose: bool) -> None:

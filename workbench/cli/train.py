@@ -21,7 +21,9 @@ from workbench.core.registry import Backend
 
 
 def _make(backend: Backend) -> click.Command:
-    @click.option("-i", "--input", "source", required=True, help="CSV/JSONL list, folder, or one image.")
+    @click.option(
+        "-i", "--input", "source", required=True, help="CSV/JSONL list, folder (searched below), zip, or one image."
+    )
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
     @truncated_option
     @regularise_option
@@ -60,7 +62,8 @@ def _train(
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
 
-    cases = labelled_cases(source, labels, needed=kinds.find(backend.kind).needs_labels)
+    needed = kinds.find(backend.kind).needs_labels
+    cases = labelled_cases(source, labels, needed=needed, kind=backend.kind, purpose="train", quiet=quiet)
     if allow_truncated:
         cases = truncated_cases(cases, backend.kind)
     if regularise:

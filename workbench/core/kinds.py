@@ -245,6 +245,15 @@ class KindCases(Protocol):
     def folder_cases(self, folder: Path) -> list[Any]:
         """Cases of a data set that this kind knows as a whole (BIDS); empty if the folder is none."""
 
+    def takes(self, path: Path) -> bool:
+        """Whether a file of a tree makes an image with others (a slice): then `cases_of_files` gets it."""
+
+    def cases_of_files(self, files: Any, place: Any) -> Any:
+        """The `workbench.core.study.Study` of such files of a whole tree; `place` is a `workbench.core.study.Place`."""
+
+    def channel_of(self, name: str) -> tuple[str, int, str] | None:
+        """The rest of a name without suffix, and place and name of the channel that it ends in, if it does."""
+
     def case_path(self, case: Any) -> tuple[Path, str | None]:
         """Path and series to read for a case, with its options worked in."""
 
@@ -274,6 +283,7 @@ VOLUME = Kind(
     writer="workbench.volume.data.write",
     formats=("nifti", "nrrd", "mha", "dicom-seg", "rtstruct"),
     layers="workbench.volume.layers",
+    cases="workbench.volume.data.cases",
     monai="workbench.volume.data.monai_reader:VolumeReader",
     size_part="volumes",
     size_column="volume [mL]",

@@ -467,6 +467,18 @@ class Case:
     """One row of a study: an image, its reference labels if there are any, and the group it belongs to.
 
     Splits are made by `group` (patient, slide, scene, subject), so that none leaks from training into validation.
+
+    Parameters
+    ----------
+    options
+        What a list says of it in further columns.
+    files
+        The files that make its channels together, in the order of the channels; empty where `image` is all of it, else
+        `image` is the first of them.
+    channels
+        Names of its channels, where the data set tells them and the file does not.
+    problem
+        Why it cannot be opened, where that is known before.
     """
 
     id: str
@@ -474,3 +486,6 @@ class Case:
     labels: Path | None = None
     group: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    channels: tuple[str, ...] = ()
+    problem: str = ""

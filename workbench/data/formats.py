@@ -14,6 +14,7 @@ from workbench.core.errors import GeometryError, InputError, NothingFound, Usage
 from workbench.core.kinds import Kind
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Image, Labels
+from workbench.data import archive
 from workbench.data.companion import require_regular
 from workbench.data.geometry import orientation, require_match
 from workbench.data.label_values import whole_numbers
@@ -93,13 +94,27 @@ def _read(
     own = row.hook("files", "read")
     asked = _asked(row, allow_truncated, regularise)
     image: Image
-    if own is not None:
-        image = own(file, series=series, key=key, as_map=as_map, **asked)
-    elif series is not None:
-        raise InputError(f"{file}: 'series' chooses one image of several, and this file holds one. Leave it out.")
-    else:
-        image = row.reader_of(file).read(file)
-    return _with_files(row, file, image)
+    with archive.naming():
+        if own is not None:
+            image = own(file, series=series, key=key, as_map=as_map, **asked)
+        elif series is not None:
+            raise InputError(f"{file}: 'series' chooses one image of several, and this file holds one. Leave it out.")
+        else:
+            image = row.reader_of(file).read(file)
+    return _from_archive(_with_files(row, file, image))
+
+
+def _from_archive(image: Image) -> Image:
+    """The image under the name that people know, where its files were unpacked."""
+    if image.source is None or (source := archive.shown(image.source)) == image.source:
+        return image
+    loader = image.loader
+
+    def load() -> Any:
+        with archive.naming():
+            return loader()
+
+    return replace(image, source=source, files=image.all_files, loader=load)
 
 
 def can_be_cut_off(row: Kind) -> bool:
@@ -189,11 +204,15 @@ def _nobodys(file: Path) -> Kind:
 
 
 def split_address(path: str | Path) -> tuple[Path, str | None]:
-    """``scene.mat:cube`` as (``scene.mat``, ``"cube"``); other paths with ``None``."""
+    """``scene.mat:cube`` as (``scene.mat``, ``"cube"``); other paths with ``None``.
+
+    A zip archive is the folder that it was unpacked into, and a path through one leads into that.
+    """
     match = _ADDRESS.match(str(path))
-    if match is None or Path(str(path)).expanduser().exists():
-        return Path(path).expanduser(), None
-    return Path(match[1]).expanduser(), match[2]
+    plain = archive.located(Path(path).expanduser())
+    if match is None or plain.exists():
+        return plain, None
+    return archive.located(Path(match[1]).expanduser()), match[2]
 
 
 def data_file(path: str | Path) -> Path:
@@ -258,9 +277,14 @@ def describe(image: Image) -> dict[str, Any]:
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether some kind takes this path, by its suffix, else by its first bytes; of a folder one must be sure."""
-    file, key = split_address(path)
+    """Whether some kind takes this path, by its suffix, else by its first bytes; of a folder one must be sure.
+
+    An archive is looked into, and not unpacked.
+    """
     try:
+        if archive.is_archive(Path(path).expanduser()):
+            return archive.holds_images(Path(path).expanduser())
+        file, key = split_address(path)
         if not file.exists():
             return False
         require_regular_or_folder(file)

@@ -10,7 +10,9 @@ from typing import Any
 from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.layers import LayerTuple, to_layers
+from workbench.core.study import Study
 from workbench.core.types import Image
+from workbench_napari.shared.studies import case_to_open, first_image, is_archive, study_of
 
 Reader = Callable[[Any], list[LayerTuple]]
 
@@ -41,16 +43,21 @@ def is_ours(row: kinds.Kind, path: Path, key: str | None) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    from workbench import split_address
+    from workbench import is_readable, split_address
     from workbench.core.errors import WorkbenchError
 
     if _attached(path) is not None:
         return True
-    file, key = split_address(path)
     try:
+        if is_archive(path):
+            return is_readable(path)
+        file, key = split_address(path)
         found = kinds.candidates(file, key) if file.exists() else {}
+        if file.is_dir() and "sure" not in found.values():
+            inside = first_image(file)
+            return inside is not None and _is_ours(inside)
         if file.is_dir():
-            return "sure" in found.values()
+            return True
         return any(is_ours(kinds.find(name), path, key) for name in found)
     except (WorkbenchError, OSError):
         return False
@@ -79,6 +86,15 @@ def _read_one(path: Path, kind: str | None) -> list[LayerTuple]:
     attached = _attached(path) if kind is None else None
     if attached is not None:
         return attached(path)
+    study = study_of(path, kind)
+    if study is not None:
+        case = case_to_open(path, study, choose if _has_window() else None)
+        if case is None:
+            return [(None,)]  # type: ignore[list-item]
+        _say_skipped(path, study)
+        if not (case.problem and wb.split_address(case.image)[0].is_dir()):
+            return _shown(wb.read(case))
+        path = case.image  # several series of one folder: which is the next question
     row = _chosen_kind(path) if kind is None and _has_window() else wb.kind_of(path, kind=kind)
     if row is None:
         return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
@@ -104,6 +120,17 @@ def _shown(image: Image) -> list[LayerTuple]:
 
         show_warning(plain_tip(f"{image.name}: {'; '.join(image.notes)}"))
     return to_layers(image)
+
+
+def _say_skipped(path: Path, study: Study) -> None:
+    """What of a folder is no image, as a notification."""
+    lines = [*study.skipped_lines(5), *study.notes]
+    if lines and _has_window():
+        from napari.utils.notifications import show_info
+
+        from workbench_napari.shared.plain_text import plain_tip
+
+        show_info(plain_tip(f"{path.name}: {'; '.join(lines)}"))
 
 
 def _chosen_kind(path: Path) -> kinds.Kind | None:

@@ -9,6 +9,7 @@ from tests.dicom_maker import write_series
 from tests.tiny import make_tiny_recording, make_volume
 from workbench import weights
 from workbench.cli import run
+from workbench.core.study import Study
 
 
 def test_info_shows_every_good_entry(tmp_path, capsys):
@@ -59,11 +60,11 @@ def test_a_fault_of_ours_in_info_is_called_one(tmp_path, capsys, monkeypatch):
     good = [make_volume(tmp_path / f"{n}.nii.gz", shape=(8, 8, 8)) for n in "ab"]
 
     def broken(path, **_):
-        if path == str(good[0]):
+        if path == good[0]:
             raise NameError("name 'x' is not defined")
-        return [{"kind": "volume", "path": path}]
+        return [{"kind": "volume", "path": path}], Study(())
 
-    monkeypatch.setattr("workbench.api.info", broken)
+    monkeypatch.setattr("workbench.data.study.info", broken)
     assert run(["info", *map(str, good)]) == 3
     said = capsys.readouterr()
     assert f"Unexpected error: {good[0]}: NameError" in said.err

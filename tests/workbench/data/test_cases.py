@@ -48,8 +48,9 @@ def test_nnunet_layout(tmp_path):
         ("la_003", "imagesTr/la_003_0000.nii.gz", "labelsTr/la_003.nii.gz", "la_003")
     ]
     put(tmp_path / "imagesTr/la_003_0001.nii.gz")
-    with pytest.raises(InputError, match=r"1 case\(s\) have several channel files .*la_003 with _0000, _0001.*Merge"):
-        load_cases(tmp_path)
+    (case,) = load_cases(tmp_path)
+    assert [f.name for f in case.files] == ["la_003_0000.nii.gz", "la_003_0001.nii.gz"]
+    assert (case.id, case.labels.name, open_case(case).channels) == ("la_003", "la_003.nii.gz", ("0", "1"))
 
 
 def test_dicom_folders_are_cases(tmp_path):

@@ -18,18 +18,20 @@ import numpy as np
 
 from workbench.core.errors import InputError, NothingFound, one_line
 from workbench.core.types import Geometry, Image
+from workbench.core.walk import files_below
 from workbench.data.geometry import check_size
 from workbench.volume.data.dicom_complete import missing, several
 from workbench.volume.data.dicom_damage import quietly
-from workbench.volume.data.dicom_fields import many
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
+from workbench.volume.data.dicom_index import Key, facts_of, known, look_of, series_key
 from workbench.volume.data.dicom_parts import Part, parts
 from workbench.volume.data.dicom_pixels import is_palette, load, sample_type
 from workbench.volume.data.dicom_planes import check_alike, check_pixels, planes
+from workbench.volume.data.dicom_roles import SEGMENTATION, other_roles
 from workbench.volume.data.dicom_stack import Stack, stack_planes
 from workbench.volume.data.rtstruct import is_contours
+from workbench.volume.data.series_rule import SeriesFacts, parse
 
-_SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # binary/fractional, label map
 _SHOWN = (
     "Manufacturer", "ManufacturerModelName", "SeriesNumber", "SeriesDescription", "SliceThickness", "KVP",
     "ConvolutionKernel", "GantryDetectorTilt", "PatientPosition",
@@ -56,6 +58,7 @@ class Series:
     beside: tuple[Header, ...] = ()
     part: Part | None = None
     left_out: tuple[Path, ...] = ()
+    key: Key = ("", "", "", False)
 
     @property
     def first(self) -> Header:
@@ -63,13 +66,22 @@ class Series:
 
     @property
     def is_segmentation(self) -> bool:
-        return self.first.sop_class in _SEGMENTATION
+        return self.first.sop_class in SEGMENTATION
 
     @property
     def n_images(self) -> int:
         if self.part is not None:
             return len(self.part.spots)
         return sum(h.count("NumberOfFrames", 1) for h in self.headers.values())
+
+    @property
+    def facts(self) -> SeriesFacts:
+        """What a rule can ask of it."""
+        try:
+            images = float(self.n_images)
+        except InputError:
+            images = math.nan
+        return facts_of(self.first, self.key, images)
 
     @property
     def title(self) -> str:
@@ -115,9 +127,16 @@ def read(path: Path, *, series: str | int | None = None, regularise: bool = Fals
     GeometryError
         If positions are missing, doubled, uneven, or their orientation differs.
     """
+    # Of a UID only its files are read again, where a tree of many series was looked through before.
+    text = str(series or "").partition("#")[0]
     with quietly():
-        found = list_series(path)
-        return _open(path, _choose(path, found, series), regularise)
+        found = (list_series(path, text) if "." in text and parse(text) is None else []) or list_series(path)
+        chosen = _choose(path, found, series)
+        image = _open(path, chosen, regularise)
+    if len(found) == 1 or (text and parse(text) is None):
+        return image
+    beside = [f"{s.title}: {role}" for s, role in zip(found, _roles(found), strict=True) if role and s is not chosen]
+    return replace(image, notes=(*image.notes, *several(f"in its folder, and not read: {line}" for line in beside)))
 
 
 def _open(path: Path, series: Series, regularise: bool = False) -> Image:
@@ -181,11 +200,20 @@ def has_dicom(folder: Path, tries: int = 50) -> bool:
     return any(is_dicom(f) for f in files[:tries])
 
 
-def list_series(path: Path) -> list[Series]:
-    """All series of a folder or file that hold pictures, by series number; localizers stand on their own."""
-    groups: dict[tuple[str, bool], dict[Path, Header]] = {}
+def list_series(path: Path, only: str = "") -> list[Series]:
+    """All series of a folder or file that hold pictures, by series number; localizers stand on their own.
+
+    Parameters
+    ----------
+    only
+        A UID, or the end of one: files that are known to be of other series are left alone.
+    """
+    groups: dict[Key, dict[Path, Header]] = {}
     left_out, objects = [], []
     for file in _files(path):
+        before = known(file) if only else None
+        if before is not None and before.uid and not before.uid.endswith(only):
+            continue
         header = read_header(file)
         if header is None and file.suffix.lower() in SUFFIXES:
             raise InputError(
@@ -193,10 +221,14 @@ def list_series(path: Path) -> list[Series]:
             )
         if header is None:
             left_out.append(file)
+        elif only and header.text("SeriesInstanceUID") and not header.text("SeriesInstanceUID").endswith(only):
+            continue
         elif header.is_picture:
-            groups.setdefault((_series_key(header), _is_localizer(header)), {})[file] = header
+            groups.setdefault(series_key(header), {})[file] = header
         elif not header.is_known:
             objects.append(file)
+    if not groups and only:
+        return []
     if not groups and is_contours(path):
         raise InputError(
             f"{path}: contours (RTSTRUCT), not an image. Give them as labels together with their image: --labels."
@@ -209,13 +241,14 @@ def list_series(path: Path) -> list[Series]:
     objects += [f for f in left_out if not re.fullmatch(r"\.\w*[A-Za-z]\w*", f.suffix, flags=re.ASCII)]
     found = [
         Series(
-            uid.partition("|")[0],
+            key[0].partition("|")[0],
             headers,
-            localizer,
-            tuple(groups.get((uid, not localizer), {}).values()),
+            key[3],
+            tuple(groups.get((*key[:3], not key[3]), {}).values()),
             left_out=tuple(objects),
+            key=key,
         )
-        for (uid, localizer), headers in groups.items()
+        for key, headers in groups.items()
     ]
     found.sort(key=lambda s: (_order(s.first), s.localizer, s.uid))
     return [volume for series in found for volume in _volumes(series)]
@@ -240,22 +273,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
-    for file in sorted(path.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-        if file.is_file() and not hidden and file.name.upper() != "DICOMDIR":
-            yield file
-
-
-def _series_key(header: Header) -> str:
-    uid = header.text("SeriesInstanceUID")
-    if uid:
-        return uid
-    # Blanked by some anonymisers: then what describes the series tells them apart.
-    return "|" + "|".join(header.text(t) for t in ("Modality", "SeriesNumber", "SeriesDescription", "SeriesTime"))
-
-
-def _is_localizer(header: Header) -> bool:
-    return "LOCALIZER" in [str(v).upper() for v in many(header.value("ImageType"))]
+    yield from (f for f in files_below(path) if f.name.upper() != "DICOMDIR")
 
 
 def _order(header: Header) -> float:
@@ -264,14 +282,21 @@ def _order(header: Header) -> float:
 
 
 def _choose(path: Path, found: list[Series], series: str | int | None) -> Series:
-    if series is None or series == "":
-        candidates = [s for s in found if not s.localizer and not s.is_segmentation] or found
+    text = "" if series is None else str(series).strip()
+    rule = parse(text)
+    if not text or rule is not None:
+        candidates = [s for s, role in zip(found, _roles(found), strict=True) if not role]
+        candidates = candidates or ([] if rule else found)
+        if rule is not None:
+            candidates = [s for s in candidates if not rule.failing(s.facts)]
         if len(candidates) == 1:
             return candidates[0]
-        raise InputError(
-            f"{path}: holds {len(found)} series, choose one with --series NUMBER or UID: {_listing(found)}"
-        )
-    text = str(series).strip()
+        if rule is None:
+            raise InputError(
+                f"{path}: holds {len(found)} series, choose one with --series NUMBER, UID or a rule: {_listing(found)}"
+            )
+        what = f"{len(candidates)} series match" if candidates else "no series matches"
+        raise InputError(f"{path}: {what} --series {text}; choose one of: {_listing(found)}")
     if text.isdigit() and 1 <= int(text) <= len(found):
         return found[int(text) - 1]
     matching = [s for s in found if text and (s.uid.endswith(text) or s.uid.partition("#")[0].endswith(text))]
@@ -280,6 +305,20 @@ def _choose(path: Path, found: list[Series], series: str | int | None) -> Series
         return (exact or matching)[0]
     what = f"{len(matching)} series match" if matching else "no series matches"
     raise InputError(f"{path}: {what} --series {text}; choose one of: {_listing(found)}")
+
+
+def _roles(found: list[Series]) -> list[str]:
+    """What each is instead of a volume, "" for volumes; those of one study are held against each other."""
+    counts = [s.facts.slices for s in found]
+    looks = [look_of(s.first, 1 if math.isnan(n) else int(n)) for s, n in zip(found, counts, strict=True)]
+    studies: dict[tuple[str, str], list[int]] = {}
+    for number, series in enumerate(found):
+        studies.setdefault(series.key[1:3], []).append(number)
+    roles = [""] * len(found)
+    for numbers in studies.values():
+        for number, role in zip(numbers, other_roles([looks[n] for n in numbers]), strict=True):
+            roles[number] = role
+    return roles
 
 
 def _listing(found: list[Series]) -> str:

@@ -13,13 +13,15 @@ from workbench.volume.data.dicom_fields import Fields
 
 SUFFIXES = (".dcm", ".ima")
 
-# Only what is needed: a series may have thousands of files, and names of people are not even read.
+# Only what is needed: a series may have thousands of files, and names of people are not even read. The PatientID tells
+# patients of one folder apart, and never leaves as it is (see `dicom_roles.pseudonym`).
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
     "SeriesTime", "Modality", "Manufacturer", "ManufacturerModelName", "ImageType", "InstanceNumber",
     "AcquisitionNumber", "ImagesInAcquisition", "NumberOfSlices", "NumberOfTimeSlices", "ConcatenationUID",
     "InConcatenationTotalNumber", "SliceThickness", "KVP", "ConvolutionKernel", "GantryDetectorTilt",
-    "PatientPosition", "FrameOfReferenceUID", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient",
+    "PatientPosition", "PatientID", "ProtocolName", "FrameOfReferenceUID", "Rows", "Columns", "PixelSpacing",
+    "ImageOrientationPatient",
     "ImagePositionPatient", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "Units",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation",
     "NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "SegmentSequence",

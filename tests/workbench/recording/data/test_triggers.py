@@ -56,7 +56,8 @@ def test_what_looks_wrong_is_said(path):
     assert [code for _, code in lost.events] == ["1", "32765", "17", "258"]
     assert lost.event_notes == ["the stimulus channel holds negative codes, which lost their sign"]
     clean = with_triggers(recording, Triggers(unsigned="yes", shortest=2))
-    assert clean.events and not clean.event_notes
+    assert clean.events
+    assert not clean.event_notes
     with pytest.raises(InputError, match=r"no stimulus channel 'STI102'. Did you mean 'STI101'"):
         _ = with_triggers(recording, Triggers(channel="STI102")).events
 

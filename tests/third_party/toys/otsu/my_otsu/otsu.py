@@ -94,7 +94,7 @@ def evaluate(cases, config, out=None, progress=None):
 def dice(case, config):
     if case.labels is None:
         raise wb.InputError(f"{case.image}: has no labels to compare with")
-    image = wb.read(case.image, series=case.options.get("series"), kind="volume")
+    image = wb.read(case)
     wanted = wb.read_labels(case.labels, reference=image.geometry).data > 0  # another grid is a GeometryError
     found = predict(load(config, None), image, config).labels.data > 0
     both = found.sum() + wanted.sum()

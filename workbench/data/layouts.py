@@ -1,0 +1,213 @@
+"""Files of one folder that belong together: channels of one image, and the label map drawn on it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.core import kinds
+from workbench.core.errors import InputError, reading
+from workbench.core.study import Skipped
+from workbench.core.types import case_name
+
+IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "label"), ("imgs", "masks"))
+"""Folders of images, and their sisters with the label maps."""
+TESTS = ("imagesTs", "labelsTs")
+"""The test part of nnU-Net and the Decathlon."""
+LABEL_FOLDERS = (
+    "labels", "labelstr", "labelsts", "label", "masks", "segmentations", "derivatives", "predictions"
+)  # fmt: skip
+"""Folders that hold no images, by their names (small letters)."""
+
+# Endings by which label files are told from their images when both have the same stem otherwise.
+LABEL_ENDINGS = (
+    "", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs", "_gt", "_segmentation",
+    "_dseg", "_labelmap", "-segmentation", "-labelmap",
+)  # fmt: skip
+_ALONE = ("labels", "label", "seg", "mask", "segmentation", "labelmap", "gt")
+CHANNEL = re.compile(r"_(\d{4})$")
+_LONGEST = 64 << 20  # bytes of a dataset.json
+_FEW = 8  # channels that a single image of numbered files may have
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a folder: its files in the order of its channels, and the files that seem to be its label maps."""
+
+    name: str
+    files: tuple[Path, ...]
+    channels: tuple[str, ...] = ()
+    labels: tuple[Path, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a ``dataset.json`` of nnU-Net or the Decathlon says.
+
+    Attributes
+    ----------
+    channels
+        Names of the channels, in their order.
+    training, tests
+        Names of the cases, where they are listed.
+    """
+
+    channels: tuple[str, ...] = ()
+    training: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    stated: int | None = None
+    listed: bool = field(default=False)
+
+
+def data_set(folder: Path) -> DataSet | None:
+    """What the ``dataset.json`` in a folder says; ``None`` without one, or with one of something else.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    path = folder / "dataset.json"
+    if not path.is_file():
+        return None
+    if path.stat().st_size > _LONGEST:
+        raise InputError(f"{path}: {path.stat().st_size >> 20} MB, a description of a data set is small.")
+    with reading(path, "not JSON", "Repair it, or move it away.", kinds=(OSError, ValueError, RecursionError)):
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(content, dict) or not {"channel_names", "modality", "labels", "numTraining"} & set(content):
+        return None
+    names = content.get("channel_names") or content.get("modality")
+    channels: tuple[str, ...] = ()
+    if isinstance(names, dict) and all(str(k).isdigit() for k in names):
+        channels = tuple(str(names[k]) for k in sorted(names, key=int))
+    training, tests = _listed(content.get("training")), _listed(content.get("test"))
+    stated = content.get("numTraining")
+    return DataSet(
+        channels,
+        training,
+        tests,
+        stated if isinstance(stated, int) else None,
+        isinstance(content.get("training"), list),
+    )
+
+
+def _listed(rows: Any) -> tuple[str, ...]:
+    found = []
+    for row in rows if isinstance(rows, list) else ():
+        text = row.get("image") if isinstance(row, dict) else row
+        if isinstance(text, str) and text:
+            found.append(CHANNEL.sub("", case_name(Path(text.replace("\\", "/")))))
+    return tuple(found)
+
+
+def items(
+    files: Sequence[Path], beside: Collection[str] = (), *, numbered: bool = False, sequences: bool = True
+) -> tuple[list[Item], list[Skipped]]:
+    """The images of a folder.
+
+    Parameters
+    ----------
+    files
+        Readable files of it.
+    beside
+        Names of the folders in it that are cases themselves.
+    numbered
+        ``_0000``, ``_0001`` are channels for sure (a folder of nnU-Net); else only where all cases have the same ones.
+    sequences
+        ``_t1``, ``_t2``, ``_flair`` are channels of one image.
+
+    Returns
+    -------
+    tuple
+        The images, and label maps of no image here.
+    """
+    single = [f for f in files if not f.name.lower().endswith(".seg.nrrd")]
+    found = {name: Item(name, tuple(group)) for name, group in _by_name(single).items()}
+    found = _by_number(found, numbered)
+    if sequences:
+        found = _by_sequence(found)
+    maps = {f: case_name(f) for f in files if f not in single}
+    labels: dict[str, list[Path]] = defaultdict(list)
+    skipped = []
+    for name, item in list(found.items()):
+        stem = _image_of(name, {*found, *beside}, item)
+        if stem is not None and len(item.files) == 1:
+            maps[item.files[0]] = stem
+            del found[name]
+    for file, stem in maps.items():
+        if stem in found or stem in beside:
+            labels[stem].append(file)
+        else:
+            skipped.append(Skipped(file, "named as a label map, and no image of that name lies beside it"))
+    whole = [Item(i.name, i.files, i.channels, tuple(labels.get(i.name, ())), i.problem) for i in found.values()]
+    whole += [Item(name, (), labels=tuple(labels[name])) for name in beside if name in labels]
+    return whole, skipped
+
+
+def _by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
+    counts = Counter(case_name(f) for f in files)
+    # Two files of one name (a.nii, a.nii.gz) are two images, told apart by the rest of their names.
+    return {case_name(f) if counts[case_name(f)] == 1 else f.name.replace(".", "_"): [f] for f in files}
+
+
+def _image_of(name: str, others: Collection[str], item: Item) -> str | None:
+    """The name of the image that a file of this name is the label map of; "" where it says no more than that."""
+    lower = name.lower()
+    for ending in sorted(LABEL_ENDINGS[1:], key=len, reverse=True):
+        if lower.endswith(ending):
+            return name[: -len(ending)]
+    if lower in _ALONE and len(item.files) == 1:
+        rest = [o for o in others if o.lower() not in _ALONE]
+        return rest[0] if len(rest) == 1 else ""
+    return None
+
+
+def _by_number(found: dict[str, Item], sure: bool) -> dict[str, Item]:
+    groups: dict[str, dict[str, Item]] = defaultdict(dict)
+    for name, item in found.items():
+        if match := CHANNEL.search(name):
+            groups[name[: match.start()]][match[1]] = item
+    sets = Counter(tuple(sorted(numbers)) for numbers in groups.values())
+    if not sets:
+        return found
+    usual = max(sets, key=lambda s: (sets[s], len(s)))
+    alike = len(sets) == 1 and len(groups) > 1 and 1 < len(usual) <= _FEW and usual[0] == "0000"
+    if not (sure or alike):
+        return found
+    rest = {n: i for n, i in found.items() if not CHANNEL.search(n)}
+    for stem, numbers in groups.items():
+        present = tuple(sorted(numbers))
+        files = tuple(numbers[n].files[0] for n in present)
+        problem = ""
+        if present != usual:
+            lacking = ", ".join(f"_{n}" for n in usual if n not in numbers) or "none"
+            problem = (
+                f"{files[0].parent}: case '{stem}' has the channels {', '.join('_' + n for n in present)}, the others"
+                f" have {', '.join('_' + n for n in usual)} (lacking: {lacking}). Add the files or remove the case."
+            )
+        rest[stem] = Item(stem, files, (), (), problem)
+    return rest
+
+
+def _by_sequence(found: dict[str, Item]) -> dict[str, Item]:
+    """Files that differ in the sequence that ends their names; without more in their names they are of their folder."""
+    for _, own in kinds.hooks("cases", "channel_of"):
+        groups: dict[str, dict[tuple[int, str], list[str]]] = defaultdict(lambda: defaultdict(list))
+        for name, item in found.items():
+            if len(item.files) == 1 and (told := own(name)) is not None:
+                groups[told[0]][told[1:]].append(name)
+        for stem, named in groups.items():
+            # One sequence alone is a file like any other, but where a label map calls for its image.
+            fewest = 1 if any(stem + e in found for e in LABEL_ENDINGS[1:]) else 2
+            if len(named) < fewest or any(len(names) > 1 for names in named.values()) or stem in found:
+                continue
+            order = sorted(named)
+            files = tuple(found.pop(named[c][0]).files[0] for c in order)
+            found[stem] = Item(stem, files, tuple(channel for _, channel in order))
+    return found

@@ -1,0 +1,123 @@
+"""One search through a tree of folders: what it has found so far, and what it makes of a folder or a file it meets."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.core import kinds
+from workbench.core.errors import InputError, NothingFound, one_line
+from workbench.core.study import Skipped, Study
+from workbench.core.walk import Folder, Walk
+from workbench.data import archive, formats, layouts
+from workbench.data.layouts import Item
+
+FEW = 6
+"""So many names are told one by one."""
+_RECORD = "provenance.json"
+# Of a BIDS data set only these hold volumes; the others hold time series, field maps and the like.
+_BIDS_OTHERS = {
+    "func": "time series", "dwi": "diffusion series", "fmap": "field maps", "perf": "time series",
+    "sourcedata": "the data before they were sorted", "code": "no data", "stimuli": "no data",
+    "derivatives": "results of other programs",
+}  # fmt: skip
+
+
+@dataclass
+class Search:
+    """One search through a tree."""
+
+    root: Path
+    kind: str | None
+    series: str | None
+    maps: bool = False
+    walk: Walk = field(default_factory=Walk)
+    parts: list[Study] = field(default_factory=list)
+    names: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    taken: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    pending: list[tuple[str, Item]] = field(default_factory=list)
+    done: set[Path] = field(default_factory=set)
+    archives: list[Path] = field(default_factory=list)
+
+    def skip(self, path: Path, reason: str, count: int = 1) -> None:
+        self.parts.append(Study((), (Skipped(path, reason, count),)))
+
+
+def is_whole(search: Search, path: Path) -> bool | None:
+    """Whether a folder is one image by itself (CTF, BTi) and of the kind that is looked for; ``None`` if it is none."""
+    for row in kinds.kinds().values():
+        own = row.hook("cases", "folder_cases")
+        if row.hook("cases", "takes") is None and row.sniff(path) == "sure" and not (own and own(path)):
+            if search.kind in (None, row.name):
+                return True
+            search.skip(path, f"{row.title}, {kinds.find(search.kind or '').title} was looked for")
+            return False
+    return None
+
+
+def is_result(folder: Folder) -> bool:
+    record = folder.path / _RECORD
+    if record not in folder.files:
+        return False
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"backend", "weights"} <= set(content)
+
+
+def why_not_searched(search: Search, path: Path, bids: bool) -> str:
+    """Why a folder is not searched, by its name; "" if it is."""
+    name = path.name.lower()
+    if bids and name in _BIDS_OTHERS:
+        return f"{_BIDS_OTHERS[name]} of a BIDS data set, not searched"
+    if not search.maps and name in layouts.LABEL_FOLDERS:
+        return "a folder of label maps or results by its name, not searched"
+    return ""
+
+
+def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
+    """The files that are images of their own; those that make one together are put aside, the others skipped."""
+    takers = [(row.name, own) for row, own in kinds.hooks("cases", "takes")]
+    found: list[Path] = []
+    unread: list[Path] = []
+    for file in (f for f in files if not archive.is_archive(f)):
+        taker = next((name for name, own in takers if own(file)), None)
+        if taker is not None:
+            if search.kind in (None, taker):
+                search.taken[taker].append(file)
+            else:
+                search.skip(file, f"{kinds.find(taker).title}, {kinds.find(search.kind or '').title} was looked for")
+            continue
+        try:
+            verdicts = kinds.candidates(file)
+        except (InputError, NothingFound, OSError) as error:
+            search.skip(file, one_line(error).removeprefix(f"{file}: "))
+            continue
+        if not verdicts:
+            unread.append(file)
+        elif formats.is_companion(file) or _is_data_of_header(file, files):
+            continue
+        elif search.kind is not None and search.kind not in (
+            [n for n, v in verdicts.items() if v == "sure"] or verdicts
+        ):
+            titles = " or ".join(kinds.find(n).title for n in verdicts)
+            search.skip(file, f"{titles}, {kinds.find(search.kind).title} was looked for")
+        else:
+            found.append(file)
+    unread = [f for f in unread if not _is_data_of_header(f, files)]
+    if unread:
+        endings = sorted({f.suffix.lower() or f.name for f in unread})
+        shown = ", ".join(endings[:FEW]) + (", ..." if len(endings) > FEW else "")
+        search.skip(unread[0] if len(unread) == 1 else path, f"no image that can be read ({shown})", len(unread))
+    return found
+
+
+def _is_data_of_header(file: Path, files: list[Path]) -> bool:
+    """The samples that an MHD or NHDR header beside them names."""
+    if not file.name.lower().endswith((".raw", ".zraw", ".raw.gz", ".gz", ".dat")):
+        return False
+    stem = file.name.partition(".")[0]
+    return any(file.with_name(stem + s) in files for s in (".mhd", ".nhdr"))

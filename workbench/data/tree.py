@@ -1,0 +1,354 @@
+"""What a folder is, for every verb: its cases, searched in all folders below it, and what was skipped with the reason.
+
+Understood are folders of images and of DICOM files in any order, BIDS, nnU-Net and the Decathlon (``imagesTr``), pairs
+of ``images`` and ``labels``, and BraTS (a file per sequence). What is a case never depends on the verb.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from workbench.core import kinds
+from workbench.core.errors import InputError, nearest, one_line
+from workbench.core.study import Place, Skipped, Study, joined
+from workbench.core.types import Case, case_name, plain_name
+from workbench.core.walk import Folder
+from workbench.data import archive, layouts
+from workbench.data.groups import grouped, is_patient
+from workbench.data.layouts import DataSet, Item
+from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
+
+_BIDS = "dataset_description.json"
+_PARTS = {"imagesTr": "training", "imagesTs": "test"}
+
+
+def find(path: Path, *, series: str | None = None, kind: str | None = None, maps: bool = False) -> Study:
+    """The cases of a folder and of all folders below it, archives in them included.
+
+    Parameters
+    ----------
+    path
+        An existing folder, or a zip archive.
+    series
+        Which of several images of one folder to take: a number, a UID, or a rule (see
+        `workbench.volume.data.series_rule`).
+    kind
+        Only of this kind of data; others are skipped by name. By default all.
+    maps
+        Look for label maps: names that end in ``_seg`` are cases then.
+
+    Raises
+    ------
+    UsageError
+        The rule cannot be read.
+    InputError
+        A description of a data set is damaged.
+    """
+    top, path = path, archive.located(path)
+    search = Search(path, kind, series, maps)
+    sisters = {images: labels for images, labels in (*layouts.IMAGE_FOLDERS, layouts.TESTS) if images == path.name}
+    if sisters and not maps:
+        # The images folder itself was given: its sister holds the labels.
+        labels = path.parent / sisters[path.name]
+        about = layouts.data_set(path.parent)
+        _pair(search, path, labels if labels.is_dir() else None, (), about, _PARTS.get(path.name, ""))
+    else:
+        _enter(search, path, ())
+    _together(search)
+    said = tuple(filter(None, [archive.note(top), *(archive.note(f) for f in search.archives)]))
+    study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
+    cases, notes = grouped([_outside(c) for c in _with_labels(study.cases, search.pending)], top)
+    skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in study.skipped]
+    if len(cases) == 1 and not maps:
+        cases = [_after_its_top(cases[0], top)]
+    return Study(
+        tuple(sorted(unique(cases, top), key=lambda c: c.id)),
+        tuple(_summed(sorted(skipped, key=lambda s: str(s.path)))),
+        tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes))),
+        tuple(archive.told(f) for f in study.faults),
+    )
+
+
+def _after_its_top(case: Case, top: Path) -> Case:
+    """The only study of a folder or an archive is called as that is, however deep it lies.
+
+    Whoever goes through patients one by one must not get the same name for each. A folder in it that is certainly
+    named after a patient says more.
+    """
+    name, inside = case_name(top), case.id
+    place = archive.located(case.image)
+    nameless = place.is_dir() and any(row.sniff(place) == "sure" for row, _ in kinds.hooks("cases", "takes"))
+    if (
+        not (nameless or (archive.is_archive(top) and place.is_file()))
+        or case.labels is not None
+        or inside.startswith(name)
+        or is_patient(inside)
+    ):
+        return case
+    _, chosen, series = inside.rpartition("_series-")
+    return replace(case, id=f"{name}{chosen}{series if chosen else ''}")
+
+
+def _outside(case: Case) -> Case:
+    """The case with paths that lead through archives, as people know them."""
+    labels = None if case.labels is None else archive.shown(case.labels)
+    return replace(
+        case, image=archive.shown(case.image), labels=labels, files=tuple(archive.shown(f) for f in case.files),
+        problem=archive.told(case.problem),
+    )  # fmt: skip
+
+
+def _together(search: Search) -> None:
+    """The cases of files that make images together."""
+    for row, own in kinds.hooks("cases", "cases_of_files"):
+        if search.taken.get(row.name):
+            place = Place(search.root, search.names, search.series, search.maps)
+            search.parts.append(own(search.taken[row.name], place))
+
+
+def _summed(skipped: Iterable[Skipped]) -> Iterable[Skipped]:
+    """Many files of one folder with one reason are one line."""
+    groups: dict[tuple[Path, str], list[Skipped]] = defaultdict(list)
+    for one in skipped:
+        groups[one.path.parent, one.reason].append(one)
+    for (folder, why), found in groups.items():
+        if len(found) <= FEW:
+            yield from found
+        else:
+            yield Skipped(folder, f"{why}; first {found[0].path.name}", sum(s.count for s in found))
+
+
+def unique(cases: Iterable[Case], root: Path) -> list[Case]:
+    """The cases with ids that are file names, and that differ even where capitals do not count.
+
+    Those that would be one get letters made of their own place in the tree: they stay as they are when others come.
+    """
+    plain = [replace(c, id=plain_name(c.id)) for c in cases]
+    counts = Counter(c.id.casefold() for c in plain)
+    return [replace(c, id=f"{c.id}-{_mark(c, root)}") if counts[c.id.casefold()] > 1 else c for c in plain]
+
+
+def _mark(case: Case, root: Path) -> str:
+    try:
+        place = case.image.relative_to(root)
+    except ValueError:
+        place = case.image
+    text = f"{place.as_posix()}|{sorted(case.options.items())}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _enter(search: Search, path: Path, names: tuple[str, ...], bids: bool = False) -> None:
+    folder = None if path in search.done else search.walk.enter(path)
+    if folder is None:
+        return
+    search.names[path] = names
+    if is_result(folder):
+        search.skip(path, "a result of the workbench")
+        return
+    if (whole := is_whole(search, path)) is not None:
+        if whole:
+            search.parts.append(Study((Case("_".join((*names[:-1], case_name(path))), path),)))
+        return
+    bids = bids or (path / _BIDS).is_file()
+    _known_data_set(search, folder, names)
+    done = _roots(search, folder, names)
+    files = [f for f in folder.files if f not in done]
+    folders = [f for f in folder.folders if f not in done]
+    _plain_files(search, path, files, names, {f.name for f in folders}, bids)
+    for below in folders:
+        why = why_not_searched(search, below, bids)
+        if why:
+            search.skip(below, why)
+        else:
+            _enter(search, below, (*names, below.name), bids)
+    for file in files:
+        if archive.is_archive(file):
+            _enter_archive(search, file, names)
+
+
+def _enter_archive(search: Search, file: Path, names: tuple[str, ...]) -> None:
+    """An archive in a folder is a folder of it; one within an archive stays closed."""
+    try:
+        if archive.is_inside(file):
+            search.skip(file, "an archive within an archive, not opened")
+        elif not archive.holds_images(file):
+            search.skip(file, "an archive without images")
+        else:
+            _enter(search, archive.located(file), (*names, file.stem))
+            search.archives.append(file)
+    except InputError as error:  # whoever is in it must not be lost: a case that fails
+        search.parts.append(Study((Case("_".join((*names, file.stem)), file, problem=one_line(error)),)))
+
+
+def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> None:
+    """What a kind knows as a whole (a BIDS data set of recordings): its cases; their folders are done."""
+    for row, own in kinds.hooks("cases", "folder_cases"):
+        found: list[Case] = own(folder.path)
+        if not found:
+            continue
+        if search.kind not in (None, row.name):
+            search.skip(
+                folder.path, f"{len(found)} of {row.title}, {kinds.find(search.kind or '').title} was looked for"
+            )
+        else:
+            ids = [replace(c, id="_".join((*names, c.id))) for c in found]
+            search.parts.append(Study(tuple(ids)))
+        search.done |= {c.image.parent for c in found}
+
+
+def _roots(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
+    """Pairs of folders of images and labels; nnU-Net and the Decathlon with what their ``dataset.json`` says."""
+    if search.maps:
+        return set()
+    here = {f.name: f for f in folder.folders}
+    done: set[Path] = set()
+    about = layouts.data_set(folder.path)
+    for images, labels in (*layouts.IMAGE_FOLDERS, layouts.TESTS):
+        if images not in here:
+            continue
+        part = _PARTS.get(images, "")
+        _pair(search, here[images], here.get(labels), names, about, part)
+        done |= {here[images], *([here[labels]] if labels in here else [])}
+        if not part:
+            break
+    if about is not None and done:
+        done.add(folder.path / "dataset.json")
+    return done
+
+
+def _pair(
+    search: Search, images: Path, labels: Path | None, names: tuple[str, ...], about: DataSet | None, part: str
+) -> None:
+    inner = Search(images, search.kind, search.series, walk=search.walk)
+    if part:
+        _numbered_folder(inner, images, about)
+    else:
+        _enter(inner, images, ())
+    _together(inner)
+    study = joined(inner.parts)
+    cases = _with_labels(study.cases, inner.pending)
+    if part:
+        cases = [replace(c, options={**c.options, "split": part}) for c in cases]
+    cases, notes = grouped(cases, images)
+    found, wrong = labelled(cases, images, labels)
+    missing = _missing(about, part, [c.id for c in cases], images)
+    found = [replace(c, id="_".join((*names, c.id))) for c in found]
+    search.parts.append(Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *wrong)))
+
+
+def labelled(cases: Iterable[Case], images: Path, labels: Path | None) -> tuple[list[Case], list[str]]:
+    """The cases with the label maps of a folder, and what does not fit, a line each."""
+    if labels is None:
+        return list(cases), []
+    maps = {c.id: c.image for c in find(labels, maps=True).cases}
+    taken: set[Path] = set()
+    found, faults = [], []
+    for case in cases:
+        fitting = [maps[case.id + e] for e in layouts.LABEL_ENDINGS if case.id + e in maps]
+        if not fitting:
+            near = nearest(case.id, maps)
+            faults.append(
+                f"{case.image}: no label map '{case.id}' in {labels}.{near} Name it as the image, or use a CSV list."
+            )
+            found.append(case)
+            continue
+        taken |= set(fitting)
+        if len(fitting) > 1:
+            names = " and ".join(f.name for f in fitting)
+            faults.append(f"{case.image}: has {len(fitting)} label maps in {labels}, {names}. Remove all but one.")
+        found.append(replace(case, labels=fitting[0]))
+    left = [m.name for m in maps.values() if m not in taken]
+    if left:
+        faults.append(
+            f"{labels}: {len(left)} label map(s) without an image in {images}, first {left[0]}. Remove or rename them."
+        )
+    return found, faults
+
+
+def _missing(about: DataSet | None, part: str, ids: list[str], images: Path) -> list[str]:
+    """Cases that ``dataset.json`` names and the folder does not hold."""
+    if about is None or not part:
+        return []
+    named = about.training if part == "training" else about.tests
+    gone = sorted(set(named) - set(ids))
+    if gone:
+        more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+        return [f"{images}: dataset.json names {', '.join(gone[:3])}{more}, which are not here"]
+    if part == "training" and about.stated is not None and not named and about.stated != len(ids):
+        return [f"{images}: dataset.json promises {about.stated} cases (numTraining), {len(ids)} are here"]
+    return []
+
+
+def _numbered_folder(search: Search, path: Path, about: DataSet | None) -> None:
+    """``imagesTr``: files are channels by their numbers, and ``dataset.json`` names these."""
+    folder = search.walk.enter(path)
+    if folder is None:
+        return
+    search.names[path] = ()
+    names = about.channels if about is not None else ()
+    _plain_files(
+        search, path, list(folder.files), (), {f.name for f in folder.folders}, True, numbered=True, channels=names
+    )
+    for below in folder.folders:
+        _enter(search, below, (below.name,))
+
+
+def _plain_files(
+    search: Search,
+    path: Path,
+    files: list[Path],
+    names: tuple[str, ...],
+    folders: set[str],
+    bids: bool,
+    *,
+    numbered: bool = False,
+    channels: tuple[str, ...] = (),
+) -> None:
+    images = readable(search, path, files)
+    if search.maps:
+        found = [Item(case_name(f), (f,)) for f in images]
+        lost: list[Skipped] = []
+    else:
+        found, lost = layouts.items(images, folders, numbered=numbered, sequences=not bids)
+    faults = [
+        f"{path}: both {a.name} and {b.name} are case '{case_name(a)}'. Rename one of them."
+        for a, b in pairwise(sorted(images))
+        if case_name(a) == case_name(b) and not {a, b} & {f for i in found for f in i.labels}
+    ]
+    search.parts.append(Study((), tuple(lost), (), tuple(faults)))
+    for item in found:
+        if not item.files:
+            search.pending.append(("_".join((*names, item.name)), item))
+            continue
+        # Files that are named as their folder (BraTS), or only by their sequences, are called after it.
+        own = () if names and item.name in ("", names[-1]) else (item.name or path.resolve().name,)
+        parts = (*names, *own)
+        told = item.channels or channels
+        labels = item.labels[0] if len(item.labels) == 1 else None
+        if len(item.labels) > 1:
+            for file in item.labels:
+                search.skip(
+                    file, f"one of {len(item.labels)} label maps of {item.name or path.name}: name one in a list"
+                )
+        case = Case(
+            "_".join(parts),
+            item.files[0],
+            labels,
+            "",
+            {},
+            item.files if len(item.files) > 1 else (),
+            told,
+            item.problem,
+        )
+        search.parts.append(Study((case,)))
+
+
+def _with_labels(cases: Iterable[Case], pending: list[tuple[str, Item]]) -> list[Case]:
+    """Label maps that lie beside a folder and are named as it is go to the case of that folder."""
+    maps = {name: item.labels[0] for name, item in pending if len(item.labels) == 1}
+    return [replace(c, labels=maps[c.id]) if c.labels is None and c.id in maps else c for c in cases]

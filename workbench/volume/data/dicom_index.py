@@ -1,0 +1,168 @@
+"""What one DICOM file is, in a few words that are kept: trees of thousands of files are sorted into series by them."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.core.errors import InputError
+from workbench.core.stamps import FileStamp, stamps
+from workbench.volume.data.dicom_fields import many
+from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
+from workbench.volume.data.dicom_roles import Look, pseudonym
+from workbench.volume.data.series_rule import SeriesFacts
+
+_MOST = 200_000  # files whose entries are kept
+_NO_FACTS, _NO_LOOK = SeriesFacts(), Look()
+
+Key = tuple[str, str, str, bool]
+"""SeriesInstanceUID (or what describes the series), StudyInstanceUID, pseudonym of the patient, is it a localizer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file.
+
+    Attributes
+    ----------
+    key
+        Its series; ``None`` where the file cannot be read so far.
+    picture
+        It holds one, or should.
+    problem
+        Why it cannot be read, "" where it can.
+    sop
+        UID of the object.
+    """
+
+    path: Path
+    key: Key | None
+    picture: bool = False
+    problem: str = ""
+    sop: str = ""
+    instance: int | None = None
+    facts: SeriesFacts = _NO_FACTS
+    look: Look = _NO_LOOK
+    size: str = "? x ?"
+
+    @property
+    def uid(self) -> str:
+        return "" if self.key is None else self.key[0].partition("|")[0]
+
+
+_known: dict[Path, tuple[FileStamp, Entry]] = {}
+
+
+def entry(path: Path) -> Entry:
+    """The entry of a file, from its header; kept until the file changes."""
+    (stamp,) = stamps([path])
+    kept = _known.get(path)
+    if kept is not None and kept[0] == stamp:
+        return kept[1]
+    found = _entry(path)
+    if len(_known) >= _MOST:
+        _known.clear()
+    _known[path] = stamp, found
+    return found
+
+
+def known(path: Path) -> Entry | None:
+    """The entry of a file that was looked at before and has not changed since; reads nothing."""
+    kept = _known.get(path)
+    return kept[1] if kept is not None and kept[0] == stamps([path])[0] else None
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file of a tree is DICOM by its suffix or its first bytes, or by its header where it has no suffix."""
+    if path.suffix.lower() in SUFFIXES or starts_as_dicom(path):
+        return True
+    # Without a suffix, or named by its UID: then what follows the last dot is a number.
+    if re.fullmatch(r"\.\w*[A-Za-z]\w*", path.suffix, flags=re.ASCII):
+        return False
+    try:
+        return read_header(path) is not None
+    except InputError:
+        return True
+
+
+def series_key(header: Header) -> Key:
+    """What tells the series of a file from all others, those of other patients included."""
+    uid = header.text("SeriesInstanceUID")
+    if not uid:
+        # Blanked by some anonymisers: then what describes the series tells them apart.
+        uid = "|" + "|".join(header.text(t) for t in ("Modality", "SeriesNumber", "SeriesDescription", "SeriesTime"))
+    return uid, header.text("StudyInstanceUID"), pseudonym(header.text("PatientID")), _is_localizer(header)
+
+
+def facts_of(header: Header, key: Key, slices: float) -> SeriesFacts:
+    """What a rule can ask of the series that the file belongs to."""
+    return SeriesFacts(
+        description=_text(header, "SeriesDescription"),
+        modality=_text(header, "Modality"),
+        kernel=_text(header, "ConvolutionKernel"),
+        protocol=_text(header, "ProtocolName"),
+        uid=key[0].partition("|")[0],
+        study=key[1],
+        patient=key[2],
+        slices=slices,
+        thickness=_number(header, "SliceThickness"),
+        number=_number(header, "SeriesNumber"),
+    )
+
+
+def look_of(header: Header, images: int) -> Look:
+    """What tells the role of the series that the file belongs to."""
+    return Look(
+        sop_class=header.sop_class,
+        modality=_text(header, "Modality"),
+        image_type=tuple(str(v) for v in many(header.shown("ImageType"))),
+        description=_text(header, "SeriesDescription"),
+        placed=header.has("ImagePositionPatient") or header.has("PerFrameFunctionalGroupsSequence"),
+        images=images,
+    )
+
+
+def _entry(path: Path) -> Entry:
+    try:
+        header = read_header(path)
+    except InputError as error:
+        return Entry(path, None, problem=str(error))
+    if header is None:
+        said = f"{path}: not a readable DICOM file. A slice would be missing: copy it again or remove it."
+        return Entry(path, None, problem=said)
+    problem, picture, key = "", True, None
+    try:
+        key = series_key(header)
+        picture = header.is_picture
+    except InputError as error:
+        problem = str(error)
+    frames = header.shown("NumberOfFrames")
+    images = frames if isinstance(frames, int) and frames > 0 else 1
+    instance = header.shown("InstanceNumber")
+    return Entry(
+        path,
+        key,
+        picture,
+        problem,
+        header.sop_instance if not problem else "",
+        instance if isinstance(instance, int) else None,
+        facts_of(header, key or ("", "", "", False), images),
+        look_of(header, images),
+        f"{header.shown('Columns')} x {header.shown('Rows')}",
+    )
+
+
+def _is_localizer(header: Header) -> bool:
+    return "LOCALIZER" in [str(v).upper() for v in many(header.value("ImageType"))]
+
+
+def _text(header: Header, name: str) -> str:
+    found = header.shown(name)
+    return "" if found is None else " ".join(str(v) for v in many(found)).strip()
+
+
+def _number(header: Header, name: str) -> float:
+    found = header.shown(name)
+    return float(found) if isinstance(found, (int, float)) else math.nan
