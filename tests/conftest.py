@@ -25,6 +25,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """Folders of small files on which something was wrong once, each with its right values in a README, read-only."""
+    return _shared("cases")
+
+
+@pytest.fixture(scope="session")
 def shared_parity() -> Path:
     """Folder of reference weights and outputs of the original networks, read-only."""
     return _shared("parity")

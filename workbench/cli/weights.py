@@ -41,7 +41,11 @@ def list_weights(as_json: bool = False, verbose: bool = False) -> None:
 @json_option
 @verbose_option
 def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
-    """Show what a weight file says of itself: classes, preparation of images, training, scores."""
+    """Show what a weight file says of itself: classes, preparation of images, training, scores, and what taught it.
+
+    Long lists are shortened; --json has all of them.
+    """
+    from workbench.cli.weights_text import record_lines
     from workbench.core.jsonable import plain_json
     from workbench.core.registry import backends
     from workbench.weights import find
@@ -52,8 +56,8 @@ def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
         click.echo(json.dumps(plain_json(record), indent=2, default=str, allow_nan=False))
         return
     card = found.path.with_suffix(".md")
-    for key, value in record.items():
-        click.echo(f"{key:<12} {json.dumps(value) if isinstance(value, dict | list) else value}")
+    for line in record_lines(record):
+        click.echo(line)
     if card.is_file():
         click.echo(f"\n{card.read_text(encoding='utf-8')}")
 

@@ -18,6 +18,11 @@ class ClassInfo:
     name: str
     color: RGB
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether it is only called after its value, or not at all: its number says all that is known of it."""
+        return self.name.strip() in ("", f"class {self.value}")
+
 
 # Okabe & Ito's colour-blind-safe set, then Kelly's remaining maximum-contrast colours.
 _PALETTE: tuple[RGB, ...] = (
@@ -62,6 +67,11 @@ class ClassTable:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.classes)
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether every class is only called after its value, or not at all."""
+        return all(c.is_nameless for c in self.classes)
 
     def __iter__(self) -> Iterator[ClassInfo]:
         return iter(self.classes)

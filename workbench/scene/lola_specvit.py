@@ -15,7 +15,7 @@ import numpy.typing as npt
 from workbench.core import memory, settings
 from workbench.core.agreement import Finding, force_setting
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, WeightsError
+from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.settings import setting
 from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
@@ -79,6 +79,11 @@ class EvaluateConfig(SceneTrainConfig):
         "auto",
         "train: teach anew on each split and seed; score: compare the map of given weights with all labels; "
         "auto: train if weights=none, else score",
+    )
+    classes: str = setting(
+        "",
+        "which classes of the labels make up a class of the given weights, where names do not say it: 'corn:2+3+4', by "
+        "value, range or name",
     )
     splits: Literal["both", "random", "disjoint"] = setting("both", "which splits to compare side by side")
     seeds: int = setting(5, "how many draws of training pixels", low=1)
@@ -328,11 +333,11 @@ def evaluate(
     """Teach and test on random and on spatially disjoint pixels, with references; or score given weights."""
     from workbench import weights
     from workbench.core.provenance import facts_of
-    from workbench.scene.evaluate.report import score_weights
+    from workbench.scene.evaluate.report import match_labels, score_weights
     from workbench.scene.train.comparison import compare_on_scene
     from workbench.scene.train.train import open_case
 
-    image, labels = open_case(cases)
+    image, labels = open_case(cases, config.names)
     facts = facts_of(config, scene=str(image.source))
     protocol = config.protocol
     if protocol == "auto":
@@ -342,14 +347,19 @@ def evaluate(
 
         chosen, reason = devices.choose(config.device)
         model = load(Config(weights=config.weights, device=config.device), chosen)
+        matching = match_labels(
+            model.classes, labels, classes=config.classes, match=config.match, source=cases[0].labels or "labels"
+        )
         own = Config(device=config.device, force=config.force)
         result = predict(model, image, own, progress)
         facts |= {"weights sha256": model.weights.sha256, "device": f"{chosen} ({reason})"}
         with weights.blaming(model.weights.path):
             return score_weights(
-                image, labels, result, facts, out,
+                image, labels, matching, result, facts, out,
                 record=model.weights.meta, agreed=agree_on(model, image, own), reach=model.net.patch_size,
             )  # fmt: skip
+    if config.classes:
+        raise UsageError("classes: compares labels with given weights, and here networks are taught anew; leave it out")
     names: tuple[Literal["random", "disjoint"], ...]
     names = ("random", "disjoint") if config.splits == "both" else (config.splits,)
     plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(SceneTrainConfig)}

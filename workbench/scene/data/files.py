@@ -45,9 +45,10 @@ def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool)
 
 
 def input_files(path: Path) -> tuple[Path, ...]:
-    """Of an ENVI scene the samples and their header, whichever was named."""
+    """Of an ENVI scene the samples and their header, whichever was named; of a TIFF file also the mask beside it."""
     if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
-        return (path,)
+        mask = path.with_name(f"{path.name}.msk")
+        return (path, mask) if path.suffix.lower() in (".tif", ".tiff") and mask.is_file() else (path,)
     header, samples = envi.pair(path)
     return (samples, header)
 

@@ -15,6 +15,7 @@ from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import require_match
 from workbench.data.label_values import whole_numbers
+from workbench.scene.data.scene import SceneNative
 
 PURE = 0.7
 """A pixel whose largest abundance is below this is a mixture and gets no label."""
@@ -44,7 +45,7 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
         values = list(range(1, len(image.channels) + 1))
         named = ClassTable.from_values(values) if nameless else ClassTable.from_names(image.channels)
         return Labels(data, geometry, named, image.name)
-    data = whole_numbers(image.data[0], image.source or image.name)
+    data = whole_numbers(_without_empty(image), image.source or image.name)
     classes = image.classes
     present = [int(v) for v in np.unique(data) if v > 0]
     if classes is None:
@@ -56,6 +57,18 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
             " 'class names' and 'classes'."
         )
     return Labels(data, geometry, classes, name=image.name)
+
+
+def _without_empty(image: Image) -> npt.NDArray[Any]:
+    """The one band, 0 where the file says that there is no data: by a mask, or by its own value for that."""
+    band: npt.NDArray[Any] = image.data[0]
+    ignore = image.native.ignore if isinstance(image.native, SceneNative) else None
+    empty = np.zeros(band.shape, bool)
+    if image.header.get("masked") and band.dtype.kind == "f":
+        empty |= np.isnan(band)
+    if ignore is not None:
+        empty |= band == ignore
+    return np.where(empty, np.zeros((), band.dtype), band) if empty.any() else band
 
 
 def _colored(info: ClassInfo, colors: Mapping[str, Sequence[int]]) -> ClassInfo:

@@ -217,7 +217,7 @@ def valid_pixels(block: Array, ignore: float | None, good_bands: Sequence[bool] 
     valid: npt.NDArray[np.bool_] = np.ones(used.shape[1:], dtype=bool)
     if used.dtype.kind == "f":
         valid &= np.isfinite(used).all(axis=0)
-    if ignore is not None and used.shape[0] and _fits(ignore, used.dtype):
+    if ignore is not None and used.shape[0] and fits(ignore, used.dtype):
         same = used == np.asarray(ignore).astype(used.dtype)
         valid &= ~(same.all(axis=0) if ignore == 0 else same.any(axis=0))
     return valid
@@ -232,7 +232,7 @@ def _check_place(place: MapPlace, path: Path) -> None:
         raise GeometryError(f"{path}: the map position ({numbers}) is no position. Correct or remove it.")
 
 
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+def fits(value: float, dtype: np.dtype[Any]) -> bool:
     """Whether samples of this type can have the value at all: -9999 cannot occur among unsigned ones."""
     if dtype.kind == "f":
         return not math.isnan(value)

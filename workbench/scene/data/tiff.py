@@ -26,9 +26,9 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image
 from workbench.data.companion import require_regular
-from workbench.scene.data import tiff_blocks, tiff_layout, tiff_pages
+from workbench.scene.data import tiff_blocks, tiff_layout, tiff_mask, tiff_pages
 from workbench.scene.data.map_place import from_transform
-from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
+from workbench.scene.data.scene import Blocks, make_image, scaled
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
 
 SUFFIXES = (".tif", ".tiff")
@@ -63,6 +63,7 @@ class _Pages:
 
     full: dict[int, tiff_layout.Directory]
     photo: bool
+    masks: tiff_mask.Masks
 
     @property
     def count(self) -> int:
@@ -84,7 +85,7 @@ def _pages(path: Path) -> _Pages:
     tiff_pages.require_all(path, found)
     color = first.photometric in (2, 6) and first.dtype == np.uint8 and first.samples in (3, 4)
     placed = not first.tags.isdisjoint((33550, 34264, 34735))
-    return _Pages(full, color and not placed and len(full) == 1)
+    return _Pages(full, color and not placed and len(full) == 1, tiff_mask.masks_of(path, found))
 
 
 def _read_raster(path: Path, pages: _Pages) -> Image:
@@ -99,7 +100,7 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
     stored = np.result_type(*types)
     gain, bias = np.asarray(raster.scales, dtype=np.float64), np.asarray(raster.offsets, dtype=np.float64)
     plain = bool((gain == 1).all() and (bias == 0).all())
-    dtype = stored if plain else scaled_type(stored)
+    masking, dtype = tiff_mask.masking_of(pages.masks, raster.masks, stored, raster.nodata, plain=plain)
     ignore = None if raster.nodata is None or np.isnan(raster.nodata) else float(raster.nodata)
     if ignore is not None and not plain:
         both = np.unique(scaled(np.full((shape[0], 1, 1), ignore), gain, bias, dtype))
@@ -107,6 +108,8 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
     names = [d for d in raster.descriptions if d]
     bands = _bands(path, raster)
     header: dict[str, Any] = {"stored_dtype": stored.name, "interleave": raster.interleave}
+    if masking is not None:
+        header["masked"] = True
     if colormap:
         header["colormap"] = colormap
     if not plain:
@@ -117,7 +120,9 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         format="geotiff",
         shape=shape,
         dtype=dtype,
-        open=partial(_open_raster, path, pages.first, shape, dtype, None if plain else (gain, bias), raster.by_rows),
+        open=partial(
+            _open_raster, path, pages.first, shape, dtype, None if plain else (gain, bias), masking, raster.by_rows
+        ),
         header=header,
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
@@ -126,7 +131,8 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         place=None if raster.place is None else from_transform(*raster.place),
         ignore=ignore,
         classes=_classes(raster.tags) if shape[0] == 1 else None,
-        notes=_notes(path, pages.first),
+        files=() if (mask := tiff_mask.beside(path)) is None else (path, mask),
+        notes=(*_notes(path, pages.first), *tiff_mask.notes_of(path, masking, raster.masks)),
     )
 
 
@@ -153,6 +159,7 @@ class _Raster:
     colormap: dict[str, list[int]] | None
     interleave: str | None
     by_rows: bool
+    masks: list[list[str]]
 
 
 def _raster(src: Any) -> _Raster:
@@ -171,6 +178,7 @@ def _raster(src: Any) -> _Raster:
         colormap=_colormap(src) if count == 1 else None,
         interleave=str(src.interleaving.value).lower() if src.interleaving else None,
         by_rows=bool(src.block_shapes[0][1] == src.width),
+        masks=[[flag.name for flag in flags] for flags in src.mask_flag_enums],
     )
 
 
@@ -224,10 +232,11 @@ def _open_raster(
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
     scaling: _Scaling | None,
+    masking: tiff_mask.Masking | None,
     by_rows: bool,
 ) -> Blocks:
     unpacked = tiff_blocks.can_unpack(page) and (page.samples, *page.size) == shape
-    read = partial(_raster_block, path, page if unpacked else None, dtype, scaling)
+    read = partial(_raster_block, path, page if unpacked else None, dtype, scaling, masking)
     return Blocks(shape, dtype, read, by_rows=by_rows)
 
 
@@ -236,6 +245,7 @@ def _raster_block(
     page: tiff_layout.Directory | None,
     dtype: np.dtype[Any],
     scaling: _Scaling | None,
+    masking: tiff_mask.Masking | None,
     rows: slice,
     columns: slice,
     bands: slice,
@@ -255,9 +265,19 @@ def _raster_block(
     else:
         raw = tiff_blocks.window(path, page, rows, columns, bands)
     if scaling is None:
-        return np.asarray(raw).astype(dtype, copy=False)
-    gain, bias = scaling
-    return scaled(raw, gain[bands], bias[bands], dtype)
+        found = np.asarray(raw).astype(dtype, copy=False)
+    else:
+        found = scaled(raw, scaling[0][bands], scaling[1][bands], dtype)
+    if masking is None:
+        return found
+    valid = _mask_by_gdal(path, rows, columns) if masking.by_gdal else masking.valid(rows, columns)
+    return masking.apply(found, valid)
+
+
+def _mask_by_gdal(path: Path, rows: slice, columns: slice) -> npt.NDArray[np.bool_]:
+    window = ((rows.start, rows.stop), (columns.start, columns.stop))
+    with _dataset(path) as src, reading(path, *_NO_SAMPLES, kinds=_of_gdal()), _memory():
+        return np.asarray(src.read_masks(1, window=window), dtype=bool)[:: rows.step, :: columns.step]
 
 
 def _by_gdal(path: Path, numbers: list[int], rows: slice, columns: slice) -> npt.NDArray[Any]:

@@ -16,9 +16,11 @@ from workbench.core.errors import InputError, reason
 from workbench.scene.data.tiff_layout import DEFLATE, Directory
 
 
-def can_unpack(directory: Directory) -> bool:
-    """Whether the samples of a page are packed in a way that is unpacked here."""
+def can_unpack(directory: Directory, *, bitwise: bool = False) -> bool:
+    """Whether the samples of a page are packed in a way that is unpacked here; `bitwise`: also the bits of a mask."""
     bits = set(directory.bits)
+    if bitwise and directory.bits == (1,) and directory.predictor == 1:
+        return directory.compression in DEFLATE and directory.fill_order == 1 and not directory.empty_blocks
     whole = len(bits) == 1 and bits <= {8, 16, 32, 64} and directory.kind in "uif" and directory.dtype.kind != "V"
     predicted = directory.predictor in (1, 2) or (directory.predictor == 3 and directory.kind == "f")
     plain = directory.fill_order == 1 and not directory.empty_blocks
@@ -118,6 +120,9 @@ def _unpacked(f: BinaryIO, path: Path, d: Directory, number: int, rows: int) -> 
         there = f"more than {most}" if len(content) > most else f"{len(content)}"
         raise InputError(f"{what} unpacks to {there} bytes, its pixels need {needed}. Copy or export it again.")
     shape = (rows, d.block[1], 1 if d.planes else d.samples)
+    if d.bits == (1,):
+        bits = np.frombuffer(content, np.uint8, needed).reshape(rows, d.row_bytes)
+        return np.unpackbits(bits, axis=1)[:, : d.block[1], None].astype(bool)
     if d.predictor == 1:
         return np.frombuffer(content, d.stored, needed // d.stored.itemsize).reshape(shape)
     return _unpredicted(np.frombuffer(content, np.uint8, needed), d, shape)

@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_json, write_text
+from workbench.core.class_match import Compared, MatchBy, Matching, compared_lines, match_classes
+from workbench.core.classes import ClassTable
 from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError
 from workbench.core.types import Image, Labels, Result
 from workbench.report import html
+from workbench.report.compared import compared_parts
 from workbench.scene.data.agreed import Agreed
 from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra
@@ -70,6 +73,9 @@ class SceneEvaluation:
         What a reader of the scores should know.
     files
         What was written.
+    compared
+        Which class of the labels each class of given weights was compared with, and why; empty where networks were
+        taught anew.
 
     It is a `workbench.core.reports.EvaluationReport`.
     """
@@ -80,6 +86,7 @@ class SceneEvaluation:
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     traces: dict[str, str] = field(default_factory=dict)
+    compared: Compared = field(default_factory=Compared)
 
     def text(self) -> str:
         """The summary as aligned text."""
@@ -95,6 +102,9 @@ class SceneEvaluation:
             lines.append(
                 f"{r['split']:<{split}} {r['method']:<{width}}  {r['spectra']:<{wide}}  {r['runs']:>4}  {values}"
             )
+        if self.compared.classes:
+            lines.append(f"mean over {self.compared.headline}")
+            lines += [f"  {line}" for line in compared_lines(self.compared.classes)]
         return "\n".join(lines)
 
 
@@ -128,9 +138,27 @@ def summarise(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return summary
 
 
+def match_labels(wanted: ClassTable, labels: Labels, *, classes: str, match: MatchBy, source: Path | str) -> Matching:
+    """Which class of a label map each class of the weights is compared with; see `core.class_match.match_classes`.
+
+    Classes that a header names and no pixel shows are none to compare with.
+
+    Raises
+    ------
+    InputError
+        No pixel has a label, or no class of the labels is one of the weights.
+    """
+    present = set(np.unique(labels.data).tolist()) - {0}
+    if not present:
+        raise InputError(f"{source}: no pixel has a label, so there is nothing to compare with")
+    shown = ClassTable(tuple(c for c in labels.classes if c.value in present))
+    return match_classes(wanted, replace(labels, classes=shown), classes=classes, match=match, source=source)
+
+
 def score_weights(
     image: Image,
     labels: Labels,
+    matching: Matching,
     result: Result,
     facts: Mapping[str, Any],
     out: Path | None = None,
@@ -139,38 +167,25 @@ def score_weights(
     agreed: Agreed,
     reach: int,
 ) -> SceneEvaluation:
-    """Compare a predicted map with all labels of a scene; classes are matched by name, else by value.
+    """Compare a predicted map with the labels of a scene whose classes the weights know.
 
     Pixels that taught the weights, pixels near those, and unseen ones get a row each, the unseen ones first.
 
     Parameters
     ----------
+    matching
+        Which class of the labels each class of the weights is compared with.
     record
         Of the weights.
     agreed
         The scene as the weights saw it.
     reach
         Side of all that the network sees around a pixel.
-
-    Raises
-    ------
-    InputError
-        None of the labels' classes is known to the weights.
     """
     found, table = result.labels, result.labels.classes
-    by_name = {c.name: c.value for c in table}
-    named = set(by_name) & set(labels.classes.names)
-    lookup = np.zeros(int(labels.data.max()) + 1, np.int64)
-    for c in labels.classes:
-        if c.value < lookup.size:
-            lookup[c.value] = by_name.get(c.name, 0) if named else (c.value if c.value in by_name.values() else 0)
-    reference = lookup[labels.data]
+    reference = matching.apply(labels.data)
     pixels = np.flatnonzero(reference)
-    if not pixels.size:
-        raise InputError(
-            f"the labels' classes ({', '.join(labels.classes.names[:6])}) are none of those of the weights "
-            f"({', '.join(table.names[:6])})"
-        )
+    compared = Compared.of([matching])
     clock = result.provenance.seconds
     known = standings(record, agreed, reach)
     own = "the weights' own"
@@ -178,9 +193,16 @@ def score_weights(
         Run(name, "network", own, 0, score_map(found.data, reference, some, table), 0, clock, mark)
         for name, mark, some in parted(pixels, known)
     ]
-    notes = (*result.provenance.notes, *seen_notes(record, pixels, known))
+    notes = [*result.provenance.notes, *seen_notes(record, pixels, known)]
+    notes += [compared.note] if compared.note else []
+    labelled = int(np.count_nonzero(labels.data))
+    if labelled > pixels.size:
+        notes.append(
+            f"{labelled - pixels.size} of {labelled} labelled pixels are of classes that the weights do not know: they "
+            "are in no score"
+        )
     picture = html.Picture(maps_picture(image, {"reference": reference, "map": found.data}, table), image.name)
-    evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs), notes=notes)
+    evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs), notes=tuple(notes), compared=compared)
     return evaluation if out is None else write_report(evaluation, runs, [picture], facts, out)
 
 
@@ -192,10 +214,15 @@ def write_report(
     out: Path,
 ) -> SceneEvaluation:
     columns = list(dict.fromkeys(k for row in evaluation.rows for k in row))
+    compared: dict[str, Any] = {}
+    if evaluation.compared.classes:
+        compared = {"mean_over": evaluation.compared.headline, "classes": evaluation.compared.rows()}
+        compared |= {"unknown_reference_classes": list(evaluation.compared.unknown)}
     plain = {
         "summary": evaluation.summary,
         "runs": [{**r.row(), **r.scores.to_json()} for r in runs],
         "notes": list(evaluation.notes),
+        **compared,
         "provenance": dict(facts),
     }
     rows = []
@@ -212,6 +239,8 @@ def write_report(
     said = [html.Text(n[:1].upper() + n[1:] + ".", "warning") for n in evaluation.notes]
     result = html.Section("Result", [*said, html.Table(head, rows), html.Text(note)])
     sections = [result, html.Section("Maps", pictures)]
+    if evaluation.compared.classes:
+        sections.insert(1, html.Section("What was compared", compared_parts(evaluation.compared)))
     for split in dict.fromkeys(r.split for r in network):
         same = [r.scores for r in network if r.split == split]
         summed = replace(

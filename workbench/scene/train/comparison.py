@@ -86,7 +86,7 @@ def compare_on_scene(
                     notes[
                         f"test pixels of the {name} split, seen by the weights that the training went on from: {mark}"
                     ] = None
-            notes |= dict.fromkeys(learnt.agreed.notes)
+            notes |= dict.fromkeys(learnt.notes)
             runs.append(_run(name, "network", "same", config, found, labels, learnt, seconds, mark))
             maps = {TITLES["network"]: found}
             if references:

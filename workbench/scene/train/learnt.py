@@ -13,6 +13,7 @@ from workbench import weights
 from workbench.core.classes import ClassTable
 from workbench.core.types import Image
 from workbench.scene.data.agreed import Agreed, agree
+from workbench.scene.data.seen_pixels import read_seen
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.data.taught import Taught
 from workbench.scene.net.lola_specvit import LolaSpecViT
@@ -27,7 +28,8 @@ class Learnt:
 
     ``spectra`` (n, channels) and ``values`` (n,) are the prepared spectra and classes of (some of) the pixels that were
     learnt from: what a reference method needs, wherever the file goes. ``agreed`` is the scene as the network saw it,
-    ``taught`` and ``seen`` are what the weight file says of all that taught it.
+    ``taught`` and ``seen`` are what the weight file says of all that taught it, ``class_notes`` what its classes are to
+    those of the weights it started from.
     """
 
     net: LolaSpecViT
@@ -43,6 +45,12 @@ class Learnt:
     agreed: Agreed
     taught: Taught
     seen: list[dict[str, Any]]
+    class_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the scene and its classes beside those that taught the starting weights."""
+        return (*self.agreed.notes, *self.class_notes)
 
     def view(self, image: Image) -> Agreed:
         """A scene as this network must see it: the one of the training, or another that agrees with it."""
@@ -56,3 +64,14 @@ class Learnt:
         if not self.split.val.size:
             return "not computed (val_fraction=0)"
         return f"on {self.split.val.size} held-out pixels of {self.split.learning.size} (mean over classes)"
+
+
+def seen_before(start: weights.WeightsFile | None) -> list[dict[str, Any]]:
+    """What taught the weights that a training goes on from; an entry ``untold`` where they do not say it."""
+    if start is None:
+        return []
+    with weights.blaming(start.path):
+        known = read_seen(start.meta)
+    if known is None:
+        return [{"id": start.name, "group": "", "role": "learnt", "keys": [], "untold": True}]
+    return [*(e for e in start.meta["seen"] if e.get("untold")), *(s.to_json() for s in known)]

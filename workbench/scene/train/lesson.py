@@ -144,7 +144,8 @@ class SceneLearner:
         held = "" if score is None else f" {100 * score:.0f} % of the held-out pixels are right."
         text = f"Learnt {len(board.classes)} classes from {pixels} pixels.{held}"
         text = f"{text} {differs:.0f} % of the scene differs from the reference."
-        return Outcome(result, model, " ".join((text, *_said(result))), score, "accuracy")
+        named = [f"{note[:1].upper()}{note[1:]}." for note in learnt.class_notes]
+        return Outcome(result, model, " ".join((text, *_said(result), *named)), score, "accuracy")
 
 
 def map_only(image: Image, board: MapBoard, progress: Progress, **values: Any) -> Outcome:

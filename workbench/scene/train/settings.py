@@ -20,6 +20,14 @@ class SceneTrainConfig:
         "which labelled pixels to learn from: all of them; a random draw (as papers do, leaks through overlapping "
         "patches); or a draw from spatial blocks, tested a patch away from every training pixel (honest)",
     )
+    names: str = setting(
+        "", "names of the labels' values, where their file gives none: a table (text, CSV, JSON, dataset.json)"
+    )
+    match: Literal["name", "number"] = setting(
+        "name",
+        "where given weights or the labels name no classes: name learns such labels as new classes and refuses to "
+        "score them; number takes equal numbers for the same class",
+    )
     per_class: int = setting(50, "training pixels per class of a random or disjoint split", low=1)
     fraction: float = setting(0.0, "instead of per_class: this share of each class; 0: off", low=0.0, high=0.9)
     block: int = setting(0, "side of the blocks of a disjoint split; 0: twice the patch", unit="pixels", low=0)

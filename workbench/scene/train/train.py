@@ -21,30 +21,32 @@ import torch.nn.functional as F
 from workbench import __version__, weights
 from workbench.core import device
 from workbench.core.agreement import Finding
-from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
+from workbench.data.label_names import read_named
 from workbench.nets.lora import add_lora, lora_state
 from workbench.scene.data import spectra
 from workbench.scene.data.agreed import Agreed, agree
 from workbench.scene.data.scene import open_blocks
-from workbench.scene.data.seen_pixels import read_seen, remember
+from workbench.scene.data.seen_pixels import remember
 from workbench.scene.data.spectra import FittedSpectra, SpectralRecipe
 from workbench.scene.data.taught import Taught, gather, taught_of
 from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
+from workbench.scene.train.classes import classes_to_learn
 from workbench.scene.train.data import PixelData, loss_function
-from workbench.scene.train.learnt import Learnt
+from workbench.scene.train.learnt import Learnt, seen_before
 from workbench.scene.train.map import map_taught
 from workbench.scene.train.settings import SceneTrainConfig
-from workbench.scene.train.split import PixelSplit, all_pixels, classes_of, split_pixels
+from workbench.scene.train.split import PixelSplit, all_pixels, split_pixels
 from workbench.training.loop import Event, LoopSettings, fit
 from workbench.training.schedule import warmup_cosine
 
 BACKEND = "lola_specvit"
 _KEPT_PIXELS = 4000
+_NOT_IDENTITY = ("resume", "device", "force", "names", "match")  # nothing of them changes a number that is learnt
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def train_pixels(
 
     if out.suffix != ".safetensors":
         raise UsageError(f"{out}: weights are written as .safetensors; choose such a name")
-    image, labels = open_case(cases)
+    image, labels = open_case(cases, config.names)
     folder = out.with_name(out.stem + "_training")
     learnt = learn_scene(image, labels, config, folder=folder, on_event=on_event)
     found = map_pixels(learnt, image)
@@ -113,12 +115,18 @@ def train_pixels(
     return SceneTrainReport(
         out, folder / "log.csv", report, result.scores.get("accuracy"), result.history, result.stopped, result.seconds,
         learnt.validation, {} if test is None else {"OA": test.oa, "AA": test.aa, "kappa": test.kappa},
-        notes=learnt.agreed.notes,
+        notes=learnt.notes,
     )  # fmt: skip
 
 
-def open_case(cases: Sequence[Case]) -> tuple[Image, Labels]:
-    """The one scene of a training or evaluation, and its labels on the same grid."""
+def open_case(cases: Sequence[Case], names: str = "") -> tuple[Image, Labels]:
+    """The one scene of a training or evaluation, and its labels on the same grid.
+
+    Parameters
+    ----------
+    names
+        A table that names the labels' values; see `workbench.data.label_names.table_of`.
+    """
     if len(cases) != 1:
         raise InputError(f"a network learns the classes of one scene at a time, {len(cases)} cases were given")
     case = cases[0]
@@ -126,7 +134,7 @@ def open_case(cases: Sequence[Case]) -> tuple[Image, Labels]:
         raise InputError(f"{case.image}: training needs labels; give --labels or a column 'labels'")
     image = formats.read(case.image)
     require_scene(image)
-    return image, formats.read_labels(case.labels, reference=image.geometry)
+    return image, read_named(case.labels, reference=image.geometry, names=names)
 
 
 def require_scene(image: Image) -> None:
@@ -173,10 +181,9 @@ def learn_scene(
             f"the label map has {labels.data.shape} rows and columns, the scene {image.name} {image.geometry.shape}"
         )
     chosen, _ = device.choose(config.device)
-    values = classes_of(labels.data)
-    known = {c.value: c for c in labels.classes}
-    classes = ClassTable(tuple(known.get(v) or next(iter(ClassTable.from_values([v]))) for v in values))
     start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
+    classes, class_notes = classes_to_learn(labels, config, start)
+    values = [c.value for c in classes]
     agreed, before = _spectra(image, config, start)
     fitted, seen_as = agreed.fitted, agreed.image
     torch.manual_seed(config.seed)
@@ -199,7 +206,7 @@ def learn_scene(
         folder=folder,
         resume=config.resume,
         fingerprint={
-            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in ("resume", "device", "force")},
+            "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
             "pixels": [int(split.train.size), int(split.train.sum()), int(split.val.sum())],
             "start": start.sha256 if start else None,
         },
@@ -214,19 +221,8 @@ def learn_scene(
     return Learnt(
         net.eval(), fitted, classes, split, result, config, start, chosen,
         samples.numpy(), labels.data.flat[known_pixels].astype(np.int64), agreed,
-        taught if before is None else before.and_then(taught), seen,
+        taught if before is None else before.and_then(taught), seen, class_notes,
     )  # fmt: skip
-
-
-def seen_before(start: weights.WeightsFile | None) -> list[dict[str, Any]]:
-    """What taught the weights that a training goes on from; an entry ``untold`` where they do not say it."""
-    if start is None:
-        return []
-    with weights.blaming(start.path):
-        known = read_seen(start.meta)
-    if known is None:
-        return [{"id": start.name, "group": "", "role": "learnt", "keys": [], "untold": True}]
-    return [*(e for e in start.meta["seen"] if e.get("untold")), *(s.to_json() for s in known)]
 
 
 def _some(pixels: npt.NDArray[np.intp], seed: int) -> npt.NDArray[np.intp]:
@@ -369,7 +365,7 @@ def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
         "spectra": learnt.fitted.to_json(),
         "training": {
             "scene": image.name,
-            "notes": list(learnt.agreed.notes),
+            "notes": list(learnt.notes),
             "wavelengths_nm": learnt.agreed.image.header.get("wavelengths_nm"),
             "split": split.name,
             "guard_pixels": split.guard,

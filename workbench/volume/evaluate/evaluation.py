@@ -2,78 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.volume.evaluate.matching import ClassMatch, Matching
+from workbench.core.class_match import Compared, compared_lines
 from workbench.volume.evaluate.segmentation import UNSEEN, Row
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Which classes of a study were compared, over all its cases.
-
-    Parameters
-    ----------
-    classes
-        Per class of the weights what it was compared with and why, and in how many cases; most often one row.
-    unknown
-        Classes of the references that the weights do not know: name -> in how many cases they occur.
-    """
-
-    classes: tuple[tuple[ClassMatch, int], ...] = ()
-    unknown: Mapping[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, matchings: Iterable[Matching]) -> Compared:
-        """From the matching of every case that was scored."""
-        counts: dict[ClassMatch, int] = {}
-        unknown: dict[str, int] = {}
-        for matching in matchings:
-            for m in matching.matches:
-                counts[m] = counts.get(m, 0) + 1
-            for name, _ in matching.unknown:
-                unknown[name] = unknown.get(name, 0) + 1
-        return cls(tuple(sorted(counts.items(), key=lambda item: item[0].value)), unknown)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Classes of the weights that had a reference class in some case."""
-        return tuple(dict.fromkeys(m.name for m, _ in self.classes if m.reference))
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Classes of the weights without a reference class in any case."""
-        with_one = set(self.names)
-        return tuple(dict.fromkeys(m.name for m, _ in self.classes if m.name not in with_one))
-
-    @property
-    def headline(self) -> str:
-        """Over which classes the means are: ``3 of 6 classes of the weights (liver, spleen, aorta)``."""
-        total = len(self.names) + len(self.missing)
-        text = f"{len(self.names)} of {total} classes of the weights ({', '.join(self.names)})"
-        if self.missing:
-            text += f"; without a reference class: {', '.join(self.missing)}"
-        if self.unknown:
-            text += f"; {len(self.unknown)} reference class(es) that the weights do not know: {_few(self.unknown)}"
-        return text
-
-    def rows(self) -> list[dict[str, object]]:
-        """One plain row per class of the weights and way of comparing."""
-        return [
-            {
-                "class": m.name, "value": m.value, "reference": m.compared_with,
-                "reference_values": [v for _, v in m.reference], "why": m.why, "cases": count,
-            }
-            for m, count in self.classes
-        ]  # fmt: skip
-
-
-def _few(names: Iterable[str], most: int = 8) -> str:
-    found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
 
 
 @dataclass(frozen=True)
@@ -128,11 +61,3 @@ class VolumeEvaluation:
             lines.append(f"mean over {self.compared.headline}")
             lines += [f"  {line}" for line in compared_lines(self.compared.classes)]
         return "\n".join(lines)
-
-
-def compared_lines(classes: Sequence[tuple[ClassMatch, int]]) -> list[str]:
-    """``kidneys: kidney_right (2) + kidney_left (3), told by classes`` per class of the weights."""
-    return [
-        f"{m.name} ({m.value}): {m.compared_with}, {m.why}" if m.reference else f"{m.name} ({m.value}): {m.why}"
-        for m, _ in classes
-    ]

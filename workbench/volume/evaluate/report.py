@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.class_match import Compared, MatchBy, Matching, match_classes
 from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError, WorkbenchError
 from workbench.core.output import require_folder
@@ -22,8 +23,7 @@ from workbench.data.cases import open_case
 from workbench.volume.data.content import keys_of
 from workbench.volume.data.label_names import read_named
 from workbench.volume.evaluate import tables
-from workbench.volume.evaluate.evaluation import Compared, VolumeEvaluation
-from workbench.volume.evaluate.matching import MatchBy, Matching, match_classes
+from workbench.volume.evaluate.evaluation import VolumeEvaluation
 from workbench.volume.evaluate.segmentation import Row, score_case, summarise
 from workbench.volume.evaluate.tables import Shown
 
@@ -145,8 +145,7 @@ def evaluate_cases(
     notes += _notes(told, len(told))
     notes += [_SHEARED.format(count=len(sheared), cases=", ".join(sheared[:5]))] if sheared else []
     compared = Compared.of(matchings)
-    if compared.missing or compared.unknown:
-        notes.append(f"the mean is over {compared.headline}")
+    notes += [compared.note] if compared.note else []
     report = VolumeEvaluation(rows, summarise(rows), failures, notes=tuple(notes), traces=traces, compared=compared)
     if out is None:
         return report

@@ -41,6 +41,7 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write ``scores.csv``, ``scores.json`` (NaN and infinity as null and text) and ``report.html`` to `out`."""
     from workbench.report import html
+    from workbench.report.compared import compared_parts
 
     plain = {
         "title": title,
@@ -101,7 +102,7 @@ def write_report(
                 *(html.Text(f"{n}.", "warning") for n in report.notes),
             ],
         ),
-        html.Section("What was compared", _compared(report)),
+        html.Section("What was compared", compared_parts(report.compared)),
         html.Section(
             "Worst cases",
             [html.Picture(w.picture, f"{w.caption}. Solid: reference, dashed: prediction.") for w in worst],
@@ -116,16 +117,3 @@ def write_report(
         write_json(out / "scores.json", plain_json(plain)),
         html.write(out / "report.html", title, sections, subtitle="Research use only."),
     )
-
-
-def _compared(report: VolumeEvaluation) -> list[Any]:
-    """Per class of the weights its reference, and what nobody compared."""
-    from workbench.report import html
-
-    head = ("class of the weights", "value", "reference class (value)", "why", "cases")
-    rows = [(r["class"], r["value"], r["reference"] or "none", r["why"], r["cases"]) for r in report.compared.rows()]
-    parts: list[Any] = [html.Table(head, rows, digits=0)]
-    if report.compared.unknown:
-        names = ", ".join(f"{n} ({count} case(s))" for n, count in report.compared.unknown.items())
-        parts.append(html.Text(f"Reference classes that the weights do not know, in no score: {names}.", "warning"))
-    return parts

@@ -13,6 +13,7 @@ from monai.data.dataset import CacheDataset
 from monai.losses.dice import DiceCELoss
 from torch import Tensor, nn
 
+from workbench.core.class_merge import ClassMerge, require_present
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Case, Image
@@ -22,7 +23,6 @@ from workbench.data.geometry import require_match
 from workbench.report.html import Picture
 from workbench.volume.data.agreement import conformed
 from workbench.volume.data.checks import require_finite, require_volume
-from workbench.volume.data.class_merge import ClassMerge, require_present
 from workbench.volume.data.grid import Grid
 from workbench.volume.data.label_names import read_named
 from workbench.volume.data.lattice import steps_between

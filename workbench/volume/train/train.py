@@ -15,6 +15,8 @@ import torch
 
 from workbench import __version__, weights
 from workbench.core import device
+from workbench.core.class_match import adapting_note
+from workbench.core.class_merge import ClassMerge
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Labels
@@ -22,7 +24,6 @@ from workbench.data.cases import naming
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.split import split_groups
-from workbench.volume.data.class_merge import ClassMerge
 from workbench.volume.data.label_names import read_named
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.net.segformer3d import SegFormer3D, load_state, require_config
@@ -257,7 +258,9 @@ def _classes(
                 f"({known}); name them by --names or --classes, or take them by --match number"
             )
             return merge, merge.table(like), [note]
-    return merge, merge.table(like), []
+    table = merge.table(like)
+    note = "" if like is None else adapting_note(like, table)
+    return merge, table, [note] if note else []
 
 
 def _labels(case: Case, names: str = "") -> Labels:

@@ -109,7 +109,7 @@ def test_given_weights_are_scored_on_all_labels(files, tmp_path) -> None:
     quick = {"device": "cpu", "components": 5, "patch": 5, "steps": 2, "batch": 9, "head_start": 150}
     out = tmp_path / "w.safetensors"
     backend.train([Case("s", *files)], build(backend.TrainConfig, quick), out)
-    config = build(backend.EvaluateConfig, {"weights": str(out), "device": "cpu"})
+    config = build(backend.EvaluateConfig, {"weights": str(out), "device": "cpu", "match": "number"})
     report = backend.evaluate([Case("s", *files)], config)
     # They learnt from all of them: the rows apart add up to the row of all, and the note says what the scores show.
     *apart, whole = report.rows

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from workbench.core.class_match import match_classes, words_of
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Case, Geometry, Labels
 from workbench.data import formats
 from workbench.volume.data.label_names import read_named, table_of
 from workbench.volume.data.totalsegmentator import MR, V1, V2
-from workbench.volume.evaluate.matching import match_classes, words_of
 from workbench.volume.evaluate.report import evaluate_cases
 
 WEIGHTS = ClassTable.from_names(("liver", "spleen", "kidneys", "lungs"))

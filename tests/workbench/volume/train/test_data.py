@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from workbench.core.class_merge import ClassMerge
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError
 from workbench.core.settings import build
-from workbench.volume.data.class_merge import ClassMerge
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.train.data import Validation, require_batch
 from workbench.volume.train.settings import TrainConfig

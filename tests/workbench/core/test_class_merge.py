@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from workbench.core.class_merge import ClassMerge
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Geometry, Labels
-from workbench.volume.data.class_merge import ClassMerge
 
 TABLE = ClassTable(
     tuple(

@@ -1,0 +1,70 @@
+"""Names of values from tables beside label files: only where they surely are names, and never without end."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from workbench.core.errors import InputError
+from workbench.data.label_names import read_named, table_of
+
+TABLE = {1: "Alfalfa", 2: "Corn-notill", 16: "Stone Steel Towers"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "1 Alfalfa\n2 Corn-notill\n\n# the rest\n16 Stone Steel Towers\n"),
+        ("b.txt", "0: nothing\n1: Alfalfa\n2: Corn-notill\n16: Stone Steel Towers\n"),
+        ("c.txt", "1\tAlfalfa\n2 = 'Corn-notill'\n16;Stone Steel Towers"),
+        ("d.csv", "1,Alfalfa\n2,Corn-notill\n16,Stone Steel Towers\n"),
+        ("e.csv", "value,class\n1,Alfalfa\n2,Corn-notill\n16,Stone Steel Towers\n"),
+        ("f.json", json.dumps({"Alfalfa": 1, "Corn-notill": 2, "Stone Steel Towers": 16})),
+        ("g.json", json.dumps({"labels": {str(k): v for k, v in TABLE.items()}})),
+    ],
+)
+def test_tables_as_people_write_them(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert table_of(str(tmp_path / name)) == TABLE
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("gt.txt", "145 145\n1 2\n"),
+        ("gt.txt", "1 Alfalfa\n1 Corn\n"),
+        ("gt.txt", "The classes are:\n1 Alfalfa\n"),
+        ("gt.json", json.dumps({"RepetitionTime": 2, "Manufacturer": "x"})),
+        ("gt.csv", "1 450.2\n2 455.1\n"),
+    ],
+)
+def test_what_lies_beside_and_is_no_table_of_names_is_left_alone(tmp_path, name, text):
+    np.savez(tmp_path / "gt.npz", gt=np.array([[0, 1], [2, 2]], np.uint8))
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_named(f"{tmp_path / 'gt.npz'}:gt").classes.names == ("class 1", "class 2")
+
+
+def test_the_table_of_an_array_of_several_lies_beside_the_file(tmp_path):
+    np.savez(tmp_path / "both.npz", tr=np.array([[0, 1], [2, 2]], np.uint8), te=np.array([[1, 1], [2, 2]], np.uint8))
+    (tmp_path / "both.txt").write_text("1 corn\n2 soil\n", encoding="utf-8")
+    assert read_named(f"{tmp_path / 'both.npz'}:te").classes.names == ("corn", "soil")
+
+
+@pytest.mark.parametrize("text", ["9" * 5000 + " corn", "\u00b2 corn", "1" + " " * 300_000, " " * 300_000 + "1"])
+def test_numbers_and_lines_without_end_are_no_table(tmp_path, text):
+    (tmp_path / "t.txt").write_text(text, encoding="utf-8")
+    began = time.process_time()
+    with pytest.raises(InputError, match="names no values"):
+        table_of(str(tmp_path / "t.txt"))
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("t.json", json.dumps({"9" * 5000: "a"})), ("t.csv", "index,name\n" + "9" * 5000 + ",a\n\u00b2,b\n")],
+)
+def test_values_that_no_label_map_can_hold_are_left_out(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="names no values"):
+        table_of(str(tmp_path / name))

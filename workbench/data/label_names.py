@@ -1,0 +1,213 @@
+"""Names for the values of label files that carry none: from files beside them, or a table that a person gives.
+
+nnU-Net and the Medical Segmentation Decathlon keep them in ``dataset.json`` above the labels, BIDS in ``*_dseg.tsv``,
+ITK-SNAP, 3D Slicer and FreeSurfer in text tables; the ground truth of spectral scenes comes as a bare array, with its
+names in a text beside it at best. Nothing is guessed from the values.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.core.classes import ClassInfo, ClassTable
+from workbench.core.errors import InputError, UsageError, nearest, reading
+from workbench.core.types import Geometry, Labels, case_name
+from workbench.data import formats
+
+_BESIDE = ("dseg.tsv", "labels.tsv", "labels.txt", "labels.label", "labels.ctbl")
+_STEM_ENDS = (
+    ".tsv", ".csv", ".txt", ".label", ".ctbl", "_ColorTable.ctbl", ".json",
+    *(f"{word}{end}" for word in ("_names", "_classes") for end in (".json", ".csv", ".tsv", ".txt")),
+)  # fmt: skip
+_MAX_BYTES = 4 << 20
+_LUT = re.compile(r'^\s*(\d+)\s+(?:"([^"]*)"|(\S+))(?:\s+[\d.]+){3,5}\s*$')  # FreeSurfer, Slicer: value name r g b a
+_SNAP = re.compile(r'^\s*(\d+)(?:\s+[\d.]+){4,6}\s+"([^"]*)"\s*$')  # ITK-SNAP: value r g b a visible mesh "name"
+_PLAIN = re.compile(r"(\d+)[\s,;:=]+(.*)")  # value name
+_VALUE = re.compile(r"\d{1,9}", re.ASCII)
+_VALUE_COLUMNS = ("index", "value", "label", "id", "number")
+_NAME_COLUMNS = ("name", "class", "structure", "organ", "label_name")
+
+
+def read_named(
+    path: str | Path,
+    *,
+    reference: Geometry | None = None,
+    names: str = "",
+    lists: Mapping[str, Mapping[int, str]] | None = None,
+    **options: Any,
+) -> Labels:
+    """A label map with the names of its classes: its own, else of a file beside it.
+
+    Parameters
+    ----------
+    names
+        A table that names the values, in place of all others: see `table_of`.
+    lists
+        Tables that are known by a name.
+
+    Raises
+    ------
+    InputError, GeometryError
+        As `workbench.data.formats.read_labels`; or a ``dataset.json`` that is damaged.
+    """
+    labels = formats.read_labels(path, reference=reference, **options)
+    table = table_of(names, lists) if names else None
+    if table is None and labels.classes.is_nameless:
+        table = _beside(formats.split_address(path)[0])
+    return labels if table is None else replace(labels, classes=_named(labels, table))
+
+
+def _named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
+    """The table as classes, and values that it does not name as ``class N``."""
+    present = {int(v) for v in np.unique(labels.data) if v > 0}
+    colors = {c.value: c.color for c in labels.classes}
+    values = sorted(present | {v for v in table if v > 0})
+    plain = ClassTable.from_values(values)
+    return ClassTable(
+        tuple(ClassInfo(c.value, table.get(c.value, c.name), colors.get(c.value, c.color)) for c in plain)
+    )
+
+
+def table_of(names: str, lists: Mapping[str, Mapping[int, str]] | None = None) -> dict[int, str]:
+    """Value -> name.
+
+    Parameters
+    ----------
+    names
+        One of `lists`; or a file: ``dataset.json`` of nnU-Net or the Decathlon, JSON of names and values, CSV or TSV
+        with the columns ``index`` and ``name``, a text with a value and a name on each line (``3 Corn-mintill``), or a
+        table of ITK-SNAP, 3D Slicer or FreeSurfer.
+
+    Raises
+    ------
+    UsageError
+        Neither such a name nor a file.
+    InputError
+        The file holds no names of values.
+    """
+    text = names.strip()
+    known = lists or {}
+    if text in known:
+        return dict(known[text])
+    path = Path(text).expanduser()
+    if not path.is_file():
+        also = f" nor a known list.{nearest(text, known)}" if known else ". Give a table of values and names."
+        raise UsageError(f"names={text!r}: {'neither a' if known else 'no such'} file{also}")
+    found = _parsed(path)
+    if not found:
+        raise InputError(
+            f"{path}: names no values. Give a JSON object of value -> name, a table with the columns 'index' and "
+            "'name', a text with a value and a name on each line, or a table of ITK-SNAP, 3D Slicer or FreeSurfer."
+        )
+    return found
+
+
+def _beside(path: Path) -> dict[int, str] | None:
+    """The first file beside or above a label file that names values."""
+    folder, stem = path.parent, case_name(path)
+    near: list[Path] = [folder / f"{stem}{end}" for end in _STEM_ENDS]
+    near += [f / "dataset.json" for f in (folder, folder.parent)]
+    near += [folder / name for name in _BESIDE]
+    for candidate in near:
+        if candidate.is_file() and (found := _parsed(candidate, beside=True)):
+            return found
+    return None
+
+
+def _parsed(path: Path, *, beside: bool = False) -> dict[int, str]:
+    """The names in a file; empty where it holds none.
+
+    Of a JSON file that only lies `beside`, nothing counts but what is surely names: others hold settings of a scan.
+    """
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(
+            f"{path}: {path.stat().st_size >> 20} MB, a table of class names is small. Is it another file?"
+        )
+    with reading(path, "not readable as a table of class names", "Save it as UTF-8 text.", kinds=(OSError, ValueError)):
+        text = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() == ".json":
+        with reading(
+            path, "not JSON", "Repair it, or give the names with --names.", kinds=(ValueError, RecursionError)
+        ):
+            content = json.loads(text)
+        sure = isinstance(content, dict) and ("labels" in content or all(str(k).strip().isdigit() for k in content))
+        return _from_json(content) if sure or not beside else {}
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _from_columns(text, "\t" if path.suffix.lower() == ".tsv" else ",") or _from_pairs(text.splitlines())
+    return _from_lines(text.splitlines())
+
+
+def _from_json(content: Any) -> dict[int, str]:
+    """``{"labels": {...}}`` of nnU-Net (name -> value) and the Decathlon (value -> name), or such an object itself."""
+    rows = content.get("labels", content) if isinstance(content, dict) else None
+    if not isinstance(rows, dict):
+        return {}
+    found: dict[int, str] = {}
+    shared: set[int] = set()
+    for key, value in rows.items():
+        number = _value(str(key))
+        if isinstance(value, str) and number is not None:
+            found[number] = value
+            continue
+        for v in value if isinstance(value, list) else [value]:
+            if isinstance(v, int) and not isinstance(v, bool):
+                # Regions of nnU-Net overlap: a value of two regions has no one name.
+                shared |= {v} & found.keys()
+                found[v] = str(key)
+    return {v: n.strip() for v, n in found.items() if v > 0 and v not in shared and n.strip()}
+
+
+def _from_columns(text: str, delimiter: str) -> dict[int, str]:
+    rows = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    columns = {(n or "").strip().lower(): n for n in rows.fieldnames or []}
+    name = next((columns[c] for c in _NAME_COLUMNS if c in columns), None)
+    value = next((columns[c] for c in _VALUE_COLUMNS if c in columns and columns[c] != name), None)
+    if name is None or value is None:
+        return {}
+    found = {}
+    for row in rows:
+        number, said = _value(str(row.get(value) or "")), str(row.get(name) or "").strip()
+        if number and said:
+            found[number] = said
+    return found
+
+
+def _from_lines(lines: Sequence[str]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for line in lines:
+        if match := _SNAP.match(line):
+            value, name = _value(match[1]), match[2]
+        elif match := _LUT.match(line):
+            value, name = _value(match[1]), match[2] or match[3] or ""
+        else:
+            continue
+        if value and name.strip():
+            found[value] = name.strip()
+    return found or _from_pairs(lines)
+
+
+def _from_pairs(lines: Iterable[str]) -> dict[int, str]:
+    """``3 Corn-mintill`` on every line, else nothing: a text that also says other things is no table of names."""
+    found: dict[int, str] = {}
+    for line in lines:
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _PLAIN.fullmatch(line.strip())
+        value = None if match is None else _value(match[1])
+        if match is None or value is None or value in found or not any(c.isalpha() for c in match[2]):
+            return {}
+        found[value] = match[2].strip("\"' ")
+    return {v: n for v, n in found.items() if v > 0 and n}
+
+
+def _value(text: str) -> int | None:
+    """A whole number that a label map can hold."""
+    return int(text) if _VALUE.fullmatch(text := text.strip()) else None
