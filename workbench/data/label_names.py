@@ -84,7 +84,7 @@ def table_of(names: str, lists: Mapping[str, Mapping[int, str]] | None = None) -
     names
         One of `lists`; or a file: ``dataset.json`` of nnU-Net or the Decathlon, JSON of names and values, CSV or TSV
         with the columns ``index`` and ``name``, a text with a value and a name on each line (``3 Corn-mintill``), or a
-        table of ITK-SNAP, 3D Slicer or FreeSurfer.
+        table of ITK-SNAP, 3D Slicer or FreeSurfer. Or the names of 1, 2, 3... themselves, with commas between them.
 
     Raises
     ------
@@ -98,6 +98,8 @@ def table_of(names: str, lists: Mapping[str, Mapping[int, str]] | None = None) -
     if text in known:
         return dict(known[text])
     path = Path(text).expanduser()
+    if "," in text and not path.is_file():
+        return {v: name for v, part in enumerate(text.split(","), 1) if (name := part.strip())}
     if not path.is_file():
         also = f" nor a known list.{nearest(text, known)}" if known else ". Give a table of values and names."
         raise UsageError(f"names={text!r}: {'neither a' if known else 'no such'} file{also}")

@@ -28,7 +28,7 @@ Work = Callable[[Progress], Outcome]
 Start = Callable[[str, Work, Callable[[Outcome], None]], bool]
 """Starts a job with a title, its work, and what to do with its outcome; returns whether it started."""
 
-_NOT_HERE = ("weights", "device", "resume", "split", "per_class", "fraction", "block")
+_NOT_HERE = ("weights", "device", "resume", "split", "per_class", "fraction", "block", "test_labels")
 """Settings that painting leaves no room for: everything painted is learnt from."""
 
 

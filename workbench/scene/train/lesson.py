@@ -100,6 +100,8 @@ class SceneLearner:
             raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
         self.image = image
         self.config = settings.build(backend.TrainConfig, values)
+        if self.config.test_labels:
+            raise UsageError("test_labels: everything painted is learnt from; leave it out, or train on files")
 
     def check(self, given: Labels) -> None:
         """Refuse labels of another grid, or of fewer than two classes."""
@@ -179,10 +181,13 @@ def reference_map(
 ) -> npt.NDArray[np.uint16]:
     """Class map ``(rows, columns)`` of a support vector machine on the painted spectra; on the board block by block."""
     from workbench.scene.data.scene import open_blocks
-    from workbench.scene.data.spectra import SpectralRecipe, fit
+    from workbench.scene.data.spectra import SpectralRecipe, fit, valid_map
     from workbench.scene.evaluate.scores import fit_reference
 
     fitted = fit(image, SpectralRecipe(components=min(15, len(image.channels)), shape=False, brightness=False))
+    painted = np.where(valid_map(image, fitted, where=painted > 0), painted, 0)
+    if np.unique(painted[painted > 0]).size < 2:
+        raise InputError(f"{image.name}: most painted pixels hold no whole spectrum (no data there). {TOO_FEW}")
     rows, columns = np.nonzero(painted)
     spectra = open_blocks(image).spectra(rows, columns)
     pixels = fitted.apply(spectra.T[:, :, None])[:, :, 0].T
