@@ -6,6 +6,7 @@ The samples are mapped, never copied as a whole, so a scene larger than memory o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from workbench.core.errors import InputError, reason
 from workbench.core.types import Image
 from workbench.data.found import spare_note
 from workbench.scene.data import envi_header as eh
+from workbench.scene.data.anchors import from_envi as anchors_of
 from workbench.scene.data.envi_fit import check_file_size, check_plausible
 from workbench.scene.data.map_place import MapPlace, epsg_of, from_map_info
 from workbench.scene.data.scene import Blocks, Scaling, make_image, scaled_type
@@ -100,6 +102,7 @@ def read(path: Path) -> Image:
             names = None
     if note:
         shown["note"] = note
+    place = _place(fields, header_path)
     return make_image(
         data_path,
         format="envi",
@@ -111,7 +114,8 @@ def read(path: Path) -> Image:
         fwhm_nm=widths,
         good_bands=None if bad is None else [v != 0 for v in bad],
         band_names=names,
-        place=_place(fields, header_path),
+        place=place,
+        anchors=anchors_of(fields, header_path) if place is None else None,
         ignore=ignore if plain else None,  # else those samples are NaN
         classes=_classes(fields, header_path),
         value_unit=unit,
@@ -312,13 +316,13 @@ def _block(
 def _place(fields: dict[str, str], path: Path) -> MapPlace | None:
     if "map info" not in fields:
         return None
-    info = eh.items(fields["map info"])
+    info = tuple(eh.without_tail(eh.elements(fields["map info"])))
     if not info or (info[0].lower() == "arbitrary" and len(info) < 7):
         return None
     wkt = fields.get("coordinate system string", "").strip().removeprefix("{").removesuffix("}").strip() or None
-    place = from_map_info(info, wkt, path)
+    place = from_map_info(info, wkt, path, projection=fields.get("projection info"))
     if wkt is None and (number := epsg_of(info)) is not None:
-        return MapPlace(place.affine, place.unit, f"EPSG:{number}", place.map_info, place.name)
+        return replace(place, wkt=f"EPSG:{number}")
     return place
 
 

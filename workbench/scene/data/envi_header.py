@@ -101,12 +101,24 @@ def elements(value: str) -> list[str]:
     return [" ".join(part.split()) for part in inner.split(",")]
 
 
+def without_tail(found: list[str]) -> list[str]:
+    """Elements without the empty ones at the end: many writers put a comma after the last one."""
+    count = len(found)
+    while count and not found[count - 1]:
+        count -= 1
+    return found[:count]
+
+
 def numbers(fields: Mapping[str, str], key: str, path: Path, *, finite: bool = True) -> list[float] | None:
     """The list of numbers in a field, or ``None`` if there is no such field."""
     if key not in fields or not items(fields[key]):
         return None
     found: list[float] = []
-    for text in items(fields[key]):
+    for place, text in enumerate(without_tail(elements(fields[key])), 1):
+        if not text:  # left out, those behind it would stand for others
+            raise InputError(
+                f"{path}: field '{key}' holds nothing at place {place}. Give the number, or remove the field."
+            )
         try:
             found.append(float(text))
         except ValueError:

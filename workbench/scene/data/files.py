@@ -9,13 +9,14 @@ from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.kinds import Verdict
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
-from workbench.scene.data import envi
+from workbench.scene.data import envi, erdas, hdf5_products
 from workbench.scene.data.labels import labels_of
 
 __all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "sniff"]
 
 _ARRAYS = (".mat", ".npy", ".npz")
 _PICTURES = (".tif", ".tiff", ".npy", ".npz")
+_ALONE = (*erdas.SUFFIXES, *hdf5_products.SUFFIXES)
 _FEWEST_BANDS = 4  # a TIFF of three bands is a photo, and napari shows it better
 
 
@@ -27,6 +28,10 @@ def sniff(path: Path, key: str | None) -> Verdict:
         return "sure" if envi.is_scene(path) else "no"
     if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
         return "maybe"
+    if path.suffix.lower() in hdf5_products.SUFFIXES:
+        return "sure" if hdf5_products.is_product(path) else "no"
+    if path.suffix.lower() in erdas.SUFFIXES:
+        return "sure" if erdas.is_lan(path) else "no"
     return "sure" if envi.is_scene(path) else "no"
 
 
@@ -49,6 +54,8 @@ def input_files(path: Path) -> tuple[Path, ...]:
     if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
         mask = path.with_name(f"{path.name}.msk")
         return (path, mask) if path.suffix.lower() in (".tif", ".tiff") and mask.is_file() else (path,)
+    if path.suffix.lower() in _ALONE:
+        return (path,)
     header, samples = envi.pair(path)
     return (samples, header)
 

@@ -22,6 +22,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, MissingExtra, OutOfMemory
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import MAX_BYTES
+from workbench.scene.data.anchors import Anchors
 from workbench.scene.data.map_place import MapPlace
 
 Bands: TypeAlias = slice | Sequence[int] | None
@@ -99,6 +100,7 @@ class SceneNative:
     place: MapPlace | None = None
     ignore: float | None = None
     files: tuple[Path, ...] = ()
+    anchors: Anchors | None = None
 
 
 def open_blocks(image: Image) -> Blocks:
@@ -156,6 +158,7 @@ def make_image(
     good_bands: Sequence[bool] | None = None,
     band_names: Sequence[str] | None = None,
     place: MapPlace | None = None,
+    anchors: Anchors | None = None,
     ignore: float | None = None,
     classes: ClassTable | None = None,
     value_unit: str | None = None,
@@ -168,6 +171,8 @@ def make_image(
     ----------
     open
         Opens the samples; called when they are asked for.
+    anchors
+        Position that is no affine; it is said in the notes.
     ignore
         Value, in the unit of the samples, that stands for "nothing measured here".
     """
@@ -205,8 +210,8 @@ def make_image(
             **header,
         },
         classes=classes,
-        native=SceneNative(open, place, ignore, files or (path,)),
-        notes=notes,
+        native=SceneNative(open, place, ignore, files or (path,), anchors),
+        notes=notes if anchors is None else (*notes, anchors.note),
     )
 
 

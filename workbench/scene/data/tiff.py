@@ -27,6 +27,7 @@ from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image
 from workbench.data.companion import require_regular
 from workbench.scene.data import tiff_blocks, tiff_layout, tiff_mask, tiff_pages
+from workbench.scene.data.anchors import Anchors, Point
 from workbench.scene.data.map_place import from_transform
 from workbench.scene.data.scene import Blocks, Scaling, make_image
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
@@ -124,6 +125,7 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         good_bands=None if bands is None else bands.good_bands,
         band_names=names if len(names) == shape[0] else None,
         place=None if raster.place is None else from_transform(*raster.place),
+        anchors=raster.anchors if raster.place is None else None,
         ignore=ignore if plain else None,  # else those samples are NaN
         classes=_classes(raster.tags) if shape[0] == 1 else None,
         files=() if (mask := tiff_mask.beside(path)) is None else (path, mask),
@@ -155,6 +157,7 @@ class _Raster:
     interleave: str | None
     by_rows: bool
     masks: list[list[str]]
+    anchors: Anchors | None
 
 
 def _raster(src: Any) -> _Raster:
@@ -173,6 +176,7 @@ def _raster(src: Any) -> _Raster:
         colormap=_colormap(src) if count == 1 else None,
         interleave=str(src.interleaving.value).lower() if src.interleaving else None,
         by_rows=bool(src.block_shapes[0][1] == src.width),
+        anchors=_anchors(src),
         masks=[[flag.name for flag in flags] for flags in src.mask_flag_enums],
     )
 
@@ -351,6 +355,17 @@ def _place(src: Any) -> _Placed | None:
     name = None if src.crs is None else (src.crs.to_string() if src.crs.to_epsg() else "projected")
     wkt = None if src.crs is None else src.crs.to_wkt()
     return (t.a, t.b, t.c, t.d, t.e, t.f), unit, wkt, name
+
+
+def _anchors(src: Any) -> Anchors | None:
+    """Ground control points and rational polynomial coefficients."""
+    points, crs = src.gcps
+    rpc = {k: v for k, v in src.tags(ns="RPC").items() if k.endswith(("_OFF", "_SCALE", "_COEFF", "_BIAS", "_RAND"))}
+    if not points and not rpc:
+        return None
+    kept = tuple(Point(float(p.row), float(p.col), float(p.x), float(p.y), float(p.z or 0.0)) for p in points)
+    wkt = None if crs is None or not points else (f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt())
+    return Anchors(kept, wkt, rpc or None)
 
 
 def _linear(crs: Any) -> str | None:

@@ -142,9 +142,7 @@ def _of_two_maps(labels: Labels, test: Labels, split: PixelSplit, size: int) -> 
     notes = []
     both = int(np.count_nonzero((labels.data > 0) & (test.data > 0)))
     if both:
-        notes.append(
-            f"{both} pixels lie in the map of training and in that of test pixels: they train, and test nothing"
-        )
+        notes.append(f"{both} pixels lie in the maps of training and of test pixels: they train, and test nothing")
     if split.test.size and split.guard < size:
         notes.append(
             f"the nearest test pixel lies {split.guard} pixel(s) from a training pixel: patches of {size} pixels "

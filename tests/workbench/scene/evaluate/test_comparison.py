@@ -123,7 +123,7 @@ def test_what_was_finished_is_written_when_another_split_fails(tmp_path, monkeyp
     cube, labels = scene_arrays(rows=30, columns=26)
     image, truth = write_npy(tmp_path, cube, labels)
     cases = wb.cases([wb.Case("s", image, truth)])
-    settings = QUICK | {"patch": 15, "block": 12, "references": False}  # no room for a guard of 21 pixels
+    settings = QUICK | {"patch": 25, "references": False}  # no room for a guard of 31 pixels
     report = wb.evaluate("lola_specvit", cases, out=tmp_path / "out", **settings)
     assert {r["split"] for r in report.rows} == {"random"}
     assert list(report.failures) == ["disjoint split"]
