@@ -21,7 +21,7 @@ from workbench.data.label_values import whole_numbers
 
 __all__ = ["info", "is_readable", "kind_of", "read", "read_labels", "suffixes"]
 
-_ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
+_ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy|gpkg|geojson|shp)):([^/\\:]+)$", re.IGNORECASE)
 
 
 def suffixes() -> tuple[str, ...]:

@@ -62,10 +62,10 @@ def read_named(
     table = table_of(names, lists) if names else None
     if table is None and labels.classes.is_nameless:
         table = _beside(formats.split_address(path)[0])
-    return labels if table is None else replace(labels, classes=_named(labels, table))
+    return labels if table is None else replace(labels, classes=named(labels, table))
 
 
-def _named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
+def named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
     """The table as classes, and values that it does not name as ``class N``."""
     present = {int(v) for v in np.unique(labels.data) if v > 0}
     colors = {c.value: c.color for c in labels.classes}

@@ -24,7 +24,8 @@ from workbench.data.parts import Job, text_saver
 from workbench.scene.data import envi_header as eh
 from workbench.scene.data.anchors import WGS84, Anchors, to_envi
 from workbench.scene.data.class_notes import class_notes
-from workbench.scene.data.map_place import MapPlace, proj_of, to_map_info
+from workbench.scene.data.crs import crs_of, crs_of_place
+from workbench.scene.data.map_place import MapPlace, to_map_info
 from workbench.scene.data.scene import Blocks, SceneNative, from_array, open_blocks
 
 SUFFIXES = {"envi": ".dat", "geotiff": ".tif", "npy": ".npy"}
@@ -79,7 +80,7 @@ def jobs(
             (stale, text_saver(text)),
         ]
     if format == "geotiff":
-        crs = None if place is None else _crs_of(place, path)
+        crs = None if place is None else _crs_or_loss(place, path)
         made = [(path, lambda part: _write_geotiff(part, blocks, classes, place, crs, shown, anchors))]
         if classes is not None:
             beside = path.with_name(f"{path.name}.aux.xml")
@@ -130,17 +131,12 @@ def _say_lost(path: Path, what: str, advice: str) -> None:
     warnings.warn(f"{text}. Choose format {advice}.", WorkbenchWarning, stacklevel=2)
 
 
-def _crs_of(place: MapPlace, path: Path) -> Any:
-    """The coordinate system for GeoTIFF; that of a ``projection info`` is translated where that is possible."""
-    if place.wkt is not None:
-        return _crs(place.wkt)
-    text = proj_of(place)
-    if text is not None:
-        rasterio: Any = importlib.import_module("rasterio")
-        return rasterio.crs.CRS.from_string(text)
-    if place.projection is not None:
+def _crs_or_loss(place: MapPlace, path: Path) -> Any:
+    """The coordinate system for GeoTIFF; a ``projection info`` that cannot be translated is lost."""
+    found = crs_of_place(place)
+    if found is None and place.projection is not None:
         _say_lost(path, f"its projection {place.projection[:60]}", "envi")
-    return None
+    return found
 
 
 def _envi_header(
@@ -222,20 +218,7 @@ def _coordinate_system(place: MapPlace) -> str | None:
         return None
     if place.map_info is not None:
         return place.wkt
-    return str(_crs(place.wkt).to_wkt(version="WKT1_ESRI"))
-
-
-def _crs(text: str) -> Any:
-    rasterio: Any = importlib.import_module("rasterio")
-    try:
-        if text.upper().startswith("EPSG:"):
-            return rasterio.crs.CRS.from_string(text)
-        return rasterio.crs.CRS.from_wkt(text, morph_from_esri_dialect=True)
-    except rasterio.errors.CRSError as error:
-        raise GeometryError(
-            f"the coordinate system of this scene is not understood ({' '.join(str(error).split())[:100]}); nothing was"
-            " written. Choose format envi, which keeps it as it is."
-        ) from error
+    return str(crs_of(place.wkt).to_wkt(version="WKT1_ESRI"))
 
 
 def _write_envi(path: Path, blocks: Blocks, order: str, stale: Path) -> None:
@@ -275,7 +258,7 @@ def _write_geotiff(
         profile |= {"transform": rasterio.Affine(*place.transform), "crs": crs}
     if anchors is not None and anchors.points:
         points = [rasterio.control.GroundControlPoint(p.row, p.column, p.x, p.y, p.z) for p in anchors.points]
-        profile |= {"gcps": points, "crs": _crs(anchors.wkt or WGS84)}
+        profile |= {"gcps": points, "crs": crs_of(anchors.wkt or WGS84)}
     if anchors is not None and anchors.rpc:
         profile["rpcs"] = rasterio.rpc.RPC.from_gdal(dict(anchors.rpc))
     if classes is not None:

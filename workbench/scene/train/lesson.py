@@ -67,13 +67,14 @@ def teach_scene(
         Fewer than two classes, settings that cannot work, a file that may not be written, weights that do not fit.
     """
     from workbench.data import formats
+    from workbench.scene.train.study import read_on
     from workbench.training import output
 
     out = Path(model)
     output.check(out, resume=False, overwrite=overwrite)
     scene = image if isinstance(image, Image) else formats.read(image)
     learner = SceneLearner(scene, **values)
-    labels = painted if isinstance(painted, Labels) else formats.read_labels(painted, reference=scene.geometry)
+    labels = painted if isinstance(painted, Labels) else read_on(scene, Path(painted))
     return Lesson(learner, labels, out).run(progress)
 
 

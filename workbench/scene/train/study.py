@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workbench.core.atomic import sha256_of
@@ -12,9 +12,10 @@ from workbench.core.errors import InputError, UsageError
 from workbench.core.provenance import input_hash
 from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
-from workbench.data.label_names import read_named
+from workbench.data.label_names import named, read_named, table_of
 from workbench.data.mat_files import open_store
 from workbench.data.npy_files import members_of
+from workbench.scene.data import polygons
 from workbench.scene.train.prepared import require_scene
 from workbench.scene.train.settings import ScenePixelConfig
 
@@ -66,12 +67,26 @@ def open_study(cases: Sequence[Case], config: ScenePixelConfig) -> Study:
         notes.append(f"{taught.name} holds the training pixels, {tested.name} the test pixels, by their names")
     if tested is not None and getattr(config, "split", "all") in ("random", "disjoint"):
         raise UsageError("test pixels are given by a map of their own: leave out --split, which would draw others")
-    labels = read_named(taught, reference=image.geometry, names=config.names)
-    test = None if tested is None else read_named(tested, reference=image.geometry, names=config.names)
-    files = {"scene sha256": None, "labels sha256": taught, "test labels sha256": tested}
-    hashes = {k: sha256_of(*formats.input_files(p)) for k, p in files.items() if p is not None}
+    labels = read_on(image, taught, config.names)
+    test = None if tested is None else read_on(image, tested, config.names)
+    notes += [*labels.notes, *(() if test is None else test.notes)]
+    files = {"labels sha256": taught, "test labels sha256": tested}
+    hashes = {k: sha256_of(*_files(p)) for k, p in files.items() if p is not None}
     scene = input_hash(image)
     return Study(image, labels, test, tuple(notes), ({} if scene is None else {"scene sha256": scene}) | hashes)
+
+
+def read_on(image: Image, path: Path, names: str = "") -> Labels:
+    """A label map on the grid of a scene: a file of labels, or polygons drawn on its map."""
+    if polygons.is_vector(formats.split_address(path)[0]):
+        found = polygons.labels_of_polygons(path, image)
+        return replace(found, classes=named(found, table_of(names))) if names else found
+    return read_named(path, reference=image.geometry, names=names)
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    vector = polygons.is_vector(formats.split_address(path)[0])
+    return polygons.files_of(path) if vector else formats.input_files(path)
 
 
 def pair_in(path: Path) -> tuple[Path, Path] | None:
