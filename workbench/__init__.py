@@ -39,8 +39,8 @@ _BY_MODULE = {
     "workbench.scene.data.monai_reader": ("SceneReader",),
     "workbench.recording.data.monai_reader": ("RecordingReader",),
     "workbench.core.errors": (
-        "WorkbenchError", "UsageError", "InputError", "GeometryError", "NothingFound", "WeightsError", "OutOfMemory",
-        "MissingExtra", "FaultyExtension", "Cancelled", "WorkbenchWarning",
+        "WorkbenchError", "UsageError", "InputError", "GeometryError", "MismatchError", "NothingFound", "WeightsError",
+        "OutOfMemory", "MissingExtra", "FaultyExtension", "Cancelled", "WorkbenchWarning",
     ),
 }  # fmt: skip
 _PUBLIC = {name: module for module, names in _BY_MODULE.items() for name in names}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from workbench.core import registry, settings
+from workbench.core import leftovers, memory, registry, settings
 from workbench.core.reports import EvaluationReport, TrainReport
 from workbench.core.types import Case, Image, Part, Progress, Result
 
@@ -144,7 +144,11 @@ def train(
     row = registry.find(backend)
     module = row.module_for("train")
     config = settings.build(module.TrainConfig, values)
-    report: TrainReport = module.train(_cases_for(row, source), config, Path(out), on_step)
+    out = Path(out)
+    for folder in (out.parent, out.with_name(out.stem + "_training")):
+        leftovers.clean(folder)
+    with memory.guarding(f"training {row.name}"):
+        report: TrainReport = module.train(_cases_for(row, source), config, out, on_step)
     return report
 
 
@@ -166,7 +170,12 @@ def evaluate(
     row = registry.find(backend)
     module = row.module_for("evaluate")
     config = settings.build(module.EvaluateConfig, values)
-    report: EvaluationReport = module.evaluate(_cases_for(row, source), config, Path(out) if out else None, progress)
+    if out is not None:
+        leftovers.clean(Path(out))
+    with memory.guarding(f"evaluating {row.name}"):
+        report: EvaluationReport = module.evaluate(
+            _cases_for(row, source), config, Path(out) if out else None, progress
+        )
     return report
 
 
@@ -174,7 +183,7 @@ def _cases_for(row: registry.Backend, source: Source | Iterable[Case | Source]) 
     """The cases of a study, each of the kind that the backend takes."""
     from workbench.data.cases import settled
 
-    return settled(cases(source), row)
+    return settled(cases(source), row, go_on=True)
 
 
 def write(

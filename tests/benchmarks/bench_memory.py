@@ -1,4 +1,4 @@
-"""What predicting takes of memory: the estimate made before, against the peak that was measured.
+"""What predicting and teaching take of memory: the estimate made before, against the peak that was measured.
 
 Each case runs in a process of its own, from reading to writing; its peak is VmHWM (Linux). The estimate is what the
 process held when it was asked, with the network loaded, plus what was expected on top.
@@ -36,13 +36,13 @@ class Trial:
     @property
     def title(self) -> str:
         size = "x".join(map(str, self.shape)) + f" {self.dtype}{self.suffix}"
-        step = f" {self.spacing:g} mm" if self.kind == "volume" else ""
+        step = f" {self.spacing:g} mm" if self.kind in ("volume", "training") else ""
         return f"{size}{step} " + " ".join(f"{k}={v}" for k, v in self.settings.items())
 
 
 TRIALS = (
     Trial("volume", (128, 128, 96), "int16", ".nii.gz", 2.0, slow=False),
-    Trial("volume", (128, 128, 96), "int16", ".nii.gz", 2.0, {"flips": True}),
+    Trial("volume", (128, 128, 96), "int16", ".nii.gz", 2.0, {"flips": True, "force": True}),
     Trial("volume", (160, 160, 160), "int16", ".mha", 2.0, {"roi": [96, 96, 96]}, slow=False),
     Trial("volume", (256, 256, 200), "int16", ".nii", 1.5),
     Trial("volume", (256, 256, 200), "int16", ".nii", 1.5, {"batch": 1}),
@@ -62,8 +62,11 @@ TRIALS = (
     Trial("recording", (12, 1_500_000)),
     Trial("recording", (12, 1_500_000), settings={"surprisal": False}),
     Trial("recording", (12, 15_000), settings={"generate": 20.0}),
+    Trial("training", (128, 128, 96), "int16", ".nii.gz", 2.0, slow=False),
+    Trial("training", (200, 200, 160), "int16", ".nii", 1.5, {"batch": 4}),
+    Trial("training", (200, 200, 160), "float32", ".nii", 1.5, {"roi": [96, 96, 96], "weights": "none"}),
 )
-BACKENDS = {"volume": "segformer3d", "scene": "lola_specvit", "recording": "meg_gpt"}
+BACKENDS = {"volume": "segformer3d", "scene": "lola_specvit", "recording": "meg_gpt", "training": "segformer3d"}
 
 CHILD = """
 import json, sys
@@ -73,22 +76,30 @@ from workbench.batch.inputs import expand
 from workbench.core import memory, provenance, registry, settings
 backend, path, out, values = json.loads(sys.argv[1])
 row = registry.find(backend)
-config = settings.build(row.load_module().Config, {"device": "cpu", **values})
 asked, require = [], memory.require
 def note(need, *rest, **more):
     asked.append((memory.resident(), dict(need.parts)))
     require(need, *rest, **more)
 memory.require = note
-report = run.run(row, expand([path]), Path(out), config, overwrite=True)
-held, parts = max(asked, key=lambda a: a[0] + sum(a[1].values()))
-print(json.dumps({"held": held, "parts": parts, "peak": int(provenance.peak_memory_mb() * 1e6),
-                  "failed": [o.message for o in report.failures]}))
+failed = []
+if len(sys.argv) > 2:
+    import workbench
+    from workbench.core.types import Case
+    labels = path.replace("volume.", "labels.")
+    workbench.train(backend, [Case("a", Path(path), Path(labels))], out=out + ".safetensors", device="cpu", **values)
+else:
+    config = settings.build(row.load_module().Config, {"device": "cpu", **values})
+    failed = [o.message for o in run.run(row, expand([path]), Path(out), config, overwrite=True).failures]
+if failed or not asked:
+    sys.exit("; ".join(failed) or "nothing was compared with what is there")
+held, parts = max(asked, key=lambda a: sum(a[1].values()))
+print(json.dumps({"held": held, "parts": parts, "peak": int(provenance.peak_memory_mb() * 1e6)}))
 """
 
 
 def make(trial: Trial, folder: Path) -> str:
     """Write the input of a trial; gives its address."""
-    if trial.kind == "volume":
+    if trial.kind in ("volume", "training"):
         return _volume(trial, folder)
     rng = np.random.default_rng(0)
     if trial.kind == "scene":
@@ -108,7 +119,10 @@ def _volume(trial: Trial, folder: Path) -> str:
     from workbench.core.types import Geometry
 
     writer = nifti if ".nii" in trial.suffix else itk_formats
-    writer.write(path, data, Geometry(trial.shape, np.diag([*[trial.spacing] * 3, 1.0])))
+    geometry = Geometry(trial.shape, np.diag([*[trial.spacing] * 3, 1.0]))
+    writer.write(path, data, geometry)
+    if trial.kind == "training":
+        writer.write(folder / f"labels{trial.suffix}", (data > -500).astype(np.uint8), geometry)
     return str(path)
 
 
@@ -132,14 +146,18 @@ def measure(trial: Trial, folder: Path, threads: int = 1) -> dict[str, Any]:
     """Predict in a child; gives what it held, what it expected by part, and its peak, in bytes."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         address = make(trial, Path(place))
-        words = json.dumps([BACKENDS[trial.kind], address, f"{place}/out", trial.settings])
+        training = trial.kind == "training"
+        settings = {**({"steps": 2, "classes": "body:1"} if training else {}), **trial.settings}
+        # Made scenes are on no scale that weights know.
+        settings = {**({"force": True} if trial.kind == "scene" else {}), **settings}
+        words = [json.dumps([BACKENDS[trial.kind], address, f"{place}/out", settings]), *["train"] * training]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(
-            [sys.executable, "-c", CHILD, words], capture_output=True, text=True, check=True, env=environment
+            [sys.executable, "-c", CHILD, *words], capture_output=True, text=True, check=False, env=environment
         )
+    if done.returncode:
+        raise RuntimeError(f"{trial.title}: {done.stderr.strip()}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if found["failed"]:
-        raise RuntimeError("; ".join(found["failed"]))
     found["estimate"] = found["held"] + sum(found["parts"].values())
     return found
 

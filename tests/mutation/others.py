@@ -150,7 +150,13 @@ def _geojson(folder: Path) -> Path:
 def _objects(path: Path):
     from workbench.data.geojson import read_geojson
 
-    return {"objects": lambda: vars(read_geojson(path))}
+    def read():
+        found = dict(vars(read_geojson(path)))
+        # Any feature may have measurements of its own: the others have none of that name.
+        measured = {k: v[np.isfinite(v)] for k, v in found.pop("measurements").items()}
+        return found, measured
+
+    return {"objects": read}
 
 
 def _correction(folder: Path) -> Path:

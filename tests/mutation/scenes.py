@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -64,8 +65,21 @@ def _chunks(path: Path, content: bytes) -> list[Region]:
 
     with h5py.File(io.BytesIO(content), "r") as f:
         found = [f["cube"].id.get_chunk_info(i) for i in range(f["cube"].id.get_num_chunks())]
-        block = f.userblock_size
-    return [(block + c.byte_offset, block + c.byte_offset + c.size) for c in found]
+        end = max(c.byte_offset + c.size for c in found)
+        # Some versions of HDF5 count from the end of the user block.
+        block = f.userblock_size if f.userblock_size + end <= len(content) else 0
+    return [
+        *((block + c.byte_offset, block + c.byte_offset + c.size) for c in found),
+        *_lists_of_chunks(content, axes=3),
+    ]
+
+
+def _lists_of_chunks(content: bytes, axes: int) -> list[Region]:
+    """What counts chunks, and says for each where its samples begin, in the array and in the file."""
+    key, link = 8 + 8 * (axes + 1), 8
+    nodes = [m.start() for m in re.finditer(rb"TREE\x01", content)]
+    used = [int.from_bytes(content[at + 6 : at + 8], "little") for at in nodes]
+    return [(at, at + 24 + count * (key + link) + key) for at, count in zip(nodes, used, strict=True)]
 
 
 def _npy(folder: Path) -> Path:
@@ -140,6 +154,15 @@ def _strips(path: Path, content: bytes) -> list[Region]:
         ]
 
 
+def _sides(path: Path, content: bytes) -> list[Region]:
+    """Width and height: tiles are filled up, and as many of them may hold fewer pixels."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        tags = [file.pages[0].tags[name] for name in ("ImageWidth", "ImageLength")]
+    return [(tag.valueoffset, tag.valueoffset + 4) for tag in tags]
+
+
 def _library(folder: Path) -> Path:
     values = np.random.default_rng(0).random((1, 4, 7)).astype("f4")
     (folder / "lib.sli").write_bytes(values.tobytes())
@@ -188,6 +211,6 @@ SEEDS = (
     _scene("geotiff", _geotiff(), protection="tables of strips"),
     _scene("geotiff deflate", _geotiff(compress="deflate"), protection=_STRIPS, sealed=_strips),
     _scene("geotiff lzw tiles", _geotiff(compress="lzw", tiled=True, blockxsize=16, blockysize=16),
-           protection="tables of tiles"),
+           protection="tables of tiles", alone=_sides),
     _scene("geotiff labels", _geotiff(1), verbs=maps, protection="tables of strips"),
 )  # fmt: skip

@@ -14,7 +14,7 @@ def images(path: Path) -> Mapping[str, Callable[[], Any]]:
     """What a person does with an image: look at its header, and load it."""
     import workbench as wb
 
-    return {"info": lambda: wb.info(path), "data": lambda: wb.read(path).data}
+    return {"info": lambda: wb.info(path), "data": lambda: wb.read(path)}
 
 
 def maps(path: Path) -> Mapping[str, Callable[[], Any]]:
@@ -38,6 +38,8 @@ class Seed:
         In words, for the table: what in the container says that samples are missing or others.
     sealed
         The stretches of a file that a checksum covers: no other samples may come of a change within.
+    alone
+        The stretches of a file that say how many samples there are, and that nothing else in the container repeats.
     counted
         Whether the container says how many samples there are: fewer or more are then an error, and a file that is cut
         off is never filled up.
@@ -53,6 +55,7 @@ class Seed:
     verbs: Callable[[Path], Mapping[str, Callable[[], Any]]] = images
     protection: str = "length"
     sealed: Callable[[Path, bytes], list[Region]] = lambda path, content: []
+    alone: Callable[[Path, bytes], list[Region]] = lambda path, content: []
     counted: bool = True
     ends: bool = True
     body: tuple[str, ...] = ("*",)

@@ -3,9 +3,11 @@
 The table: ``python -m tests.mutation.hostile_table``.
 """
 
+import nibabel as nib
+import numpy as np
 import pytest
 
-from tests.mutation.hostile_table import HARMLESS, HOSTILE, PAYLOAD, entries, verdict
+from tests.mutation.hostile_table import HOSTILE, PAYLOAD, VERBS, entries, verbs, verdict
 from tests.mutation.serving import serving
 
 
@@ -30,5 +32,17 @@ def test_verdicts():
     assert verdict("x", {"info": read, "data": refused}) == "accepted by info"
     assert verdict(PAYLOAD[0], {"info": read, "data": refused}) == ""
     assert verdict(PAYLOAD[0], {"info": read, "data": read}) == "accepted by info, data"
-    assert verdict(HARMLESS[0], {"info": read, "data": read}) == ""
-    assert verdict(HARMLESS[0], {"info": read, "data": fault}) == "slow in data: 5 s"
+    assert verdict(PAYLOAD[0], {"info": refused, "data": refused}) == "info loads its samples"
+    assert verdict(PAYLOAD[0], {"info": read, "data": fault}) == "slow in data: 5 s"
+
+
+def test_every_verb_is_tried_and_takes_what_is_sound(tmp_path):
+    """What refuses everything would refuse the hostile files too."""
+    sound = tmp_path / "v.nii.gz"
+    values = np.zeros((12, 12, 12), np.int16)
+    values[3:6], values[6:9] = 1, 2  # an image, and a map of labels
+    nib.save(nib.Nifti1Image(values, np.diag([3.0, 3, 4, 1])), sound)
+    found = verbs(sound)
+    assert set(found) == set(VERBS)
+    for name, do in found.items():
+        assert do() is not None, name

@@ -22,7 +22,8 @@ def labelled_cases(source: str, labels: str | None, *, needed: bool = True) -> l
         if not split_address(reference)[0].is_file():
             raise NothingFound(f"{split_address(reference)[0]}: no such label file")
         return [Case(case_name(path), path, reference, case_name(path))]
-    cases = load_cases(path, Path(labels).expanduser() if labels else None)
+    # One of a list that is not there fails when it is opened, and does not stop the others.
+    cases = load_cases(path, Path(labels).expanduser() if labels else None, missing_ok=True)
     without = [c.id for c in cases if c.labels is None]
     if without and needed:
         raise InputError(f"{path}: {len(without)} of {len(cases)} cases have no labels, e.g. {without[0]}")

@@ -17,6 +17,7 @@ from workbench.cli.options import (
     verbose_option,
 )
 from workbench.core import kinds
+from workbench.core.failures import exit_code
 from workbench.core.registry import Backend
 
 
@@ -75,4 +76,4 @@ def _evaluate(
         click.echo(report.text())
         for file in report.files:
             click.echo(file)
-    return 3 if report.failures else 0
+    return exit_code(report.failures)

@@ -8,6 +8,7 @@ import click
 
 from workbench.cli.options import json_option, kind_option, truncated_option, verbose_option
 from workbench.core import kinds
+from workbench.core.errors import InputError
 
 
 @click.command()
@@ -30,10 +31,14 @@ def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_jso
     codes = []
     for path in paths:
         try:
-            rows += api.info(path, kind=kind, allow_truncated=allow_truncated)
+            found = api.info(path, kind=kind, allow_truncated=allow_truncated)
+            if found and all(row.get("problem") for row in found):  # of many series some may be no volumes
+                for row in found:
+                    codes.append(failed(InputError(row["problem"]), verbose=verbose, subject=path))
+            rows += found
         except Exception as error:
             codes.append(failed(error, verbose=verbose, subject=path))
-    if codes and len(paths) == 1:
+    if codes and len(paths) == 1 and not rows:
         return codes[0]
     code = 3 if codes else 0
     if as_json:

@@ -8,6 +8,7 @@ import click
 from workbench.cli.lazy import BackendGroup
 from workbench.cli.options import as_command, quiet_option, truncated_cases, truncated_option, verbose_option
 from workbench.core import kinds
+from workbench.core.failures import exit_code
 from workbench.core.registry import Backend
 
 
@@ -20,8 +21,8 @@ def _make(backend: Backend) -> click.Command:
     )
     @quiet_option
     @verbose_option
-    def command(**arguments: Any) -> None:
-        _train(backend, **arguments)
+    def command(**arguments: Any) -> int:
+        return _train(backend, **arguments)
 
     return as_command(backend.name, command, backend.load_module().TrainConfig, f"Teach {backend.title}.")
 
@@ -44,7 +45,7 @@ def _train(
     quiet: bool,
     verbose: bool,
     **values: Any,
-) -> None:
+) -> int:
     from workbench import api
     from workbench.cli.cases import labelled_cases
     from workbench.cli.progress import bar
@@ -73,5 +74,10 @@ def _train(
             click.echo(f"Taken over from {values['weights']}: {', '.join(report.copied)}", err=True)
     for note in getattr(report, "notes", ()):
         click.echo(f"note: {note}", err=True)
+    # Cases that it went on without; not every backend of others tells.
+    failures = getattr(report, "failures", {})
+    for why in failures.values():
+        click.echo(f"Error: {why}", err=True)
     for file in (report.weights, report.log, report.report):
         click.echo(file)
+    return exit_code(failures)

@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workbench.core.errors import MismatchError
-from workbench.core.settings import setting
+from workbench.core.settings import Setting, setting
 
 Level = Literal["refused", "converted", "noted"]
+
+KNOW_BETTER = "Where you know better: --force (in Python force=True, in the window 'Use anyway')."
+"""The end of every refusal: how a person goes on all the same."""
+
+FORCED = "forced although"
+"""How a note begins that would have been a refusal."""
+
+_FORCE = "Go on although the data are not what the weights were taught on; it is noted."
 
 
 @dataclass(frozen=True)
@@ -70,15 +78,20 @@ def settle(findings: Iterable[Finding], *, subject: Any, weights: str, force: bo
         advice = " ".join(dict.fromkeys(f.advice for f in refused if f.advice))
         raise MismatchError(
             f"{subject}: not what weights {weights} were taught on: {'; '.join(f.line for f in refused)}."
-            f"{f' {advice}' if advice else ''} Where you know better: --force (in Python and in the window: force).",
+            f"{f' {advice}' if advice else ''} {KNOW_BETTER}",
             tuple(found),
         )
-    return tuple(f"forced although {f.line}" if f.level == "refused" else f.line for f in found)
+    return tuple(f"{FORCED} {f.line}" if f.level == "refused" else f.line for f in found)
 
 
 def force_setting() -> Any:
     """The setting `force` of every backend that compares."""
-    return setting(False, "Go on although the data are not what the weights were taught on; it is noted.")
+    return setting(False, _FORCE)
+
+
+def is_force(known: Setting | None) -> bool:
+    """Whether a setting was made by `force_setting`: windows offer it only once something was refused."""
+    return known is not None and known.type is bool and known.help == _FORCE
 
 
 def untold(what: str, weights: str) -> Finding:

@@ -17,9 +17,13 @@ import numpy.typing as npt
 from workbench.core.class_merge import ClassMerge
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError
+from workbench.core.layers import count_labels, map_labels
 from workbench.core.types import Labels
 
-Why = Literal["same name", "synonym", "told by classes", "same number, as asked", "no reference class"]
+Why = Literal[
+    "same name", "synonym", "told by classes", "same number, as asked", "same number, neither has names",
+    "no reference class",
+]  # fmt: skip
 MatchBy = Literal["name", "number"]
 
 # Spellings of the same word; all else is a different word. Plurals lose their s.
@@ -74,9 +78,7 @@ class Matching:
     def apply(self, data: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
         """The reference with the values of the weights, 0 where they know no such class."""
         by_value = {v: m.value for m in self.matches for _, v in m.reference}
-        present, inverse = np.unique(data, return_inverse=True)
-        lookup = np.array([by_value.get(int(v), 0) for v in present], np.int32)
-        return lookup[inverse].reshape(data.shape)
+        return map_labels(data, by_value, np.min_scalar_type(max(by_value.values(), default=0)))
 
 
 def match_classes(
@@ -103,7 +105,7 @@ def match_classes(
     found = _told(wanted, labels.classes, classes) if classes else {}
     used = {v for m in found.values() for _, v in m.reference}
     free = [c for c in labels.classes if c.value not in used]
-    present = {int(v) for v in np.unique(labels.data) if v > 0}
+    present = {v for v in count_labels(labels.data) if v > 0}
     nameless = labels.classes.is_nameless != wanted.is_nameless
     for c in wanted:
         if c.name in found:
@@ -144,9 +146,9 @@ def _told(wanted: ClassTable, reference: ClassTable, classes: str) -> dict[str, 
 
 def _by_name(wanted: ClassInfo, free: Sequence[ClassInfo], match: MatchBy) -> tuple[list[tuple[str, int]], Why]:
     if wanted.is_nameless:
-        # Two tables that both call a class after its value have agreed on a number, not on a class.
-        equal = [(f.name, f.value) for f in free if f.value == wanted.value and f.is_nameless]
-        return (equal, "same number, as asked") if match == "number" else ([], "no reference class")
+        # A number is all that either has: no name could say it better, but it is said.
+        why: Why = "same number, as asked" if match == "number" else "same number, neither has names"
+        return [(f.name, f.value) for f in free if f.value == wanted.value and f.is_nameless], why
     same = [(f.name, f.value) for f in free if f.name == wanted.name]
     if same:
         return same, "same name"
@@ -203,13 +205,8 @@ def words_of(name: str) -> tuple[str, ...]:
 def _nothing(wanted: ClassTable, unknown: tuple[tuple[str, int], ...], nameless: bool, source: Path | str) -> str:
     have = ", ".join(f"{n} ({v})" if not nameless else str(v) for n, v in unknown[:6])
     more = f" and {len(unknown) - 6} more" if len(unknown) > 6 else ""
-    known = _few(str(c.value) if wanted.is_nameless else f"{c.name} ({c.value})" for c in wanted)
+    known = _few(f"{c.name} ({c.value})" for c in wanted)
     told = f"--classes '{wanted.names[0]}:{unknown[0][1]},...', or, if its numbers are theirs, --match number"
-    if nameless and wanted.is_nameless:
-        return (
-            f"{source}: neither its values ({have}{more}) nor the classes of the weights ({known}) have names, and "
-            f"numbers alone do not say which is which. Say it: {told}"
-        )
     if nameless:
         return (
             f"{source}: its values ({have}{more}) have no names, and numbers alone do not say which class of the "
@@ -263,7 +260,13 @@ class Compared:
     @property
     def note(self) -> str:
         """What a reader of scores has to know of it, "" where every class met its own."""
-        return f"the mean is over {self.headline}" if self.missing or self.unknown else ""
+        notes = [f"the mean is over {self.headline}"] if self.missing or self.unknown else []
+        if any(m.why == "same number, neither has names" for m, _ in self.classes):
+            notes.append(
+                "neither the weights nor the labels name their classes: equal numbers were compared, which is right "
+                "only if they mean the same"
+            )
+        return "; ".join(notes)
 
     @property
     def headline(self) -> str:

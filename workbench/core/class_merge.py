@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
+from workbench.core.layers import count_labels, map_labels
 from workbench.core.types import Labels
 
 
@@ -55,7 +56,7 @@ class ClassMerge:
         """
         lowest: dict[str, int] = {}
         for labels in maps:
-            present = set(np.unique(labels.data).tolist())
+            present = set(count_labels(labels.data))
             for c in labels.classes:
                 if c.value in present:
                     lowest[c.name] = min(c.value, lowest.get(c.name, c.value))
@@ -94,10 +95,7 @@ class ClassMerge:
         """The label map with the values to learn, 0 where none applies."""
         if len(self.rules) > 255:
             raise UsageError(f"classes: {len(self.rules)} classes, at most 255 can be learnt")
-        mapping = self.values_in(labels.classes)
-        present, inverse = np.unique(labels.data, return_inverse=True)
-        lookup = np.array([mapping.get(int(v), 0) for v in present], np.uint8)
-        return lookup[inverse].reshape(labels.data.shape)
+        return np.asarray(map_labels(labels.data, self.values_in(labels.classes), np.uint8), np.uint8)
 
 
 def _source(text: str) -> int | tuple[int, int] | str:

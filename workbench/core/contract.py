@@ -21,8 +21,7 @@ def predict(backend: Backend, model: Any, image: Image, config: Any, progress: P
     """
     with memory.guarding(image.source or image.name):
         result: Result = backend.load_module().predict(model, image, config, progress)
-    held = image.__dict__.get("data")
-    if held is None or isinstance(held, np.memmap):  # read piece by piece: from one and the same file
+    if not image.was_read_whole:  # but piece by piece: from one and the same file
         image.require_unchanged()
     check_result(backend, image, result)
     return result

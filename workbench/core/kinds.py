@@ -356,6 +356,8 @@ def candidates(path: Path, key: str | None = None) -> dict[str, Verdict]:
     A kind of a third party that fails is left out with a warning: it must not keep anybody from opening other files.
     """
     found: dict[str, Verdict] = {}
+    if path.exists() and not path.is_dir() and not path.is_file():
+        return found  # a pipe or a device: whoever looks into it would wait for ever
     for row in kinds().values():
         try:
             verdict = row.sniff(path, key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -200,12 +200,39 @@ def colormap(classes: ClassTable) -> dict[int | None, tuple[float, ...]]:
     return table
 
 
+def map_labels(
+    data: npt.NDArray[np.integer[Any]], values: Mapping[int, int], dtype: npt.DTypeLike
+) -> npt.NDArray[np.integer[Any]]:
+    """The label map with every value changed as `values` says, 0 where it says nothing; slab by slab, as counting is.
+
+    `dtype` holds all new values.
+    """
+    out = np.zeros(data.shape, dtype)
+    for part in _slabs(data):
+        slab = data[part]
+        if slab.size and slab.min() >= 0 and slab.max() < 1 << 16:
+            table = np.zeros(int(slab.max()) + 1, dtype)
+            for value, new in values.items():
+                if 0 <= value < table.size:
+                    table[value] = new
+            out[part] = table[slab]
+        elif slab.size:
+            present, inverse = np.unique(slab, return_inverse=True)
+            out[part] = np.array([values.get(int(v), 0) for v in present], dtype)[inverse].reshape(slab.shape)
+    return out
+
+
+def _slabs(data: npt.NDArray[Any]) -> Iterator[slice]:
+    step = max(1, (1 << 22) // max(1, int(np.prod(data.shape[1:]))))
+    for start in range(0, data.shape[0], step):
+        yield slice(start, start + step)
+
+
 def count_labels(data: npt.NDArray[np.integer[Any]]) -> dict[int, int]:
     """Number of voxels of every value that occurs, counted slab by slab so that memory stays small."""
     totals: dict[int, int] = {}
-    step = max(1, (1 << 22) // max(1, int(np.prod(data.shape[1:]))))
-    for start in range(0, data.shape[0], step):
-        slab = data[start : start + step].ravel(order="K")
+    for part in _slabs(data):
+        slab = data[part].ravel(order="K")
         # Counting in bins is far faster than sorting, and labels are nearly always small numbers.
         if slab.size and slab.min() >= 0 and slab.max() < 1 << 16:
             bins = np.bincount(slab)

@@ -165,6 +165,11 @@ class Image:
         """Whether `data` is in memory already."""
         return "data" in self.__dict__
 
+    @property
+    def was_read_whole(self) -> bool:
+        """Whether all samples were once read at a time when the files were still those that were opened."""
+        return bool(self.__dict__.get("_whole"))
+
     def samples(self) -> npt.NDArray[Any]:
         """The same as `data`, but not kept: for work that needs them once, and its memory for other things later."""
         return self.data if self.is_loaded else self._load()
@@ -201,6 +206,7 @@ class Image:
         with memory.guarding(self.source or self.name, need):
             array = self.loader()
         self.require_unchanged()
+        self.__dict__["_whole"] = not isinstance(array, np.memmap)
         expected = (len(self.channels), *self.geometry.shape)
         if array.shape != expected:
             from workbench.core.errors import InputError

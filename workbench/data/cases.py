@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from workbench.core import kinds
 from workbench.core.csv_text import cell_text
-from workbench.core.errors import InputError, NothingFound, nearest, reading, reason
+from workbench.core.errors import InputError, NothingFound, WorkbenchError, nearest, reading, reason
 from workbench.core.registry import Backend, wrong_kind
 from workbench.core.types import Case, Image, case_name
 from workbench.data import formats
@@ -66,6 +66,7 @@ def load_cases(path: str | Path, labels: str | Path | None = None, *, missing_ok
     file, _ = formats.split_address(path)
     if not file.exists():
         raise NothingFound(f"{path}: no such file or folder. Give a folder of images, or a CSV or JSONL list.")
+    formats.require_regular_or_folder(file)
     if file.is_file():
         if path.suffix.lower() not in LISTS:
             if not formats.is_readable(path):
@@ -143,25 +144,41 @@ def folder_cases(path: Path) -> list[Case]:
     return []
 
 
-def settled(cases: list[Case], backend: Backend) -> list[Case]:
+def settled(cases: list[Case], backend: Backend, *, go_on: bool = False) -> list[Case]:
     """The cases of a backend's own kind of data; where a file could be of several, the case says so from now on.
+
+    With `go_on`, a case that is missing, damaged or of another kind is kept as it is, as long as there are others:
+    whoever opens it is told.
 
     Raises
     ------
-    InputError
-        A case is of another kind.
+    InputError, NothingFound
+        A case is of another kind, or is not there; with `go_on` only where this is so of all of them.
     """
-    found = []
+    found: list[Case] = []
+    bad: list[WorkbenchError] = []
     for case in cases:
-        path, _ = case_address(case)
-        told = case.options.get("kind") or None
-        with naming(case):
-            kind = formats.kind_of(path, kind=told, hint=backend.kind).name
-            if kind != backend.kind:
-                raise wrong_kind(backend, kind, path)
-        unclear = told is None and len(kinds.candidates(*formats.split_address(path))) > 1
-        found.append(replace(case, options={**case.options, "kind": kind}) if unclear else case)
+        try:
+            found.append(_settled(case, backend))
+        except (InputError, NothingFound) as error:
+            if not go_on:
+                raise
+            found.append(case)
+            bad.append(error)
+    if bad and len(bad) == len(cases):
+        raise bad[0]
     return found
+
+
+def _settled(case: Case, backend: Backend) -> Case:
+    path, _ = case_address(case)
+    told = case.options.get("kind") or None
+    with naming(case):
+        kind = formats.kind_of(path, kind=told, hint=backend.kind).name
+        if kind != backend.kind:
+            raise wrong_kind(backend, kind, path)
+    unclear = told is None and len(kinds.candidates(*formats.split_address(path))) > 1
+    return replace(case, options={**case.options, "kind": kind}) if unclear else case
 
 
 @contextmanager

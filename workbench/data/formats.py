@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from workbench.core import kinds
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, NothingFound, UsageError
+from workbench.core.errors import GeometryError, InputError, NothingFound, UsageError
 from workbench.core.kinds import Kind
+from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data.companion import require_regular
 from workbench.data.geometry import orientation, require_match
@@ -164,7 +163,7 @@ def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = Non
 def _nobodys(file: Path) -> Kind:
     """The kind whose suffix it has, so that its reader says what is wrong; else an error with what can be read."""
     named = [row for row in kinds.kinds().values() if not file.is_dir() and row.suffix_of(file) is not None]
-    if len(named) == 1 and file.suffix.lower() != ".hdr":
+    if len(named) == 1:
         return named[0]
     for _, explain in kinds.hooks("files", "explain"):
         explain(file)
@@ -290,9 +289,14 @@ def read_labels(
     data = whole_numbers(image.data[0], path)
     classes = image.classes
     if classes is None:
-        classes = ClassTable.from_values([int(v) for v in np.unique(data) if v > 0])
+        classes = ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0))
     plain = Labels(data, image.geometry, classes, name=image.name, notes=image.notes)
-    brought: Labels = plain if way is None else way(plain)
+    if way is None:
+        return plain
+    try:
+        brought: Labels = way(plain)
+    except GeometryError as error:
+        raise GeometryError(f"label map {path}: {error}") from error
     return brought
 
 
@@ -300,6 +304,7 @@ def _kind_of_map(path: str | Path, file: Path, key: str | None) -> Kind:
     """`kind_of`, but a kind without labels of its own does not count: an array of numbers is a map here."""
     if not file.exists():
         return kind_of(path)  # says so
+    require_regular_or_folder(file)
     found = [n for n in kinds.candidates(file, key) if kinds.find(n).needs_labels]
     named = [n for n, row in kinds.kinds().items() if row.needs_labels and row.suffix_of(file) is not None]
     names = found or named

@@ -206,6 +206,9 @@ class _Gathered:
         if not isinstance(geometry, dict) or kind not in ("Polygon", "MultiPolygon"):
             raise JsonError(f"its geometry is {kind or 'missing'}, Polygon or MultiPolygon was expected")
         self._add_outlines(geometry.get("coordinates"), several=kind == "MultiPolygon")
+        others = sorted(feature.keys() - {"type", "geometry", "id", "bbox"})
+        if others and "properties" not in feature:  # class and measurements would be lost without a word
+            raise JsonError(f"it has no 'properties', which each feature must have, but {others[0][:40]!r}")
         properties = feature.get("properties") or {}
         if not isinstance(properties, dict):
             raise JsonError("its properties are no object with names and values")

@@ -15,10 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError, nearest, reading
+from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, case_name
 from workbench.data import formats
 
@@ -67,7 +66,7 @@ def read_named(
 
 def named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
     """The table as classes, and values that it does not name as ``class N``."""
-    present = {int(v) for v in np.unique(labels.data) if v > 0}
+    present = {v for v in count_labels(labels.data) if v > 0}
     colors = {c.value: c.color for c in labels.classes}
     values = sorted(present | {v for v in table if v > 0})
     plain = ClassTable.from_values(values)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -16,16 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError, reading, reason
+from workbench.core.errors import InputError, reading
 from workbench.data import mat5
 from workbench.data.companion import require_regular
+from workbench.data.hdf5_chunks import Chunks, chunks_of, reading_samples, require_all, slab
 
 _MOST_NAMES = 65536
 _MOST_AXES = 32
-_MOST_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
-_DEFLATE = 1  # number of the filter in HDF5
-_SAME_SIZE = {2, 3}  # shuffle and Fletcher-32 make nothing smaller
-_LARGE_CHUNK = 256 * 1024**2  # bytes; more in a chunk than in the whole array is refused from here on
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,8 @@ class Hdf5Store:
         return None
 
     def dataset(self, name: str) -> Any:
-        return self._file[name]
+        with reading(self.path, f"array '{name}' cannot be read", "Save it again."):
+            return self._file[name]
 
     def array(self, name: str) -> npt.NDArray[Any]:
         return self._read(name).T
@@ -159,8 +156,11 @@ class Hdf5Store:
         return _first(self._read(name))
 
     def _read(self, name: str) -> npt.NDArray[Any]:
+        dataset = self.dataset(name)
+        if dataset.ndim:
+            return slab(dataset, *[slice(None)] * dataset.ndim)
         with reading_samples(self.path):
-            return np.asarray(self._file[name])
+            return np.asarray(dataset)
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,7 @@ class _Stored:
     layout: Literal["compact", "contiguous", "chunked"]
     bytes: int
     end: int
-    chunk: tuple[int, ...] = ()
-    chunks: int = 0
-    filters: tuple[int, ...] = ()
+    chunks: Chunks | None = None
 
     @property
     def is_numbers(self) -> bool:
@@ -207,9 +205,7 @@ def _stored(file: Any, name: str) -> _Stored | None:
         layout,
         size if layout != "contiguous" or start is not None else 0,
         0 if start is None else int(start) + size,
-        tuple(int(n) for n in item.chunks or ()),
-        int(item.id.get_num_chunks()) if layout == "chunked" else 0,
-        tuple(int(made.get_filter(i)[0]) for i in range(made.get_nfilters())),
+        chunks_of(item) if layout == "chunked" else None,
     )
 
 
@@ -222,41 +218,14 @@ def _require_whole(path: Path, name: str, stored: _Stored) -> None:
     what = f"{path}: array '{name}'"
     if len(stored.shape) > _MOST_AXES or size > 1 << 60:
         raise InputError(f"{what} of shape {stored.shape[:_MOST_AXES]}. The file is damaged: save it again.")
-    if stored.layout != "chunked":
+    if stored.chunks is None:
         if stored.bytes != size or stored.end > path.stat().st_size:
             raise InputError(
                 f"{what}: its shape promises {size} bytes, the file holds {stored.bytes} up to byte {stored.end}. The"
                 " file is damaged: save it again."
             )
         return
-    expected = math.prod(-(-n // c) for n, c in zip(stored.shape, stored.chunk, strict=True))
-    if stored.chunks != expected:
-        raise InputError(
-            f"{what}: its shape promises {expected} chunks of samples, the file holds {stored.chunks}. Save it again."
-        )
-    chunk = math.prod(stored.chunk) * stored.dtype.itemsize
-    if chunk > max(_LARGE_CHUNK, size):
-        raise InputError(
-            f"{what}: a chunk takes {chunk} bytes, all samples {size}. The file is damaged: save it again."
-        )
-    ratio = _MOST_RATIO if _DEFLATE in stored.filters else 1
-    if set(stored.filters) <= {_DEFLATE, *_SAME_SIZE} and size > ratio * stored.bytes:
-        raise InputError(
-            f"{what}: its shape promises {size} bytes, more than the {stored.bytes} bytes in the file can hold. Save it"
-            " again."
-        )
-
-
-@contextmanager
-def reading_samples(path: object) -> Iterator[None]:
-    """Around reads of samples by h5py, which checks them only then."""
-    with reading(path, "the samples cannot be read", "Save it again."):
-        try:
-            yield
-        except OSError as error:
-            if "allocat" in str(error):  # HDF5 has no error of its own for this
-                raise MemoryError(reason(error)) from error
-            raise
+    require_all(path, name, stored.shape, stored.dtype.itemsize, stored.chunks)
 
 
 def _first(values: npt.NDArray[Any]) -> float:

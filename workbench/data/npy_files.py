@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import PARSING, InputError, reading
 from workbench.data.companion import require_regular
-from workbench.data.found import FEW
+from workbench.data.found import FEW, Damaged
 from workbench.data.geometry import MAX_BYTES
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
@@ -48,7 +48,7 @@ def header_of(path: Path) -> Header:
     needed = start + math.prod(shape) * dtype.itemsize
     sides = " x ".join(str(n) for n in shape)
     if size < needed:
-        raise InputError(
+        raise Damaged(
             f"{path}: truncated: the header promises {start} + {sides} x {dtype.itemsize} = {needed} bytes, found"
             f" {size}. Copy or save it again."
         )

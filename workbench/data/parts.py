@@ -18,6 +18,7 @@ from workbench.core.errors import GeometryError, InputError, UsageError, reason
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Marks, Part, Scores, Signals
 from workbench.data.geojson import write_geojson
+from workbench.data.npy_files import mapped, spare_bytes
 
 Job: TypeAlias = tuple[Path, Callable[[Path], None]]
 
@@ -74,13 +75,14 @@ def read_embeddings(path: str | Path) -> Embeddings:
     path = Path(path).expanduser()
     try:
         beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        with path.open("rb") as f:
-            data = np.asarray(np.lib.format.read_array(f, allow_pickle=False), np.float32)
-            if f.read(1):
-                raise ValueError(f"more bytes than the {data.size} numbers that its header promises")
         ids, name = tuple(str(i) for i in beside["ids"]), str(beside["name"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not readable as embeddings with their ids ({reason(error)}).") from error
+    data = np.array(mapped(path), np.float32)
+    if more := spare_bytes(path):
+        raise InputError(
+            f"{path}: {more} bytes more than the {data.size} numbers that its header promises. Copy or save it again."
+        )
     if data.ndim != 2 or len(ids) != data.shape[0]:
         raise InputError(
             f"{path}: holds features of shape {data.shape}, {path.with_suffix('.json').name} names {len(ids)} ids; one"

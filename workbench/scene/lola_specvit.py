@@ -141,7 +141,7 @@ def build_network(found: WeightsFile) -> tuple[LolaSpecViT, FittedSpectra, Class
     from workbench import weights
     from workbench.nets import lora
     from workbench.scene.net import lola_specvit as nets
-    from workbench.scene.train.network import fitted_of
+    from workbench.scene.train.begin import fitted_of
 
     if "net" not in found.meta:
         raise WeightsError(
@@ -208,8 +208,8 @@ def predict(
     from workbench.core.provenance import Recorder
     from workbench.scene.data import spectra
     from workbench.scene.predict.map import SceneSettings
+    from workbench.scene.train.begin import require_scene
     from workbench.scene.train.map import map_taught
-    from workbench.scene.train.prepared import require_scene
 
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
     require_scene(image)

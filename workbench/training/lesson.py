@@ -66,6 +66,8 @@ class Board(Generic[Draft]):
         Counts changes of the draft, after each is complete: whoever has shown this version need not look again.
     whole
         The last whole draft: what stays if the lesson is cancelled, never half of one method and half of another.
+    whole_is
+        What that is, where it is not what the lesson was to make: a note for whoever saves it; else "".
     phase
         What goes on, in a line for people.
     """
@@ -74,7 +76,7 @@ class Board(Generic[Draft]):
         self.draft = draft
         self.whole = before
         self.version = 0
-        self.phase = ""
+        self.phase = self.whole_is = ""
 
     def say(self, phase: str) -> None:
         """Tell what goes on."""
@@ -85,9 +87,9 @@ class Board(Generic[Draft]):
         self.draft = draft
         self.version += 1
 
-    def keep(self) -> None:
-        """The draft is whole: it stays if the lesson is cancelled from here on."""
-        self.whole = self._copy()
+    def keep(self, whole_is: str = "") -> None:
+        """The draft is whole: it stays if the lesson is cancelled from here on; see `whole_is`."""
+        self.whole, self.whole_is = self._copy(), whole_is
 
     def _copy(self) -> Draft:
         """The draft as it is now; boards whose drafts change in place must copy it."""

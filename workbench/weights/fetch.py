@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -27,6 +27,7 @@ from urllib.request import (
 
 from workbench.core.atomic import replacing, sha256_of
 from workbench.core.errors import UsageError, WeightsError, nearest, reason
+from workbench.core.leftovers import temporary_folder
 from workbench.core.types import Progress
 from workbench.weights.file_content import content_of
 from workbench.weights.published import BUILDS, KnownWeights, SourceFile, known
@@ -122,11 +123,11 @@ def _fetch_and_build(
             "--from FOLDER"
         )
     build = _builder(row)
-    with nullcontext(folder) if folder is not None else tempfile.TemporaryDirectory() as place:
+    with nullcontext(folder) if folder is not None else _temporary() as place:
         files = {}
         for source in sources:
             if folder is None:
-                files[source.name] = Path(place or "") / source.name
+                files[source.name] = Path(place) / source.name
                 files[source.name].parent.mkdir(parents=True, exist_ok=True)
                 _download(source, files[source.name], row.path, allow_download, progress)
             else:
@@ -136,6 +137,16 @@ def _fetch_and_build(
         with replacing(row.path) as part:
             build(files, part)
     return row.path
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """A folder for what is fetched; what killed processes left of theirs goes."""
+    place = temporary_folder("workbench-fetch")
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _builder(row: KnownWeights) -> Callable[[Mapping[str, Path], Path], object]:

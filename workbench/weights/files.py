@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -81,7 +83,9 @@ def _locate(name: str, backend: str | None) -> Path:
         return found[backend]
     path = Path(name).expanduser()
     if path.exists():
-        return _resolve_folder(path) if path.is_dir() else path
+        file = _resolve_folder(path) if path.is_dir() else path
+        _require_regular(file)
+        return file
     for suffix in _SUFFIXES:
         candidate = home.weights_folder() / f"{name}{suffix}"
         if "/" not in name and candidate.is_file():
@@ -91,6 +95,12 @@ def _locate(name: str, backend: str | None) -> Path:
         raise WeightsError(f"weights '{name}' are not on this machine yet. {rows[name].how_to_get()}")
     names = ["demo", *(p.stem for p in _installed()), *rows]
     raise WeightsError(f"no weights '{name}': neither a file nor a known name.{nearest(name, names)}")
+
+
+def _require_regular(path: Path) -> None:
+    """A pipe or a device is never read: it gives nothing, or bytes for ever."""
+    if path.exists() and not path.is_file():
+        raise WeightsError(f"{path}: no regular file, expected weights ({', '.join(_SUFFIXES)}). Give the file itself.")
 
 
 def _installed() -> list[Path]:
@@ -114,6 +124,7 @@ def _is_safetensors(head: bytes) -> bool:
 
 def read_meta(path: Path) -> dict[str, Any]:
     """The record in the header of one of our files; ``{}`` for a checkpoint without one. Reads no tensors."""
+    _require_regular(path)
     with path.open("rb") as f:
         return _read_meta(f, path)
 
@@ -201,6 +212,7 @@ def load_tensors(weights: WeightsFile | Path) -> dict[str, torch.Tensor]:
         containers.
     """
     path = weights.path if isinstance(weights, WeightsFile) else weights
+    _require_regular(path)
     content = path.read_bytes()
     if isinstance(weights, WeightsFile) and hashlib.sha256(content).hexdigest() != weights.sha256:
         raise WeightsError(f"{path}: was changed or replaced while it was being read; run it again")
@@ -243,6 +255,8 @@ def _load_checkpoint(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     import torch
     from safetensors import SafetensorError
 
+    if content.startswith(b"PK\x03\x04"):
+        _require_checksums(path, content)
     # torch opens a file by its suffix first: text named .safetensors comes to that library.
     kinds = (*PARSING, SafetensorError)
     try:
@@ -257,6 +271,21 @@ def _load_checkpoint(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     if not isinstance(found, dict):
         raise WeightsError(f"{path}: expected a state_dict, found {type(found).__name__}")
     return found
+
+
+def _require_checksums(path: Path, content: bytes) -> None:
+    """Refuse a checkpoint of which a part has another checksum than its archive holds: torch compares none."""
+    kinds = (*PARSING, zipfile.BadZipFile, lzma.LZMAError)
+    with (
+        reading(path, "not a readable checkpoint", kinds=kinds, error=WeightsError),
+        zipfile.ZipFile(io.BytesIO(content)) as archive,
+    ):
+        bad = archive.testzip()
+    if bad is not None:
+        raise WeightsError(
+            f"{path}: damaged: {bad[:80]!r} in it has another checksum (CRC32) than was saved; fetch or copy the file"
+            " again"
+        )
 
 
 def save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> Path:

@@ -9,7 +9,7 @@ with the fields of `KnownWeights`. Nothing is fetched unless `workbench.weights.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -153,7 +153,7 @@ def known() -> dict[str, KnownWeights]:
             for entry in entries:
                 unknown = set(entry) - allowed
                 if unknown:
-                    raise UsageError(f"{own}: unknown field(s) {sorted(unknown)}; expected {sorted(allowed)}")
+                    raise UsageError(f"{own}: unknown field(s) {_few(unknown)}; expected {sorted(allowed)}")
                 files = tuple(_source(file, own) for file in entry.pop("files", ()))
                 row = KnownWeights(**entry, files=files)
                 rows[row.name] = _checked(replace(row, build=_MOVED.get(row.build, row.build)), own)
@@ -168,7 +168,7 @@ def _checked(row: KnownWeights, own: Path) -> KnownWeights:
     """The row, if it can neither write outside the folder of weights nor run anything but what is ours."""
     _require_types(row, own)
     if not _is_name(row.name):
-        raise UsageError(f"{own}: '{row.name}' is not usable as a name")
+        raise UsageError(f"{own}: '{row.name[:80]}' is not usable as a name")
     if row.suffix not in SUFFIXES:
         raise UsageError(f"{own}: '{row.name}' has the suffix {row.suffix!r}, expected one of {', '.join(SUFFIXES)}")
     if row.build not in ("", *BUILDS):
@@ -189,6 +189,11 @@ def _require_types(row: KnownWeights | SourceFile, own: Path) -> None:
             raise UsageError(f"{own}: '{field.name}' is {str(value)[:40]}, expected text")
 
 
+def _few(names: Iterable[str]) -> str:
+    """Names in order, on one line of bearable length."""
+    return str(sorted(names))[:80]
+
+
 def _is_name(name: str) -> bool:
     """Whether it is one plain part of a path, on any system."""
     return bool(name) and name.isprintable() and not name.startswith(".") and not set(name) & set('/\\:*?"<>|')
@@ -199,11 +204,11 @@ def _source(entry: Mapping[str, object], own: Path) -> SourceFile:
         raise UsageError(f"{own}: a file is {str(entry)[:40]!r}, expected an object with name and url")
     unknown = set(entry) - {f.name for f in fields(SourceFile)}
     if unknown:
-        raise UsageError(f"{own}: unknown field(s) {sorted(unknown)} of a file")
+        raise UsageError(f"{own}: unknown field(s) {_few(unknown)} of a file")
     file = SourceFile(**entry)  # type: ignore[arg-type]
     _require_types(file, own)
     if not all(_is_name(part) for part in file.name.split("/")):
-        raise UsageError(f"{own}: '{file.name}' is not usable as a name")
+        raise UsageError(f"{own}: '{file.name[:80]}' is not usable as a name")
     if not isinstance(file.keys, list | tuple) or not all(isinstance(key, str) for key in file.keys):
         raise UsageError(f"{own}: 'keys' of {file.name} is {str(file.keys)[:40]}, expected a list of names")
     return replace(file, keys=tuple(file.keys))

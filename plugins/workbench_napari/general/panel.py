@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
 
 from workbench.core.registry import Backend
+from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import combo_box, group_box
@@ -46,4 +47,6 @@ class ResultGroup(QWidget):
         self.summary = plain_label()
         self.summary.setWordWrap(True)
         self.column.addWidget(self.summary)
+        self.notes = ResultNotes()
+        self.column.addWidget(self.notes)
         outer.addWidget(self.group)

@@ -15,6 +15,7 @@ from workbench.core.object_layers import new_outline
 from workbench.core.types import Image, Result
 from workbench_napari.general.restored import is_whole, outline_of, read_image, restored
 from workbench_napari.general.results import State, corrected, summary
+from workbench_napari.shared.agreement_box import notes_in
 from workbench_napari.shared.journal import Journal
 
 DELAY_MS = 400
@@ -124,6 +125,15 @@ class ShownResult(QObject):
             return self._results[self.token].image.kind
         layers = self.layers()
         return str(_record(layers[0])["kind"]) if layers else ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the run that made what is shown."""
+        made = self._results.get(self.token)
+        if made is not None:
+            return made.provenance.notes
+        layers = self.layers() if self.token else []
+        return notes_in(layers[0]) if layers else ()
 
     @property
     def is_restored(self) -> bool:

@@ -19,6 +19,7 @@ from workbench_napari.general.panel import InputGroup, ResultGroup
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.results import layers_of, notes_of
 from workbench_napari.general.shown import ShownResult
+from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.layer_choice import chosen, fill
 from workbench_napari.shared.panel_base import button, empty_state, main_button
 from workbench_napari.shared.run_text import describe_run
@@ -47,6 +48,7 @@ class GeneralTool(DockTool):
         self.shown.counted.connect(self.result.summary.setText)
         self.connect_tool()
         self.input.model.changed.connect(self._on_backend)
+        self.input.model.edited.connect(self.agreement.withdraw)
         self.input.layer.currentIndexChanged.connect(self._on_choice)
         self._on_backend()
 
@@ -65,14 +67,17 @@ class GeneralTool(DockTool):
         rows = [b for b in registry.backends().values() if "predict" in b.verbs]
         rows.sort(key=lambda b: bool(kinds.find(b.kind).tool))
         self.input = InputGroup(rows)
-        self.run_button = main_button("Run", "Run the backend on the layer (Ctrl+Return). While it runs: cancel.")
         self.result = ResultGroup()
         self._save_form(
             self.result.column, _formats(""), "Results go into a folder of their own in here", "File format"
         )
         self.result.column.addLayout(self._save_buttons("Write the result as it is shown (Ctrl+Shift+Return)"))
         self.result.hide()
-        return self.input, self.run_button, self.progress, self.result
+        return self.input, self.result
+
+    def _footer(self) -> QWidget:
+        self.run_button = main_button("Run", "Run the backend on the layer (Ctrl+Return). While it runs: cancel.")
+        return self._footer_of(self.run_button)
 
     def _main_button(self) -> QPushButton:
         return self.run_button
@@ -107,10 +112,15 @@ class GeneralTool(DockTool):
         if self.layer is not before and self.layer is not None:
             self.shown.show_of(self.layer)
         self._refresh_buttons()
+        self.follow_choice()
 
     def _on_choice(self, _index: int) -> None:
         self.shown.show_of(self.layer)
         self._refresh_buttons()
+        self.follow_choice()
+
+    def _asked(self) -> tuple[Asked, ...]:
+        return ((*self.input.model.asked, id(self.layer)),)
 
     def _refresh_buttons(self, _event: Any = None) -> None:
         layer, title = self.layer, kinds.find(self.input.model.backend.kind).title
@@ -118,6 +128,7 @@ class GeneralTool(DockTool):
         self.run_button.setEnabled(layer is not None or self.runner.is_busy)
         # While a run goes on there are no numbers to be taken for its own.
         self.result.setVisible(bool(self.shown.token) and not self._is_running)
+        self.result.notes.show_notes(self.shown.notes)
         self.save_button.setEnabled(bool(self.shown.token) and not self.runner.is_busy)
         self._offer(_formats(self.shown.kind or self.input.model.backend.kind))
 
@@ -139,7 +150,8 @@ class GeneralTool(DockTool):
             return False
         backend = self.input.model.backend.name
         try:
-            values = self.input.model.values()
+            config, (asked,) = self.input.model.config, self._asked()
+            values = self.input.model.values() | self.agreement.values(config, asked)
         except WorkbenchError as error:
             self.say(report(error))
             return False
@@ -150,7 +162,10 @@ class GeneralTool(DockTool):
 
         title = f"{self.input.model.backend.title} on {layer.name}"
         self._is_running = not self.runner.is_busy
-        return self.start(title, work, partial(self._show, layer))
+        if not self.start(title, work, partial(self._show, layer)):
+            return False
+        self.agreement.asking(config, asked)
+        return True
 
     def _show(self, image_layer: Any, result: Result) -> None:
         from napari.layers import Layer
@@ -162,6 +177,7 @@ class GeneralTool(DockTool):
                 self.viewer.add_layer(Layer.create(data, attributes, kind))
         finally:
             self.shown.show(token)
+        self.bring_into_sight(self.result)
         self._done_text = describe_run(result.provenance, notes=notes_of(result, layers))
 
     def _after_job(self, how: str) -> None:

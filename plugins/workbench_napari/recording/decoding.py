@@ -15,6 +15,7 @@ from workbench_napari.recording.modelling import Start
 from workbench_napari.recording.pages import DecodePage
 from workbench_napari.recording.panel import ModelGroup
 from workbench_napari.recording.tables import short_decoding
+from workbench_napari.shared.agreement_box import AgreementBox, Asked
 
 
 class Decoding(QObject):
@@ -37,13 +38,20 @@ class Decoding(QObject):
         page: DecodePage,
         start: Start,
         chosen_folder: Callable[[], Path | None],
+        agreement: AgreementBox,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._group, self._page, self._start, self._chosen_folder = group, page, start, chosen_folder
+        self._agreement, self._path = agreement, ""
         self.report_file: Path | None = None
         page.button.clicked.connect(self._browse)
         page.report_button.clicked.connect(self._open_report)
+
+    @property
+    def asked(self) -> Asked:
+        """What decoding the last list again would compare: backend, weights, and the list."""
+        return (*self._group.model.asked, "decode", self._path)
 
     def _browse(self) -> None:
         pattern = "Lists (*.csv *.jsonl);;All files (*)"
@@ -56,7 +64,9 @@ class Decoding(QObject):
         folder = self._chosen_folder()
         if folder is None:
             return False
-        backend, values = self._group.model.backend.name, {**self._group.choice(), "task": "decode"}
+        row, self._path = self._group.model.backend, str(path)
+        backend, asked, config = row.name, self.asked, row.module_for("evaluate").EvaluateConfig
+        values = {**self._group.choice(), "task": "decode", **self._agreement.values(config, asked)}
         out = folder / f"{Path(path).stem}-decode"
 
         def work(progress: Any) -> tuple[Any, Path]:
@@ -64,7 +74,10 @@ class Decoding(QObject):
 
             return wb.evaluate(backend, path, out=out, progress=progress, **values), out
 
-        return self._start(f"Decoding {Path(path).name}", work, self._show)
+        if not self._start(f"Decoding {Path(path).name}", work, self._show):
+            return False
+        self._agreement.asking(config, asked)
+        return True
 
     def _show(self, outcome: tuple[Any, Path]) -> None:
         found, out = outcome
@@ -72,11 +85,14 @@ class Decoding(QObject):
             reasons = [*found.failures.values(), *found.notes] or ["no trials were found"]
             raise UsageError(f"nothing was decoded: {reasons[0]}")
         self._page.table.show_scores(short_decoding(found.decoding.scores))
+        left_out = [f"left out: {case}: {why}" for case, why in found.failures.items()]
+        self._page.notes.show_notes((*found.notes, *left_out))
         pages = sorted(out.glob("*.html"))
         self.report_file = pages[0] if pages else None
         self._page.report_button.setEnabled(bool(pages))
         self.decoded.emit()
-        self.done.emit(f"Decoded; the report is in {out}.")
+        without = f" without {len(left_out)} recording(s), see there why" if left_out else ""
+        self.done.emit(f"Decoded{without}; the report is in {out}.")
 
     def _open_report(self) -> None:
         if self.report_file is not None:

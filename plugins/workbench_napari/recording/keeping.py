@@ -72,7 +72,7 @@ class Keeping(QObject):
         drawn = self._annotating.layers
         made = found.provenance or stored_provenance({}, found.image.source)
         edited = any(record_of(layer).get("edited") for layer in drawn)
-        result = Result(parts, found.image, replace(made, edited_by_hand=edited))
+        result = Result(parts, found.image, replace(made, edited_by_hand=edited, notes=found.notes))
         return self._start_saving(found.name, partial(write, result, folder, format), drawn, "your annotations are")
 
     def open_results(self, folder: str | Path) -> bool:

@@ -19,6 +19,7 @@ from workbench_napari.recording.recording import OpenRecording
 from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
+from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.worker import Work, report
 
@@ -56,15 +57,23 @@ class Modelling(QObject):
         group: ModelGroup,
         page: GeneratePage,
         start: Start,
+        agreement: AgreementBox,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
+        self._agreement = agreement
         self._viewer, self._shown, self._stack = viewer, shown, stack
         self._annotating, self._results = annotating, results
         self._group, self._page, self._start = group, page, start
         page.button.clicked.connect(self.generate)
         group.model.changed.connect(group.model.describe)
         group.model.describe()
+
+    @property
+    def asked(self) -> Asked:
+        """What a run would compare now: backend, weights and recording."""
+        found = self._shown.opened
+        return (*self._group.model.asked, "" if found is None else found.key)
 
     def run(self) -> bool:
         """Tokens, reconstruction, surprisal and its peaks; returns whether it started."""
@@ -80,9 +89,10 @@ class Modelling(QObject):
         if found is None:
             self.said.emit("Open a recording first.")
             return False
-        backend = self._group.model.backend.name
+        backend, config, asked = self._group.model.backend.name, self._group.model.config, self.asked
         try:
             values = self._group.model.values() | {k: v for k, v in more.items() if self._group.model.asks_for(k)}
+            values |= self._agreement.values(config, asked)
         except WorkbenchError as error:
             self.said.emit(report(error))
             return False
@@ -95,7 +105,10 @@ class Modelling(QObject):
             result = wb.predict(backend, image, progress=progress, **values)
             return result, spectra_of(found, result.parts.get("generated"))
 
-        return self._start(f"{title} {found.name}", work, partial(show, found))
+        if not self._start(f"{title} {found.name}", work, partial(show, found)):
+            return False
+        self._agreement.asking(config, asked)
+        return True
 
     def _show_result(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
         result, _ = outcome

@@ -10,6 +10,7 @@ from workbench_napari.recording.marks import LABELS
 from workbench_napari.recording.marks_table import MarksTable
 from workbench_napari.recording.psd_plot import PsdPlot
 from workbench_napari.recording.tables import ScoresTable
+from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.panel_base import button, button_row, combo_box, note
 from workbench_napari.shared.plain_text import plain_tip
@@ -118,6 +119,8 @@ class DecodePage:
         )
         self.button = button("Choose cases and decode...", "Runs the evaluation 'decode' of the chosen weights")
         column.addWidget(self.button)
+        self.notes = ResultNotes()
+        column.addWidget(self.notes)
         self.table = ScoresTable()
         column.addWidget(self.table)
         self.report_button = button("Open the report", "The whole evaluation with its pictures, in the browser")

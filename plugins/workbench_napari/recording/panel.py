@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from workbench.core import registry
 from workbench_napari.recording.pages import AnnotationsPage, DecodePage, GeneratePage, VariancePage
 from workbench_napari.recording.topomap import Topomap
+from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, button_row, combo_box, empty_state, group_box, layer_row, note
@@ -59,6 +60,7 @@ class RecordingPanel:
         self.recording = RecordingGroup()
         self.channels = ChannelsGroup()
         self.model = ModelGroup()
+        self.result = ResultGroup()
         self.annotations = AnnotationsPage()
         self.variance = VariancePage()
         self.generation = GeneratePage()
@@ -158,6 +160,21 @@ class ChannelsGroup:
         form = form_layout()
         add_row(form, label, combo)
         column.addLayout(form)
+
+
+class ResultGroup:
+    """What a person must know of the result that is shown; there as long as there is anything to know."""
+
+    def __init__(self) -> None:
+        self.box, column = group_box("Result")
+        self.notes = ResultNotes()
+        column.addWidget(self.notes)
+        self.box.hide()
+
+    def show_notes(self, notes: tuple[str, ...]) -> None:
+        """Show these notes instead of those before."""
+        self.notes.show_notes(notes)
+        self.box.setVisible(bool(notes))
 
 
 class ModelGroup:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.agreement import FORCED
 from workbench.core.layers import KEY
 from workbench.core.types import Image, Provenance, Scores, Signals, time_base
 from workbench.recording import recording_record, signals_layer
 from workbench_napari.recording.blocks import KINDS, Block, part_of, sensors_block, signals_block
+from workbench_napari.shared.agreement_box import notes_in
 
 TITLES = {
     "surprisal": "Surprisal",
@@ -85,6 +87,15 @@ class OpenRecording:
             if kind == "labels":
                 block.layer.editable = False
             self.parts[key], self.signals[key] = block, part
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the results that are shown; parts of another run than the last say whose they are."""
+        told = list(self.provenance.notes) if self.provenance is not None else []
+        for key, block in self.parts.items():
+            own = [n for n in notes_in(block.layer) if n not in told]
+            told += [f"{n} ({key})" if n.startswith(FORCED) else f"{key}: {n}" for n in own]
+        return tuple(told)
 
     def remove_part(self, viewer: Any, key: str) -> None:
         """Take a part and its layer away."""

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 from workbench.core.types import Part, Provenance, Scores, Signals
 from workbench.recording import SIGNALS, TABLES
 from workbench_napari.recording.pages import GeneratePage, VariancePage
+from workbench_napari.recording.panel import ResultGroup
 from workbench_napari.recording.recording import OpenRecording
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.tables import short_comparison
@@ -26,11 +27,12 @@ class Results(QObject):
         shown: Shown,
         variance: VariancePage,
         generation: GeneratePage,
+        group: ResultGroup,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._shown = viewer, shown
-        self._variance, self._generation = variance, generation
+        self._variance, self._generation, self._group = variance, generation, group
         shown.switched.connect(self._show_tables)
 
     def add_signals(
@@ -54,6 +56,7 @@ class Results(QObject):
 
     def _show_tables(self) -> None:
         found = self._shown.opened
+        self._group.show_notes(() if found is None else found.notes)
         tables = {} if found is None else found.tables
         variance, compared = tables.get("variance"), tables.get("comparison")
         self._variance.table.show_scores(variance)

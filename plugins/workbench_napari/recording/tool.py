@@ -24,6 +24,7 @@ from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
 from workbench_napari.recording.traces import Traces
 from workbench_napari.recording.tracing import Tracing
+from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.panel_base import button_row, group_box, main_button
 from workbench_napari.shared.tool_base import DockTool
 
@@ -53,11 +54,12 @@ class RecordingTool(DockTool):
         self.tracing = Tracing(viewer, shown, stack, traces, panel, self)
         self.head_map = HeadMap(shown, stack, panel.channels, self)
         self.annotating = Annotating(viewer, shown, stack, traces, panel.annotations, self)
-        self.results = Results(viewer, shown, panel.variance, panel.generation, self)
+        self.results = Results(viewer, shown, panel.variance, panel.generation, panel.result, self)
         self.modelling = Modelling(
-            viewer, shown, stack, self.annotating, self.results, panel.model, panel.generation, self.start, self
-        )
-        self.decoding = Decoding(panel.model, panel.decoding, self.start, self.chosen_folder, self)
+            viewer, shown, stack, self.annotating, self.results, panel.model, panel.generation, self.start,
+            self.agreement, self,
+        )  # fmt: skip
+        self.decoding = Decoding(panel.model, panel.decoding, self.start, self.chosen_folder, self.agreement, self)
         self.keeping = Keeping(shown, self.annotating, self.results, self.start, self.start_saving, self)
         self.mne_browser = MneBrowser(shown, self.annotating, panel.browser_button, self)
         self._connect()
@@ -73,7 +75,14 @@ class RecordingTool(DockTool):
 
     def _parts(self) -> tuple[QWidget, ...]:
         panel = self.panel
-        return panel.recording.box, panel.channels.box, panel.model.box, panel.tabs, self._save_group()
+        return (
+            panel.recording.box,
+            panel.channels.box,
+            panel.model.box,
+            panel.result.box,
+            panel.tabs,
+            self._save_group(),
+        )
 
     def _save_group(self) -> QWidget:
         group, column = group_box("Save")
@@ -104,6 +113,9 @@ class RecordingTool(DockTool):
         self.pointing.channel_clicked.connect(self.tracing.toggle)
         self.shown.present.connect(self._on_present)
         self.shown.changed.connect(self._refresh_buttons)
+        self.panel.model.model.changed.connect(self.follow_choice)
+        self.panel.model.model.edited.connect(self.agreement.withdraw)
+        self.shown.changed.connect(self.follow_choice)
         parts = (
             self.looking, self.pointing, self.tracing, self.head_map, self.annotating, self.modelling, self.keeping,
             self.mne_browser,
@@ -144,6 +156,9 @@ class RecordingTool(DockTool):
         self.empty.setVisible(not there)
         self.body.setVisible(there)
         self.run_button.setVisible(there)
+
+    def _asked(self) -> tuple[Asked, ...]:
+        return self.modelling.asked, self.decoding.asked
 
     def _on_done(self, text: str) -> None:
         self._done_text = text

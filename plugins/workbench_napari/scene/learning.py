@@ -11,6 +11,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from workbench.core import registry
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Progress
@@ -19,6 +20,7 @@ from workbench.training import Lesson, MapBoard, Outcome, Version, Versions
 from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.scene import Scene
+from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.form import SettingsForm
 from workbench_napari.shared.panel_base import button, main_button
 from workbench_napari.shared.weights_choice import WeightsChoice
@@ -28,8 +30,11 @@ Work = Callable[[Progress], Outcome]
 Start = Callable[[str, Work, Callable[[Outcome], None]], bool]
 """Starts a job with a title, its work, and what to do with its outcome; returns whether it started."""
 
-_NOT_HERE = ("weights", "device", "resume", "split", "per_class", "fraction", "block", "test_labels")
-"""Settings that painting leaves no room for: everything painted is learnt from."""
+_NOT_HERE = (
+    "weights", "device", "force", "resume", "split", "per_class", "fraction", "block", "names", "test_labels",
+)  # fmt: skip
+"""Settings that painting leaves no room for (all that is painted is learnt from, by the names in the list of classes),
+or that are asked for elsewhere."""
 
 
 class Learning(QGroupBox):
@@ -47,6 +52,8 @@ class Learning(QGroupBox):
         Show the map, on the way and at the end.
     start
         Starts a job.
+    agreement
+        Where a person says to use a scene that was refused.
 
     Signals
     -------
@@ -62,8 +69,17 @@ class Learning(QGroupBox):
     learnt = Signal(str)
     said = Signal(str)
 
-    def __init__(self, backend: Any, device: QComboBox, painting: Painting, maps: MapLayers, start: Start) -> None:
+    def __init__(
+        self,
+        backend: Any,
+        device: QComboBox,
+        painting: Painting,
+        maps: MapLayers,
+        start: Start,
+        agreement: AgreementBox,
+    ) -> None:
         super().__init__("Learn")
+        self._backend, self._agreement = backend, agreement
         self.board: MapBoard | None = None
         self.model: Version | None = None
         self.versions = Versions()
@@ -75,6 +91,7 @@ class Learning(QGroupBox):
         self._growing: Callable[[], Any] = lambda: None
         self._build(backend)
         self.weights.changed.connect(self.changed)
+        self.form.edited.connect(agreement.withdraw)
         self.map_button.clicked.connect(self.map_scene)
 
     def _build(self, backend: Any) -> None:
@@ -110,6 +127,11 @@ class Learning(QGroupBox):
         """Another scene is open: what was learnt is not of this one."""
         self.model = None
 
+    @property
+    def asked(self) -> Asked:
+        """What learning and mapping compare now: backend, weights and scene."""
+        return (self._backend.name, self.weights.value, id(self._painting.scene))
+
     # --- start
 
     def learn(self) -> bool:
@@ -118,22 +140,21 @@ class Learning(QGroupBox):
         try:
             if scene is None or painted is None:
                 raise UsageError(TOO_FEW)
-            learner = SceneLearner(scene.image, **self.form.values(), **self._choices())
+            config = self._backend.load_module().TrainConfig
+            forced = self._agreement.values(config, self.asked)
+            learner = SceneLearner(scene.image, **self.form.values(), **self._choices(), **forced)
             lesson = Lesson(learner, painted, self.versions.new_file(), before=self._maps.array("labels"))
         except WorkbenchError as error:
             self.said.emit(report(error))
             return False
         title = f"Learning {len(lesson.board.classes)} classes of {scene.image.name}"
-        return self._begin(scene, title, lesson.board, lesson.run)
+        return self._begin(scene, title, lesson.board, lesson.run, config, self.asked)
 
     def map_scene(self) -> bool:
         """Map the scene with the chosen weights as they are; returns whether it started."""
         scene = self._painting.scene
-        try:
-            values: dict[str, Any] = {**self._choices(), "force": self.form.values()["force"]}
-        except WorkbenchError as error:
-            self.said.emit(report(error))
-            return False
+        config = self._backend.load_module().Config
+        values: dict[str, Any] = {**self._choices(), **self._agreement.values(config, self.asked)}
         if scene is None or values["weights"] == "none":
             self.said.emit("Choose weights to map with, or paint and learn.")
             return False
@@ -142,7 +163,7 @@ class Learning(QGroupBox):
         def work(progress: Progress) -> Outcome:
             return map_only(image, board, progress, **values)
 
-        return self._begin(scene, f"Mapping {image.name}", board, work)
+        return self._begin(scene, f"Mapping {image.name}", board, work, config, self.asked)
 
     def map_with(self, backend: str, values: dict[str, Any]) -> bool:
         """Map the scene with another backend and its own settings; returns whether it started."""
@@ -150,6 +171,9 @@ class Learning(QGroupBox):
         if scene is None:
             self.said.emit("Open a scene first.")
             return False
+        config = registry.find(backend).module_for("predict").Config
+        asked = (backend, values.get("weights", ""), id(scene))
+        values = values | self._agreement.values(config, asked)
         image, board = scene.image, MapBoard(scene.shape, ClassTable(), before=self._maps.array("labels"))
 
         def work(progress: Progress) -> Outcome:
@@ -161,15 +185,19 @@ class Learning(QGroupBox):
                 raise UsageError(f"{backend} gave no map of this scene; its parts are {', '.join(result.parts)}")
             return Outcome(result, None, f"Mapped with {backend}: {', '.join(shown)}.")
 
-        return self._begin(scene, f"Mapping {image.name} with {backend}", board, work)
+        return self._begin(scene, f"Mapping {image.name} with {backend}", board, work, config, asked)
 
     def _choices(self) -> dict[str, str]:
         return {"weights": self.weights.value, "device": self._device.currentText().strip()}
 
-    def _begin(self, scene: Scene, title: str, board: MapBoard, work: Work) -> bool:
+    def _begin(
+        self, scene: Scene, title: str, board: MapBoard, work: Work, config: type | None = None, asked: Asked = ()
+    ) -> bool:
         token = secrets.token_hex(8)
         if not self._start(title, work, partial(self._on_done, token)):
             return False
+        if config is not None:
+            self._agreement.asking(config, asked)
         self.board, self._shown_version, self._token = board, 0, token
         self._scene = weakref.ref(scene)
         return True
@@ -206,7 +234,7 @@ class Learning(QGroupBox):
         layer, self._growing = self._growing(), lambda: None
         if board is not None and layer is not None:
             # A map half of one method and half of another would mislead.
-            self._maps.restore(layer, board.whole)
+            self._maps.restore(layer, board.whole, board.whole_is)
 
 
 def _close(versions: Versions, _group: Any = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY
-from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
+from workbench.core.provenance import versions
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Provenance, Result
 from workbench.scene import area_table, heatmap_layer, labels_layer, scene_record
 from workbench_napari.scene.paint_layer import classes_in, counts_of, set_classes
 
@@ -84,14 +86,21 @@ class MapLayers:
             elif isinstance(part, Heatmap) and key in NAMES:
                 self._show_heatmap(result.image, key, part, token)
 
-    def restore(self, layer: Any, whole: npt.NDArray[Any] | None) -> None:
-        """Go back to a whole map in a layer that a job has begun; where there never was one, the layer goes."""
+    def restore(self, layer: Any, whole: npt.NDArray[Any] | None, whole_is: str = "") -> None:
+        """Go back to a whole map in a layer that a job has begun; where there never was one, the layer goes.
+
+        A map that is not what the job was to make (`whole_is`) is recorded as just that, not as the map before.
+        """
         if layer not in self._viewer.layers:
             return
         if whole is None:
             self._viewer.layers.remove(layer)
             return
         layer.data[...] = whole
+        if whole_is:
+            record = layer.metadata[KEY]
+            made = Provenance("lola_specvit", "none", None, {}, source=record.get("source"), versions=versions())
+            record["provenance"] = replace(made, notes=(whole_is,)).to_json()
         layer.refresh()
 
     def set_classes(self, classes: ClassTable) -> None:

@@ -53,6 +53,11 @@ class OtherMethods(QGroupBox):
         self.run_button.clicked.connect(self.run)
         column.addWidget(self.run_button)
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Backend and weights that are chosen here."""
+        return () if self.model is None else self.model.asked
+
     def run(self, _checked: bool = False) -> bool:
         """Map the scene with the chosen backend; returns whether it started."""
         if self.model is None:

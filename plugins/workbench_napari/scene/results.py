@@ -13,6 +13,7 @@ from workbench.scene import doubtful_spot
 from workbench_napari.scene import paint_layer
 from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.painting import Painting
+from workbench_napari.shared.agreement_box import ResultNotes, notes_in
 from workbench_napari.shared.panel_base import button, button_row
 from workbench_napari.shared.views import camera_of
 
@@ -51,6 +52,8 @@ class Results(QGroupBox):
         self._seen: list[tuple[int, int]] = []
         self.column = QVBoxLayout(self)
         self.column.setSpacing(6)
+        self.notes = ResultNotes()
+        self.column.addWidget(self.notes)
         self.show_buttons: dict[str, QPushButton] = {}
         for key, text, tip in (
             ("labels", "Map", "The classes the network found"),
@@ -68,13 +71,16 @@ class Results(QGroupBox):
         self.next_button.clicked.connect(self.go_to_doubt)
         self.column.addWidget(self.next_button)
 
-    def refresh_buttons(self) -> None:
+    def refresh_buttons(self, busy: bool = False) -> None:
         """What can be done now?"""
         for key, shown in self.show_buttons.items():
             layer = self._maps.get(key)
             shown.setEnabled(layer is not None)
             shown.setChecked(layer is not None and bool(layer.visible))
         self.next_button.setEnabled(self._maps.get("confidence") is not None)
+        shown = next((m for key in self.show_buttons if (m := self._maps.get(key)) is not None), None)
+        # While a map grows it is not that of the notes any more.
+        self.notes.show_notes(() if busy else notes_in(shown))
 
     def show_only(self, key: str, _checked: bool = False) -> None:
         """Show one of map, reference map, confidence and disagreement; the same button again hides it."""

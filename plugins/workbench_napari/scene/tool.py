@@ -15,6 +15,7 @@ from workbench_napari.scene.other_methods import OtherMethods
 from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.results import Results
 from workbench_napari.scene.saving import FORMATS, SaveTicks, job_of, save
+from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.panel_base import button, empty_state
 from workbench_napari.shared.tool_base import DockTool
 
@@ -64,7 +65,9 @@ class SceneTool(DockTool):
         self.maps = MapLayers(self.viewer, self.journal)
         self.looking = Looking()
         self.painting = Painting(self.viewer, self.journal, self.maps)
-        self.learning = Learning(self._backend, self._device_box(), self.painting, self.maps, self._start_lesson)
+        self.learning = Learning(
+            self._backend, self._device_box(), self.painting, self.maps, self._start_lesson, self.agreement
+        )
         others = [row for row in registry.of_kind("scene") if row is not self._backend]
         self.others = OtherMethods(others, self.learning.map_with)
         self.results = Results(self.viewer, self.painting, self.maps)
@@ -90,6 +93,10 @@ class SceneTool(DockTool):
         self.learning.learnt.connect(self._on_learnt)
         for signal in (self.painting.changed, self.learning.changed, self.results.shown):
             signal.connect(self._refresh_buttons)
+        self.learning.changed.connect(self.follow_choice)
+        if self.others.model is not None:
+            self.others.model.changed.connect(self.follow_choice)
+            self.others.model.edited.connect(self.agreement.withdraw)
         for part in (self.looking, self.painting, self.learning, self.others, self.results):
             part.said.connect(self.say)
 
@@ -118,13 +125,17 @@ class SceneTool(DockTool):
             self.learning.forget()
             self.results.forget()
         self.painting.follow(scene)
+        self.follow_choice()
+
+    def _asked(self) -> tuple[Asked, ...]:
+        return (self.learning.asked, (*self.others.asked, id(self.looking.scene)))
 
     def _refresh_buttons(self, _event: Any = None) -> None:
         busy = self.runner.is_busy
         self.painting.refresh_buttons()
         self.learning.refresh_buttons(busy)
         self.others.refresh_buttons(busy)
-        self.results.refresh_buttons()
+        self.results.refresh_buttons(busy and self.learning.board is not None)
         something = self.maps.get("labels") is not None or self.painting.layer is not None
         self.save_button.setEnabled(not busy and something)
 

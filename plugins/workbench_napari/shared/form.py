@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox, Widget
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLayout, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -26,7 +26,14 @@ class SettingsForm(QWidget):
         Names that the tool asks for in its own way (weights, say).
     above
         Rows of the tool's own, to be aligned with the settings: label (or none, for the whole width) and widget.
+
+    Signals
+    -------
+    edited
+        A setting has another value.
     """
+
+    edited = Signal()
 
     def __init__(
         self,
@@ -39,6 +46,8 @@ class SettingsForm(QWidget):
         self.config = config
         self._settings = {n: s for n, s in describe(config).items() if n not in skip}
         self.widgets: dict[str, Widget] = {n: make_widget(s) for n, s in self._settings.items()}
+        for widget in self.widgets.values():
+            widget.changed.connect(self._on_edit)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -72,6 +81,9 @@ class SettingsForm(QWidget):
             widget = self.widgets[name]
             add_row(layout, widget.label, widget.native)
         return len(chosen)
+
+    def _on_edit(self, _value: Any = None) -> None:
+        self.edited.emit()
 
     def values(self) -> dict[str, Any]:
         """All settings by name, checked.

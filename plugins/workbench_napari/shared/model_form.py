@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from workbench.core.agreement import is_force
 from workbench.core.errors import FaultyExtension, WorkbenchError
 from workbench.core.registry import VERBS, Backend
 from workbench.core.settings import describe
@@ -33,6 +34,8 @@ class ModelForm(QWidget):
 
     changed = Signal()
     """Another backend or other weights were chosen."""
+    edited = Signal()
+    """A setting has another value."""
 
     def __init__(
         self,
@@ -86,6 +89,16 @@ class ModelForm(QWidget):
         """Whether the chosen backend has a setting of that name."""
         return name in describe(self.form.config)
 
+    @property
+    def config(self) -> type:
+        """The settings of the chosen backend, as a class."""
+        return self.form.config
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Backend and weights: what data are compared with."""
+        return (self.backend.name, "" if self.weights is None else self.weights.value)
+
     def values(self) -> dict[str, Any]:
         """All settings by name, checked.
 
@@ -126,8 +139,10 @@ class ModelForm(QWidget):
         self.device = _device_box() if "device" in known else None
         if self.device is not None:
             above.append(("Device", self.device))
-        own = tuple(n for n in ("weights", "device") if n in known)
+        own = [n for n in ("weights", "device") if n in known]
+        own += ["force"] * is_force(known.get("force"))  # tools offer it once something was refused
         form = SettingsForm(config, skip=(*own, *self.skip), above=tuple(above))
+        form.edited.connect(self.edited)
         preset = form.widgets.get("preset")
         if preset is not None:
             preset.changed.connect(self._on_preset)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -24,9 +25,10 @@ from qtpy.QtWidgets import (
 )
 
 from workbench.core import kinds, registry
+from workbench_napari.shared.agreement_box import AgreementBox
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.journal import journal_of
-from workbench_napari.shared.plain_text import plain_label, plain_tip
+from workbench_napari.shared.plain_text import WrappedLabel, plain_label, plain_tip
 from workbench_napari.shared.recovery_panel import RecoveryPanel
 from workbench_napari.shared.window import unwrap
 
@@ -68,12 +70,13 @@ class ToolPanel(QWidget):
         return None
 
     def _build(self) -> None:
-        self.status = plain_label()
-        self.status.setWordWrap(True)
+        self.status = WrappedLabel()
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.progress.hide()
+        self.agreement = AgreementBox()
+        self.agreement.outdated.connect(self._take_away)
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(8, 8, 8, 8)
@@ -96,8 +99,9 @@ class ToolPanel(QWidget):
         footer = self._footer()
         if footer is None:
             column.addWidget(self.status)
+            column.addWidget(self.agreement)
         column.addStretch(1)
-        scroll = QScrollArea()
+        self.scroll = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -112,14 +116,27 @@ class ToolPanel(QWidget):
         self.setMinimumWidth(max(self.MIN_WIDTH, inner.minimumSizeHint().width() + 24))
 
     def _footer_of(self, *rows: QWidget) -> QWidget:
-        """A footer of these rows, the progress and the status."""
+        """A footer of these rows, the progress, the status, and the way around a refusal."""
         footer = QWidget()
         column = QVBoxLayout(footer)
         column.setContentsMargins(10, 6, 10, 6)
         column.setSpacing(4)
-        for row in (*rows, self.progress, self.status):
+        for row in (*rows, self.progress, self.status, self.agreement):
             column.addWidget(row)
         return footer
+
+    def bring_into_sight(self, part: QWidget) -> None:
+        """Scroll to a part, once it has been laid out."""
+        QTimer.singleShot(0, partial(self._scroll_to, part))
+
+    def _scroll_to(self, part: QWidget) -> None:
+        top = part.mapTo(self.scroll.widget(), QPoint(0, 0)).y()
+        self.scroll.ensureVisible(0, top + min(part.height(), self.scroll.viewport().height()), 0, 0)
+
+    def _take_away(self, text: str) -> None:
+        """A line is out of date: it goes, unless another one stands there by now."""
+        if self.status.text() == text:
+            self.status.setText("")
 
     def _device_box(self) -> QComboBox:
         self.device = combo_box("Where to compute; auto says what it chose")

@@ -10,7 +10,9 @@ writes. One that is not hides no other, and nothing outside the folder is read o
 
 from __future__ import annotations
 
+import io
 import json
+import lzma
 import math
 import os
 import re
@@ -18,9 +20,11 @@ import shutil
 import socket
 import stat
 import time
+import tokenize
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -272,9 +276,31 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """
     if not _is_own(path, stat.S_ISREG):
         raise InputError(f"{path}: a link or no file, expected the arrays of a kept layer.")
-    found = "damaged: not readable as the arrays of a kept layer"
-    with reading(path, found, kinds=(*PARSING, zipfile.BadZipFile)), np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        # Whole, so that the checksums are compared.
+        contents = {e.filename.removesuffix(".npy"): archive.read(e) for e in archive.infolist()}
+    return {name: _array_of(path, content) for name, content in contents.items()}
+
+
+def _reading(path: Path) -> AbstractContextManager[None]:
+    kinds = (*PARSING, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, lzma.LZMAError)
+    return reading(path, "damaged: not readable as the arrays of a kept layer", kinds=kinds)
+
+
+def _array_of(path: Path, content: bytes) -> npt.NDArray[Any]:
+    """The array in the bytes of a ``.npy`` file, which must be as many as its header promises."""
+    stream = io.BytesIO(content)
+    with _reading(path):
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = header(stream)
+    start = stream.tell()
+    if dtype.hasobject:
+        raise InputError(f"{path}: holds Python objects, a kept layer has numbers only. Nothing of it was read.")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - start:
+        raise InputError(f"{path}: damaged: {len(content) - start} bytes for an array {shape} of {dtype}.")
+    array: npt.NDArray[Any] = np.frombuffer(content, dtype, offset=start)
+    return array.reshape(shape, order="F" if fortran else "C").copy(order="K")
 
 
 def write_delta(folder: Path, number: int, boxes: Sequence[Box], arrays: Sequence[npt.NDArray[Any]]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from workbench.core.agreement import FORCED
 from workbench.core.types import Provenance
 
 
@@ -15,8 +16,9 @@ def describe_run(made: Provenance, more: str = "", notes: Sequence[str] | None =
     more
         A sentence of the tool's own, with a space before it.
     notes
-        What is to be known; by default the notes of the record.
+        What is to be known; by default the notes of the record. What was forced stands first.
     """
     where = f"{made.device} ({made.device_reason})" if made.device_reason else made.device
-    known = "".join(f" {n[:1].upper()}{n[1:].rstrip('.')}." for n in (made.notes if notes is None else notes))
+    told = sorted(made.notes if notes is None else notes, key=lambda n: not n.startswith(FORCED))
+    known = "".join(f" {n[:1].upper()}{n[1:].rstrip('.')}." for n in told)
     return f"Done in {made.seconds:.1f} s on {where}.{more}{known}"

@@ -12,7 +12,8 @@ from qtpy.QtCore import QEvent, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
 from qtpy.QtWidgets import QFileDialog, QPushButton, QShortcut, QWidget
 
-from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.errors import MismatchError, UsageError, WorkbenchError
+from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.worker import report, runner_of
@@ -35,6 +36,7 @@ class DockTool(ToolPanel):
         self._wires: list[tuple[Any, Callable[..., Any]]] = []
         self._mouse: list[tuple[Any, Callable[..., Any]]] = []
         self._done_text = self._failure_note = ""
+        self._is_mine = False
 
     # --- what a tool says of itself
 
@@ -64,6 +66,10 @@ class DockTool(ToolPanel):
 
     def _let_go(self) -> None:
         """Let go of layers, besides the events of the viewer."""
+
+    def _asked(self) -> tuple[Asked, ...]:
+        """What could be run now, as the runs say it to the box "Use anyway"."""
+        return ()
 
     def _after_job(self, how: str) -> None:
         """A job ended: ``"done"``, ``"cancelled"`` or ``"failed"``."""
@@ -140,6 +146,7 @@ class DockTool(ToolPanel):
         started = self.runner.start(title, work, partial(self._hand_over, title, done))
         if not started:
             self.say(f"{self.runner.title} is still running; {busy}.")
+        self._is_mine = self._is_mine or started
         return started
 
     def _hand_over(self, title: str, done: Callable[[Any], None], answer: Any) -> None:
@@ -169,7 +176,16 @@ class DockTool(ToolPanel):
         self._after_job(how)
         self._refresh_buttons()
         note, self._failure_note = self._failure_note, ""
-        self.say(self._done_text or (f"{text} {note}" if how == "failed" and note else text))
+        said = self._done_text or (f"{text} {note}" if how == "failed" and note else text)
+        self.say(said)
+        if self._is_mine:
+            self._is_mine = False
+            self.agreement.ended(said, refused=how == "failed" and isinstance(self.runner.error, MismatchError))
+        self.follow_choice()
+
+    def follow_choice(self, _value: Any = None) -> None:
+        """Something else may be chosen: a refusal of other data or other weights goes."""
+        self.agreement.follow(*self._asked())
 
     # --- open, save, speak
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from workbench.core.errors import Cancelled, WorkbenchError, one_line
+from workbench.core.agreement import KNOW_BETTER
+from workbench.core.errors import Cancelled, MismatchError, WorkbenchError, one_line
 from workbench.core.types import Progress
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.window import main_window, unwrap
@@ -49,6 +50,11 @@ class JobRunner(QObject):
         Steps done and steps in all (0 while unknown).
     finished
         How it ended: ``"done"``, ``"cancelled"`` or ``"failed"``, and a line for the user.
+
+    Attributes
+    ----------
+    error
+        What the last job failed with, or ``None`` if it did not fail.
     """
 
     started = Signal(str)
@@ -63,6 +69,7 @@ class JobRunner(QObject):
         self._state = (0, 0)
         self._done: Callable[[Any], None] | None = None
         self._title = ""
+        self.error: BaseException | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -135,17 +142,23 @@ class JobRunner(QObject):
             except Exception as error:  # whatever it is, the job has ended, and the next one must be able to start
                 how, value = "failed", error
         text = {"done": f"{title}: done", "cancelled": f"{title}: cancelled"}.get(how, "")
+        self.error = value if how == "failed" else None
         if how == "failed":
             text = report(value)
         self.finished.emit(how, text)
 
 
 def report(error: BaseException) -> str:
-    """Show an error once, as one notification; returns its line. Only unexpected errors offer their traceback."""
+    """Show an error once, as one notification; returns its line. Only unexpected errors offer their traceback.
+
+    What weights refuse is for the tool to show.
+    """
     from napari.utils.notifications import notification_manager, show_error
 
-    line = one_line(error) or type(error).__name__
-    if isinstance(error, WorkbenchError):
+    line = (one_line(error) or type(error).__name__).replace(KNOW_BETTER, "Where you know better: tick 'Use anyway'.")
+    if isinstance(error, MismatchError):
+        pass  # stands in the tool with the way around it, and must not outlive the choice that it is about
+    elif isinstance(error, WorkbenchError):
         show_error(plain_tip(line))
     else:
         notification_manager.receive_error(type(error), error, error.__traceback__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Geometry, Image
@@ -17,17 +17,29 @@ from workbench_napari.volume.panel import ImageGroup
 
 
 class ImageChoice(QObject):
-    """The image layers to run on; other parts ask this one for them."""
+    """The image layers to run on; other parts ask this one for them.
+
+    Signals
+    -------
+    changed
+        Other layers are chosen, or a pixel counts as something else.
+    """
+
+    changed = Signal()
 
     def __init__(self, viewer: Any, group: ImageGroup, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer, self._group = viewer, group
-        group.pixel_is_mm.toggled.connect(self.describe)
+        group.pixel_is_mm.toggled.connect(self._on_choice)
         self._connect()
 
     def _connect(self) -> None:
         for combo in self._group.combos:
-            combo.currentIndexChanged.connect(self.describe)
+            combo.currentIndexChanged.connect(self._on_choice)
+
+    def _on_choice(self, _value: Any = None) -> None:
+        self.describe()
+        self.changed.emit()
 
     def ask_for(self, channels: tuple[str, ...]) -> None:
         """Offer one choice per input channel that the backend asks for; a single one goes without a name."""

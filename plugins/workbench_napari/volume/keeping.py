@@ -9,6 +9,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from workbench_napari.shared.agreement_box import notes_in
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
 from workbench_napari.shared.saving import LayerState, case_name, state_of
 from workbench_napari.shared.worker import Work
@@ -54,7 +55,7 @@ class Keeping(QObject):
         if labels and self._group.box.isHidden():
             self.appeared.emit()
         self._group.box.setVisible(bool(labels))
-        self.table.set_layer(self.layer)
+        self._on_choice()
         return bool(labels)
 
     def on_active(self, _event: Any = None) -> None:
@@ -72,8 +73,9 @@ class Keeping(QObject):
         """Let go of the layer."""
         self.table.set_layer(None)
 
-    def _on_choice(self, _index: int) -> None:
+    def _on_choice(self, _index: int = 0) -> None:
         self.table.set_layer(self.layer)
+        self._group.notes.show_notes(notes_in(self.layer))
 
     def save(self, chosen_folder: Callable[[], Path | None], format: str) -> bool:
         """Write the labels as they are now, in the background; returns whether it started.

@@ -7,6 +7,7 @@ from typing import Any
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout
 
 from workbench.core import registry
+from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, layer_row, note
@@ -120,6 +121,8 @@ class LabelsGroup:
         self.box, self.column = group_box("Labels")
         form, self.layers = layer_row("Layer", "Labels layer to measure, edit and save")
         self.column.addLayout(form)
+        self.notes = ResultNotes()
+        self.column.addWidget(self.notes)
         self.table = VolumesTable(viewer)
         self.table.setMinimumWidth(120)
         self.column.addWidget(self.table)

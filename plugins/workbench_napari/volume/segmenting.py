@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.types import Result
+from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.saving import state_of
@@ -39,10 +40,22 @@ class Segmenting(QObject):
     made = Signal(object)
 
     def __init__(
-        self, viewer: Any, choice: ImageChoice, form: ModelForm, start: Start, parent: QObject | None = None
+        self,
+        viewer: Any,
+        choice: ImageChoice,
+        form: ModelForm,
+        start: Start,
+        agreement: AgreementBox,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._choice, self._form, self._start = viewer, choice, form, start
+        self._agreement = agreement
+
+    @property
+    def asked(self) -> Asked:
+        """What a run would compare now: backend, weights, layers, and what a pixel is."""
+        return (*self._form.asked, *map(id, self._choice.layers), self._choice.pixel_is_mm)
 
     def run(self) -> bool:
         """Start the backend on the chosen layers; returns whether it started."""
@@ -51,7 +64,8 @@ class Segmenting(QObject):
             self.said.emit("Choose an image layer first.")
             return False
         try:
-            backend, values = self._form.backend.name, self._form.values()
+            backend, asked, config = self._form.backend.name, self.asked, self._form.config
+            values = self._form.values() | self._agreement.values(config, asked)
             image = self._choice.image()
         except WorkbenchError as error:
             self.said.emit(report(error))
@@ -64,7 +78,10 @@ class Segmenting(QObject):
 
         layer = layers[0]
         show = partial(self._show, weakref.ref(layer), state_of(layer)[1])
-        return self._start(f"Segmenting {layer.name}", work, show)
+        if not self._start(f"Segmenting {layer.name}", work, show):
+            return False
+        self._agreement.asking(config, asked)
+        return True
 
     def _show(self, reference: Callable[[], Any], before: Mapping[str, Any], result: Result) -> None:
         """Add the parts of a result where the layer it was made from is now, or was `before` if it is gone."""

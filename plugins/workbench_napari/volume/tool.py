@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtWidgets import QLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLayout, QPushButton, QWidget
 
+from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.panel_base import main_button
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.volume.image_choice import ImageChoice
@@ -38,7 +39,7 @@ class VolumeTool(DockTool):
         self.model = panel.model.form
         self.viewing = Viewing(viewer, panel.views.group, self)
         self.image_choice = ImageChoice(viewer, panel.image, self)
-        self.segmenting = Segmenting(viewer, self.image_choice, self.model, self.start, self)
+        self.segmenting = Segmenting(viewer, self.image_choice, self.model, self.start, self.agreement, self)
         self.keeping = Keeping(viewer, panel.labels, self.start_saving, self)
         self._connect()
         self._on_model()
@@ -57,15 +58,11 @@ class VolumeTool(DockTool):
         folder_tip = "Results go into a folder of their own in here, named after the image"
         self._save_form(labels.column, FORMATS, folder_tip, "File format of the label map")
         labels.column.addLayout(self._save_buttons("Write labels, volumes and how they were made (Ctrl+Shift+Return)"))
-        return panel.views.row, panel.image.box, panel.model.box, self._run_row(), labels.box
+        return panel.views.row, panel.image.box, panel.model.box, labels.box
 
-    def _run_row(self) -> QVBoxLayout:
-        column = QVBoxLayout()
-        column.setSpacing(4)
+    def _footer(self) -> QWidget:
         self.run_button = main_button("Run", "Segment the volume (Ctrl+Return). While it runs: cancel (Escape).")
-        column.addWidget(self.run_button)
-        column.addWidget(self.progress)
-        return column
+        return self._footer_of(self.run_button)
 
     def _main_button(self) -> QPushButton:
         return self.run_button
@@ -84,8 +81,10 @@ class VolumeTool(DockTool):
     def _connect(self) -> None:
         self.connect_tool()
         self.model.changed.connect(self._on_model)
+        self.model.edited.connect(self.agreement.withdraw)
+        self.image_choice.changed.connect(self.follow_choice)
         self.keeping.appeared.connect(self._make_room)
-        self.segmenting.made.connect(self.keeping.show_new)
+        self.segmenting.made.connect(self._on_made)
         self.segmenting.done.connect(self._on_done)
         for part in (self.segmenting, self.keeping):
             part.said.connect(self.say)
@@ -99,8 +98,13 @@ class VolumeTool(DockTool):
         images, labels = self.image_choice.look_around(), self.keeping.look_around()
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
+        self.run_button.setVisible(images or labels)
         self.viewing.look_around(event)
         self._enable_buttons()
+        self.follow_choice()
+
+    def _asked(self) -> tuple[Asked, ...]:
+        return (self.segmenting.asked,)
 
     def _on_model(self) -> None:
         """Another backend or other weights: say what they are, and ask for the channels that they need."""
@@ -110,6 +114,11 @@ class VolumeTool(DockTool):
     def _make_room(self) -> None:
         """Now the volumes and Save matter, and must be in sight without scrolling."""
         self.model.form.settings_fold.collapse(animate=False)
+
+    def _on_made(self, layer: Any) -> None:
+        """Labels that were just made: what to know of them, and their volumes, come into sight."""
+        self.keeping.show_new(layer)
+        self.bring_into_sight(self.panel.labels.box)
 
     def _on_done(self, text: str) -> None:
         self._done_text = text

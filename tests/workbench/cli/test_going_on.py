@@ -2,7 +2,12 @@
 
 import json
 
-from tests.tiny import make_volume
+import nibabel as nib
+import numpy as np
+
+from tests.dicom_maker import write_series
+from tests.tiny import make_tiny_recording, make_volume
+from workbench import weights
 from workbench.cli import run
 
 
@@ -28,6 +33,26 @@ def test_info_of_one_bad_file_keeps_its_code(tmp_path, capsys):
     assert run(["info", str(tmp_path / "none.nii.gz")]) == 4
     assert run(["info", "--json", str(tmp_path / "none.nii.gz")]) == 4
     assert capsys.readouterr().out == ""
+
+
+def test_info_of_a_folder_of_which_no_series_is_a_volume_fails_and_one_of_several_does_not(tmp_path, capsys):
+    write_series(tmp_path / "a", n=6)
+    (tmp_path / "a" / "s002.dcm").unlink()
+    assert run(["info", str(tmp_path / "a")]) == 3
+    said = capsys.readouterr()
+    assert said.err.startswith("Error: ")
+    assert "missing between" in said.err
+    assert "Traceback" not in said.err
+    assert run(["info", "--json", str(tmp_path / "a")]) == 3
+    assert "missing between" in json.loads(capsys.readouterr().out)[0]["problem"]
+
+    write_series(tmp_path / "b", n=4, SeriesInstanceUID="1.2.3.99")
+    for path in (tmp_path / "b").iterdir():
+        path.rename(tmp_path / "a" / f"b{path.name}")
+    assert run(["info", str(tmp_path / "a")]) == 0
+    said = capsys.readouterr()
+    assert "missing between" in said.out
+    assert not said.err
 
 
 def test_a_fault_of_ours_in_info_is_called_one(tmp_path, capsys, monkeypatch):
@@ -65,3 +90,65 @@ def test_a_missing_path_of_several_is_a_failed_case(tmp_path, tiny_weights, caps
     assert (tmp_path / "out" / "a" / "labels.nii.gz").exists()
     assert "none.nii.gz: no such file" in capsys.readouterr().err
     assert run([*words, "-i", paths[0], "-i", paths[0] + "x"]) == 4  # nothing to go on with
+
+
+def test_evaluate_scores_the_others_of_a_list(tmp_path, tiny_weights, capsys):
+    table = labelled_list(tmp_path, ("a", "b"))
+    words = ["evaluate", "segformer3d", "-i", str(table), "-o", str(tmp_path / "out"), "-q", "--device", "cpu"]
+    assert run([*words, "--weights", str(tiny_weights), "--classes", "liver:1,spleen:2"]) == 3
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 2
+    assert "none.nii.gz: no such file" in lines[1]
+    assert "broken.nii.gz" in lines[0]
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert set(scores["failures"]) == {"none", "broken"}
+    assert "no such file" in (tmp_path / "out" / "report.html").read_text()
+    assert {row["case"] for row in scores["rows"]} == {"a", "b"}
+
+
+def test_train_goes_on_without_what_cannot_be_read_and_says_so(tmp_path, tiny_weights, capsys):
+    table = labelled_list(tmp_path, ("a", "b"))
+    out = tmp_path / "mine.safetensors"
+    words = ["train", "segformer3d", "-i", str(table), "-o", str(out), "-q", "--device", "cpu", "--steps", "1"]
+    assert run([*words, "--weights", str(tiny_weights), "--classes", "liver:1,spleen:2"]) == 3
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 2
+    assert any("none.nii.gz: no such file" in line for line in lines)
+    assert "2 case(s) could not be read and taught nothing: broken, none" in said.err
+    record = weights.find(out).meta["training"]
+    assert sorted({*record["trained_on"], *record["validated_on"]}) == ["a", "b"]
+    assert any("taught nothing: broken, none" in note for note in record["notes"])
+    assert "taught nothing" in (tmp_path / "mine_training" / "report.html").read_text()
+
+
+def test_recordings_of_a_list_that_are_not_there_stop_nothing(tmp_path, capsys):
+    for name in ("sub-01", "sub-02"):
+        make_tiny_recording(tmp_path / f"{name}.npy", seed=int(name[-1]))
+    (tmp_path / "cases.csv").write_text("image\nsub-01.npy\nnone.npy\nsub-02.npy\n")
+    out = tmp_path / "mine.safetensors"
+    words = ["train", "meg_gpt", "-i", str(tmp_path / "cases.csv"), "-o", str(out), "-q", "--device", "cpu"]
+    assert run([*words, "--stage", "tokenizer", "--tokenizer-steps", "2"]) == 3
+    said = capsys.readouterr()
+    assert sum("none.npy: no such file" in line for line in said.err.splitlines()) == 1
+    assert weights.find(out).meta["training"]["notes"] == ["1 case(s) could not be read and taught nothing: none"]
+    assert "taught nothing" in (tmp_path / "mine_training" / "report.html").read_text()
+    words = ["evaluate", "meg_gpt", "-i", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "ev"), "-q"]
+    assert run([*words, "--device", "cpu", "--weights", str(out), "--task", "tokens"]) == 3
+    assert "Error: none: " in capsys.readouterr().err
+
+
+def labelled_list(folder, names):
+    """A list of labelled volumes, of one that is not there, and of one whose header cannot be read."""
+    rows = ["image,labels"]
+    for name in names:
+        image = make_volume(folder / f"{name}.nii.gz", shape=(34, 32, 32))
+        data = np.zeros((34, 32, 32), np.uint8)
+        data[5:15, 5:25, 5:25], data[20:30, 5:25, 5:25] = 1, 2
+        nib.save(nib.Nifti1Image(data, nib.load(image).affine), folder / f"{name}_seg.nii.gz")
+        rows.append(f"{name}.nii.gz,{name}_seg.nii.gz")
+    (folder / "broken.nii.gz").write_bytes(b"no NIfTI")
+    rows += [f"none.nii.gz,{names[0]}_seg.nii.gz", f"broken.nii.gz,{names[0]}_seg.nii.gz"]
+    (folder / "cases.csv").write_text("\n".join(rows) + "\n")
+    return folder / "cases.csv"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.core.classes import ClassTable
-from workbench.core.layers import CT_WINDOW, colormap, contrast_limits, count_labels, is_label_map, token
+from workbench.core.layers import CT_WINDOW, colormap, contrast_limits, count_labels, is_label_map, map_labels, token
 from workbench.core.types import Geometry, Image
 
 
@@ -96,3 +96,14 @@ def test_tokens_differ_even_for_one_object() -> None:
     item = object()
     assert len({token(item) for _ in range(50)}) == 50
     json.dumps(token(item))
+
+
+@pytest.mark.parametrize("low", [0, -3, 70_000])
+def test_values_are_changed_slab_by_slab_as_at_once(low):
+    """Of every size: small numbers go through a table, others are sorted; the memory is that of a slab."""
+    rng = np.random.default_rng(0)
+    data = np.asfortranarray(rng.integers(low, low + 9, (9, 800, 900)))
+    values = {low + 1: 3, low + 4: 200, 5_000_000: 7}
+    found = map_labels(data, values, np.uint8)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, np.vectorize(lambda v: values.get(v, 0))(data))

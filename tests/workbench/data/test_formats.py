@@ -1,6 +1,7 @@
 """Choosing the reader, listing what a file says, and errors for what cannot be read."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ import SimpleITK as sitk
 
 from tests.dicom_maker import write_series
 from tests.scene_maker import cube, save_envi
+from workbench.core import kinds
 from workbench.core.errors import GeometryError, InputError, NothingFound
 from workbench.core.types import Geometry
 from workbench.data import formats
+from workbench.data.cases import load_cases
 from workbench.volume.data.checks import require_finite, require_volume
 
 
@@ -135,7 +138,9 @@ def test_read_labels_checks_values_and_grid(tmp_path):
         formats.read_labels(save(tmp_path / "n.nii.gz", np.full((4, 5, 6), -1, "i2")))
     with pytest.raises(InputError, match="one channel, found 2"):
         formats.read_labels(save(tmp_path / "c.nii.gz", np.zeros((4, 5, 6, 2), "u1")))
-    with pytest.raises(GeometryError, match="does not lie on the grid"):
+    with pytest.raises(
+        GeometryError, match=r"label map .*l\.nii\.gz: 90 of 120 labelled voxels lie outside of the image"
+    ):
         formats.read_labels(tmp_path / "l.nii.gz", reference=Geometry((4, 5, 6), np.diag([1.0, 2, 3, 1])))
 
 
@@ -145,7 +150,7 @@ def test_unreadable_file_permission(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("workbench.volume.data.nifti._start", refuse)
+    monkeypatch.setattr("workbench.volume.data.nifti_header.check", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         formats.read(path)
 
@@ -180,3 +185,31 @@ def test_a_hint_settles_what_is_open_and_never_what_is_sure(tmp_path):
     assert formats.kind_of(tmp_path / "courses.npy").name == "recording"
     assert formats.kind_of(tmp_path / "courses.npy", hint="scene").name == "recording"
     assert formats.kind_of(tmp_path / "courses.npy", kind="scene").name == "scene"
+
+
+SUFFIXES = (".npy", ".npz", ".mat", ".tif", ".hdr", ".img", ".nii", ".dcm", ".fif", ".edf", "")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_pipe_is_refused_whatever_it_is_called(tmp_path, suffix):
+    """Nobody writes into it: whoever opened it would wait for ever."""
+    path = tmp_path / f"a{suffix}"
+    os.mkfifo(path)
+    for ask in (formats.read, formats.info, formats.read_labels, formats.kind_of, load_cases):
+        with pytest.raises(InputError, match="is a pipe, expected a regular file"):
+            ask(path)
+    assert not formats.is_readable(path)
+    assert kinds.candidates(path) == {}
+    assert formats.input_files(path) == (path,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("AnalyzeImage", "an Analyze volume"), ("Nifti1Pair", "a NIfTI pair"), ("Nifti2Pair", "a NIfTI pair")],
+)
+@pytest.mark.parametrize("suffix", [".hdr", ".img"])
+def test_a_pair_of_header_and_voxels_is_said_to_be_one(tmp_path, kind, words, suffix):
+    nib.save(getattr(nib, kind)(np.zeros((3, 4, 5), "i2"), np.eye(4)), tmp_path / "a.img")
+    for ask in (formats.read, formats.info, formats.read_labels):
+        with pytest.raises(InputError, match=rf"a\.hdr: the header of {words} .* Convert it to one \.nii file"):
+            ask(tmp_path / f"a{suffix}")

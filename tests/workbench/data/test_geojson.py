@@ -350,3 +350,14 @@ def test_numbers_larger_than_any_are_refused(tmp_path, key):
     (tmp_path / "o.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     with pytest.raises(InputError, match="401 digits"):
         read_geojson(tmp_path / "o.geojson")
+
+
+def test_properties_of_another_name_are_not_lost_without_a_word(tmp_path):
+    ring = [[0, 0], [4, 0], [4, 3], [0, 0]]
+    feature = {"type": "Feature", "id": 1, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps([feature]))
+    assert len(read_geojson(path)) == 1
+    path.write_text(json.dumps([feature | {"propertIes": {"classification": {"name": "cell"}}}]))
+    with pytest.raises(InputError, match="feature 1: it has no 'properties'.* but 'propertIes'"):
+        read_geojson(path)

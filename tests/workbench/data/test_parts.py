@@ -76,9 +76,18 @@ def test_damaged_features_are_one_line(tmp_path, array, beside) -> None:
         path.write_bytes(array)
     if beside is not None:
         path.with_suffix(".json").write_text(beside)
-    with pytest.raises(InputError, match=r"e\.npy: not readable as embeddings") as caught:
+    with pytest.raises(InputError, match=r"e\.npy: (not (a )?readable|holds Python objects)") as caught:
         read_embeddings(path)
     assert "\n" not in str(caught.value)
+
+
+def test_features_that_promise_more_than_the_file_holds_take_no_memory(tmp_path) -> None:
+    np.save(tmp_path / "e.npy", np.zeros((4, 6), np.float32))
+    (tmp_path / "e.json").write_text(json.dumps({"ids": list("abcd"), "name": "e"}))
+    content = (tmp_path / "e.npy").read_bytes()
+    (tmp_path / "e.npy").write_bytes(content.replace(b"(4, 6), }".ljust(18), b"(4294967297, 6), }"))
+    with pytest.raises(InputError, match=r"e\.npy: truncated: the header promises .* found 224"):
+        read_embeddings(tmp_path / "e.npy")
 
 
 def test_what_belongs_to_an_image_needs_it(tmp_path) -> None:
@@ -111,5 +120,5 @@ def test_embeddings_of_which_numbers_are_left_over_are_refused(tmp_path):
     assert read_embeddings(tmp_path / "e.npy").data.shape == (1, 3)
     content = (tmp_path / "e.npy").read_bytes().replace(b"(1, 3)", b"(1, 2)")
     (tmp_path / "e.npy").write_bytes(content)
-    with pytest.raises(InputError, match="more bytes than the 2 numbers"):
+    with pytest.raises(InputError, match="4 bytes more than the 2 numbers"):
         read_embeddings(tmp_path / "e.npy")

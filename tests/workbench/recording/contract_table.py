@@ -1,10 +1,11 @@
 """The contract table of recordings: each kind of data against weights of EEG, through predict; printed as a table.
 
-python -m tests.workbench.recording.contract_table
+python -m tests.workbench.recording.contract_table             # with --window also what the tool of the window shows
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from scipy import signal
 
 import workbench as wb
 from tests.recording_maker import signals
+from tests.through_window import asking_a_window
 from workbench.core.errors import WorkbenchError
 from workbench.core.types import Case, Result
 from workbench.recording.train.settings import MEGTrainConfig
@@ -137,16 +139,18 @@ def outcome(work: Callable[[], Result]) -> tuple[str, str, Result | None]:
     return happened, "; ".join(said), result
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as temporary:
+def main(*, with_window: bool = False) -> None:
+    with tempfile.TemporaryDirectory() as temporary, asking_a_window(with_window) as look:
         folder = Path(temporary)
         weights = train(folder)
-        print(f"{'data':<36} {'stated':<10} {'happens':<10} said")
-        for name, (change, wanted, _) in ROWS.items():
-            path = save(change(eeg()), folder / "a_raw.fif")
+        print(f"{'data':<36} {'stated':<10} {'happens':<10} {'window':<10} said")
+        for number, (name, (change, wanted, _)) in enumerate(ROWS.items()):
+            path = save(change(eeg()), folder / f"row{number}_raw.fif")
             happened, said, _ = outcome(lambda p=path: wb.predict("meg_gpt", p, weights=str(weights), device="cpu"))
-            print(f"{name:<36} {wanted:<10} {happened:<10} {said.replace(str(folder), '')[:230]}")
+            window = look("recording", path, str(weights))
+            line = f"{name:<36} {wanted:<10} {happened:<10} {window:<10} {said.replace(str(folder), '')[:230]}"
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(with_window="--window" in sys.argv)

@@ -1,10 +1,11 @@
 """Right data and wrong data for weights of a scene, and what must happen with each: the contract table of scenes.
 
-python -m tests.workbench.scene.contract_cases        # trains small weights and prints the table
+python -m tests.workbench.scene.contract_cases   # trains small weights; with --window also what the tool shows
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 import workbench as wb
 from tests.scene_maker import save_envi
 from tests.scenes import NAMES, scene_arrays
+from tests.through_window import asking_a_window
 from workbench.core.errors import InputError
 
 ROWS, COLUMNS, BANDS = 30, 26, 20
@@ -137,12 +139,12 @@ def labels_for(path: Path, folder: Path) -> Path:
     return save_envi(folder, np.ascontiguousarray(data)[None], name=f"{path.stem}_labels", **LABELS)
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
+def main(*, with_window: bool = False) -> None:
+    with tempfile.TemporaryDirectory() as name, asking_a_window(with_window) as look:
         folder = Path(name)
         weights, case = train(folder)
         right = wb.predict("lola_specvit", case.image, weights=str(weights), device="cpu").labels.data
-        print("| scene | expected | found | right pixels | said |\n|---|---|---|---|---|")
+        print("| scene | expected | found | window | right pixels | said |\n|---|---|---|---|---|---|")
         for row in rows():
             path = row.write(folder)
             try:
@@ -153,10 +155,11 @@ def main() -> None:
                 found, said = outcome_of(result), "; ".join(result.provenance.notes)
                 same = result.labels.data.shape == right.shape
                 share = f"{100 * (result.labels.data == right).mean():.1f} %" if same else ""
-            print(f"| {row.name} | {row.outcome} | {found} | {share} | {said} |")
+            window = look("scene", path, str(weights))
+            print(f"| {row.name} | {row.outcome} | {found} | {window} | {share} | {said} |", flush=True)
 
 
 __all__ = ["NAMES", "QUICK", "Row", "digital", "labels_for", "outcome_of", "rows", "train", "truth"]
 
 if __name__ == "__main__":
-    main()
+    main(with_window="--window" in sys.argv)

@@ -1,11 +1,12 @@
 """The contract table of volumes: each kind of data against CT weights, through predict; printed as a table.
 
-python -m tests.workbench.volume.contract_table
+python -m tests.workbench.volume.contract_table                # with --window also what the tool of the window shows
 """
 
 from __future__ import annotations
 
 import runpy
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import nibabel as nib
 import numpy as np
 
 import workbench as wb
+from tests.through_window import asking_a_window
 from workbench.core.errors import MismatchError, WorkbenchError
 from workbench.core.samples import demo_weights
 
@@ -107,16 +109,17 @@ def judge(path: Path, weights: str, **settings: object) -> tuple[str, str]:
     return level, "; ".join(result.provenance.notes)
 
 
-def main() -> None:
+def main(*, with_window: bool = False) -> None:
     hu, labels, affine = phantom()
     weights = str(demo_weights()["segformer3d"])
-    print(f"{'data':<30} {'expected':<9} {'found':<9} said")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, asking_a_window(with_window) as look:
+        print(f"{'data':<30} {'expected':<9} {'found':<9} {'window':<9} said")
         for number, (name, (change, expected, _)) in enumerate(ROWS.items()):
             path = save(Path(folder) / f"case{number}.nii.gz", *change(hu, labels, affine))
             found, said = judge(path, weights)
-            print(f"{name:<30} {expected:<9} {found:<9} {said.replace(str(path), path.name)}", flush=True)
+            window = look("volume", path, "demo")
+            print(f"{name:<30} {expected:<9} {found:<9} {window:<9} {said.replace(str(path), path.name)}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(with_window="--window" in sys.argv)

@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import pytest
@@ -229,3 +230,23 @@ def test_an_adapter_of_version_0_1_finds_its_base_by_a_former_hash(tmp_path, sav
     weights.save(adapter, {"x": torch.zeros(1)}, {**META, "kind": "lora", **told})
     weights.save(saved, tensors, {**META, "formerly": [told["base_sha256"]], "title": "told more"})
     assert weights.find_base(weights.find(adapter)).path == saved
+
+
+def test_a_checkpoint_of_which_a_tensor_is_damaged_is_refused(tmp_path, tensors):
+    path = tmp_path / "w.pt"
+    torch.save(tensors, path)
+    assert torch.equal(weights.load_tensors(path)["a.weight"], tensors["a.weight"])
+    content = bytearray(path.read_bytes())
+    content[content.index(struct.pack("<3f", 1, 2, 3)) + 3] ^= 1
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path)["a.weight"], tensors["a.weight"])  # torch itself does not notice
+    with pytest.raises(WeightsError, match=r"w\.pt: damaged: 'w/data/0' in it has another checksum"):
+        weights.load_tensors(path)
+
+
+@pytest.mark.parametrize("name", ["a.pt", "a.safetensors"])
+def test_weights_are_never_read_from_a_pipe(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for read in (weights.find, weights.load_tensors, weights.read_meta):
+        with pytest.raises(WeightsError, match="no regular file"):
+            read(tmp_path / name)

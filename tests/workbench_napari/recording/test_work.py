@@ -182,7 +182,7 @@ def test_errors_are_said_in_one_line(opened, wait, window, tmp_path, sensor_file
 
 
 def test_the_window_refuses_as_the_shell_does_and_can_be_told_to_go_on(opened, wait, weights_file, tmp_path):
-    """Weights of EEG meet parcels; the form has the setting, and the line says so."""
+    """Weights of EEG meet parcels; the box is there, and the line says so."""
     viewer, tool = opened
     found = weights.find(weights_file, "meg_gpt")
     recipe = {**found.meta["recipe"], "channels": ["Fz", "Cz", "Pz", "C3", "C4"]}
@@ -195,10 +195,10 @@ def test_the_window_refuses_as_the_shell_does_and_can_be_told_to_go_on(opened, w
     assert tool.modelling.run()
     finish(tool, wait)
     assert "channel kinds: 5 misc (parcels), the weights learnt 5 eeg" in tool.status.text()
-    assert "force" in tool.status.text()
+    assert "tick 'Use anyway'" in tool.status.text()
     assert "\n" not in tool.status.text()
     assert [layer.name for layer in viewer.layers] == before
-    tool.panel.model.model.form.set_values({"force": True})
+    tool.agreement.anyway.click()
     assert tool.modelling.run()
     finish(tool, wait)
     assert "rest_raw tokens" in viewer.layers, tool.status.text()

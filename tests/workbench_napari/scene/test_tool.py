@@ -390,10 +390,13 @@ def test_map_only_turns_bands_round_refuses_what_cannot_be_right_and_can_be_forc
         viewer = window()
         other = open_files(viewer, [path])
         other.device.setCurrentText("cpu")
-        other.learning.form.set_values({"force": force})
         other.learning.weights.choose_file(model)
         assert other.learning.map_scene()
         finish(other, wait)
+        if force:
+            other.agreement.anyway.click()
+            assert other.learning.map_scene()
+            finish(other, wait)
         return other
 
     turned = mapped("turned", slice(None, None, -1))
@@ -404,6 +407,7 @@ def test_map_only_turns_bands_round_refuses_what_cannot_be_right_and_can_be_forc
     assert shifted.maps.get("labels") is None
     forced = mapped("forced", slice(None), 300.0, force=True)
     assert np.array_equal(forced.maps.array("labels"), right)
+    assert "Forced although wavelengths" in forced.status.text()
     assert "half a band width" in forced.status.text()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -51,8 +53,37 @@ def test_no_pickle_is_written_or_read(tmp_path):
         files.write_arrays(tmp_path / "base-000001.npz", {"data": np.array([object()])})
     assert not list(tmp_path.iterdir())
     np.savez(tmp_path / "evil.npz", data=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(InputError, match="allow_pickle"):
+    with pytest.raises(InputError, match="Python objects"):
         files.read_arrays(tmp_path / "evil.npz")
+
+
+def test_a_flipped_bit_in_a_large_array_is_noticed(tmp_path):
+    data = np.zeros((40, 200, 200), np.uint8)
+    files.write_arrays(tmp_path / "base-000001.npz", {"data": data})
+    content = bytearray((tmp_path / "base-000001.npz").read_bytes())
+    at = content.rfind(b"PK\x01\x02") + 16  # the checksum of the only member
+    content[at] ^= 1
+    (tmp_path / "base-000001.npz").write_bytes(content)
+    with pytest.raises(InputError, match="Bad CRC-32"):
+        files.read_arrays(tmp_path / "base-000001.npz")
+
+
+@pytest.mark.parametrize("content", [b"no array", b"\x93NUMPY\x01\x00"])
+def test_a_member_that_is_no_array_is_one_line(tmp_path, content):
+    with zipfile.ZipFile(tmp_path / "delta-000002.npz", "w") as archive:
+        archive.writestr("starts.npy", content)
+    with pytest.raises(InputError, match="damaged: not readable as the arrays"):
+        files.read_arrays(tmp_path / "delta-000002.npz")
+
+
+def test_a_member_shorter_than_its_header_says_is_refused_before_memory_is_taken(tmp_path):
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((4, 6), np.float32))
+    longer = stream.getvalue().replace(b"(4, 6), }".ljust(18), b"(4294967297, 6), }")
+    with zipfile.ZipFile(tmp_path / "delta-000002.npz", "w") as archive:
+        archive.writestr("box0.npy", longer)
+    with pytest.raises(InputError, match=r"damaged: 96 bytes for an array \(4294967297, 6\)"):
+        files.read_arrays(tmp_path / "delta-000002.npz")
 
 
 def test_half_an_entry_is_not_offered(tmp_path):

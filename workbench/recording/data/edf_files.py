@@ -15,6 +15,7 @@ _BYTES = {"edf": 2, "bdf": 3}
 _GDF_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 8, 8: 8, 16: 4, 17: 8}
 _CHANNELS = 9999  # four digits
 _ANNOTATIONS = re.compile(rb"[EB]DF Annotations")
+_PLUS = re.compile(rb"[EB]DF\+[CD]")
 
 
 def check(path: Path, allow_truncated: bool) -> Checked:
@@ -52,17 +53,21 @@ def check(path: Path, allow_truncated: bool) -> Checked:
     records = _field(path, "the number of records", head[236:244], -1, 10**8)
     width = sum(counts) * _BYTES["bdf" if path.name.lower().endswith(".bdf") else "edf"]
     found, rest = divmod(size - start, width)
-    samples = max((c for n, c in enumerate(counts) if not _ANNOTATIONS.match(about, 16 * n)), default=max(counts))
+    signals = [c for n, c in enumerate(counts) if not _ANNOTATIONS.match(about, 16 * n)]
+    samples = max(signals, default=max(counts))
+    # Such a file has one by the standard; under another name its bytes are read as samples.
+    lost = len(signals) == channels and _PLUS.match(head, 192)
+    odd = ("says that it holds annotations, and no channel is called so: there is one channel too many, or none",)
     if records == found:
         left = f"{rest} bytes behind the last record were left out"
-        return Checked((left,) if rest else ())
+        return Checked(((left,) if rest else ()) + (odd if lost else ()))
     if records < 0:
         said = f"its header counts no records, its file holds {found} of {samples} samples"
-        return Checked(incomplete(path, said, found * samples, allowed=allow_truncated))
+        return Checked(incomplete(path, said, found * samples, allowed=allow_truncated) + (odd if lost else ()))
     left = f"{rest} of the {width} bytes of another record" if rest else ""
     # More records than the header counts are those of a recording that was never closed either.
     notes = compare(path, records * samples, found * samples, left, read=found * samples, allowed=allow_truncated)
-    return Checked(notes)
+    return Checked(notes + (odd if lost else ()))
 
 
 def _column(about: bytes, channels: int, at: int, number: int) -> bytes:

@@ -17,6 +17,7 @@ from workbench.core.csv_text import cell_text
 from workbench.core.errors import GeometryError, InputError, UsageError, reading
 from workbench.core.types import Image, Mark, Marks, Signals
 from workbench.data.companion import require_regular
+from workbench.data.header_text import shortened
 from workbench.data.parts import Job, json_job, marks_table, signal_jobs, text_saver
 from workbench.recording.data import fif_file
 from workbench.recording.data.recording import (
@@ -174,7 +175,9 @@ def _marks_of_table(path: Path) -> Marks | None:
         names["onset"] = names["time"]
     label = next((names[k] for k in ("label", "trial_type", "description", "value") if k in names), None)
     if "onset" not in names or label is None:
-        raise InputError(f"{path}: has the columns {list(names)}, 'onset', 'duration' and 'label' were expected.")
+        raise InputError(
+            f"{path}: has the columns {shortened(', '.join(names))}, 'onset', 'duration' and 'label' were expected."
+        )
     found = []
     try:
         rows = list(table)
@@ -199,7 +202,7 @@ def _seconds(text: str | None, what: str, path: Path, line: int) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{path}, line {line}: {what} '{text}' is no number of seconds.")
+        raise InputError(f"{path}, line {line}: {what} {shortened(str(text))} is no number of seconds.")
     return number
 
 

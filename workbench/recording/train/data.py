@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.agreement import KNOW_BETTER
 from workbench.core.errors import InputError, MismatchError, UsageError
 from workbench.core.types import Case, Progress
 from workbench.data.cases import naming, open_case
@@ -137,7 +138,7 @@ def _require_alike(case: Case, found: Measured, first: str, wanted: Measured | N
         here, there = ("/".join(sorted(m.kinds)) for m in (found, wanted))
         raise MismatchError(
             f"{case.image}: {here} channels, but '{first}' has {there}: one network learns one kind. Train one for "
-            "each, or choose --kinds. Where you know better: --force (in Python and in the window: force)."
+            f"each, or choose --kinds. {KNOW_BETTER}"
         )
 
 

@@ -7,7 +7,6 @@ for.
 from __future__ import annotations
 
 import dataclasses
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.core.errors import Cancelled, InputError, UsageError, WorkbenchError
+from workbench.core.errors import Cancelled, InputError, UsageError
+from workbench.core.failures import none_left, note_failure
 from workbench.core.output import require_folder
 from workbench.core.types import Case, Mark, Progress
 from workbench.recording.evaluate.report import Excerpt, MEGEvaluation, Row, write_report
@@ -80,11 +80,11 @@ def evaluate_cases(
     opened: list[Opened] = []
     notes: list[str] = []
     for case in cases:
-        with _kept(case.id, failures, traces):
+        with _kept(case, failures, traces):
             opened.append(open_one(case, parts, config, course, "tokens" in tasks))
         course.finish("open")
     if not opened:
-        raise InputError(f"no recording could be evaluated; the first failure: {next(iter(failures.values()), 'none')}")
+        raise none_left("no recording could be evaluated", failures)
     memory = memory or Memory()
     marks = {o.name: memory.mark(o.session) for o in opened}
     notes += memory.notes(marks)
@@ -142,17 +142,14 @@ def _tasks(config: MEGEvaluateConfig, parts: Parts) -> tuple[str, ...]:
 
 
 @contextmanager
-def _kept(case: str, failures: dict[str, str], traces: dict[str, str]) -> Iterator[None]:
+def _kept(case: Case, failures: dict[str, str], traces: dict[str, str]) -> Iterator[None]:
     """Failures of one recording are written down; a cancel passes through."""
     try:
         yield
     except Cancelled:
         raise
-    except WorkbenchError as error:
-        failures[case] = str(error)
     except Exception as error:
-        failures[case] = f"{type(error).__name__}: {error}"
-        traces[case] = traceback.format_exc()
+        note_failure(error, case.id, case.image, failures, traces)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ def write_report(
     tiles["minutes"] = round(training["seconds"] / 60, 1)
     tone = "" if "subject(s)" in training["validation"] else "warning"
     parts = [html.Tiles(tiles), html.Text(f"Scores were computed {training['validation']}.", tone), *parts]
+    parts += [html.Text(f"{note}.", "warning") for note in training.get("notes", ())]
     sections = [html.Section("Result", parts)]
     if "tokenizer" in results and results["tokenizer"].history:
         picture = course(

@@ -16,7 +16,9 @@ from workbench import __version__, weights
 from workbench.core import device
 from workbench.core.errors import Cancelled, UsageError, WeightsError
 from workbench.core.types import Case
+from workbench.data.readable import left_out, readable
 from workbench.recording.data.prepare import RecordingRecipe
+from workbench.recording.data.recording import open_recording
 from workbench.recording.data.taught import Taught, gather, joined
 from workbench.recording.predict.tokens import Codec, variance_explained
 from workbench.recording.train import model as meg_model
@@ -54,6 +56,8 @@ class MEGTrainReport:
         In words: on what the scores were computed.
     test
         Empty: what was measured is of the validation windows.
+    failures
+        Recordings that could not be read and taught nothing: name -> why.
 
     It is a `workbench.core.reports.TrainReport`.
     """
@@ -71,6 +75,7 @@ class MEGTrainReport:
     notes: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
     test: dict[str, float] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,7 @@ def train_meg(
     given = known if known is not None else None if coder is None else load_parts(coder)
     recipe = _recipe(config, known, given)
     tell = _teller(on_event)
+    cases, failures = readable(cases, open_recording)
     contract = None if given is None else known.contract if known is not None else given.as_tokenizer
     sessions = load_sessions(
         cases, recipe, allow_resample=config.allow_resample, contract=contract, force=config.force,
@@ -185,6 +191,7 @@ def train_meg(
         course.results["model"] = result
         course.scores |= {k: v for k, v in result.scores.items() if k != "score"}
     meta = _record(config, recipe, sessions, split, course, gpt, (chosen, reason, time.monotonic() - began), start)
+    meta["training"]["notes"] = left_out(failures)
     meta |= _taught_by(recipe, sessions, split, given, [f.meta for f in (start, coder) if f is not None])
     if known is not None:
         meta["sessions"] = list(known.sessions)
@@ -200,7 +207,8 @@ def train_meg(
         course.scores.get("cross-entropy" if gpt is not None else "variance explained"), measure, course.scores,
         {k: r.history for k, r in course.results.items()},
         course.results[last].stopped if course.results else "finished", time.monotonic() - began,
-        meta["training"]["validation"], tuple(dict.fromkeys(n for s in sessions for n in s.notes)),
+        meta["training"]["validation"],
+        tuple(dict.fromkeys([*left_out(failures), *(n for s in sessions for n in s.notes)])), failures=failures,
     )  # fmt: skip
 
 

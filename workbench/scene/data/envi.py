@@ -136,6 +136,9 @@ def pair(path: Path) -> tuple[Path, Path]:
         return path, _samples_of(path)
     header = header_of(path)
     if header is None:
+        for name in (f"{path.name}.hdr", f"{path.stem}.hdr"):
+            if path.with_name(name).is_file():
+                eh.parse(path.with_name(name))  # says what is wrong
         raise InputError(
             f"{path}: no ENVI header beside it, expected {path.stem}.hdr or {path.name}.hdr. Without samples, lines,"
             " bands, data type, interleave and byte order the file cannot be read."

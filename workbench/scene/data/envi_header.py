@@ -57,6 +57,7 @@ def parse(path: Path) -> dict[str, str]:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Give yourself read permission.") from error
     lines = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not _FIRST.match(content):
+        require_no_volume(path)
         raise InputError(f"{path}: the first line is {lines[0][:40]!r}, an ENVI header begins with 'ENVI'.")
     fields: dict[str, str] = {}
     at = 1
@@ -77,6 +78,21 @@ def parse(path: Path) -> dict[str, str]:
             value = "\n".join(parts).partition("}")[0] + "}"
         fields[key] = value
     return fields
+
+
+def require_no_volume(path: Path) -> None:
+    """Say of a header of a NIfTI pair or of Analyze, which has the same suffix, what it is."""
+    try:
+        with path.open("rb") as f:
+            start = f.read(348)
+    except OSError:
+        return
+    if start[:4] in [n.to_bytes(4, order) for n in (348, 540) for order in ("little", "big")]:
+        pair = start[344:347] == b"ni1" or start[4:7] == b"ni2"
+        raise InputError(
+            f"{path}: the header of {'a NIfTI pair' if pair else 'an Analyze volume'} (.hdr with .img), which is not"
+            f" read. Convert it to one .nii file, e.g. with nibabel: nib.save(nib.load({path.name!r}), 'volume.nii')."
+        )
 
 
 def is_header(path: Path) -> bool:

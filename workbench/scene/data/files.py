@@ -9,10 +9,12 @@ from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.kinds import Verdict
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
+from workbench.data.found import Damaged
+from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
 from workbench.scene.data import envi, erdas, hdf5_products
 from workbench.scene.data.labels import labels_of
 
-__all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "sniff"]
+__all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "reading_bytes", "require_held", "sniff"]
 
 _ARRAYS = (".mat", ".npy", ".npz")
 _PICTURES = (".tif", ".tiff", ".npy", ".npz")
@@ -71,7 +73,8 @@ def is_companion(path: Path) -> bool:
 def claims(path: Path, key: str | None) -> bool:
     """TIFF and NumPy files are ours where their header tells of four bands or more, or of classes.
 
-    Who names an array (``file.npz:cube``) means us.
+    Who names an array (``file.npz:cube``) means us. So are those that are cut off or damaged, which others show as if
+    they were whole, and ``.npz`` files, which nobody else opens: reading them says what is wrong.
     """
     from workbench.data.formats import split_address
 
@@ -80,8 +83,10 @@ def claims(path: Path, key: str | None) -> bool:
         return True
     try:
         image = read(file, series=None, key=key, as_map=False)
+    except Damaged:
+        return True
     except WorkbenchError:
-        return key is not None
+        return key is not None or file.suffix.lower() == ".npz"
     return len(image.channels) >= _FEWEST_BANDS or image.classes is not None
 
 
@@ -92,3 +97,19 @@ def reading_bytes(image: Image) -> int:
     """
     copies = {"mat": 2, "geotiff": 1}.get(image.format or "", 0)
     return copies * array_bytes((len(image.channels), *image.geometry.shape), image.dtype.itemsize)
+
+
+def require_held(image: Image) -> None:
+    """Refuse a file that cannot hold the samples of its header, even if they were packed as tightly as can be.
+
+    Others are held against the length of their file when they are opened, or may leave out what is empty.
+    """
+    if image.format != "mat":
+        return
+    path = image.all_files[0]
+    with path.open("rb") as f:
+        if not f.read(8).startswith(b"MATLAB 5"):
+            return
+    promised = array_bytes((len(image.channels), *image.geometry.shape), 1)
+    if promised > path.stat().st_size * MAX_DEFLATE_RATIO:
+        check_packed(promised, path)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, reading
 from workbench.core.types import Image
 from workbench.data.companion import require_regular
-from workbench.data.mat_files import reading_samples
+from workbench.data.hdf5_chunks import reading_samples
 from workbench.scene.data.anchors import WGS84, Anchors, Point
 from workbench.scene.data.map_place import MapPlace, from_map_info
 from workbench.scene.data.scene import Blocks, Scaling, make_image, scaled_type

@@ -25,7 +25,8 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, nearest
 from workbench.core.types import Image
 from workbench.data.geometry import check_size
-from workbench.data.mat_files import Hdf5Store, Variable, open_store, reading_samples
+from workbench.data.hdf5_chunks import slab
+from workbench.data.mat_files import Hdf5Store, Variable, open_store
 from workbench.data.mat_lists import BANDS, Layout, as_list, sides_of, single_numbers, wavelength_values
 from workbench.scene.data.scene import Blocks, from_array, make_image
 from workbench.scene.data.wavelength_file import in_nm, wavelengths_beside
@@ -181,23 +182,19 @@ def _solid_block(dataset: Any, layout: Layout, rows: slice, columns: slice, band
     rest = [rows, columns]
     for axis in range(3):
         wanted.append(bands if axis == layout.bands_axis else rest.pop(0))
-    with reading_samples(dataset.file.filename):
-        found = np.asarray(dataset[tuple(reversed(wanted))])
+    found = slab(dataset, *reversed(wanted))
     return np.moveaxis(found.transpose(2, 1, 0), layout.bands_axis, 0)
 
 
 def _list_block(
     dataset: Any, layout: Layout, shape: tuple[int, int, int], rows: slice, columns: slice, bands: slice
 ) -> npt.NDArray[Any]:
-    samples = reading_samples(dataset.file.filename)
     if layout.bands_axis < 0:
-        with samples:
-            return np.asarray(dataset[columns, rows]).T[None]
+        return slab(dataset, columns, rows).T[None]
     # Whole columns of the scene are neighbours in the file; one stretch holds all that are wanted.
     height = shape[1]
     pixels = slice(columns.start * height, columns.stop * height)
     pixels_first = layout.bands_axis == 0  # MATLAB's bands x pixels is pixels x bands in HDF5
-    with samples:
-        found = np.asarray(dataset[pixels, bands] if pixels_first else dataset[bands, pixels].T)
+    found = slab(dataset, pixels, bands) if pixels_first else slab(dataset, bands, pixels).T
     grid = found.reshape(columns.stop - columns.start, height, -1)[:: columns.step, rows]
     return grid.transpose(2, 1, 0)

@@ -332,7 +332,12 @@ View: TypeAlias = tuple[Image, FittedSpectra]
 """A scene as some method sees it, and how its spectra are prepared for that method."""
 
 
-def with_spectra(labels: Labels, views: Sequence[View], what: str = "labelled pixels") -> tuple[Labels, list[str]]:
+def with_spectra(
+    labels: Labels,
+    views: Sequence[View],
+    what: str = "labelled pixels",
+    then: str = "nothing is learnt from them and nothing tested on them",
+) -> tuple[Labels, list[str]]:
     """The labels of pixels that hold a whole spectrum in all views, and how many do not.
 
     Raises
@@ -348,6 +353,6 @@ def with_spectra(labels: Labels, views: Sequence[View], what: str = "labelled pi
     if not lost:
         return labels, []
     if lost == total:
-        raise InputError(f"none of the {total} {what} holds a whole spectrum: the scene has no data there")
-    note = f"{lost} of {total} {what} hold no whole spectrum (no data in the scene): neither learnt from nor tested on"
-    return replace(labels, data=np.where(whole, labels.data, 0)), [note]
+        raise InputError(f"none of the {total} {what} holds a spectrum: the scene has no data there")
+    data = np.where(whole, labels.data, np.zeros((), labels.data.dtype))
+    return replace(labels, data=data), [f"{lost} of {total} {what} hold no spectrum: {then}"]

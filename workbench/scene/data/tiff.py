@@ -1,7 +1,7 @@
 """TIFF and GeoTIFF scenes and class maps: by GDAL (rasterio) where it is one picture, by tifffile where it has pages.
 
-What the directories promise is checked first (`tiff_layout`, `tiff_pages`), and samples packed with DEFLATE are
-unpacked with their checksums (`tiff_blocks`).
+What the directories promise is checked first (`tiff_layout`, `tiff_pages`), and samples packed with DEFLATE or LZMA
+are unpacked with their checksums (`tiff_blocks`).
 Wavelengths come from the tags of the bands, from the names of the bands (``"B4 665 nm"``), or from a file beside.
 """
 
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +27,13 @@ from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image
 from workbench.data.companion import require_regular
 from workbench.scene.data import tiff_blocks, tiff_layout, tiff_mask, tiff_pages
-from workbench.scene.data.anchors import Anchors, Point
+from workbench.scene.data.anchors import Anchors
 from workbench.scene.data.map_place import from_transform
 from workbench.scene.data.scene import Blocks, Scaling, make_image
+from workbench.scene.data.tiff_place import Placed, anchors_of, place_of
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
 
 SUFFIXES = (".tif", ".tiff")
-
-_Placed: TypeAlias = tuple[tuple[float, float, float, float, float, float], str | None, str | None, str | None]
 
 _BESIDE = (".tfw", ".tifw", ".tiffw", ".wld", ".aux", ".rpb", ".imd", ".pvl", ".tab", "_rpc.txt", "_metadata.txt")
 """What GDAL may open beside ``scene.tif``, besides ``scene.tif.aux.xml``, ``.ovr`` and ``.msk``."""
@@ -149,7 +148,7 @@ class _Raster:
     offsets: tuple[float, ...]
     nodata: float | None
     descriptions: tuple[str | None, ...]
-    place: _Placed | None
+    place: Placed | None
     tags: dict[str, str]
     band_tags: list[dict[str, str]]
     imagery_tags: list[dict[str, str]]
@@ -169,14 +168,14 @@ def _raster(src: Any) -> _Raster:
         offsets=tuple(src.offsets),
         nodata=src.nodata,
         descriptions=tuple(src.descriptions),
-        place=_place(src),
+        place=place_of(src),
         tags=src.tags(),
         band_tags=[{k.lower(): v for k, v in src.tags(i).items()} for i in range(1, count + 1)],
         imagery_tags=[{k.lower(): v for k, v in src.tags(i, ns="IMAGERY").items()} for i in range(1, count + 1)],
         colormap=_colormap(src) if count == 1 else None,
         interleave=str(src.interleaving.value).lower() if src.interleaving else None,
         by_rows=bool(src.block_shapes[0][1] == src.width),
-        anchors=_anchors(src),
+        anchors=anchors_of(src),
         masks=[[flag.name for flag in flags] for flags in src.mask_flag_enums],
     )
 
@@ -342,35 +341,6 @@ def _library(name: str) -> Any:
 def _of_gdal() -> tuple[type[Exception], ...]:
     rasterio = _library("rasterio")
     return (*PARSING, rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError)
-
-
-def _place(src: Any) -> _Placed | None:
-    """Transform, unit of length, definition and name of the map, as `from_transform` takes them."""
-    t = src.transform
-    if src.crs is None and t.is_identity:
-        return None
-    unit = None
-    if src.crs is not None:
-        unit = "degree" if src.crs.is_geographic else _linear(src.crs)
-    name = None if src.crs is None else (src.crs.to_string() if src.crs.to_epsg() else "projected")
-    wkt = None if src.crs is None else src.crs.to_wkt()
-    return (t.a, t.b, t.c, t.d, t.e, t.f), unit, wkt, name
-
-
-def _anchors(src: Any) -> Anchors | None:
-    """Ground control points and rational polynomial coefficients."""
-    points, crs = src.gcps
-    rpc = {k: v for k, v in src.tags(ns="RPC").items() if k.endswith(("_OFF", "_SCALE", "_COEFF", "_BIAS", "_RAND"))}
-    if not points and not rpc:
-        return None
-    kept = tuple(Point(float(p.row), float(p.col), float(p.x), float(p.y), float(p.z or 0.0)) for p in points)
-    wkt = None if crs is None or not points else (f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt())
-    return Anchors(kept, wkt, rpc or None)
-
-
-def _linear(crs: Any) -> str | None:
-    unit = str(crs.linear_units or "").lower()
-    return {"metre": "m", "meter": "m", "foot": "ft", "us survey foot": "us-ft"}.get(unit, unit or None)
 
 
 def _bands(path: Path, raster: _Raster) -> BandList | None:

@@ -1,10 +1,11 @@
-"""Samples of TIFF files packed with DEFLATE, each block unpacked to its end and held against its checksum and length.
+"""Samples of TIFF files packed with DEFLATE or LZMA, each block unpacked to its end and held against its checksum.
 
 GDAL stops as soon as it has the bytes that it wants: a flipped bit gives other samples without a word.
 """
 
 from __future__ import annotations
 
+import lzma
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError, reason
-from workbench.scene.data.tiff_layout import DEFLATE, Directory
+from workbench.scene.data.tiff_layout import DEFLATE, LZMA, Directory
+
+_LZMA_MEMORY = 1 << 30  # bytes; its strongest preset takes a tenth
 
 
 def can_unpack(directory: Directory, *, bitwise: bool = False) -> bool:
@@ -24,7 +27,7 @@ def can_unpack(directory: Directory, *, bitwise: bool = False) -> bool:
     whole = len(bits) == 1 and bits <= {8, 16, 32, 64} and directory.kind in "uif" and directory.dtype.kind != "V"
     predicted = directory.predictor in (1, 2) or (directory.predictor == 3 and directory.kind == "f")
     plain = directory.fill_order == 1 and not directory.empty_blocks
-    return directory.compression in DEFLATE and whole and predicted and plain
+    return directory.compression in (*DEFLATE, LZMA) and whole and predicted and plain
 
 
 def window(path: Path, d: Directory, rows: slice, columns: slice, bands: slice) -> npt.NDArray[Any]:
@@ -60,7 +63,7 @@ def window(path: Path, d: Directory, rows: slice, columns: slice, bands: slice) 
 
 def is_comparable(d: Directory) -> bool:
     """Whether rows of one band are, byte for byte, what was packed: then their checksum can be taken afterwards."""
-    return not d.tiled and d.predictor == 1 and (d.planes or d.samples == 1)
+    return d.compression in DEFLATE and not d.tiled and d.predictor == 1 and (d.planes or d.samples == 1)
 
 
 def whole_strips(d: Directory, rows: slice) -> slice:
@@ -110,10 +113,10 @@ def _unpacked(f: BinaryIO, path: Path, d: Directory, number: int, rows: int) -> 
     packed = f.read(int(d.counts[number]))
     what = f"{path}: damaged: block {number + 1} of its samples"
     most = d.block[0] * d.row_bytes  # the last strip may be filled up
-    engine = zlib.decompressobj()
     try:
+        engine = lzma.LZMADecompressor(lzma.FORMAT_XZ, _LZMA_MEMORY) if d.compression == LZMA else zlib.decompressobj()
         content = engine.decompress(packed, most + 1)
-    except zlib.error as error:
+    except (zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{what} makes no sense ({reason(error)}). Copy or export it again.") from error
     needed = rows * d.row_bytes
     if not engine.eof or len(content) not in (needed, most):

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError
 from workbench.data.companion import require_regular
-from workbench.data.found import FEW
+from workbench.data.found import FEW, Damaged
 
 MAX_PAGES = 4096
 DEFLATE = (8, 32946)
+LZMA = 34925
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
@@ -152,8 +153,8 @@ class _Reader:
         self._first = struct.unpack(self._order + ("Q" if self._big else "I"), start[8:16] if self._big else start[4:8])
         self._left = 2 * self._size + 65536  # bytes of values; more means that tags share them without end
 
-    def _damaged(self, what: str) -> InputError:
-        return InputError(f"{self._path}: damaged: {what}. Copy or export it again.")
+    def _damaged(self, what: str) -> Damaged:
+        return Damaged(f"{self._path}: damaged: {what}. Copy or export it again.")
 
     def _bytes(self, at: int, count: int, what: str) -> bytes:
         if at + count > self._size:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from workbench.core.errors import InputError
+from workbench.data.found import Damaged
 from workbench.scene.data.tiff_layout import Directory
 
 _PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^<>]*)>")
@@ -22,7 +23,8 @@ def require_all(path: Path, pages: list[Directory]) -> None:
     if first.total_pages > promised:
         promised, whose = first.total_pages, "the number of pages in it"
     if full < promised:
-        raise InputError(
+        others = any(p != path and p.suffix.lower() in (".tif", ".tiff") for p in path.parent.iterdir())
+        raise (InputError if others else Damaged)(
             f"{path}: {whose} promises {promised} pages, found {full}. The file was cut off, or other files hold the"
             " rest: copy or export it again, as one page per band."
         )

@@ -213,11 +213,11 @@ def score_weights(
         No pixel of a class that the weights know holds a whole spectrum.
     """
     found, table = result.labels, result.labels.classes
-    labels, empty = with_spectra(labels, [(agreed.image, agreed.fitted)])
+    labels, empty = with_spectra(labels, [(agreed.image, agreed.fitted)], then="they are in no score")
     reference = matching.apply(labels.data)
     pixels = np.flatnonzero(reference)
     if not pixels.size:
-        raise InputError(f"{image.name}: no labelled pixel of a class that the weights know holds a whole spectrum")
+        raise InputError(f"{image.name}: no labelled pixel holds a spectrum, so there is nothing to compare")
     compared = Compared.of([matching])
     clock = result.provenance.seconds
     known = standings(record, agreed, reach)
@@ -233,10 +233,10 @@ def score_weights(
     notes = [*said, *empty, *result.provenance.notes, *seen_notes(record, pixels, known)]
     notes += [compared.note] if compared.note else []
     labelled = int(np.count_nonzero(labels.data))
-    if labelled > pixels.size:
+    unknown = labelled - pixels.size
+    if unknown:
         notes.append(
-            f"{labelled - pixels.size} of {labelled} labelled pixels are of classes that the weights do not know: they "
-            "are in no score"
+            f"{unknown} of {labelled} labelled pixels are of classes that the weights do not know: they are in no score"
         )
     picture = html.Picture(maps_picture(image, {"reference": reference, "map": found.data}, table), image.name)
     evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs), notes=tuple(notes), compared=compared)

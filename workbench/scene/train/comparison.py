@@ -22,8 +22,9 @@ from workbench.scene.evaluate.report import Run, SceneEvaluation, summarise, tea
 from workbench.scene.evaluate.scores import REFERENCES, TITLES, score_map
 from workbench.scene.evaluate.seen_rows import mark_of
 from workbench.scene.evaluate.written import Written, roles_of
+from workbench.scene.train.begin import recipe_of, require_scene
 from workbench.scene.train.learnt import Learnt
-from workbench.scene.train.prepared import prepare, recipe_of, require_scene
+from workbench.scene.train.prepared import prepare
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.train import learn_scene, map_pixels
 

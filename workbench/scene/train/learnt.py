@@ -29,7 +29,7 @@ class Learnt:
     ``spectra`` (n, channels) and ``values`` (n,) are the prepared spectra and classes of (some of) the pixels that were
     learnt from: what a reference method needs, wherever the file goes. ``agreed`` is the scene as the network saw it,
     ``taught`` and ``seen`` are what the weight file says of all that taught it, ``labels`` are those of the pixels
-    that taught it or test it, ``class_notes`` what a person should know of them and of its classes.
+    that taught it or test it, ``label_notes`` what a person should know of them and of its classes.
     """
 
     net: LolaSpecViT
@@ -46,12 +46,12 @@ class Learnt:
     taught: Taught
     seen: list[dict[str, Any]]
     labels: Labels
-    class_notes: tuple[str, ...] = ()
+    label_notes: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of the scene and its classes beside those that taught the starting weights."""
-        return (*self.agreed.notes, *self.class_notes)
+        return (*self.agreed.notes, *self.label_notes)
 
     def view(self, image: Image) -> Agreed:
         """A scene as this network must see it: the one of the training, or another that agrees with it."""

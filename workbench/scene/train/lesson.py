@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import settings
+from workbench.core.agreement import FORCED
 from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError, UsageError
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Result
@@ -74,7 +75,7 @@ def teach_scene(
     output.check(out, resume=False, overwrite=overwrite)
     scene = image if isinstance(image, Image) else formats.read(image)
     learner = SceneLearner(scene, **values)
-    labels = painted if isinstance(painted, Labels) else read_on(scene, Path(painted))
+    labels = painted if isinstance(painted, Labels) else read_on(scene, Path(painted), learner.config.names)
     return Lesson(learner, labels, out).run(progress)
 
 
@@ -121,17 +122,23 @@ class SceneLearner:
     def learn(self, given: Labels, model: Path, board: MapBoard, progress: Progress) -> Outcome:
         """Learn from painted pixels and map the scene; see `workbench.training.lesson.Learner.learn`."""
         from workbench import weights
+        from workbench.scene.train.begin import begin
         from workbench.scene.train.train import learn_scene, record_of, save
 
         image, painted = self.image, np.asarray(given.data)
+        if self.config.weights != "none":
+            board.say("The weights are compared with the scene")
+        progress(0, 0)
+        # Before anything is shown: of a scene that the weights refuse there must not be half a lesson.
+        begun = begin(image, self.config)
         board.say("Reference map: a support vector machine learns")
         progress(0, 0)
         reference = reference_map(image, painted, board, progress)
-        board.keep()
+        board.keep("reference map of a support vector machine on the painted pixels: the network did not finish")
         board.say("The reference map is there. The network gets ready")
         progress(0, 0)
         labels = Labels(painted.astype(np.uint16), image.geometry, board.classes)
-        learnt = learn_scene(image, labels, self.config, on_event=follow(board, progress, _line))
+        learnt = learn_scene(image, labels, self.config, on_event=follow(board, progress, _line), begun=begun)
         if learnt.result.stopped == "cancelled":
             raise Cancelled
         save(model, learnt, record_of(learnt, image))
@@ -147,7 +154,7 @@ class SceneLearner:
         held = "" if score is None else f" {100 * score:.0f} % of the held-out pixels are right."
         text = f"Learnt {len(board.classes)} classes from {pixels} pixels.{held}"
         text = f"{text} {differs:.0f} % of the scene differs from the reference."
-        named = [f"{note[:1].upper()}{note[1:]}." for note in learnt.class_notes]
+        named = [f"{note[:1].upper()}{note[1:]}." for note in learnt.label_notes]
         return Outcome(result, model, " ".join((text, *_said(result), *named)), score, "accuracy")
 
 
@@ -173,8 +180,10 @@ def map_only(image: Image, board: MapBoard, progress: Progress, **values: Any) -
 
 def _said(result: Result) -> list[str]:
     """What was converted, or done although it does not agree: sentences for the line that people see."""
-    lines = [f for f in result.provenance.details.get("agreement", ()) if f["level"] != "noted"]
-    return [f"{f['fact'].capitalize()}: {f['said']}." for f in lines]
+    found = [f for f in result.provenance.details.get("agreement", ()) if f["level"] != "noted"]
+    told = [f"{f['fact']}: {f['said']}." for f in found if f["level"] == "converted"]
+    told = [f"{FORCED} {f['fact']}: {f['said']}." for f in found if f["level"] == "refused"] + told
+    return [line[:1].upper() + line[1:] for line in told]
 
 
 def reference_map(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 
 from workbench import weights
@@ -13,15 +11,6 @@ from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.train.settings import SceneTrainConfig
-
-
-def fitted_of(found: weights.WeightsFile, tensors: Mapping[str, torch.Tensor] | None = None) -> FittedSpectra:
-    """The preparation that belongs to weights."""
-    if "spectra" not in found.meta:
-        raise WeightsError(f"{found.path}: no record of how spectra are prepared; use weights of this workbench")
-    tensors = weights.load_tensors(found) if tensors is None else tensors
-    arrays = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("spectra.")}
-    return FittedSpectra.from_json(found.meta["spectra"], arrays)
 
 
 def starting_network(

@@ -6,27 +6,23 @@ edge of a swath, or below a mask, are left out here, once for all methods, and s
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from workbench import weights
-from workbench.core.agreement import Finding
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError
 from workbench.core.types import Image, Labels
-from workbench.scene.data import spectra
-from workbench.scene.data.agreed import Agreed, agree
-from workbench.scene.data.spectra import SpectralRecipe, View, with_spectra
-from workbench.scene.data.taught import Taught, taught_of
+from workbench.scene.data.agreed import Agreed
+from workbench.scene.data.spectra import View, with_spectra
+from workbench.scene.data.taught import Taught
+from workbench.scene.train.begin import Begun, begin, require_scene
 from workbench.scene.train.classes import classes_to_learn
-from workbench.scene.train.network import fitted_of, patch_of
+from workbench.scene.train.network import patch_of
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.split import PixelSplit, all_pixels, fixed_pixels, split_pixels
-
-BACKEND = "lola_specvit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +61,7 @@ def prepare(
     *,
     test: Labels | None = None,
     also: Sequence[View] = (),
+    begun: Begun | None = None,
 ) -> Prepared:
     """Settle everything that is not learning.
 
@@ -78,6 +75,8 @@ def prepare(
         Label map of the pixels to test on; then those of `labels` are all learnt from.
     also
         How other methods see the scene, which must be able to use the same pixels.
+    begun
+        What `begin` made of this scene with this `config`, where somebody needed it before.
 
     Raises
     ------
@@ -92,8 +91,7 @@ def prepare(
             raise InputError(
                 f"the label map has {given.data.shape} rows and columns, the scene {image.name} {image.geometry.shape}"
             )
-    start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
-    agreed, before = _spectra(image, config, start)
+    start, agreed, before = begun or begin(image, config)
     views = [(agreed.image, agreed.fitted), *also]
     labels, notes = with_spectra(labels, views)
     size = patch_of(config, start, agreed.fitted)
@@ -115,15 +113,6 @@ def prepare(
         data.flat[split.test] = test.data.flat[split.test]
         labels = replace(labels, data=data)
     return Prepared(start, agreed, before, labels, classes, split, (*class_notes, *notes))
-
-
-def require_scene(image: Image) -> None:
-    """Refuse what is no spectral cube."""
-    if image.classes is not None:
-        names = ", ".join(image.classes.names[:4])
-        raise InputError(f"{image.source or image.name}: is a class map ({names}), a spectral cube was expected")
-    if image.kind != "scene":
-        raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
 
 
 def _require_same_names(labels: Labels, test: Labels) -> None:
@@ -157,44 +146,4 @@ def _split(labels: Labels, config: SceneTrainConfig, size: int) -> PixelSplit:
     return split_pixels(
         labels.data, config.split, per_class=config.per_class, fraction=config.fraction,
         val_fraction=config.val_fraction, patch=size, block=config.block, seed=config.seed,
-    )  # fmt: skip
-
-
-def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile | None) -> tuple[Agreed, Taught | None]:
-    """Principal components of the weights, or fitted on the scene (by the recipe of the weights if there are any).
-
-    Returns
-    -------
-    agreed, taught
-        The scene as the network must see it, with its preparation; and what taught that preparation before.
-    """
-    if start is None:
-        if config.pca == "weights":
-            raise UsageError("pca=weights needs weights to take the principal components from, but weights=none")
-        recipe = recipe_of(config, image)
-        few: tuple[str, ...] = ()
-        if recipe.components < config.components:
-            few = (f"{recipe.components} components instead of {config.components}: there are no more usable bands",)
-        return Agreed(image, image, spectra.fit(image, recipe), (), few), None
-    known = fitted_of(start)
-    if config.pca != "scene":
-        with weights.blaming(start.path):
-            taught = taught_of(start.meta, known)
-        return agree(taught, known, image, weights=start.name, force=config.force), taught
-    recipe = dataclasses.replace(known.recipe, drop=config.drop_bands, water=config.water)
-    note = "principal components fitted on this scene, not those of the weights"
-    return Agreed(image, image, spectra.fit(image, recipe), (Finding("converted", "components", note),), (note,)), None
-
-
-def recipe_of(config: SceneTrainConfig, image: Image) -> SpectralRecipe:
-    """How spectra are prepared in a training from scratch; a scene of few bands has as many components."""
-    recipe = _recipe(config)
-    most = len(spectra.kept_bands(image, recipe))
-    return recipe if recipe.components <= most else replace(recipe, components=most)
-
-
-def _recipe(config: SceneTrainConfig) -> SpectralRecipe:
-    return SpectralRecipe(
-        components=config.components, shape=config.shape, brightness=config.brightness, scale=config.scale,
-        patch=config.patch_standardise, water=config.water, drop=config.drop_bands,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from workbench.data.label_names import named, read_named, table_of
 from workbench.data.mat_files import open_store
 from workbench.data.npy_files import members_of
 from workbench.scene.data import polygons
-from workbench.scene.train.prepared import require_scene
+from workbench.scene.train.begin import require_scene
 from workbench.scene.train.settings import ScenePixelConfig
 
 _PAIRS = (("tr", "te"), ("train", "test"), ("training", "testing"), ("training", "test"))

@@ -29,11 +29,12 @@ from workbench.scene.data.spectra import valid_map
 from workbench.scene.data.taught import gather
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
+from workbench.scene.train.begin import BACKEND, Begun
 from workbench.scene.train.data import PixelData, loss_function
 from workbench.scene.train.learnt import Learnt, seen_before
 from workbench.scene.train.map import map_taught
 from workbench.scene.train.network import starting_network
-from workbench.scene.train.prepared import BACKEND, Prepared, prepare
+from workbench.scene.train.prepared import Prepared, prepare
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.study import open_study
 from workbench.training.loop import Event, LoopSettings, fit
@@ -126,6 +127,7 @@ def learn_scene(
     test: Labels | None = None,
     folder: Path | None = None,
     on_event: Callable[[Event], None] | None = None,
+    begun: Begun | None = None,
 ) -> Learnt:
     """Teach a network the labelled pixels of a scene.
 
@@ -143,13 +145,15 @@ def learn_scene(
         Holds the log and the state for resuming; nothing is written if None.
     on_event
         Called after every step; raise `Cancelled` in it to stop and keep the best so far.
+    begun
+        What `begin` made of this scene with this `config`, where somebody needed it before.
 
     Returns
     -------
     Learnt
         The network in evaluation mode, on the device of the training, its adapters (if any) still apart.
     """
-    prepared = prepared or prepare(image, labels, config, test=test)
+    prepared = prepared or prepare(image, labels, config, test=test, begun=begun)
     agreed, classes, split, start = prepared.agreed, prepared.classes, prepared.split, prepared.start
     labels, values = prepared.labels, [c.value for c in classes]
     fitted, seen_as = agreed.fitted, agreed.image

@@ -9,5 +9,5 @@ from workbench.volume.data.grid import Grid
 
 def keys_of(image: Image) -> tuple[str, ...]:
     """One key per channel, of its values with the axes turned to R, A, S: copies stored flipped have the same."""
-    data = Grid.plan(image.geometry, "RAS").orient(image.data)
+    data = Grid.plan(image.geometry, "RAS").orient(image.samples())
     return tuple(content_key(channel) for channel in data)

@@ -24,6 +24,10 @@ _TAGS = [
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation",
     "NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "SegmentSequence",
 ]  # fmt: skip
+_OF_PICTURES = (
+    "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",
+    "PhotometricInterpretation", "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
+)  # fmt: skip
 _PIXELS, _FLOATS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 _UNDEFINED = 0xFFFFFFFF
 _DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -123,7 +127,8 @@ class Header(Fields):
 
         if self.is_known:
             return "Image Storage" not in UID(self.sop_class).name
-        return self.has("StudyInstanceUID")  # which every object has, and the end of a file that is cut off has not
+        # Every object has the first, which the end of a file that is cut off has not; only pictures have the others.
+        return self.has("StudyInstanceUID") and not any(self.has(name) for name in _OF_PICTURES)
 
 
 class BoundedFile(io.BufferedReader):

@@ -53,7 +53,7 @@ def onto_grid(found: Geometry, expected: Geometry, resample: bool) -> Callable[[
     if found.matches(expected):
         return None
     if lattice.steps_between(found, expected) is not None:
-        return lambda labels: lattice.onto(labels, expected) or labels
+        return lambda labels: lattice.onto(labels, expected, lose=resample) or labels
     if resample and found.affine is not None and expected.affine is not None:
         return lambda labels: lattice.resampled(labels, expected)
     return None

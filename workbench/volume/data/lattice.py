@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.errors import GeometryError
 from workbench.core.types import Geometry, Labels
 from workbench.data.geometry import describe, orientation
 
@@ -41,11 +42,10 @@ def steps_between(found: Geometry, expected: Geometry) -> npt.NDArray[np.int64] 
     return steps.astype(np.int64) if off <= _TOLERANCE else None
 
 
-def onto(labels: Labels, expected: Geometry) -> Labels | None:
+def onto(labels: Labels, expected: Geometry, *, lose: bool = False) -> Labels | None:
     """The label map on the grid of its image, value for value; None where the lattices differ.
 
-    Voxels of the image that the map does not cover become 0; what is done is in ``notes``, with how many labelled
-    voxels lie outside of the image, if any do.
+    Voxels of the image that the map does not cover become 0; what is done is in ``notes``.
 
     Parameters
     ----------
@@ -53,6 +53,13 @@ def onto(labels: Labels, expected: Geometry) -> Labels | None:
         Three-dimensional.
     expected
         Grid of the image.
+    lose
+        Leave out labelled voxels that lie outside of the image; ``notes`` says how many.
+
+    Raises
+    ------
+    GeometryError
+        Labelled voxels lie outside of the image: more often a wrong header, or the map of another image, than a crop.
     """
     steps = steps_between(labels.geometry, expected)
     if steps is None:
@@ -72,7 +79,13 @@ def onto(labels: Labels, expected: Geometry) -> Labels | None:
     out: npt.NDArray[Any] = np.zeros(expected.shape, labels.data.dtype)
     inside = turned[tuple(taken)]
     out[tuple(places)] = inside
-    lost = int(np.count_nonzero(turned)) - int(np.count_nonzero(inside))
+    labelled = int(np.count_nonzero(turned))
+    lost = labelled - int(np.count_nonzero(inside))
+    if lost and not lose:
+        raise GeometryError(
+            f"{lost} of {labelled} labelled voxels lie outside of the image: found {describe(labels.geometry)}, "
+            f"expected {describe(expected)}. Give the map of this image; resampling it leaves them out."
+        )
     return replace(labels, data=out, geometry=expected, notes=(*labels.notes, _said(labels.geometry, expected, lost)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy.typing as npt
 
 from workbench.core.class_match import Compared, MatchBy, Matching, match_classes
 from workbench.core.classes import ClassTable
-from workbench.core.errors import Cancelled, InputError, WorkbenchError
+from workbench.core.errors import Cancelled, InputError
+from workbench.core.failures import none_left, note_failure
 from workbench.core.output import require_folder
 from workbench.core.seen import Seen, summary_note
 from workbench.core.types import Case, Geometry, Image, Labels, Progress, Result
@@ -124,12 +124,8 @@ def evaluate_cases(
                 _keep_worst(shown, worst, case.id, scores, image, found, reference)
         except Cancelled:
             raise
-        except WorkbenchError as error:
-            failures[case.id] = str(error)
-            continue
         except Exception as error:
-            failures[case.id] = f"{case.image}: {type(error).__name__}: {error}"
-            traces[case.id] = traceback.format_exc()
+            note_failure(error, case.id, case.image, failures, traces)
             continue
         rows += scores
         matchings.append(matching)
@@ -140,7 +136,7 @@ def evaluate_cases(
             sheared.append(case.id)
     overall.begin(len(judged))
     if not rows:
-        raise InputError(f"no case could be scored; the first failure: {next(iter(failures.values()))}")
+        raise none_left("no case could be scored", failures)
     notes = [summary_note(marks)] if summary_note(marks) else []
     notes += _notes(told, len(told))
     notes += [_SHEARED.format(count=len(sheared), cases=", ".join(sheared[:5]))] if sheared else []

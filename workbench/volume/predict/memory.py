@@ -67,11 +67,32 @@ def estimate(
     half
         In bfloat16.
     """
-    native, working = channels * math.prod(grid.oriented_shape), channels * math.prod(grid.shape)
-    voxels = {"voxels": 0 if loaded else native * itemsize}
+    working = channels * math.prod(grid.shape)
     # The samples are let go once they are prepared, unless somebody else holds them.
+    voxels = {"voxels": 0 if loaded else channels * math.prod(grid.oriented_shape) * itemsize}
     prepared = {"prepared voxels": 4 * working}
     resampled = {"resampled voxels": 4 * working if grid.resampled else 0}
+    moments = preparing(grid, channels, itemsize, recipe, reading=reading, loaded=loaded)
+    if recipe.crop == "nonzero":
+        moments.append({**voxels, **resampled, **prepared, "cropping": 2 * working // channels})
+    maps = math.prod(grid.oriented_shape) * (1 + 4 * uncertainty)
+    slab = _Slab.plan(grid, int(net["num_classes"]), settings, uncertainty)
+    windows = batch * 4 * channels * math.prod(settings.roi)
+    activations = round(batch * activation_bytes(net, settings.roi) * (0.75 if half else 1.0)) if on_cpu else 0
+    # Planes of the result take memory once they are written; the last row of windows makes the last of them.
+    before = {**prepared, "result": round(slab.done * maps), "blending": slab.sums}
+    moments.append({**before, "windows": 2 * windows, "network": activations})
+    moments.append({**before, "result": maps, "reading out": slab.read})
+    moments.append({**prepared, "result": maps + maps // (1 + 4 * uncertainty)})
+    return Need.highest(*({**moment, "reserve": _RESERVE} for moment in moments))
+
+
+def preparing(
+    grid: Grid, channels: int, itemsize: int, recipe: VolumeRecipe, *, reading: int = 0, loaded: bool = False
+) -> list[dict[str, int]]:
+    """The moments until a volume is as the network wants it; see `estimate`."""
+    native, working = channels * math.prod(grid.oriented_shape), channels * math.prod(grid.shape)
+    voxels = {"voxels": 0 if loaded else native * itemsize}
     moments = [{**voxels, "reading": 0 if loaded else reading}]
     if grid.resampled:
         steps = sorted(w / o for w, o in zip(grid.shape, grid.oriented_shape, strict=True) if w != o)
@@ -79,19 +100,9 @@ def estimate(
         copies = max(a + b for a, b in pairwise(sizes))
         moments.append({**voxels, "resampling": round(copies)})
     scratch = {"window": 0.0, "slice_minmax": 0.2, "zscore": 17 / channels}[recipe.intensity]
-    moments.append({**voxels, **resampled, **prepared, "preparation": round(scratch * working)})
-    if recipe.crop == "nonzero":
-        moments.append({**voxels, **resampled, **prepared, "cropping": 2 * working // channels})
-    maps = math.prod(grid.oriented_shape) * (1 + 4 * uncertainty)
-    slab = _Slab.plan(grid, int(net["num_classes"]), settings, uncertainty)
-    windows = batch * 4 * channels * math.prod(settings.roi)
-    activations = round(batch * _activations(net, settings.roi) * (0.75 if half else 1.0)) if on_cpu else 0
-    # Planes of the result take memory once they are written; the last row of windows makes the last of them.
-    before = {**prepared, "result": round(slab.done * maps), "blending": slab.sums}
-    moments.append({**before, "windows": 2 * windows, "network": activations})
-    moments.append({**before, "result": maps, "reading out": slab.read})
-    moments.append({**prepared, "result": maps + maps // (1 + 4 * uncertainty)})
-    return Need.highest(*({**moment, "reserve": _RESERVE} for moment in moments))
+    resampled = {"resampled voxels": 4 * working if grid.resampled else 0}
+    moments.append({**voxels, **resampled, "prepared voxels": 4 * working, "preparation": round(scratch * working)})
+    return moments
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ class _Slab:
         return cls(sums, round(copies * read), plans[along].starts[-1] / plans[along].padded)
 
 
-def _activations(net: Mapping[str, Any], roi: Size3) -> int:
+def activation_bytes(net: Mapping[str, Any], roi: Size3) -> int:
     """Of one window, in float32: the widest layers of the first stage, or the decoder's, at a quarter of the window."""
     tokens = math.prod(-(-n // 4) for n in roi)
     first, hidden = int(net["embed_dims"][0]), int(net["embed_dims"][0]) * int(net["mlp_ratios"][0])

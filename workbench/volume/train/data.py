@@ -36,7 +36,7 @@ from workbench.volume.predict.windows import WindowSettings
 from workbench.volume.train.settings import TrainConfig
 
 _COARSEST = 32  # the last stage of the encoder has one token for so many voxels
-_MARGIN = 12  # voxels around a window, so that turning it needs no invented border
+MARGIN = 12  # voxels around a window, so that turning it needs no invented border
 
 
 def require_cases(cases: Sequence[Case], channels: int | None = None) -> tuple[str, ...]:
@@ -103,10 +103,10 @@ class VolumeData:
     ) -> None:
         count = len(merge.names) + 1
         rows = [{IMAGE: c, LABELS: c} for c in cases]
-        steady = steady_transforms(recipe, merge.apply, count, _MARGIN, look=look, names=config.names)
+        steady = steady_transforms(recipe, merge.apply, count, MARGIN, look=look, names=config.names)
         with plain_errors():
             self.cases = CacheDataset(rows, steady, num_workers=1, progress=False, copy_cache=False)
-        self.random = random_transforms(recipe, count, margin=_MARGIN, strength=config.augment, flip=config.flip)
+        self.random = random_transforms(recipe, count, margin=MARGIN, strength=config.augment, flip=config.flip)
         self.config, self.names = config, merge.names
 
     def require_all_classes(self, table: ClassTable) -> None:
@@ -227,20 +227,27 @@ def _mean(values: list[float]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
+def validation_windows(recipe: VolumeRecipe) -> WindowSettings:
+    """How whole volumes are segmented between the steps of a training."""
+    return WindowSettings(
+        recipe.roi, stride=4, mode="fast", overlap=0.5, precision="float32", axis_order=recipe.axis_order
+    )
+
+
 def segment_labels(
     net: SegFormer3D, image: Image, recipe: VolumeRecipe, chosen: torch.device
 ) -> npt.NDArray[np.unsignedinteger[Any]]:
     """Labels in the voxel order of the file, by the inference that users get (fast mode)."""
     grid = Grid.plan(image.geometry, recipe.orientation, recipe.spacing_mm)
-    raw = grid.resample(grid.orient(conformed(image, recipe).data))
+    raw = grid.resample(grid.orient(conformed(image, recipe).samples()))
+    volume, box = prepare(raw, recipe, name=str(image.source)), crop_box(raw, recipe, grid.spacing)
+    del raw
     found = segment(
         net.forward_low,
-        prepare(raw, recipe, name=str(image.source)),
-        WindowSettings(
-            recipe.roi, stride=4, mode="fast", overlap=0.5, precision="float32", axis_order=recipe.axis_order
-        ),
+        volume,
+        validation_windows(recipe),
         device=chosen,
-        box=crop_box(raw, recipe, grid.spacing),
+        box=box,
         output_shape=grid.oriented_shape,
     )
     return np.ascontiguousarray(grid.unorient(found.labels))

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,16 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Case, Labels
 from workbench.data.cases import naming
+from workbench.data.readable import left_out, readable
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 from workbench.training.split import split_groups
+from workbench.volume.data.checks import require_volume
 from workbench.volume.data.label_names import read_named
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.net.segformer3d import SegFormer3D, load_state, require_config
 from workbench.volume.train.data import Validation, VolumeData, loss_function, require_batch, require_cases
+from workbench.volume.train.memory import require_memory
 from workbench.volume.train.report import write_report
 from workbench.volume.train.settings import TrainConfig
 from workbench.volume.train.survey import Survey
@@ -69,6 +72,8 @@ class VolumeTrainReport:
         Name of the score; no measures on other cases.
     notes
         In what volumes differ from those that taught the starting weights, and other things worth knowing.
+    failures
+        Cases that could not be read and taught nothing: id -> why.
 
     It is a `workbench.core.reports.TrainReport`.
     """
@@ -86,6 +91,7 @@ class VolumeTrainReport:
     measure: str = "Dice"
     test: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 def train_volumes(
@@ -126,6 +132,7 @@ def train_volumes(
     start = _start(config)
     if start is not None:
         output.refuse_start(out, start.path)
+    cases, failures = readable(cases, require_volume)
     train_index, val_index, judged = _split(cases, config)
     recipe = _recipe(config, start)
     # Predicting may use larger windows than training: the network takes any size.
@@ -138,11 +145,14 @@ def train_volumes(
     survey = Survey(recipe, start, force=config.force)
     survey.check_headers(cases)
     merge, table, notes = _classes(cases, config, start)
+    notes += left_out(failures)
     torch.manual_seed(config.seed)
     net, copied = _network(config, start, table, len(recipe.channels))
-    data = VolumeData([cases[i] for i in train_index], windows, merge, config, survey.look)
+    taught, judging = [cases[i] for i in train_index], [cases[i] for i in val_index]
+    require_memory(taught, judging, config, recipe, net, (x, y, z), on_cpu=chosen.type != "cuda")
+    data = VolumeData(taught, windows, merge, config, survey.look)
     data.require_all_classes(table)
-    validation = Validation([cases[i] for i in val_index], recipe, merge, table, chosen, config.names)
+    validation = Validation(judging, recipe, merge, table, chosen, config.names)
     validation.require_readable(survey.look)
     settings = _loop_settings(config, len(train_index))
     folder = output.clean(out, resume=config.resume)
@@ -168,7 +178,7 @@ def train_volumes(
         "classes": table.to_json(),
         "recipe": recipe.to_json(),
         "taught": survey.taught(config, (x, y, z)).to_json(),
-        "seen": survey.seen([cases[i] for i in train_index], [cases[i] for i in val_index]),
+        "seen": survey.seen(taught, judging),
         "training": {
             "cases": [c.id for c in cases],
             "trained_on": [cases[i].id for i in train_index],
@@ -195,6 +205,7 @@ def train_volumes(
         out, folder / "log.csv", report, result.score,
         {k: v for k, v in result.scores.items() if k != "score"},
         result.history, result.stopped, result.seconds, copied, judged, notes=(*survey.notes, *notes),
+        failures=failures,
     )  # fmt: skip
 
 

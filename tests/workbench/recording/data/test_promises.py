@@ -196,3 +196,12 @@ def test_pipes_are_no_recordings(tmp_path):
     os.mkfifo(samples)
     with pytest.raises(InputError, match=r"DataFile is 'a\.eeg', which is a pipe"):
         formats.read(path)
+
+
+def test_an_edf_of_which_the_channel_of_annotations_has_another_name_is_said(tmp_path):
+    path, _ = edf(tmp_path)
+    assert formats.read(path).notes == ()
+    content = path.read_bytes()
+    assert content[192:196] == b"EDF+"
+    path.write_bytes(content.replace(b"EDF Annotations", b"EDF Annotatio?s", 1))
+    assert "no channel is called so" in " | ".join(formats.read(path).notes)

@@ -1,3 +1,4 @@
+import lzma
 import warnings
 
 import numpy as np
@@ -154,3 +155,22 @@ def test_foreign_palettes_give_their_colours(tmp_path):
     data = (np.arange(99).reshape(1, 9, 11) % 3).astype("u1")
     path = save(tmp_path / "a.tif", data, colormap={0: (0, 0, 0, 255), 1: (10, 20, 30, 255), 2: (7, 8, 9, 255)})
     assert [c.color for c in formats.read_labels(path).classes] == [(10, 20, 30), (7, 8, 9)]
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_lzma_is_held_against_its_own_checksum(tmp_path, tiled):
+    """GDAL stops where it has the samples; what it writes itself has no checksum, what others write has one."""
+    values = np.random.default_rng(0).integers(0, 50, (32, 48)).astype("u2")
+    blocks = [values[r : r + 16, c : c + 16] for r in (0, 16) for c in (0, 16, 32)] if tiled else [values]
+    packed = [lzma.compress(b.astype("<u2").tobytes(), check=lzma.CHECK_CRC32) for b in blocks]
+    path = tmp_path / "a.tif"
+    sides = {"tile": (16, 16)} if tiled else {"rowsperstrip": 32}
+    with tifffile.TiffWriter(path, byteorder="<") as file:
+        file.write(iter(packed), shape=values.shape, dtype="<u2", compression=34925, photometric="minisblack", **sides)
+    np.testing.assert_array_equal(formats.read(path, kind="scene").data[0], values)
+    content = bytearray(path.read_bytes())
+    at = content.index(packed[-1]) + len(packed[-1]) // 2
+    content[at] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.tif: damaged: block \d of its samples"):
+        _ = formats.read(path, kind="scene").data

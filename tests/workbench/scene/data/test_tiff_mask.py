@@ -15,7 +15,7 @@ from workbench.data import formats
 from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import fit, valid_map
 from workbench.scene.data.tiff_layout import directories
-from workbench.scene.train.prepared import recipe_of
+from workbench.scene.train.begin import recipe_of
 from workbench.scene.train.settings import SceneTrainConfig
 
 ROWS, COLUMNS = 24, 20

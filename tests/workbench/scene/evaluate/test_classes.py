@@ -120,14 +120,17 @@ def test_labels_without_names_are_refused_with_the_ways_out(taught, tmp_path, ca
     assert float(rows[-1]["OA"]) == pytest.approx((taught[2] == truth()).mean())
 
 
-def test_two_without_names_have_agreed_on_nothing(taught, tmp_path):
+def test_two_without_names_are_compared_by_number_and_it_is_said(taught, tmp_path):
     image = envi(tmp_path, "nameless", digital())
     labels = npy(tmp_path, truth())
     wb.train("lola_specvit", [wb.Case("n", image, labels)], out=tmp_path / "n.safetensors", **QUICK)
     theirs = (tmp_path / "n.safetensors", taught[1], None)
-    with pytest.raises(InputError, match="neither its values .* nor the classes of the weights"):
-        judge(theirs, labels)
-    assert judge(theirs, labels, match="number").rows[-1]["OA"] > 0.85
+    report = judge(theirs, labels)
+    assert {m.why for m, _ in report.compared.classes} == {"same number, neither has names"}
+    assert any(n.startswith("neither the weights nor the labels name their classes") for n in report.notes)
+    asked = judge(theirs, labels, match="number")
+    assert {m.why for m, _ in asked.compared.classes} == {"same number, as asked"}
+    assert not any("neither" in n for n in asked.notes)
     (tmp_path / "gt.txt").write_text("1 grass\n2 soil\n3 water\n", encoding="utf-8")
     with pytest.raises(InputError, match="are none of those of the weights") as caught:
         judge(theirs, labels)
@@ -208,3 +211,36 @@ def test_a_painted_layer_without_names_says_so_in_the_lesson(taught, tmp_path):
     named = Labels(truth(), image.geometry, ClassTable.from_names(("grass", "soil", "water")))
     told = Lesson(SceneLearner(image, **values), named, tmp_path / "n.safetensors").run()
     assert "classes" not in told.text.split("differs from the reference.")[1]
+
+
+# --- labelled pixels without a spectrum
+
+
+def holed(folder):
+    data = digital(5)
+    data[:, :4] = -9999
+    return envi(folder, "holed", data, data_ignore_value=-9999)
+
+
+def test_pixels_without_a_spectrum_are_in_no_score(taught, tmp_path):
+    labels = save_envi(tmp_path, truth()[None], name="all", **LABELS)
+    report = judge((taught[0], holed(tmp_path), None), labels)
+    row, known = report.rows[-1], truth()[4:]
+    assert row["test_pixels"] == known.size
+    assert row["OA"] == pytest.approx(accuracy_score(known.ravel(), taught[2][4:].ravel()))
+    assert (
+        f"{truth()[:4].size} of {truth().size} labelled pixels hold no spectrum: they are in no score" in report.notes
+    )
+
+
+def test_pixels_without_a_spectrum_are_neither_learnt_nor_tested_by_any_method(tmp_path):
+    labels = save_envi(tmp_path, truth()[None], name="all", **LABELS)
+    case = wb.Case("c", holed(tmp_path), labels)
+    report = wb.evaluate(
+        "lola_specvit", [case], **QUICK | {"weights": "none", "splits": "random", "seeds": 1, "per_class": 30}
+    )
+    assert {r["test_pixels"] for r in report.rows} == {truth()[4:].size - 90}
+    assert any("hold no spectrum: nothing is learnt" in n for n in report.notes)
+    wb.train("lola_specvit", [case], out=tmp_path / "w.safetensors", **QUICK)
+    training = read_meta(tmp_path / "w.safetensors")["training"]
+    assert training["train_pixels"] + training["val_pixels"] == truth()[4:].size

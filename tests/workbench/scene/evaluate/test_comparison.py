@@ -67,7 +67,7 @@ def test_empty_pixels_neither_teach_nor_test_and_the_table_can_be_counted_again(
         assert not mask[empty].any()
         assert not found[empty].any()
         assert not np.array(row["confusion"])[:, -1].any()
-    assert any(f"{empty.sum()} of {labels.size} labelled pixels hold no whole spectrum" in n for n in report.notes)
+    assert any(f"{empty.sum()} of {labels.size} labelled pixels hold no spectrum" in n for n in report.notes)
     assert [c.name for c in formats.read(out / rows[0]["mask"]).classes] == ["train", "validation", "test"]
     facts = json.loads((out / "scores.json").read_text(encoding="utf-8"))["provenance"]
     assert facts["scene sha256"] == sha256_of(image)
@@ -100,9 +100,9 @@ def test_a_training_keeps_to_pixels_with_data_and_maps_no_others():
         assert not empty.flat[pixels].any()
     found, _ = map_pixels(learnt, image)
     np.testing.assert_array_equal(found == 0, empty)
-    assert any("no whole spectrum" in n for n in learnt.notes)
+    assert any("hold no spectrum" in n for n in learnt.notes)
     only = np.where(empty, labels, 0)
-    with pytest.raises(InputError, match="none of the .* holds a whole spectrum"):
+    with pytest.raises(InputError, match="none of the .* holds a spectrum"):
         prepare(image, labels_of(only, image), settings)
 
 

@@ -95,24 +95,25 @@ def test_a_cropped_map_is_filled_with_nothing(tmp_path, low, high):
     assert "outside" not in found.notes[0]
 
 
-def test_what_lies_outside_of_the_image_is_counted(tmp_path):
+def test_a_map_that_goes_beyond_its_image_is_refused_unless_resampling_is_asked_for(tmp_path):
     padded = np.pad(MAP, 2, constant_values=0)
     padded[0, 0, 0] = padded[-1, -1, -1] = 3
     at = GRIDS["sheared"].copy()
     at[:3, 3] -= at[:3, :3] @ (2, 2, 2)
-    found = formats.read_labels(
-        write(tmp_path / "labels.nii.gz", padded, at), reference=Geometry(SHAPE, GRIDS["sheared"])
-    )
+    path, reference = write(tmp_path / "labels.nii.gz", padded, at), Geometry(SHAPE, GRIDS["sheared"])
+    with pytest.raises(GeometryError, match=r"labels\.nii\.gz: 2 of \d+ labelled voxels lie outside of the image"):
+        formats.read_labels(path, reference=reference)
+    found = formats.read_labels(path, reference=reference, resample=True)
     assert np.array_equal(found.data, MAP)
     assert "2 labelled voxel(s) lie outside of the image" in found.notes[0]
 
 
-def test_a_map_beside_its_image_is_empty_and_said(tmp_path):
+def test_a_map_beside_its_image_is_another_ones(tmp_path):
     at = GRIDS["plain"].copy()
     at[0, 3] += 100
-    found = formats.read_labels(write(tmp_path / "labels.nii.gz", MAP, at), reference=Geometry(SHAPE, GRIDS["plain"]))
-    assert not found.data.any()
-    assert f"{np.count_nonzero(MAP)} labelled voxel(s) lie outside" in found.notes[0]
+    all_of_it = np.count_nonzero(MAP)
+    with pytest.raises(GeometryError, match=f"{all_of_it} of {all_of_it} labelled voxels lie outside of the image"):
+        formats.read_labels(write(tmp_path / "labels.nii.gz", MAP, at), reference=Geometry(SHAPE, GRIDS["plain"]))
 
 
 OTHER = {

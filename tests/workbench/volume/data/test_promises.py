@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from tests.dicom_maker import header as dicom_header
 from tests.dicom_maker import write_enhanced, write_series
 from tests.header_maker import HOSTILE, metaimage, nrrd
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, OutOfMemory
 from workbench.data import formats
 from workbench.volume.data import codestream, itk_formats
 from workbench.volume.data import dicom_header as headers
@@ -160,7 +160,7 @@ def test_memory_that_runs_out_is_no_damaged_file(tmp_path, monkeypatch):
     path = metaimage(tmp_path / "a.mha")
     image = formats.read(path)
     monkeypatch.setattr(itk_formats, "_sitk", NoMemory)
-    with pytest.raises(MemoryError, match="64 bytes of voxels"):
+    with pytest.raises(OutOfMemory, match="64 bytes of voxels"):
         _ = image.data
 
 
@@ -287,3 +287,21 @@ def test_words_that_would_overflow_the_memory_of_itk(tmp_path):
     refused(metaimage(tmp_path / "b.mha", ElementDataFile=""), "ElementDataFile is empty")
     refused(metaimage(tmp_path / "d.mha", BinaryDataByteOrderMSB="x"), "expected True or False")
     refused(metaimage(tmp_path / "c.mha", DimSize="4 4 3"), "at least one more slice")
+
+
+def test_what_is_left_of_a_picture_of_no_known_class_is_no_bystander(tmp_path):
+    """Neither rows nor pixels are found in it, and it is still a slice that would be missing."""
+    write_series(tmp_path, n=4)
+    path = sorted(tmp_path.iterdir())[-1]
+    slice_ = pydicom.dcmread(path)
+    slice_.SOPClassUID = slice_.file_meta.MediaStorageSOPClassUID = "1.2.3.4.5"
+    del slice_.Rows, slice_.PixelData
+    slice_.save_as(path)
+    refused(tmp_path, "cut off before its picture")
+    for name in ("Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",
+                 "PhotometricInterpretation", "ImageOrientationPatient", "ImagePositionPatient",
+                 "PixelSpacing"):  # fmt: skip
+        if name in slice_:
+            delattr(slice_, name)
+    slice_.save_as(path)
+    assert f"left out, as no DICOM picture: {path.name}" in notes(tmp_path)

@@ -1,0 +1,58 @@
+"""Numbers are no names: what two tables of classes have in common, and what a training makes of the classes it had."""
+
+import numpy as np
+import pytest
+
+from workbench.core.class_match import Compared, adapting_note, match_classes
+from workbench.core.classes import ClassInfo, ClassTable
+from workbench.core.errors import InputError
+from workbench.core.types import Geometry, Labels
+
+NAMED = ClassTable.from_names(("corn", "soil", "water"))
+NAMELESS = ClassTable.from_values([1, 2, 3])
+
+
+def labels(names: dict[int, str]) -> Labels:
+    data = np.array([list(names)], np.uint8)
+    return Labels(data, Geometry(data.shape), ClassTable(tuple(ClassInfo(v, n, (1, 2, 3)) for v, n in names.items())))
+
+
+def test_an_empty_name_is_none():
+    assert ClassTable((ClassInfo(1, "", (0, 0, 0)), ClassInfo(2, "class 2", (0, 0, 0)))).is_nameless
+    assert not ClassTable((ClassInfo(1, "class 2", (0, 0, 0)),)).is_nameless
+    found = match_classes(NAMED, labels({1: "", 2: "soil", 3: "the"}))
+    assert [m.reference for m in found.matches] == [(), (("soil", 2),), ()]
+    assert found.unknown == (("", 1), ("the", 3))
+
+
+def test_neither_has_names():
+    found = match_classes(NAMELESS, labels({2: "class 2", 3: "class 3", 9: "class 9"}))
+    assert [(m.value, m.compared_with) for m in found.matches] == [(1, ""), (2, "class 2 (2)"), (3, "class 3 (3)")]
+    compared = Compared.of([found])
+    assert "neither the weights nor the labels name their classes" in compared.note
+    assert "the mean is over 2 of 3 classes" in compared.note
+    asked = match_classes(NAMELESS, labels({2: "class 2", 3: "class 3"}), match="number")
+    assert "neither" not in Compared.of([asked]).note
+
+
+@pytest.mark.parametrize(("wanted", "names"), [(NAMED, {1: "class 1"}), (NAMELESS, {1: "corn"})])
+def test_one_side_without_names_is_refused_unless_asked(wanted, names):
+    with pytest.raises(InputError, match="--match number"):
+        match_classes(wanted, labels(names))
+    assert match_classes(wanted, labels(names), match="number").matches[0].why == "same number, as asked"
+
+
+def test_a_number_among_names_is_no_match_for_a_name():
+    found = match_classes(NAMED, labels({1: "class 1", 2: "soil"}))
+    assert [m.why for m in found.matches] == ["no reference class", "same name", "no reference class"]
+
+
+def test_what_a_training_makes_of_the_classes_it_had():
+    assert adapting_note(NAMED, NAMED) == ""
+    assert adapting_note(NAMELESS, NAMELESS) == ""
+    assert "do not name their classes (class 1, class 2, class 3)" in adapting_note(NAMED, NAMELESS)
+    other = ClassTable.from_names(("Corn", "soil", "road"))
+    assert adapting_note(NAMED, other) == (
+        "classes of the labels that the weights do not know by this name: Corn, which the weights call corn, road; "
+        "classes of the weights that are in no label, so the new weights do not know them: water"
+    )
