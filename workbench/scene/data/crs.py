@@ -8,8 +8,10 @@ from typing import Any
 from workbench.core.errors import PARSING, GeometryError
 from workbench.scene.data.map_place import MapPlace, proj_of
 
+_TO_WRITE = "; nothing was written. Choose format envi, which keeps it as it is."
 
-def crs_of(text: str) -> Any:
+
+def crs_of(text: str, whose: str = "this scene", advice: str = _TO_WRITE) -> Any:
     """The system of ``EPSG:N`` or WKT, which may be in ESRI's dialect.
 
     Raises
@@ -24,8 +26,7 @@ def crs_of(text: str) -> Any:
         return rasterio.crs.CRS.from_wkt(text, morph_from_esri_dialect=True)
     except rasterio.errors.CRSError as error:
         raise GeometryError(
-            f"the coordinate system is not understood ({' '.join(str(error).split())[:100]}). Choose format envi to"
-            " write, which keeps it as it is."
+            f"the coordinate system of {whose} is not understood ({' '.join(str(error).split())[:100]}){advice}"
         ) from error
 
 

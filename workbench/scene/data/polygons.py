@@ -75,11 +75,13 @@ def labels_of_polygons(path: Path, image: Image) -> Labels:
             f"{file}: no polygon or point with a class in it. Draw some, or name the column of the classes."
         )
     notes: list[str] = []
-    target, own = crs_of_place(place), None if layer.crs is None else crs_of(layer.crs)
+    target, own = (
+        crs_of_place(place),
+        None if layer.crs is None else crs_of(layer.crs, str(file), ". Save it in another."),
+    )
     if target is not None and own is not None:
-        with reading(
-            file, "its coordinates cannot be brought onto the map of the scene", "Check its coordinate system."
-        ):
+        advice = "Check its coordinate system."
+        with reading(file, "it cannot be brought onto the map of the scene", advice, kinds=errors_of_gdal()):
             moved = warp.transform_geom(own, target, [g for _, g in shapes])
         shapes = [(v, g) for (v, _), g in zip(shapes, moved, strict=True)]
     elif own is not None or target is not None:
