@@ -28,5 +28,5 @@ def test_a_wrong_value_is_said_in_the_table(shared_cases):
         raise AssertionError("3 of 4")
 
     text = table(shared_cases / "scenes", {"upper.hdr": CASES["upper.hdr"], "x.hdr": wrong})
-    assert "| upper.hdr | opens |" in text
+    assert "| upper.hdr | the first line of the header is 'ENVI Standard'" in text
     assert "| x.hdr | **wrong**: 3 of 4 |" in text

@@ -87,6 +87,7 @@ def read(path: Path) -> Image:
     if "sensor type" in fields:
         shown["sensor"] = " ".join(fields["sensor type"].strip("{} ").split())
     notes = [spare_note(data_path.name, spare)] if spare else []
+    notes += eh.oddities(header_path)
     if "byte order" not in fields and stored.itemsize > 1:
         notes.append("the header says no byte order; taken as 0 (little endian)")
     default = _default_bands(fields, shape[0], header_path)
@@ -252,6 +253,8 @@ def _listed(values: npt.NDArray[np.float64] | None) -> float | list[float] | Non
 
 def _ignore(fields: dict[str, str], path: Path) -> float | None:
     """The ignore value as it is stored."""
+    if fields.get("data ignore value", "").strip("{} ").lower() in ("none", "n/a"):
+        return None
     values = eh.numbers(fields, "data ignore value", path, finite=False)
     if values is None:
         return None

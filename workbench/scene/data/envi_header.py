@@ -95,6 +95,19 @@ def require_no_volume(path: Path) -> None:
         )
 
 
+def oddities(path: Path) -> list[str]:
+    """What is unusual about the text of a header that `parse` reads, in words."""
+    content = path.read_bytes()
+    first = re.split(rb"[\r\n]", content.removeprefix(b"\xef\xbb\xbf").lstrip(), maxsplit=1)[0].strip()
+    found = []
+    if first != b"ENVI":
+        said = shortened(first.decode("utf-8", errors="replace"))
+        found.append(f"the first line of the header is {said}, taken as ENVI")
+    if re.search(rb"\r(?!\n)", content):
+        found.append("lines of the header end in CR alone, taken as line ends")
+    return found
+
+
 def is_header(path: Path) -> bool:
     """Whether a file begins like an ENVI header."""
     try:
