@@ -230,3 +230,15 @@ def test_fewer_bands_than_components_work_by_default(tmp_path):
     assert {r["test_pixels"] for r in report.rows} == {44 * 44 - 45}
     assert any("6 components instead of 15" in n for n in report.notes)
     assert min(r["OA"] for r in report.rows) > 0.8
+
+
+def test_test_pixels_of_a_map_of_their_own_need_data_too(tmp_path):
+    cube, labels, train, test = two_maps()
+    cube[:, 32:36] = np.nan
+    image, _ = write_npy(tmp_path, cube, labels)
+    np.save(tmp_path / "a.npy", train)
+    np.save(tmp_path / "b.npy", test)
+    settings = QUICK | {"references": False, "test_labels": str(tmp_path / "b.npy")}
+    report = wb.evaluate("lola_specvit", wb.cases([wb.Case("s", image, tmp_path / "a.npy")]), **settings)
+    assert report.rows[0]["test_pixels"] == np.count_nonzero(test) - 4 * 44
+    assert any(f"{4 * 44} of {np.count_nonzero(test)} test pixels hold no spectrum" in n for n in report.notes)
