@@ -21,9 +21,10 @@ def crs_of(text: str, whose: str = "this scene", advice: str = _TO_WRITE) -> Any
     """
     rasterio: Any = importlib.import_module("rasterio")
     try:
-        if text.upper().startswith("EPSG:"):
-            return rasterio.crs.CRS.from_string(text)
-        return rasterio.crs.CRS.from_wkt(text, morph_from_esri_dialect=True)
+        with rasterio.Env():  # else GDAL prints what it says
+            if text.upper().startswith("EPSG:"):
+                return rasterio.crs.CRS.from_string(text)
+            return rasterio.crs.CRS.from_wkt(text, morph_from_esri_dialect=True)
     except rasterio.errors.CRSError as error:
         raise GeometryError(
             f"the coordinate system of {whose} is not understood ({' '.join(str(error).split())[:100]}){advice}"

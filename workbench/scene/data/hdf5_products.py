@@ -19,7 +19,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, reading
 from workbench.core.types import Image
 from workbench.data.companion import require_regular
-from workbench.data.hdf5_chunks import reading_samples
+from workbench.data.hdf5_chunks import reading_samples, slab
 from workbench.scene.data.anchors import WGS84, Anchors, Point
 from workbench.scene.data.map_place import MapPlace, from_map_info
 from workbench.scene.data.scene import Blocks, Scaling, make_image, scaled_type
@@ -31,6 +31,7 @@ _WAY_OUT = (
     "Export the cube as GeoTIFF or ENVI, with GDAL for instance: "
     "gdal_translate -of ENVI 'NETCDF:\"file.nc\":name' out.dat"
 )
+_DAMAGED = ("the list of what is in it is damaged", "Download it again.")
 _SWATHS = "HDFEOS/SWATHS"
 _PRISMA = ("VNIR", "SWIR")
 _GRID = 5  # ground control points along each side that are taken of a table of positions
@@ -83,7 +84,7 @@ def is_product(path: Path) -> bool:
         with path.open("rb") as f:
             if f.read(8) != _MAGIC:
                 return False
-        with _opened(path) as file:
+        with _opened(path) as file, reading(path, *_DAMAGED):
             return _layout(file) is not None
     except (InputError, OSError):
         return False
@@ -108,11 +109,13 @@ def read(path: Path) -> Image:
         )
         raise InputError(f"{path}: {what}; EMIT, PRISMA and NEON products in HDF5 are read. {_WAY_OUT}")
     with _opened(path) as file:
-        layout = _layout(file)
+        with reading(path, *_DAMAGED):
+            layout = _layout(file)
+            names = [] if layout is not None else [str(n) for n in list(file)[:9]]
         if layout is None:
             raise InputError(
                 f"{path}: an HDF5 or NetCDF file that is neither an EMIT, PRISMA nor NEON product; it holds"
-                f" {_contents(file)}. {_WAY_OUT}"
+                f" {_listed(names)}. {_WAY_OUT}"
             )
         with reading(path, "what it says of its bands is damaged", "Download it again."):
             product = layout(path, file)
@@ -304,7 +307,7 @@ def _stored(path: Path, product: Product, rows: slice, columns: slice, bands: ra
             for axis, part in zip(cube.axes, (slice(low, high), rows, columns), strict=True):
                 wanted[axis] = part
             with reading_samples(path):
-                found = np.asarray(file[cube.name][tuple(wanted)])
+                found = slab(file[cube.name], *wanted)
             parts.append(found.transpose(cube.axes)[[b - low for b in here]])
     shape = (0, len(range(*rows.indices(product.shape[1]))), len(range(*columns.indices(product.shape[2]))))
     return np.concatenate(parts) if parts else np.empty(shape, product.stored)
@@ -315,8 +318,11 @@ def _opened(path: Path) -> Iterator[Any]:
     h5py: Any = importlib.import_module("h5py")
     with reading(path, "not a readable HDF5 file", "Download it again."):
         file = h5py.File(path, "r")
-    with file:
+    try:
         yield file
+    finally:
+        with reading(path, *_DAMAGED):
+            file.close()
 
 
 def _numbers(found: Any) -> list[float]:
@@ -328,7 +334,7 @@ def _text(found: Any) -> str:
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _contents(file: Any) -> str:
+def _listed(names: list[str]) -> str:
     """The first names in a file."""
-    names = [n if n.isprintable() else repr(n) for n in map(str, list(file)[:8])]
-    return ", ".join(names) + ("..." if len(file) > 8 else "") if names else "nothing"
+    plain = [n if n.isprintable() else repr(n) for n in names[:8]]
+    return ", ".join(plain) + ("..." if len(names) > 8 else "") if plain else "nothing"

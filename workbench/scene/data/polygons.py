@@ -110,7 +110,7 @@ def labels_of_polygons(path: Path, image: Image) -> Labels:
 
 def _classes(file: Path, rows: Sequence[Feature], key: str | None) -> tuple[list[int], ClassTable]:
     """The class value of each feature (0: none), and the classes."""
-    columns = list(dict.fromkeys(c for r in rows for c in r.attributes))
+    columns = list(dict.fromkeys(c for r in rows for c in r.attributes if c.isprintable()))
     known = {c.lower(): c for c in columns}
     name: str | None
     number: str | None

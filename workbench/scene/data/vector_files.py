@@ -23,6 +23,7 @@ WAY_OUT = "Convert it to GeoPackage (.gpkg), GeoJSON (.geojson) or shapefile (.s
 _MOST_BYTES = 512 * 1024**2
 _AREAS = ("Polygon", "MultiPolygon", "Point", "MultiPoint")
 _DAMAGED = "Export it again."
+_OF_SQLITE = (sqlite3.Error, ValueError, OverflowError)  # texts of a damaged file are no UTF-8
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,11 @@ def _is_nested(value: Any, depth: int) -> bool:
 
 def _geopackage(path: Path) -> Layer:
     wrong = (path, "not a readable GeoPackage", _DAMAGED)
-    with reading(*wrong, kinds=(sqlite3.Error,)):
+    with reading(*wrong, kinds=_OF_SQLITE):
         base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
         base.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
-        with reading(*wrong, kinds=(sqlite3.Error,)):
+        with reading(*wrong, kinds=_OF_SQLITE):
             tables = base.execute(
                 "SELECT c.table_name, g.column_name, s.organization, s.organization_coordsys_id, s.definition FROM "
                 "gpkg_contents c JOIN gpkg_geometry_columns g ON c.table_name = g.table_name LEFT JOIN "
@@ -114,7 +115,7 @@ def _geopackage(path: Path) -> Layer:
             raise InputError(f"{path}: {len(tables)} layers of features ({called}), one was expected. {_DAMAGED}")
         table, column, authority, number, definition = tables[0]
         quoted = str(table).replace('"', '""')
-        with reading(*wrong, kinds=(sqlite3.Error,)):
+        with reading(*wrong, kinds=_OF_SQLITE):
             rows = base.execute(f'SELECT * FROM "{quoted}"')
             names = [d[0] for d in rows.description]
             found = rows.fetchall()
@@ -273,8 +274,9 @@ def _records(path: Path) -> Iterator[dict[str, Any] | None]:
     count, start, length = struct.unpack_from("<IHH", content, 4)
     fields: list[tuple[str, str, int]] = []
     at = 32
-    while at + 32 <= start and content[at] != 0x0D:
+    while at + 32 <= min(start, len(content)) and content[at] != 0x0D:
         name = content[at : at + 11].split(b"\0")[0].decode("ascii", errors="replace")
+        name = "".join(c if c.isprintable() else "?" for c in name)
         fields.append((name, chr(content[at + 11]), content[at + 16]))
         at += 32
     if not fields or sum(f[2] for f in fields) + 1 != length or start + count * length > len(content):
