@@ -30,8 +30,9 @@ def read(
     ----------
     path
         A volume: NIfTI, NRRD, MHA/MHD or DICOM file, or a folder that holds one or more DICOM series. A spectral scene:
-        ENVI, MATLAB or NumPy file (``scene.mat:key`` names one array of several), TIFF or GeoTIFF. A recording: FIF,
-        EDF/BDF, BrainVision or KIT file, CTF, BTi or BIDS folder, NumPy or MATLAB file (``file.npy:250Hz``).
+        ENVI, MATLAB or NumPy file (``scene.mat:key`` names one array of several), TIFF or GeoTIFF, EMIT, PRISMA or NEON
+        product, ERDAS ``.lan``. A recording: FIF, EDF/BDF, BrainVision or KIT file, CTF, BTi or BIDS folder, NumPy or
+        MATLAB file (``file.npy:250Hz``).
     series
         Which DICOM series to take when there are several: UID, end of the UID, number in the listing of `info`, or a
         rule (``"description=*arterial*,slices>40"``). Of evoked responses and BIDS data sets: number or name.

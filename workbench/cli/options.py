@@ -83,10 +83,10 @@ def setting_option(s: Setting) -> click.Option:
         return click.Option([f"{s.flag}/--no-{s.flag[2:]}"], default=default, help=text, show_default=True)
     kind: Any = click.Choice([str(c) for c in s.choices]) if s.choices else s.type
     if s.size > 0:
-        return click.Option([s.flag], nargs=s.size, type=kind, default=default, help=text)
+        return click.Option([s.name, *s.flags], nargs=s.size, type=kind, default=default, help=text)
     if s.size < 0:
-        return click.Option([s.flag], multiple=True, type=kind, default=default, help=f"{text} Repeatable.")
-    return click.Option([s.flag], type=kind, default=default, help=text)
+        return click.Option([s.name, *s.flags], multiple=True, type=kind, default=default, help=f"{text} Repeatable.")
+    return click.Option([s.name, *s.flags], type=kind, default=default, help=text)
 
 
 def range_text(s: Setting) -> str:

@@ -305,7 +305,10 @@ SCENE = Kind(
         ".npz": "workbench.scene.data.npy",
         ".tif": "workbench.scene.data.tiff",
         ".tiff": "workbench.scene.data.tiff",
+        ".lan": "workbench.scene.data.erdas",
+        ".gis": "workbench.scene.data.erdas",
     }
+    | dict.fromkeys((".nc", ".he5", ".h5", ".hdf5"), "workbench.scene.data.hdf5_products")
     | dict.fromkeys((".bsq", ".bil", ".bip", ".dat", ".img", ".raw"), "workbench.scene.data.envi"),
     files="workbench.scene.data.files",
     writer="workbench.scene.data.write",

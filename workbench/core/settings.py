@@ -24,12 +24,14 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     advanced: bool = False,
+    aliases: tuple[str, ...] = (),
 ) -> Any:
     """Declare one field of a `Config`: default value, help text, unit and allowed range (both ends included).
 
-    `advanced` settings are folded away in the napari form and listed last in ``--help``.
+    `advanced` settings are folded away in the napari form and listed last in ``--help``. `aliases` are other names that
+    the setting goes by, as a keyword and as a flag.
     """
-    meta = {"help": help, "unit": unit, "low": low, "high": high, "advanced": advanced}
+    meta = {"help": help, "unit": unit, "low": low, "high": high, "advanced": advanced, "aliases": aliases}
     return dataclasses.field(default=default, metadata=meta)
 
 
@@ -52,10 +54,20 @@ class Setting:
     choices: tuple[Any, ...]
     size: int
     optional: bool
+    aliases: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        return _flag(self.name)
+
+    @property
+    def flags(self) -> list[str]:
+        """The flag, and those of the other names."""
+        return [self.flag, *map(_flag, self.aliases)]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def describe(config: type) -> dict[str, Setting]:
@@ -71,8 +83,9 @@ def describe(config: type) -> dict[str, Setting]:
         kind, choices, size, optional = _parse_hint(hints[f.name])
         m = f.metadata
         found[f.name] = Setting(
-            f.name, kind, f.default, m["help"], m["unit"], m["low"], m["high"], m["advanced"], choices, size, optional
-        )
+            f.name, kind, f.default, m["help"], m["unit"], m["low"], m["high"], m["advanced"], choices, size, optional,
+            m.get("aliases", ()),
+        )  # fmt: skip
     return found
 
 
@@ -96,9 +109,13 @@ def _parse_hint(hint: Any) -> tuple[type, tuple[Any, ...], int, bool]:
 def build(config: type[T], values: dict[str, Any]) -> T:
     """Make a config from keyword values; unknown names, wrong types and values out of range are usage errors."""
     known = describe(config)
-    checked = {}
+    other = {alias: s.name for s in known.values() for alias in s.aliases}
+    checked: dict[str, Any] = {}
     for name, value in values.items():
         key = name.replace("-", "_")
+        key = other.get(key, key)
+        if key in checked:
+            raise UsageError(f"{key} is given twice, once as '{name}'")
         if key not in known:
             raise UsageError(f"unknown setting '{name}'.{nearest(key, known)}")
         checked[key] = _check(known[key], value)

@@ -21,7 +21,7 @@ from workbench.data.label_values import whole_numbers
 
 __all__ = ["info", "is_readable", "kind_of", "read", "read_labels", "suffixes"]
 
-_ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy)):([^/\\:]+)$", re.IGNORECASE)
+_ADDRESS = re.compile(r"^(.+\.(?:mat|npz|npy|gpkg|geojson|shp)):([^/\\:]+)$", re.IGNORECASE)
 
 
 def suffixes() -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def read(
     path
         Volumes: NIfTI, NRRD, MHA/MHD file, DICOM file, or a folder with a DICOM series (subfolders included).
         Scenes: ENVI (header or samples), MATLAB and NumPy (``file.mat``, or ``file.mat:key`` for one array of several),
-        TIFF and GeoTIFF.
+        TIFF and GeoTIFF, EMIT, PRISMA and NEON products in HDF5, ERDAS ``.lan``.
         Recordings: FIF, EDF/BDF, BrainVision, KIT, a CTF ``.ds`` or BTi folder, the top of a BIDS data set; parcel time
         courses in NumPy and MATLAB files (``file.npy:250Hz`` gives the sampling rate).
         Other kinds: what their rows say.

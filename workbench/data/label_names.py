@@ -61,10 +61,10 @@ def read_named(
     table = table_of(names, lists) if names else None
     if table is None and labels.classes.is_nameless:
         table = _beside(formats.split_address(path)[0])
-    return labels if table is None else replace(labels, classes=_named(labels, table))
+    return labels if table is None else replace(labels, classes=named(labels, table))
 
 
-def _named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
+def named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
     """The table as classes, and values that it does not name as ``class N``."""
     present = {v for v in count_labels(labels.data) if v > 0}
     colors = {c.value: c.color for c in labels.classes}
@@ -83,7 +83,7 @@ def table_of(names: str, lists: Mapping[str, Mapping[int, str]] | None = None) -
     names
         One of `lists`; or a file: ``dataset.json`` of nnU-Net or the Decathlon, JSON of names and values, CSV or TSV
         with the columns ``index`` and ``name``, a text with a value and a name on each line (``3 Corn-mintill``), or a
-        table of ITK-SNAP, 3D Slicer or FreeSurfer.
+        table of ITK-SNAP, 3D Slicer or FreeSurfer. Or the names of 1, 2, 3... themselves, with commas between them.
 
     Raises
     ------
@@ -97,6 +97,8 @@ def table_of(names: str, lists: Mapping[str, Mapping[int, str]] | None = None) -
     if text in known:
         return dict(known[text])
     path = Path(text).expanduser()
+    if "," in text and not path.is_file():
+        return {v: name for v, part in enumerate(text.split(","), 1) if (name := part.strip())}
     if not path.is_file():
         also = f" nor a known list.{nearest(text, known)}" if known else ". Give a table of values and names."
         raise UsageError(f"names={text!r}: {'neither a' if known else 'no such'} file{also}")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from workbench.core.classes import RGB, ClassTable
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, Progress, Scores
+from workbench.scene.data.scene import is_value, no_number
 
 PRESETS: dict[str, tuple[float, float, float]] = {
     "Natural colour": (640.0, 550.0, 460.0),
@@ -209,16 +210,15 @@ def _empty(block: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
     """Pixels of ``(bands, ...)`` without a single measured value, or with a NaN."""
     empty = np.zeros(block.shape[1:], bool)
     if block.dtype.kind == "f":
-        empty |= ~np.isfinite(block).all(axis=0)
+        empty |= no_number(block).any(axis=0)
     if ignore is not None:
-        empty |= (block == np.asarray(ignore).astype(block.dtype)).all(axis=0)
+        empty |= is_value(block, ignore).all(axis=0)
     return empty
 
 
 def _planes_empty(planes: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
     """The same per plane: a dark pixel may be 0 in one band although 0 also means "empty"."""
-    empty = ~np.isfinite(planes) if planes.dtype.kind == "f" else np.zeros(planes.shape, bool)
-    return empty | _empty(planes, ignore)[None]
+    return no_number(planes) | _empty(planes, ignore)[None]
 
 
 @dataclass(frozen=True, eq=False)

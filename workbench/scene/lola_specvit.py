@@ -21,7 +21,7 @@ from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result,
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.data.taught import Taught
 from workbench.scene.display import areas
-from workbench.scene.train.settings import SceneTrainConfig
+from workbench.scene.train.settings import ScenePixelConfig, SceneTrainConfig
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class Config:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(SceneTrainConfig):
-    """Settings of `evaluate`: those of a training, and what to compare."""
+class EvaluateConfig(ScenePixelConfig):
+    """Settings of `evaluate`: how to teach, and what to compare."""
 
     protocol: Literal["auto", "train", "score"] = setting(
         "auto",
@@ -85,7 +85,12 @@ class EvaluateConfig(SceneTrainConfig):
         "which classes of the labels make up a class of the given weights, where names do not say it: 'corn:2+3+4', by "
         "value, range or name",
     )
-    splits: Literal["both", "random", "disjoint"] = setting("both", "which splits to compare side by side")
+    split: Literal["both", "random", "disjoint"] = setting(
+        "both",
+        "which pixels to learn from: a random draw (as papers do, leaks through overlapping patches), a draw from "
+        "spatial blocks, tested a patch away from every training pixel (honest), or both side by side",
+        aliases=("splits",),
+    )
     seeds: int = setting(5, "how many draws of training pixels", low=1)
     references: bool = setting(True, "also teach a support vector machine and a random forest on the same pixels")
 
@@ -335,16 +340,18 @@ def evaluate(
     from workbench.core.provenance import facts_of
     from workbench.scene.evaluate.report import match_labels, score_weights
     from workbench.scene.train.comparison import compare_on_scene
-    from workbench.scene.train.train import open_case
+    from workbench.scene.train.study import open_study
 
-    image, labels = open_case(cases, config.names)
-    facts = facts_of(config, scene=str(image.source))
+    study = open_study(cases, config)
+    image, labels = study.image, study.labels
+    facts = facts_of(config, scene=str(image.source)) | study.hashes
     protocol = config.protocol
     if protocol == "auto":
         protocol = "train" if config.weights == "none" or config.lora_rank else "score"
     if protocol == "score":
         from workbench.core import device as devices
 
+        labels = labels if study.test is None else study.test
         chosen, reason = devices.choose(config.device)
         model = load(Config(weights=config.weights, device=config.device), chosen)
         matching = match_labels(
@@ -357,16 +364,36 @@ def evaluate(
             return score_weights(
                 image, labels, matching, result, facts, out,
                 record=model.weights.meta, agreed=agree_on(model, image, own), reach=model.net.patch_size,
+                said=(*study.notes, *_without_effect(config)),
             )  # fmt: skip
     if config.classes:
         raise UsageError("classes: compares labels with given weights, and here networks are taught anew; leave it out")
-    names: tuple[Literal["random", "disjoint"], ...]
-    names = ("random", "disjoint") if config.splits == "both" else (config.splits,)
-    plain = {k: v for k, v in settings.as_dict(config).items() if k in settings.describe(SceneTrainConfig)}
+    names: tuple[str, ...] = ("random", "disjoint") if config.split == "both" else (config.split,)
+    if study.test is not None:
+        names = ("fixed",)
+    known = set(settings.describe(SceneTrainConfig)) - {"split"}
+    plain = {k: v for k, v in settings.as_dict(config).items() if k in known}
     base = settings.build(SceneTrainConfig, plain)
+    draws: dict[str, Literal["all", "random", "disjoint"]] = {"random": "random", "disjoint": "disjoint"}
     configs: dict[str, Sequence[SceneTrainConfig]] = {
-        n: [replace(base, split=n, seed=base.seed + i) for i in range(config.seeds)] for n in names
+        n: [replace(base, split=draws.get(n, "all"), seed=base.seed + i) for i in range(config.seeds)] for n in names
     }
     return compare_on_scene(
-        image, labels, configs, references=config.references, facts=facts, out=out, progress=progress
-    )
+        image, labels, configs, test=study.test, references=config.references, facts=facts, notes=study.notes, out=out,
+        progress=progress,
+    )  # fmt: skip
+
+
+_SCORING = frozenset(("weights", "device", "names", "match", "test_labels", "force", "protocol", "classes"))
+
+
+def _without_effect(config: EvaluateConfig) -> tuple[str, ...]:
+    """Say which settings were given and do nothing where weights are scored as they are."""
+    changed = [
+        s.flag
+        for s in settings.describe(EvaluateConfig).values()
+        if s.name not in _SCORING and getattr(config, s.name) != s.default
+    ]
+    if not changed:
+        return ()
+    return (f"given weights are scored as they are, nothing is taught: {', '.join(changed)} had no effect",)

@@ -30,7 +30,9 @@ Work = Callable[[Progress], Outcome]
 Start = Callable[[str, Work, Callable[[Outcome], None]], bool]
 """Starts a job with a title, its work, and what to do with its outcome; returns whether it started."""
 
-_NOT_HERE = ("weights", "device", "force", "resume", "split", "per_class", "fraction", "block", "names")
+_NOT_HERE = (
+    "weights", "device", "force", "resume", "split", "per_class", "fraction", "block", "names", "test_labels",
+)  # fmt: skip
 """Settings that painting leaves no room for (all that is painted is learnt from, by the names in the list of classes),
 or that are asked for elsewhere."""
 

@@ -79,7 +79,9 @@ def test_a_missing_image_of_a_list_is_a_failed_case(tmp_path, tiny_weights, caps
     said = capsys.readouterr()
     assert "none.nii.gz: no such file" in said.err
     assert (tmp_path / "out" / "a" / "labels.nii.gz").exists()
-    failed = [json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text().splitlines()]
+    failed = [
+        json.loads(line) for line in (tmp_path / "out" / "failures.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [f["case"] for f in failed] == ["none"]
 
 
@@ -102,9 +104,9 @@ def test_evaluate_scores_the_others_of_a_list(tmp_path, tiny_weights, capsys):
     assert len(lines) == 2
     assert "none.nii.gz: no such file" in lines[1]
     assert "broken.nii.gz" in lines[0]
-    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
     assert set(scores["failures"]) == {"none", "broken"}
-    assert "no such file" in (tmp_path / "out" / "report.html").read_text()
+    assert "no such file" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert {row["case"] for row in scores["rows"]} == {"a", "b"}
 
 
@@ -121,7 +123,7 @@ def test_train_goes_on_without_what_cannot_be_read_and_says_so(tmp_path, tiny_we
     record = weights.find(out).meta["training"]
     assert sorted({*record["trained_on"], *record["validated_on"]}) == ["a", "b"]
     assert any("taught nothing: broken, none" in note for note in record["notes"])
-    assert "taught nothing" in (tmp_path / "mine_training" / "report.html").read_text()
+    assert "taught nothing" in (tmp_path / "mine_training" / "report.html").read_text(encoding="utf-8")
 
 
 def test_recordings_of_a_list_that_are_not_there_stop_nothing(tmp_path, capsys):
@@ -134,7 +136,7 @@ def test_recordings_of_a_list_that_are_not_there_stop_nothing(tmp_path, capsys):
     said = capsys.readouterr()
     assert sum("none.npy: no such file" in line for line in said.err.splitlines()) == 1
     assert weights.find(out).meta["training"]["notes"] == ["1 case(s) could not be read and taught nothing: none"]
-    assert "taught nothing" in (tmp_path / "mine_training" / "report.html").read_text()
+    assert "taught nothing" in (tmp_path / "mine_training" / "report.html").read_text(encoding="utf-8")
     words = ["evaluate", "meg_gpt", "-i", str(tmp_path / "cases.csv"), "-o", str(tmp_path / "ev"), "-q"]
     assert run([*words, "--device", "cpu", "--weights", str(out), "--task", "tokens"]) == 3
     assert "Error: none: " in capsys.readouterr().err

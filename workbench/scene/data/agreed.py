@@ -24,7 +24,7 @@ from workbench.scene.data.conversion import (
     stored_scale,
     taught_scale,
 )
-from workbench.scene.data.scene import SceneNative, valid_pixels
+from workbench.scene.data.scene import ignore_of, is_value, no_number, valid_pixels
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.data.taught import DIRECTIONS, LEVELS, SceneFacts, Taught, directions, look, sample
 
@@ -139,7 +139,7 @@ def by_samples(
 ) -> tuple[Conversion, float | None, tuple[Finding, ...]]:
     """What must be done to the scene, its no-data value after that, and what differs by its samples."""
     pixels = sample(image)[:, None, :]
-    stated = image.native.ignore if isinstance(image.native, SceneNative) else image.header.get("ignore_value")
+    stated = ignore_of(image)
     findings: list[Finding] = []
     dead, words = _dead_bands(pixels[:, 0], match.pick, stated)
     if dead.size:
@@ -173,9 +173,9 @@ def _dead_bands(pixels: Array, pick: Array, ignore: float | None) -> tuple[Array
     """Bands (indices in the scene) without numbers in most pixels, or with one and the same in all of them."""
     wanted = np.unique(pick[pick >= 0])
     values = pixels[wanted].astype(np.float64)
-    empty = ~np.isfinite(values)
+    empty = no_number(values)
     if ignore:  # 0 is also what a dark band shows
-        empty |= values == ignore
+        empty |= is_value(pixels[wanted], ignore)
     # Pixels that are empty in all bands are holes of the scene, not bands without numbers.
     inside = ~empty.all(axis=0)
     if not inside.any():
@@ -235,16 +235,15 @@ def _scale(
     for scale in (stored_scale(image, plain.pick), taught_scale(taught, image)):
         if scale is None:
             continue
-        value = image.header.get("stored_ignore") if scale.way == "divide" else scale.value(ignore)
-        other = replace(plain, scale=scale)
-        if abs(_shift(taught, fitted, other, pixels, value) or 0.0) <= SAME_LEVEL:
-            return other, value, [Finding("converted", "scale", f"values were {times} those taught on; {scale.said}")]
+        other = replace(plain, scale=scale, empty=ignore)
+        if abs(_shift(taught, fitted, other, pixels, None) or 0.0) <= SAME_LEVEL:
+            return other, None, [Finding("converted", "scale", f"values were {times} those taught on; {scale.said}")]
     power = round(shift)
     known = _share_strange(taught, fitted, plain, pixels, ignore, level=False)
     if power and abs(shift - power) <= NEAR_POWER and known is not None and known < STRANGE:
         scale = decimal_scale(power, len(plain.pick), taught, image)
         text = f"values were {times} those taught on, with spectra of the same shape; {scale.said}"
-        return replace(plain, scale=scale), scale.value(ignore), [Finding("converted", "scale", text)]
+        return replace(plain, scale=scale, empty=ignore), None, [Finding("converted", "scale", text)]
     if (known is not None and known < STRANGE) or abs(shift) > FAR_LEVEL:
         said_of = "no power of ten" if abs(shift - power) > NEAR_POWER else "and the spectra have another shape"
         text = f"values are {times} those taught on ({said_of}): another unit or scale"

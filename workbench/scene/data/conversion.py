@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.types import Image
-from workbench.scene.data.scene import Blocks, SceneNative, open_blocks, scaled, scaled_type
+from workbench.scene.data.scene import Blocks, SceneNative, open_blocks, scaled, scaled_type, valid_pixels
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.data.taught import Taught
 
@@ -58,13 +58,6 @@ class Scale:
         with np.errstate(over="ignore", invalid="ignore"):
             found = (samples.astype(np.float64) - shift) / self.gain[:, None, None]
         return (np.rint(found) if self.whole else found).astype(self.dtype)
-
-    def value(self, value: float | None) -> float | None:
-        """The no-data value on the other scale, if it is one and the same in all bands."""
-        if value is None:
-            return None
-        found = np.unique(self.apply(np.full((len(self.gain), 1, 1), value)))
-        return float(found[0]) if found.size == 1 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +103,11 @@ class Conversion:
         Bands that the weights know, and which of them they use; the others come out as 0.
     pick
         For each used band its index in the scene, -1 where it is filled.
+    scale, filling
+        What is done to the samples, and how bands that must not be read are filled.
+    empty
+        The no-data value of the scene: on another scale it is another number in every band, so the pixels that have it
+        are found before, and become NaN.
     """
 
     bands: int
@@ -117,6 +115,7 @@ class Conversion:
     pick: npt.NDArray[np.intp]
     scale: Scale | None = None
     filling: Filling | None = None
+    empty: float | None = None
 
     @property
     def changes_nothing(self) -> bool:
@@ -126,7 +125,11 @@ class Conversion:
         """``(used, ...)`` of ``(bands of the scene, ...)``."""
         picked = block[np.maximum(self.pick, 0)]
         flat = picked.reshape(picked.shape[0], picked.shape[1], -1)
-        flat = flat if self.scale is None else self.scale.apply(flat)
+        if self.scale is not None:
+            known = flat[self.pick >= 0]
+            flat = self.scale.apply(flat)
+            if self.empty is not None:
+                flat[:, ~valid_pixels(known, self.empty)] = np.nan
         flat = flat if self.filling is None else self.filling.apply(flat)
         return flat.reshape(picked.shape)
 

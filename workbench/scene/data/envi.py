@@ -6,6 +6,7 @@ The samples are mapped, never copied as a whole, so a scene larger than memory o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from workbench.core.errors import InputError, reason
 from workbench.core.types import Image
 from workbench.data.found import spare_note
 from workbench.scene.data import envi_header as eh
+from workbench.scene.data.anchors import from_envi as anchors_of
 from workbench.scene.data.envi_fit import check_file_size, check_plausible
 from workbench.scene.data.map_place import MapPlace, epsg_of, from_map_info
-from workbench.scene.data.scene import Blocks, make_image, scaled, scaled_type
+from workbench.scene.data.scene import Blocks, Scaling, make_image, scaled_type
 
 SUFFIXES = (".hdr", *eh.SUFFIXES)
 
@@ -66,7 +68,9 @@ def read(path: Path) -> Image:
     dtype = scaled_type(stored) if gain is not None or bias is not None else stored.newbyteorder("=")
     wavelengths, widths, note = eh.wavelengths_nm(fields, header_path)
     bad = eh.numbers(fields, "bbl", header_path)
-    ignore = _ignore(fields, header_path, gain, bias, dtype)
+    ignore = _ignore(fields, header_path)
+    plain = gain is None and bias is None
+    scaling = None if plain else Scaling(gain, bias, dtype, ignore)
     shown: dict[str, Any] = {
         "interleave": interleave,
         "stored_dtype": stored.newbyteorder("=").name,
@@ -75,15 +79,15 @@ def read(path: Path) -> Image:
         "file_type": fields.get("file type", "ENVI Standard").strip("{} "),
         "header_file": str(header_path),
     }
-    if gain is not None or bias is not None:
+    if not plain:
         shown["scaled"] = unit or "by the gains and offsets of the header"
         # What undoes it: weights may have been taught on the numbers as they are stored.
         shown["gain"], shown["offset"] = _listed(gain), _listed(bias)
-        empty = eh.numbers(fields, "data ignore value", header_path, finite=False)
-        shown["stored_ignore"] = empty[0] if empty else None
+        shown["stored_ignore"] = ignore
     if "sensor type" in fields:
         shown["sensor"] = " ".join(fields["sensor type"].strip("{} ").split())
     notes = [spare_note(data_path.name, spare)] if spare else []
+    notes += eh.oddities(header_path)
     if "byte order" not in fields and stored.itemsize > 1:
         notes.append("the header says no byte order; taken as 0 (little endian)")
     default = _default_bands(fields, shape[0], header_path)
@@ -99,19 +103,21 @@ def read(path: Path) -> Image:
             names = None
     if note:
         shown["note"] = note
+    place = _place(fields, header_path)
     return make_image(
         data_path,
         format="envi",
         shape=shape,
         dtype=dtype,
-        open=partial(_open, data_path, header_path, shape, stored, interleave, offset, gain, bias, dtype),
+        open=partial(_open, data_path, header_path, shape, stored, interleave, offset, scaling, dtype),
         header=shown,
         wavelengths_nm=wavelengths,
         fwhm_nm=widths,
         good_bands=None if bad is None else [v != 0 for v in bad],
         band_names=names,
-        place=_place(fields, header_path),
-        ignore=ignore,
+        place=place,
+        anchors=anchors_of(fields, header_path) if place is None else None,
+        ignore=ignore if plain else None,  # else those samples are NaN
         classes=_classes(fields, header_path),
         value_unit=unit,
         files=(data_path, header_path),
@@ -245,17 +251,16 @@ def _listed(values: npt.NDArray[np.float64] | None) -> float | list[float] | Non
     return None if values is None else float(values[0]) if np.ptp(values) == 0 else values.tolist()
 
 
-def _ignore(fields: dict[str, str], path: Path, gain: Any, bias: Any, dtype: np.dtype[Any]) -> float | None:
-    """The ignore value in the unit of the scaled samples; it must mean the same in every band."""
+def _ignore(fields: dict[str, str], path: Path) -> float | None:
+    """The ignore value as it is stored."""
+    if fields.get("data ignore value", "").strip("{} ").lower() in ("none", "n/a"):
+        return None
     values = eh.numbers(fields, "data ignore value", path, finite=False)
     if values is None:
         return None
     if len(values) != 1:
         raise InputError(f"{path}: 'data ignore value' lists {len(values)} numbers, one was expected. Correct it.")
-    if gain is None and bias is None:
-        return values[0]
-    found = scaled(np.full((np.size(gain if gain is not None else bias), 1, 1), values[0]), gain, bias, dtype)
-    return float(found.ravel()[0]) if np.unique(found).size == 1 else None
+    return values[0]
 
 
 def _open(
@@ -265,8 +270,7 @@ def _open(
     stored: np.dtype[Any],
     interleave: str,
     offset: int,
-    gain: Any,
-    bias: Any,
+    scaling: Scaling | None,
     dtype: np.dtype[Any],
 ) -> Blocks:
     """Open the samples, and refuse them if they can only have been written in the other byte order."""
@@ -277,7 +281,7 @@ def _open(
     stamp = data.stat()
     view = partial(_mapped, data, stored, offset, order, turn)
     _check_once(view, header, stamp.st_size, stamp.st_mtime_ns)
-    return Blocks(shape, dtype, partial(_block, view, gain, bias, dtype), by_rows=True)
+    return Blocks(shape, dtype, partial(_block, view, scaling, dtype), by_rows=True)
 
 
 View = Callable[[], npt.NDArray[Any]]
@@ -307,24 +311,24 @@ def _check_once(view: View, header: Path, size: int, mtime_ns: int) -> None:
 
 
 def _block(
-    view: View, gain: Any, bias: Any, dtype: np.dtype[Any], rows: slice, columns: slice, bands: slice
+    view: View, scaling: Scaling | None, dtype: np.dtype[Any], rows: slice, columns: slice, bands: slice
 ) -> npt.NDArray[Any]:
     raw = view()[bands, rows, columns]
-    if gain is None and bias is None:
+    if scaling is None:
         return np.array(raw, dtype=dtype)
-    return scaled(raw, None if gain is None else gain[bands], None if bias is None else bias[bands], dtype)
+    return scaling.apply(raw, bands, lambda: view()[:, rows, columns])
 
 
 def _place(fields: dict[str, str], path: Path) -> MapPlace | None:
     if "map info" not in fields:
         return None
-    info = eh.items(fields["map info"])
+    info = tuple(eh.without_tail(eh.elements(fields["map info"])))
     if not info or (info[0].lower() == "arbitrary" and len(info) < 7):
         return None
     wkt = fields.get("coordinate system string", "").strip().removeprefix("{").removesuffix("}").strip() or None
-    place = from_map_info(info, wkt, path)
+    place = from_map_info(info, wkt, path, projection=fields.get("projection info"))
     if wkt is None and (number := epsg_of(info)) is not None:
-        return MapPlace(place.affine, place.unit, f"EPSG:{number}", place.map_info, place.name)
+        return replace(place, wkt=f"EPSG:{number}")
     return place
 
 

@@ -95,6 +95,19 @@ def require_no_volume(path: Path) -> None:
         )
 
 
+def oddities(path: Path) -> list[str]:
+    """What is unusual about the text of a header that `parse` reads, in words."""
+    content = path.read_bytes()
+    first = re.split(rb"[\r\n]", content.removeprefix(b"\xef\xbb\xbf").lstrip(), maxsplit=1)[0].strip()
+    found = []
+    if first != b"ENVI":
+        said = shortened(first.decode("utf-8", errors="replace"))
+        found.append(f"the first line of the header is {said}, taken as ENVI")
+    if re.search(rb"\r(?!\n)", content):
+        found.append("lines of the header end in CR alone, taken as line ends")
+    return found
+
+
 def is_header(path: Path) -> bool:
     """Whether a file begins like an ENVI header."""
     try:
@@ -117,12 +130,24 @@ def elements(value: str) -> list[str]:
     return [" ".join(part.split()) for part in inner.split(",")]
 
 
+def without_tail(found: list[str]) -> list[str]:
+    """Elements without the empty ones at the end: many writers put a comma after the last one."""
+    count = len(found)
+    while count and not found[count - 1]:
+        count -= 1
+    return found[:count]
+
+
 def numbers(fields: Mapping[str, str], key: str, path: Path, *, finite: bool = True) -> list[float] | None:
     """The list of numbers in a field, or ``None`` if there is no such field."""
     if key not in fields or not items(fields[key]):
         return None
     found: list[float] = []
-    for text in items(fields[key]):
+    for place, text in enumerate(without_tail(elements(fields[key])), 1):
+        if not text:  # left out, those behind it would stand for others
+            raise InputError(
+                f"{path}: field '{key}' holds nothing at place {place}. Give the number, or remove the field."
+            )
         try:
             found.append(float(text))
         except ValueError:

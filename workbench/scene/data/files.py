@@ -11,13 +11,14 @@ from workbench.core.memory import array_bytes
 from workbench.core.types import Image
 from workbench.data.found import Damaged
 from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
-from workbench.scene.data import envi
+from workbench.scene.data import envi, erdas, hdf5_products
 from workbench.scene.data.labels import labels_of
 
 __all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "reading_bytes", "require_held", "sniff"]
 
 _ARRAYS = (".mat", ".npy", ".npz")
 _PICTURES = (".tif", ".tiff", ".npy", ".npz")
+_ALONE = (*erdas.SUFFIXES, *hdf5_products.SUFFIXES)
 _FEWEST_BANDS = 4  # a TIFF of three bands is a photo, and napari shows it better
 
 
@@ -29,6 +30,10 @@ def sniff(path: Path, key: str | None) -> Verdict:
         return "sure" if envi.is_scene(path) else "no"
     if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
         return "maybe"
+    if path.suffix.lower() in hdf5_products.SUFFIXES:
+        return "sure" if hdf5_products.is_product(path) else "no"
+    if path.suffix.lower() in erdas.SUFFIXES:
+        return "sure" if erdas.is_lan(path) else "no"
     return "sure" if envi.is_scene(path) else "no"
 
 
@@ -51,6 +56,8 @@ def input_files(path: Path) -> tuple[Path, ...]:
     if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
         mask = path.with_name(f"{path.name}.msk")
         return (path, mask) if path.suffix.lower() in (".tif", ".tiff") and mask.is_file() else (path,)
+    if path.suffix.lower() in _ALONE:
+        return (path,)
     header, samples = envi.pair(path)
     return (samples, header)
 

@@ -15,7 +15,7 @@ from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import require_match
 from workbench.data.label_values import whole_numbers
-from workbench.scene.data.scene import SceneNative
+from workbench.scene.data.scene import ignore_of, is_value, no_number
 
 PURE = 0.7
 """A pixel whose largest abundance is below this is a mixture and gets no label."""
@@ -62,12 +62,13 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
 def _without_empty(image: Image) -> npt.NDArray[Any]:
     """The one band, 0 where the file says that there is no data: by a mask, or by its own value for that."""
     band: npt.NDArray[Any] = image.data[0]
-    ignore = image.native.ignore if isinstance(image.native, SceneNative) else None
+    ignore = ignore_of(image)
     empty = np.zeros(band.shape, bool)
     if image.header.get("masked") and band.dtype.kind == "f":
         empty |= np.isnan(band)
-    if ignore is not None:
-        empty |= band == ignore
+    empty |= is_value(band, ignore)
+    if ignore is not None:  # of -3.4e+38 a header gives a few digits
+        empty |= no_number(band)
     return np.where(empty, np.zeros((), band.dtype), band) if empty.any() else band
 
 

@@ -41,6 +41,8 @@ class MapPlace:
         ENVI's own field as it was read, kept for writing.
     name
         For people: ``"UTM 10 North, WGS-84"``.
+    projection
+        ENVI's field ``projection info`` as it was read, which says what the name in ``map info`` means.
     """
 
     affine: npt.NDArray[np.float64]
@@ -48,6 +50,7 @@ class MapPlace:
     wkt: str | None = None
     map_info: tuple[str, ...] | None = None
     name: str | None = None
+    projection: str | None = None
 
     @property
     def transform(self) -> tuple[float, float, float, float, float, float]:
@@ -68,7 +71,7 @@ def from_transform(
     return MapPlace(affine, unit, wkt, None, name)
 
 
-def from_map_info(fields: tuple[str, ...], wkt: str | None, source: Path) -> MapPlace:
+def from_map_info(fields: tuple[str, ...], wkt: str | None, source: Path, *, projection: str | None = None) -> MapPlace:
     """Place of an ENVI scene: name, reference pixel (1-based corner), its x and y, pixel sizes, zone, datum, units.
 
     Raises
@@ -100,7 +103,10 @@ def from_map_info(fields: tuple[str, ...], wkt: str | None, source: Path) -> Map
     affine = np.array(
         [[step_row[0], step_column[0], centre[0]], [step_row[1], step_column[1], centre[1]], [0.0, 0.0, 1.0]]
     )
-    return MapPlace(affine, _unit(plain, named), wkt, fields, _name(plain))
+    unit = _unit(plain, named)
+    if unit is None and projection is not None:
+        unit = "degree" if projection_numbers(projection)[:1] == ["1"] else "m"  # what ENVI takes unless it is told
+    return MapPlace(affine, unit, wkt, fields, _name(plain), projection)
 
 
 def to_map_info(place: MapPlace) -> tuple[str, ...]:
@@ -133,6 +139,44 @@ def to_map_info(place: MapPlace) -> tuple[str, ...]:
     if abs(rotation) > 1e-12:
         fields.append(f"rotation={math.degrees(rotation)!r}")
     return tuple(fields)
+
+
+_PROJECTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "3": ("tmerc", ("lat_0", "lon_0", "x_0", "y_0", "k")),
+    "4": ("lcc", ("lat_0", "lon_0", "x_0", "y_0", "lat_1", "lat_2")),
+    "6": ("stere", ("lat_0", "lon_0", "x_0", "y_0", "k")),
+    "9": ("aea", ("lat_0", "lon_0", "x_0", "y_0", "lat_1", "lat_2")),
+    "10": ("poly", ("lat_0", "lon_0", "x_0", "y_0")),
+    "11": ("laea", ("lat_0", "lon_0", "x_0", "y_0")),
+    "12": ("aeqd", ("lat_0", "lon_0", "x_0", "y_0")),
+    "31": ("stere", ("lat_ts", "lon_0", "x_0", "y_0")),
+}
+"""ENVI's number of a projection: PROJ's name, and the numbers that follow the two axes of the ellipsoid."""
+
+
+def projection_numbers(projection: str) -> list[str]:
+    """The parts of a ``projection info``."""
+    return [part.strip() for part in projection.strip().strip("{}").split(",")]
+
+
+def proj_of(place: MapPlace) -> str | None:
+    """A ``projection info`` in the words of PROJ; ``None`` where it is another projection, or broken."""
+    if place.projection is None:
+        return None
+    parts = projection_numbers(place.projection)
+    if parts[0] not in _PROJECTIONS:
+        return None
+    name, wanted = _PROJECTIONS[parts[0]]
+    try:
+        numbers = [float(v) for v in parts[1 : 3 + len(wanted)]]
+    except ValueError:
+        return None
+    if len(numbers) != 2 + len(wanted) or not all(math.isfinite(v) for v in numbers):
+        return None
+    more = {"lat_0": 90.0 if numbers[2] > 0 else -90.0} if parts[0] == "31" else {}
+    said = {"a": numbers[0], "b": numbers[1], **dict(zip(wanted, numbers[2:], strict=True)), **more}
+    unit = {"ft": "us-ft", "us-ft": "us-ft", "km": "km"}.get(place.unit or "m", "m")
+    return " ".join([f"+proj={name}", *(f"+{k}={v!r}" for k, v in said.items()), f"+units={unit}", "+no_defs"])
 
 
 def epsg_of(fields: tuple[str, ...] | None) -> int | None:

@@ -22,6 +22,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, MissingExtra, OutOfMemory
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import MAX_BYTES
+from workbench.scene.data.anchors import Anchors
 from workbench.scene.data.map_place import MapPlace
 
 Bands: TypeAlias = slice | Sequence[int] | None
@@ -29,6 +30,9 @@ Array: TypeAlias = npt.NDArray[Any]
 
 AXES = ("row", "column")
 BLOCK_BYTES = 64 * 1024**2
+
+LARGEST = 1e30
+"""Real samples from here on are fill values (-3.4e38, 9.97e36, 1e34), however many of their digits a header gives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,7 @@ class SceneNative:
     place: MapPlace | None = None
     ignore: float | None = None
     files: tuple[Path, ...] = ()
+    anchors: Anchors | None = None
 
 
 def open_blocks(image: Image) -> Blocks:
@@ -153,6 +158,7 @@ def make_image(
     good_bands: Sequence[bool] | None = None,
     band_names: Sequence[str] | None = None,
     place: MapPlace | None = None,
+    anchors: Anchors | None = None,
     ignore: float | None = None,
     classes: ClassTable | None = None,
     value_unit: str | None = None,
@@ -165,6 +171,8 @@ def make_image(
     ----------
     open
         Opens the samples; called when they are asked for.
+    anchors
+        Position that is no affine; it is said in the notes.
     ignore
         Value, in the unit of the samples, that stands for "nothing measured here".
     """
@@ -202,25 +210,50 @@ def make_image(
             **header,
         },
         classes=classes,
-        native=SceneNative(open, place, ignore, files or (path,)),
-        notes=notes,
+        native=SceneNative(open, place, ignore, files or (path,), anchors),
+        notes=notes if anchors is None else (*notes, anchors.note),
     )
 
 
 def valid_pixels(block: Array, ignore: float | None, good_bands: Sequence[bool] | None = None) -> npt.NDArray[np.bool_]:
     """Which pixels ``(rows, columns)`` of a block ``(bands, rows, columns)`` hold a whole spectrum.
 
-    A pixel is empty if a good band of it is NaN or infinite, or is the ignore value. Zero is also what a dark pixel may
-    show in some bands, so with the ignore value 0 a pixel is empty only where every band is 0.
+    A pixel is empty if a good band of it is no number (`no_number`), or is the ignore value. Zero is also what a dark
+    pixel may show in some bands, so with the ignore value 0 a pixel is empty only where every band is 0.
     """
     used = block if good_bands is None else block[np.asarray(good_bands, dtype=bool)]
     valid: npt.NDArray[np.bool_] = np.ones(used.shape[1:], dtype=bool)
     if used.dtype.kind == "f":
-        valid &= np.isfinite(used).all(axis=0)
-    if ignore is not None and used.shape[0] and fits(ignore, used.dtype):
-        same = used == np.asarray(ignore).astype(used.dtype)
+        valid &= ~no_number(used).any(axis=0)
+    if ignore is not None and used.shape[0]:
+        same = is_value(used, ignore)
         valid &= ~(same.all(axis=0) if ignore == 0 else same.any(axis=0))
     return valid
+
+
+def ignore_of(image: Image) -> float | None:
+    """The no-data value of the samples of a scene as `open_blocks` gives them; ``None`` without one."""
+    if isinstance(image.native, SceneNative):
+        return image.native.ignore
+    found = image.header.get("ignore_value")
+    return None if found is None else float(found)
+
+
+def no_number(samples: Array) -> npt.NDArray[np.bool_]:
+    """Which samples are NaN, infinite, or larger than anything that is measured (`LARGEST`)."""
+    if samples.dtype.kind != "f":
+        return np.zeros(samples.shape, bool)
+    found: npt.NDArray[np.bool_] = ~(np.abs(samples) < LARGEST)
+    return found
+
+
+def is_value(samples: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
+    """Which samples are the ignore value, in the type of the samples; none where that type cannot hold it."""
+    if ignore is None or not fits(ignore, samples.dtype):
+        return np.zeros(samples.shape, bool)
+    with np.errstate(over="ignore"):  # that of a larger type becomes infinite, which is no number anyway
+        found: npt.NDArray[np.bool_] = samples == np.asarray(ignore).astype(samples.dtype)
+    return found
 
 
 def _check_place(place: MapPlace, path: Path) -> None:
@@ -255,6 +288,49 @@ def scaled(raw: Array, gain: Array | None, bias: Array | None, dtype: np.dtype[A
         if bias is not None:
             found += np.asarray(bias, dtype=dtype)[:, None, None]
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """From samples as they are stored to those that are meant: ``stored * gain + offset``, NaN where there is no data.
+
+    Whether a sample holds data is asked of the stored one: the same no-data value becomes another number in every band
+    whose gain is another, and rounding moves it.
+
+    Parameters
+    ----------
+    gain, offset
+        One per band, or ``None``.
+    dtype
+        Type of what comes out; real.
+    empty
+        The no-data value as it is stored.
+    """
+
+    gain: Array | None
+    offset: Array | None
+    dtype: np.dtype[Any]
+    empty: float | None = None
+
+    def apply(self, raw: Array, bands: slice, all_bands: Callable[[], Array]) -> Array:
+        """Samples of some bands; `all_bands` reads the stored ones of the same pixels in all of them."""
+        gain = None if self.gain is None else self.gain[bands]
+        found = scaled(raw, gain, None if self.offset is None else self.offset[bands], self.dtype)
+        hollow = no_number(raw)
+        if self.empty:
+            hollow |= is_value(raw, self.empty)
+        elif self.empty is not None and (dark := is_value(raw, 0.0).all(axis=0)).any():
+            # 0 is also what a dark pixel shows in some bands: it is empty where every band is 0.
+            hollow |= dark & (True if len(raw) == self.bands else is_value(all_bands(), 0.0).all(axis=0))
+        if hollow.any():
+            found[hollow] = np.nan
+        return found
+
+    @property
+    def bands(self) -> int:
+        """How many bands the scene has."""
+        known = self.gain if self.gain is not None else self.offset
+        return 0 if known is None else len(known)
 
 
 def _band_names(bands: int, wavelengths_nm: Sequence[float] | None) -> tuple[str, ...]:

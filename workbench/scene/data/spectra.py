@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError, UsageError, WeightsError
-from workbench.core.types import Image
-from workbench.scene.data.scene import Blocks, SceneNative, open_blocks, valid_pixels
+from workbench.core.types import Image, Labels
+from workbench.scene.data.scene import Blocks, ignore_of, is_value, no_number, open_blocks, valid_pixels
 
 Array = npt.NDArray[Any]
 WATER_NM = ((1340.0, 1450.0), (1790.0, 1970.0), (2450.0, 3000.0))
@@ -202,7 +202,7 @@ def fit(image: Image, recipe: SpectralRecipe) -> FittedSpectra:
     if recipe.components > len(kept):
         raise UsageError(f"{recipe.components} components were asked for, {name} has {len(kept)} usable bands")
     blocks = open_blocks(image)
-    ignore = image.native.ignore if isinstance(image.native, SceneNative) else None
+    ignore = ignore_of(image)
     step = max(1, int(np.ceil(np.sqrt(blocks.shape[1] * blocks.shape[2] / _MOST_PIXELS))))
     count, total, outer = 0, np.zeros(len(kept)), np.zeros((len(kept), len(kept)))
     logs = np.zeros(2)
@@ -296,10 +296,8 @@ def _length(pixels: Array) -> Array:
 
 def _empty(block: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
     """Which samples of a block hold no number: NaN, infinite, or a no-data value other than 0."""
-    found = ~np.isfinite(block) if block.dtype.kind == "f" else np.zeros(block.shape, bool)
-    if ignore:  # 0 is also what a dark band shows
-        found |= block == ignore
-    return found
+    found = no_number(block)
+    return found | is_value(block, ignore) if ignore else found  # 0 is also what a dark band shows
 
 
 def _require_numbers(holes: Array, seen: int, kept: Array, name: str) -> None:
@@ -312,10 +310,49 @@ def _require_numbers(holes: Array, seen: int, kept: Array, name: str) -> None:
         )
 
 
-def valid_map(image: Image, fitted: FittedSpectra) -> npt.NDArray[np.bool_]:
-    """Which pixels (rows, columns) of a scene hold a whole spectrum; read block by block."""
+def valid_map(
+    image: Image, fitted: FittedSpectra, *, where: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Which pixels (rows, columns) of a scene hold a whole spectrum; read block by block.
+
+    Parameters
+    ----------
+    where
+        (rows, columns): pixels that are asked for; blocks without any are not read, and all true.
+    """
     blocks: Blocks = open_blocks(image)
     found = np.ones(blocks.shape[1:], bool)
     for rows, columns in blocks.windows():
-        found[rows, columns] = fitted.valid(blocks.read(rows, columns))
+        if where is None or where[rows, columns].any():
+            found[rows, columns] = fitted.valid(blocks.read(rows, columns))
     return found
+
+
+View: TypeAlias = tuple[Image, FittedSpectra]
+"""A scene as some method sees it, and how its spectra are prepared for that method."""
+
+
+def with_spectra(
+    labels: Labels,
+    views: Sequence[View],
+    what: str = "labelled pixels",
+    then: str = "nothing is learnt from them and nothing tested on them",
+) -> tuple[Labels, list[str]]:
+    """The labels of pixels that hold a whole spectrum in all views, and how many do not.
+
+    Raises
+    ------
+    InputError
+        None does.
+    """
+    known = labels.data > 0
+    whole = known.copy()
+    for image, fitted in views:
+        whole &= valid_map(image, fitted, where=known)
+    lost, total = int(np.count_nonzero(known & ~whole)), int(np.count_nonzero(known))
+    if not lost:
+        return labels, []
+    if lost == total:
+        raise InputError(f"none of the {total} {what} holds a spectrum: the scene has no data there")
+    data = np.where(whole, labels.data, np.zeros((), labels.data.dtype))
+    return replace(labels, data=data), [f"{lost} of {total} {what} hold no spectrum: {then}"]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import WeightsError
 from workbench.core.types import Image
-from workbench.scene.data.scene import SceneNative, open_blocks, valid_pixels
+from workbench.scene.data.scene import ignore_of, open_blocks, valid_pixels
 from workbench.scene.data.spectra import FittedSpectra
 
 Array = npt.NDArray[Any]
@@ -233,8 +233,7 @@ def gather(image: Image, fitted: FittedSpectra, *, stated: Image | None = None) 
     """
     header = image.header
     file = image if stated is None else stated
-    native = image.native
-    ignore = native.ignore if isinstance(native, SceneNative) else None
+    ignore = ignore_of(image)
     pixels = sample(image)[fitted.kept]
     whole = valid_pixels(pixels[:, None, :], ignore)[0]
     spacing = image.geometry.spacing

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +27,13 @@ from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image
 from workbench.data.companion import require_regular
 from workbench.scene.data import tiff_blocks, tiff_layout, tiff_mask, tiff_pages
+from workbench.scene.data.anchors import Anchors
 from workbench.scene.data.map_place import from_transform
-from workbench.scene.data.scene import Blocks, make_image, scaled
+from workbench.scene.data.scene import Blocks, Scaling, make_image
+from workbench.scene.data.tiff_place import Placed, anchors_of, place_of
 from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
 
 SUFFIXES = (".tif", ".tiff")
-
-_Placed: TypeAlias = tuple[tuple[float, float, float, float, float, float], str | None, str | None, str | None]
-_Scaling: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 _BESIDE = (".tfw", ".tifw", ".tiffw", ".wld", ".aux", ".rpb", ".imd", ".pvl", ".tab", "_rpc.txt", "_metadata.txt")
 """What GDAL may open beside ``scene.tif``, besides ``scene.tif.aux.xml``, ``.ovr`` and ``.msk``."""
@@ -102,9 +101,7 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
     plain = bool((gain == 1).all() and (bias == 0).all())
     masking, dtype = tiff_mask.masking_of(pages.masks, raster.masks, stored, raster.nodata, plain=plain)
     ignore = None if raster.nodata is None or np.isnan(raster.nodata) else float(raster.nodata)
-    if ignore is not None and not plain:
-        both = np.unique(scaled(np.full((shape[0], 1, 1), ignore), gain, bias, dtype))
-        ignore = float(both[0]) if both.size == 1 else None
+    scaling = None if plain else Scaling(gain, bias, dtype, ignore)
     names = [d for d in raster.descriptions if d]
     bands = _bands(path, raster)
     header: dict[str, Any] = {"stored_dtype": stored.name, "interleave": raster.interleave}
@@ -120,16 +117,15 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         format="geotiff",
         shape=shape,
         dtype=dtype,
-        open=partial(
-            _open_raster, path, pages.first, shape, dtype, None if plain else (gain, bias), masking, raster.by_rows
-        ),
+        open=partial(_open_raster, path, pages.first, shape, dtype, scaling, masking, raster.by_rows),
         header=header,
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
         good_bands=None if bands is None else bands.good_bands,
         band_names=names if len(names) == shape[0] else None,
         place=None if raster.place is None else from_transform(*raster.place),
-        ignore=ignore,
+        anchors=raster.anchors if raster.place is None else None,
+        ignore=ignore if plain else None,  # else those samples are NaN
         classes=_classes(raster.tags) if shape[0] == 1 else None,
         files=() if (mask := tiff_mask.beside(path)) is None else (path, mask),
         notes=(*_notes(path, pages.first), *tiff_mask.notes_of(path, masking, raster.masks)),
@@ -152,7 +148,7 @@ class _Raster:
     offsets: tuple[float, ...]
     nodata: float | None
     descriptions: tuple[str | None, ...]
-    place: _Placed | None
+    place: Placed | None
     tags: dict[str, str]
     band_tags: list[dict[str, str]]
     imagery_tags: list[dict[str, str]]
@@ -160,6 +156,7 @@ class _Raster:
     interleave: str | None
     by_rows: bool
     masks: list[list[str]]
+    anchors: Anchors | None
 
 
 def _raster(src: Any) -> _Raster:
@@ -171,13 +168,14 @@ def _raster(src: Any) -> _Raster:
         offsets=tuple(src.offsets),
         nodata=src.nodata,
         descriptions=tuple(src.descriptions),
-        place=_place(src),
+        place=place_of(src),
         tags=src.tags(),
         band_tags=[{k.lower(): v for k, v in src.tags(i).items()} for i in range(1, count + 1)],
         imagery_tags=[{k.lower(): v for k, v in src.tags(i, ns="IMAGERY").items()} for i in range(1, count + 1)],
         colormap=_colormap(src) if count == 1 else None,
         interleave=str(src.interleaving.value).lower() if src.interleaving else None,
         by_rows=bool(src.block_shapes[0][1] == src.width),
+        anchors=anchors_of(src),
         masks=[[flag.name for flag in flags] for flags in src.mask_flag_enums],
     )
 
@@ -231,7 +229,7 @@ def _open_raster(
     page: tiff_layout.Directory,
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
-    scaling: _Scaling | None,
+    scaling: Scaling | None,
     masking: tiff_mask.Masking | None,
     by_rows: bool,
 ) -> Blocks:
@@ -244,34 +242,41 @@ def _raster_block(
     path: Path,
     page: tiff_layout.Directory | None,
     dtype: np.dtype[Any],
-    scaling: _Scaling | None,
+    scaling: Scaling | None,
     masking: tiff_mask.Masking | None,
     rows: slice,
     columns: slice,
     bands: slice,
 ) -> npt.NDArray[Any]:
-    # GDAL's handles must not be shared between threads; opening one costs about a millisecond.
-    numbers = list(range(bands.start + 1, bands.stop + 1, bands.step))
-    shape = (len(numbers), max(0, rows.stop - rows.start), max(0, columns.stop - columns.start))
+    shape = tuple(len(range(*part.indices(part.stop))) for part in (bands, rows, columns))
     if 0 in shape:
-        return np.empty(shape, dtype)[:, :: rows.step, :: columns.step]
-    if page is None:
-        raw = _by_gdal(path, numbers, rows, columns)[:, :: rows.step, :: columns.step]
-    elif tiff_blocks.is_comparable(page) and (columns.start, columns.stop) == (0, page.width):
-        strips = tiff_blocks.whole_strips(page, rows)
-        raw = _by_gdal(path, numbers, strips, columns)
-        tiff_blocks.require_checksums(path, page, raw, strips, bands)
-        raw = raw[:, rows.start - strips.start : rows.stop - strips.start : rows.step, :: columns.step]
-    else:
-        raw = tiff_blocks.window(path, page, rows, columns, bands)
+        return np.empty(shape, dtype)
+    raw = _stored(path, page, rows, columns, bands)
     if scaling is None:
         found = np.asarray(raw).astype(dtype, copy=False)
     else:
-        found = scaled(raw, scaling[0][bands], scaling[1][bands], dtype)
+        every = slice(0, scaling.bands, 1)
+        found = scaling.apply(np.asarray(raw), bands, lambda: _stored(path, page, rows, columns, every))
     if masking is None:
         return found
     valid = _mask_by_gdal(path, rows, columns) if masking.by_gdal else masking.valid(rows, columns)
     return masking.apply(found, valid)
+
+
+def _stored(
+    path: Path, page: tiff_layout.Directory | None, rows: slice, columns: slice, bands: slice
+) -> npt.NDArray[Any]:
+    """Samples ``(bands, rows, columns)`` as the file stores them."""
+    # GDAL's handles must not be shared between threads; opening one costs about a millisecond.
+    numbers = list(range(bands.start + 1, bands.stop + 1, bands.step))
+    if page is None:
+        return _by_gdal(path, numbers, rows, columns)[:, :: rows.step, :: columns.step]
+    if tiff_blocks.is_comparable(page) and (columns.start, columns.stop) == (0, page.width):
+        strips = tiff_blocks.whole_strips(page, rows)
+        raw = _by_gdal(path, numbers, strips, columns)
+        tiff_blocks.require_checksums(path, page, raw, strips, bands)
+        return raw[:, rows.start - strips.start : rows.stop - strips.start : rows.step, :: columns.step]
+    return tiff_blocks.window(path, page, rows, columns, bands)
 
 
 def _mask_by_gdal(path: Path, rows: slice, columns: slice) -> npt.NDArray[np.bool_]:
@@ -336,24 +341,6 @@ def _library(name: str) -> Any:
 def _of_gdal() -> tuple[type[Exception], ...]:
     rasterio = _library("rasterio")
     return (*PARSING, rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError)
-
-
-def _place(src: Any) -> _Placed | None:
-    """Transform, unit of length, definition and name of the map, as `from_transform` takes them."""
-    t = src.transform
-    if src.crs is None and t.is_identity:
-        return None
-    unit = None
-    if src.crs is not None:
-        unit = "degree" if src.crs.is_geographic else _linear(src.crs)
-    name = None if src.crs is None else (src.crs.to_string() if src.crs.to_epsg() else "projected")
-    wkt = None if src.crs is None else src.crs.to_wkt()
-    return (t.a, t.b, t.c, t.d, t.e, t.f), unit, wkt, name
-
-
-def _linear(crs: Any) -> str | None:
-    unit = str(crs.linear_units or "").lower()
-    return {"metre": "m", "meter": "m", "foot": "ft", "us survey foot": "us-ft"}.get(unit, unit or None)
 
 
 def _bands(path: Path, raster: _Raster) -> BandList | None:

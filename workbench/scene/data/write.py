@@ -17,11 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassInfo, ClassTable
-from workbench.core.errors import GeometryError, InputError, UsageError
+from workbench.core.errors import GeometryError, InputError, UsageError, WorkbenchWarning
 from workbench.core.types import Geometry, Heatmap, Image, Labels
 from workbench.data.label_values import smallest_unsigned
 from workbench.data.parts import Job, text_saver
 from workbench.scene.data import envi_header as eh
+from workbench.scene.data.anchors import WGS84, Anchors, to_envi
+from workbench.scene.data.class_notes import class_notes
+from workbench.scene.data.crs import crs_of, crs_of_place
 from workbench.scene.data.map_place import MapPlace, to_map_info
 from workbench.scene.data.scene import Blocks, SceneNative, from_array, open_blocks
 
@@ -57,12 +60,19 @@ def jobs(
         return None
     if interleave is not None and interleave not in eh.INTERLEAVES:
         raise UsageError(f"interleave '{interleave}' is unknown, expected one of {', '.join(eh.INTERLEAVES)}.")
-    place = _place(thing.geometry, source if source is not None else thing)
+    owner = source if source is not None else thing
+    made: list[Job]
+    place, anchors = _place(thing.geometry, owner), _anchors(owner)
     blocks, shown, classes = _contents(thing)
     path = target.with_name(target.name + SUFFIXES[format])
     if format == "envi":
         order = interleave or (str(shown.get("interleave")) if shown.get("interleave") in eh.INTERLEAVES else "bsq")
         header = _envi_header(thing, blocks, classes, place, order, shown)
+        if anchors is not None:
+            fields = to_envi(anchors)
+            header |= {} if fields is None else fields
+            if fields is None:
+                _say_lost(path, "ground control points of a map", "geotiff")
         text = eh.render(header)
         stale = path.with_suffix(".hdr") if "." not in target.name else path.with_name(target.name + ".hdr")
         return [
@@ -70,9 +80,15 @@ def jobs(
             (stale, text_saver(text)),
         ]
     if format == "geotiff":
-        crs = None if place is None or place.wkt is None else _crs(place.wkt)
-        return [(path, lambda part: _write_geotiff(part, blocks, classes, place, crs, shown))]
-    made: list[Job] = [(path, lambda part: _write_npy(part, blocks, flat=not isinstance(thing, Image)))]
+        crs = None if place is None else _crs_or_loss(place, path)
+        made = [(path, lambda part: _write_geotiff(part, blocks, classes, place, crs, shown, anchors))]
+        if classes is not None:
+            beside = path.with_name(f"{path.name}.aux.xml")
+            made.append((beside, text_saver(class_notes(classes, _BACKGROUND))))
+        return made
+    if anchors is not None:
+        _say_lost(path, "ground control points or RPC", "envi or geotiff")
+    made = [(path, lambda part: _write_npy(part, blocks, flat=not isinstance(thing, Image)))]
     if shown.get("wavelengths_nm"):
         beside = path.with_name(f"{target.name}_wavelengths.csv")
         made.insert(0, (beside, text_saver(_wavelength_table(shown))))
@@ -102,6 +118,25 @@ def _place(geometry: Geometry, source: Labels | Heatmap | Image) -> MapPlace | N
     if geometry.affine is None:
         return None
     return MapPlace(np.asarray(geometry.affine, dtype=np.float64), geometry.unit)
+
+
+def _anchors(source: Labels | Heatmap | Image) -> Anchors | None:
+    """The position that is no affine, as the source's reader kept it."""
+    native = getattr(source, "native", None)
+    return native.anchors if isinstance(native, SceneNative) and native.place is None else None
+
+
+def _say_lost(path: Path, what: str, advice: str) -> None:
+    text = f"{path.name}: the position of the scene ({what}) is lost, this format cannot hold it"
+    warnings.warn(f"{text}. Choose format {advice}.", WorkbenchWarning, stacklevel=2)
+
+
+def _crs_or_loss(place: MapPlace, path: Path) -> Any:
+    """The coordinate system for GeoTIFF; a ``projection info`` that cannot be translated is lost."""
+    found = crs_of_place(place)
+    if found is None and place.projection is not None:
+        _say_lost(path, f"its projection {place.projection[:60]}", "envi")
+    return found
 
 
 def _envi_header(
@@ -136,6 +171,7 @@ def _envi_header(
         fields.update(_band_fields(shown))
     if place is not None:
         fields["map info"] = to_map_info(place)
+        fields["projection info"] = place.projection if place.map_info is not None else None
         text = _coordinate_system(place)
         fields["coordinate system string"] = None if text is None else f"{{{text}}}"
     return fields
@@ -182,20 +218,7 @@ def _coordinate_system(place: MapPlace) -> str | None:
         return None
     if place.map_info is not None:
         return place.wkt
-    return str(_crs(place.wkt).to_wkt(version="WKT1_ESRI"))
-
-
-def _crs(text: str) -> Any:
-    rasterio: Any = importlib.import_module("rasterio")
-    try:
-        if text.upper().startswith("EPSG:"):
-            return rasterio.crs.CRS.from_string(text)
-        return rasterio.crs.CRS.from_wkt(text, morph_from_esri_dialect=True)
-    except rasterio.errors.CRSError as error:
-        raise GeometryError(
-            f"the coordinate system of this scene is not understood ({' '.join(str(error).split())[:100]}); nothing was"
-            " written. Choose format envi, which keeps it as it is."
-        ) from error
+    return str(crs_of(place.wkt).to_wkt(version="WKT1_ESRI"))
 
 
 def _write_envi(path: Path, blocks: Blocks, order: str, stale: Path) -> None:
@@ -211,7 +234,13 @@ def _write_envi(path: Path, blocks: Blocks, order: str, stale: Path) -> None:
 
 
 def _write_geotiff(
-    path: Path, blocks: Blocks, classes: ClassTable | None, place: MapPlace | None, crs: Any, shown: dict[str, Any]
+    path: Path,
+    blocks: Blocks,
+    classes: ClassTable | None,
+    place: MapPlace | None,
+    crs: Any,
+    shown: dict[str, Any],
+    anchors: Anchors | None = None,
 ) -> None:
     rasterio: Any = importlib.import_module("rasterio")
     bands, rows, columns = blocks.shape
@@ -227,14 +256,21 @@ def _write_geotiff(
     }
     if place is not None:
         profile |= {"transform": rasterio.Affine(*place.transform), "crs": crs}
-    if shown.get("ignore_value") is not None:
+    if anchors is not None and anchors.points:
+        points = [rasterio.control.GroundControlPoint(p.row, p.column, p.x, p.y, p.z) for p in anchors.points]
+        profile |= {"gcps": points, "crs": crs_of(anchors.wkt or WGS84)}
+    if anchors is not None and anchors.rpc:
+        profile["rpcs"] = rasterio.rpc.RPC.from_gdal(dict(anchors.rpc))
+    if classes is not None:
+        profile["nodata"] = 0  # no class
+    elif shown.get("ignore_value") is not None:
         profile["nodata"] = shown["ignore_value"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(path, "w", **profile) as out:
             if classes is not None:
-                if blocks.dtype == np.uint8:
-                    out.write_colormap(1, {0: (0, 0, 0, 255), **{c.value: (*c.color, 255) for c in classes}})
+                if blocks.dtype in (np.uint8, np.uint16):
+                    out.write_colormap(1, {0: (0, 0, 0, 0), **{c.value: (*c.color, 255) for c in classes}})
                 out.update_tags(WORKBENCH_CLASSES=json.dumps(classes.to_json()))
             _tag_bands(out, shown)
             for r, c in blocks.windows():

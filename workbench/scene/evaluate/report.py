@@ -20,18 +20,36 @@ from workbench.report import html
 from workbench.report.compared import compared_parts
 from workbench.scene.data.agreed import Agreed
 from workbench.scene.data.scene import open_blocks
-from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.data.spectra import FittedSpectra, with_spectra
 from workbench.scene.evaluate.pictures import maps_picture
 from workbench.scene.evaluate.score_tables import score_tables
-from workbench.scene.evaluate.scores import TITLES, MapScores, Reference, fit_reference, mean_and_deviation, score_map
+from workbench.scene.evaluate.scores import (
+    TITLES,
+    MapScores,
+    Reference,
+    added_up,
+    fit_reference,
+    mean_and_deviation,
+    score_map,
+)
 from workbench.scene.evaluate.seen_rows import parted, seen_notes, standings
+from workbench.scene.evaluate.written import Written, roles_of
 
 Array = npt.NDArray[Any]
+NONE: npt.NDArray[np.intp] = np.array([], np.intp)
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One method on one draw of pixels. ``spectra``: what it was fed with."""
+    """One method on one draw of pixels.
+
+    Parameters
+    ----------
+    spectra
+        What it was fed with.
+    map, mask
+        Paths beside the table of its class map, and of which pixels do what (the test is 3); "" where none is written.
+    """
 
     split: str
     method: str
@@ -41,6 +59,8 @@ class Run:
     train_pixels: int
     seconds: float
     seen: str = "no"
+    map: str = ""
+    mask: str = ""
 
     def row(self) -> dict[str, Any]:
         """Plain values for the tables."""
@@ -48,10 +68,12 @@ class Run:
         head = {"split": self.split, "method": TITLES.get(self.method, self.method), "spectra": self.spectra}
         values = {"seed": self.seed, "OA": s.oa, "AA": s.aa, "kappa": s.kappa, "train_pixels": self.train_pixels}
         tail = {"test_pixels": int(s.confusion.sum()), "seen": self.seen, "seconds": round(self.seconds, 2)}
+        written = {"map": self.map, "mask": self.mask} if self.map else {}
         return {
             **head,
             **values,
             **tail,
+            **written,
             **{f"accuracy {n}": a for n, a in zip(s.classes.names, s.accuracy, strict=True)},
         }
 
@@ -68,7 +90,7 @@ class SceneEvaluation:
     summary
         One per split and method: mean and sample deviation over seeds.
     failures, traces
-        Always empty: a comparison that fails, fails as a whole.
+        Splits that could not be drawn or taught, and why; the others are in the rows.
     notes
         What a reader of the scores should know.
     files
@@ -166,6 +188,7 @@ def score_weights(
     record: Mapping[str, Any],
     agreed: Agreed,
     reach: int,
+    said: Sequence[str] = (),
 ) -> SceneEvaluation:
     """Compare a predicted map with the labels of a scene whose classes the weights know.
 
@@ -181,12 +204,17 @@ def score_weights(
         The scene as the weights saw it.
     reach
         Side of all that the network sees around a pixel.
+    said
+        Notes of the caller.
+
+    Raises
+    ------
+    InputError
+        No pixel of a class that the weights know holds a whole spectrum.
     """
     found, table = result.labels, result.labels.classes
+    labels, empty = with_spectra(labels, [(agreed.image, agreed.fitted)], then="they are in no score")
     reference = matching.apply(labels.data)
-    # A map has 0 only where there is no spectrum: nothing could be right or wrong there.
-    empty = int(np.count_nonzero(reference[found.data == 0]))
-    reference = np.where(found.data == 0, 0, reference)
     pixels = np.flatnonzero(reference)
     if not pixels.size:
         raise InputError(f"{image.name}: no labelled pixel holds a spectrum, so there is nothing to compare")
@@ -194,23 +222,25 @@ def score_weights(
     clock = result.provenance.seconds
     known = standings(record, agreed, reach)
     own = "the weights' own"
-    runs = [
-        Run(name, "network", own, 0, score_map(found.data, reference, some, table), 0, clock, mark)
-        for name, mark, some in parted(pixels, known)
-    ]
-    notes = [*result.provenance.notes, *seen_notes(record, pixels, known)]
+    written = Written(image, out)
+    drawn = written.map("network", found.data, table)
+    written.map("reference", reference, table)
+    runs = []
+    for name, mark, some in parted(pixels, known):
+        mask = written.mask(name, roles_of(found.data.shape, NONE, NONE, some))
+        scores = score_map(found.data, reference, some, table)
+        runs.append(Run(name, "network", own, 0, scores, 0, clock, mark, drawn, mask))
+    notes = [*said, *empty, *result.provenance.notes, *seen_notes(record, pixels, known)]
     notes += [compared.note] if compared.note else []
     labelled = int(np.count_nonzero(labels.data))
-    if empty:
-        notes.append(f"{empty} of {labelled} labelled pixels hold no spectrum: they are in no score")
-    unknown = labelled - pixels.size - empty
+    unknown = labelled - pixels.size
     if unknown:
         notes.append(
             f"{unknown} of {labelled} labelled pixels are of classes that the weights do not know: they are in no score"
         )
     picture = html.Picture(maps_picture(image, {"reference": reference, "map": found.data}, table), image.name)
     evaluation = SceneEvaluation([r.row() for r in runs], summarise(runs), notes=tuple(notes), compared=compared)
-    return evaluation if out is None else write_report(evaluation, runs, [picture], facts, out)
+    return evaluation if out is None else write_report(evaluation, runs, [picture], facts, out, written.files)
 
 
 def write_report(
@@ -219,7 +249,9 @@ def write_report(
     pictures: Sequence[html.Picture],
     facts: Mapping[str, Any],
     out: Path,
+    written: Sequence[Path] = (),
 ) -> SceneEvaluation:
+    """Write scores and report; `written` are the maps and masks that are there already."""
     columns = list(dict.fromkeys(k for row in evaluation.rows for k in row))
     compared: dict[str, Any] = {}
     if evaluation.compared.classes:
@@ -229,6 +261,7 @@ def write_report(
         "summary": evaluation.summary,
         "runs": [{**r.row(), **r.scores.to_json()} for r in runs],
         "notes": list(evaluation.notes),
+        "failures": dict(evaluation.failures),
         **compared,
         "provenance": dict(facts),
     }
@@ -240,30 +273,28 @@ def write_report(
     note = (
         "OA: share of test pixels that are right; AA: mean over classes. Mean and sample deviation over the draws. "
         "A random split lets the patches of training and test pixels overlap and flatters methods that look at "
-        "patches; in the disjoint split no test pixel lies within a patch of a training pixel."
+        "patches; in the disjoint split no test pixel lies within a patch of a training pixel. All methods of a split "
+        "are scored on the same pixels: those of value 3 in its mask (the folder splits). Of draws after the first, "
+        "maps of the network hold the test pixels only."
     )
     network = [r for r in runs if r.method == "network"]
+    failed = [html.Text(f"{name}: {why}", "warning") for name, why in evaluation.failures.items()]
     said = [html.Text(n[:1].upper() + n[1:] + ".", "warning") for n in evaluation.notes]
-    result = html.Section("Result", [*said, html.Table(head, rows), html.Text(note)])
+    result = html.Section("Result", [*failed, *said, html.Table(head, rows), html.Text(note)])
     sections = [result, html.Section("Maps", pictures)]
     if evaluation.compared.classes:
         sections.insert(1, html.Section("What was compared", compared_parts(evaluation.compared)))
     for split in dict.fromkeys(r.split for r in network):
         same = [r.scores for r in network if r.split == split]
-        summed = replace(
-            same[0],
-            confusion=np.sum([s.confusion for s in same], axis=0),
-            accuracy=tuple(np.mean([s.accuracy for s in same], axis=0)),
-            f1=tuple(np.mean([s.f1 for s in same], axis=0)),
-        )
-        sections.append(html.Section(f"LoLA-SpecViT, {split}: mean over runs, counts added up", score_tables(summed)))
+        tables = score_tables(added_up(same))
+        sections.append(html.Section(f"LoLA-SpecViT, {split}: mean over runs, counts added up", tables))
     sections.append(html.Section("How it was made", [html.Facts(facts)]))
     files = (
         write_text(out / "scores.csv", table_text(columns, evaluation.rows)),
         write_json(out / "scores.json", _finite(plain)),
         html.write(out / "report.html", "Scene evaluation", sections, subtitle="Research use only."),
     )
-    return replace(evaluation, files=files)
+    return replace(evaluation, files=(*files, *written))
 
 
 def _finite(value: Any) -> Any:

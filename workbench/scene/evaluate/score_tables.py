@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workbench.report import html
-from workbench.scene.evaluate.scores import MapScores
+from workbench.scene.evaluate.scores import NOT_MAPPED, MapScores
 
 
 def score_tables(scores: MapScores) -> list[html.Part]:
@@ -16,5 +16,5 @@ def score_tables(scores: MapScores) -> list[html.Part]:
     confusion = [(name, *map(int, row)) for name, row in zip(names, scores.confusion, strict=True)]
     return [
         html.Table(("class", "accuracy", "F1", "test pixels"), rows, digits=4),
-        html.Table(("reference \\ map", *names), confusion, caption="Confusion matrix [pixels]"),
+        html.Table(("reference \\ map", *names, NOT_MAPPED), confusion, caption="Confusion matrix [pixels]"),
     ]

@@ -20,6 +20,9 @@ from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.spectra import FittedSpectra
 
 Array = npt.NDArray[Any]
+NOT_MAPPED = "not mapped"
+"""The column of a confusion matrix for pixels without any of its classes."""
+
 ReferenceName = Literal["svm", "forest"]
 REFERENCES: tuple[ReferenceName, ...] = ("svm", "forest")
 TITLES = {"svm": "SVM (RBF)", "forest": "random forest", "network": "LoLA-SpecViT"}
@@ -36,7 +39,8 @@ class MapScores:
     accuracy, f1
         Per class, in the order of `classes`; NaN where a class has no test pixel.
     confusion
-        (classes, classes) counts, rows: reference, columns: map.
+        (classes, classes + 1) counts that add up to the test pixels; rows: reference, columns: map, the last one for
+        pixels that the map gives none of the classes.
     """
 
     oa: float
@@ -55,6 +59,8 @@ class MapScores:
             "accuracy": dict(zip(self.classes.names, self.accuracy, strict=True)),
             "F1": dict(zip(self.classes.names, self.f1, strict=True)),
             "confusion": self.confusion.tolist(),
+            "confusion_rows": list(self.classes.names),
+            "confusion_columns": [*self.classes.names, NOT_MAPPED],
             "pixels": int(self.confusion.sum()),
         }
 
@@ -71,7 +77,7 @@ def score_map(found: Array, reference: Array, pixels: npt.NDArray[np.intp], clas
     classes
         The classes; a found value outside of them counts as wrong.
     """
-    from sklearn.metrics import cohen_kappa_score, confusion_matrix, f1_score, recall_score
+    from sklearn.metrics import cohen_kappa_score, f1_score, recall_score
 
     values = [c.value for c in classes]
     truth, said = reference.ravel()[pixels], found.ravel()[pixels]
@@ -82,11 +88,36 @@ def score_map(found: Array, reference: Array, pixels: npt.NDArray[np.intp], clas
         recall = recall_score(truth, said, labels=values, average=None, zero_division=0)
         f1 = f1_score(truth, said, labels=values, average=None, zero_division=0)
         kappa = float(cohen_kappa_score(truth, said))
-        confusion = confusion_matrix(truth, said, labels=values)
+    place = {v: i for i, v in enumerate(values)}
+    confusion = np.zeros((len(values), len(values) + 1), np.int64)
+    pairs, counts = np.unique(np.stack([truth, said]).astype(np.int64), axis=1, return_counts=True)
+    for (wanted, mapped), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+        confusion[place[wanted], place.get(mapped, len(values))] += count
     accuracy = np.where(present, recall, np.nan)
     return MapScores(
         float((truth == said).mean()), float(np.nanmean(accuracy)), kappa, tuple(map(float, accuracy)),
-        tuple(map(float, np.where(present, f1, np.nan))), confusion.astype(np.int64), classes,
+        tuple(map(float, np.where(present, f1, np.nan))), confusion, classes,
+    )  # fmt: skip
+
+
+def added_up(scores: Sequence[MapScores]) -> MapScores:
+    """Several scores as one: counts added up, accuracy and F1 of each class averaged over where it was tested."""
+    table = {c.value: c for s in scores for c in s.classes}
+    classes = ClassTable(tuple(table[v] for v in sorted(table)))
+    place = {c.value: i for i, c in enumerate(classes)}
+    confusion = np.zeros((len(classes), len(classes) + 1), np.int64)
+    each = np.full((2, len(scores), len(classes)), np.nan)
+    for number, s in enumerate(scores):
+        here = [place[c.value] for c in s.classes]
+        confusion[np.ix_(here, [*here, len(classes)])] += s.confusion
+        each[0, number, here], each[1, number, here] = s.accuracy, s.f1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class without test pixels in any of them
+        accuracy, f1 = np.nanmean(each, axis=1)
+    mean = mean_and_deviation(scores)
+    return MapScores(
+        mean["OA"][0], mean["AA"][0], mean["kappa"][0], tuple(map(float, accuracy)), tuple(map(float, f1)), confusion,
+        classes,
     )  # fmt: skip
 
 

@@ -63,7 +63,11 @@ def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile 
     if start is None:
         if config.pca == "weights":
             raise UsageError("pca=weights needs weights to take the principal components from, but weights=none")
-        return Agreed(image, image, spectra.fit(image, recipe_of(config))), None
+        recipe = recipe_of(config, image)
+        few: tuple[str, ...] = ()
+        if recipe.components < config.components:
+            few = (f"{recipe.components} components instead of {config.components}: there are no more usable bands",)
+        return Agreed(image, image, spectra.fit(image, recipe), (), few), None
     known = fitted_of(start)
     if config.pca != "scene":
         with weights.blaming(start.path):
@@ -74,8 +78,14 @@ def _spectra(image: Image, config: SceneTrainConfig, start: weights.WeightsFile 
     return Agreed(image, image, spectra.fit(image, recipe), (Finding("converted", "components", note),), (note,)), None
 
 
-def recipe_of(config: SceneTrainConfig) -> SpectralRecipe:
-    """How spectra are prepared in a training from scratch."""
+def recipe_of(config: SceneTrainConfig, image: Image) -> SpectralRecipe:
+    """How spectra are prepared in a training from scratch; a scene of few bands has as many components."""
+    recipe = _recipe(config)
+    most = len(spectra.kept_bands(image, recipe))
+    return recipe if recipe.components <= most else dataclasses.replace(recipe, components=most)
+
+
+def _recipe(config: SceneTrainConfig) -> SpectralRecipe:
     return SpectralRecipe(
         components=config.components, shape=config.shape, brightness=config.brightness, scale=config.scale,
         patch=config.patch_standardise, water=config.water, drop=config.drop_bands,

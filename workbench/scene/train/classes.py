@@ -4,39 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-
 from workbench import weights
 from workbench.core.class_match import adapting_note
 from workbench.core.classes import ClassTable
 from workbench.core.types import Labels
 from workbench.scene.train.settings import SceneTrainConfig
 from workbench.scene.train.split import classes_of
-
-
-def without_empty(labels: Labels, valid: npt.NDArray[np.bool_]) -> tuple[Labels, tuple[str, ...]]:
-    """The label map without the pixels that hold no spectrum: nothing is learnt from them, and nothing tested on them.
-
-    Parameters
-    ----------
-    valid
-        (rows, columns): where there is a spectrum.
-
-    Returns
-    -------
-    labels, notes
-        The notes say how many pixels that are.
-    """
-    labelled = int(np.count_nonzero(labels.data))
-    data = np.where(valid, labels.data, np.zeros((), labels.data.dtype))
-    lost = labelled - int(np.count_nonzero(data))
-    if not lost:
-        return labels, ()
-    note = (
-        f"{lost} of {labelled} labelled pixels hold no spectrum: nothing is learnt from them and nothing tested on them"
-    )
-    return replace(labels, data=data), (note,)
 
 
 def classes_to_learn(

@@ -11,7 +11,7 @@ import torch
 
 from workbench import weights
 from workbench.core.classes import ClassTable
-from workbench.core.types import Image
+from workbench.core.types import Image, Labels
 from workbench.scene.data.agreed import Agreed, agree
 from workbench.scene.data.seen_pixels import read_seen
 from workbench.scene.data.spectra import FittedSpectra
@@ -28,8 +28,8 @@ class Learnt:
 
     ``spectra`` (n, channels) and ``values`` (n,) are the prepared spectra and classes of (some of) the pixels that were
     learnt from: what a reference method needs, wherever the file goes. ``agreed`` is the scene as the network saw it,
-    ``taught`` and ``seen`` are what the weight file says of all that taught it, ``label_notes`` what its labels are to
-    the scene and to the classes of the weights it started from.
+    ``taught`` and ``seen`` are what the weight file says of all that taught it, ``labels`` are those of the pixels
+    that taught it or test it, ``label_notes`` what a person should know of them and of its classes.
     """
 
     net: LolaSpecViT
@@ -45,6 +45,7 @@ class Learnt:
     agreed: Agreed
     taught: Taught
     seen: list[dict[str, Any]]
+    labels: Labels
     label_notes: tuple[str, ...] = ()
 
     @property

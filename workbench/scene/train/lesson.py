@@ -68,16 +68,14 @@ def teach_scene(
         Fewer than two classes, settings that cannot work, a file that may not be written, weights that do not fit.
     """
     from workbench.data import formats
-    from workbench.data.label_names import read_named
+    from workbench.scene.train.study import read_on
     from workbench.training import output
 
     out = Path(model)
     output.check(out, resume=False, overwrite=overwrite)
     scene = image if isinstance(image, Image) else formats.read(image)
     learner = SceneLearner(scene, **values)
-    labels = painted
-    if not isinstance(labels, Labels):
-        labels = read_named(labels, reference=scene.geometry, names=learner.config.names)
+    labels = painted if isinstance(painted, Labels) else read_on(scene, Path(painted), learner.config.names)
     return Lesson(learner, labels, out).run(progress)
 
 
@@ -104,6 +102,8 @@ class SceneLearner:
             raise InputError(f"{image.source or image.name}: is a {image.kind}, a spectral cube was expected")
         self.image = image
         self.config = settings.build(backend.TrainConfig, values)
+        if self.config.test_labels:
+            raise UsageError("test_labels: everything painted is learnt from; leave it out, or train on files")
 
     def check(self, given: Labels) -> None:
         """Refuse labels of another grid, or of fewer than two classes."""
@@ -191,15 +191,16 @@ def reference_map(
 ) -> npt.NDArray[np.uint16]:
     """Class map ``(rows, columns)`` of a support vector machine on the painted spectra; on the board block by block."""
     from workbench.scene.data.scene import open_blocks
-    from workbench.scene.data.spectra import SpectralRecipe, fit
+    from workbench.scene.data.spectra import SpectralRecipe, fit, valid_map
     from workbench.scene.evaluate.scores import fit_reference
 
     fitted = fit(image, SpectralRecipe(components=min(15, len(image.channels)), shape=False, brightness=False))
+    painted = np.where(valid_map(image, fitted, where=painted > 0), painted, 0)
+    if np.unique(painted[painted > 0]).size < 2:
+        raise InputError(f"{image.name}: most painted pixels hold no whole spectrum (no data there). {TOO_FEW}")
     rows, columns = np.nonzero(painted)
-    spectra = open_blocks(image).spectra(rows, columns).T[:, :, None]
-    whole = fitted.valid(spectra)[:, 0]
-    rows, columns = rows[whole], columns[whole]
-    pixels = fitted.apply(spectra[:, whole])[:, :, 0].T
+    spectra = open_blocks(image).spectra(rows, columns)
+    pixels = fitted.apply(spectra.T[:, :, None])[:, :, 0].T
     progress(0, 0)
     machine = fit_reference("svm", pixels, painted[rows, columns], search=False)
     found: npt.NDArray[np.uint16] = machine.map(image, fitted, progress, _onto(board))

@@ -10,18 +10,21 @@ from workbench.core.settings import setting
 
 
 @dataclass(frozen=True)
-class SceneTrainConfig:
-    """How to teach a network the classes of a scene."""
+class ScenePixelConfig:
+    """How to teach a network the classes of a scene: what a training and a comparison of trainings have in common."""
 
     weights: str = setting("none", "none to start from scratch, or weights to adapt: demo, a name or a file")
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
-    split: Literal["all", "random", "disjoint"] = setting(
-        "all",
-        "which labelled pixels to learn from: all of them; a random draw (as papers do, leaks through overlapping "
-        "patches); or a draw from spatial blocks, tested a patch away from every training pixel (honest)",
-    )
     names: str = setting(
-        "", "names of the labels' values, where their file gives none: a table (text, CSV, JSON, dataset.json)"
+        "",
+        "names of the labels' values, where their file gives none: a table (text, CSV, JSON, dataset.json), or the "
+        "names of 1, 2, 3... with commas between them",
+        aliases=("class_names",),
+    )
+    test_labels: str = setting(
+        "",
+        "label map of the pixels to test on (TE of a benchmark): then all those of the labels (TR) are learnt from, "
+        "and nothing is drawn; a file that holds both by these names needs no more",
     )
     match: Literal["name", "number"] = setting(
         "name",
@@ -82,7 +85,18 @@ class SceneTrainConfig:
     patience: int = setting(6, "stop after this many validations without progress; 0: never", low=0, advanced=True)
     validate_every: int = setting(0, "steps between validations; 0: twenty times in all", low=0, advanced=True)
     force: bool = force_setting()
-    resume: bool = setting(False, "continue an interrupted training of the same settings")
     seed: int = setting(0, "decides the split, the draws and the first weights", low=0)
     precision: Literal["float32", "bfloat16"] = setting("float32", "arithmetic of the training", advanced=True)
+
+
+@dataclass(frozen=True)
+class SceneTrainConfig(ScenePixelConfig):
+    """How to teach a network the classes of a scene."""
+
+    split: Literal["all", "random", "disjoint"] = setting(
+        "all",
+        "which labelled pixels to learn from: all of them; a random draw (as papers do, leaks through overlapping "
+        "patches); or a draw from spatial blocks, tested a patch away from every training pixel (honest)",
+    )
+    resume: bool = setting(False, "continue an interrupted training of the same settings")
     save_as: Literal["float16", "float32"] = setting("float32", "numbers in the weight file", advanced=True)

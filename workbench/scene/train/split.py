@@ -1,12 +1,13 @@
 """Which labelled pixels of a scene train, validate and test: at random, or apart in space so that no patch is shared.
 
 Two patches of side `w` share pixels exactly if their centres are less than `w` apart along both axes. A random split of
-pixels therefore shows the network most test pixels inside its training patches; `disjoint` is the honest one.
+pixels therefore shows the network most test pixels inside its training patches; `disjoint` is the honest one. `fixed`
+pixels are those of two maps that somebody drew, as benchmarks publish them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -14,11 +15,10 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_cdt
 
 from workbench.core.errors import UsageError
+from workbench.scene.train.apart import FEWEST, Wanted, apart
 
 SplitName = Literal["random", "disjoint"]
 Index = npt.NDArray[np.intp]
-_LAYOUTS = 60  # block layouts tried; each costs one distance transform
-_FEWEST = 3  # training pixels of a class below which nothing can be held out
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,13 @@ class PixelSplit:
     train, val, test
         Pixels to learn from, to stop by, and to score on.
     name
-        ``"random"``, ``"disjoint"``, or ``"all"`` (nothing to test on).
+        ``"random"``, ``"disjoint"``, ``"fixed"``, or ``"all"`` (nothing to test on).
     guard
         Smallest distance in pixels (larger of rows and columns) between a test pixel and one of train or val.
+    halved
+        Classes whose fields were cut in two, one half to train and one to test.
+    left_out
+        Class values that are neither learnt nor tested, with the reason.
     """
 
     train: Index
@@ -41,6 +45,8 @@ class PixelSplit:
     shape: tuple[int, int]
     name: str
     guard: int = 1
+    halved: tuple[int, ...] = ()
+    left_out: dict[int, str] = field(default_factory=dict)
 
     @property
     def learning(self) -> Index:
@@ -81,22 +87,61 @@ def split_pixels(
     Raises
     ------
     UsageError
-        Fewer than two classes, too few pixels of a class, or no layout of blocks leaves every class on both sides.
+        Fewer than two classes that have a pixel to learn from and one to test on.
     """
-    values = classes_of(labels)
+    sizes = {v: int((labels == v).sum()) for v in classes_of(labels)}
+    lost = {v: f"{n} labelled pixel, and at least 2 are needed" for v, n in sizes.items() if n < 2}
+    wanted = {v: max(FEWEST, round(fraction * n)) if fraction > 0 else per_class for v, n in sizes.items()}
+    # Never more than half of a class, so that something is left to test on.
+    count = {v: min(wanted[v], sizes[v] // 2) for v in sizes if v not in lost}
+    if len(count) < 2:
+        raise UsageError(
+            f"the labels hold {len(count)} class(es) with at least 2 labelled pixels, to train and to test: two such "
+            "classes are needed"
+        )
     rng = np.random.default_rng(seed)
+    halved: tuple[int, ...] = ()
     if name == "random":
-        everywhere = np.ones(labels.shape, bool)
-        picked = _pick(labels, everywhere, values, per_class, fraction, rng)
-        test = np.setdiff1d(np.flatnonzero(labels), np.concatenate(list(picked.values())))
+        picked = {v: rng.permutation(np.flatnonzero(labels == v))[:n] for v, n in count.items()}
+        rest = np.flatnonzero(np.isin(labels, list(count)))
+        test = np.setdiff1d(rest, np.concatenate(list(picked.values())))
         guard = 1
     elif name == "disjoint":
-        picked, test = _apart(labels, values, per_class, fraction, patch, block, rng)
-        guard = patch
+        side = block or max(4, min(2 * patch, min(labels.shape) // 2))
+        known = np.where(np.isin(labels, list(count)), labels, 0)
+        found = apart(Wanted(known, count, patch), side, rng)
+        why = f"training and test pixels cannot be kept {patch} pixels apart"
+        lost |= {v: f"its {sizes[v]} {why}" for v in found.lost}
+        if len(found.picked) < 2:
+            raise UsageError(
+                f"no blocks of {side} pixels keep training and test {patch} pixels apart with every class on both "
+                "sides, and cutting fields in two does not either: use a smaller patch or block, or the random split"
+            )
+        picked, test, halved, guard = found.picked, found.test, found.halved, patch
     else:
         raise UsageError(f"split '{name}': expected random or disjoint")
     train, val = hold_out(picked, val_fraction, rng)
-    return PixelSplit(train, val, test, _shape(labels), name, guard)
+    return PixelSplit(train, val, test, _shape(labels), name, guard, halved, lost)
+
+
+def fixed_pixels(
+    train: npt.NDArray[np.integer[Any]], test: npt.NDArray[np.integer[Any]], val_fraction: float, seed: int = 0
+) -> PixelSplit:
+    """The pixels of two label maps: those of one train (and validate), those of the other test.
+
+    Test pixels that also train are no test; classes that are only in the test map were never taught.
+    """
+    values = classes_of(train)
+    flat, tested = train.ravel(), np.flatnonzero(test)
+    strange = [int(v) for v in np.unique(test) if v > 0 and int(v) not in values]
+    tested = tested[~np.isin(test.ravel()[tested], strange) & (flat[tested] == 0)]
+    rng = np.random.default_rng(seed)
+    learnt, val = hold_out({v: np.flatnonzero(flat == v) for v in values}, val_fraction, rng)
+    guard = 0
+    if tested.size:
+        guard = int(distance_transform_cdt((train == 0).astype(np.int32), "chessboard").flat[tested].min())
+    lost = dict.fromkeys(strange, "no training pixel has this class")
+    return PixelSplit(learnt, val, tested, _shape(train), "fixed", guard, (), lost)
 
 
 def all_pixels(labels: npt.NDArray[np.integer[Any]], val_fraction: float, seed: int = 0) -> PixelSplit:
@@ -111,8 +156,8 @@ def hold_out(picked: dict[int, Index], fraction: float, rng: np.random.Generator
     """Set a share of each class aside; classes with fewer than three pixels give none."""
     train, val = [], []
     for pixels in picked.values():
-        count = round(fraction * pixels.size) if pixels.size >= _FEWEST else 0
-        if fraction > 0 and pixels.size >= _FEWEST:
+        count = round(fraction * pixels.size) if pixels.size >= FEWEST else 0
+        if fraction > 0 and pixels.size >= FEWEST:
             count = min(max(1, count), pixels.size - 2)
         order = rng.permutation(pixels)
         val.append(order[:count])
@@ -131,66 +176,3 @@ def classes_of(labels: npt.NDArray[np.integer[Any]]) -> list[int]:
 
 def _shape(labels: npt.NDArray[Any]) -> tuple[int, int]:
     return (int(labels.shape[0]), int(labels.shape[1]))
-
-
-def _pick(
-    labels: npt.NDArray[np.integer[Any]], where: npt.NDArray[np.bool_], values: list[int], per_class: int,
-    fraction: float, rng: np.random.Generator,
-) -> dict[int, Index]:  # fmt: skip
-    """Pixels per class from `where`: never more than half of the class, so that something is left to test on."""
-    picked = {}
-    for value in values:
-        size = int((labels == value).sum())
-        wanted = max(_FEWEST, round(fraction * size)) if fraction > 0 else per_class
-        pixels = np.flatnonzero((labels == value) & where)
-        count = min(wanted, size // 2)
-        if count < 1:
-            raise UsageError(f"class {value} has {size} labelled pixel(s): at least 2 are needed to train and to test")
-        picked[value] = rng.permutation(pixels)[:count]
-    return picked
-
-
-def _apart(
-    labels: npt.NDArray[np.integer[Any]], values: list[int], per_class: int, fraction: float, patch: int, block: int,
-    rng: np.random.Generator,
-) -> tuple[dict[int, Index], Index]:  # fmt: skip
-    """Give whole blocks to training; what lies a patch away from every training pixel is the test.
-
-    Of several random layouts, the one that leaves the scarcest class best represented on both sides is taken.
-    """
-    rows, columns = labels.shape
-    side = block or max(4, min(2 * patch, min(rows, columns) // 2))
-    best: tuple[float, dict[int, Index], Index] | None = None
-    for _ in range(_LAYOUTS):
-        where = _blocks(rows, columns, side, rng)
-        picked = _pick(labels, where, values, per_class, fraction, rng)
-        taken = np.concatenate(list(picked.values()))
-        if not taken.size:
-            continue
-        far = np.ones(labels.shape, np.int32)
-        far.flat[taken] = 0
-        free = (distance_transform_cdt(far, "chessboard") >= patch) & ~where & (labels > 0)
-        sizes = {v: int((labels == v).sum()) for v in values}
-        wanted = {v: max(_FEWEST, round(fraction * n)) if fraction > 0 else per_class for v, n in sizes.items()}
-        worth = min(
-            min(picked[v].size / min(wanted[v], sizes[v] // 2) for v in values),
-            min(1.0, 5 * min(int((free & (labels == v)).sum()) / sizes[v] for v in values)),
-        )
-        if best is None or worth > best[0]:
-            best = worth, picked, np.flatnonzero(free)
-        if worth >= 1:
-            break
-    if best is None or best[0] <= 0:
-        raise UsageError(
-            f"no blocks of {side} pixels keep training and test {patch} pixels apart with every class on both sides: "
-            "use a smaller patch or block, or the random split"
-        )
-    return best[1], best[2]
-
-
-def _blocks(rows: int, columns: int, side: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """True where training pixels may be drawn: about half of the blocks of a grid with a random origin."""
-    dr, dc = rng.integers(side, size=2)
-    r, c = (np.arange(rows) + dr) // side, (np.arange(columns) + dc) // side
-    given = rng.random((r[-1] + 1, c[-1] + 1)) < 0.5
-    return np.asarray(given[np.ix_(r, c)])

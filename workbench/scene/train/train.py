@@ -20,31 +20,29 @@ import torch.nn.functional as F
 
 from workbench import __version__, weights
 from workbench.core import device
-from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.core.errors import UsageError
 from workbench.core.types import Case, Image, Labels
-from workbench.data import formats
-from workbench.data.label_names import read_named
-from workbench.nets.lora import add_lora, lora_state
-from workbench.scene.data import spectra
+from workbench.nets.lora import lora_state
 from workbench.scene.data.scene import open_blocks
 from workbench.scene.data.seen_pixels import remember
-from workbench.scene.data.spectra import FittedSpectra
+from workbench.scene.data.spectra import valid_map
 from workbench.scene.data.taught import gather
-from workbench.scene.net import lola_specvit as nets
 from workbench.scene.net.lola_specvit import LolaSpecViT
 from workbench.scene.predict.blocks import Scene
-from workbench.scene.train.begin import BACKEND, Begun, begin, require_scene
-from workbench.scene.train.classes import classes_to_learn, without_empty
+from workbench.scene.train.begin import BACKEND, Begun
 from workbench.scene.train.data import PixelData, loss_function
 from workbench.scene.train.learnt import Learnt, seen_before
 from workbench.scene.train.map import map_taught
+from workbench.scene.train.network import starting_network
+from workbench.scene.train.prepared import Prepared, prepare
 from workbench.scene.train.settings import SceneTrainConfig
-from workbench.scene.train.split import PixelSplit, all_pixels, split_pixels
+from workbench.scene.train.study import open_study
 from workbench.training.loop import Event, LoopSettings, fit
 from workbench.training.schedule import warmup_cosine
 
 _KEPT_PIXELS = 4000
-_NOT_IDENTITY = ("resume", "device", "force", "names", "match")  # nothing of them changes a number that is learnt
+_NOT_IDENTITY = ("resume", "device", "force", "names", "match", "test_labels")
+"""Settings that change no number that is learnt, or only by the pixels, which are compared themselves."""
 
 
 @dataclass(frozen=True)
@@ -99,40 +97,25 @@ def train_pixels(
 
     if out.suffix != ".safetensors":
         raise UsageError(f"{out}: weights are written as .safetensors; choose such a name")
-    image, labels = open_case(cases, config.names)
+    study = open_study(cases, config)
+    image = study.image
     folder = out.with_name(out.stem + "_training")
-    learnt = learn_scene(image, labels, config, folder=folder, on_event=on_event)
+    learnt = learn_scene(image, study.labels, config, test=study.test, folder=folder, on_event=on_event)
     found = map_pixels(learnt, image)
-    test = score_map(found[0], labels.data, learnt.split.test, learnt.classes) if learnt.split.test.size else None
+    test = (
+        score_map(found[0], learnt.labels.data, learnt.split.test, learnt.classes) if learnt.split.test.size else None
+    )
     meta = record_of(learnt, image)
     if test is not None:
         meta["scores"] |= test.to_json()
     save(out, learnt, meta)
-    report = write_report(folder / "report.html", out, image, labels, learnt, meta, found[0], test)
+    report = write_report(folder / "report.html", out, image, learnt.labels, learnt, meta, found[0], test)
     result = learnt.result
     return SceneTrainReport(
         out, folder / "log.csv", report, result.scores.get("accuracy"), result.history, result.stopped, result.seconds,
         learnt.validation, {} if test is None else {"OA": test.oa, "AA": test.aa, "kappa": test.kappa},
-        notes=learnt.notes,
+        notes=(*study.notes, *learnt.notes),
     )  # fmt: skip
-
-
-def open_case(cases: Sequence[Case], names: str = "") -> tuple[Image, Labels]:
-    """The one scene of a training or evaluation, and its labels on the same grid.
-
-    Parameters
-    ----------
-    names
-        A table that names the labels' values; see `workbench.data.label_names.table_of`.
-    """
-    if len(cases) != 1:
-        raise InputError(f"a network learns the classes of one scene at a time, {len(cases)} cases were given")
-    case = cases[0]
-    if case.labels is None:
-        raise InputError(f"{case.image}: training needs labels; give --labels or a column 'labels'")
-    image = formats.read(case.image)
-    require_scene(image)
-    return image, read_named(case.labels, reference=image.geometry, names=names)
 
 
 def learn_scene(
@@ -140,7 +123,8 @@ def learn_scene(
     labels: Labels,
     config: SceneTrainConfig,
     *,
-    split: PixelSplit | None = None,
+    prepared: Prepared | None = None,
+    test: Labels | None = None,
     folder: Path | None = None,
     on_event: Callable[[Event], None] | None = None,
     begun: Begun | None = None,
@@ -153,8 +137,10 @@ def learn_scene(
         Spectral cube.
     labels
         Label map on its grid, 0 where nothing is known. Classes that do not occur are left out.
-    split
-        Which pixels to learn from; by default what `config` says.
+    prepared
+        What `prepare` made of these, if it was asked before.
+    test
+        Label map of the pixels to test on; then those of `labels` are all learnt from.
     folder
         Holds the log and the state for resuming; nothing is written if None.
     on_event
@@ -167,21 +153,14 @@ def learn_scene(
     Learnt
         The network in evaluation mode, on the device of the training, its adapters (if any) still apart.
     """
-    require_scene(image)
-    if labels.data.shape != image.geometry.shape:
-        raise InputError(
-            f"the label map has {labels.data.shape} rows and columns, the scene {image.name} {image.geometry.shape}"
-        )
-    chosen, _ = device.choose(config.device)
-    start, agreed, before = begun or begin(image, config)
+    prepared = prepared or prepare(image, labels, config, test=test, begun=begun)
+    agreed, classes, split, start = prepared.agreed, prepared.classes, prepared.split, prepared.start
+    labels, values = prepared.labels, [c.value for c in classes]
     fitted, seen_as = agreed.fitted, agreed.image
-    labels, empty = without_empty(labels, spectra.valid_map(seen_as, fitted))
-    classes, label_notes = classes_to_learn(labels, config, start)
-    values = [c.value for c in classes]
+    chosen, _ = device.choose(config.device)
     torch.manual_seed(config.seed)
-    net = _network(config, start, fitted, len(values))
+    net = starting_network(config, start, fitted, len(values))
     size = net.patch_size
-    split = split or _split(labels, config, size)
     data = PixelData(
         Scene(open_blocks(seen_as), fitted.apply), labels.data, values, split.train, split.val, config,
         size=size, channels=fitted.recipe.channels, standardise=fitted.recipe.patch,
@@ -213,7 +192,7 @@ def learn_scene(
     return Learnt(
         net.eval(), fitted, classes, split, result, config, start, chosen,
         samples.numpy(), labels.data.flat[known_pixels].astype(np.int64), agreed,
-        taught if before is None else before.and_then(taught), seen, (*empty, *label_notes),
+        taught if prepared.before is None else prepared.before.and_then(taught), seen, labels, prepared.notes,
     )  # fmt: skip
 
 
@@ -254,46 +233,13 @@ def _head_start(
 
 
 def map_pixels(learnt: Learnt, image: Image, where: Any = None, **options: Any) -> tuple[Any, Any]:
-    """Class values and confidence (rows, columns) of a scene; `where` limits it to some pixels."""
+    """Class values and confidence (rows, columns) of a scene; 0 where it holds no spectrum, or not `where`."""
     agreed = learnt.view(image)
+    valid = valid_map(agreed.image, agreed.fitted, where=where)
+    where = valid & where if where is not None else None if valid.all() else valid
     found = map_taught(learnt.net, agreed.fitted, agreed.image, learnt.device, where=where, **options)
     lookup = np.array([0, *(c.value for c in learnt.classes)])
     return lookup[found.labels].astype(np.uint16), found.confidence
-
-
-def _split(labels: Labels, config: SceneTrainConfig, size: int) -> PixelSplit:
-    if config.split == "all":
-        return all_pixels(labels.data, config.val_fraction, config.seed)
-    return split_pixels(
-        labels.data, config.split, per_class=config.per_class, fraction=config.fraction,
-        val_fraction=config.val_fraction, patch=size, block=config.block, seed=config.seed,
-    )  # fmt: skip
-
-
-def _network(
-    config: SceneTrainConfig, start: weights.WeightsFile | None, fitted: FittedSpectra, classes: int
-) -> LolaSpecViT:
-    if start is None:
-        if config.lora_rank:
-            raise UsageError("lora_rank adapts trained weights, but weights=none has none; give --weights")
-        channels = fitted.recipe.channels
-        if config.net == "published":
-            net = LolaSpecViT(channels, classes, spatial_size=config.patch)
-            nets.freeze_all_but_lora(net)
-            return net
-        if config.patch % 2 == 0:
-            raise UsageError(f"patch={config.patch}: expected an odd number of pixels, so that one is in the middle")
-        return LolaSpecViT(**nets.small_config(channels, classes, spatial_size=config.patch))
-    if start.is_lora:
-        raise WeightsError(f"{start.path}: an adapter cannot be adapted further; start from its base weights")
-    net = LolaSpecViT(**{**start.meta["net"], "num_classes": classes})
-    tensors = {k: v.float() for k, v in weights.load_tensors(start).items() if not k.startswith("spectra.")}
-    nets.load_except_head(net, tensors)
-    if config.lora_rank:
-        # The pixel's own spectrum speaks to the new classes too, and the weight of its surroundings is found anew.
-        also = r"(^|\.)(head|centre|context_gain)(\.|$)"
-        add_lora(net, rank=config.lora_rank, targets=nets.LORA_TARGETS, train_also=also)
-    return net
 
 
 def _loop_settings(config: SceneTrainConfig) -> LoopSettings:
@@ -322,6 +268,8 @@ def record_of(learnt: Learnt, image: Image) -> dict[str, Any]:
             "wavelengths_nm": learnt.agreed.image.header.get("wavelengths_nm"),
             "split": split.name,
             "guard_pixels": split.guard,
+            "halved": list(split.halved),
+            "left_out": {str(v): why for v, why in split.left_out.items()},
             "train_pixels": int(split.train.size),
             "val_pixels": int(split.val.size),
             "test_pixels": int(split.test.size),

@@ -1,8 +1,14 @@
+import warnings
+
 import numpy as np
 import pytest
+import rasterio
 
+from tests.scene_maker import cube, save_envi
 from workbench.core.errors import InputError
+from workbench.data import formats
 from workbench.scene.data import envi_header as eh
+from workbench.scene.data.scene import open_blocks
 
 
 def write(tmp_path, text):
@@ -70,3 +76,47 @@ def test_rendered_headers_are_parsed_again(tmp_path):
     assert fields == {"samples": "3", "wavelength": "{1.5, 2.5}", "class names": "{a b, c}"}
     with pytest.raises(InputError, match="line break"):
         eh.render({"description": "two\nlines"})
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "said"),
+    [
+        ("ENVI", "\n", ()),
+        ("ENVI", "\r\n", ()),
+        ("ENVI Standard", "\n", ("first line",)),
+        ("ENVI", "\r", ("CR alone",)),
+        ("ENVI Standard", "\r", ("first line", "CR alone")),
+    ],
+)
+def test_texts_that_spy_and_gdal_open_are_opened_and_what_is_odd_is_noted(tmp_path, first, end, said):
+    path = save_envi(tmp_path, cube(2), data_ignore_value="None")
+    lines = path.read_text().splitlines()
+    path.write_bytes(end.join([first, *lines[1:]]).encode() + end.encode())
+    image = formats.read(path)
+    np.testing.assert_array_equal(image.data, cube(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with rasterio.open(tmp_path / "scene.dat") as src:
+            np.testing.assert_array_equal(src.read(), cube(2))
+    assert len(image.notes) == len(said)
+    assert all(word in note for word, note in zip(said, image.notes, strict=True))
+
+
+def test_a_number_that_is_left_out_is_named_by_its_place(tmp_path):
+    for key in ("wavelength", "fwhm", "bbl", "data_gain_values", "data_offset_values"):
+        more = {} if key != "fwhm" else {"wavelength": "{1, 2, 3, 4, 5, 6, 7}"}
+        path = save_envi(tmp_path, cube(2), **more, **{key: "{1, 2, , 4, 5, 6, 7}"})
+        with pytest.raises(InputError, match=f"'{key.replace('_', ' ')}' holds nothing at place 3"):
+            formats.read(path)
+        path = save_envi(tmp_path, cube(2), **more, **{key: "{1, 2, 3, 4, 5, 6, 7, }"})
+        np.testing.assert_array_equal(open_blocks(formats.read(path)).shape, cube(2).shape)
+
+
+def test_what_map_info_leaves_out_keeps_its_place(tmp_path):
+    """The zone is left out, or the name: the position stays the one that GDAL reads."""
+    for info in (
+        "{UTM, 1, 1, 565000.0, 4150000.0, 20.0, 20.0, , North, WGS-84, units=Meters}",
+        "{, 1, 1, 565000.0, 4150000.0, 20.0, 20.0}",
+    ):
+        image = formats.read(save_envi(tmp_path, cube(2), map_info=info))
+        np.testing.assert_allclose(image.geometry.affine[:2], [[0, 20, 565010], [-20, 0, 4149990]])

@@ -55,3 +55,13 @@ def test_abundances_give_the_class_of_pure_pixels():
     assert largest_abundance(fractions, "x").tolist() == [[1, 2, 0]]
     with pytest.raises(InputError, match="abundances that add up to 1"):
         largest_abundance(fractions * 2, "x")
+
+
+def test_fill_values_of_a_map_are_no_label_however_few_of_their_digits_are_given(tmp_path):
+    data = np.arange(99).reshape(1, 9, 11).astype("f4") % 4
+    data[0, :2] = np.float32(-3.4028235e38)
+    path = save_envi(tmp_path, data, name="map", data_ignore_value="-3.4e+38")
+    found = formats.read_labels(path)
+    np.testing.assert_array_equal(found.data, np.where(data[0] < 0, 0, data[0]))
+    with pytest.raises(InputError):
+        formats.read_labels(save_envi(tmp_path, data, name="undeclared"))

@@ -74,7 +74,7 @@ def test_masked_pixels_are_empty_and_the_others_as_they_are(tmp_path, way, dtype
     image = wb.read(path)
     assert not valid[0, 0]
     assert "mask" in " ".join(image.notes)
-    found = valid_map(image, fit(image, recipe_of(SceneTrainConfig(components=3))))
+    found = valid_map(image, fit(image, recipe_of(SceneTrainConfig(components=3), image)))
     assert np.array_equal(found, valid)
     assert np.array_equal(image.data[:, valid], stored[:, valid])
     part = open_blocks(wb.read(path)).read(slice(2, 12, 3), slice(5, 9), [4, 1])
@@ -145,7 +145,7 @@ def test_the_masked_scene_of_the_cases(shared_cases):
     path = shared_cases / "scenes" / "internal_mask.tif"
     image = wb.read(path)
     stored, valid = asked(path)
-    found = valid_map(image, fit(image, recipe_of(SceneTrainConfig(components=3))))
+    found = valid_map(image, fit(image, recipe_of(SceneTrainConfig(components=3), image)))
     assert np.array_equal(found, valid)
     assert (~found).sum() == 80
     assert np.array_equal(image.data[:, valid], stored[:, valid])

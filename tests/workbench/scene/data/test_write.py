@@ -1,10 +1,12 @@
 import hashlib
 import json
 import os
+import re
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import spectral.io.envi as spy
 
 from tests.scene_maker import MAP_INFO, cube, save_envi
@@ -178,3 +180,28 @@ def test_results_become_a_folder_with_a_record(tmp_path, scene):
     values = formats.read(tmp_path / "auto" / "scene" / "confidence.hdr").data[0]
     np.testing.assert_allclose(values, parts["confidence"].data, rtol=1e-6)
     assert values.dtype == np.float32
+
+
+@pytest.mark.parametrize("most", [3, 300])
+def test_class_maps_carry_names_colours_and_no_data_for_gdal(tmp_path, most):
+    image = formats.read(save_envi(tmp_path, cube(2), map_info=MAP_INFO))
+    table = ClassTable((ClassInfo(1, "tree & <bush>", (0, 128, 0)), ClassInfo(most, "water", (0, 0, 255))))
+    data = np.zeros(image.geometry.shape, np.uint16)
+    data[:3], data[3:6] = 1, most
+    made = write(Labels(data, image.geometry, table), tmp_path / "out", format="geotiff", source=image)
+    assert [p.name for p in made] == ["labels.tif", "labels.tif.aux.xml"]
+    with rasterio.open(made[0]) as src:
+        assert src.nodata == 0
+        assert src.dtypes == ("uint8" if most < 256 else "uint16",)
+        assert src.colormap(1)[1][:3] == (0, 128, 0)
+        assert src.colormap(1)[most][:3] == (0, 0, 255)
+        np.testing.assert_array_equal(src.read_masks(1) > 0, data > 0)
+        rasterio.shutil.copy(src, tmp_path / "copy.vrt", driver="VRT")
+    text = (tmp_path / "copy.vrt").read_text()  # what GDAL made of the file beside
+    names = re.findall(r"<Category>(.*?)</Category>|<Category ?/>", text)
+    assert names[:2] == ["Unclassified", "tree &amp; &lt;bush&gt;"]
+    assert names[most] == "water"
+    assert len(names) == most + 1
+    again = formats.read_labels(made[0], reference=image.geometry)
+    np.testing.assert_array_equal(again.data, data)
+    assert [(c.value, c.name, c.color) for c in again.classes] == [(c.value, c.name, c.color) for c in table]

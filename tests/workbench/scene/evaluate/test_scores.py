@@ -14,7 +14,7 @@ from workbench.core.types import Case
 from workbench.scene import lola_specvit as backend
 from workbench.scene.data.spectra import SpectralRecipe, fit
 from workbench.scene.evaluate.report import teach_reference
-from workbench.scene.evaluate.scores import fit_reference, mean_and_deviation, score_map
+from workbench.scene.evaluate.scores import added_up, fit_reference, mean_and_deviation, score_map
 
 TABLE = ClassTable.from_names(NAMES)
 
@@ -29,7 +29,22 @@ def test_scores_worked_out_by_hand() -> None:
     chance = (4 * 3 + 2 * 2 + 1 * 2) / 49
     assert s.kappa == pytest.approx((5 / 7 - chance) / (1 - chance))
     assert s.f1 == pytest.approx((6 / 7, 1 / 2, 2 / 3))
-    assert s.confusion.tolist() == [[3, 1, 0], [0, 1, 1], [0, 0, 1]]
+    assert s.confusion.tolist() == [[3, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0]]
+
+
+def test_pixels_that_a_map_leaves_out_count_as_wrong_and_are_counted() -> None:
+    reference = np.array([[1, 1, 1, 1], [2, 2, 3, 3]])
+    found = np.array([[1, 0, 1, 2], [2, 0, 7, 3]])
+    s = score_map(found, reference, np.arange(8), TABLE)
+    assert s.confusion.tolist() == [[2, 1, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1]]
+    assert s.confusion.sum() == 8
+    assert s.oa == pytest.approx(4 / 8)
+    plain = s.to_json()
+    assert plain["confusion_columns"] == [*NAMES, "not mapped"]
+    assert np.sum(plain["confusion"]) == plain["pixels"] == 8
+    other = ClassTable(tuple(c for c in TABLE if c.value > 1))
+    both = added_up([s, score_map(found[1:], reference[1:], np.arange(4), other)])
+    assert both.confusion.tolist() == [[2, 1, 0, 1], [0, 2, 0, 2], [0, 0, 2, 2]]
 
 
 def test_a_class_without_test_pixels_does_not_count() -> None:

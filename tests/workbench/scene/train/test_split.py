@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.core.errors import UsageError
-from workbench.scene.train.split import all_pixels, split_pixels
+from workbench.scene.train.split import all_pixels, fixed_pixels, split_pixels
 
 
 def stripes(rows=90, columns=80, seed=0):
@@ -92,3 +93,53 @@ def test_classes_on_one_side_only_cannot_be_apart() -> None:
     labels[:5, :5] = 2
     with pytest.raises(UsageError, match="every class on both sides"):
         split_pixels(labels, "disjoint", per_class=5, patch=15)
+
+
+def one_field_each(rows=80, columns=80):
+    """Two classes everywhere, one in a single long field, one in a field smaller than a patch, one single pixel."""
+    labels = stripes(rows, columns)
+    labels = np.where(labels == 3, 0, labels)
+    labels[2:8, 5:75] = 4
+    labels[70:74, 70:74] = 5
+    labels[40, 40] = 6
+    return labels
+
+
+def test_a_single_field_is_cut_in_two_and_what_cannot_be_is_left_out_by_name() -> None:
+    labels = one_field_each()
+    for seed in range(3):
+        split = split_pixels(labels, "disjoint", per_class=20, patch=15, seed=seed)
+        assert nearest(split) >= 15
+        for pixels in (split.learning, split.test):
+            assert set(np.unique(labels.flat[pixels])) == {1, 2, 4}
+        assert 4 in split.halved
+        assert set(split.left_out) == {5, 6}
+        assert split.left_out[5] == "its 16 training and test pixels cannot be kept 15 pixels apart"
+        assert split.left_out[6].startswith("1 labelled pixel")
+    assert set(split_pixels(labels, "random", per_class=20).left_out) == {6}
+
+
+def test_indian_pines_loses_no_class_that_could_be_kept_apart(shared_cases) -> None:
+    labels = scipy.io.loadmat(shared_cases / "scenes" / "Indian_pines_gt.mat")["y"]
+    for patch in (21, 9):
+        split = split_pixels(labels, "disjoint", per_class=50, patch=patch, seed=1)
+        assert nearest(split) >= patch
+        assert set(np.unique(labels.flat[split.test])) == set(range(1, 17)) - set(split.left_out)
+        for value in split.left_out:  # no two pixels of it that have a guard between them, with enough on both sides
+            rows, columns = np.nonzero(labels == value)
+            for along in (rows, columns):
+                places = np.unique(along)
+                sides = [min((along <= p).sum(), (along >= p + patch).sum()) for p in places]
+                assert max(sides) < 3
+
+
+def test_two_maps_are_taken_as_they_are() -> None:
+    train, test = np.zeros((30, 30), np.uint8), np.zeros((30, 30), np.uint8)
+    train[:5, :5], train[:5, 10:15] = 1, 2
+    test[12:20, :5], test[12:20, 10:15], test[25:, 25:] = 1, 2, 3
+    test[0, 0] = 1  # in both
+    split = fixed_pixels(train, test, 0.2, seed=0)
+    assert np.array_equal(split.learning, np.flatnonzero(train))
+    assert np.array_equal(split.test, np.flatnonzero((test > 0) & (test < 3) & (train == 0)))
+    assert split.guard == nearest(split) == 8
+    assert set(split.left_out) == {3}

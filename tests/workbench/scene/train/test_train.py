@@ -239,7 +239,6 @@ def test_the_published_preparation_needs_patches(scene) -> None:
         ({"lora_rank": 4}, "weights=none has none"),
         ({"pca": "weights"}, "weights=none"),
         ({"patch": 6}, "odd"),
-        ({"components": 40}, "40 components"),
         ({"drop_bands": "1-99"}, "1 to 20"),
     ],
 )
