@@ -27,10 +27,22 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, nearest
 from workbench.core.types import Geometry, Image, Mark, Marks, time_base
 from workbench.data.companion import require_regular
+from workbench.data.header_text import shortened
+from workbench.recording.data import units
 from workbench.recording.data.recording import Event, Recording, RecordingNative, array_recording, summary
 
 RATES = ("sampling_rate", "sfreq", "fs", "srate", "sampling_frequency", "samplingrate", "fsample", "sample_rate", "hz")
-_NAMES = ("channels", "channel_names", "ch_names", "names", "parcels", "labels")
+_CHANNELS = ("channels", "channel_names", "ch_names")
+_NAMES = (*_CHANNELS, "names", "parcels", "labels")
+_KINDS = """
+bio chpi csd dbs dipole ecg ecog eeg emg eog exci eyegaze fnirs_cw_amplitude fnirs_fd_ac_amplitude fnirs_fd_phase
+fnirs_od fnirs_td_gated_amplitude fnirs_td_moments_intensity fnirs_td_moments_mean fnirs_td_moments_variance gof grad
+gsr hbo hbr ias mag misc pupil ref_meg resp seeg stim syst temperature
+"""
+KINDS = frozenset(_KINDS.split())
+"""Types of channels, as MNE names them."""
+
+ARRAY_VOLTS = ("V", "mV", "uV", "\u00b5V", "\u03bcV", "nV", "pV")
 _KEY = re.compile(r"^(?P<key>[^@]*?)@?(?P<rate>\d+(?:\.\d+)?(?:e\d+)?)\s*hz$", re.IGNORECASE)
 _NARROW, _SHORT = 8, 200
 _LOWEST, _HIGHEST = 1e-3, 1e7  # [Hz] slower than any average, faster than any amplifier
@@ -72,10 +84,11 @@ def is_recording(path: Path, key: str | None = None) -> bool:
     except InputError:
         return False
     try:
-        if _side_rate(path) is not None:
-            return True
-        if _side(path).get("role") == "embeddings":
-            return False
+        if isinstance(_loaded(path), dict):  # a list that lies there by chance makes no recording of a map
+            if _side_rate(path) is not None:
+                return True
+            if _side(path).get("role") == "embeddings":
+                return False
     except InputError:  # what it says is lost: reading says so, and no map is made of time courses
         return any(_could_be(a) for a in arrays)
     fitting = [a for a in arrays if len(a.shape) == 2 and min(a.shape) >= 1 and (name is None or a.name == name)]
@@ -115,8 +128,15 @@ def read(path: Path, key: str | None = None) -> Image:
     kinds = _texts(path, beside, "kinds") or ["misc"] * channels
     if len(kinds) != channels:
         raise InputError(f"{side_file(path)}: 'kinds' lists {len(kinds)} types, {path.name} has {channels} channels.")
+    unknown = sorted(set(kinds) - KINDS)
+    if unknown:
+        raise InputError(f"{side_file(path)}: 'kinds' names {unknown[0]!r}.{nearest(unknown[0], KINDS)}")
     marks, events = _marks(path, beside), _events(path, beside)
     bads = tuple(_texts(path, beside, "bads"))
+    strange = [b for b in bads if b not in names]
+    if strange:
+        raise InputError(f"{side_file(path)}: 'bads' names {strange[0]!r}, no channel.{nearest(strange[0], names)}")
+    unit = _unit(path, beside)
     endless = [m for m in marks if not (math.isfinite(m.duration) and m.duration >= 0)]
     if endless:
         raise InputError(
@@ -159,11 +179,28 @@ def read(path: Path, key: str | None = None) -> Image:
         loader=lambda: opener().read(),
         kind="recording",
         source=path,
-        value_unit=None if beside.get("unit") is None else str(beside["unit"]),
+        value_unit=unit,
         format="parcels",
         header=header,
         native=RecordingNative(opener, tuple(p for p in (path, side_file(path)) if p.is_file())),
+        notes=_notes(path, key, found, names, unit),
     )
+
+
+def _notes(path: Path, key: str | None, found: Found, names: list[str], unit: str | None) -> tuple[str, ...]:
+    """What of the array and its side file does not agree, and what was believed."""
+    notes = []
+    beside = _side_rate(path)
+    if beside is not None and found.rate is not None and split_key(key)[1] is None and beside != found.rate:
+        notes.append(
+            f"{side_file(path).name} says {beside:g} Hz, the file itself {found.rate:g} Hz, which was believed"
+        )
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        notes.append(f"{len(twice)} name(s) of channels are given twice, first {shortened(twice[0])}")
+    if unit is not None and not units.is_known(unit, ARRAY_VOLTS):
+        notes.append(f"the unit {shortened(unit)} is not known here: values were taken as they are")
+    return tuple(notes)
 
 
 def _is_turned(shape: tuple[int, ...], beside: dict[str, Any]) -> tuple[bool, str]:
@@ -251,26 +288,60 @@ def _is_scene(path: Path) -> bool:
 
 
 def _side(path: Path) -> dict[str, Any]:
+    found = _loaded(path)
+    if not isinstance(found, dict):
+        raise InputError(
+            f'{side_file(path)}: holds {shortened(json.dumps(found))}, fields such as {{"sampling_rate": 250}} were'
+            " expected. Correct or remove it."
+        )
+    return found
+
+
+def _loaded(path: Path) -> Any:
+    """What the side file holds; no fields where there is none."""
     file = side_file(path)
     require_regular(file)
     if not file.is_file():
         return {}
+
+    def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"{file}: {shortened(twice)} is given twice. Leave one of them.")
+        return found
+
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=fields)
     except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{file}: not readable as JSON ({error}). Correct or remove it.") from error
-    return found if isinstance(found, dict) else {}
 
 
 def _side_rate(path: Path) -> float | None:
-    values = {str(k).lower(): v for k, v in _side(path).items()}
-    found = next((values[r] for r in RATES if r in values), None)
-    if isinstance(found, str):  # some programs write numbers as text
-        try:
-            return float(found)
-        except ValueError:
-            return None
-    return None if found is None or isinstance(found, bool) or not isinstance(found, int | float) else float(found)
+    found = {k: _rate(path, k, v) for k, v in _side(path).items() if k.lower() in RATES and v is not None}
+    if len(set(found.values())) > 1:
+        said = " and ".join(f"'{k}' is {v:g} Hz" for k, v in found.items())
+        raise InputError(f"{side_file(path)}: {said}. Leave one of them.")
+    return next(iter(found.values()), None)
+
+
+def _rate(path: Path, key: str, value: Any) -> float:
+    try:
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return float(value)  # some programs write numbers as text
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(
+        f"{side_file(path)}: '{key}' is {shortened(json.dumps(value))}, the sampling rate in Hz was expected."
+    )
+
+
+def _unit(path: Path, beside: dict[str, Any]) -> str | None:
+    unit = beside.get("unit")
+    if unit is None or isinstance(unit, str):
+        return unit
+    raise InputError(f"{side_file(path)}: 'unit' is {shortened(json.dumps(unit))}, a text was expected.")
 
 
 def _start(path: Path, beside: dict[str, Any]) -> float:
@@ -300,6 +371,10 @@ def _names(path: Path, beside: dict[str, Any], channels: int) -> list[str]:
                     f"{side_file(path)}: '{key}' lists {len(names)} names, {path.name} has {channels} channels."
                 )
             return names
+        if key in _CHANNELS and beside.get(key) is not None:
+            raise InputError(
+                f"{side_file(path)}: '{key}' is {shortened(json.dumps(beside[key]))}, a list was expected."
+            )
     return [f"parcel {i + 1:0{len(str(channels))}d}" for i in range(channels)]
 
 
