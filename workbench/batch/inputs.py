@@ -62,7 +62,7 @@ def _expand_one(text: str, series: str | None) -> list[Case]:
         return [replace(c, options={**given, **c.options}) for c in load_cases(path, missing_ok=True)]
     if path.is_dir() and series is None and (found := folder_cases(path)):
         return found
-    if path.is_file() or is_readable(path):
+    if not path.is_dir() or is_readable(path):  # of a device or a pipe the reader says so
         return [_case(path, series)]
     entries = [p for p in sorted(path.iterdir()) if not p.name.startswith(".") and is_readable(p)]
     # A series can only be chosen among those of a DICOM folder.
