@@ -26,12 +26,11 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, nearest
 from workbench.core.types import Geometry, Image, Mark, Marks, time_base
-from workbench.data.companion import require_regular
 from workbench.data.header_text import shortened
 from workbench.recording.data import units
+from workbench.recording.data.array_side import RATES, fields_of, loaded, side_file, side_rate, unit_of
 from workbench.recording.data.recording import Event, Recording, RecordingNative, array_recording, summary
 
-RATES = ("sampling_rate", "sfreq", "fs", "srate", "sampling_frequency", "samplingrate", "fsample", "sample_rate", "hz")
 _CHANNELS = ("channels", "channel_names", "ch_names")
 _NAMES = (*_CHANNELS, "names", "parcels", "labels")
 _KINDS = """
@@ -67,11 +66,6 @@ def split_key(key: str | None) -> tuple[str | None, float | None]:
     return match["key"] or None, float(match["rate"])
 
 
-def side_file(path: Path) -> Path:
-    """The JSON file that may describe an array."""
-    return path.with_suffix(".json")
-
-
 def is_recording(path: Path, key: str | None = None) -> bool:
     """Whether an array file is a recording and no cube or map; only headers are read."""
     name, rate = split_key(key)
@@ -84,10 +78,10 @@ def is_recording(path: Path, key: str | None = None) -> bool:
     except InputError:
         return False
     try:
-        if isinstance(_loaded(path), dict):  # a list that lies there by chance makes no recording of a map
-            if _side_rate(path) is not None:
+        if isinstance(loaded(path), dict):  # a list that lies there by chance makes no recording of a map
+            if side_rate(path) is not None:
                 return True
-            if _side(path).get("role") == "embeddings":
+            if fields_of(path).get("role") == "embeddings":
                 return False
     except InputError:  # what it says is lost: reading says so, and no map is made of time courses
         return any(_could_be(a) for a in arrays)
@@ -115,10 +109,10 @@ def read(path: Path, key: str | None = None) -> Image:
     """
     name, rate = split_key(key)
     found = _choose(path, _arrays(path), name)
-    beside = _side(path)
+    beside = fields_of(path)
     turned, why = _is_turned(found.shape, beside)
     channels, samples = (found.shape[1], found.shape[0]) if turned else found.shape
-    rate = rate if rate is not None else found.rate if found.rate is not None else _side_rate(path)
+    rate = rate if rate is not None else found.rate if found.rate is not None else side_rate(path)
     if rate is not None and not _LOWEST <= rate <= _HIGHEST:
         raise InputError(
             f"{path}: a sampling rate of {rate} Hz, a positive number from {_LOWEST:g} to {_HIGHEST:g} was expected."
@@ -136,7 +130,7 @@ def read(path: Path, key: str | None = None) -> Image:
     strange = [b for b in bads if b not in names]
     if strange:
         raise InputError(f"{side_file(path)}: 'bads' names {strange[0]!r}, no channel.{nearest(strange[0], names)}")
-    unit = _unit(path, beside)
+    unit = unit_of(path, beside)
     endless = [m for m in marks if not (math.isfinite(m.duration) and m.duration >= 0)]
     if endless:
         raise InputError(
@@ -185,22 +179,6 @@ def read(path: Path, key: str | None = None) -> Image:
         native=RecordingNative(opener, tuple(p for p in (path, side_file(path)) if p.is_file())),
         notes=_notes(path, key, found, names, unit),
     )
-
-
-def _notes(path: Path, key: str | None, found: Found, names: list[str], unit: str | None) -> tuple[str, ...]:
-    """What of the array and its side file does not agree, and what was believed."""
-    notes = []
-    beside = _side_rate(path)
-    if beside is not None and found.rate is not None and split_key(key)[1] is None and beside != found.rate:
-        notes.append(
-            f"{side_file(path).name} says {beside:g} Hz, the file itself {found.rate:g} Hz, which was believed"
-        )
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        notes.append(f"{len(twice)} name(s) of channels are given twice, first {shortened(twice[0])}")
-    if unit is not None and not units.is_known(unit, ARRAY_VOLTS):
-        notes.append(f"the unit {shortened(unit)} is not known here: values were taken as they are")
-    return tuple(notes)
 
 
 def _is_turned(shape: tuple[int, ...], beside: dict[str, Any]) -> tuple[bool, str]:
@@ -287,63 +265,6 @@ def _is_scene(path: Path) -> bool:
     return looks_like_list(path)
 
 
-def _side(path: Path) -> dict[str, Any]:
-    found = _loaded(path)
-    if not isinstance(found, dict):
-        raise InputError(
-            f'{side_file(path)}: holds {shortened(json.dumps(found))}, fields such as {{"sampling_rate": 250}} were'
-            " expected. Correct or remove it."
-        )
-    return found
-
-
-def _loaded(path: Path) -> Any:
-    """What the side file holds; no fields where there is none."""
-    file = side_file(path)
-    require_regular(file)
-    if not file.is_file():
-        return {}
-
-    def fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{file}: {shortened(twice)} is given twice. Leave one of them.")
-        return found
-
-    try:
-        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=fields)
-    except (ValueError, OSError, RecursionError) as error:
-        raise InputError(f"{file}: not readable as JSON ({error}). Correct or remove it.") from error
-
-
-def _side_rate(path: Path) -> float | None:
-    found = {k: _rate(path, k, v) for k, v in _side(path).items() if k.lower() in RATES and v is not None}
-    if len(set(found.values())) > 1:
-        said = " and ".join(f"'{k}' is {v:g} Hz" for k, v in found.items())
-        raise InputError(f"{side_file(path)}: {said}. Leave one of them.")
-    return next(iter(found.values()), None)
-
-
-def _rate(path: Path, key: str, value: Any) -> float:
-    try:
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return float(value)  # some programs write numbers as text
-    except (ValueError, OverflowError):
-        pass
-    raise InputError(
-        f"{side_file(path)}: '{key}' is {shortened(json.dumps(value))}, the sampling rate in Hz was expected."
-    )
-
-
-def _unit(path: Path, beside: dict[str, Any]) -> str | None:
-    unit = beside.get("unit")
-    if unit is None or isinstance(unit, str):
-        return unit
-    raise InputError(f"{side_file(path)}: 'unit' is {shortened(json.dumps(unit))}, a text was expected.")
-
-
 def _start(path: Path, beside: dict[str, Any]) -> float:
     start = beside.get("start")
     if start is None:
@@ -391,3 +312,19 @@ def _events(path: Path, beside: dict[str, Any]) -> list[Event]:
         return sorted((float(e[0]), str(e[1])) for e in beside.get("events") or ())
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise InputError(f"{side_file(path)}: 'events' must be [time s, label] each.") from error
+
+
+def _notes(path: Path, key: str | None, found: Found, names: list[str], unit: str | None) -> tuple[str, ...]:
+    """What of the array and its side file does not agree, and what was believed."""
+    notes = []
+    beside = side_rate(path)
+    if beside is not None and found.rate is not None and split_key(key)[1] is None and beside != found.rate:
+        notes.append(
+            f"{side_file(path).name} says {beside:g} Hz, the file itself {found.rate:g} Hz, which was believed"
+        )
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        notes.append(f"{len(twice)} name(s) of channels are given twice, first {shortened(twice[0])}")
+    if unit is not None and not units.is_known(unit, ARRAY_VOLTS):
+        notes.append(f"the unit {shortened(unit)} is not known here: values were taken as they are")
+    return tuple(notes)
