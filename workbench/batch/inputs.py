@@ -62,7 +62,7 @@ def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None =
 def _find_one(text: str, series: str | None, kind: str | None) -> Study:
     from workbench.data.case_lists import LISTS
     from workbench.data.cases import load_cases
-    from workbench.data.formats import is_companion, is_readable, split_address
+    from workbench.data.formats import is_companion, split_address
 
     path = Path(text).expanduser()
     if path.name.upper() == "DICOMDIR" and path.is_file():
@@ -83,7 +83,7 @@ def _find_one(text: str, series: str | None, kind: str | None) -> Study:
         return Study(tuple(replace(c, options={**given, **c.options}) for c in found))
     if file.is_dir():
         return _folder(path, series, kind)
-    return Study((_case(path, series),)) if is_readable(path) or path.is_file() else Study(())
+    return Study((_case(path, series),))  # of a device or a pipe the reader says so
 
 
 def _matched(path: Path, series: str | None, kind: str | None) -> Study:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -31,6 +32,9 @@ CONTEXT = {
     "token_normalize_func": lambda token: token.replace("_", "-"),
     "max_content_width": 110,
 }
+
+
+_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.ENAMETOOLONG)
 
 
 @click.group(cls=LazyGroup, commands_table=COMMANDS, context_settings=CONTEXT, epilog=EXIT_CODES)
@@ -88,7 +92,9 @@ def failed(error: Exception, *, verbose: bool = False, subject: str = "workbench
         click.echo(f"Error: {one_line(error)}", err=True)
         return error.exit_code
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
-        click.echo(f"Error: {error.filename}: {error.strerror}. Free space, or choose another place.", err=True)
+        # Of all others nobody knows here whether they were about a place to write or a file to read.
+        advice = " Free space, or choose another place." if error.errno in _NO_PLACE else ""
+        click.echo(f"Error: {error.filename}: {error.strerror}.{advice}", err=True)
         return 2
     where = "" if subject == "workbench" else f"{subject}: "
     text = f"{where}{type(error).__name__}: {one_line(error)}"

@@ -6,6 +6,7 @@ Every class carries the exit code that the command line returns for it (see ``do
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -127,9 +128,15 @@ def reading(
         raise error(f"{subject}: {found} ({reason(raised)}). {advice}".rstrip()) from raised
 
 
+_NUMPY_NUMBER = re.compile(r"\bnp\.(?:float|u?int|bool|str)[0-9_]*\(([^()]*)\)")
+_OBJECT = re.compile(r"(?::? )?<[\w.]+ object at 0x[0-9a-fA-F]+>")
+"""How Python shows its own objects, which tells nobody anything."""
+
+
 def reason(raised: BaseException, longest: int = 160) -> str:
     """What an error says, on one line of at most so many characters; its name where it says nothing."""
-    return " ".join(str(raised).split())[:longest] or type(raised).__name__
+    text = _OBJECT.sub("", _NUMPY_NUMBER.sub(r"\1", " ".join(str(raised).split())))
+    return text[:longest] or type(raised).__name__
 
 
 def one_line(error: object) -> str:

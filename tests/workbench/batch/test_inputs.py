@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -87,3 +88,12 @@ def test_one_array_of_a_file_is_named_in_its_id(tmp_path):
     assert str(case.image) == f"{tmp_path / 'a.npz'}:two"
     with pytest.raises(NothingFound, match="b.npz: no such file"):
         expand([f"{tmp_path / 'b.npz'}:two"])
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_left_to_the_reader(tmp_path):
+    os.mkfifo(tmp_path / "a.nii")
+    (case,) = expand([str(tmp_path / "a.nii")])
+    assert case.image == tmp_path / "a.nii"
+    os.mkfifo(tmp_path / "pipe")
+    (case,) = expand([str(tmp_path / "pipe")])
+    assert case.image == tmp_path / "pipe"

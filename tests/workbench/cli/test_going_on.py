@@ -1,14 +1,16 @@
 """One bad entry of several stops nothing: the others are shown or computed, and the exit code says that one failed."""
 
+import errno
 import json
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from tests.dicom_maker import write_series
 from tests.tiny import make_tiny_recording, make_volume
 from workbench import weights
-from workbench.cli import run
+from workbench.cli import failed, run
 from workbench.core.study import Study
 
 
@@ -155,3 +157,13 @@ def labelled_list(folder, names):
     rows += [f"none.nii.gz,{names[0]}_seg.nii.gz", f"broken.nii.gz,{names[0]}_seg.nii.gz"]
     (folder / "cases.csv").write_text("\n".join(rows) + "\n")
     return folder / "cases.csv"
+
+
+@pytest.mark.parametrize(
+    ("number", "advised"), [(errno.ENOSPC, True), (errno.EROFS, True), (errno.ENOTDIR, False), (errno.EACCES, False)]
+)
+def test_room_is_advised_only_where_there_is_none(capsys, number, advised):
+    assert failed(OSError(number, "said so", "in.ds")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: in.ds: said so.")
+    assert ("Free space" in said) is advised

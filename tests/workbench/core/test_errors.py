@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.core import errors
-from workbench.core.errors import nearest
+from workbench.core.errors import nearest, reason
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,11 @@ def test_a_missing_extra_says_how_to_install_it() -> None:
 def test_the_nearest_name_or_all_that_are_known(name, known, said) -> None:
     assert nearest(name, known) == said
     assert nearest(name, iter(known)) == said  # keys of a dictionary are no list
+
+
+def test_a_reason_shows_no_objects_of_python() -> None:
+    assert reason(ValueError("Bad cals {np.int64(2): 'EEG 002', 3: np.float64(1e-5)}")) == (
+        "Bad cals {2: 'EEG 002', 3: 1e-5}"
+    )
+    assert reason(ValueError("malformed node on line 1: <ast.BinOp object at 0x7f3>")) == "malformed node on line 1"
+    assert reason(ValueError("<ast.Call object at 0x7f3>")) == "ValueError"

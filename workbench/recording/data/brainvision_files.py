@@ -6,17 +6,20 @@ import codecs
 import configparser
 import math
 import re
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from workbench.core.errors import InputError, reading
 from workbench.data.companion import beside, require_regular
 from workbench.data.header_text import shortened, whole_number
+from workbench.recording.data import units
 from workbench.recording.data.extent import ADVICE, Checked, compare, incomplete
 
 LONGEST = 16 << 20
 """Bytes of the longest header or list of markers: parsers of texts take their time."""
 
 _BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
+_VOLTS = ("V", "mV", "\u00b5V", "uV", "nV")
+_DATA = re.compile(rb"^DataFile=([^\r\n]*)", re.MULTILINE)
 _MARKER = re.compile(rb"^Mk\d+=[^,\r\n]*,[^,\r\n]*,\s*(\d{1,18})\s*(?:,|$)", re.MULTILINE)
 # Encodings in which the bytes of a path stay what they are: others could hide one.
 _CODEPAGES = re.compile(
@@ -65,7 +68,8 @@ def check(path: Path, allow_truncated: bool) -> Checked:
         notes = incomplete(path, said, found, allowed=allowed)
     else:
         notes = ()
-    return Checked((*notes, *_markers(path, fields.get(common, "MarkerFile", fallback=""), found, allow_truncated)))
+    markers = fields.get(common, "MarkerFile", fallback="")
+    return Checked((*notes, *_units(fields), *_markers(path, markers, name, found, allow_truncated)))
 
 
 def _fields(path: Path) -> configparser.ConfigParser:
@@ -111,6 +115,12 @@ def _channels(path: Path, fields: configparser.ConfigParser, common: str) -> int
     return count
 
 
+def _units(fields: configparser.ConfigParser) -> tuple[str, ...]:
+    """The note on units that are not known; the byte is what its reader drops of a mu in UTF-8."""
+    words = [line.split(",") for _, line in fields.items("Channel Infos")]
+    return units.unknown(((w[0], w[3].replace("\xc2", "")) for w in words if len(w) > 3), _VOLTS)
+
+
 def _is_positive(text: str) -> bool:
     try:
         return 0 < float(text) < math.inf
@@ -140,7 +150,7 @@ def _split(line: bytes) -> list[bytes]:
     return line.split() if b" " in line.strip() else line.strip().split(b",")
 
 
-def _markers(path: Path, name: str, samples: int, allow_truncated: bool) -> tuple[str, ...]:
+def _markers(path: Path, name: str, data: str, samples: int, allow_truncated: bool) -> tuple[str, ...]:
     """Check the list of markers; those behind the last sample say that samples are missing."""
     file = beside(path, "MarkerFile", name) if name else None
     if file is None:
@@ -150,12 +160,31 @@ def _markers(path: Path, name: str, samples: int, allow_truncated: bool) -> tupl
         require_regular(file)
         if not file.is_file():
             return ()
-    places = [int(place) for place in _MARKER.findall(limited(file))]
+    content = limited(file)
+    notes = _of_same_recording(path, file, content, data)
+    places = [int(place) for place in _MARKER.findall(content)]
     beyond = [p for p in places if p > samples + 1]
     if not beyond:
-        return ()
+        return notes
     said = f"{len(beyond)} of {len(places)} markers lie behind its {samples} samples, the last at {max(beyond)}"
-    return incomplete(path, said, samples, allowed=allow_truncated)
+    return notes + incomplete(path, said, samples, allowed=allow_truncated)
+
+
+def _of_same_recording(path: Path, file: Path, content: bytes, data: str) -> tuple[str, ...]:
+    """The note where a list of markers names other samples than the header: files are renamed, or mixed up."""
+    found = _DATA.search(content)
+    if found is None or b"$b" in found[1]:  # the name of the header stands in for it
+        return ()
+    named = {PureWindowsPath(found[1].decode(c, "replace").strip()).name for c in ("utf-8", "cp1252")} - {""}
+    if not named or PureWindowsPath(data).name.lower() in {n.lower() for n in named}:
+        return ()
+    name = min(named, key=len)
+    said = f"its list of markers {file.name} names the samples {shortened(name)}, the header {shortened(data)}"
+    if any((path.parent / n).is_file() for n in named if len(n) < 200):
+        raise InputError(
+            f"{path}: {said}, and both are there: whose markers are these? Correct DataFile in {file.name}."
+        )
+    return (f"{said}: the header was believed",)
 
 
 def limited(path: Path) -> bytes:

@@ -34,6 +34,8 @@ def check(folder: Path, allow_truncated: bool) -> Checked:
     InputError
         A file is missing or no regular one, a number cannot be, or trials are missing or too many.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: a file, a CTF recording is a folder with this ending. Give that folder.")
     stem = folder.name[: -len(".ds")]
     for member in sorted(folder.iterdir()):
         if not member.is_dir():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.data.header_text import shortened, whole_number
+from workbench.recording.data import units
 from workbench.recording.data.edf_times import Layout
 from workbench.recording.data.extent import ADVICE, Checked, compare, incomplete
 
@@ -58,17 +59,22 @@ def check(path: Path, allow_truncated: bool) -> Checked:
     samples = max(signals, default=max(counts))
     # Such a file has one by the standard; under another name its bytes are read as samples.
     lost = len(signals) == channels and _PLUS.match(head, 192)
-    odd = ("says that it holds annotations, and no channel is called so: there is one channel too many, or none",)
+    said = ("says that it holds annotations, and no channel is called so: there is one channel too many, or none",)
+    odd = (said if lost else ()) + units.unknown(
+        (_text(about[16 * n : 16 * n + 16]), _text(_column(about, channels, 96, n)))
+        for n in range(channels)
+        if not _ANNOTATIONS.match(about, 16 * n)
+    )
     if records == found:
         left = f"{rest} bytes behind the last record were left out"
-        return Checked(((left,) if rest else ()) + (odd if lost else ()))
+        return Checked(((left,) if rest else ()) + odd)
     if records < 0:
-        said = f"its header counts no records, its file holds {found} of {samples} samples"
-        return Checked(incomplete(path, said, found * samples, allowed=allow_truncated) + (odd if lost else ()))
+        found_in = f"its header counts no records, its file holds {found} of {samples} samples"
+        return Checked(incomplete(path, found_in, found * samples, allowed=allow_truncated) + odd)
     left = f"{rest} of the {width} bytes of another record" if rest else ""
     # More records than the header counts are those of a recording that was never closed either.
     notes = compare(path, records * samples, found * samples, left, read=found * samples, allowed=allow_truncated)
-    return Checked(notes + (odd if lost else ()))
+    return Checked(notes + odd)
 
 
 def layout(path: Path) -> Layout:

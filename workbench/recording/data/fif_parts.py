@@ -6,6 +6,7 @@ import html
 import math
 import re
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import InputError
@@ -19,6 +20,22 @@ _NEXT, _PREVIOUS = 2, 1
 _LONGEST_GAP_S = 24 * 3600.0
 
 
+@dataclass(frozen=True)
+class _Span:
+    """The samples of one file: the numbers of the first and of the one behind the last, on the recorder's clock.
+
+    Attributes
+    ----------
+    end
+        The byte at which the last buffer ends.
+    """
+
+    count: int = 0
+    begin: int = 0
+    stop: int = 0
+    end: int = 0
+
+
 def check(path: Path, what: str, allow_truncated: bool) -> Checked:
     """Count the samples of every part, and find the parts.
 
@@ -30,14 +47,20 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
     Raises
     ------
     InputError
-        A part is missing, cut off, damaged or named outside the folder.
+        A part is missing, cut off, damaged, named outside the folder, or does not follow the one before.
     """
     notes: list[str] = []
     part, seen, total, copy = path, {path.resolve()}, 0, None
+    before: tuple[Path, Tags, _Span] | None = None
     while True:
         file = fif_file.plain(part)
         tags = fif_tags.walk(file, part)
-        samples, end = _samples(part, tags) if what == "raw" else (0, 0)
+        span = _samples(part, tags) if what == "raw" else _Span()
+        samples, end = span.count, span.end
+        if before is not None:
+            _follows(path, before, (part, tags, span))
+        if tags.rest:
+            notes.append(f"{tags.rest} bytes behind the last tag of {part.name} were left out")
         if tags.cut:
             # Checksums of a packed file, and the numbers of epochs, say that it was whole once.
             if what != "raw" or file != part or part != path:
@@ -49,6 +72,8 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
             break
         if what == "raw" and samples < 1:
             raise damaged(part, "no samples in it")
+        if what == "raw" and tags.scaled_to_nothing:
+            raise damaged(part, tags.scaled_to_nothing)
         total += samples
         role, following = _following(file, part, tags)
         if part == path and role == _PREVIOUS:
@@ -68,14 +93,15 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
         if following.resolve() in seen:
             raise damaged(part, f"it goes on in {following.name}, which it follows")
         seen.add(following.resolve())
-        part = following
+        before, part = (part, tags, span), following
     return Checked(tuple(notes), copy=copy)
 
 
-def _samples(path: Path, tags: Tags) -> tuple[int, int]:
-    """Samples in the buffers of a file, gaps included, and the byte at which the last buffer ends."""
+def _samples(path: Path, tags: Tags) -> _Span:
+    """Samples in the buffers of a file, and which numbers they have, gaps counted."""
     channels = whole_number(path, "the number of channels", str(tags.value(fif_tags.CHANNELS, 0)), 1, 65535)
     inside, count, gap, waiting, end = False, 0, 0, 0, 0
+    begin, last = tags.value(fif_tags.FIRST_SAMPLE, 0), 0
     depth = 0
     blocks, skips = iter(tags.blocks), iter(tags.values.get(fif_tags.SKIP, ()))
     for kind, sort, length, position in tags.tags:
@@ -93,8 +119,11 @@ def _samples(path: Path, tags: Tags) -> tuple[int, int]:
                     path,
                     f"a buffer of {length} bytes of type {sort}, no whole number of samples of {channels} channels",
                 )
-            count += length // width
-            gap += waiting * (length // width) if waiting > 0 else 0
+            last = length // width
+            if not count:
+                begin += max(waiting, 0) * last
+            count += last
+            gap += max(waiting, 0) * last
             waiting, end = 0, position + 16 + length
         elif inside and width and length > 4 and length >= width and length % width == 0:
             raise damaged(path, f"samples under the tag {kind} at byte {position}, expected {fif_tags.BUFFER}")
@@ -103,7 +132,25 @@ def _samples(path: Path, tags: Tags) -> tuple[int, int]:
         raise damaged(path, f"a sampling rate of {rate:g} Hz")
     if gap > _LONGEST_GAP_S * rate:
         raise damaged(path, f"gaps of {gap / rate:g} s between its samples")
-    return count, end
+    stop = tags.value(fif_tags.FIRST_SAMPLE, 0) + count + gap + max(waiting, 0) * last
+    return _Span(count, begin, stop, end)
+
+
+def _follows(path: Path, before: tuple[Path, Tags, _Span], after: tuple[Path, Tags, _Span]) -> None:
+    """Refuse a part that does not go on where the one before ends, or is of another recording."""
+    (first, tags, span), (second, others, later) = before, after
+    if tags.date != others.date:
+        found = "was measured at another time"
+    elif tags.names != others.names:
+        found = "has other channels"
+    elif later.begin != span.stop:
+        found = f"begins at sample {later.begin}, expected {span.stop}"
+    else:
+        return
+    raise InputError(
+        f"{path}: split recording: {second.name} does not follow {first.name}: it {found}. Put the parts of one"
+        " recording beside each other, under the names that they were given."
+    )
 
 
 def _following(file: Path, path: Path, tags: Tags) -> tuple[int, Path | None]:

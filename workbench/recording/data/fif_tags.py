@@ -12,7 +12,7 @@ from workbench.core.errors import InputError
 from workbench.recording.data.extent import ADVICE
 
 FILE_ID, DIR_POINTER, DIRECTORY, BLOCK_START, BLOCK_END = 100, 101, 102, 104, 105
-CHANNELS, RATE, FIRST_SAMPLE, BUFFER, SKIP = 200, 201, 208, 300, 301
+CHANNELS, RATE, CHANNEL, DATE, FIRST_SAMPLE, BUFFER, SKIP = 200, 201, 203, 204, 208, 300, 301
 REF_ROLE, REF_NUMBER, REF_NAME = 115, 117, 118
 EVOKED, REFERENCE, EPOCHS = 104, 118, 373
 CONTINUOUS = frozenset({102, 112, 119})  # raw data, continuous data, data recorded with active shielding
@@ -44,6 +44,10 @@ class Tags:
     blocks: list[tuple[int, int]] = field(default_factory=list)
     values: dict[int, list[int]] = field(default_factory=dict)
     rate: float = math.nan
+    date: bytes = b""
+    names: list[bytes] = field(default_factory=list)
+    scaled_to_nothing: str = ""
+    rest: int = 0
     cut: str = ""
 
     @property
@@ -70,7 +74,8 @@ def walk(file: Path, path: Path) -> Tags:
     Returns
     -------
     Tags
-        All that are whole; `Tags.cut` says in words whether the file is cut off behind them.
+        All that are whole; `Tags.cut` says in words whether the file is cut off behind them, `Tags.rest` counts the
+        bytes behind its last tag.
 
     Raises
     ------
@@ -103,15 +108,47 @@ def walk(file: Path, path: Path) -> Tags:
                 raise damaged(path, f"more than {_DEEPEST} blocks in each other, or {_MOST_TAGS} tags")
             found.tags.append(tag)
             if following == -1:
+                found.rest = size - end
+                _look_behind(f, path, found, end)
                 break
             if 0 < following <= position:
                 raise InputError(f"{path}: the tags of this FIF file lead in a circle. Export it again.")
+            if following > end:
+                _look_into_hole(f, path, end, min(following, size))
             position = following or end
         if deep > 0 and not found.cut:
             found.cut = f"{deep} block(s) never end"
         if not found.cut:
             _compare_directory(f, path, found, size)
     return found
+
+
+def _look_behind(f: BinaryIO, path: Path, found: Tags, end: int) -> None:
+    """Refuse a second file behind the first; its own directory may lie there."""
+    f.seek(end)
+    head = f.read(16)
+    if len(head) == 16:
+        kind, _, length, _ = _HEAD.unpack(head)
+        if kind == FILE_ID:
+            raise InputError(
+                f"{path}: ends at byte {end}, and another FIF file follows: only the first would be read. Keep each"
+                " recording in a file of its own."
+            )
+        if kind == DIRECTORY and end == found.value(DIR_POINTER, -1):
+            found.rest -= 16 + length
+
+
+def _look_into_hole(f: BinaryIO, path: Path, start: int, stop: int) -> None:
+    """Refuse bytes that the tags jump over where samples lie in them: nobody would miss them."""
+    position = start
+    while position + 16 <= stop:
+        f.seek(position)
+        kind, sort, length, _ = _HEAD.unpack(f.read(16))
+        if length < 0 or position + 16 + length > stop:
+            return
+        if kind == BUFFER and sort in SAMPLE_BYTES:
+            raise damaged(path, f"the tag before byte {start} jumps to byte {stop}, over samples at byte {position}")
+        position += 16 + length
 
 
 def _read(f: BinaryIO, path: Path, tag: Tag, found: Tags) -> int:
@@ -133,9 +170,24 @@ def _read(f: BinaryIO, path: Path, tag: Tag, found: Tags) -> int:
         if sort != 3 or length != 4:
             raise damaged(path, f"{length} bytes at byte {position}, a whole number was expected")
         found.values.setdefault(kind, []).append(struct.unpack(">i", f.read(4))[0])
+    if kind == DATE and not found.date:
+        found.date = f.read(min(length, 16))
+    if kind == CHANNEL and length == 96:
+        _read_channel(path, f.read(length), found)
     if kind == RATE and (sort, length) in ((4, 4), (5, 8)):
         found.rate = float(struct.unpack(">f" if length == 4 else ">d", f.read(length))[0])
     return -1 if kind == BLOCK_END else 0
+
+
+def _read_channel(path: Path, raw: bytes, found: Tags) -> None:
+    """Keep the name of a channel, and look at the two numbers that all its samples are multiplied by."""
+    found.names.append(raw[80:96])
+    name = raw[80:96].split(b"\0")[0].decode("latin-1")
+    for what, scale in zip(("range", "calibration"), struct.unpack_from(">2f", raw, 12), strict=True):
+        if not math.isfinite(scale):
+            raise damaged(path, f"the {what} of channel {name!r} is {scale:g}, a number was expected")
+        if not scale and not found.scaled_to_nothing:
+            found.scaled_to_nothing = f"the {what} of channel {name!r} is 0, which makes all its samples 0"
 
 
 def _check_matrix(f: BinaryIO, path: Path, tag: Tag) -> None:

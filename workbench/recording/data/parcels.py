@@ -26,12 +26,22 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, nearest
 from workbench.core.types import Geometry, Image, Mark, Marks, time_base
-from workbench.data.companion import require_regular
-from workbench.recording.data import foreign
+from workbench.data.header_text import shortened
+from workbench.recording.data import foreign, units
+from workbench.recording.data.array_side import RATES, fields_of, loaded, side_file, side_rate, unit_of
 from workbench.recording.data.recording import Event, Recording, RecordingNative, array_recording, summary
 
-RATES = ("sampling_rate", "sfreq", "fs", "srate", "sampling_frequency", "samplingrate", "fsample", "sample_rate", "hz")
-_NAMES = ("channels", "channel_names", "ch_names", "names", "parcels", "labels")
+_CHANNELS = ("channels", "channel_names", "ch_names")
+_NAMES = (*_CHANNELS, "names", "parcels", "labels")
+_KINDS = """
+bio chpi csd dbs dipole ecg ecog eeg emg eog exci eyegaze fnirs_cw_amplitude fnirs_fd_ac_amplitude fnirs_fd_phase
+fnirs_od fnirs_td_gated_amplitude fnirs_td_moments_intensity fnirs_td_moments_mean fnirs_td_moments_variance gof grad
+gsr hbo hbr ias mag misc pupil ref_meg resp seeg stim syst temperature
+"""
+KINDS = frozenset(_KINDS.split())
+"""Types of channels, as MNE names them."""
+
+ARRAY_VOLTS = ("V", "mV", "uV", "\u00b5V", "\u03bcV", "nV", "pV")
 _KEY = re.compile(r"^(?P<key>[^@]*?)@?(?P<rate>\d+(?:\.\d+)?(?:e\d+)?)\s*hz$", re.IGNORECASE)
 _NARROW, _SHORT = 8, 200
 _LOWEST, _HIGHEST = 1e-3, 1e7  # [Hz] slower than any average, faster than any amplifier
@@ -56,11 +66,6 @@ def split_key(key: str | None) -> tuple[str | None, float | None]:
     return match["key"] or None, float(match["rate"])
 
 
-def side_file(path: Path) -> Path:
-    """The JSON file that may describe an array."""
-    return path.with_suffix(".json")
-
-
 def is_recording(path: Path, key: str | None = None) -> bool:
     """Whether an array file is a recording and no cube or map; only headers are read."""
     name, rate = split_key(key)
@@ -73,10 +78,11 @@ def is_recording(path: Path, key: str | None = None) -> bool:
     except InputError:
         return False
     try:
-        if _side_rate(path) is not None:
-            return True
-        if _side(path).get("role") == "embeddings":
-            return False
+        if isinstance(loaded(path), dict):  # a list that lies there by chance makes no recording of a map
+            if side_rate(path) is not None:
+                return True
+            if fields_of(path).get("role") == "embeddings":
+                return False
     except InputError:  # what it says is lost: reading says so, and no map is made of time courses
         return any(_could_be(a) for a in arrays)
     fitting = [a for a in arrays if len(a.shape) == 2 and min(a.shape) >= 1 and (name is None or a.name == name)]
@@ -108,10 +114,10 @@ def read(path: Path, key: str | None = None) -> Image:
     if path.suffix.lower() == ".mat" and not _with_axes(arrays) and (structure := foreign.fieldtrip(path)):
         foreign.refuse_fieldtrip(path, structure)
     found = _choose(path, arrays, name)
-    beside = _side(path)
+    beside = fields_of(path)
     turned, why = _is_turned(found.shape, beside)
     channels, samples = (found.shape[1], found.shape[0]) if turned else found.shape
-    rate = rate if rate is not None else found.rate if found.rate is not None else _side_rate(path)
+    rate = rate if rate is not None else found.rate if found.rate is not None else side_rate(path)
     if rate is not None and not _LOWEST <= rate <= _HIGHEST:
         raise InputError(
             f"{path}: a sampling rate of {rate} Hz, a positive number from {_LOWEST:g} to {_HIGHEST:g} was expected."
@@ -121,8 +127,15 @@ def read(path: Path, key: str | None = None) -> Image:
     kinds = _texts(path, beside, "kinds") or ["misc"] * channels
     if len(kinds) != channels:
         raise InputError(f"{side_file(path)}: 'kinds' lists {len(kinds)} types, {path.name} has {channels} channels.")
+    unknown = sorted(set(kinds) - KINDS)
+    if unknown:
+        raise InputError(f"{side_file(path)}: 'kinds' names {unknown[0]!r}.{nearest(unknown[0], KINDS)}")
     marks, events = _marks(path, beside), _events(path, beside)
     bads = tuple(_texts(path, beside, "bads"))
+    strange = [b for b in bads if b not in names]
+    if strange:
+        raise InputError(f"{side_file(path)}: 'bads' names {strange[0]!r}, no channel.{nearest(strange[0], names)}")
+    unit = unit_of(path, beside)
     endless = [m for m in marks if not (math.isfinite(m.duration) and m.duration >= 0)]
     if endless:
         raise InputError(
@@ -165,10 +178,11 @@ def read(path: Path, key: str | None = None) -> Image:
         loader=lambda: opener().read(),
         kind="recording",
         source=path,
-        value_unit=None if beside.get("unit") is None else str(beside["unit"]),
+        value_unit=unit,
         format="parcels",
         header=header,
         native=RecordingNative(opener, tuple(p for p in (path, side_file(path)) if p.is_file())),
+        notes=_notes(path, key, found, names, unit),
     )
 
 
@@ -261,29 +275,6 @@ def _is_scene(path: Path) -> bool:
     return looks_like_list(path)
 
 
-def _side(path: Path) -> dict[str, Any]:
-    file = side_file(path)
-    require_regular(file)
-    if not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise InputError(f"{file}: not readable as JSON ({error}). Correct or remove it.") from error
-    return found if isinstance(found, dict) else {}
-
-
-def _side_rate(path: Path) -> float | None:
-    values = {str(k).lower(): v for k, v in _side(path).items()}
-    found = next((values[r] for r in RATES if r in values), None)
-    if isinstance(found, str):  # some programs write numbers as text
-        try:
-            return float(found)
-        except ValueError:
-            return None
-    return None if found is None or isinstance(found, bool) or not isinstance(found, int | float) else float(found)
-
-
 def _start(path: Path, beside: dict[str, Any]) -> float:
     start = beside.get("start")
     if start is None:
@@ -311,6 +302,10 @@ def _names(path: Path, beside: dict[str, Any], channels: int) -> list[str]:
                     f"{side_file(path)}: '{key}' lists {len(names)} names, {path.name} has {channels} channels."
                 )
             return names
+        if key in _CHANNELS and beside.get(key) is not None:
+            raise InputError(
+                f"{side_file(path)}: '{key}' is {shortened(json.dumps(beside[key]))}, a list was expected."
+            )
     return [f"parcel {i + 1:0{len(str(channels))}d}" for i in range(channels)]
 
 
@@ -327,3 +322,19 @@ def _events(path: Path, beside: dict[str, Any]) -> list[Event]:
         return sorted((float(e[0]), str(e[1])) for e in beside.get("events") or ())
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise InputError(f"{side_file(path)}: 'events' must be [time s, label] each.") from error
+
+
+def _notes(path: Path, key: str | None, found: Found, names: list[str], unit: str | None) -> tuple[str, ...]:
+    """What of the array and its side file does not agree, and what was believed."""
+    notes = []
+    beside = side_rate(path)
+    if beside is not None and found.rate is not None and split_key(key)[1] is None and beside != found.rate:
+        notes.append(
+            f"{side_file(path).name} says {beside:g} Hz, the file itself {found.rate:g} Hz, which was believed"
+        )
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        notes.append(f"{len(twice)} name(s) of channels are given twice, first {shortened(twice[0])}")
+    if unit is not None and not units.is_known(unit, ARRAY_VOLTS):
+        notes.append(f"the unit {shortened(unit)} is not known here: values were taken as they are")
+    return tuple(notes)

@@ -93,3 +93,50 @@ def test_unpacked_copies_go_when_the_program_ends(tmp_path):
     )
     assert done.stdout.strip() == "True", done.stderr
     assert list(scratch.iterdir()) == []
+
+
+def number_of(body, kind, at=0):
+    """Where the value of the first tag of that kind begins that is long enough."""
+    position = 0
+    while position < len(body):
+        found, _, length, _ = struct.unpack_from(">4i", body, position)
+        if found == kind:
+            return position + 16 + at
+        position += 16 + length
+    raise AssertionError(kind)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_second_file_behind_the_first_is_refused(tmp_path, packed):
+    body = save_raw(tmp_path / "a_raw.fif", seconds=1.0, n_meg=3, n_eeg=0).read_bytes()
+    path = tmp_path / ("b_raw.fif.gz" if packed else "b_raw.fif")
+    put = gzip.compress if packed else bytes
+    path.write_bytes(put(body) + put(body))
+    with pytest.raises(InputError, match=f"ends at byte {len(body)}, and another FIF file follows"):
+        formats.read(path)
+    path.write_bytes(put(body) + put(b"more"))
+    assert formats.read(path).notes == (f"4 bytes behind the last tag of {path.name} were left out",)
+    path.write_bytes(put(body[:3000]) + put(body[3000:]))
+    assert formats.read(path).notes == ()
+
+
+def test_samples_that_a_tag_jumps_over_are_said(tmp_path):
+    path = tmp_path / "a_raw.fif"
+    raw(seconds=4.0, n_meg=3, n_eeg=0).save(path, buffer_size_sec=1.0, verbose="ERROR")
+    body = bytearray(path.read_bytes())
+    first = number_of(body, 300) - 16
+    struct.pack_into(">i", body, first + 12, first + 3 * (16 + struct.unpack_from(">4i", body, first)[2]))
+    path.write_bytes(body)
+    with pytest.raises(InputError, match="over samples at byte"):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+@pytest.mark.parametrize(("what", "at"), [("range", 12), ("calibration", 16)])
+def test_factors_that_destroy_samples_are_refused(tmp_path, what, at, value):
+    path = save_raw(tmp_path / "a_raw.fif", seconds=1.0, n_meg=3, n_eeg=0)
+    body = bytearray(path.read_bytes())
+    struct.pack_into(">f", body, number_of(body, 203, at), value)
+    path.write_bytes(body)
+    with pytest.raises(InputError, match=rf"damaged FIF file: the {what} of channel 'MEG 0001' is {value:g}"):
+        formats.read(path)

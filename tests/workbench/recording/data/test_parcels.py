@@ -31,6 +31,7 @@ def test_npy_with_a_side_file(tmp_path, turned, dtype):
     )  # fmt: skip
     assert rate_of(image) == 250
     assert image.geometry.affine.tolist() == [[1 / 250, 2.0], [0, 1]]
+    assert image.notes == ()
     sizes = "2000 samples x 6 channels" if turned else "6 channels x 2000 samples"
     assert image.header["taken_as"] == f"{sizes}: the side file names as many channels"
     np.testing.assert_allclose(image.data, DATA, rtol=1e-6)
@@ -133,6 +134,18 @@ def test_side_files_that_do_not_fit_are_named(tmp_path):
         '{"sampling_rate": 250, "annotations": [[1, NaN, "BAD"]]}': "annotation 'BAD' lasts nan s, 0 or more",
         '{"sampling_rate": 250, "annotations": [[1, Infinity, "BAD"]]}': "annotation 'BAD' lasts inf s",
         '{"sampling_rate": 250, "annotations": [[1, -2, "BAD"]]}': "annotation 'BAD' lasts -2 s",
+        "[1]": r"a\.json: holds '\[1\]', fields such as",
+        "null": r"a\.json: holds 'null', fields such as",
+        '{"sampling_rate": true}': r"a\.json: 'sampling_rate' is 'true', the sampling rate in Hz",
+        '{"Fs": [250]}': r"'Fs' is '\[250\]', the sampling rate in Hz",
+        '{"fs": "fast"}': "'fs' is '\"fast\"', the sampling rate in Hz",
+        '{"fs": 1' + 400 * "0" + "}": "'fs' is '1000.* the sampling rate in Hz",
+        '{"fs": 250, "sfreq": 500}': "'fs' is 250 Hz and 'sfreq' is 500 Hz. Leave one",
+        '{"sampling_rate": 250, "sampling_rate": 500}': "'sampling_rate' is given twice",
+        '{"sampling_rate": 250, "bads": ["parcel 7"]}': "'bads' names 'parcel 7', no channel. Did you mean 'parcel ",
+        '{"sampling_rate": 250, "kinds": ["eeg", "eeg", "eeg", "eeg", "eeg", "ears"]}': "'kinds' names 'ears'",
+        '{"sampling_rate": 250, "unit": ["V"]}': "'unit' is '.*', a text was expected",
+        '{"sampling_rate": 250, "channels": "abcdef"}': "'channels' is '\"abcdef\"', a list was expected",
     }
     for text, message in cases.items():
         side.write_text(text)
@@ -165,3 +178,22 @@ def test_nothing_pickled_is_executed_and_broken_files_are_named(tmp_path):
         with pytest.raises(InputError, match=message):
             formats.read(f"{tmp_path / name}:250Hz")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_what_does_not_agree_or_is_not_known_is_noted(tmp_path):
+    np.savez(tmp_path / "a.npz", data=DATA, fs=200.0)
+    side = {"sampling_rate": 250, "unit": "furlong", "channels": list("aabcde")}
+    (tmp_path / "a.json").write_text(json.dumps(side))
+    image = formats.read(tmp_path / "a.npz")
+    assert rate_of(image) == 200.0
+    rate, names, unit = image.notes
+    assert rate == "a.json says 250 Hz, the file itself 200 Hz, which was believed"
+    assert "given twice, first 'a'" in names
+    assert "the unit 'furlong' is not known here" in unit
+    assert len(formats.read(f"{tmp_path / 'a.npz'}:data@125Hz").notes) == 2
+
+
+def test_a_list_beside_a_map_makes_no_recording_of_it(tmp_path):
+    np.save(tmp_path / "map.npy", np.ones((100, 120), "f4"))
+    (tmp_path / "map.json").write_text("[1]")
+    assert formats.read(tmp_path / "map.npy").kind == "scene"

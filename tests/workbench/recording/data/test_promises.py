@@ -205,3 +205,75 @@ def test_an_edf_of_which_the_channel_of_annotations_has_another_name_is_said(tmp
     assert content[192:196] == b"EDF+"
     path.write_bytes(content.replace(b"EDF Annotations", b"EDF Annotatio?s", 1))
     assert "no channel is called so" in " | ".join(formats.read(path).notes)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("next", r"long_raw-2\.fif does not follow long_raw-1\.fif: it begins at sample \d+, expected \d+"),
+        ("date", r"long_raw-2\.fif does not follow .*: it was measured at another time"),
+        ("names", r"long_raw-2\.fif does not follow .*: it has other channels"),
+    ],
+)
+def test_a_part_of_a_split_fif_that_does_not_follow_is_named(other, message, tmp_path):
+    path, second = tmp_path / "long_raw.fif", tmp_path / "long_raw-2.fif"
+    source = raw(seconds=60.0, rate=1000.0)
+    source.save(path, split_size="2MB", buffer_size_sec=1.0, verbose="ERROR")
+    image = formats.read(path)
+    assert (image.notes, image.geometry.shape) == ((), (60000,))
+    if other == "next":
+        second.write_bytes((tmp_path / "long_raw-3.fif").read_bytes())
+    elif other == "names":
+        second.write_bytes(second.read_bytes().replace(b"MEG 0001", b"MEG 0009"))
+    else:
+        content = second.read_bytes()
+        head = struct.pack(">3i", 204, 3, 8)
+        place = content.index(head) + 16
+        second.write_bytes(content[:place] + b"\x01" + content[place + 1 :])
+    with pytest.raises(InputError, match=message):
+        formats.read(path)
+
+
+@pytest.mark.parametrize(
+    ("unit", "known"),
+    [(b"furlong", False), (b"nV", False), (b"UV", False), (b"mV", True), (b"DegC", True), (b"", True)],
+)
+def test_a_dimension_of_edf_that_nobody_knows_is_noted(unit, known, tmp_path):
+    path, _ = edf(tmp_path)
+    content = bytearray(path.read_bytes())
+    channels = int(content[252:256])
+    content[256 + 96 * channels : 264 + 96 * channels] = unit.ljust(8)
+    path.write_bytes(content)
+    said = " | ".join(formats.read(path).notes)
+    assert ("values were taken as they are" in said, unit.decode() in said) == (not known, not known or not unit)
+
+
+@pytest.mark.parametrize(("unit", "known"), [("furlong", False), ("pV", False), ("nV", True), ("C", True), ("", True)])
+def test_a_unit_of_brainvision_that_nobody_knows_is_noted(unit, known, tmp_path):
+    path, _ = brainvision(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert formats.read(path).notes == ()
+    path.write_text(re.sub(r"(?m)^(Ch1=.*,)\S+$", rf"\g<1>{unit}", text), encoding="utf-8")
+    assert ("values were taken as they are" in " | ".join(formats.read(path).notes)) is not known
+
+
+def test_markers_of_other_samples_are_noted_and_refused_where_those_are_there(tmp_path):
+    path, samples = brainvision(tmp_path)
+    markers = tmp_path / "a.vmrk"
+    text = markers.read_text(encoding="utf-8")
+    markers.write_text(text.replace("DataFile=a.eeg", "DataFile=older.eeg"), encoding="utf-8")
+    (note,) = formats.read(path).notes
+    assert (
+        note == "its list of markers a.vmrk names the samples 'older.eeg', the header 'a.eeg': the header was believed"
+    )
+    (tmp_path / "older.eeg").write_bytes(samples.read_bytes())
+    with pytest.raises(InputError, match=r"a\.vhdr: .* and both are there: whose markers are these"):
+        formats.read(path)
+    markers.write_text(text.replace("DataFile=a.eeg", "DataFile=$b.eeg"), encoding="utf-8")
+    assert formats.read(path).notes == ()
+
+
+def test_a_file_with_the_ending_of_a_folder_is_named(tmp_path):
+    (tmp_path / "f.ds").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"f\.ds: a file, a CTF recording is a folder"):
+        formats.info(tmp_path / "f.ds")
