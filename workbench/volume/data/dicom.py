@@ -17,6 +17,7 @@ from typing import Any
 from workbench.core.errors import InputError, NothingFound, one_line
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import check_size
+from workbench.volume.data.dicom_alike import check_photometric, require_one_series
 from workbench.volume.data.dicom_complete import missing, several
 from workbench.volume.data.dicom_fields import many
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
@@ -250,15 +251,17 @@ def _listing(found: list[Series]) -> str:
 
 
 def _image(path: Path, series: Series) -> Image:
-    first = series.first
-    found = [p for header in series.headers.values() for p in planes(header)]
+    first, headers = series.first, tuple(series.headers.values())
+    require_one_series(headers)
+    found = [p for header in headers for p in planes(header)]
     stack = stack_planes(found, path)
     samples = first.count("SamplesPerPixel", high=4)
     channels = ("0",) if samples == 1 else tuple("RGBA"[:samples])
     dtype = sample_type(stack.planes)
     shape = (stack.columns, stack.rows, len(stack.planes))
     check_size(shape, samples, dtype, path)
-    notes = [check_pixels(header, header.count("SamplesPerPixel", high=4)) for header in series.headers.values()]
+    notes = [check_pixels(header, header.count("SamplesPerPixel", high=4)) for header in headers]
+    inverted = list(check_photometric(headers))
     modality = first.text("Modality") or None
     differing = check_alike(stack.planes, modality)
     shown: dict[str, Any] = {name: first.shown(name) for name in _SHOWN if first.shown(name) is not None}
@@ -275,7 +278,7 @@ def _image(path: Path, series: Series) -> Image:
         channels=channels,
         loader=partial(load, stack, samples, dtype),
         source=single,
-        value_unit=_value_unit(first, modality),
+        value_unit=_value_unit(first, modality) if samples == 1 else None,
         modality=modality,
         format="dicom",
         header=shown,
@@ -284,7 +287,8 @@ def _image(path: Path, series: Series) -> Image:
         notes=(
             *several(n for n in notes if n),
             *differing,
-            *missing(path, tuple(series.headers.values()), series.beside, series.left_out),
+            *inverted,
+            *missing(path, headers, series.beside, series.left_out),
         ),
     )
 

@@ -13,10 +13,11 @@ from workbench.volume.data.dicom_fields import Fields
 
 SUFFIXES = (".dcm", ".ima")
 
-# Only what is needed: a series may have thousands of files, and names of people are not even read.
+# Only what is needed: a series may have thousands of files, and names of people are not even read. PatientID is
+# compared within a series, and goes no further.
 _TAGS = [
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
-    "SeriesTime", "Modality", "Manufacturer", "ManufacturerModelName", "ImageType", "InstanceNumber",
+    "SeriesTime", "PatientID", "Modality", "Manufacturer", "ManufacturerModelName", "ImageType", "InstanceNumber",
     "AcquisitionNumber", "ImagesInAcquisition", "NumberOfSlices", "NumberOfTimeSlices", "ConcatenationUID",
     "InConcatenationTotalNumber", "SliceThickness", "KVP", "ConvolutionKernel", "GantryDetectorTilt",
     "PatientPosition", "FrameOfReferenceUID", "Rows", "Columns", "PixelSpacing", "ImageOrientationPatient",
@@ -173,6 +174,11 @@ def read_header(path: Path, *, everything: bool = False) -> Header | None:
         with path.open("rb") as f:
             start = f.read(132)
         preamble = start[128:] == b"DICM"
+        if start[:4] == b"DICM":
+            raise InputError(
+                f"{path}: begins with 'DICM', which 128 bytes (the preamble of DICOM) come before. They are lost: copy"
+                " or export it again."
+            )
         # Without preamble a data set starts with group 0002 or 0008, little endian; anything else is another format.
         if not preamble and start[:2] not in (b"\x08\x00", b"\x02\x00"):
             return None
