@@ -29,6 +29,13 @@ def test_tables_as_people_write_them(tmp_path, name, text):
     assert table_of(str(tmp_path / name)) == TABLE
 
 
+def test_a_region_names_no_value_that_is_a_part_of_it(tmp_path):
+    """Regions as of nnU-Net for gliomas: of a tumour, its core, and what of it takes up contrast."""
+    regions = {"background": 0, "whole tumour": [1, 2, 3], "core": [2, 3], "enhancing": [3], "other": [4, 5]}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": regions}), encoding="utf-8")
+    assert table_of(str(tmp_path / "dataset.json")) == {3: "enhancing"}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
