@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,13 @@ def read(path: Path) -> Image:
     require_regular(path)
     proxy, start = _open(path)
     header = proxy.header
-    affine, note = _affine(proxy, path)
+    affine, told = _affine(proxy, path, start)
     shape = tuple(int(n) for n in proxy.shape)
     spatial = (*shape[:3], *(1,) * (3 - len(shape)))
     channels = _channels(header, shape, path)
     dtype = _dtype(proxy, path)
+    _check_scaling(proxy, path, dtype)
+    classes = _classes(path, header, told)
     check_size(spatial, len(channels), dtype, path)
     check_size(spatial, len(channels), _stored(header), path)
     more = nifti_header.surplus(path, start, _stored(header).itemsize)
@@ -74,9 +77,9 @@ def read(path: Path) -> Image:
         source=path,
         format="nifti",
         header=shown,
-        classes=_classes(path, header),
+        classes=classes,
         native=header,
-        notes=tuple(n for n in (*start.notes, note, more) if n),
+        notes=tuple(n for n in (*start.notes, *told, more) if n),
     )
 
 
@@ -173,14 +176,19 @@ def _kinds() -> tuple[type[Exception], ...]:
     )
 
 
-def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
+def _affine(proxy: Any, path: Path, start: Start) -> tuple[npt.NDArray[np.float64], list[str | None]]:
     """World affine in mm from the form that NIfTI gives precedence to, and what a person should know of it."""
     header = proxy.header
-    note = None
+    notes: list[str | None] = []
+    if int(header["sform_code"]) <= 0:
+        notes.append(nifti_header.check_pixdim(path, start))
     if int(header["sform_code"]) > 0:
         field, affine = "sform (srow_x, srow_y, srow_z)", header.get_sform()
         affine = checked_affine(affine, path, field)
-        note = nifti_header.forms_disagree(affine, header["pixdim"])
+        notes.append(nifti_header.forms_disagree(affine, header["pixdim"]))
+        if int(header["qform_code"]) > 0 and not any(notes):
+            with suppress(*_kinds()):  # nobody uses it
+                notes.append(nifti_header.places_disagree(affine, header.get_qform(), start.dim))
     elif int(header["qform_code"]) > 0:
         field = "qform (quatern_b, quatern_c, quatern_d, pixdim)"
         try:
@@ -190,13 +198,13 @@ def _affine(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None
     else:
         # As nibabel and MONAI do; the file itself does not say where left is.
         field, affine = "pixdim (sform_code and qform_code are 0)", header.get_base_affine()
-        note = "no sform or qform: spacing from pixdim, orientation is a guess (LAS, centred)"
+        notes.append("no sform or qform: spacing from pixdim, orientation is a guess (LAS, centred)")
     with reading(path, "xyzt_units names no unit of length", "Correct this field.", kinds=(KeyError,)):
         unit = header.get_xyzt_units()[0]
     affine = checked_affine(affine, path, field)
     if (scale := _TO_MM.get(unit, 1.0)) != 1.0:
         affine[:3] *= scale
-    return affine, note
+    return affine, notes
 
 
 def _channels(header: Any, shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
@@ -239,6 +247,21 @@ def _dtype(proxy: Any, path: Path) -> np.dtype[Any]:
     return np.dtype(np.float32 if small else np.float64)
 
 
+def _check_scaling(proxy: Any, path: Path, dtype: np.dtype[Any]) -> None:
+    """Refuse slope and intercept after which all values of a type are one, or infinite."""
+    (slope, inter), kind = _slope_inter(proxy), _stored(proxy.header)
+    if (slope, inter) == (1.0, 0.0) or kind.kind not in "iu":
+        return
+    limits = np.finfo(dtype)
+    largest, eps, least = float(limits.max), float(limits.eps), float(limits.smallest_subnormal)
+    span = abs(slope) * 2.0 ** (8 * kind.itemsize)
+    if max(abs(slope), abs(inter)) > largest or span <= max(abs(inter) * eps, least):
+        raise InputError(
+            f"{path}: scl_slope is {slope:g} and scl_inter {inter:g}, after which no value of {kind} can be told from"
+            " another. The header is wrong: export it again."
+        )
+
+
 def _loader(
     path: Path, proxy: Any, start: Start, spatial: tuple[int, ...], channels: int, dtype: np.dtype[Any]
 ) -> Callable[[], npt.NDArray[Any]]:
@@ -260,8 +283,15 @@ def _loader(
                 f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
         if (slope, inter) != (1.0, 0.0):
-            array *= dtype.type(slope)
-            array += dtype.type(inter)
+            try:
+                with np.errstate(over="raise"):
+                    array *= dtype.type(slope)
+                    array += dtype.type(inter)
+            except FloatingPointError as error:
+                raise InputError(
+                    f"{path}: values become infinite by scl_slope ({slope:g}) and scl_inter ({inter:g}). The header is"
+                    " wrong: export it again."
+                ) from error
         # Fortran order makes this a view; C is the slowest axis in the file.
         trailing = array.reshape(*spatial, *(array.shape[3:] or (1,)))
         if trailing.ndim == 5:
@@ -309,12 +339,13 @@ def _check_file_size(path: Path, proxy: Any) -> None:
         )
 
 
-def _classes(path: Path, header: Any) -> ClassTable | None:
+def _classes(path: Path, header: Any, notes: list[str | None]) -> ClassTable | None:
     for extension in header.extensions:
         if extension.get_code() == 0:
             with reading(path, "a header extension cannot be read", "Export it again.", kinds=_kinds()):
                 content = extension.get_content()
-            table = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
+            table, told = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
+            notes += told
             if table is not None:
                 return table
     return None
