@@ -100,15 +100,16 @@ def read(path: Path) -> Image:
     if len(size) > 2:
         n = len(size)
         direction = np.array(reader.GetDirection()).reshape(n, n)[:3, :3]
-        mm = 1.0 if is_nrrd else metaimage_header.millimetres(path)
-        native = _native(
-            direction, *(tuple(v * mm for v in vector[:3]) for vector in (reader.GetSpacing(), reader.GetOrigin()))
-        )
+        native = _native(direction, reader.GetSpacing()[:3], reader.GetOrigin()[:3])
         exact = (
             directions
             if directions is not None and np.allclose(directions, native.affine, atol=1e-3)
             else native.affine
         )
+        mm = nrrd_header.millimetres(path) if is_nrrd else (metaimage_header.millimetres(path),) * 3
+        if mm != (1, 1, 1):
+            exact = np.diag([*mm, 1.0]) @ checked_affine(exact, path, field)
+            native = _split(exact)
         affine = checked_affine(exact, path, field)
         native = Native(native.spacing, native.origin, native.direction, affine)
     check_size(shape, components * volumes, dtype, path)

@@ -33,6 +33,11 @@ _TYPES = {
     "i8": "int64", "f4": "float", "f8": "double",
 }  # fmt: skip
 _PACKINGS: dict[str, Packing] = {"gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
+_MM = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters"), 1.0),
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer"), 1e-3),
+    **{"nm": 1e-6, "cm": 10.0, "m": 1000.0, "meter": 1000.0},
+}
 _TEXTS = ("ascii", "text", "txt")
 _DOMAINS = ("domain", "space", "time")  # kinds of axes that ITK leaves where they are
 _OTHER_NAMES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
@@ -226,10 +231,20 @@ def notes(path: Path) -> list[str]:
         found.append(f"space is {shortened(fields.get('space', ''))}: axes were taken as left, posterior, superior")
     elif "space origin" not in fields:
         found.append("the header has no space origin: 0 was taken")
-    units = {u.strip('"') for u in re.findall(r'"[^"]*"', fields.get("space units", ""))} - {"mm", ""}
+    units = set(_units(fields)) - {*_MM, ""}
     if units:
         found.append(f"space units are {', '.join(sorted(units))}, which are not read: numbers were taken as mm")
     return found
+
+
+def millimetres(path: Path) -> tuple[float, ...]:
+    """Length in mm of the unit of each axis of the world; units that nobody knows are taken as mm, and noted."""
+    found = [_MM.get(u, 1.0) for u in _units(_fields(path))]
+    return (*found, 1.0, 1.0, 1.0)[:3]
+
+
+def _units(fields: dict[str, str]) -> list[str]:
+    return [u.strip('" ') for u in re.findall(r'"[^"]*"', fields.get("space units", ""))]
 
 
 def data_files(path: Path) -> list[Path]:

@@ -63,6 +63,23 @@ def test_units_of_length_of_metaimage_become_millimetres(tmp_path, unit, mm):
     assert image.notes == ()
 
 
+@pytest.mark.parametrize("units", ['"um" "cm" "m"', '"mm" "mm" "mm"', '"micron" "nm" ""'])
+def test_units_of_length_of_nrrd_become_millimetres(tmp_path, units):
+    place = {"space": "RAS", "space_directions": "(1,0,0) (0,2,0) (0,0,3)", "space_origin": "(0,0,5)"}
+    image = formats.read(nrrd(tmp_path / "a.nrrd", **place, space_units=units))
+    mm = {'"um"': 1e-3, '"cm"': 10, '"m"': 1000, '"micron"': 1e-3, '"nm"': 1e-6}
+    by_axis = [mm.get(u, 1) for u in units.split()]
+    np.testing.assert_allclose(image.geometry.affine[:3, :3], np.diag([1, 2, 3] * np.array(by_axis)))
+    assert image.geometry.affine[2, 3] == 5 * by_axis[2]
+    assert image.notes == ()
+
+
+def test_units_of_nrrd_that_nobody_knows_are_said(tmp_path):
+    place = {"space": "RAS", "space_directions": "(1,0,0) (0,2,0) (0,0,3)", "space_origin": "(0,0,0)"}
+    (note,) = formats.read(nrrd(tmp_path / "a.nrrd", **place, space_units='"mm" "ell" "mm"')).notes
+    assert note == "space units are ell, which are not read: numbers were taken as mm"
+
+
 def test_axes_of_volumes_of_nrrd_need_no_step(tmp_path):
     steps = {"space": "LPS", "space_directions": "none (1,0,0) (0,2,0) (0,0,3)"}
     steps["kinds"] = "list domain domain domain"
