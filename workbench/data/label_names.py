@@ -20,6 +20,7 @@ from workbench.core.errors import InputError, UsageError, nearest, reading
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, case_name
 from workbench.data import formats
+from workbench.data.label_table import doubled_names
 
 _BESIDE = ("dseg.tsv", "labels.tsv", "labels.txt", "labels.label", "labels.ctbl")
 _STEM_ENDS = (
@@ -61,7 +62,10 @@ def read_named(
     table = table_of(names, lists) if names else None
     if table is None and labels.classes.is_nameless:
         table = _beside(formats.split_address(path)[0])
-    return labels if table is None else replace(labels, classes=_named(labels, table))
+    if table is None:
+        return labels
+    classes = _named(labels, table)
+    return replace(labels, classes=classes, notes=(*labels.notes, *doubled_names(classes)))
 
 
 def _named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
