@@ -20,6 +20,7 @@ from workbench.core.errors import InputError, UsageError, nearest, reading
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, case_name
 from workbench.data import formats
+from workbench.data.label_table import doubled_names
 
 _BESIDE = ("dseg.tsv", "labels.tsv", "labels.txt", "labels.label", "labels.ctbl")
 _STEM_ENDS = (
@@ -61,7 +62,10 @@ def read_named(
     table = table_of(names, lists) if names else None
     if table is None and labels.classes.is_nameless:
         table = _beside(formats.split_address(path)[0])
-    return labels if table is None else replace(labels, classes=named(labels, table))
+    if table is None:
+        return labels
+    classes = named(labels, table)
+    return replace(labels, classes=classes, notes=(*labels.notes, *doubled_names(classes)))
 
 
 def named(labels: Labels, table: Mapping[int, str]) -> ClassTable:
@@ -158,12 +162,18 @@ def _from_json(content: Any) -> dict[int, str]:
         if isinstance(value, str) and number is not None:
             found[number] = value
             continue
-        for v in value if isinstance(value, list) else [value]:
-            if isinstance(v, int) and not isinstance(v, bool):
-                # Regions of nnU-Net overlap: a value of two regions has no one name.
-                shared |= {v} & found.keys()
-                found[v] = str(key)
+        # A region of nnU-Net that is larger than a value does not name it: it is a part, of this one and of others.
+        region = list(dict.fromkeys(value)) if _is_region(value) else [value]
+        v = region[0] if len(region) == 1 else None
+        if isinstance(v, int) and not isinstance(v, bool):
+            shared |= {v} & found.keys()  # of two names, neither is the one
+            found[v] = str(key)
     return {v: n.strip() for v, n in found.items() if v > 0 and v not in shared and n.strip()}
+
+
+def _is_region(value: Any) -> bool:
+    """Whether it is a list of whole numbers."""
+    return isinstance(value, list) and all(isinstance(v, int) for v in value)
 
 
 def _from_columns(text: str, delimiter: str) -> dict[int, str]:

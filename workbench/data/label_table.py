@@ -5,39 +5,66 @@ TotalSegmentator writes it into NIfTI header extensions (code 0), and so do we.
 
 from __future__ import annotations
 
+import math
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 
 _MAX_XML_BYTES = 4 << 20  # thousands of classes fit many times
+_MOST = 2**32 - 1  # of a label map
+_NAMED = 3
 
 
-def from_xml(content: bytes) -> ClassTable | None:
-    """The class table in the content of a header extension, or ``None`` if it holds none.
+def from_xml(content: bytes) -> tuple[ClassTable | None, list[str]]:
+    """The class table in the content of a header extension, ``None`` if it holds none; and what is wrong with it.
 
     Declarations of types or entities are not parsed at all: a label table needs none, attacks do.
     """
     text = content.strip(b"\x00 \r\n\t")
-    if len(text) > _MAX_XML_BYTES or b"<LabelTable" not in text or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        return None
+    if b"<LabelTable" not in text:
+        return None, []
+    if len(text) > _MAX_XML_BYTES or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        return None, ["the label table is larger than any, or declares types of its own: it was left out"]
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError:
-        return None
+        return None, ["the label table is no XML: it was left out"]
     found: dict[int, ClassInfo] = {}
+    notes = []
     for element in root.iter("Label"):
+        key, name = element.get("Key", ""), " ".join((element.text or "").split())
+        value = _value(key)
+        if value == 0:
+            continue  # background
+        if value is None or not name:
+            notes.append(f"the label table gives {key[:20]!r} the name {name[:40]!r}: this row was left out")
+            continue
         try:
-            value = int(element.get("Key", ""))
             color = _color(element)
         except (ValueError, OverflowError):
-            continue
-        name = " ".join((element.text or "").split())
-        if value > 0 and name:
-            found[value] = ClassInfo(value, name, color)
-    if not found:
-        return None
-    return ClassTable(tuple(found[v] for v in sorted(found)))
+            notes.append(f"the label table gives {name[:40]!r} no colour of numbers: another was taken")
+            color = ClassTable.from_values([value]).classes[0].color
+        if value in found and found[value].name != name:
+            notes.append(
+                f"the label table names {value} {found[value].name[:40]!r} and {name[:40]!r}: the last is used"
+            )
+        found[value] = ClassInfo(value, name, color)
+    table = ClassTable(tuple(found[v] for v in sorted(found))) if found else None
+    notes += doubled_names(table)
+    return table, [*notes[:_NAMED], *([f"and {len(notes) - _NAMED} more such"] if len(notes) > _NAMED else [])]
+
+
+def doubled_names(classes: ClassTable | None) -> list[str]:
+    """A note for each name that several values share: results of them cannot be told apart by it."""
+    values: dict[str, list[int]] = {}
+    for c in classes or ():
+        values.setdefault(c.name, []).append(c.value)
+    return [
+        f"values {', '.join(map(str, same[:_NAMED]))} have one name, {name[:40]!r}"
+        for name, same in values.items()
+        if len(same) > 1
+    ]
 
 
 def to_xml(classes: ClassTable) -> bytes:
@@ -61,5 +88,16 @@ def _cdata(name: str) -> str:
 
 
 def _color(element: ElementTree.Element) -> RGB:
-    r, g, b = (round(255 * min(max(float(element.get(k, "0")), 0.0), 1.0)) for k in ("Red", "Green", "Blue"))
+    r, g, b = (round(255 * _within(float(element.get(k, "0")))) for k in ("Red", "Green", "Blue"))
     return (r, g, b)
+
+
+def _within(part: float) -> float:
+    if not math.isfinite(part):
+        raise ValueError(part)
+    return min(max(part, 0.0), 1.0)
+
+
+def _value(text: str) -> int | None:
+    """A value that a label map can hold."""
+    return int(text) if text.strip().isdecimal() and len(text) < 20 and int(text) <= _MOST else None

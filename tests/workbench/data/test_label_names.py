@@ -29,6 +29,20 @@ def test_tables_as_people_write_them(tmp_path, name, text):
     assert table_of(str(tmp_path / name)) == TABLE
 
 
+def test_one_name_of_two_values_is_said(tmp_path):
+    np.savez(tmp_path / "gt.npz", gt=np.array([[0, 1], [2, 2]], np.uint8))
+    (tmp_path / "t.txt").write_text("1 corn\n2 corn\n", encoding="utf-8")
+    labels = read_named(f"{tmp_path / 'gt.npz'}:gt", names=str(tmp_path / "t.txt"))
+    assert labels.notes == ("values 1, 2 have one name, 'corn'",)
+
+
+def test_a_region_names_no_value_that_is_a_part_of_it(tmp_path):
+    """Regions as of nnU-Net for gliomas: of a tumour, its core, and what of it takes up contrast."""
+    regions = {"background": 0, "whole tumour": [1, 2, 3], "core": [2, 3], "enhancing": [3], "other": [4, 5]}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": regions}), encoding="utf-8")
+    assert table_of(str(tmp_path / "dataset.json")) == {3: "enhancing"}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -20,6 +20,7 @@ from workbench.core.errors import InputError, NothingFound, one_line
 from workbench.core.types import Geometry, Image
 from workbench.core.walk import files_below
 from workbench.data.geometry import check_size
+from workbench.volume.data.dicom_alike import check_photometric, require_one_series
 from workbench.volume.data.dicom_complete import missing, several
 from workbench.volume.data.dicom_damage import quietly
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
@@ -331,8 +332,9 @@ def _listing(found: list[Series]) -> str:
 
 
 def _image(path: Path, series: Series, regularise: bool = False) -> Image:
-    first = series.first
-    found = [p for header in series.headers.values() for p in planes(header)]
+    first, headers = series.first, tuple(series.headers.values())
+    require_one_series(headers)
+    found = [p for header in headers for p in planes(header)]
     if series.part is not None:
         found = [p for p in found if (p.path, p.frame) in series.part.spots]
     stack = stack_planes(found, path, regularise=regularise)
@@ -340,7 +342,8 @@ def _image(path: Path, series: Series, regularise: bool = False) -> Image:
     channels = ("0",) if samples == 1 else tuple("RGBA"[:samples])
     shape = (stack.columns, stack.rows, stack.slices)
     check_size(shape, samples, dtype, path)
-    notes = [check_pixels(header, header.count("SamplesPerPixel", high=4)) for header in series.headers.values()]
+    notes = [check_pixels(header, header.count("SamplesPerPixel", high=4)) for header in headers]
+    inverted = list(check_photometric(headers))
     modality = first.text("Modality") or None
     differing = check_alike(stack.planes, modality)
     shown: dict[str, Any] = {name: first.shown(name) for name in _SHOWN if first.shown(name) is not None}
@@ -357,7 +360,7 @@ def _image(path: Path, series: Series, regularise: bool = False) -> Image:
         channels=channels,
         loader=partial(load, stack, samples, dtype),
         source=single,
-        value_unit=_value_unit(first, modality),
+        value_unit=_value_unit(first, modality) if samples == 1 else None,
         modality=modality,
         format="dicom",
         header=shown,
@@ -368,7 +371,8 @@ def _image(path: Path, series: Series, regularise: bool = False) -> Image:
             *looked_up,
             *several(n for n in notes if n),
             *differing,
-            *missing(path, tuple(series.headers.values()), series.beside, series.left_out),
+            *inverted,
+            *missing(path, headers, series.beside, series.left_out),
         ),
     )
 

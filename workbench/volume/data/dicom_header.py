@@ -179,6 +179,11 @@ def read_header(path: Path, *, everything: bool = False) -> Header | None:
         with path.open("rb") as f:
             start = f.read(132)
         preamble = start[128:] == b"DICM"
+        if start[:4] == b"DICM":
+            raise InputError(
+                f"{path}: begins with 'DICM', which 128 bytes (the preamble of DICOM) come before. They are lost: copy"
+                " or export it again."
+            )
         # Without preamble a data set starts with group 0002 or 0008, little endian; anything else is another format.
         if not preamble and start[:2] not in (b"\x08\x00", b"\x02\x00"):
             return None

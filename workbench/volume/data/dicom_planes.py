@@ -19,6 +19,7 @@ _UNSEEN = 1 << 26
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _LAST_GROUP = 0x7FE0  # of pixels; overlays come before, padding and signatures after
 _BLOCK = 4096
+_LARGEST = 3.4e38  # of a 32-bit float
 
 
 def planes(header: Header) -> Iterator[Plane]:
@@ -48,6 +49,11 @@ def planes(header: Header) -> Iterator[Plane]:
         intercept = look("RescaleIntercept", "PixelValueTransformationSequence", 1)
         if slope is not None and slope[0] == 0:
             raise InputError(f"{file}: RescaleSlope (0028,1053) is 0, so all values are lost. Export it again.")
+        if slope is not None and abs(slope[0]) * 2.0**bits + abs((intercept or (0.0,))[0]) > _LARGEST:
+            raise InputError(
+                f"{file}: RescaleSlope (0028,1053) is {slope[0]:g}, so values of {bits} bits become infinite. The"
+                " header is damaged: export it again."
+            )
         whole = Plane(
             path=file,
             frame=number if per_frame else None,

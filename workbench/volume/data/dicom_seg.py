@@ -20,6 +20,7 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import LPS_TO_RAS, check_size, checked_affine
+from workbench.data.label_table import doubled_names
 from workbench.volume.data import cielab
 from workbench.volume.data.dicom_damage import reading_dicom
 from workbench.volume.data.dicom_fields import Fields, many
@@ -110,6 +111,7 @@ def read(path: Path) -> Image:
         segments = [(n, ClassInfo(n, c.name, c.color)) for n, c in segments]
     dtype = np.dtype(np.uint8 if max(values.values(), default=0) < 256 else np.uint16)
     check_size(shape, 1, dtype, path)
+    classes = ClassTable(tuple(sorted((c for n, c in segments if n > 0 and c.value > 0), key=lambda c: c.value)))
     return Image(
         geometry=Geometry(shape, affine),
         dtype=dtype,
@@ -119,8 +121,8 @@ def read(path: Path) -> Image:
         modality="SEG",
         format="dicom-seg",
         header={"segmentation_type": kind, "n_segments": len(segments), "n_frames": len(frames)},
-        classes=ClassTable(tuple(sorted((c for n, c in segments if n > 0 and c.value > 0), key=lambda c: c.value))),
-        notes=tuple(notes),
+        classes=classes,
+        notes=(*notes, *doubled_names(classes)),
     )
 
 

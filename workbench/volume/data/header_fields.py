@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from workbench.core.errors import InputError
@@ -29,3 +30,14 @@ def numbered_names(path: Path, field: str, pattern: str, numbers: tuple[int, int
             " files. Correct this field."
         )
     return [pattern % n for n in found]
+
+
+def unlike_names(path: Path, field: str, names: list[str]) -> list[str]:
+    """The names of a list of files, each of which holds voxels of its own; refused where one is given twice."""
+    doubled = next((n for n, times in Counter(names).items() if times > 1), None)
+    if doubled is not None:
+        raise InputError(
+            f"{path}: {field} lists {shortened(doubled)} twice, so that its slices would be there twice. Correct this"
+            " field."
+        )
+    return names

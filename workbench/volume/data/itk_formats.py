@@ -25,6 +25,7 @@ from workbench.core.types import Geometry, Image
 from workbench.data.companion import require_regular
 from workbench.data.geometry import LPS_TO_RAS, MAX_BYTES, check_packed, check_size, checked_affine
 from workbench.data.header_text import shortened, whole_number
+from workbench.data.label_table import doubled_names
 from workbench.volume.data import metaimage_header, nrrd_header, payload, stored
 from workbench.volume.data.payload import Packed
 
@@ -120,7 +121,8 @@ def read(path: Path) -> Image:
             f"{path}: its segments lie in layers {min(layers)} to {max(layers)}, the file has {components * volumes}"
             " layer(s). The header is damaged: copy or export it again."
         )
-    merged = len(layers) > 1
+    merged, classes = len(layers) > 1, _classes(segments)
+    notes += doubled_names(classes)
     return Image(
         geometry=Geometry(shape, affine),
         dtype=np.dtype(np.uint16) if merged else dtype,
@@ -134,7 +136,7 @@ def read(path: Path) -> Image:
             "space": metadata.get("NRRD_space"),
             "n_segments": len(segments),
         },
-        classes=_classes(segments),
+        classes=classes,
         native=native,
         notes=tuple(notes),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.core.errors import GeometryError, InputError
 from workbench.data.companion import beside
 from workbench.data.header_text import shortened, whole_number
-from workbench.volume.data.header_fields import numbered_names
+from workbench.volume.data.header_fields import numbered_names, unlike_names
 from workbench.volume.data.payload import Packed
 from workbench.volume.data.stored import Stored
 
@@ -18,6 +18,8 @@ _VECTORS = ("Offset", "Position", "Origin", "ElementSpacing", "ElementSize", "Ce
 _SWITCHES = ("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData")
 _CORNERS = ("Offset", "Position", "Origin")
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
+_ORDERS = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+_MM = {"mm": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0, "?": 1.0, "": 1.0}  # "?" is MetaIO's word for none
 _MANY, _MOST = 2**31 - 1, 2**53
 _DATA = "ElementDataFile"  # always the last field; the voxels follow its line
 
@@ -52,6 +54,8 @@ def check(path: Path) -> None:
                 f"{path}: {name} is {shortened(fields[name])}, expected True or False. The header is damaged: copy or"
                 " export it again."
             )
+    _check_synonyms(path, fields, axes)
+    units_mm(path)
     whole_number(path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels") or "1", 1, 65535)
     _number(path, fields, "HeaderSize", -1)
     _number(path, fields, "CompressedDataSize")
@@ -64,11 +68,13 @@ def packed(path: Path) -> list[Packed]:
     fields, start = read_fields(path)
     if not _is_true(fields.get("CompressedData", "")):
         return []
-    order = any(_is_true(fields.get(k, "")) for k in ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"))
+    order = any(_is_true(fields.get(k, "")) for k in _ORDERS)
     files = data_files(path)
     # A header inside the data file: MetaIO goes to that very byte.
     start = _number(path, fields, "HeaderSize", -1) or (start if is_inside(fields) else 0)
     stated = _number(path, fields, "CompressedDataSize") if len(files) == 1 else 0
+    if stated and files[0].is_file():
+        _require_padding(files[0], max(start, 0) + stated)
     plain = len(files) == 1 and _is_true(fields.get("BinaryData", ""))
     return [Packed(f, "zlib", max(start, 0), stated or None, ">" if order else "<", plain=plain) for f in files]
 
@@ -90,17 +96,27 @@ def notes(path: Path, itemsize: int) -> list[str]:
     for names, taken in ((("ElementSpacing", "ElementSize"), "1 mm"), (_CORNERS, "0"), (_MATRICES, "no rotation")):
         if not any(n in fields for n in names):
             found.append(f"the header has no {names[0]}: {taken} was taken")
-    swapped = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
-    if itemsize > 1 and _is_true(fields.get("BinaryData", "")) and not any(n in fields for n in swapped):
-        found.append(f"the header has no {swapped[0]}: the byte order of this machine was taken")
+    if itemsize > 1 and _is_true(fields.get("BinaryData", "")) and not any(n in fields for n in _ORDERS):
+        found.append(f"the header has no {_ORDERS[0]}: the byte order of this machine was taken")
     if units_mm(path) != 1.0:
         found.append(f"DistanceUnits are {fields['DistanceUnits'].strip()}: positions were converted to mm")
     return found
 
 
 def units_mm(path: Path) -> float:
-    """Millimetres per unit of its lengths; ITK takes all numbers as millimetres."""
-    return {"um": 1e-3, "cm": 10.0}.get(read_fields(path)[0].get("DistanceUnits", "").strip(), 1.0)
+    """Millimetres per unit of its lengths; ITK takes all numbers as millimetres.
+
+    Raises
+    ------
+    GeometryError
+        It is no unit of length.
+    """
+    unit = read_fields(path)[0].get("DistanceUnits", "").strip()
+    if unit.lower() not in _MM:
+        raise GeometryError(
+            f"{path}: DistanceUnits is {shortened(unit)}, expected um, mm, cm or m. Correct this header field."
+        )
+    return _MM[unit.lower()]
 
 
 def sides(path: Path) -> tuple[int, ...]:
@@ -125,9 +141,8 @@ def data_files(path: Path) -> list[Path]:
         axes = re.match(r"LIST\s+(\d)", name, flags=re.ASCII)
         held = int(axes[1]) if axes and 0 < int(axes[1]) <= len(sides) else len(sides) - 1
         names = [n.strip() for n in lines if n.strip()]
-        return [
-            beside(path, _DATA, n) for n in _exactly(path, math.prod(sides[held:]), names[: math.prod(sides[held:])])
-        ]
+        listed = _exactly(path, math.prod(sides[held:]), names[: math.prod(sides[held:])])
+        return [beside(path, _DATA, n) for n in unlike_names(path, _DATA, listed)]
     if "%" in name:
         pattern, *words = name.split()
         first = whole_number(path, _DATA, words[0], 0, _MANY) if words else 1
@@ -199,6 +214,35 @@ def _check_numbers(path: Path, name: str, text: str | None, count: int) -> None:
         raise GeometryError(
             f"{path}: {name} is {shortened(text)}, expected {count} finite numbers. Correct this header field."
         )
+
+
+def _check_synonyms(path: Path, fields: dict[str, str], axes: int) -> None:
+    """Refuse two names of one field that hold different values: MetaIO believes one, others the other."""
+    for names in (_CORNERS, _MATRICES, _ORDERS):
+        given = [n for n in names if n in fields]
+        for name in given[1:]:
+            a, b = fields[given[0]], fields[name]
+            if _is_true(a) != _is_true(b) if names is _ORDERS else _floats(a, axes) != _floats(b, axes):
+                raise GeometryError(
+                    f"{path}: {given[0]} is {shortened(a)} and {name}, another name of it, is {shortened(b)}. Remove"
+                    " the wrong one."
+                )
+
+
+def _floats(text: str, axes: int) -> list[float]:
+    return [float(w) for w in text.split()[: axes**2]]
+
+
+def _require_padding(path: Path, end: int) -> None:
+    """Refuse anything but zeros after the packed voxels."""
+    with path.open("rb") as f:
+        f.seek(end)
+        while block := f.read(_MAX_HEADER):
+            if found := block.lstrip(b"\0"):
+                raise InputError(
+                    f"{path}: damaged: after the packed voxels it goes on with {found[:2]!r}, expected its end"
+                    " (CompressedDataSize). Copy or export it again."
+                )
 
 
 def _number(path: Path, fields: dict[str, str], name: str, low: int = 0) -> int:

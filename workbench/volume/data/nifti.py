@@ -48,11 +48,15 @@ def read(path: Path) -> Image:
     require_regular(path)
     proxy, start = _open(path)
     header = proxy.header
+    told = [] if int(header["sform_code"]) > 0 else [nifti_header.check_pixdim(path, start)]
     affine, note = affine_of(proxy, path)
+    told.append(note)
     shape = tuple(int(n) for n in proxy.shape)
     spatial = (*shape[:3], *(1,) * (3 - len(shape)))
     channels = _channels(header, shape, path)
     dtype = _dtype(proxy, path)
+    _check_scaling(proxy, path, dtype)
+    classes = _classes(path, header, told)
     check_size(spatial, len(channels), dtype, path)
     check_size(spatial, len(channels), _stored(header), path)
     more = nifti_header.surplus(path, start, _stored(header).itemsize)
@@ -74,9 +78,9 @@ def read(path: Path) -> Image:
         source=path,
         format="nifti",
         header=shown,
-        classes=_classes(path, header),
+        classes=classes,
         native=header,
-        notes=tuple(n for n in (*start.notes, note, more) if n),
+        notes=tuple(n for n in (*start.notes, *told, more) if n),
     )
 
 
@@ -254,6 +258,21 @@ def _dtype(proxy: Any, path: Path) -> np.dtype[Any]:
     return np.dtype(np.float32 if small else np.float64)
 
 
+def _check_scaling(proxy: Any, path: Path, dtype: np.dtype[Any]) -> None:
+    """Refuse slope and intercept after which all values of a type are one, or infinite."""
+    (slope, inter), kind = _slope_inter(proxy), _stored(proxy.header)
+    if (slope, inter) == (1.0, 0.0) or kind.kind not in "iu":
+        return
+    limits = np.finfo(dtype)
+    largest, eps, least = float(limits.max), float(limits.eps), float(limits.smallest_subnormal)
+    span = abs(slope) * 2.0 ** (8 * kind.itemsize)
+    if max(abs(slope), abs(inter)) > largest or span <= max(abs(inter) * eps, least):
+        raise InputError(
+            f"{path}: scl_slope is {slope:g} and scl_inter {inter:g}, after which no value of {kind} can be told from"
+            " another. The header is wrong: export it again."
+        )
+
+
 def _loader(
     path: Path, proxy: Any, start: Start, spatial: tuple[int, ...], channels: int, dtype: np.dtype[Any]
 ) -> Callable[[], npt.NDArray[Any]]:
@@ -275,8 +294,15 @@ def _loader(
                 f"{path}: the voxels cannot be read ({reason(error)}). Copy or export it again."
             ) from error
         if (slope, inter) != (1.0, 0.0):
-            array *= dtype.type(slope)
-            array += dtype.type(inter)
+            try:
+                with np.errstate(over="raise"):
+                    array *= dtype.type(slope)
+                    array += dtype.type(inter)
+            except FloatingPointError as error:
+                raise InputError(
+                    f"{path}: values become infinite by scl_slope ({slope:g}) and scl_inter ({inter:g}). The header is"
+                    " wrong: export it again."
+                ) from error
         # Fortran order makes this a view; C is the slowest axis in the file.
         trailing = array.reshape(*spatial, *(array.shape[3:] or (1,)))
         if trailing.ndim == 5:
@@ -324,12 +350,13 @@ def _check_file_size(path: Path, proxy: Any) -> None:
         )
 
 
-def _classes(path: Path, header: Any) -> ClassTable | None:
+def _classes(path: Path, header: Any, notes: list[str | None]) -> ClassTable | None:
     for extension in header.extensions:
         if extension.get_code() == 0:
             with reading(path, "a header extension cannot be read", "Export it again.", kinds=_kinds()):
                 content = extension.get_content()
-            table = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
+            table, told = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
+            notes += told
             if table is not None:
                 return table
     return None

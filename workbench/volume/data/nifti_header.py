@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from workbench.core.errors import InputError
+from workbench.core.errors import GeometryError, InputError
 
 _MAX_OFFSET = 1 << 26  # extensions are texts: 64 MiB hold the longest many times
 _MAX_EXTENSIONS = 1024
 _MOST = 1 << 31
+_CODES = 5  # 5: another template
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Start:
         Number of axes, and the sides of seven.
     offset
         The byte at which the voxels begin, in the unpacked file.
+    pixdim
+        Sizes of a voxel along the axes of space that it has, as stored: nibabel mends them without a word.
     notes
         What a person should know.
     """
@@ -38,6 +41,7 @@ class Start:
     version: int
     dim: tuple[int, ...]
     offset: int
+    pixdim: tuple[float, ...]
     notes: tuple[str, ...]
 
 
@@ -81,7 +85,10 @@ def check(path: Path) -> Start:
             _check_extensions(f, start[least:], int(offset) - least, sign)
     if math.isinf(slope):
         raise ValueError(f"scl_slope is {slope:g}, expected a finite number")
-    return Start(2 if second else 1, dim, int(offset), tuple(_notes(start, second, sign, slope, inter, qfac)))
+    pixdim = struct.unpack_from(f"{sign}3d" if second else f"{sign}3f", start, 112 if second else 80)
+    return Start(
+        2 if second else 1, dim, int(offset), pixdim[: dim[0]], tuple(_notes(start, second, sign, slope, inter, qfac))
+    )
 
 
 def surplus(path: Path, start: Start, itemsize: int) -> str | None:
@@ -179,6 +186,9 @@ def _notes(start: bytes, second: bool, sign: str, slope: float, inter: float, qf
         notes.append(f"scl_slope is 0, so that nothing is scaled and scl_inter ({inter:g}) is left out")
     if math.isnan(slope):
         notes.append("scl_slope is NaN: values are taken as they are stored")
+    for name, code in (("qform_code", qform), ("sform_code", sform)):
+        if not 0 <= code <= _CODES:
+            notes.append(f"{name} is {code}, expected 0 to {_CODES}: it was taken as 0, so that this form is not used")
     if sform <= 0 < qform and qfac not in (-1, 0, 1):
         notes.append(f"pixdim[0] is {qfac:g}, expected -1 or 1: it was taken as 1")
     return notes
@@ -188,6 +198,24 @@ _BITS = {
     2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64, 1536: 128,
     1792: 128, 2048: 256, 2304: 32,
 }  # fmt: skip
+
+
+def check_pixdim(path: Path, start: Start) -> str | None:
+    """A note where sizes of a voxel that are used are negative; 0 is refused, as 1 mm would be taken.
+
+    Raises
+    ------
+    GeometryError
+        If one of them is 0.
+    """
+    for axis, size in enumerate(start.pixdim, 1):
+        if size == 0:
+            raise GeometryError(
+                f"{path}: pixdim[{axis}] is 0, and the size of a voxel is nowhere else (sform_code is 0). Correct this"
+                " header field."
+            )
+    negative = [f"pixdim[{axis}] is {size:g}" for axis, size in enumerate(start.pixdim, 1) if size < 0]
+    return f"{', '.join(negative)}: taken without the sign" if negative else None
 
 
 def forms_disagree(sform: np.ndarray[Any, Any], qform: np.ndarray[Any, Any] | None, header: Any) -> str | None:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError
+from workbench.core.errors import GeometryError, InputError
 from workbench.data.companion import beside
 from workbench.data.geometry import LPS_TO_RAS
 from workbench.data.header_text import shortened, whole_number
-from workbench.volume.data.header_fields import numbered_names
+from workbench.volume.data.header_fields import numbered_names, unlike_names
 from workbench.volume.data.payload import Order, Packed, Packing
 from workbench.volume.data.stored import Stored
 
@@ -93,8 +93,32 @@ def check(path: Path) -> None:
                 f"{path}: {shortened(name)} is {shortened(value)}, expected words of at most {_MAX_WORD} characters."
                 " The header is damaged: copy or export it again."
             )
+    _check_steps(path, header.fields, axes)
     _skips(path, header.fields)
     data_files(path)
+
+
+def _check_steps(path: Path, fields: dict[str, str], axes: int) -> None:
+    """Refuse axes of space without a step, for which ITK takes 1 mm."""
+    kinds = fields.get("kinds", "").lower().split()
+    for name, pattern in (("space directions", r"\([^)]*\)|[^\s()]+"), ("spacings", r"\S+")):
+        steps = re.findall(pattern, fields.get(name, ""))
+        lost = [axis for axis, text in enumerate(steps) if _is_no_step(text)]
+        # Without kinds, an axis of colours or volumes is one that leaves three others.
+        spatial = [axis for axis in lost if kinds[axis : axis + 1] in ([], ["???"], ["none"]) and axes - len(lost) < 3]
+        spatial += [axis for axis in lost if kinds[axis : axis + 1] in (["domain"], ["space"])]
+        if spatial:
+            raise GeometryError(
+                f"{path}: {name} is {shortened(fields[name])}, without a step along axis {min(spatial)}, which is one"
+                " of space. Correct this header field."
+            )
+
+
+def _is_no_step(text: str) -> bool:
+    try:
+        return text.lower() == "none" or not 0 < float(np.linalg.norm(_vector(text))) < np.inf
+    except ValueError:  # no number: for the reader to refuse
+        return False
 
 
 def read_affine(path: Path) -> npt.NDArray[np.float64] | None:
@@ -257,7 +281,7 @@ def data_files(path: Path) -> list[Path]:
     if not name:
         return [path]
     if name.split()[0] == "LIST":
-        return [beside(path, "data file", n) for n in header.listed]
+        return [beside(path, "data file", n) for n in unlike_names(path, "data file", list(header.listed))]
     if re.search(r"%[0-9]*d.", name):  # other names with '%' are taken as they are
         words = name.split()
         if not 4 <= len(words) <= 5:

@@ -185,6 +185,12 @@ class _Stream:
             raise _Damage(f"after the packed voxels it goes on with {found!r}, expected its end or {magic!r}")
         return False
 
+    def require_end(self) -> None:
+        """Refuse anything but zeros up to the end: these are padding."""
+        while chunk := self.chunk():
+            if found := chunk.lstrip(b"\0"):
+                raise _Damage(f"after the packed voxels it goes on with {found[:2]!r}, expected its end")
+
 
 def _blocks(stream: _Stream, packing: Packing) -> Iterator[bytes]:
     if packing == "bzip2":
@@ -208,6 +214,7 @@ def _zlib(stream: _Stream) -> Iterator[bytes]:
         raise _Damage(f"the packed voxels begin with {start!r}, which is neither zlib nor gzip")
     checksum = yield from _inflate(stream, zlib.adler32, 1)
     _compare("Adler-32", checksum, int.from_bytes(stream.exactly(4, "the checksum (Adler-32)"), "big"))
+    stream.require_end()
 
 
 def _gzip_header(stream: _Stream) -> None:

@@ -39,6 +39,11 @@ def test_what_crashed_or_never_ended_is_one_line(tmp_path):
         ({"TransformMatrix": "a b c"}, "TransformMatrix is 'a b c', expected 9 finite numbers"),
         ({"ElementSpacing": "inf 1 1"}, "ElementSpacing is 'inf 1 1'"),
         ({"B\x01d": "True"}, r"the header has a field 'B\\x01d'"),
+        ({"Origin": "0 0 9"}, "Offset is '0 0 0' and Origin, another name of it, is '0 0 9'"),
+        ({"Rotation": "-1 0 0 0 1 0 0 0 1"}, "TransformMatrix is .* and Rotation, another name of it"),
+        ({"ElementByteOrderMSB": "True"}, "BinaryDataByteOrderMSB is 'False' and ElementByteOrderMSB"),
+        ({"DistanceUnits": "inch"}, "DistanceUnits is 'inch', expected um, mm, cm or m"),
+        ({"ElementDataFile": "LIST\na.raw\nb.raw\na.raw\nc.raw"}, "ElementDataFile lists 'a.raw' twice"),
         ({"ElementDataFile": "LIST\na.raw\nb.raw"}, "ElementDataFile names 2 files, DimSize promises 4"),
         ({"ElementDataFile": "a%d.raw 1 8 1"}, "ElementDataFile names 8 files, DimSize promises 4"),
         ({"ElementDataFile": "a%d.raw 1 4"}, "counts its files from 1 to 4 in steps of 0"),
@@ -50,6 +55,38 @@ def test_metaimage_headers_that_lie(tmp_path, changed, match):
     refused(metaimage(tmp_path / "a.mha", **changed), match)
 
 
+@pytest.mark.parametrize(("unit", "mm"), [("um", 1e-3), ("mm", 1), ("cm", 10), ("m", 1000)])
+def test_units_of_length_of_metaimage_become_millimetres(tmp_path, unit, mm):
+    path = metaimage(tmp_path / "a.mha", DistanceUnits=unit, Offset="0 0 3", Origin="0.0 0 3", ElementSpacing="1 1 2")
+    image = formats.read(path)
+    np.testing.assert_allclose(image.geometry.affine[2], [0, 0, 2 * mm, 3 * mm])
+    assert image.notes == ()
+
+
+@pytest.mark.parametrize("units", ['"um" "cm" "m"', '"mm" "mm" "mm"', '"micron" "nm" ""'])
+def test_units_of_length_of_nrrd_become_millimetres(tmp_path, units):
+    place = {"space": "RAS", "space_directions": "(1,0,0) (0,2,0) (0,0,3)", "space_origin": "(0,0,5)"}
+    image = formats.read(nrrd(tmp_path / "a.nrrd", **place, space_units=units))
+    mm = {'"um"': 1e-3, '"cm"': 10, '"m"': 1000, '"micron"': 1e-3, '"nm"': 1e-6}
+    by_axis = [mm.get(u, 1) for u in units.split()]
+    np.testing.assert_allclose(image.geometry.affine[:3, :3], np.diag([1, 2, 3] * np.array(by_axis)))
+    assert image.geometry.affine[2, 3] == 5 * by_axis[2]
+    assert image.notes == ()
+
+
+def test_units_of_nrrd_that_nobody_knows_are_said(tmp_path):
+    place = {"space": "RAS", "space_directions": "(1,0,0) (0,2,0) (0,0,3)", "space_origin": "(0,0,0)"}
+    (note,) = formats.read(nrrd(tmp_path / "a.nrrd", **place, space_units='"mm" "ell" "mm"')).notes
+    assert note == "space units are ell, which are not read: numbers were taken as mm"
+
+
+def test_axes_of_volumes_of_nrrd_need_no_step(tmp_path):
+    steps = {"space": "LPS", "space_directions": "none (1,0,0) (0,2,0) (0,0,3)"}
+    steps["kinds"] = "list domain domain domain"
+    image = formats.read(nrrd(tmp_path / "a.nrrd", bytes(128), dimension="4", sizes="2 4 4 4", **steps))
+    assert image.geometry.spacing == (1, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("changed", "match"),
     [
@@ -59,6 +96,11 @@ def test_metaimage_headers_that_lie(tmp_path, changed, match):
         ({"sizes": "4 -4 4"}, "sizes is '-4'"),
         ({"byte_skip": "-2"}, "byte skip is '-2'"),
         ({"lineskip": "many"}, "line skip is 'many'"),
+        ({"data_file": "LIST\na.raw\na.raw"}, "data file lists 'a.raw' twice"),
+        ({"space": "LPS", "space_directions": "none (0,2,0) (0,0,3)"}, "without a step along axis 0"),
+        ({"space_dimension": "3", "space_directions": "(1,0,0) (0,2,0) (0,nan,0)"}, "without a step along axis 2"),
+        ({"spacings": "nan nan nan"}, "spacings is 'nan nan nan', without a step along axis 0"),
+        ({"spacings": "1 0 1", "kinds": "domain domain domain"}, "without a step along axis 1"),
         ({"data_file": "a%d%s.raw 1 4 1"}, "expected one number such as %03d in it"),
         ({"data_file": "a%d.raw 1"}, r"data file is 'a%d\.raw 1', expected a plain name, or a pattern"),
         ({"pairs": f"Segment{'9' * 5000}_Name:=liver\n"}, "expected a name in plain letters"),

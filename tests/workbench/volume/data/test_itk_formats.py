@@ -155,7 +155,7 @@ def test_bad_geometry_names_the_field(tmp_path):
             f"space directions: {directions}\nkinds: domain domain domain\nencoding: raw\nspace origin: (1,2,3)\n\n"
         )
         (tmp_path / f"{name}.nrrd").write_bytes(text.encode() + bytes(24))
-        with pytest.raises(GeometryError, match=r"space directions and space origin .*(singular|zero|NaN)") as caught:
+        with pytest.raises(GeometryError, match=r"space directions .*(singular|without a step)") as caught:
             formats.read(tmp_path / f"{name}.nrrd")
         assert "\n" not in str(caught.value)
 

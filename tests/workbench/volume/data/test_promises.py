@@ -1,6 +1,7 @@
 """Promised samples are found samples in every format of volumes: otherwise one line, or a note."""
 
 import struct
+import zlib
 
 import nibabel as nib
 import numpy as np
@@ -104,7 +105,42 @@ def test_what_a_nifti_header_says_twice_is_compared(tmp_path):
     refused(patched(nifti(tmp_path / "d.nii"), 252, "<hh3f", 1, 0, 2.0, 0, 0), r"w2 should be positive|not a rotation")
 
 
+def _only_qform(path):
+    return patched(path, 252, "<hh", 1, 0)
+
+
+def test_nifti_forms_that_disagree_and_codes_and_sizes_that_cannot_be(tmp_path):
+    both = nifti(tmp_path / "a.nii")
+    image = nib.load(both)
+    image.set_qform(image.affine, 1)
+    image.to_filename(both)
+    assert notes(both) == ""
+    assert "sform and qform place the volume up to 500 apart: the sform" in notes(patched(both, 268, "<f", 500.0))
+    assert "sform_code is 99, expected 0 to 5" in notes(patched(nifti(tmp_path / "b.nii"), 254, "<h", 99))
+    assert "pixdim[2] is -2: taken without" in notes(_only_qform(patched(nifti(tmp_path / "c.nii"), 84, "<f", -2.0)))
+    refused(_only_qform(patched(nifti(tmp_path / "d.nii"), 84, "<f", 0.0)), r"pixdim\[2\] is 0")
+
+
+@pytest.mark.parametrize(
+    ("slope", "inter", "match"),
+    [(3e38, 0, "become infinite"), (1, 1e30, "no value of int16 can be told"), (-1e37, -3e38, "become infinite")],
+)
+def test_scaling_that_destroys_the_values_of_nifti(tmp_path, slope, inter, match):
+    refused(patched(nifti(tmp_path / "a.nii"), 112, "<ff", slope, inter), match)
+    assert notes(patched(nifti(tmp_path / "b.nii"), 112, "<ff", 0.5, -1024)) == ""
+
+
 # --- NRRD and MetaImage ---
+
+
+def test_bytes_after_packed_voxels_of_metaimage(tmp_path):
+    packed = zlib.compress(bytes(range(64)))
+    for more in ({}, {"CompressedDataSize": str(len(packed))}):
+        made = {"CompressedData": "True", **more}
+        assert notes(metaimage(tmp_path / "a.mha", packed + bytes(9), **made)) == ""
+        refused(
+            metaimage(tmp_path / "b.mha", packed + b"junk", **made), "after the packed voxels it goes on with b'ju'"
+        )
 
 
 @pytest.mark.parametrize("made", [metaimage, nrrd])
@@ -142,6 +178,11 @@ def test_fields_given_twice_are_refused(tmp_path, made):
     old, new = (b"DimSize", b"DimSize = 2 4 8\nDimSize") if made is metaimage else (b"sizes", b"sizes: 2 4 8\nsizes")
     path.write_bytes(path.read_bytes().replace(old, new))
     refused(path, "twice")
+
+
+def test_segments_of_one_name_are_said(tmp_path):
+    pairs = "".join(f"Segment{n}_Name:=liver\nSegment{n}_LabelValue:={n + 1}\n" for n in range(2))
+    assert "values 1, 2 have one name, 'liver'" in notes(nrrd(tmp_path / "a.seg.nrrd", pairs=pairs))
 
 
 def test_segments_with_broken_fields(tmp_path):
@@ -195,6 +236,42 @@ def test_lost_end_slices_are_said(tmp_path):
 def test_pixel_data_and_header_of_a_slice_agree(tmp_path, change, match):
     write_series(tmp_path, change=lambda k, ds: change(ds) if k == 3 else None)
     refused(tmp_path, match)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PatientID", "SECRET-2"), ("StudyInstanceUID", "1.2.3.9"), ("FrameOfReferenceUID", "1.2.3.8"),
+        ("Modality", "MR"), ("RescaleType", "US"), ("Units", "BQML"), ("PhotometricInterpretation", "MONOCHROME1"),
+    ],
+)  # fmt: skip
+def test_a_slice_of_something_else_is_no_slice_of_the_series(tmp_path, name, value):
+    write_series(tmp_path, Units="CNTS", change=lambda k, ds: setattr(ds, name, value) if k == 3 else None)
+    refused(tmp_path, rf"s003\.dcm: has another {name} than s000\.dcm")
+    with pytest.raises(InputError) as caught:
+        formats.read(tmp_path)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_colours_are_no_measured_values(tmp_path):
+    write_series(tmp_path / "a", PhotometricInterpretation="PALETTE COLOR")
+    refused(tmp_path / "a", "is 'PALETTE COLOR': its pixels are numbers of colours")
+    write_series(tmp_path / "b", PhotometricInterpretation="RGB")
+    refused(tmp_path / "b", "which has 3 sample.* per pixel, and SamplesPerPixel .* is 1")
+    write_series(tmp_path / "c", PhotometricInterpretation="MONOCHROME1")
+    assert "MONOCHROME1: low values are bright; they are taken as stored" in notes(tmp_path / "c")
+    write_series(tmp_path / "d", PhotometricInterpretation="RGB", SamplesPerPixel=3,
+                 change=lambda k, ds: setattr(ds, "PixelData", ds.PixelData * 3))  # fmt: skip
+    refused(tmp_path / "d", "colours are no measured values")
+    write_series(tmp_path / "e", RescaleSlope=1e38)
+    refused(tmp_path / "e", "values of 12 bits become infinite")
+
+
+def test_a_lost_preamble_is_said(tmp_path):
+    write_series(tmp_path)
+    path = tmp_path / "s002.dcm"
+    path.write_bytes(path.read_bytes()[128:])
+    refused(tmp_path, "s002.dcm: begins with 'DICM'")
 
 
 def test_bytes_after_the_pixels(tmp_path):
