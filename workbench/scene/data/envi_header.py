@@ -228,8 +228,6 @@ def wavelengths_nm(
         return None, None, f"wavelength units are '{unit}', no wavelengths were taken", ()
     if not any(values):
         return None, None, None, ("all wavelengths of the header are 0: taken as not given",)
-    if min(values) <= 0:
-        raise InputError(f"{path}: field 'wavelength' holds {min(values):g}, expected numbers above 0. Correct it.")
     if unit in ("wavenumber", "1/cm", "cm-1"):
         if any(not 1e-3 < v < 1e12 for v in values):
             raise InputError(f"{path}: field 'wavelength' holds a wavenumber that is none. Correct or remove it.")
@@ -238,6 +236,8 @@ def wavelengths_nm(
         at = values + values[-1:] * (0 if widths is None else len(widths))
         bandwidths = None if widths is None else [1e7 * w / v**2 for w, v in zip(widths, at, strict=False)]
         return centres, bandwidths, None, ()
+    if min(values) <= 0:
+        raise InputError(f"{path}: field 'wavelength' holds {min(values):g}, expected numbers above 0. Correct it.")
     factor, said = to_nm(unit, values)
     notes = () if said is None else (said,)
     if factor is None:
