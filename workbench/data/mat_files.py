@@ -203,8 +203,8 @@ def _why_not(file: Any, name: str) -> str:
         return ""
     if item.is_virtual or item.external:
         return "an array whose samples lie in another file"
-    if item.dtype.kind == "V":
-        return "an array of compound values (e.g. complex numbers)"
+    if item.dtype.kind in "Vc":
+        return "an array of compound values or complex numbers"
     return "an array of lists or texts of any length" if item.dtype.kind == "O" else ""
 
 

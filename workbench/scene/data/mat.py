@@ -15,6 +15,7 @@ Several arrays that fit equally well are an error that lists them.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from workbench.core.types import Image
 from workbench.data.geometry import check_size
 from workbench.data.hdf5_chunks import slab
 from workbench.data.mat_files import Hdf5Store, OldStore, Variable, open_store
-from workbench.data.mat_lists import BANDS, Layout, as_list, sides_of, single_numbers, wavelength_values
+from workbench.data.mat_lists import BANDS, WAVELENGTHS, Layout, as_list, sides_of, single_numbers, wavelength_values
 from workbench.scene.data.scene import Blocks, from_array, make_image
 from workbench.scene.data.wavelength_file import BandList, believed, in_nm, wavelengths_beside
 
@@ -65,6 +66,9 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         if shape[0] > 1:
             notes = (f"{path.name} lists {len(wavelengths)} wavelengths, its cube has {shape[0]} bands: left out",)
         wavelengths = None
+    useless = [v for v in variables if v.name.lower() in WAVELENGTHS and math.prod(v.shape) == shape[0] > 1]
+    if named is None and useless:
+        notes = (f"{useless[0]} holds something else than numbers above 0: no wavelengths were taken",)
     bands = None
     if shape[0] > 1:
         inside = None if wavelengths is None else believed(BandList(wavelengths), path, path.name)

@@ -234,6 +234,7 @@ def test_links_out_of_the_file_are_not_followed(tmp_path):
             "samples lie in another file",
         ),
         (lambda f: f.create_dataset("cube", (3, 4, 5), [("real", "f4"), ("imag", "f4")]), "compound values"),
+        (lambda f: f.create_dataset("cube", (3, 4, 5), "c8"), "complex numbers"),
         (lambda f: f.create_dataset("cube", (3, 4, 5), h5py.vlen_dtype("i2")), "lists or texts of any length"),
     ],
 )
@@ -243,3 +244,14 @@ def test_why_an_array_of_hdf5_is_not_taken(tmp_path, make, why, key):
         make(f)
     with pytest.raises(InputError, match=f"in it.*'cube' is .*{why}"):
         formats.read(f"{tmp_path / 'a.mat'}{key}", kind="scene")
+
+
+@pytest.mark.parametrize(
+    ("wavelengths", "note"),
+    [([400.0, np.nan, 600.0], "no wavelengths were taken"), ([400.0, 500.0], "lists 2 wavelengths, its cube has 3")],
+)
+def test_wavelengths_that_are_left_out_are_noted(tmp_path, wavelengths, note):
+    scipy.io.savemat(tmp_path / "a.mat", {"cube": SCENE[:, :, :3], "wavelength": np.array(wavelengths)})
+    image = formats.read(tmp_path / "a.mat", kind="scene")
+    assert image.header["wavelengths_nm"] is None
+    assert [note in n for n in image.notes] == [True]
