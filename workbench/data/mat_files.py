@@ -64,6 +64,7 @@ class OldStore:
     """MATLAB 5 to 7: arrays are packed one by one, so an array is read as a whole."""
 
     version = "5"
+    passed_over = ""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -154,6 +155,13 @@ class Hdf5Store:
             groups = [n for n in names if self._file.get(n, getclass=True, getlink=False).__name__ == "Group"]
             return {n: frozenset(islice(self._file[n], _MOST_NAMES)) for n in groups}
 
+    @cached_property
+    def passed_over(self) -> str:
+        """What else is in the file and why it was not taken, for the end of a sentence."""
+        with reading(self.path, "the list of arrays is damaged", "Save it again."):
+            why = ((name, _why_not(self._file, name)) for name in self._file if not name.startswith("#"))
+            return "".join(f", '{name}' is {reason}" for name, reason in islice((w for w in why if w[1]), 3))
+
     def words(self, count: int) -> list[str] | None:
         """Texts are references here; they are not followed."""
         return None
@@ -195,6 +203,22 @@ class _Stored:
         of_text = isinstance(self.matlab_class, bytes) and bytes(self.matlab_class) in (b"char", b"cell")
         is_empty = isinstance(self.empty, np.integer | int) and self.empty != 0
         return self.dtype.kind in "fiu" and all(n > 0 for n in self.shape) and not of_text and not is_empty
+
+
+def _why_not(file: Any, name: str) -> str:
+    """Why an array cannot be taken; empty where it can, or where it is a group of others."""
+    h5py: Any = importlib.import_module("h5py")
+    link = file.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        return "a link to another file" if isinstance(link, h5py.ExternalLink) else "a link to another name"
+    item = file[name]
+    if not isinstance(item, h5py.Dataset):
+        return ""
+    if item.is_virtual or item.external:
+        return "an array whose samples lie in another file"
+    if item.dtype.kind in "Vc":
+        return "an array of compound values or complex numbers"
+    return "an array of lists or texts of any length" if item.dtype.kind == "O" else ""
 
 
 def _stored(file: Any, name: str) -> _Stored | None:

@@ -16,7 +16,8 @@ _COLUMNS = ("ncol", "ncols", "columns", "cols", "col", "nc", "width", "w", "samp
 BANDS = ("nband", "nbands", "bands", "l", "p")
 """Usual names of the number of bands."""
 
-_WAVELENGTHS = ("wavelength", "wavelengths", "wavelengths_nm", "wl", "lambda", "wave", "bands_nm", "wavelength_nm")
+WAVELENGTHS = ("wavelength", "wavelengths", "wavelengths_nm", "wl", "lambda", "wave", "bands_nm", "wavelength_nm")
+"""Usual names of the list of wavelengths, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def as_list(variable: Variable, scalars: dict[str, float]) -> Layout | None:
 def wavelength_values(store: Any, variables: list[Variable]) -> list[float] | None:
     """The vector with a usual name for wavelengths, in the unit of the file; ``None`` if there is none that fits."""
     for variable in variables:
-        if variable.name.lower() in _WAVELENGTHS and max(variable.shape, default=0) > 1:
+        if variable.name.lower() in WAVELENGTHS and max(variable.shape, default=0) > 1:
             if sum(n > 1 for n in variable.shape) != 1 or max(variable.shape) > 100_000:
                 continue
             values = np.asarray(store.array(variable.name), dtype=np.float64).ravel()

@@ -115,6 +115,8 @@ def members_of(path: Path) -> dict[str, Header]:
         for entry in entries:
             if entry.filename.endswith(".npy"):
                 name = entry.filename[:-4]
+                if name in found:
+                    raise InputError(f"{path}: holds two arrays of the name {name!r}. Save each under its own.")
                 with _member(path, archive, entry) as f:
                     try:
                         found[name] = _header_at(f, f"{path}:{name}")

@@ -5,6 +5,7 @@ The samples are mapped, never copied as a whole, so a scene larger than memory o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ SUFFIXES = (".hdr", *eh.SUFFIXES)
 
 _MOST_CLASSES = 65536
 _MOST_BANDS = 10**6
+_FACTORS = ("reflectance scale factor", "data scale factor", "scale factor")
 
 
 def read(path: Path) -> Image:
@@ -66,7 +68,7 @@ def read(path: Path) -> Image:
     spare = check_file_size(data_path, header_path, shape, stored, offset)
     gain, bias, unit = _scaling(fields, shape[0], header_path)
     dtype = scaled_type(stored) if gain is not None or bias is not None else stored.newbyteorder("=")
-    wavelengths, widths, note = eh.wavelengths_nm(fields, header_path)
+    wavelengths, widths, note, said = eh.wavelengths_nm(fields, header_path)
     bad = eh.numbers(fields, "bbl", header_path)
     ignore = _ignore(fields, header_path)
     plain = gain is None and bias is None
@@ -86,7 +88,7 @@ def read(path: Path) -> Image:
         shown["stored_ignore"] = ignore
     if "sensor type" in fields:
         shown["sensor"] = " ".join(fields["sensor type"].strip("{} ").split())
-    notes = [spare_note(data_path.name, spare)] if spare else []
+    notes = [*([spare_note(data_path.name, spare)] if spare else []), *said, *_both_scales(fields, gain, header_path)]
     notes += eh.oddities(header_path)
     if "byte order" not in fields and stored.itemsize > 1:
         notes.append("the header says no byte order; taken as 0 (little endian)")
@@ -103,7 +105,11 @@ def read(path: Path) -> Image:
             names = None
     if note:
         shown["note"] = note
+        notes.append(note)
     place = _place(fields, header_path)
+    classes = _classes(fields, header_path)
+    if twice := [name for name, count in Counter(classes.names if classes else ()).items() if count > 1]:
+        notes.append(f"'class names' gives {eh.shortened(twice[0])} to several classes; they were kept apart")
     return make_image(
         data_path,
         format="envi",
@@ -118,7 +124,7 @@ def read(path: Path) -> Image:
         place=place,
         anchors=anchors_of(fields, header_path) if place is None else None,
         ignore=ignore if plain else None,  # else those samples are NaN
-        classes=_classes(fields, header_path),
+        classes=classes,
         value_unit=unit,
         files=(data_path, header_path),
         notes=tuple(notes),
@@ -224,10 +230,13 @@ def _scaling(
     for key, values in (("data gain values", gain), ("data offset values", bias)):
         if values is not None and len(values) not in (1, bands):
             raise InputError(f"{path}: '{key}' lists {len(values)} values, the file has {bands} bands.")
+    for value in gain or ():
+        if not 1e-30 < abs(value) < 1e30:
+            raise InputError(f"{path}: 'data gain values' holds {value:g}, which leaves no samples. Correct it.")
     gains = None if gain is None else np.broadcast_to(np.asarray(gain), (bands,))
     biases = None if bias is None else np.broadcast_to(np.asarray(bias), (bands,))
     unit = None
-    for key in ("reflectance scale factor", "data scale factor", "scale factor"):
+    for key in _FACTORS:
         factor = eh.numbers(fields, key, path)
         if factor is None:
             continue
@@ -244,6 +253,16 @@ def _scaling(
         break
     trivial = (gains is None or (gains == 1).all()) and (biases is None or (biases == 0).all())
     return (None, None, unit) if trivial else (gains, biases, unit)
+
+
+def _both_scales(fields: dict[str, str], gain: Any, path: Path) -> list[str]:
+    """A note where a header gives gains and a factor: two ways to say one thing, or two steps."""
+    steps = [key for key in _FACTORS if any(v != 1 for v in eh.numbers(fields, key, path) or ())]
+    if gain is not None and any(v != 1 for v in eh.numbers(fields, "data gain values", path) or ()) and steps:
+        return [f"the header gives 'data gain values' and '{steps[0]}': the samples were scaled by both"]
+    if len(steps) > 1:
+        return [f"the header gives '{steps[0]}' and '{steps[1]}': the samples were scaled by the first"]
+    return []
 
 
 def _listed(values: npt.NDArray[np.float64] | None) -> float | list[float] | None:

@@ -28,10 +28,20 @@ UNUSED_CLASS = "unused {}"
 
 MAX_HEADER = 16 * 1024**2
 _TO_NM = {
-    "nanometers": 1.0, "nanometer": 1.0, "nm": 1.0,
-    "micrometers": 1e3, "micrometer": 1e3, "microns": 1e3, "micron": 1e3, "um": 1e3, "µm": 1e3, "μm": 1e3,
+    "nanometers": 1.0, "nanometer": 1.0, "nanometres": 1.0, "nanometre": 1.0, "nm": 1.0,
+    "micrometers": 1e3, "micrometer": 1e3, "micrometres": 1e3, "micrometre": 1e3,
+    "microns": 1e3, "micron": 1e3, "um": 1e3, "µm": 1e3, "μm": 1e3,
     "millimeters": 1e6, "mm": 1e6, "centimeters": 1e7, "cm": 1e7, "meters": 1e9, "m": 1e9,
-    "angstroms": 0.1,
+    "angstroms": 0.1, "angstrom": 0.1,
+}  # fmt: skip
+_UNSAID = ("", "unknown", "none")
+_OPTICAL_NM = (100.0, 1e5)  # between X-rays and terahertz waves
+_READ = {
+    "samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order",
+    "file compression", "major frame offsets", "minor frame offsets", "wavelength", "wavelength units", "fwhm", "bbl",
+    "data ignore value", "data gain values", "data offset values", "reflectance scale factor", "data scale factor",
+    "scale factor", "map info", "coordinate system string", "classes", "class names", "class lookup", "band names",
+    "default bands", "spectra names", "sensor type",
 }  # fmt: skip
 _FIRST = re.compile(rb"(?:\xef\xbb\xbf)?\s*ENVI(?!\w)", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)  # fits 64 bits, and is read in no time
@@ -43,7 +53,7 @@ def parse(path: Path) -> dict[str, str]:
     Raises
     ------
     InputError
-        If the file is not an ENVI header, or a brace is never closed.
+        If the file is not an ENVI header, a brace is never closed, or a field that is read is there twice and differs.
     """
     require_regular(path)
     try:
@@ -76,8 +86,17 @@ def parse(path: Path) -> dict[str, str]:
                 parts.append(lines[at].strip())
                 at += 1
             value = "\n".join(parts).partition("}")[0] + "}"
+        if key in _READ and key in fields and _plain(fields[key]) != _plain(value):
+            raise InputError(
+                f"{path}: field '{key}' is there twice, as {shortened(fields[key])} and as {shortened(value)}. Remove"
+                " the wrong one."
+            )
         fields[key] = value
     return fields
+
+
+def _plain(value: str) -> str:
+    return "".join(value.lower().split())
 
 
 def require_no_volume(path: Path) -> None:
@@ -196,12 +215,44 @@ def whole(fields: Mapping[str, str], key: str, path: Path, *, default: int | Non
     return value
 
 
-def wavelengths_nm(fields: Mapping[str, str], path: Path) -> tuple[list[float] | None, list[float] | None, str | None]:
-    """Centre wavelengths and widths in nm, and a note where the unit had to be inferred."""
+def to_nm(unit: str, values: Sequence[float]) -> tuple[float | None, str | None]:
+    """The factor that makes wavelengths nm, and what a person must know: of a unit that is none, or cannot be meant.
+
+    Numbers without a unit below 100 are micrometres. So are those that are said to be nm: these would be X-rays; and
+    400 are nanometres, whatever the unit.
+    """
+    inferred = 1e3 if max(values) < 100 else 1.0
+    if unit.strip("{} ").lower() in _UNSAID:
+        return inferred, None
+    factor = _TO_NM.get(unit.strip("{} ").lower())
+    if factor is None:
+        return None, f"wavelength units are {shortened(unit)}, which is no known unit: no wavelengths were taken"
+    low, high = _OPTICAL_NM
+    if not low <= max(values) * factor <= high and low <= max(values) * inferred <= high:
+        word = "micrometers" if inferred > 1 else "nanometers"
+        span = f"from {min(values):g} to {max(values):g}"
+        return inferred, f"wavelength units are {shortened(unit)}, which the numbers {span} cannot be: read as {word}"
+    return factor, None
+
+
+def wavelengths_nm(
+    fields: Mapping[str, str], path: Path
+) -> tuple[list[float] | None, list[float] | None, str | None, tuple[str, ...]]:
+    """Centre wavelengths and widths in nm, a note where the unit had to be inferred, and what a person must know.
+
+    Raises
+    ------
+    InputError
+        A list holds no numbers, or a wavelength that is not above 0 (unless all are 0: then none is known).
+    """
     values, widths = numbers(fields, "wavelength", path), numbers(fields, "fwhm", path)
     if values is None:
-        return None, None, None
+        return None, None, None, ()
     unit = fields.get("wavelength units", "").strip("{} ").lower()
+    if unit in ("index", "ghz", "mhz"):
+        return None, None, f"wavelength units are '{unit}', no wavelengths were taken", ()
+    if not any(values):
+        return None, None, None, ("all wavelengths of the header are 0: taken as not given",)
     if unit in ("wavenumber", "1/cm", "cm-1"):
         if any(not 1e-3 < v < 1e12 for v in values):
             raise InputError(f"{path}: field 'wavelength' holds a wavenumber that is none. Correct or remove it.")
@@ -209,16 +260,17 @@ def wavelengths_nm(fields: Mapping[str, str], path: Path) -> tuple[list[float] |
         # A width of each band, whatever their number: a list of another length is refused where the bands are known.
         at = values + values[-1:] * (0 if widths is None else len(widths))
         bandwidths = None if widths is None else [1e7 * w / v**2 for w, v in zip(widths, at, strict=False)]
-        return centres, bandwidths, None
-    if unit in ("index", "ghz", "mhz"):
-        return None, None, f"wavelength units are '{unit}', no wavelengths were taken"
-    note = None
-    factor = _TO_NM.get(unit)
+        return centres, bandwidths, None, ()
+    if min(values) <= 0:
+        raise InputError(f"{path}: field 'wavelength' holds {min(values):g}, expected numbers above 0. Correct it.")
+    factor, said = to_nm(unit, values)
+    notes = () if said is None else (said,)
     if factor is None:
-        # Optical bands lie between 0.1 and 100 um; the same numbers in nm would be X-rays.
-        factor = 1e3 if max(values) < 100 else 1.0
+        return None, None, None, notes
+    note = None
+    if unit in _UNSAID:
         note = f"wavelength units are '{unit or 'missing'}', taken as {'micrometers' if factor > 1 else 'nanometers'}"
-    return [v * factor for v in values], None if widths is None else [w * factor for w in widths], note
+    return [v * factor for v in values], None if widths is None else [w * factor for w in widths], note, notes
 
 
 def stored_type(fields: Mapping[str, str], path: Path) -> np.dtype[Any]:

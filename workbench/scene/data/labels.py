@@ -44,7 +44,7 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
         nameless = all(re.fullmatch(r"band \d+.*", name) for name in image.channels)
         values = list(range(1, len(image.channels) + 1))
         named = ClassTable.from_values(values) if nameless else ClassTable.from_names(image.channels)
-        return Labels(data, geometry, named, image.name)
+        return Labels(data, geometry, named, image.name, image.notes)
     data = whole_numbers(_without_empty(image), image.source or image.name)
     classes = image.classes
     present = [int(v) for v in np.unique(data) if v > 0]
@@ -56,7 +56,7 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
             f"{image.source}: holds the class {present[-1]}, its header names only {len(classes)} classes. Correct"
             " 'class names' and 'classes'."
         )
-    return Labels(data, geometry, classes, name=image.name)
+    return Labels(data, geometry, classes, image.name, image.notes)
 
 
 def _without_empty(image: Image) -> npt.NDArray[Any]:

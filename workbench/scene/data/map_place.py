@@ -7,6 +7,7 @@ GDAL count from the corner of the first pixel; the half pixel between the two is
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ _UNITS = {
     "feet": "ft", "foot": "ft", "us survey foot": "us-ft", "km": "km", "kilometers": "km",
     "seconds": "arcsec", "minutes": "arcmin", "radians": "radian",
 }  # fmt: skip
+_ZONE = re.compile(r"UTM[ _]zone[ _]0*(\d+)([NS])", re.IGNORECASE)
 _ENVI_UNITS = {"m": "Meters", "degree": "Degrees", "ft": "Feet", "km": "Kilometers"}
 
 
@@ -77,10 +79,14 @@ def from_map_info(fields: tuple[str, ...], wkt: str | None, source: Path, *, pro
     Raises
     ------
     GeometryError
-        If a number is missing, not a number, or a pixel size is 0.
+        If a number is missing, not a number, or a pixel size is 0; the zone is none, or not that of `wkt`.
     """
     plain = [f.strip() for f in fields if "=" not in f]
-    named = {k.strip().lower(): v.strip() for k, _, v in (f.partition("=") for f in fields if "=" in f)}
+    pairs = [(k.strip().lower(), v.strip()) for k, _, v in (f.partition("=") for f in fields if "=" in f)]
+    named = dict(pairs)
+    if twice := next((k for k, v in pairs if v != named[k]), None):
+        raise GeometryError(f"{source}: map info gives '{twice}' twice, with other values. Remove the wrong one.")
+    _require_one_system(plain, wkt or "", source)
     try:
         column, row, x, y, dx, dy = (float(v) for v in plain[1:7])
         rotation = math.radians(float(named.get("rotation", 0.0)))
@@ -107,6 +113,27 @@ def from_map_info(fields: tuple[str, ...], wkt: str | None, source: Path, *, pro
     if unit is None and projection is not None:
         unit = "degree" if projection_numbers(projection)[:1] == ["1"] else "m"  # what ENVI takes unless it is told
     return MapPlace(affine, unit, wkt, fields, _name(plain), projection)
+
+
+def _require_one_system(plain: list[str], wkt: str, source: Path) -> None:
+    """Refuse a zone that is none, and one that the definition of the map contradicts: the scene would lie elsewhere."""
+    kind, definition = plain[0].lower() if plain else "", wkt.partition(",")[0]
+    geographic = definition.upper().startswith(("GEOGCS", "GEOGCRS", "GEODCRS"))
+    wrong = kind.startswith("geographic") and definition.upper().startswith(("PROJCS", "PROJCRS"))
+    if kind == "utm" and len(plain) > 8:
+        zone, half = re.fullmatch(r"0*([1-9]|[1-5]\d|60)(\.0*)?", plain[7]), plain[8].lower()
+        if zone is None or half not in ("n", "s", "north", "south"):
+            raise GeometryError(
+                f"{source}: map info gives the UTM zone {plain[7]} {plain[8]}, expected 1 to 60 and North or South."
+                " Correct or remove this field."
+            )
+        named = _ZONE.search(definition)
+        wrong = geographic or (named is not None and (named[1], named[2].lower()) != (zone[1], half[0]))
+    if wrong:
+        said = " ".join(plain[:1] + plain[7:9])
+        raise GeometryError(
+            f"{source}: map info says {said}, 'coordinate system string' {definition}. Correct the one that is wrong."
+        )
 
 
 def to_map_info(place: MapPlace) -> tuple[str, ...]:

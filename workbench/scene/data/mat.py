@@ -15,6 +15,7 @@ Several arrays that fit equally well are an error that lists them.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,10 @@ from workbench.core.errors import InputError, nearest
 from workbench.core.types import Image
 from workbench.data.geometry import check_size
 from workbench.data.hdf5_chunks import slab
-from workbench.data.mat_files import Hdf5Store, Variable, open_store
-from workbench.data.mat_lists import BANDS, Layout, as_list, sides_of, single_numbers, wavelength_values
+from workbench.data.mat_files import Hdf5Store, OldStore, Variable, open_store
+from workbench.data.mat_lists import BANDS, WAVELENGTHS, Layout, as_list, sides_of, single_numbers, wavelength_values
 from workbench.scene.data.scene import Blocks, from_array, make_image
-from workbench.scene.data.wavelength_file import in_nm, wavelengths_beside
+from workbench.scene.data.wavelength_file import BandList, believed, in_nm, wavelengths_beside
 
 SUFFIXES = (".mat",)
 
@@ -55,14 +56,23 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     named = wavelength_values(store, variables)
     wavelengths = None if named is None else in_nm(named)
     if key is None:
-        variable, layout = _search(path, variables, scalars, wavelengths, as_map)
+        variable, layout = _search(path, store, variables, scalars, wavelengths, as_map)
     else:
-        variable = _named(path, variables, key)
+        variable = _named(path, store, key)
         layout = _layout(path, variable, scalars, wavelengths, as_map)
     shape = layout.shape(variable.shape)
+    notes: tuple[str, ...] = ()
     if wavelengths is not None and len(wavelengths) != shape[0]:
+        if shape[0] > 1:
+            notes = (f"{path.name} lists {len(wavelengths)} wavelengths, its cube has {shape[0]} bands: left out",)
         wavelengths = None
-    beside = wavelengths_beside(path, shape[0]) if wavelengths is None and shape[0] > 1 else None
+    useless = [v for v in variables if v.name.lower() in WAVELENGTHS and math.prod(v.shape) == shape[0] > 1]
+    if named is None and useless:
+        notes = (f"{useless[0]} holds something else than numbers above 0: no wavelengths were taken",)
+    bands = None
+    if shape[0] > 1:
+        inside = None if wavelengths is None else believed(BandList(wavelengths), path, path.name)
+        bands = inside or wavelengths_beside(path, shape[0])
     if not isinstance(store, Hdf5Store):
         check_size(shape[1:], shape[0], variable.dtype, path)
     return make_image(
@@ -72,15 +82,17 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         dtype=variable.dtype,
         open=partial(_open, path, variable, layout),
         header={"key": variable.name, "stored_shape": list(variable.shape), "version": store.version},
-        wavelengths_nm=wavelengths if beside is None else beside.wavelengths_nm,
-        fwhm_nm=None if beside is None else beside.fwhm_nm,
-        good_bands=None if beside is None else beside.good_bands,
+        wavelengths_nm=None if bands is None else bands.wavelengths_nm,
+        fwhm_nm=None if bands is None else bands.fwhm_nm,
+        good_bands=None if bands is None else bands.good_bands,
         band_names=store.words(shape[0]) if 1 < shape[0] < 64 else None,
+        notes=(*notes, *(() if bands is None else bands.notes)),
     )
 
 
 def _search(
     path: Path,
+    store: OldStore | Hdf5Store,
     variables: list[Variable],
     scalars: dict[str, float],
     wavelengths: list[float] | None,
@@ -101,7 +113,7 @@ def _search(
     if maps:
         return _only(path, maps, "maps"), Layout(-1)
     have = ", ".join(str(v) for v in variables) or "no numeric arrays"
-    raise InputError(f"{path}: no cube of rows x columns x bands in it; it holds {have}.")
+    raise InputError(f"{path}: no cube of rows x columns x bands in it; it holds {have}{store.passed_over}.")
 
 
 def _only(path: Path, variables: list[Variable], what: str) -> Variable:
@@ -126,11 +138,12 @@ def _most_bands(path: Path, lists: list[tuple[Variable, Layout]], scalars: dict[
     return _only(path, [v for v, _ in lists], "cubes")
 
 
-def _named(path: Path, variables: list[Variable], key: str) -> Variable:
-    for variable in variables:
+def _named(path: Path, store: OldStore | Hdf5Store, key: str) -> Variable:
+    for variable in store.variables:
         if variable.name == key:
             return variable
-    raise InputError(f"{path}: no numeric array '{key}' in it.{nearest(key, [v.name for v in variables])}")
+    names = [v.name for v in store.variables]
+    raise InputError(f"{path}: no numeric array '{key}' in it{store.passed_over}.{nearest(key, names)}")
 
 
 def _layout(

@@ -20,7 +20,7 @@ from workbench.data.found import spare_note
 from workbench.data.geometry import check_size
 from workbench.data.npy_files import Header, header_of, load_member, mapped, members_of, spare_bytes
 from workbench.scene.data.scene import Blocks, from_array, make_image
-from workbench.scene.data.wavelength_file import BandList, checked, in_nm, wavelengths_beside
+from workbench.scene.data.wavelength_file import BandList, believed, checked, in_nm, wavelengths_beside
 
 SUFFIXES = (".npy", ".npz")
 
@@ -69,7 +69,7 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
         good_bands=None if bands is None else bands.good_bands,
-        notes=(spare_note(path.name, spare),) if spare else (),
+        notes=(*((spare_note(path.name, spare),) if spare else ()), *(() if bands is None else bands.notes)),
     )
 
 
@@ -82,6 +82,7 @@ def _order(path: Path, key: str) -> int:
 def _choose(path: Path, key: str | None, as_map: bool) -> tuple[str, Header]:
     members = members_of(path)
     listing = ", ".join(f"{n} ({' x '.join(map(str, h[0])) or 'scalar'} {h[2]})" for n, h in members.items())
+    listing = "".join(c if c.isprintable() else "?" for c in listing)
     if key is not None:
         if key not in members:
             raise InputError(f"{path}: no array '{key}' in it.{nearest(key, members)}")
@@ -132,7 +133,7 @@ def _band_list(path: Path, bands: int, inside: list[float] | None) -> BandList |
     if bands == 1:
         return None
     if inside is not None:
-        return BandList(inside) if len(inside) == bands else None
+        return believed(BandList(inside), path, path.name) if len(inside) == bands else None
     return wavelengths_beside(path, bands)
 
 

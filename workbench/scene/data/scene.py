@@ -186,6 +186,11 @@ def make_image(
             raise InputError(
                 f"{path}: {field} lists {len(values)} values, the file has {bands} bands. Correct or remove the field."
             )
+    if wavelengths_nm is not None:
+        if any(not 0 < w < math.inf for w in wavelengths_nm):
+            raise InputError(f"{path}: a wavelength is not a number above 0. Correct or remove the wavelengths.")
+        if len(set(wavelengths_nm)) < bands:
+            notes = (*notes, _same_wavelength(wavelengths_nm))
     if place is not None:
         _check_place(place, path)
     if band_names is not None and len(band_names) != bands:
@@ -213,6 +218,14 @@ def make_image(
         native=SceneNative(open, place, ignore, files or (path,), anchors),
         notes=notes if anchors is None else (*notes, anchors.note),
     )
+
+
+def _same_wavelength(wavelengths_nm: Sequence[float]) -> str:
+    seen: dict[float, int] = {}
+    first, second = next((seen[w], i) for i, w in enumerate(wavelengths_nm) if seen.setdefault(w, i) != i)
+    count = len(wavelengths_nm) - len(set(wavelengths_nm))
+    more = f", and {count - 1} more" if count > 1 else ""
+    return f"bands {first + 1} and {second + 1} have the same wavelength, {wavelengths_nm[first]:g} nm{more}"
 
 
 def valid_pixels(block: Array, ignore: float | None, good_bands: Sequence[bool] | None = None) -> npt.NDArray[np.bool_]:

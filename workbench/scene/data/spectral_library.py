@@ -127,7 +127,7 @@ def read(path: str | Path) -> Spectra:
         names = tuple(f"spectrum {i + 1}" for i in range(shape[1]))
     if len(names) != shape[1]:
         raise InputError(f"{header}: 'spectra names' lists {len(names)} names, the file has {shape[1]} spectra.")
-    wavelengths, _, _ = eh.wavelengths_nm(fields, header)
+    wavelengths, _, _, _ = eh.wavelengths_nm(fields, header)
     if wavelengths is not None and len(wavelengths) != shape[2]:
         raise InputError(f"{header}: wavelength lists {len(wavelengths)} values, the spectra have {shape[2]} bands.")
     return Spectra(names, values.astype(stored.newbyteorder("=")), None if wavelengths is None else tuple(wavelengths))

@@ -2,7 +2,7 @@
 
 What the directories promise is checked first (`tiff_layout`, `tiff_pages`), and samples packed with DEFLATE or LZMA
 are unpacked with their checksums (`tiff_blocks`).
-Wavelengths come from the tags of the bands, from the names of the bands (``"B4 665 nm"``), or from a file beside.
+Wavelengths come from the tags of the bands, from their names, or from a file beside (`tiff_bands`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,12 +25,12 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import PARSING, InputError, reading, reason
 from workbench.core.types import Image
 from workbench.data.companion import require_regular
-from workbench.scene.data import tiff_blocks, tiff_layout, tiff_mask, tiff_pages
+from workbench.scene.data import tiff_bands, tiff_blocks, tiff_layout, tiff_mask, tiff_pages
 from workbench.scene.data.anchors import Anchors
 from workbench.scene.data.map_place import from_transform
 from workbench.scene.data.scene import Blocks, Scaling, make_image
 from workbench.scene.data.tiff_place import Placed, anchors_of, place_of
-from workbench.scene.data.wavelength_file import BandList, in_nm, wavelengths_beside
+from workbench.scene.data.wavelength_file import wavelengths_beside
 
 SUFFIXES = (".tif", ".tiff")
 
@@ -41,7 +40,6 @@ _BESIDE = (".tfw", ".tifw", ".tiffw", ".wld", ".aux", ".rpb", ".imd", ".pvl", ".
 _MAX_BESIDE = 64 * 1024**2
 _NO_TIFF = ("not a readable TIFF", "Export or copy it again.")
 _NO_SAMPLES = ("the samples cannot be read", "Copy or export it again.")
-_NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|nanometers?|um|µm|μm|microns?|micrometers?)\b", re.IGNORECASE)
 
 
 def read(path: Path) -> Image:
@@ -98,12 +96,13 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         raise InputError(f"{path}: complex samples, real ones were expected. Export magnitude or phase.")
     stored = np.result_type(*types)
     gain, bias = np.asarray(raster.scales, dtype=np.float64), np.asarray(raster.offsets, dtype=np.float64)
+    _require_scaling(path, gain, bias)
     plain = bool((gain == 1).all() and (bias == 0).all())
     masking, dtype = tiff_mask.masking_of(pages.masks, raster.masks, stored, raster.nodata, plain=plain)
     ignore = None if raster.nodata is None or np.isnan(raster.nodata) else float(raster.nodata)
     scaling = None if plain else Scaling(gain, bias, dtype, ignore)
     names = [d for d in raster.descriptions if d]
-    bands = _bands(path, raster)
+    bands, said = tiff_bands.of_tags(path, raster.band_tags, raster.imagery_tags, raster.descriptions)
     header: dict[str, Any] = {"stored_dtype": stored.name, "interleave": raster.interleave}
     if masking is not None:
         header["masked"] = True
@@ -128,8 +127,19 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         ignore=ignore if plain else None,  # else those samples are NaN
         classes=_classes(raster.tags) if shape[0] == 1 else None,
         files=() if (mask := tiff_mask.beside(path)) is None else (path, mask),
-        notes=(*_notes(path, pages.first), *tiff_mask.notes_of(path, masking, raster.masks)),
+        notes=(*_notes(path, pages.first), *said, *tiff_mask.notes_of(path, masking, raster.masks)),
     )
+
+
+def _require_scaling(path: Path, gain: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]) -> None:
+    """Refuse a scale that leaves no samples."""
+    wrong = ~((np.abs(gain) > 1e-30) & (np.abs(gain) < 1e30) & (np.abs(bias) < 1e30))
+    if wrong.any():
+        band = int(np.argmax(wrong))
+        raise InputError(
+            f"{path}: band {band + 1} has the scale {gain[band]:g} and the offset {bias[band]:g}, expected finite"
+            " numbers and no scale of 0. Correct or remove them."
+        )
 
 
 def _notes(path: Path, page: tiff_layout.Directory) -> tuple[str, ...]:
@@ -140,7 +150,7 @@ def _notes(path: Path, page: tiff_layout.Directory) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Raster:
-    """All that is asked of GDAL, as plain values: `_bands` and the others judge them without the library."""
+    """All that is asked of GDAL, as plain values: `tiff_bands` and the others judge them without the library."""
 
     shape: tuple[int, int, int]
     dtypes: tuple[str, ...]
@@ -201,6 +211,7 @@ def _read_pages(path: Path, pages: _Pages) -> Image:
         wavelengths_nm=None if bands is None else bands.wavelengths_nm,
         fwhm_nm=None if bands is None else bands.fwhm_nm,
         good_bands=None if bands is None else bands.good_bands,
+        notes=() if bands is None else bands.notes,
     )
 
 
@@ -341,38 +352,6 @@ def _library(name: str) -> Any:
 def _of_gdal() -> tuple[type[Exception], ...]:
     rasterio = _library("rasterio")
     return (*PARSING, rasterio.errors.RasterioError, rasterio._err.CPLE_BaseError)
-
-
-def _bands(path: Path, raster: _Raster) -> BandList | None:
-    count, tags = raster.shape[0], raster.band_tags
-    if count < 2:
-        return None
-    centres = _tag_numbers(raster.imagery_tags, "central_wavelength_um")
-    if centres is not None:
-        widths = _tag_numbers(raster.imagery_tags, "fwhm_um")
-        return BandList([v * 1e3 for v in centres], None if widths is None else [v * 1e3 for v in widths])
-    for key in ("wavelength", "wavelength_nm", "center_wavelength", "central_wavelength"):
-        centres = _tag_numbers(tags, key)
-        if centres is not None:
-            unit = tags[0].get("wavelength_units", tags[0].get("wavelength_unit", "")).lower()
-            factor = 1e3 if unit.startswith(("micro", "um", "µm")) else 1.0 if unit else in_nm(centres)[0] / centres[0]
-            widths, good = _tag_numbers(tags, "fwhm"), _tag_numbers(tags, "good")
-            return BandList(
-                [v * factor for v in centres],
-                None if widths is None else [v * factor for v in widths],
-                None if good is None else [v != 0 for v in good],
-            )
-    named = [_NUMBER_UNIT.search(d or "") for d in raster.descriptions]
-    if all(named):
-        return BandList([float(m[1]) * (1.0 if m[2].lower().startswith("n") else 1e3) for m in named if m])
-    return wavelengths_beside(path, count)
-
-
-def _tag_numbers(tags: list[dict[str, str]], key: str) -> list[float] | None:
-    try:
-        return [float(t[key]) for t in tags]
-    except (KeyError, ValueError):
-        return None
 
 
 def _colormap(src: Any) -> dict[str, list[int]] | None:

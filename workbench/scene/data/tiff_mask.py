@@ -87,9 +87,9 @@ def masks_of(path: Path, pages: Sequence[tiff_layout.Directory]) -> Masks:
     """
     first = pages[0]
     own = [p for p in pages if p.subfile & 4 and not p.subfile & 1]
-    if own and sum(p.is_full for p in pages) > 1:
-        raise InputError(f"{path}: several pages and a mask: which pages it is for is not said. Export it as one page.")
     file = beside(path)
+    if (own or file is not None) and sum(p.is_full for p in pages) > 1:
+        raise InputError(f"{path}: several pages and a mask: which pages it is for is not said. Export it as one page.")
     near = tiff_layout.directories(file)[:1] if file is not None else []
     for mask, where in ((own[:1], path), (near, file)):
         if mask and mask[0].size != first.size:

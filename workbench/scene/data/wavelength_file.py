@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workbench.core.errors import InputError, reading, reason
@@ -22,6 +23,7 @@ class BandList:
     fwhm_nm: list[float] | None = None
     good_bands: list[bool] | None = None
     source: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def in_nm(values: list[float]) -> list[float]:
@@ -48,10 +50,7 @@ def wavelengths_beside(path: Path, bands: int) -> BandList | None:
         If the list has another length than the cube has bands, or holds something else than positive numbers.
     """
     for file in names(path):
-        require_regular(file)
-        if not file.is_file():
-            continue
-        found = _from_header(file) if file.suffix == ".hdr" else _from_text(file)
+        found = _read(file)
         if found is None:
             continue
         if len(found.wavelengths_nm) != bands:
@@ -59,19 +58,46 @@ def wavelengths_beside(path: Path, bands: int) -> BandList | None:
                 f"{file}: lists {len(found.wavelengths_nm)} wavelengths, {path.name} has {bands} bands. Correct or"
                 " remove it."
             )
-        return found
+        return believed(found, path, file.name)
     return None
+
+
+def believed(found: BandList, path: Path, source: str) -> BandList:
+    """The bands that were taken from `source`, with a note of each file beside `path` that says something else."""
+    notes = list(found.notes)
+    for file in names(path):
+        if file == found.source:
+            continue
+        try:
+            other = _read(file)
+        except InputError:  # it is not needed
+            other = None
+        if other is not None and differ(found.wavelengths_nm, other.wavelengths_nm):
+            notes.append(f"the wavelengths of {file.name} differ from those of {source}, which were taken")
+    return replace(found, notes=tuple(notes))
+
+
+def differ(one: Sequence[float], other: Sequence[float], share: float = 2e-3) -> bool:
+    """Whether two lists of wavelengths are not the same but for rounding."""
+    return len(one) != len(other) or any(abs(a - b) > share * a for a, b in zip(one, other, strict=True))
+
+
+def _read(file: Path) -> BandList | None:
+    require_regular(file)
+    if not file.is_file():
+        return None
+    return _from_header(file) if file.suffix == ".hdr" else _from_text(file)
 
 
 def _from_header(file: Path) -> BandList | None:
     if not eh.is_header(file):
         return None
     fields = eh.parse(file)
-    centres, widths, _ = eh.wavelengths_nm(fields, file)
+    centres, widths, _, notes = eh.wavelengths_nm(fields, file)
     if centres is None:
         return None
     good = eh.numbers(fields, "bbl", file)
-    return BandList(centres, widths, None if good is None else [v != 0 for v in good], file)
+    return BandList(centres, widths, None if good is None else [v != 0 for v in good], file, notes)
 
 
 def checked(values: list[float], source: object) -> list[float]:
@@ -108,10 +134,14 @@ def _from_text(file: Path) -> BandList:
     if any(not 0 <= row[i] < float("inf") for row in table for i in widths_and_good):
         raise InputError(f"{file}: 'fwhm' or 'good' holds something else than numbers from 0 on. Correct or remove it.")
     unit = header[first] if header else ""
-    factor = 1e3 if unit.endswith(("um", "[um]", "µm")) else 1.0 if "nm" in unit else in_nm(centres)[0] / centres[0]
+    named = "um" if unit.endswith(("um", "[um]", "µm")) else "nm" if "nm" in unit else ""
+    factor, said = eh.to_nm(named, centres)
+    assert factor is not None  # these units are known
     widths = None if at["fwhm"] is None else [row[at["fwhm"]] * factor for row in table]
     good = None if at["good"] is None else [row[at["good"]] != 0 for row in table]
-    return BandList([v * factor for v in centres], widths, good, file)
+    return BandList(
+        [v * factor for v in centres], widths, good, file, () if said is None else (f"{file.name}: {said}",)
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -234,3 +234,57 @@ def test_info_reads_headers_only(tmp_path):
     assert row["shape"] == [9, 11]
     assert row["spacing"] == [20.0, 20.0]
     assert row["header"]["crs"] == "UTM 10 North, WGS-84"
+
+
+WAVES = "400, 450, 500, 550, 600, 650, 700"
+PLACED = "{{UTM, 1, 1, 565000, 4150000, 20, 20, {}, WGS-84{}}}"
+WKT = '{PROJCS["WGS_1984_UTM_Zone_10N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984"]]]}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"Wavelength": f"{{{WAVES}}}", "wavelength": "{7, 6, 5, 4, 3, 2, 1}"}, "'wavelength' is there twice"),
+        ({"Data Ignore Value": 0, "data ignore value": 1}, "'data ignore value' is there twice, as '0' and as '1'"),
+        ({"data gain values": "{1, 0, 1, 1, 1, 1, 1}"}, "holds 0, which leaves no samples"),
+        ({"data gain values": "{1, nan, 1, 1, 1, 1, 1}"}, "expected finite numbers"),
+        ({"wavelength": "{-400, 450, 500, 550, 600, 650, 700}"}, "holds -400, expected numbers above 0"),
+        ({"wavelength": "{0, 450, 500, 550, 600, 650, 700}"}, "holds 0, expected numbers above 0"),
+        ({"map info": PLACED.format("11, North", ""), "coordinate system string": WKT}, "says UTM 11 North, 'coord"),
+        ({"map info": PLACED.format("10, South", ""), "coordinate system string": WKT}, "says UTM 10 South, 'coord"),
+        ({"map info": "{Geographic Lat/Lon, 1, 1, 9, 48, 1, 1}", "coordinate system string": WKT}, "says Geographic"),
+        ({"map info": PLACED.format("99, North", "")}, "the UTM zone 99 North, expected 1 to 60"),
+        ({"map info": PLACED.format("10, Sorth", "")}, "the UTM zone 10 Sorth"),
+        ({"map info": PLACED.format("10, North", ", rotation=1, Rotation=2")}, "gives 'rotation' twice"),
+    ],
+)
+def test_fields_that_contradict_or_destroy_are_refused(tmp_path, fields, message):
+    with pytest.raises((InputError, GeometryError), match=message):
+        formats.read(save_envi(tmp_path, cube(), edit=fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "first", "note"),
+    [
+        ({"wavelength units": "parsec", "wavelength": f"{{{WAVES}}}"}, None, "units are 'parsec', which is no known"),
+        ({"wavelength units": "Micrometers", "wavelength": f"{{{WAVES}}}"}, 400, "400 to 700 cannot be: read as nano"),
+        ({"wavelength units": "nm", "wavelength": "{.4, .5, .6, .7, .8, .9, 1}"}, 400, "read as micrometers"),
+        ({"wavelength": "{0, 0, 0, 0, 0, 0, 0}"}, None, "all wavelengths of the header are 0"),
+        ({"wavelength": "{400, 450, 450, 550, 600, 650, 700}"}, 400, "bands 2 and 3 have the same wavelength, 450 nm"),
+        ({"reflectance scale factor": 10, "data gain values": "{.1}"}, "-", "the samples were scaled by both"),
+        ({"Wavelength": f"{{{WAVES}}}", "wavelength": "{" + WAVES.replace(" ", "") + "}"}, 400, None),
+        ({"map info": PLACED.format("10, North", ""), "coordinate system string": WKT}, "-", None),
+        ({"wavelength units": "Index", "wavelength": "{0, 1, 2, 3, 4, 5, 6}"}, None, None),
+    ],
+)
+def test_notes_say_what_was_believed(tmp_path, fields, first, note):
+    image = formats.read(save_envi(tmp_path, cube(), edit=fields))
+    assert [note in n for n in image.notes] == [True] if note else image.notes == ()
+    if first != "-":
+        assert (image.header["wavelengths_nm"] or [None])[0] == first
+
+
+def test_names_of_several_classes_are_noted(tmp_path):
+    labels = np.array([[[0, 1, 2]]], dtype="u1")
+    named = {"file_type": "ENVI Classification", "classes": 3, "class_names": "{none, corn, corn}"}
+    assert "'corn' to several classes" in formats.read_labels(save_envi(tmp_path, labels, **named)).notes[0]

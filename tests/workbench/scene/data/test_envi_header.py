@@ -46,7 +46,7 @@ def test_fields_comments_and_long_lists(tmp_path):
 def test_wavelengths_become_nanometres(tmp_path, unit, values, expected, noted):
     units = "" if unit is None else f"wavelength units = {unit}\n"
     path = write(tmp_path, f"ENVI\n{units}wavelength = {{{values}}}\nfwhm = {{1, 1}}\n")
-    found, _, note = eh.wavelengths_nm(eh.parse(path), path)
+    found, _, note, _ = eh.wavelengths_nm(eh.parse(path), path)
     assert (found is None) == (expected is None)
     if expected:
         np.testing.assert_allclose(found, expected)

@@ -218,3 +218,40 @@ def test_links_out_of_the_file_are_not_followed(tmp_path):
         f["scene"] = h5py.ExternalLink("secret.mat", "/scene")
     image = formats.read(tmp_path / "a.mat")
     assert image.header["key"] == "small"
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda f: f.__setitem__("cube", h5py.ExternalLink("other.mat", "/cube")), "a link to another file"),
+        (lambda f: f.__setitem__("cube", h5py.SoftLink("/cube")), "a link to another name"),
+        (
+            lambda f: f.create_dataset("cube", (3, 4, 5), "<i2", external=[("o", 0, h5py.h5f.UNLIMITED)]),
+            "samples lie in another file",
+        ),
+        (
+            lambda f: f.create_virtual_dataset("cube", h5py.VirtualLayout((3, 4, 5), "<i2")),
+            "samples lie in another file",
+        ),
+        (lambda f: f.create_dataset("cube", (3, 4, 5), [("real", "f4"), ("imag", "f4")]), "compound values"),
+        (lambda f: f.create_dataset("cube", (3, 4, 5), "c8"), "complex numbers"),
+        (lambda f: f.create_dataset("cube", (3, 4, 5), h5py.vlen_dtype("i2")), "lists or texts of any length"),
+    ],
+)
+@pytest.mark.parametrize("key", ["", ":cube"])
+def test_why_an_array_of_hdf5_is_not_taken(tmp_path, make, why, key):
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as f:
+        make(f)
+    with pytest.raises(InputError, match=f"in it.*'cube' is .*{why}"):
+        formats.read(f"{tmp_path / 'a.mat'}{key}", kind="scene")
+
+
+@pytest.mark.parametrize(
+    ("wavelengths", "note"),
+    [([400.0, np.nan, 600.0], "no wavelengths were taken"), ([400.0, 500.0], "lists 2 wavelengths, its cube has 3")],
+)
+def test_wavelengths_that_are_left_out_are_noted(tmp_path, wavelengths, note):
+    scipy.io.savemat(tmp_path / "a.mat", {"cube": SCENE[:, :, :3], "wavelength": np.array(wavelengths)})
+    image = formats.read(tmp_path / "a.mat", kind="scene")
+    assert image.header["wavelengths_nm"] is None
+    assert [note in n for n in image.notes] == [True]

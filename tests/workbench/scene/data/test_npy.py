@@ -1,4 +1,6 @@
+import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -87,3 +89,15 @@ def test_broken_files_are_named(tmp_path):
     }.items():
         with pytest.raises(InputError, match=message):
             formats.read(next(tmp_path.glob(f"{name}.np?")))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for value in (1, 2):
+            with io.BytesIO() as f:
+                np.save(f, np.full((3, 4, 5), value))
+                archive.writestr("cube.npy", f.getvalue())
+    with pytest.raises(InputError, match=r"a\.npz: holds two arrays of the name 'cube'"):
+        formats.read(path, kind="scene")

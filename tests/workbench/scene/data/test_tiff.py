@@ -175,3 +175,41 @@ def test_lzma_is_held_against_its_own_checksum(tmp_path, tiled):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tif: damaged: block \d of its samples"):
         _ = formats.read(path, kind="scene").data
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(0, 0), (np.nan, 0), (np.inf, 0), (1, np.nan), (1e-60, 0)])
+def test_scales_that_leave_no_samples_are_refused(tmp_path, scale, offset):
+    path = save(tmp_path / "a.tif", cube(2))
+    with rasterio.open(path, "r+") as out:
+        out.scales, out.offsets = [1.0] * 6 + [scale], [0.0] * 6 + [offset]
+    with pytest.raises(InputError, match=r"a\.tif: band 7 has the scale"):
+        formats.read(path)
+
+
+WAVES = [400 + 100 * i for i in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "first", "note"),
+    [
+        ({"wavelength": ["nan", *WAVES[1:]]}, None, "no number above 0 in 1 of 7 bands: taken as not given"),
+        ({"wavelength": ["", *WAVES[1:]]}, None, "in 1 of 7 bands"),
+        ({"wavelength": WAVES, "CENTRAL_WAVELENGTH_UM": [2 - 0.1 * i for i in range(7)]}, 400, "differ from those of"),
+        ({"wavelength": WAVES, "CENTRAL_WAVELENGTH_UM": [w / 1000 for w in WAVES]}, 400, None),
+        ({"wavelength": WAVES, "wavelength_units": ["parsec"] * 7}, None, "'parsec', which is no known unit"),
+        ({"wavelength": WAVES, "wavelength_units": ["um"] * 7}, 400, "read as nanometers"),
+        ({"wavelength": [400, *WAVES[:-1]]}, 400, "bands 1 and 2 have the same wavelength"),
+    ],
+)
+def test_doubtful_tags_of_bands_are_noted(tmp_path, tags, first, note):
+    image = formats.read(save(tmp_path / "a.tif", cube(), tags=tags))
+    assert (image.header["wavelengths_nm"] or [None])[0] == first
+    assert [note in n for n in image.notes] == [True] if note else image.notes == ()
+
+
+def test_a_file_beside_that_differs_from_the_tags_is_noted(tmp_path):
+    path = save(tmp_path / "a.tif", cube(), tags={"wavelength": WAVES})
+    (tmp_path / "a_wavelengths.csv").write_text("\n".join(str(w) for w in WAVES))
+    assert formats.read(path).notes == ()
+    (tmp_path / "a_wavelengths.csv").write_text("\n".join(str(w + 9) for w in WAVES))
+    assert "a_wavelengths.csv differ from those of the tags 'wavelength'" in formats.read(path).notes[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 
 import workbench as wb
 from tests.workbench.scene.contract_cases import digital, envi, train, truth
@@ -115,6 +116,11 @@ def test_masks_that_do_not_fit_are_refused(tmp_path):
     shutil.copy(f"{other}.msk", f"{path}.msk")
     with pytest.raises(InputError, match=r"s.tif.msk: the mask has 22 rows"):
         wb.read(path)
+    pages = tmp_path / "pages.tif"
+    tifffile.imwrite(pages, cube(), photometric="minisblack")
+    shutil.copy(f"{other}.msk", f"{pages}.msk")
+    with pytest.raises(InputError, match="several pages and a mask"):
+        wb.read(pages)
     Path(f"{path}.msk").write_bytes(b"II*\0 no mask")
     with pytest.raises(InputError, match=r"s.tif.msk: damaged"):
         wb.read(path)

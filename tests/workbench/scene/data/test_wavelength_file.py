@@ -48,3 +48,15 @@ def test_wrong_lists_are_named(tmp_path, text, message):
 
 def test_nothing_beside(tmp_path):
     assert wavelengths_beside(tmp_path / "scene.npy", 3) is None
+
+
+def test_a_second_list_that_differs_is_noted(tmp_path):
+    (tmp_path / "scene_wavelengths.csv").write_text("400\n500\n600\n")
+    (tmp_path / "scene_wavelengths.txt").write_text("400.01\n500\n600\n")
+    assert wavelengths_beside(tmp_path / "scene.npy", 3).notes == ()
+    (tmp_path / "scene_wavelengths.txt").write_text("900\n1000\n1100\n")
+    found = wavelengths_beside(tmp_path / "scene.npy", 3)
+    assert found.wavelengths_nm == [400, 500, 600]
+    assert found.notes == (
+        "the wavelengths of scene_wavelengths.txt differ from those of scene_wavelengths.csv, which were taken",
+    )
