@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core import leftovers, memory, registry, settings
+from workbench.core.output import require_inside
 from workbench.core.reports import EvaluationReport, TrainReport
 from workbench.core.types import Case, Image, Part, Progress, Result
 
@@ -146,6 +147,7 @@ def train(
     config = settings.build(module.TrainConfig, values)
     out = Path(out)
     for folder in (out.parent, out.with_name(out.stem + "_training")):
+        require_inside(folder, out.parent)
         leftovers.clean(folder)
     with memory.guarding(f"training {row.name}"):
         report: TrainReport = module.train(_cases_for(row, source), config, out, on_step)

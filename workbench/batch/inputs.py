@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import glob
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.core.errors import NothingFound
+from workbench.core.errors import NothingFound, WorkbenchWarning
 from workbench.core.types import Case, case_name, plain_name
 
 
@@ -38,7 +39,10 @@ def expand(inputs: Iterable[str], *, series: str | None = None) -> list[Case]:
     cases += [_case(Path(text).expanduser(), series) for text, _ in missing]
     if not cases:
         raise NothingFound(f"no readable image matched {', '.join(inputs)}")
-    once = {(c.image.resolve(), c.options.get("series")): c for c in cases}
+    # Only what is the same in every column is one case: the rows of a list have names, labels and series of their own.
+    once = {(c.id, c.image.resolve(), c.labels, c.group, *sorted(c.options.items())): c for c in cases}
+    if twice := len(cases) - len(once):
+        warnings.warn(f"{twice} case(s) given more than once, each taken once", WorkbenchWarning, stacklevel=2)
     return sorted(_with_unique_ids(list(once.values())), key=lambda c: c.id)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Any, cast
 
 from workbench.core import kinds
 from workbench.core.csv_text import cell_text
-from workbench.core.errors import InputError, NothingFound, WorkbenchError, nearest, reading, reason
+from workbench.core.errors import InputError, NothingFound, WorkbenchError, WorkbenchWarning, nearest, reading, reason
 from workbench.core.registry import Backend, wrong_kind
 from workbench.core.types import Case, Image, case_name
 from workbench.data import formats
@@ -75,7 +76,7 @@ def load_cases(path: str | Path, labels: str | Path | None = None, *, missing_ok
         elif labels is not None:
             raise InputError(f"{path}: a list names its own labels in the column 'labels'; leave out the label folder.")
         else:
-            found = list(_from_list(path, missing_ok))
+            found = _once(_from_list(path, missing_ok), path)
     else:
         found = folder_cases(path) or _from_folders(path, None if labels is None else Path(labels).expanduser())
     if not found:
@@ -312,6 +313,17 @@ def _from_list(path: Path, missing_ok: bool = False) -> Iterator[Case]:
             if row.get(column):
                 row[column] = str(_resolved(path, row[column]))
         yield Case(case_id, image, mask, group, {k: v for k, v in row.items() if k and v})
+
+
+def _once(cases: Iterable[Case], path: Path) -> list[Case]:
+    """The rows of a list without those that repeat another in every column, which is said."""
+    rows = list(cases)
+    once = {(c.id, c.image, c.labels, c.group, *sorted(c.options.items())): c for c in rows}
+    if twice := len(rows) - len(once):
+        warnings.warn(
+            f"{path}: {twice} row(s) repeat another in every column: left out", WorkbenchWarning, stacklevel=3
+        )
+    return list(once.values())
 
 
 def _file_columns() -> tuple[str, ...]:

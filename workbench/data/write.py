@@ -16,7 +16,7 @@ from workbench.core.atomic import replacing, sha256_of, write_json
 from workbench.core.errors import UsageError, nearest
 from workbench.core.kinds import Kind
 from workbench.core.objects import Objects
-from workbench.core.output import require_name
+from workbench.core.output import require_inside, require_name
 from workbench.core.types import Heatmap, Image, Labels, Part, Result
 from workbench.data.geometry import orientation, require_match
 from workbench.data.objects import require_frame
@@ -74,6 +74,8 @@ def write(
     row = _kind_of(thing, source)
     own = source if source is not None else thing if isinstance(thing, Image) else None
     jobs = _jobs(row, thing, target, _family(row, format, own), own if not isinstance(thing, Image) else thing)
+    for path, _ in jobs:
+        require_inside(path, folder)
     return _save_all(jobs, own if own is not None else thing)
 
 
@@ -145,9 +147,11 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
         elif isinstance(part, Objects):
             require_frame(part, image.geometry, f"objects '{key}' of the result", image.source)
         jobs += _jobs(row, part, case / require_name(key), family, image)
+    record = case / _PROVENANCE
+    for path in (record, *(path for path, _ in jobs)):
+        require_inside(path, folder)
     for path, _ in jobs:
         _protect(path, image)
-    record = case / _PROVENANCE
     before = _files_of(record)
     leftovers.clean_old(case, [_PROVENANCE, *(path.name for path, _ in jobs)])
     try:

@@ -1,6 +1,9 @@
 """Label tables as other programs write them, and as an attacker would."""
 
+import pytest
+
 from workbench.core.classes import ClassTable
+from workbench.core.errors import InputError
 from workbench.data import label_table
 
 CARET = (
@@ -31,3 +34,13 @@ def test_other_extensions_hold_no_table():
     assert label_table.from_xml(b"just a comment") is None
     assert label_table.from_xml(b"<LabelTable><unclosed>") is None
     assert label_table.from_xml(b"<LabelTable></LabelTable>") is None
+
+
+def test_a_key_with_two_names_is_refused():
+    again = CARET.replace(b"</LabelTable>", b'<Label Key="7" Red="0" Green="0" Blue="0">%s</Label></LabelTable>')
+    assert len(label_table.from_xml(again.replace(b"%s", b"aorta"))) == 1
+    with (
+        pytest.raises(InputError, match=r"mask.nii: value 7 has two names, 'aorta' and 'vena'"),
+        label_table.of_file("mask.nii"),
+    ):
+        label_table.from_xml(again.replace(b"%s", b"vena"))

@@ -314,7 +314,8 @@ def _classes(path: Path, header: Any) -> ClassTable | None:
         if extension.get_code() == 0:
             with reading(path, "a header extension cannot be read", "Export it again.", kinds=_kinds()):
                 content = extension.get_content()
-            table = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
+            with label_table.of_file(path):
+                table = label_table.from_xml(content if isinstance(content, bytes) else str(content).encode())
             if table is not None:
                 return table
     return None
