@@ -87,6 +87,6 @@ def test_links_never_lead_out_of_the_output_folder(tmp_path) -> None:
         write_text(tmp_path / "out" / "file.json", "x")
     assert not list((tmp_path / "away").iterdir())
     write_text(tmp_path / "out" / "fine.json", "x")
-    (tmp_path / "w_training").symlink_to("away")
+    (tmp_path / "out" / "w_training").symlink_to("../away")
     with pytest.raises(UsageError, match="outside of"):
-        check(tmp_path / "w.safetensors", resume=False, overwrite=True)
+        check(tmp_path / "out" / "w.safetensors", resume=False, overwrite=True)
