@@ -173,6 +173,8 @@ def evaluate(
     module = row.module_for("evaluate")
     config = settings.build(module.EvaluateConfig, values)
     if out is not None:
+        for name in ("scores.csv", "scores.json", "report.html"):  # said before the work, not after it
+            require_inside(Path(out) / name, Path(out))
         leftovers.clean(Path(out))
     with memory.guarding(f"evaluating {row.name}"):
         report: EvaluationReport = module.evaluate(
