@@ -43,16 +43,6 @@ def test_an_output_that_is_a_file(volume, labels, tiny_weights, tmp_path, capsys
 def test_scores_are_never_written_through_a_link(volume, labels, tiny_weights, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "report.html").symlink_to(tmp_path / "away.html")
-    arguments = [
-        "-i",
-        str(volume),
-        "--labels",
-        str(labels),
-        "-o",
-        str(tmp_path / "out"),
-        "--weights",
-        str(tiny_weights),
-    ]
-    assert cli.run(["evaluate", "segformer3d", *arguments]) == 2
+    assert run(arguments(volume, labels, tiny_weights, tmp_path / "out")) == 2
     assert "a link in it leads to" in capsys.readouterr().err
     assert not (tmp_path / "out" / "scores.csv").exists()
