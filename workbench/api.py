@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core import leftovers, memory, registry, settings
+from workbench.core.output import require_inside
 from workbench.core.reports import EvaluationReport, TrainReport
 from workbench.core.study import Study
 from workbench.core.types import Case, Image, Part, Progress, Result
@@ -208,6 +209,7 @@ def train(
 
     out = Path(out)
     for folder in (out.parent, out.with_name(out.stem + "_training")):
+        require_inside(folder, out.parent)
         leftovers.clean(folder)
     found, _ = taught_by(_cases_for(row, source))
     with memory.guarding(f"training {row.name}"):
@@ -236,6 +238,8 @@ def evaluate(
     from workbench.data.cases import scored_on
 
     if out is not None:
+        for name in ("scores.csv", "scores.json", "report.html"):  # said before the work, not after it
+            require_inside(Path(out) / name, Path(out))
         leftovers.clean(Path(out))
     found, _ = scored_on(_cases_for(row, source))
     with memory.guarding(f"evaluating {row.name}"):

@@ -12,7 +12,7 @@ from workbench.core.errors import InputError, OutOfMemory
 from workbench.data import npy_files
 from workbench.recording.data import read as recording_read
 from workbench.recording.data import steps
-from workbench.scene.data import tiff
+from workbench.scene.data import tiff, tiff_bands
 from workbench.volume.data import dicom_seg
 from workbench.weights import files as weight_files
 
@@ -32,7 +32,7 @@ def _made(seed, folder):
 @pytest.mark.parametrize(
     ("seed", "module", "helper"),
     [
-        ("geotiff", tiff, "_bands"),
+        ("geotiff", tiff_bands, "of_tags"),
         ("geotiff", tiff, "from_transform"),
         ("tiff pages deflate", tiff, "_read_pages"),
         ("npz compressed", npy_files, "_header_at"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from workbench.core.errors import InputError, NothingFound, one_line
+from workbench.core.errors import InputError, NothingFound, WorkbenchWarning, one_line
 from workbench.core.study import Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 
@@ -55,8 +57,30 @@ def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None =
     if not cases:
         why = "; ".join(s.line() for s in study.skipped[:3])
         raise NothingFound(f"no readable image matched {', '.join(inputs)}" + (f". Skipped: {why}" if why else ""))
-    once = {(c.image.resolve(), c.options.get("series"), c.problem): c for c in cases}
-    return replace(study, cases=tuple(sorted(_with_unique_ids(list(once.values()), roots), key=lambda c: c.id)))
+    named = [*(part.cases for part in parts), tuple(c for c in cases if not any(c is s for s in study.cases))]
+    once = _once(named)
+    if twice := len(cases) - len(once):
+        warnings.warn(f"{twice} case(s) given more than once, each taken once", WorkbenchWarning, stacklevel=2)
+    return replace(study, cases=tuple(sorted(_with_unique_ids(once, roots), key=lambda c: c.id)))
+
+
+def _once(named: Iterable[Iterable[Case]]) -> list[Case]:
+    """Cases of each input without those that another one named before.
+
+    Within one input only what is the same in every column is one case: the rows of a list have names of their own.
+    """
+    found: list[Case] = []
+    before: set[tuple[Any, ...]] = set()
+    for cases in named:
+        own = {(c.id, c.group, *_content(c)): c for c in cases}
+        new = [c for c in own.values() if _content(c) not in before]
+        before |= {_content(c) for c in new}
+        found += new
+    return found
+
+
+def _content(case: Case) -> tuple[Any, ...]:
+    return (case.image.resolve(), case.files, case.labels, case.problem, *sorted(case.options.items()))
 
 
 def _find_one(text: str, series: str | None, kind: str | None) -> Study:

@@ -24,6 +24,8 @@ _HOW = {"weights", "device", "batch"}
 
 def read(folder: Path) -> dict[str, Any] | None:
     """The record in `folder`, or ``None`` if there is none that can be read."""
+    if not (folder / NAME).is_file():
+        return None
     try:
         record: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):

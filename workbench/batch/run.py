@@ -19,7 +19,7 @@ from workbench.batch import record
 from workbench.core import contract, kinds, leftovers, memory, registry
 from workbench.core.atomic import write_json, write_text
 from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
-from workbench.core.output import require_file, require_folder
+from workbench.core.output import require_file, require_folder, require_inside
 from workbench.core.provenance import versions
 from workbench.core.registry import Backend
 from workbench.core.study import SHOWN, Skipped
@@ -100,7 +100,8 @@ def run(
     """
     check_output(output, cases)
     for folder in (output, *(output / case.id for case in cases)):
-        leftovers.clean(folder)
+        if folder == output or not folder.is_symlink():
+            leftovers.clean(folder)
     backend.module_for("predict")
     model = registry.load(backend, config)
     if on_ready:
@@ -142,6 +143,7 @@ def run_case(
     clock, stage, folder = time.perf_counter(), "read", output / case.id
     base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
     try:
+        require_inside(folder / record.NAME, output)
         image = open_case(*settled([case], backend))
         backend.require_kind(image)
         weights = registry.weights_of(model)
@@ -210,6 +212,7 @@ def _with_skipped(result: Result, case: Case, skipped: Sequence[Skipped]) -> Res
 def check_output(output: Path, cases: list[Case]) -> None:
     """Refuse an output that cannot be a folder, or that is one of the inputs, before any work is done."""
     require_folder(output)
+    require_inside(output / "failures.jsonl", output)
     target = output.resolve()
     for case in cases:
         source = case.image.resolve()

@@ -13,7 +13,8 @@ from typing import TextIO
 import click
 
 from workbench.cli.lazy import COMMANDS, LazyGroup
-from workbench.core.errors import Cancelled, OutOfMemory, WorkbenchError, WorkbenchWarning, one_line
+from workbench.cli.say import say
+from workbench.core.errors import Cancelled, OutOfMemory, WorkbenchError, WorkbenchWarning, one_line, visible
 
 EXIT_CODES = """\b
 Exit codes:
@@ -61,13 +62,16 @@ def run(arguments: list[str]) -> int:
         value = cli.main(args=arguments, prog_name="workbench", standalone_mode=False)
         return value if isinstance(value, int) else 0
     except click.exceptions.Abort:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         return 130
     except click.ClickException as error:
-        error.show()
+        if visible(error.message) == error.message:
+            error.show()
+        else:
+            say(f"Error: {one_line(error.message)}", err=True)
         return 2
     except (KeyboardInterrupt, Cancelled):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         return 130
     except BrokenPipeError:
         # The reader of a pipe (head, less) went away; keep Python from complaining once more at exit.
@@ -86,19 +90,19 @@ def failed(error: Exception, *, verbose: bool = False, subject: str = "workbench
 
     short = None if isinstance(error, OutOfMemory) else memory.exhausting(error)
     if short is not None:
-        click.echo(f"Error: {memory.ran_out(subject, short)}", err=True)
+        say(f"Error: {memory.ran_out(subject, short)}", err=True)
         return OutOfMemory.exit_code
     if isinstance(error, WorkbenchError):
-        click.echo(f"Error: {one_line(error)}", err=True)
+        say(f"Error: {one_line(error)}", err=True)
         return error.exit_code
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         # Of all others nobody knows here whether they were about a place to write or a file to read.
         advice = " Free space, or choose another place." if error.errno in _NO_PLACE else ""
-        click.echo(f"Error: {error.filename}: {error.strerror}.{advice}", err=True)
+        say(f"Error: {error.filename}: {error.strerror}.{advice}", err=True)
         return 2
     where = "" if subject == "workbench" else f"{subject}: "
     text = f"{where}{type(error).__name__}: {one_line(error)}"
-    click.echo(f"Unexpected error: {text}. Run again with -v for details.", err=True)
+    say(f"Unexpected error: {text}. Run again with -v for details.", err=True)
     return 1
 
 
@@ -116,7 +120,9 @@ def _show_warning(
     ours = issubclass(category, WorkbenchWarning)
     if not (ours or verbose):
         return
-    text = f"Warning: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno, line)
+    text = (
+        f"Warning: {one_line(message)}\n" if ours else warnings.formatwarning(message, category, filename, lineno, line)
+    )
     (file or sys.stderr).write(text)
 
 

@@ -5,6 +5,7 @@ import json
 import click
 
 from workbench.cli.options import json_option, verbose_option
+from workbench.cli.say import say
 
 
 @click.command()
@@ -15,11 +16,11 @@ def backends(as_json: bool, verbose: bool) -> None:
     from workbench.core.registry import backends as rows
 
     if as_json:
-        click.echo(json.dumps([row.to_json() for row in rows().values()], indent=2))
+        say(json.dumps([row.to_json() for row in rows().values()], indent=2))
         return
     for row in rows().values():
-        click.echo(f"{row.name}: {row.task} ({', '.join(word for word in (row.title, row.paper) if word)})")
-        click.echo(f"    reads  {', '.join(row.reads)}")
-        click.echo(f"    gives  {', '.join(row.gives)}")
+        say(f"{row.name}: {row.task} ({', '.join(word for word in (row.title, row.paper) if word)})")
+        say(f"    reads  {', '.join(row.reads)}")
+        say(f"    gives  {', '.join(row.gives)}")
         if row.extra:
-            click.echo(f"    needs  pip install 'napari-workbench[{row.extra}]'")
+            say(f"    needs  pip install 'napari-workbench[{row.extra}]'")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import click
-
+from workbench.cli.say import say
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.study import Study
 from workbench.core.types import Case, case_name
@@ -40,7 +39,7 @@ def labelled_cases(
         raise InputError(study.faults[0])
     cases, notes = (taught_by if purpose == "train" else scored_on)(study.cases)
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     without = [c.id for c in cases if c.labels is None]
     if without and needed:
         raise InputError(f"{path}: {len(without)} of {len(cases)} cases have no labels, e.g. {without[0]}")
@@ -50,6 +49,6 @@ def labelled_cases(
 def say_skipped(study: Study, *, quiet: bool = False, everything: bool = False) -> None:
     """What is no case, and why; the first few, and a count."""
     for line in () if quiet else study.skipped_lines(None if everything else 10):
-        click.echo(line, err=True)
+        say(line, err=True)
     for note in study.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from workbench.cli.options import quiet_option, verbose_option
+from workbench.cli.say import say
 
 
 @click.command()
@@ -33,19 +34,19 @@ def demo(output: Path, device: str, quiet: bool, verbose: bool) -> int:
 
     output = output.expanduser()
     require_folder(output)
-    run = Demo(output, device, partial(bar, quiet=quiet), click.echo)
+    run = Demo(output, device, partial(bar, quiet=quiet), say)
     sections = []
     for row in kinds.kinds().values():
         module, _, name = row.demo.partition(":")
         section = getattr(importlib.import_module(module), name)(run) if module else None
         if section is not None:
             sections.append(section)
-            click.echo()
+            say()
     if not sections:
         raise WorkbenchError("the sample data is not part of this installation; reinstall napari-workbench")
     page = html.write(output / "demo.html", "napari-workbench demo", sections, subtitle="Research use only.")
     for failure in run.failures:
-        click.echo(f"Error: {failure}", err=True)
-    click.echo(f"Results: {run.predictions}")
-    click.echo(f"Page with pictures and links to all reports: {page.resolve()}")
+        say(f"Error: {failure}", err=True)
+    say(f"Results: {run.predictions}")
+    say(f"Page with pictures and links to all reports: {page.resolve()}")
     return 3 if run.failures else 0

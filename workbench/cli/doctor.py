@@ -5,6 +5,7 @@ import json
 import click
 
 from workbench.cli.options import json_option, verbose_option
+from workbench.cli.say import say
 
 _MARKS = {"good": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -18,10 +19,10 @@ def doctor(as_json: bool, verbose: bool) -> int:
 
     findings = examine()
     if as_json:
-        click.echo(json.dumps([f.__dict__ for f in findings], indent=2))
+        say(json.dumps([f.__dict__ for f in findings], indent=2))
     else:
         for f in findings:
-            click.echo(f"{_MARKS[f.status]}  {f.name:<14} {f.message}")
+            say(f"{_MARKS[f.status]}  {f.name:<14} {f.message}")
             if f.fix:
-                click.echo(f"      {'':<14} fix: {f.fix}")
+                say(f"      {'':<14} fix: {f.fix}")
     return 1 if any(f.status == "bad" for f in findings) else 0

@@ -18,6 +18,7 @@ from workbench.cli.options import (
     truncated_option,
     verbose_option,
 )
+from workbench.cli.say import say
 from workbench.core import kinds
 from workbench.core.failures import exit_code
 from workbench.core.registry import Backend
@@ -74,15 +75,15 @@ def _evaluate(
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():
         if verbose and case in report.traces:
-            click.echo(report.traces[case], err=True)
-        click.echo(f"Error: {case}: {why}", err=True)
+            say(report.traces[case], err=True)
+        say(f"Error: {case}: {why}", err=True)
     for note in report.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     if as_json:
         plain = {"summary": report.summary, "rows": report.rows, "failures": report.failures, "notes": report.notes}
-        click.echo(json.dumps(plain_json(plain), indent=2, allow_nan=False))
+        say(json.dumps(plain_json(plain), indent=2, allow_nan=False))
     else:
-        click.echo(report.text())
+        say(report.text())
         for file in report.files:
-            click.echo(file)
+            say(file)
     return exit_code(report.failures)

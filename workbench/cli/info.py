@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from workbench.cli.options import json_option, kind_option, truncated_option, verbose_option
+from workbench.cli.say import say
 from workbench.core import kinds
 from workbench.core.errors import InputError
 
@@ -47,17 +48,17 @@ def info(paths: tuple[str, ...], kind: str | None, allow_truncated: bool, as_jso
         return codes[0]
     code = 3 if codes else 0
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
+        say(json.dumps(rows, indent=2, default=str))
         return code
     for number, row in enumerate(rows):
         if number:
-            click.echo()
+            say()
         of_kind = kinds.kinds().get(row.get("kind", ""))
         if of_kind is not None:
             row = {k: v for k, v in row.items() if k not in of_kind.hidden}
         width = max(len(k) for k in row)
         for key, value in row.items():
-            click.echo(f"{key.replace('_', ' '):<{width}}  {_shown(value)}")
+            say(f"{key.replace('_', ' '):<{width}}  {_shown(value)}")
     return code
 
 

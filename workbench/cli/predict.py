@@ -24,6 +24,7 @@ from workbench.cli.options import (
     truncated_option,
     verbose_option,
 )
+from workbench.cli.say import say
 from workbench.core import kinds, registry
 from workbench.core.atomic import write_json
 from workbench.core.errors import one_line
@@ -113,7 +114,7 @@ def _predict(
         if report:
             check_report(report, cases)
             write_json(report, {"command": sys.argv, "dry_run": True, "planned": rows, **_left(study)})
-        click.echo(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
+        say(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
         return 0
     if report:
         check_report(report, cases)
@@ -132,7 +133,7 @@ def _predict(
         def on_ready(model: Any) -> None:
             if not quiet:
                 with draw.paused():
-                    click.echo(registry.describe(model), err=True)
+                    say(registry.describe(model), err=True)
 
         outcome = run(
             backend,
@@ -148,16 +149,16 @@ def _predict(
             skipped=study.skipped,
         )
     if as_json:
-        click.echo(json.dumps([o.__dict__ for o in outcome.outcomes], indent=2, default=str))
+        say(json.dumps([o.__dict__ for o in outcome.outcomes], indent=2, default=str))
     if report:
         header = {"command": sys.argv, "started": started, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
         write_report(report, outcome, {**header, **_left(study)})
     if len(cases) > 1:
         done = sum(o.status == "done" for o in outcome.outcomes)
         skipped = sum(o.status == "skipped" for o in outcome.outcomes)
-        click.echo(f"{done} done, {skipped} already complete, {len(outcome.failures)} failed", err=True)
+        say(f"{done} done, {skipped} already complete, {len(outcome.failures)} failed", err=True)
         if outcome.failures:
-            click.echo(f"Failures are listed in {output / 'failures.jsonl'}", err=True)
+            say(f"Failures are listed in {output / 'failures.jsonl'}", err=True)
     return outcome.exit_code
 
 
@@ -177,19 +178,19 @@ def _left(study: Study) -> dict[str, Any]:
 def _say(outcome: Any, size_column: str, *, as_json: bool, quiet: bool, verbose: bool) -> None:
     if outcome.status == "failed":
         if verbose and outcome.trace:
-            click.echo(outcome.trace, err=True)
-        click.echo(f"Error: {outcome.message}", err=True)
+            say(outcome.trace, err=True)
+        say(f"Error: {outcome.message}", err=True)
         return
     if not quiet:
         how = "already complete" if outcome.status == "skipped" else f"{outcome.seconds:.1f} s"
-        click.echo(f"{outcome.case}: {how}", err=True)
+        say(f"{outcome.case}: {how}", err=True)
         for note in outcome.notes:
-            click.echo(f"  note: {note}", err=True)
+            say(f"  note: {note}", err=True)
         for row in outcome.table:
-            click.echo(f"  {row.get('class', '')!s:<24} {_amount(row, size_column)}".rstrip(), err=True)
+            say(f"  {row.get('class', '')!s:<24} {_amount(row, size_column)}".rstrip(), err=True)
     if not as_json:
         for file in outcome.files:
-            click.echo(file)
+            say(file)
 
 
 def _amount(row: Any, size_column: str) -> str:

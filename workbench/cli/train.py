@@ -15,6 +15,7 @@ from workbench.cli.options import (
     truncated_option,
     verbose_option,
 )
+from workbench.cli.say import say
 from workbench.core import kinds
 from workbench.core.failures import exit_code
 from workbench.core.registry import Backend
@@ -75,24 +76,22 @@ def _train(
             draw(event.step, event.steps)
             if event.validated and not quiet:
                 with draw.paused():
-                    click.echo(event.line(), err=True)
+                    say(event.line(), err=True)
 
         report = api.train(backend.name, cases, out=output, on_step=on_event, **values)
     if not quiet:
         score = "none" if report.score is None else f"{report.score:.3f}"
-        click.echo(
-            f"{report.measure} {score} {report.validation}; {report.seconds:.0f} s; ended: {report.stopped}", err=True
-        )
+        say(f"{report.measure} {score} {report.validation}; {report.seconds:.0f} s; ended: {report.stopped}", err=True)
         for name, value in report.test.items():
-            click.echo(f"test {name} {value:.4f}", err=True)
+            say(f"test {name} {value:.4f}", err=True)
         if report.copied:
-            click.echo(f"Taken over from {values['weights']}: {', '.join(report.copied)}", err=True)
+            say(f"Taken over from {values['weights']}: {', '.join(report.copied)}", err=True)
     for note in getattr(report, "notes", ()):
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     # Cases that it went on without; not every backend of others tells.
     failures = getattr(report, "failures", {})
     for why in failures.values():
-        click.echo(f"Error: {why}", err=True)
+        say(f"Error: {why}", err=True)
     for file in (report.weights, report.log, report.report):
-        click.echo(file)
+        say(file)
     return exit_code(failures)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from workbench.cli.options import json_option, quiet_option, verbose_option
+from workbench.cli.say import say
 
 
 @click.group(invoke_without_command=True)
@@ -28,11 +29,11 @@ def list_weights(as_json: bool = False, verbose: bool = False) -> None:
 
     rows = listing()
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     for row in rows:
         size = f"{row['size_mb']:.1f} MB" if row["size_mb"] else "size ?"
-        click.echo(f"{row['name']:<20} {row['backend']:<14} {size:>9}  {row['state']:<9} {row['title']}")
+        say(f"{row['name']:<20} {row['backend']:<14} {size:>9}  {row['state']:<9} {row['title']}")
 
 
 @weights.command()
@@ -53,13 +54,13 @@ def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
     found = find(name, backend or (next(iter(backends())) if name == "demo" else None))
     record = {"path": str(found.path), "sha256": found.sha256, **found.meta}
     if as_json:
-        click.echo(json.dumps(plain_json(record), indent=2, default=str, allow_nan=False))
+        say(json.dumps(plain_json(record), indent=2, default=str, allow_nan=False))
         return
     card = found.path.with_suffix(".md")
     for line in record_lines(record):
-        click.echo(line)
+        say(line)
     if card.is_file():
-        click.echo(f"\n{card.read_text(encoding='utf-8')}")
+        say(f"\n{card.read_text(encoding='utf-8')}")
 
 
 @weights.command()
@@ -89,7 +90,7 @@ def get(
     given = {file: digest for file, _, digest in (h.rpartition("=") for h in hashes)}
     with bar("download", unit="B", quiet=quiet) as progress:
         path = fetch(name, allow_download=allow_download, progress=progress, hashes=given, folder=folder)
-    click.echo(path)
+    say(path)
 
 
 @weights.command()
@@ -118,7 +119,7 @@ def check(name: str, backend: str | None, sha256: str | None, verbose: bool) -> 
             "readable, but it holds no hash to check it against; compare its sha256 with what its maker says "
             "(--sha256 HASH), or save it anew with the workbench"
         )
-    click.echo(f"{found.path}: {state}. {entries} entries, {count:,} numbers, sha256 {found.sha256}")
+    say(f"{found.path}: {state}. {entries} entries, {count:,} numbers, sha256 {found.sha256}")
 
 
 def _contents(content: Any) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from workbench.core import leftovers
 from workbench.core.errors import UsageError
+from workbench.core.output import require_inside
 
 
 @contextmanager
@@ -25,6 +26,8 @@ def replacing(path: Path) -> Iterator[Path]:
     beside it (`workbench.core.leftovers`): whatever happens, no pattern such as ``*.nii.gz`` finds half a file.
     """
     hidden: Path | None = None
+    if path.is_symlink():
+        require_inside(path, path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _clean_once(path.parent)

@@ -21,8 +21,8 @@ from workbench.core.layers import count_labels, map_labels
 from workbench.core.types import Labels
 
 Why = Literal[
-    "same name", "synonym", "told by classes", "same number, as asked", "same number, neither has names",
-    "no reference class",
+    "same name", "same name, which several values have", "synonym", "told by classes", "same number, as asked",
+    "same number, neither has names", "no reference class",
 ]  # fmt: skip
 MatchBy = Literal["name", "number"]
 
@@ -70,10 +70,13 @@ class Matching:
         One per class of the weights.
     unknown
         Names and values that the reference shows and no class of the weights was compared with.
+    shown
+        Classes of the weights of which the reference has samples.
     """
 
     matches: tuple[ClassMatch, ...]
     unknown: tuple[tuple[str, int], ...]
+    shown: tuple[str, ...] = ()
 
     def apply(self, data: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
         """The reference with the values of the weights, 0 where they know no such class."""
@@ -122,7 +125,8 @@ def match_classes(
     unknown = tuple((names.get(v, f"class {v}"), v) for v in sorted(present - taken))
     if present and not taken:
         raise InputError(_nothing(wanted, unknown, labels.classes.is_nameless, source))
-    return Matching(matches, unknown)
+    shown = tuple(m.name for m in matches if any(v in present for _, v in m.reference))
+    return Matching(matches, unknown, shown)
 
 
 def _told(wanted: ClassTable, reference: ClassTable, classes: str) -> dict[str, ClassMatch]:
@@ -151,7 +155,7 @@ def _by_name(wanted: ClassInfo, free: Sequence[ClassInfo], match: MatchBy) -> tu
         return [(f.name, f.value) for f in free if f.value == wanted.value and f.is_nameless], why
     same = [(f.name, f.value) for f in free if f.name == wanted.name]
     if same:
-        return same, "same name"
+        return same, "same name" if len(same) == 1 else "same name, which several values have"
     alike = [(f.name, f.value) for f in free if words_of(f.name) and words_of(f.name) == words_of(wanted.name)]
     # Two different names for it (kidney, Kidneys) would be a guess.
     return (alike, "synonym") if len({n for n, _ in alike}) == 1 else ([], "no reference class")
@@ -229,22 +233,33 @@ class Compared:
         Per class of the weights what it was compared with and why, and in how many cases; most often one row.
     unknown
         Classes of the references that the weights do not know: name -> in how many cases they occur.
+    shown
+        Classes of the weights -> in how many cases the reference has samples of them.
+    cases
+        How many cases there were.
     """
 
     classes: tuple[tuple[ClassMatch, int], ...] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)
+    shown: Mapping[str, int] = field(default_factory=dict)
+    cases: int = 0
 
     @classmethod
     def of(cls, matchings: Iterable[Matching]) -> Compared:
         """From the matching of every case that was scored."""
         counts: dict[ClassMatch, int] = {}
         unknown: dict[str, int] = {}
+        shown: dict[str, int] = {}
+        cases = 0
         for matching in matchings:
+            cases += 1
+            for name in dict.fromkeys(matching.shown):
+                shown[name] = shown.get(name, 0) + 1
             for m in matching.matches:
                 counts[m] = counts.get(m, 0) + 1
             for name, _ in matching.unknown:
                 unknown[name] = unknown.get(name, 0) + 1
-        return cls(tuple(sorted(counts.items(), key=lambda item: item[0].value)), unknown)
+        return cls(tuple(sorted(counts.items(), key=lambda item: item[0].value)), unknown, shown, cases)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -266,6 +281,10 @@ class Compared:
                 "neither the weights nor the labels name their classes: equal numbers were compared, which is right "
                 "only if they mean the same"
             )
+        shared = [m for m, _ in self.classes if m.why != "told by classes" and _shares_names(m)]
+        if shared:
+            joined = _few(dict.fromkeys(m.compared_with for m in shared))
+            notes.append(f"values of the references that share a name were compared as one class: {joined}")
         return "; ".join(notes)
 
     @property
@@ -273,6 +292,9 @@ class Compared:
         """Over which classes the means are: ``3 of 6 classes of the weights (liver, spleen, aorta)``."""
         total = len(self.names) + len(self.missing)
         text = f"{len(self.names)} of {total} classes of the weights ({', '.join(self.names)})"
+        lacking = [f"{n} in {self.shown.get(n, 0)}" for n in self.names if self.shown.get(n, 0) < self.cases]
+        if lacking:
+            text += f"; of {self.cases} case(s) the reference shows {_few(lacking)} only"
         if self.missing:
             text += f"; without a reference class: {', '.join(self.missing)}"
         if self.unknown:
@@ -288,6 +310,10 @@ class Compared:
             }
             for m, count in self.classes
         ]  # fmt: skip
+
+
+def _shares_names(match: ClassMatch) -> bool:
+    return len({n for n, _ in match.reference}) < len(match.reference)
 
 
 def _few(names: Iterable[str], most: int = 8) -> str:

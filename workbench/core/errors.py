@@ -139,9 +139,29 @@ def reason(raised: BaseException, longest: int = 160) -> str:
     return text[:longest] or type(raised).__name__
 
 
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
 def one_line(error: object) -> str:
-    """The text of an error on one line."""
-    return " ".join(str(error).split())
+    """The text of an error on one line, its control characters made visible."""
+    return visible(" ".join(str(error).split()))
+
+
+def visible(text: str, *, mark: str = "\\", keep: str = "") -> str:
+    """The text with what steers a terminal or turns the direction of writing as escapes: ``\\x1b``, ``\\u202e``.
+
+    Parameters
+    ----------
+    mark
+        What an escape begins with; file names cannot hold a backslash.
+    keep
+        Characters that stay, such as line breaks.
+    """
+    return _HIDDEN.sub(lambda m: m[0] if m[0] in keep else _escape(ord(m[0]), mark), text)
+
+
+def _escape(code: int, mark: str) -> str:
+    return f"{mark}x{code:02x}" if code < 256 else f"{mark}u{code:04x}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -16,7 +16,16 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
 from workbench.core.frame import PIXELS, Frame
-from workbench.core.rings import area_moments, blocks, members, offsets_of, open_rings, signed_areas, take_rings
+from workbench.core.rings import (
+    area_moments,
+    blocks,
+    members,
+    offsets_of,
+    open_rings,
+    outside_of,
+    signed_areas,
+    take_rings,
+)
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -281,8 +290,26 @@ class Objects:
         if unknown.any():
             first = int(np.flatnonzero(unknown)[0])
             self._blame(first, f"class {self.class_values[first]} is not in its table of classes")
+        self._require_holes()
         if len(np.unique(self.ids)) != len(self):
             raise GeometryError(f"objects '{self.name}': ids occur more than once; each object needs its own")
+
+    def _require_holes(self) -> None:
+        """Holes that take off more than there is, or lie outside of their outline: no area of such an object is one."""
+        holes = np.flatnonzero(self._ring_signs() < 0)
+        if not holes.size:
+            return
+        own = np.searchsorted(self.polygon_offsets, holes, "right") - 1  # polygon of each hole
+        area = np.abs(signed_areas(self.coordinates, self.ring_offsets)) * self._ring_signs()
+        left = np.add.reduceat(area, self.polygon_offsets[:-1])
+        short = left < -1e-6 * np.abs(area[self.polygon_offsets[:-1]])
+        outside = outside_of(self.coordinates, self.ring_offsets, holes, self.polygon_offsets[own])
+        for polygons, why in (
+            (np.flatnonzero(short), "its holes are larger than their outline"),
+            (own[outside], "a hole lies outside of its outline"),
+        ):
+            if polygons.size:
+                self._blame(np.searchsorted(self.object_offsets, polygons[0], "right") - 1, why)
 
     def _blame(self, number: Any, why: str) -> None:
         raise GeometryError(f"objects '{self.name}': object {int(number) + 1} of {len(self)}: {why}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from workbench.core.errors import UsageError
+from workbench.core.errors import UsageError, visible
 
 
 def require_folder(path: Path, what: str = "output folder") -> None:
@@ -35,11 +35,33 @@ def require_file(path: Path) -> None:
     """
     if path.is_dir():
         raise UsageError(f"cannot write {path}: there is a folder of this name. Choose another name.")
+    if path.is_symlink():
+        require_inside(path, path.parent)
     require_folder(path.parent)
 
 
+def require_inside(path: Path, folder: Path) -> None:
+    """Refuse a `path` that a link leads out of `folder`; the folder itself may be a link. Makes nothing.
+
+    Raises
+    ------
+    UsageError
+        With where the link leads.
+    """
+    try:
+        target = path.resolve()
+        inside = target.is_relative_to(folder.resolve())
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"cannot write to {path}: a link that leads nowhere. Remove it.") from error
+    if not inside:
+        raise UsageError(
+            f"cannot write to {path}: a link in it leads to {target}, outside of {folder}. Remove the link, or choose "
+            "another output folder."
+        )
+
+
 def require_name(name: str) -> str:
-    """The name, if it is one path component on every system.
+    """The name, if it is one path component on every system; control characters in it become escapes (``_x1b``).
 
     Raises
     ------
@@ -48,4 +70,4 @@ def require_name(name: str) -> str:
     """
     if not name or name in (".", "..") or any(c in name for c in '/\\\0:*?"<>|\n\r') or name.startswith("~"):
         raise UsageError(f"'{name}' cannot be a file name here: it must be one plain name without separators.")
-    return name
+    return visible(name, mark="_")

@@ -105,3 +105,56 @@ def _moments(coordinates: npt.NDArray[np.floating[Any]], offsets: Integers, *, f
                 moved[:-1] *= values[:-1] + values[1:]
                 moments[part, axis] = np.add.reduceat(moved, starts) / 6
     return areas, moments
+
+
+def outside_of(
+    coordinates: npt.NDArray[np.floating[Any]], offsets: Integers, inner: Integers, outer: Integers
+) -> npt.NDArray[np.bool_]:
+    """Which rings ``(n,)`` lie outside of another: no point of theirs is within it, and one is clear of its edges.
+
+    Parameters
+    ----------
+    inner, outer
+        Numbers of rings, ``(n,)`` each: whether ``inner[i]`` lies outside of ``outer[i]``.
+    """
+    # Most holes begin within their outline: all of these are found at once, only the others are looked at one by one.
+    found = np.zeros(len(inner), bool)
+    lengths = offsets_of(offsets[outer + 1] - offsets[outer])
+    for part in blocks(lengths):
+        own = lengths[part.start : part.stop + 1] - lengths[part.start]
+        ring, _ = take_rings(coordinates, offsets, outer[part])
+        first = coordinates[offsets[inner[part]]]
+        crossings = _crossings(ring.astype(np.float64), own, np.repeat(first, np.diff(own), axis=0))
+        found[part] = np.add.reduceat(crossings, own[:-1]) % 2 == 0
+    for i in np.flatnonzero(found):
+        ring = coordinates[offsets[outer[i]] : offsets[outer[i] + 1]].astype(np.float64)
+        points = coordinates[offsets[inner[i]] : offsets[inner[i] + 1]].astype(np.float64)
+        found[i] = _all_outside(points, ring)
+    return found
+
+
+def _crossings(
+    ring: npt.NDArray[np.floating[Any]], offsets: Integers, points: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.int64]:
+    """For each edge of rings, whether a line from its point to the right crosses it."""
+    after = np.arange(1, len(ring) + 1)
+    after[offsets[1:] - 1] = offsets[:-1]
+    (x1, y1), (x2, y2), (x, y) = ring.T, ring[after].T, points.T
+    between = (y1 > y) != (y2 > y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(between & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1), np.int64)
+
+
+def _all_outside(points: npt.NDArray[np.floating[Any]], ring: npt.NDArray[np.floating[Any]]) -> bool:
+    """Whether no point is within the ring, and one further from it than rounding of numbers could put it."""
+    whole = np.array([0, len(ring)])
+    far = False
+    near = 1e-3 * float(np.ptp(ring, axis=0).max())
+    step = np.roll(ring, -1, axis=0) - ring
+    length = np.maximum((step**2).sum(axis=1), np.finfo(float).tiny)
+    for point in points:
+        if _crossings(ring, whole, np.broadcast_to(point, ring.shape)).sum() % 2:
+            return False
+        along = np.clip(((point - ring) * step).sum(axis=1) / length, 0, 1)
+        far = far or bool(np.hypot(*(ring + along[:, None] * step - point).T).min() > near)
+    return far

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from workbench.core import memory
 from workbench.core.classes import ClassTable
-from workbench.core.errors import OutOfMemory
+from workbench.core.errors import OutOfMemory, visible
 from workbench.core.objects import Objects
 from workbench.core.pyramid import Pyramid
 from workbench.core.stamps import FileStamp, stamps
@@ -262,8 +262,11 @@ def case_name(path: Path) -> str:
 
 
 def plain_name(text: str) -> str:
-    """`text` as one file name that every system takes: separators, colons and the like become underscores."""
-    name = "".join("_" if c in '/\\:*?"<>|~' or ord(c) < 32 else c for c in text).strip(" .")
+    """`text` as one file name that every system takes: separators, colons and the like become underscores.
+
+    Characters that steer a terminal or turn the direction of writing become escapes (``_x1b``).
+    """
+    name = visible("".join("_" if c in '/\\:*?"<>|~' else c for c in text), mark="_").strip(" .")
     return name or "case"
 
 

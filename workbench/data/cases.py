@@ -6,6 +6,7 @@ A folder is what `workbench.data.tree` finds in it, for every verb; a CSV or JSO
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from workbench.core import kinds
-from workbench.core.errors import InputError, NothingFound, WorkbenchError
+from workbench.core.errors import InputError, NothingFound, WorkbenchError, WorkbenchWarning
 from workbench.core.registry import Backend, wrong_kind
 from workbench.core.study import Study
 from workbench.core.types import Case, Image, case_name
@@ -89,7 +90,7 @@ def load_study(
         elif labels is not None:
             raise InputError(f"{path}: a list names its own labels in the column 'labels'; leave out the label folder.")
         else:
-            study = Study(tuple(from_list(path, missing_ok)))
+            study = Study(tuple(_once(from_list(path, missing_ok), path)))
     else:
         study = tree.find(path, series=series, kind=kind)
         if labels is not None:
@@ -245,6 +246,17 @@ def _single(path: Path, labels: str | Path | None) -> Case:
     if labels is not None and (mask is None or not formats.split_address(mask)[0].exists()):
         raise InputError(f"{path}: no label map for it at {labels}. Name it {name}.nii.gz.")
     return Case(name, path, mask, group_of(name))
+
+
+def _once(cases: Iterable[Case], path: Path) -> list[Case]:
+    """The rows of a list without those that repeat another in every column, which is said."""
+    rows = list(cases)
+    once = {(c.id, c.image, c.files, c.labels, c.group, *sorted(c.options.items())): c for c in rows}
+    if twice := len(rows) - len(once):
+        warnings.warn(
+            f"{path}: {twice} row(s) repeat another in every column: left out", WorkbenchWarning, stacklevel=3
+        )
+    return list(once.values())
 
 
 def _check_unique(found: Sequence[Case], path: Path) -> None:

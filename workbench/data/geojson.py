@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -274,7 +274,7 @@ class _Gathered:
             good = points.ndim == 2 and points.shape[1] in (2, 3) and points.dtype.kind in "iuf"
         except (ValueError, OverflowError):
             good = False
-        if not good or not np.isfinite(points).all():
+        if not good or not np.isfinite(points).all() or bool in set(map(type, chain.from_iterable(self._points))):
             self._blame()
         # A third number is a height, which nothing here has.
         dtype = np.float32 if self.own.get("coordinates") == "float32" else np.float64
@@ -287,7 +287,7 @@ class _Gathered:
         for number, count in self._owners:
             for position in self._points[at : at + count]:
                 fine = isinstance(position, list) and len(position) in (2, 3)
-                if not fine or not all(isinstance(v, int | float) and -_LARGEST <= v <= _LARGEST for v in position):
+                if not fine or not all(type(v) in (int, float) and -_LARGEST <= v <= _LARGEST for v in position):
                     self.where = f"feature {number}: "
                     raise JsonError(f"a position is {str(position)[:40]}, two finite numbers [x, y] were expected")
             at += count

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from workbench.core.errors import InputError, UsageError, nearest, reading
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, case_name
 from workbench.data import formats
-from workbench.data.label_table import doubled_names
+from workbench.data.label_table import doubled_names, noting_repeats, of_file, once
 
 _BESIDE = ("dseg.tsv", "labels.tsv", "labels.txt", "labels.label", "labels.ctbl")
 _STEM_ENDS = (
@@ -128,7 +129,7 @@ def _beside(path: Path) -> dict[int, str] | None:
 
 
 def _parsed(path: Path, *, beside: bool = False) -> dict[int, str]:
-    """The names in a file; empty where it holds none.
+    """The names in a file; empty where it holds none, and refused where a value has two.
 
     Of a JSON file that only lies `beside`, nothing counts but what is surely names: others hold settings of a scan.
     """
@@ -138,16 +139,24 @@ def _parsed(path: Path, *, beside: bool = False) -> dict[int, str]:
         )
     with reading(path, "not readable as a table of class names", "Save it as UTF-8 text.", kinds=(OSError, ValueError)):
         text = path.read_text(encoding="utf-8-sig")
+    twice: list[str] = []
     if path.suffix.lower() == ".json":
         with reading(
             path, "not JSON", "Repair it, or give the names with --names.", kinds=(ValueError, RecursionError)
         ):
-            content = json.loads(text)
+            content = json.loads(text, object_pairs_hook=partial(noting_repeats, twice))
         sure = isinstance(content, dict) and ("labels" in content or all(str(k).strip().isdigit() for k in content))
-        return _from_json(content) if sure or not beside else {}
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return _from_columns(text, "\t" if path.suffix.lower() == ".tsv" else ",") or _from_pairs(text.splitlines())
-    return _from_lines(text.splitlines())
+        if not sure and beside:
+            return {}
+        if twice:
+            raise InputError(f"{path}: it gives {twice[0][:60]!r} twice, with different values. Repair it.")
+    with of_file(path):
+        if path.suffix.lower() == ".json":
+            return _from_json(content)
+        if path.suffix.lower() in (".csv", ".tsv"):
+            delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+            return _from_columns(text, delimiter) or _from_pairs(text.splitlines())
+        return _from_lines(text.splitlines())
 
 
 def _from_json(content: Any) -> dict[int, str]:
@@ -160,7 +169,7 @@ def _from_json(content: Any) -> dict[int, str]:
     for key, value in rows.items():
         number = _value(str(key))
         if isinstance(value, str) and number is not None:
-            found[number] = value
+            once(found, number, value)
             continue
         # A region of nnU-Net that is larger than a value does not name it: it is a part, of this one and of others.
         region = list(dict.fromkeys(value)) if _is_region(value) else [value]
@@ -183,11 +192,11 @@ def _from_columns(text: str, delimiter: str) -> dict[int, str]:
     value = next((columns[c] for c in _VALUE_COLUMNS if c in columns and columns[c] != name), None)
     if name is None or value is None:
         return {}
-    found = {}
+    found: dict[int, str] = {}
     for row in rows:
         number, said = _value(str(row.get(value) or "")), str(row.get(name) or "").strip()
         if number and said:
-            found[number] = said
+            once(found, number, said)
     return found
 
 
@@ -201,7 +210,7 @@ def _from_lines(lines: Sequence[str]) -> dict[int, str]:
         else:
             continue
         if value and name.strip():
-            found[value] = name.strip()
+            once(found, value, name.strip())
     return found or _from_pairs(lines)
 
 

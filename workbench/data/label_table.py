@@ -6,10 +6,14 @@ TotalSegmentator writes it into NIfTI header extensions (code 0), and so do we.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
+from workbench.core.errors import InputError
 
 _MAX_XML_BYTES = 4 << 20  # thousands of classes fit many times
 _MOST = 2**32 - 1  # of a label map
@@ -65,6 +69,38 @@ def doubled_names(classes: ClassTable | None) -> list[str]:
         for name, same in values.items()
         if len(same) > 1
     ]
+
+
+def once(found: dict[int, str], value: int, name: str) -> None:
+    """Enter a name; a value that has another one already is refused, because nothing says which is right.
+
+    Raises
+    ------
+    InputError
+        Without the file; see `of_file`.
+    """
+    if found.setdefault(value, name) != name:
+        raise InputError(
+            f"value {value} has two names, {found[value][:60]!r} and {name[:60]!r}; one was expected. Repair the table."
+        )
+
+
+def noting_repeats(twice: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; `twice` gets the names in it that have several values, of which JSON keeps the last."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if found.setdefault(key, value) != value:
+            twice.append(key)
+    return found
+
+
+@contextmanager
+def of_file(path: object) -> Iterator[None]:
+    """Put the file in front of what `once` says."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def to_xml(classes: ClassTable) -> bytes:

@@ -17,7 +17,7 @@ from workbench.core.atomic import replacing, sha256_of, write_json
 from workbench.core.errors import UsageError, nearest
 from workbench.core.kinds import Kind
 from workbench.core.objects import Objects
-from workbench.core.output import require_name
+from workbench.core.output import require_inside, require_name
 from workbench.core.types import Heatmap, Image, Labels, Part, Result
 from workbench.data.geometry import orientation, require_match
 from workbench.data.objects import require_frame
@@ -75,6 +75,8 @@ def write(
     row = _kind_of(thing, source)
     own = source if source is not None else thing if isinstance(thing, Image) else None
     jobs = _jobs(row, thing, target, _family(row, format, own), own if not isinstance(thing, Image) else thing)
+    for path, _ in jobs:
+        require_inside(path, folder)
     return _save_all(jobs, own if own is not None else thing)
 
 
@@ -166,9 +168,11 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
         if isinstance(part, Labels) and result.provenance.edited_by_hand:
             part = replace(part, origin="corrected", algorithm=part.algorithm or result.provenance.backend)
         jobs += _jobs(row, part, case / require_name(key), family, image)
+    record = case / _PROVENANCE
+    for path in (record, *(path for path, _ in jobs)):
+        require_inside(path, folder)
     for path, _ in jobs:
         _protect(path, image)
-    record = case / _PROVENANCE
     before = _files_of(record)
     leftovers.clean_old(case, [_PROVENANCE, *(path.name for path, _ in jobs)])
     try:

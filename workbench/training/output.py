@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.core import leftovers
 from workbench.core.errors import UsageError
-from workbench.core.output import require_file, require_folder
+from workbench.core.output import require_file, require_folder, require_inside
 
 STATE = "state.safetensors"
 _PART = re.compile(r"\.part-(\d+)(\.|$)")  # of version 0.1
@@ -42,6 +42,8 @@ def check(out: Path, *, resume: bool, overwrite: bool, stages: tuple[str, ...] =
     folder = folder_of(out)
     require_file(out)
     require_folder(folder)
+    for place in (folder, *(folder / stage for stage in stages)):
+        require_inside(place, out.parent)
     states = [folder / stage / STATE for stage in stages]
     state = next((s for s in states if s.exists()), states[0])
     if overwrite or (resume and state.exists()):

@@ -255,6 +255,8 @@ def _load_checkpoint(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     import torch
     from safetensors import SafetensorError
 
+    from workbench.weights.inert_pickle import is_pickle
+
     if content.startswith(b"PK\x03\x04"):
         _require_checksums(path, content)
     # torch opens a file by its suffix first: text named .safetensors comes to that library.
@@ -264,6 +266,11 @@ def _load_checkpoint(path: Path, content: bytes) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")  # torch warns about its own legacy storage classes
             found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not is_pickle(content):
+            raise WeightsError(
+                f"{path}: no weight file: it begins with {content[:9]!r}, the header of a safetensors file or a "
+                "PyTorch checkpoint was expected. Check the path, or fetch or copy the file again."
+            ) from error
         raise WeightsError(
             f"{path}: refused, because it is a pickle that holds more than tensors (it could run code). "
             "Ask its maker for a .safetensors file or a plain state_dict."

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import WeightsError
+from workbench.core.errors import PARSING, WeightsError
 
 _SIZE_LIMIT = 256 << 20
 """Bytes of the file, of the arrays that it makes, and of all that it holds once what is shared is written out."""
@@ -300,3 +300,13 @@ def _require_small(size: int) -> None:
         raise _Refused(
             f"written out it holds more than {_SIZE_LIMIT >> 20} MB, by naming the same parts again and again"
         )
+
+
+def is_pickle(content: bytes) -> bool:
+    """Whether it is a checkpoint of PyTorch or a pickle of another kind, one that names something to call."""
+    if content.startswith(b"PK\x03\x04") or (content[:1] == b"\x80" and content[1:2] in (b"\2", b"\3", b"\4", b"\5")):
+        return True
+    try:
+        return any(op.name in ("GLOBAL", "INST", "STACK_GLOBAL") for op, _, _ in pickletools.genops(content))
+    except PARSING:
+        return False

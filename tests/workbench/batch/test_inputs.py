@@ -8,7 +8,7 @@ from tests.dicom_maker import write_series
 from tests.scene_maker import cube, save_envi
 from tests.tiny import make_volume
 from workbench.batch.inputs import expand
-from workbench.core.errors import NothingFound
+from workbench.core.errors import NothingFound, WorkbenchWarning
 
 
 @pytest.fixture
@@ -49,7 +49,22 @@ def test_series_is_for_dicom_folders_and_for_what_was_named(study):
 
 
 def test_the_same_file_twice_is_one_case(study):
-    assert len(expand([str(study / "a" / "scan.nii.gz"), str(study / "a" / "s*.nii.gz")])) == 1
+    with pytest.warns(WorkbenchWarning, match="1 case"):
+        assert len(expand([str(study / "a" / "scan.nii.gz"), str(study / "a" / "s*.nii.gz")])) == 1
+
+
+def test_rows_of_a_list_with_one_image_are_cases_of_their_own(study):
+    rows = ["id,image,labels,series", "one,a/scan.nii.gz,,", "two,a/scan.nii.gz,,", "three,a/scan.nii.gz,,2"]
+    rows += ["four,a/scan.nii.gz,b/scan.nii.gz,", "one,a/scan.nii.gz,,"]
+    (study / "cases.csv").write_text("\n".join(rows))
+    with pytest.warns(WorkbenchWarning, match=r"cases.csv: 1 row\(s\) repeat another"):
+        found = expand([str(study / "cases.csv")])
+    assert [c.id for c in found] == ["four", "one", "three", "two"]
+
+
+def test_names_that_steer_a_terminal_are_made_visible(study):
+    make_volume(study / "d" / "a\x1b[31m\u202eb.nii.gz", shape=(8, 8, 8))
+    assert [c.id for c in expand([str(study / "d")])] == ["a_x1b[31m_u202eb"]
 
 
 def test_names_that_no_system_takes_are_made_plain(study):

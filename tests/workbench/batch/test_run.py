@@ -159,3 +159,16 @@ def test_input_as_output_is_refused(study, tiny_weights):
     cases = expand([str(study / "in" / "case0.nii.gz")])
     with pytest.raises(UsageError, match="is a file"):
         run(find("segformer3d"), cases, study / "in" / "case0.nii.gz", config)
+
+
+def test_a_case_folder_that_leads_elsewhere_is_refused_and_the_others_are_done(go, study):
+    (study / "away").mkdir()
+    (study / "real").mkdir()
+    (study / "out").symlink_to("real")
+    (study / "real" / "case1").symlink_to("../away")
+    (study / "real" / "case2").mkdir()
+    (study / "real" / "case2" / "provenance.json").symlink_to("/dev/zero")
+    report = go(overwrite=True)
+    assert [o.status for o in report.outcomes] == ["done", "failed", "failed"]
+    assert all("a link in it leads to" in o.message for o in report.failures)
+    assert not list((study / "away").iterdir())

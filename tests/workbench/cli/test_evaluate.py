@@ -38,3 +38,11 @@ def test_an_output_that_is_a_file(volume, labels, tiny_weights, tmp_path, capsys
     (tmp_path / "file").write_text("in the way")
     assert run(arguments(volume, labels, tiny_weights, tmp_path / "file")) == 2
     assert "is a file" in capsys.readouterr().err
+
+
+def test_scores_are_never_written_through_a_link(volume, labels, tiny_weights, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.html").symlink_to(tmp_path / "away.html")
+    assert run(arguments(volume, labels, tiny_weights, tmp_path / "out")) == 2
+    assert "a link in it leads to" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "scores.csv").exists()

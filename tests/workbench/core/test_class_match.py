@@ -56,3 +56,19 @@ def test_what_a_training_makes_of_the_classes_it_had():
         "classes of the labels that the weights do not know by this name: Corn, which the weights call corn, road; "
         "classes of the weights that are in no label, so the new weights do not know them: water"
     )
+
+
+def test_values_that_share_a_name_are_said():
+    found = match_classes(NAMED, labels({1: "soil", 2: "soil", 3: "corn", 4: "water"}))
+    assert found.matches[1].why == "same name, which several values have"
+    note = Compared.of([found]).note
+    assert "values of the references that share a name were compared as one class: soil (1) + soil (2)" in note
+    assert "share" not in Compared.of([match_classes(NAMED, labels({1: "soil", 3: "corn"}))]).note
+
+
+def test_in_how_many_cases_a_class_was_compared_is_said():
+    whole, some = labels({1: "corn", 2: "soil", 3: "water"}), labels({1: "corn", 2: "soil", 3: "water"})
+    some.data[some.data == 3] = 0  # its table names what it does not show
+    assert "case" not in Compared.of([match_classes(NAMED, whole)] * 2).headline
+    lacking = Compared.of([match_classes(NAMED, m) for m in (whole, some, labels({1: "corn"}))])
+    assert "of 3 case(s) the reference shows soil in 2, water in 1 only" in lacking.headline

@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.core import errors
-from workbench.core.errors import nearest, reason
+from workbench.core.errors import nearest, one_line, reason, visible
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ def test_a_missing_extra_says_how_to_install_it() -> None:
     error = errors.MissingExtra("DICOM-SEG", "dicom")
     assert error.exit_code == 2
     assert str(error) == "DICOM-SEG needs the extra 'dicom': pip install 'napari-workbench[dicom]'"
+
+
+def test_what_steers_a_terminal_or_the_direction_of_writing_is_made_visible() -> None:
+    assert one_line("a\x1b[31m\n\tb\u202ec\u2066\x9b ü") == "a\\x1b[31m b\\u202ec\\u2066\\x9b ü"
+    assert visible("a\nb\x07", keep="\n") == "a\nb\\x07"
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,6 @@ def test_everything_is_as_a_loop_over_objects_says(seed):
         assert box.tolist() == [*points.min(0), *points.max(0)]
     chosen = rng.permutation(len(items))[: rng.integers(1, len(items) + 1)]
     some = objects.select(chosen)
-    some.validate()
     assert some.ids.tolist() == (chosen + 1).tolist()
     assert some.measurements["n"].tolist() == chosen.tolist()
     for k, i in enumerate(chosen):

@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from workbench.core.atomic import write_text
 from workbench.core.errors import UsageError
-from workbench.core.output import require_file, require_folder, require_name
+from workbench.core.output import require_file, require_folder, require_inside, require_name
+from workbench.training.output import check
 
 
 def test_a_folder_that_is_there_or_can_be_made(tmp_path) -> None:
@@ -66,3 +68,25 @@ def test_plain_names_are_taken_as_they_are(name) -> None:
 def test_names_that_could_leave_the_folder_are_refused(name) -> None:
     with pytest.raises(UsageError, match="cannot be a file name"):
         require_name(name)
+
+
+def test_links_never_lead_out_of_the_output_folder(tmp_path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "away").mkdir()
+    (tmp_path / "out").symlink_to("real")  # the folder itself may be a link
+    (tmp_path / "out" / "case").symlink_to("../away")
+    (tmp_path / "out" / "file.json").symlink_to(tmp_path / "away" / "new.json")
+    (tmp_path / "out" / "loop").symlink_to("loop")
+    require_inside(tmp_path / "out" / "new" / "a.json", tmp_path / "out")
+    for name in ("case", "case/labels.nii.gz", "file.json", "loop"):
+        with pytest.raises(UsageError, match="a link"):
+            require_inside(tmp_path / "out" / name, tmp_path / "out")
+    with pytest.raises(UsageError, match="outside of"):
+        require_file(tmp_path / "out" / "file.json")
+    with pytest.raises(UsageError, match="outside of"):
+        write_text(tmp_path / "out" / "file.json", "x")
+    assert not list((tmp_path / "away").iterdir())
+    write_text(tmp_path / "out" / "fine.json", "x")
+    (tmp_path / "out" / "w_training").symlink_to("../away")
+    with pytest.raises(UsageError, match="outside of"):
+        check(tmp_path / "out" / "w.safetensors", resume=False, overwrite=True)

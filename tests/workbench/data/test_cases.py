@@ -107,7 +107,7 @@ def test_jsonl_list(tmp_path):
         ("l.csv", "image,id\n,x\n", r"line 2: no value for 'image'"),
         ("l.csv", "image,id\na.nii.gz,x,y\n", r"line 2: more values than columns"),
         ("l.csv", "image,id\na.nii.gz,../x\n", r"line 2: id '../x' cannot be a folder name"),
-        ("l.csv", "image\na.nii.gz\na.nii.gz\n", r"the id 'a' occurs twice"),
+        ("l.csv", "image,group\na.nii.gz,x\na.nii.gz,y\n", r"the id 'a' occurs twice"),
         ("l.jsonl", '{"image": "a.nii.gz"}\n{"image": \n', r"l.jsonl, line 2: not JSON"),
         ("l.jsonl", '{"image": ' + "[" * 100_000, r"l.jsonl, line 1: not JSON"),
         ("l.jsonl", '{"image": ' + "9" * 5000 + "}", r"l.jsonl, line 1: not JSON"),

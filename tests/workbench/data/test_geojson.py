@@ -167,6 +167,8 @@ def part(number, *keys, to):
 
 
 RING = ("geometry", "coordinates", 0)
+BIG = [[-99, -99], [99, -99], [99, 99], [-99, 99], [-99, -99]]
+AWAY = [[500, 500], [501, 500], [501, 501], [500, 500]]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +178,9 @@ RING = ("geometry", "coordinates", 0)
         (part(1, *RING, 1, to=[1.0, float("nan")]), "feature 2: a position is [1.0, nan]"),
         (part(2, "geometry", "coordinates", 0, 0, 1, to=["1", 2]), "feature 3: a position is ['1', 2]"),
         (part(1, *RING, 1, to=[10**400, 1]), "feature 2: a position is [1000"),
+        (part(1, *RING, 1, to=[True, False]), "feature 2: a position is [True, False]"),
+        (part(0, "geometry", "coordinates", 1, to=BIG), "object 1 of 3: its holes are larger than their outline"),
+        (part(0, "geometry", "coordinates", 1, to=AWAY), "object 1 of 3: a hole lies outside of its outline"),
         (part(1, *RING, 1, to=7), "feature 2: a position is 7"),
         (part(0, *RING, to=[[0, 0], [1, 1], [0, 0]]), "feature 1: a ring has 3 positions"),
         (part(0, *RING, 0, to=[9, 9]), "feature 1: a ring is not closed"),
@@ -361,3 +366,10 @@ def test_properties_of_another_name_are_not_lost_without_a_word(tmp_path):
     path.write_text(json.dumps([feature | {"propertIes": {"classification": {"name": "cell"}}}]))
     with pytest.raises(InputError, match="feature 1: it has no 'properties'.* but 'propertIes'"):
         read_geojson(path)
+
+
+def test_a_hole_in_the_bay_of_an_outline_is_outside_and_one_that_touches_it_is_not():
+    bay = [[0, 0], [9, 0], [9, 9], [6, 9], [6, 3], [3, 3], [3, 9], [0, 9]]
+    Objects.from_polygons([[bay, [[3, 0], [6, 3], [3, 3]]], [bay, [[0, 0], [3, 3], [0, 3]]]]).validate()
+    with pytest.raises(GeometryError, match="object 2 of 2: a hole lies outside"):
+        Objects.from_polygons([bay, [bay, [[4, 5], [5, 5], [5, 6]]]]).validate()

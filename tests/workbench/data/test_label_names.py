@@ -82,3 +82,18 @@ def test_values_that_no_label_map_can_hold_are_left_out(tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="names no values"):
         table_of(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("n.json", '{"1": "liver", "1": "spleen"}'), ("n.json", '{"labels": {"liver": 1, "liver": 2}}'),
+        ("n.json", '{"1": "liver", "01": "spleen"}'), ("n.json", '{"labels": {"1": "a"}, "labels": {"1": "b"}}'),
+        ("n.csv", "index,name\n1,liver\n1,spleen\n"), ("n.txt", "1 liver 0 0 0 0\n1 spleen 0 0 0 0\n"),
+        ("n.label", '1 0 0 0 1 1 1 "liver"\n1 0 0 0 1 1 1 "spleen"\n'),
+    ],
+)  # fmt: skip
+def test_two_names_of_one_value_are_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}: .*(two names|twice)"):
+        table_of(str(tmp_path / name))

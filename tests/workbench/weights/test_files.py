@@ -250,3 +250,22 @@ def test_weights_are_never_read_from_a_pipe(tmp_path, name):
     for read in (weights.find, weights.load_tensors, weights.read_meta):
         with pytest.raises(WeightsError, match="no regular file"):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "pickled"),
+    [
+        ("a.safetensors", struct.pack("<Q", 2**60) + b'{"a":1}' * 9, False),
+        ("a.safetensors", b"hello, these are words and no weights", False),
+        ("a.nii.gz", b"\x1f\x8b\x08\x00" + bytes(200), False),
+        ("a.pt", b"", False),
+        ("a.pt", b"cos\nsystem\n(S'true'\ntR.", True),
+        ("a.safetensors", pickle.dumps(_Attack("x")), True),
+    ],
+)
+def test_only_a_pickle_is_called_one(tmp_path, name, content, pickled):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(WeightsError) as error:
+        weights.load_tensors(path)
+    assert ("it is a pickle" in str(error.value)) == pickled
