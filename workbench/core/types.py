@@ -266,7 +266,7 @@ def plain_name(text: str) -> str:
 
     Characters that steer a terminal or turn the direction of writing become escapes (``_x1b``).
     """
-    name = visible("".join("_" if c in '/\\:*?"<>|~' else c for c in text), mark="_").strip(" .")
+    name = visible("".join("_" if c in '/\\:*?"<>|~\n\r\t' else c for c in text), mark="_").strip(" .")
     return name or "case"
 
 

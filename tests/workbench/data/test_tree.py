@@ -12,7 +12,7 @@ from tests.scene_maker import cube, save_envi
 from tests.study_maker import save_nifti, write_ct, write_export, write_nnunet
 from tests.tiny import make_tiny_recording
 from workbench.batch.inputs import expand, find
-from workbench.core.errors import GeometryError, InputError, NothingFound
+from workbench.core.errors import GeometryError, InputError, NothingFound, WorkbenchWarning
 from workbench.core.study import Skipped, Study
 from workbench.data import tree
 from workbench.data.cases import load_cases, load_study, open_case, scored_on, taught_by
@@ -103,7 +103,8 @@ def test_depth_shape_and_company_lose_nobody(tmp_path):
     (tmp_path / "P6").mkdir()
     (tmp_path / "P6" / "study a").symlink_to(tmp_path / "P4" / "study a")
     write_ct(tmp_path / "P6" / "study b" / "series", "P6")
-    both = [c.id for c in expand([str(tmp_path / "P4"), str(tmp_path / "P6")])]
+    with pytest.warns(WorkbenchWarning, match="1 case\\(s\\) given more than once"):
+        both = [c.id for c in expand([str(tmp_path / "P4"), str(tmp_path / "P6")])]
     assert "P4_study b_series" in both
     assert "P6_study b_series" in both
 
