@@ -100,7 +100,7 @@ def rows() -> list[Row]:
         of("reverse order, nothing in the header", "refused", "reverse order", base[::-1], None),
         of("centres 300 nm higher", "refused", "half a band width", base, NM + 300),
         of("micrometres", "same", "", base, NM / 1000, equal=True, wavelength_units="Micrometers"),
-        of("micrometres called nanometres", "converted", "micrometres", base, NM / 1000, equal=True),
+        of("micrometres called nanometres", "noted", "micrometers", base, NM / 1000, equal=True),
         of("twice as many bands that hold those", "converted", "taken by their wavelengths", fine, fine_nm, equal=True),
         of("fewer bands", "refused", "fewer than the 20", base[:15], NM[:15]),
         of("no wavelengths", "noted", "order of the bands was trusted", base, None, equal=True),
@@ -129,9 +129,10 @@ def train(folder: Path) -> tuple[Path, wb.Case]:
 
 
 def outcome_of(result: wb.Result) -> str:
-    """What the record of a result says was done."""
+    """What the record of a result says was done; what the reader had to say of the file counts as noted."""
     levels = {f["level"] for f in result.provenance.details.get("agreement", ())}
-    return next((level for level in ("refused", "converted", "noted") if level in levels), "same")
+    plain = "noted" if result.provenance.notes else "same"
+    return next((level for level in ("refused", "converted", "noted") if level in levels), plain)
 
 
 def labels_for(path: Path, folder: Path) -> Path:
