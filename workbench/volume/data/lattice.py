@@ -17,6 +17,7 @@ from workbench.core.errors import GeometryError
 from workbench.core.types import Geometry, Labels
 from workbench.data.geometry import describe, orientation
 
+_CUT = "; labels reach the border of the map, and all that lies beyond it counts as background"
 _TOLERANCE = 1e-3
 """Voxels by which any corner may be off: what headers in float32 cost, the same as for equal grids."""
 
@@ -86,7 +87,15 @@ def onto(labels: Labels, expected: Geometry, *, lose: bool = False) -> Labels | 
             f"{lost} of {labelled} labelled voxels lie outside of the image: found {describe(labels.geometry)}, "
             f"expected {describe(expected)}. Give the map of this image; resampling it leaves them out."
         )
-    return replace(labels, data=out, geometry=expected, notes=(*labels.notes, _said(labels.geometry, expected, lost)))
+    said = _said(labels.geometry, expected, lost) + (_CUT if _is_cut(inside, places, expected.shape) else "")
+    return replace(labels, data=out, geometry=expected, notes=(*labels.notes, said))
+
+
+def _is_cut(inside: npt.NDArray[Any], places: list[slice], shape: tuple[int, ...]) -> bool:
+    """Whether labels lie where the map ends inside of the image: then there may be more of them beyond."""
+    faces = [inside.take(0, axis) for axis, p in enumerate(places) if p.start > 0 and inside.size]
+    faces += [inside.take(-1, axis) for axis, p in enumerate(places) if p.stop < shape[axis] and inside.size]
+    return any(face.any() for face in faces)
 
 
 def resampled(labels: Labels, expected: Geometry) -> Labels:

@@ -223,3 +223,13 @@ def test_no_affine_is_no_lattice():
     assert lattice.steps_between(Geometry(SHAPE, None), Geometry(SHAPE, GRIDS["plain"])) is None
     labels = Labels(MAP, Geometry(SHAPE, None), ClassTable.from_values([1]))
     assert lattice.onto(labels, Geometry(SHAPE, GRIDS["plain"])) is None
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_labels_that_reach_the_end_of_a_smaller_map_are_said(tmp_path, labelled):
+    part = np.zeros((9, 7, 3), np.uint8)
+    part[2:5, 2:5, 0 if labelled else 1] = 2
+    at = GRIDS["plain"].copy()
+    at[:3, 3] += at[:3, 2]
+    found = formats.read_labels(write(tmp_path / "labels.nii.gz", part, at), reference=Geometry(SHAPE, GRIDS["plain"]))
+    assert ("all that lies beyond it counts as background" in found.notes[0]) is labelled
