@@ -105,7 +105,8 @@ def read(path: Path) -> Image:
             names = None
     if note:
         shown["note"] = note
-        notes.append(note)
+        if "micrometers" in note:  # nm are what most programs leave out
+            notes.append(note)
     place = _place(fields, header_path)
     classes = _classes(fields, header_path)
     if twice := [name for name, count in Counter(classes.names if classes else ()).items() if count > 1]:

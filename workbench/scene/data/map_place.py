@@ -120,7 +120,7 @@ def _require_one_system(plain: list[str], wkt: str, source: Path) -> None:
     kind, definition = plain[0].lower() if plain else "", wkt.partition(",")[0]
     geographic = definition.upper().startswith(("GEOGCS", "GEOGCRS", "GEODCRS"))
     wrong = kind.startswith("geographic") and definition.upper().startswith(("PROJCS", "PROJCRS"))
-    if kind == "utm" and len(plain) > 8:
+    if kind == "utm" and len(plain) > 8 and plain[7]:
         zone, half = re.fullmatch(r"0*([1-9]|[1-5]\d|60)(\.0*)?", plain[7]), plain[8].lower()
         if zone is None or half not in ("n", "s", "north", "south"):
             raise GeometryError(

@@ -11,6 +11,7 @@ from tests.scene_maker import MAP_INFO, TYPES, cube, save_envi
 from workbench.core.errors import GeometryError, InputError
 from workbench.data import formats
 from workbench.data.write import write
+from workbench.scene.data import envi
 from workbench.scene.data.scene import open_blocks
 
 INTERLEAVES = ("bsq", "bil", "bip")
@@ -113,8 +114,8 @@ def test_missing_halves_are_named(tmp_path):
 def test_other_headers_of_the_same_suffix_are_left_alone(tmp_path):
     (tmp_path / "brain.hdr").write_bytes(b"\x5c\x01\x00\x00" + bytes(344))
     (tmp_path / "brain.img").write_bytes(bytes(1000))
-    assert not formats.is_readable(tmp_path / "brain.hdr")
-    assert not formats.is_readable(tmp_path / "brain.img")
+    assert not envi.is_scene(tmp_path / "brain.hdr")
+    assert not envi.is_scene(tmp_path / "brain.img")
 
 
 def test_a_pass_over_a_large_scene_takes_little_memory(tmp_path):
