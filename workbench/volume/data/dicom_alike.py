@@ -56,8 +56,6 @@ def check_photometric(headers: Sequence[Header]) -> Iterator[str]:
     for header in headers:
         kind, samples = header.text("PhotometricInterpretation").upper(), header.count("SamplesPerPixel", high=4)
         start = f"{header.file}: PhotometricInterpretation (0028,0004) is {kind!r}"
-        if kind == "PALETTE COLOR":
-            raise InputError(f"{start}: its pixels are numbers of colours, values were expected. Export it as gray.")
         expected = _SAMPLES.get(kind, 3 if kind.startswith("YBR_") else samples)
         if samples != expected:
             raise InputError(

@@ -76,7 +76,7 @@ def test_spellings_and_sides() -> None:
 
 def test_names_of_nnunet_the_decathlon_and_tables(tmp_path: Path) -> None:
     files = {
-        "nnunet.json": json.dumps({"labels": {"background": 0, "liver": 1, "all": [2, 3], "part": [3]}}),
+        "nnunet.json": json.dumps({"labels": {"background": 0, "liver": 1, "both": [1, 2], "all": [2]}}),
         "msd.json": json.dumps({"labels": {"0": "background", "1": "liver", "2": "all"}}),
         "bids.tsv": "index\tname\n1\tliver\n2\tall\n",
         "snap.txt": '# comment\n0 0 0 0 0 0 0 "Clear Label"\n1 255 0 0 1 1 1 "liver"\n2 0 255 0 1 1 1 "all"\n',
