@@ -170,7 +170,7 @@ def test_only_formats_of_the_kind_are_offered(tool):
 
     assert offered() == ["As the image", "plate"]
     tool.input.model.choose("segformer3d")
-    assert offered() == ["As the image", "nifti", "nrrd", "mha", "dicom-seg"]
+    assert offered() == ["As the image", "nifti", "nrrd", "mha", "dicom-seg", "rtstruct"]
     tool.input.model.choose("bright")
     assert offered() == ["As the image", "plate"]
 
