@@ -176,7 +176,7 @@ def test_a_cancelled_lesson_does_not_leave_the_notes_of_another_map(window, taug
     paint(tool)
     press(tool.learning.learn_button)
     until(lambda: tool.learning.board is not None and "step" in tool.learning.board.phase)
-    assert notes_of(tool, "scene").isHidden(), "while a map grows the notes of the last one are not its own"
+    until(notes_of(tool, "scene").isHidden)  # while a map grows, the notes of the last one are not its own
     press(tool.learning.learn_button)
     until(lambda: not tool.runner.is_busy)
     assert "reverse order" not in notes_of(tool, "scene").text
