@@ -29,9 +29,16 @@ class Fields:
 
     def __init__(self, file: Path, dataset: Any) -> None:
         self.file, self._dataset = file, dataset
+        self._known: dict[str, Any] = {}
 
     def value(self, name: str, expected: str = "a readable value") -> Any:
         """The value of an attribute, ``None`` where it is missing or empty."""
+        if name in self._known:  # many are asked for again and again, in thousands of files
+            return self._known[name]
+        found = self._known[name] = self._value(name, expected)
+        return found
+
+    def _value(self, name: str, expected: str) -> Any:
         from pydicom.datadict import tag_for_keyword
 
         tag = tag_for_keyword(name)
