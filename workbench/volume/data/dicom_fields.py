@@ -6,6 +6,7 @@ pydicom parses a value when it is looked at, and says in many ways what is wrong
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from workbench.data.header_text import shortened
 from workbench.volume.data.dicom_damage import kinds
 
 _MOST = 2**31 - 1
+
+
+@cache
+def _tag(name: str) -> Any:
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.tag import Tag
+
+    number = tag_for_keyword(name)
+    assert number is not None, name
+    return Tag(number)
 
 
 class Fields:
@@ -39,10 +50,7 @@ class Fields:
         return found
 
     def _value(self, name: str, expected: str) -> Any:
-        from pydicom.datadict import tag_for_keyword
-
-        tag = tag_for_keyword(name)
-        assert tag is not None, name
+        tag = _tag(name)
         try:
             # Not by its name: pydicom takes an AttributeError while it parses for an attribute that is missing.
             if tag not in self._dataset:
