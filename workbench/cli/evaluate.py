@@ -12,10 +12,8 @@ from workbench.cli.options import (
     json_option,
     output_folder_option,
     quiet_option,
-    regularise_option,
-    regularised_cases,
-    truncated_cases,
-    truncated_option,
+    reading_as_asked,
+    reading_options,
     verbose_option,
 )
 from workbench.cli.say import say
@@ -29,8 +27,7 @@ def _make(backend: Backend) -> click.Command:
         "-i", "--input", "source", required=True, help="CSV/JSONL list, folder (searched below), zip, or one image."
     )
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
-    @truncated_option
-    @regularise_option
+    @reading_options
     @output_folder_option
     @json_option
     @quiet_option
@@ -67,10 +64,7 @@ def _evaluate(
 
     needed = kinds.find(backend.kind).needs_labels
     cases = labelled_cases(source, labels, needed=needed, kind=backend.kind, purpose="evaluate", quiet=quiet)
-    if allow_truncated:
-        cases = truncated_cases(cases, backend.kind)
-    if regularise:
-        cases = regularised_cases(cases, backend.kind)
+    cases = reading_as_asked(cases, backend.kind, allow_truncated=allow_truncated, regularise=regularise)
     with bar("evaluating", quiet=quiet, unit="window") as draw:
         report = api.evaluate(backend.name, cases, out=output, progress=draw, **values)
     for case, why in report.failures.items():

@@ -46,28 +46,25 @@ output_folder_option = click.option(
 )
 
 
-def truncated_cases(cases: list[Case], kind: str) -> list[Case]:
-    """The cases with ``--allow-truncated``, where their kind is ever read in part."""
+def reading_options(function: F) -> F:
+    """How files are read that are not as they should be: the options whose values `reading_as_asked` takes."""
+    return truncated_option(regularise_option(function))
+
+
+def reading_as_asked(cases: list[Case], kind: str, *, allow_truncated: bool, regularise: bool) -> list[Case]:
+    """The cases with ``--allow-truncated`` and ``--regularise``, each where their kind knows of such a thing."""
     from workbench.core import kinds
     from workbench.core.errors import UsageError
-    from workbench.data.formats import can_be_cut_off
+    from workbench.data.formats import can_be_cut_off, can_be_uneven
 
     row = kinds.find(kind)
-    if not can_be_cut_off(row):
+    if allow_truncated and not can_be_cut_off(row):
         raise UsageError(f"{row.title} is never read in part: leave out --allow-truncated.")
-    return [replace(c, options={**c.options, "allow_truncated": "yes"}) for c in cases]
-
-
-def regularised_cases(cases: list[Case], kind: str) -> list[Case]:
-    """The cases with ``--regularise``, where their kind has slices."""
-    from workbench.core import kinds
-    from workbench.core.errors import UsageError
-    from workbench.data.formats import can_be_uneven
-
-    row = kinds.find(kind)
-    if not can_be_uneven(row):
+    if regularise and not can_be_uneven(row):
         raise UsageError(f"{row.title} has no slices in uneven steps: leave out --regularise.")
-    return [replace(c, options={**c.options, "regularise": "yes"}) for c in cases]
+    asked = {"allow_truncated": allow_truncated, "regularise": regularise}
+    options = {name: "yes" for name, is_asked in asked.items() if is_asked}
+    return [replace(c, options={**c.options, **options}) for c in cases] if options else cases
 
 
 def setting_option(s: Setting) -> click.Option:

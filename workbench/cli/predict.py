@@ -17,11 +17,9 @@ from workbench.cli.options import (
     kind_option,
     output_folder_option,
     quiet_option,
-    regularise_option,
-    regularised_cases,
+    reading_as_asked,
+    reading_options,
     series_option,
-    truncated_cases,
-    truncated_option,
     verbose_option,
 )
 from workbench.cli.say import say
@@ -40,8 +38,7 @@ def _make(backend: Backend) -> click.Command:
     @output_folder_option
     @series_option
     @kind_option
-    @truncated_option
-    @regularise_option
+    @reading_options
     @click.option(
         "--format",
         "written",
@@ -104,10 +101,7 @@ def _predict(
     cases = list(study.cases)
     if kind is not None:
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
-    if allow_truncated:
-        cases = truncated_cases(cases, backend.kind)
-    if regularise:
-        cases = regularised_cases(cases, backend.kind)
+    cases = reading_as_asked(cases, backend.kind, allow_truncated=allow_truncated, regularise=regularise)
     config = settings.build(backend.load_module().Config, values)
     if dry_run:
         rows = [_planned(c, output) for c in cases]

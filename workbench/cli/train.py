@@ -9,10 +9,8 @@ from workbench.cli.lazy import BackendGroup
 from workbench.cli.options import (
     as_command,
     quiet_option,
-    regularise_option,
-    regularised_cases,
-    truncated_cases,
-    truncated_option,
+    reading_as_asked,
+    reading_options,
     verbose_option,
 )
 from workbench.cli.say import say
@@ -26,8 +24,7 @@ def _make(backend: Backend) -> click.Command:
         "-i", "--input", "source", required=True, help="CSV/JSONL list, folder (searched below), zip, or one image."
     )
     @click.option("--labels", help="Folder with the labels of an image folder, or the labels of one image.")
-    @truncated_option
-    @regularise_option
+    @reading_options
     @click.option(
         "-o", "--output", required=True, type=click.Path(path_type=Path), help="Weight file to write (.safetensors)."
     )
@@ -65,10 +62,7 @@ def _train(
 
     needed = kinds.find(backend.kind).needs_labels
     cases = labelled_cases(source, labels, needed=needed, kind=backend.kind, purpose="train", quiet=quiet)
-    if allow_truncated:
-        cases = truncated_cases(cases, backend.kind)
-    if regularise:
-        cases = regularised_cases(cases, backend.kind)
+    cases = reading_as_asked(cases, backend.kind, allow_truncated=allow_truncated, regularise=regularise)
     with bar("preparing", quiet=quiet, unit="step") as draw:
 
         def on_event(event: Any) -> None:
