@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,17 +53,11 @@ def reading_options(function: F) -> F:
 def reading_as_asked(cases: list[Case], kind: str, *, allow_truncated: bool, regularise: bool) -> list[Case]:
     """The cases with ``--allow-truncated`` and ``--regularise``, each where their kind knows of such a thing."""
     from workbench.core import kinds
-    from workbench.core.errors import UsageError
-    from workbench.data.formats import can_be_cut_off, can_be_uneven
+    from workbench.data.cases import read_as
+    from workbench.data.formats import asked_of
 
-    row = kinds.find(kind)
-    if allow_truncated and not can_be_cut_off(row):
-        raise UsageError(f"{row.title} is never read in part: leave out --allow-truncated.")
-    if regularise and not can_be_uneven(row):
-        raise UsageError(f"{row.title} has no slices in uneven steps: leave out --regularise.")
-    asked = {"allow_truncated": allow_truncated, "regularise": regularise}
-    options = {name: "yes" for name, is_asked in asked.items() if is_asked}
-    return [replace(c, options={**c.options, **options}) for c in cases] if options else cases
+    asked = asked_of(kinds.find(kind), allow_truncated=allow_truncated, regularise=regularise)
+    return [read_as(c, asked) for c in cases]
 
 
 def setting_option(s: Setting) -> click.Option:

@@ -171,6 +171,12 @@ def open_case(case: Case) -> Image:
     return image if add is None else cast(Image, add(image, case))
 
 
+def read_as(case: Case, asked: Iterable[str]) -> Case:
+    """The case with such columns as ``allow_truncated`` set to yes; see `workbench.data.formats.asked_of`."""
+    options = dict.fromkeys(asked, "yes")
+    return replace(case, options={**case.options, **options}) if options else case
+
+
 def _is_yes(case: Case, column: str) -> bool:
     """What a column of yes and no says; an empty one says no."""
     text = str(case.options.get(column, "")).strip().lower()

@@ -92,7 +92,7 @@ def _read(
 ) -> Image:
     require_regular_or_folder(file)
     own = row.hook("files", "read")
-    asked = _asked(row, allow_truncated, regularise)
+    asked = asked_of(row, allow_truncated=allow_truncated, regularise=regularise)
     image: Image
     with archive.naming():
         if own is not None:
@@ -122,21 +122,22 @@ def can_be_cut_off(row: Kind) -> bool:
     return _takes(row, "allow_truncated")
 
 
-def can_be_uneven(row: Kind) -> bool:
-    """Whether a kind has slices, which may lie in uneven steps."""
-    return _takes(row, "regularise")
-
-
 def _takes(row: Kind, option: str) -> bool:
     own = row.hook("files", "read")
     return own is not None and option in inspect.signature(own).parameters
 
 
-def _asked(row: Kind, allow_truncated: bool, regularise: bool = False) -> dict[str, bool]:
-    """The arguments for the hooks of a kind, only where somebody asked for them."""
+def asked_of(row: Kind, *, allow_truncated: bool = False, regularise: bool = False) -> dict[str, bool]:
+    """The arguments for the hooks of a kind, only where somebody asked for them.
+
+    Raises
+    ------
+    UsageError
+        The kind knows no such thing.
+    """
     if allow_truncated and not can_be_cut_off(row):
         raise UsageError(f"{row.title} is never read in part: leave out --allow-truncated (allow_truncated).")
-    if regularise and not can_be_uneven(row):
+    if regularise and not _takes(row, "regularise"):
         raise UsageError(f"{row.title} has no slices in uneven steps: leave out --regularise (regularise).")
     asked = {"allow_truncated": allow_truncated, "regularise": regularise}
     return {name: True for name, wanted in asked.items() if wanted}
@@ -248,7 +249,7 @@ def info(path: str | Path, *, kind: str | None = None, allow_truncated: bool = F
     row = kind_of(path, kind=kind)
     own = row.hook("files", "info")
     if own is not None and key is None:
-        rows: list[dict[str, Any]] = own(file, **_asked(row, allow_truncated))
+        rows: list[dict[str, Any]] = own(file, **asked_of(row, allow_truncated=allow_truncated))
         return rows
     return [describe(_read(row, file, None, key, allow_truncated=allow_truncated))]
 

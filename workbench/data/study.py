@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from workbench.core.errors import InputError, NothingFound, WorkbenchError
 from workbench.core.study import Study
 from workbench.core.types import Case, Image
 from workbench.data import formats, tree
-from workbench.data.cases import open_case
+from workbench.data.cases import open_case, read_as
 
 _NAMED = 8
 
@@ -48,7 +47,10 @@ def read(
     study = tree.find(path, series=series, kind=kind or hint)
     if len(study.cases) == 1:
         case = study.cases[0]
-        return open_case(replace(case, options={**case.options, "regularise": "yes"}) if regularise else case)
+        if (allow_truncated or regularise) and not case.problem:
+            row = formats.kind_of(case.image, kind=case.options.get("kind") or kind, hint=hint)
+            case = read_as(case, formats.asked_of(row, allow_truncated=allow_truncated, regularise=regularise))
+        return open_case(case)
     if study.cases:
         names = ", ".join(c.id for c in study.cases[:_NAMED])
         more = f" and {len(study.cases) - _NAMED} more" if len(study.cases) > _NAMED else ""
@@ -81,7 +83,7 @@ def info(path: Path, *, kind: str | None = None, allow_truncated: bool = False) 
         raise nothing_in(path, study)
     direct = {c.image for c in study.cases} <= {path} and _has_direct(path)
     if not direct:
-        return [row for case in study.cases for row in _rows(case)], study
+        return [row for case in study.cases for row in _rows(case, allow_truncated=allow_truncated)], study
     try:
         rows = formats.info(path, kind=kind, allow_truncated=allow_truncated)
     except NothingFound as error:
@@ -93,12 +95,15 @@ def info(path: Path, *, kind: str | None = None, allow_truncated: bool = False) 
     return rows, study
 
 
-def _rows(case: Case) -> list[dict[str, Any]]:
+def _rows(case: Case, *, allow_truncated: bool) -> list[dict[str, Any]]:
     """What the header of a case says; where several series of a folder could be it, what each of them says."""
     if case.problem and formats.split_address(case.image)[0].is_dir():
         found = formats.info(case.image)
         return [{**row, "case": case.id, "problem": row.get("problem") or case.problem} for row in found]
     try:
+        # A folder holds data of several kinds, of which only some are ever read in part.
+        if allow_truncated and formats.can_be_cut_off(formats.kind_of(case.image)):
+            case = read_as(case, ("allow_truncated",))
         image = open_case(case)
     except WorkbenchError as error:
         return [{"case": case.id, "path": str(case.image), "problem": str(error)}]

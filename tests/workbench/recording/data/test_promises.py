@@ -8,10 +8,12 @@ import mne
 import numpy as np
 import pytest
 
+import workbench as wb
 from tests.bti_maker import save_bti
 from tests.ctf_maker import save_ctf
 from tests.kit_maker import save_kit
 from tests.recording_maker import raw, save_raw, signals
+from tests.tiny import make_volume
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Case
 from workbench.data import cases, formats
@@ -75,9 +77,22 @@ def test_what_is_cut_off_is_read_only_when_asked_for(made, tmp_path):
         cases.open_case(Case("a", path, options={"allow_truncated": "perhaps"}))
 
 
-def test_other_kinds_are_never_read_in_part(tmp_path):
-    from tests.tiny import make_volume
+def test_a_folder_is_read_in_part_as_the_file_in_it_is(tmp_path):
+    (tmp_path / "study" / "visit").mkdir(parents=True)
+    path, samples = edf(tmp_path / "study" / "visit")
+    content = samples.read_bytes()
+    samples.write_bytes(content[: int(len(content) * 0.7) | 1])
+    make_volume(tmp_path / "study" / "v.nii", (5, 6, 7))
+    with pytest.raises(InputError, match=r"--allow-truncated \(in Python allow_truncated=True\)"):
+        wb.read(tmp_path / "study" / "visit")
+    image = wb.read(tmp_path / "study" / "visit", allow_truncated=True)
+    assert image.geometry.shape == wb.read(path, allow_truncated=True).geometry.shape
+    rows = {row["case"]: row for row in wb.info(tmp_path / "study", allow_truncated=True)}
+    assert not any("problem" in row for row in rows.values())
+    assert any("read in part" in note for note in rows["visit_a"]["notes"])
 
+
+def test_other_kinds_are_never_read_in_part(tmp_path):
     with pytest.raises(UsageError, match="is never read in part: leave out --allow-truncated"):
         formats.read(make_volume(tmp_path / "v.nii", (5, 6, 7)), allow_truncated=True)
 
