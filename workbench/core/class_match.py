@@ -32,6 +32,7 @@ _WORDS = {
     "haemorrhage": "hemorrhage", "vertebrae": "vertebra", "l": "left", "lt": "left", "r": "right", "rt": "right",
     "ivc": "inferior vena cava", "svc": "superior vena cava",
 }  # fmt: skip
+_JOINED = 4  # reference classes in an example
 _SINGULAR = ("s", "us", "is", "as", "ss")
 
 
@@ -276,6 +277,8 @@ class Compared:
     def note(self) -> str:
         """What a reader of scores has to know of it, "" where every class met its own."""
         notes = [f"the mean is over {self.headline}"] if self.missing or self.unknown else []
+        if example := next(filter(None, map(self._joining, self.missing)), ""):
+            notes.append(f"reference classes are joined by --classes, e.g. --classes '{example}'")
         if any(m.why == "same number, neither has names" for m, _ in self.classes):
             notes.append(
                 "neither the weights nor the labels name their classes: equal numbers were compared, which is right "
@@ -286,6 +289,12 @@ class Compared:
             joined = _few(dict.fromkeys(m.compared_with for m in shared))
             notes.append(f"values of the references that share a name were compared as one class: {joined}")
         return "; ".join(notes)
+
+    def _joining(self, name: str) -> str:
+        """The rule by which reference classes that say more (kidney_left, kidney_right) make up a class; "" without."""
+        words = set(words_of(name))
+        parts = [u for u in self.unknown if words and words < set(words_of(u))]
+        return f"{name}:{'+'.join(parts)}" if 1 < len(parts) <= _JOINED else ""
 
     @property
     def headline(self) -> str:

@@ -47,6 +47,13 @@ def test_a_number_among_names_is_no_match_for_a_name():
     assert [m.why for m in found.matches] == ["no reference class", "same name", "no reference class"]
 
 
+def test_the_note_says_how_parts_are_joined():
+    wanted = ClassTable.from_names(("liver", "kidneys", "lungs"))
+    note = Compared.of([match_classes(wanted, labels({1: "liver", 2: "kidney_right", 3: "kidney_left"}))]).note
+    assert "joined by --classes, e.g. --classes 'kidneys:kidney_right+kidney_left'" in note
+    assert "--classes" not in Compared.of([match_classes(wanted, labels({1: "liver", 2: "spleen"}))]).note
+
+
 def test_what_a_training_makes_of_the_classes_it_had():
     assert adapting_note(NAMED, NAMED) == ""
     assert adapting_note(NAMELESS, NAMELESS) == ""

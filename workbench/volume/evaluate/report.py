@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.class_match import Compared, MatchBy, Matching, match_classes
+from workbench.core.class_match import ClassMatch, Compared, MatchBy, Matching, match_classes
 from workbench.core.classes import ClassTable
 from workbench.core.errors import Cancelled, InputError
 from workbench.core.failures import none_left, note_failure
@@ -119,10 +119,7 @@ def evaluate_cases(
                 case=case.id, tolerance_mm=tolerance_mm, voxel_mm3=image.geometry.sample_volume,
             )  # fmt: skip
             by_value = {m.value: m for m in matching.matches}
-            scores = [
-                {**r, "reference": by_value[r["value"]].compared_with, "why": by_value[r["value"]].why, "seen": mark}
-                for r in scores
-            ]
+            scores = [_compared_row(r, by_value[r["value"]], mark) for r in scores]
             if worst > 0:
                 _keep_worst(shown, worst, case.id, scores, image, found, reference)
         except Cancelled:
@@ -153,6 +150,12 @@ def evaluate_cases(
         report, out, pictures, title=title, tolerance_mm=tolerance_mm, provenance=provenance or {}
     )
     return replace(report, files=files)
+
+
+def _compared_row(row: Row, match: ClassMatch, mark: str) -> Row:
+    """The row with what it was compared with; what no reference names has no volume there, not one of 0 mL."""
+    unknown = {} if match.reference else {"reference_ml": math.nan, "difference_ml": math.nan}
+    return {**row, **unknown, "reference": match.compared_with, "why": match.why, "seen": mark}
 
 
 _SHEARED = (

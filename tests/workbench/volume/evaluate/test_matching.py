@@ -142,6 +142,9 @@ def test_the_headline_says_over_which_classes_it_is(shared_data: Path, tmp_path:
     by_class = {r["class"]: r for r in report.summary}
     assert by_class["liver"]["dice_mean"] == 1.0
     assert by_class["kidneys"]["missed"] == 1
+    (lungs,) = [r for r in report.rows if r["class"] == "lungs"]
+    assert lungs["volume_ml"] == 0
+    assert np.isnan([lungs["reference_ml"], lungs["difference_ml"]]).all(), "no reference is none of 0 mL"
     assert by_class["all"]["dice_mean"] == pytest.approx(1 / 3)
     stored = json.loads((tmp_path / "out" / "scores.json").read_text(encoding="utf-8"))
     assert stored["classes"][2]["reference_values"] == [2, 3]
