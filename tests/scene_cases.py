@@ -160,7 +160,7 @@ def position(name: str, folder: Path, work: Path) -> str:
     assert found == wanted
     if name == "aea.hdr":
         assert image.geometry.unit == "m"
-        assert "projection info" in made.with_suffix(".hdr").read_text()
+        assert "projection info" in made.with_suffix(".hdr").read_text(encoding="utf-8")
     return f"{len(wanted[0])} control points kept" if wanted[0] else f"system kept, unit {image.geometry.unit}"
 
 

@@ -31,7 +31,7 @@ def test_a_method_without_weights_runs_from_the_shell(run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "no weights" in done.stderr
     assert "mL" in done.stderr
-    record = json.loads((tmp_path / "out" / "ct" / "provenance.json").read_text())
+    record = json.loads((tmp_path / "out" / "ct" / "provenance.json").read_text(encoding="utf-8"))
     assert (record["weights"], record["weights_sha256"], record["settings"]["bins"]) == ("none", None, 64)
     import nibabel as nib
 
@@ -203,7 +203,7 @@ wait(tool)
 from workbench.data.objects import read_objects
 saved = read_objects(Path(out) / "cells" / "blobs.geojson")
 assert saved.areas().tolist() == [60.0], saved.areas()
-table = (Path(out) / "cells" / "sizes.csv").read_text().split()
+table = (Path(out) / "cells" / "sizes.csv").read_text(encoding="utf-8").split()
 assert table[-2:] == ["small,0.0,0,0", "large,15.0,60,1"], table
 
 viewer.layers.clear()

@@ -115,7 +115,7 @@ def test_evaluate(kinds, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert said.count("Error: ") == 1
     assert "a.nii.gz: memory ran out (CUDA out of memory" in said
-    assert (tmp_path / "out" / "scores.csv").read_text().count("b,") >= 2
+    assert (tmp_path / "out" / "scores.csv").read_text(encoding="utf-8").count("b,") >= 2
 
 
 def test_a_training_that_does_not_fit_is_refused_before_a_voxel_is_read(kinds, tmp_path, capsys, monkeypatch):

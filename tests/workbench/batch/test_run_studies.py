@@ -40,7 +40,7 @@ def test_a_tree_and_its_archive_give_the_same_results(go, tmp_path):
     zipped(tmp_path / "in", tmp_path / "sent.zip")
     report = go(tmp_path / "in")
     assert [(o.case, o.status) for o in report.outcomes] == [("P1_study_ct", "done"), ("P2_study_ct", "done")]
-    record = json.loads((tmp_path / "out" / "P1_study_ct" / "provenance.json").read_text())
+    record = json.loads((tmp_path / "out" / "P1_study_ct" / "provenance.json").read_text(encoding="utf-8"))
     files = sorted((tmp_path / "in" / "P1" / "study" / "ct").iterdir())
     assert record["input_sha256"] == sha256_of(*files)
     assert "a page or screenshot" in record["details"]["skipped beside the image"][0]
@@ -49,7 +49,7 @@ def test_a_tree_and_its_archive_give_the_same_results(go, tmp_path):
     assert [o.status for o in go(tmp_path / "sent.zip").outcomes] == ["skipped", "skipped"]
     again = go(tmp_path / "sent.zip", overwrite=True)
     assert [o.status for o in again.outcomes] == ["done", "done"]
-    record = json.loads((tmp_path / "out" / "P1_study_ct" / "provenance.json").read_text())
+    record = json.loads((tmp_path / "out" / "P1_study_ct" / "provenance.json").read_text(encoding="utf-8"))
     assert record["source"] == str(tmp_path / "sent.zip" / "P1" / "study" / "ct")
 
 

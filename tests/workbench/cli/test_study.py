@@ -25,11 +25,11 @@ def test_a_dry_run_lists_every_patient_and_names_the_rest(export, tmp_path, caps
     assert not any("problem" in r for r in rows)
     lines = [x for x in printed.err.splitlines() if x.startswith("skipped: ")]
     assert len(lines) == 17  # all of them: a dry run is asked for that
-    written = json.loads(report.read_text())
+    written = json.loads(report.read_text(encoding="utf-8"))
     assert written["planned"] == rows
     assert len(written["skipped"]) == 17
     assert all(s["reason"] for s in written["skipped"])
-    assert "SECRET" not in report.read_text() + printed.out + printed.err
+    assert "SECRET" not in report.read_text(encoding="utf-8") + printed.out + printed.err
 
 
 def test_info_shows_the_same_cases(export, capsys):
@@ -70,7 +70,7 @@ def test_a_run_fails_for_what_it_cannot_choose_and_reports_what_it_skipped(tmp_p
     line = ["predict", "segformer3d", "-i", str(tmp_path / "in"), "-o", str(out), "--device", "cpu"]
     assert run([*line, "--report", str(report), "-q"]) == 3
     assert "P1: 2 volumes of one study, choose one by a rule" in capsys.readouterr().err
-    written = json.loads(report.read_text())
+    written = json.loads(report.read_text(encoding="utf-8"))
     assert [s["path"].rpartition("/")[2] for s in written["skipped"]] == ["page.dcm", "report.dcm"]
     assert written["cases"][0]["status"] == "failed"
 

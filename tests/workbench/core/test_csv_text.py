@@ -77,7 +77,7 @@ def test_tables_that_we_write_hold_no_formula(tmp_path):
         marks_table(Marks((Mark(-0.5, 0.0, "=1+1", ("-A1", "B")),))),
         history_csv([{"=step": 1.0, "loss": -2.5}]),
         scores_csv([{c: "=1+1" if c == "case" else -1.0 for c in COLUMNS}]),
-        write_spectra(Spectra(("=grass", "soil"), np.zeros((2, 3))), tmp_path)[0].read_text(),
+        write_spectra(Spectra(("=grass", "soil"), np.zeros((2, 3))), tmp_path)[0].read_text(encoding="utf-8"),
         table_text(["a", "b"], [{"a": "=1"}]),
     ]
     for text in texts:

@@ -85,7 +85,9 @@ def test_every_number_comes_back_to_the_last_bit(tmp_path_factory, seed, dtype, 
 def test_float32_is_written_with_few_digits(tmp_path):
     points = np.array([[(0.1, 1234.56), (7.3, 60_000.125), (1e-4, 3)]], np.float32)
     write_geojson(Objects.from_polygons(points), tmp_path / "a.geojson")
-    assert "[[0.1,1234.56],[7.3,60000.125],[0.0001,3.0],[0.1,1234.56]]" in (tmp_path / "a.geojson").read_text()
+    assert "[[0.1,1234.56],[7.3,60000.125],[0.0001,3.0],[0.1,1234.56]]" in (tmp_path / "a.geojson").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_no_objects_and_unused_classes_survive(tmp_path):
@@ -135,7 +137,7 @@ def test_files_of_others_are_read(tmp_path):
 def test_our_member_counts_wherever_it_stands(tmp_path):
     objects = mixed(frame=Frame.of(unit="um", pixel_size=(0.5, 0.5)))
     write_geojson(objects, tmp_path / "a.geojson")
-    plain = json.loads((tmp_path / "a.geojson").read_text())
+    plain = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     (tmp_path / "b.geojson").write_text(json.dumps({k: plain[k] for k in reversed(plain)}))
     same(objects, read_geojson(tmp_path / "b.geojson"))
 
@@ -230,7 +232,7 @@ def test_a_damaged_feature_far_in_the_file_is_found(tmp_path):
     write_geojson(stars(4000), path)
     assert path.stat().st_size > 2 << 20
     same(stars(4000), read_geojson(path))
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     lines[3 + 3210] = lines[3 + 3210].replace('"probability":', '"probability";')
     path.write_text("\n".join(lines))
     with pytest.raises(InputError, match="feature 3211: expecting ':'"):
@@ -258,7 +260,7 @@ def test_a_result_is_written_with_its_objects_and_their_classes(tmp_path):
     objects = mixed(frame=Frame.of(affine, "um"))
     *_, cells, record = write(result_of(objects), tmp_path, name="case")
     assert cells.name == "cells.geojson"
-    stored = json.loads(record.read_text())
+    stored = json.loads(record.read_text(encoding="utf-8"))
     assert [c["name"] for c in stored["classes"]] == ["tumour", "stroma"]
     assert stored["files"]["cells.geojson"]["size"] == cells.stat().st_size
     same(objects, read_objects(cells))

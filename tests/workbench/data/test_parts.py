@@ -38,7 +38,7 @@ def test_signals_are_an_array_and_what_it_is(tmp_path) -> None:
     part = Signals(data, ("a", "b"), time_base(6, 200.0, 1.5), "tokens", unit=None, role="tokens")
     assert _written(part, tmp_path) == ["part.of.json", "part.of.npy"]
     np.testing.assert_array_equal(np.load(tmp_path / "part.of.npy", allow_pickle=False), data)
-    beside = json.loads((tmp_path / "part.of.json").read_text())
+    beside = json.loads((tmp_path / "part.of.json").read_text(encoding="utf-8"))
     assert beside == {"sampling_rate": 200.0, "start": 1.5, "channels": ["a", "b"], "role": "tokens", "name": "tokens"}
 
 
@@ -100,7 +100,7 @@ def test_a_file_beside_keeps_the_whole_name(tmp_path) -> None:
     path, save = json_job({"a": 1}, tmp_path / "v1.2")
     save(path)
     assert path.name == "v1.2.json"
-    assert json.loads(path.read_text()) == {"a": 1}
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": 1}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_every_format_holds_the_same_map(series, both, tmp_path):
         else:
             found = from_highdicom(path, truth.shape)
         assert np.array_equal(found, truth), name
-        assert json.loads((out / "ct" / "provenance.json").read_text())["format"] == name
+        assert json.loads((out / "ct" / "provenance.json").read_text(encoding="utf-8"))["format"] == name
 
 
 def from_highdicom(path, shape):
@@ -117,7 +117,7 @@ def test_a_sheared_volume_is_told_to_be_no_nifti_for_itk(tmp_path, both, capsys)
     nib.save(image, tmp_path / "in" / "tilted.nii.gz")
     assert predict(tmp_path / "in" / "tilted.nii.gz", both, tmp_path / "out") == 0
     assert "write NRRD for them: --format nrrd" in capsys.readouterr().err
-    record = json.loads((tmp_path / "out" / "tilted" / "provenance.json").read_text())
+    record = json.loads((tmp_path / "out" / "tilted" / "provenance.json").read_text(encoding="utf-8"))
     assert any("not at right angles" in n for n in record["notes"])
     with pytest.raises(RuntimeError, match="orthonormal|orthogonal"):
         sitk.ReadImage(str(tmp_path / "out" / "tilted" / "labels.nii.gz"))

@@ -37,7 +37,7 @@ def pair(volume, tmp_path):
 def scores(volume, labels, weights, out, *more):
     given = ["evaluate", "segformer3d", "-i", str(volume), "--labels", str(labels), "-o", str(out), "-q"]
     code = run([*given, "--weights", str(weights), "--device", "cpu", "--match", "number", *more])
-    return code, json.loads((out / "scores.json").read_text()) if code == 0 else None
+    return code, json.loads((out / "scores.json").read_text(encoding="utf-8")) if code == 0 else None
 
 
 def test_evaluate_gives_the_same_scores_for_a_map_stored_otherwise(pair, tiny_weights, capsys):
@@ -50,7 +50,7 @@ def test_evaluate_gives_the_same_scores_for_a_map_stored_otherwise(pair, tiny_we
     assert not any(note in n for n in plain["notes"])
     assert any(note in n for n in turned["notes"])
     assert note in capsys.readouterr().err
-    assert note in (folder / "b" / "report.html").read_text()
+    assert note in (folder / "b" / "report.html").read_text(encoding="utf-8")
 
 
 def test_evaluate_refuses_another_lattice_unless_asked(pair, tiny_weights, capsys):
@@ -83,7 +83,7 @@ def test_train_says_what_was_done_to_the_maps(pair):
     case = Case("one", volume, folder / "turned.nii.gz")
     found = train_volumes([case], build(TrainConfig, QUICK), folder / "w.safetensors")
     assert [n for n in found.notes if "turned from" in n and "(one)" in n]
-    assert "turned from" in found.report.read_text()
+    assert "turned from" in found.report.read_text(encoding="utf-8")
     other = Case("one", volume, folder / "shifted.nii.gz")
     with pytest.raises(GeometryError, match="does not lie on"):
         train_volumes([other], build(TrainConfig, QUICK), folder / "x.safetensors")

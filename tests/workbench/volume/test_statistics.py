@@ -107,7 +107,7 @@ def test_from_the_shell_as_csv_and_json(tmp_path, volume):
     given = ["predict", "segformer3d", "-i", str(volume), "-o", str(tmp_path / "out"), "--weights", str(weights)]
     assert run([*given, "--device", "cpu", "--force", "--statistics"]) == 0
     folder = tmp_path / "out" / "ct"
-    rows = list(csv.DictReader((folder / "statistics.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((folder / "statistics.csv").read_text(encoding="utf-8").splitlines()))
     labels, image = (np.asarray(nib.load(p).dataobj) for p in (folder / "labels.nii.gz", volume))
     assert [r["class"] for r in rows] == ["liver", "spleen"]
     for row in rows:
@@ -115,7 +115,9 @@ def test_from_the_shell_as_csv_and_json(tmp_path, volume):
         assert int(row["voxels"]) == inside.size
         mean = row["mean"] if "mean" in row else row["mean [HU]"]
         assert inside.size == 0 or float(mean) == pytest.approx(inside.mean(), abs=1e-3)
-    assert len(json.loads((folder / "statistics.json").read_text())["rows"]) == 2
-    assert {"statistics.csv", "statistics.json"} <= set(json.loads((folder / "provenance.json").read_text())["files"])
+    assert len(json.loads((folder / "statistics.json").read_text(encoding="utf-8"))["rows"]) == 2
+    assert {"statistics.csv", "statistics.json"} <= set(
+        json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["files"]
+    )
     result = wb.predict("segformer3d", volume, weights=str(weights), device="cpu", force=True)
     assert "statistics" not in result.parts

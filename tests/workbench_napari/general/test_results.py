@@ -126,7 +126,7 @@ def test_a_table_that_the_kind_does_not_make_anew_is_said_to_be_old(tool, run, w
     wait(lambda: "colonies: 2" in tool.result.summary.text(), 5)
     assert "sizes, as they were before your edits:" in tool.result.summary.text()
     run(tool.save)
-    record = json.loads((tmp_path / "out" / "p" / "provenance.json").read_text())
+    record = json.loads((tmp_path / "out" / "p" / "provenance.json").read_text(encoding="utf-8"))
     assert "table 'sizes' is from before the edits by hand" in record["notes"]
 
 
@@ -202,7 +202,7 @@ def test_other_work_in_the_folder_is_never_replaced(tool, run, tmp_path):
     tool.input.model.choose("dark")
     run()
     run(tool.save)
-    assert json.loads((out / "p-3" / "provenance.json").read_text())["backend"] == "dark"
+    assert json.loads((out / "p-3" / "provenance.json").read_text(encoding="utf-8"))["backend"] == "dark"
     assert areas(out / "p") == [9, 64]
     assert "in " + str(out / "p-3") in tool.status.text()
     run(tool.save)
@@ -220,7 +220,7 @@ def test_a_result_of_another_backend_and_files_of_unknown_origin_are_kept(tool, 
     wb.write(wb.predict("dark", image), out)
     run()
     run(tool.save)
-    assert json.loads((out / "p" / "provenance.json").read_text())["backend"] == "dark"
+    assert json.loads((out / "p" / "provenance.json").read_text(encoding="utf-8"))["backend"] == "dark"
     assert "p holds a result of dark and was kept" in tool.status.text()
     result = wb.predict("bright", image)
     assert free_folder(tmp_path / "empty", result) == ("p", "")
@@ -316,7 +316,7 @@ def test_what_was_restored_after_a_crash_can_be_saved(plates, window, qtbot, tmp
     assert sorted(p.name for p in saved.iterdir()) == sorted(p.name for p in truth.iterdir())
     for name in ("colonies.geojson", "map.npy", "sizes.csv"):
         assert (saved / name).read_bytes() == (truth / name).read_bytes(), name
-    now, then = (json.loads((f / "provenance.json").read_text()) for f in (saved, truth))
+    now, then = (json.loads((f / "provenance.json").read_text(encoding="utf-8")) for f in (saved, truth))
     assert now["edited_by_hand"] is True
     assert now["settings"]["level"] == 0.25
     for key in ("backend", "source", "settings", "input_sha256", "started", "seconds", "notes", "classes"):

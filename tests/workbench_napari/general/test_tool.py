@@ -37,7 +37,7 @@ def test_run_correct_and_save_on_a_file_of_a_kind(window, qtbot, tmp_path, ct_fi
     with qtbot.waitSignal(tool.runner.finished, timeout=60_000) as ended:
         tool.save_button.click()
     assert ended.args[0] == "done", ended.args
-    record = json.loads((tmp_path / "out" / "ct" / "provenance.json").read_text())
+    record = json.loads((tmp_path / "out" / "ct" / "provenance.json").read_text(encoding="utf-8"))
     assert record["backend"] == "segformer3d"
     assert 7 in np.unique(wb.read(tmp_path / "out" / "ct" / "labels.nii.gz").data)
 

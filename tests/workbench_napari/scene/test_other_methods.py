@@ -40,5 +40,5 @@ def test_map_with_a_strangers_method_and_save(window, qtbot, tmp_path, monkeypat
         tool.save_button.click()
     assert ended.args[0] == "done", ended.args
     (record,) = (tmp_path / "out").glob("*/provenance.json")
-    made = json.loads(record.read_text())
+    made = json.loads(record.read_text(encoding="utf-8"))
     assert (made["backend"], made["settings"]["level"]) == ("stranger", 0.25)

@@ -207,7 +207,7 @@ def test_damaged_copies_hide_no_other_and_are_said(journalled):
     journal.flush()
     folders = {e.name: e.folder for e in journal.offers()}
     next(folders["arrays"].glob("base-*.npz")).write_bytes(b"PK no archive")
-    record = json.loads((folders["record"] / "entry.json").read_text())
+    record = json.loads((folders["record"] / "entry.json").read_text(encoding="utf-8"))
     (folders["record"] / "entry.json").write_text(json.dumps(record | {"attributes": {"scale": "wide"}}))
     (folders["nested"] / "entry.json").write_text("[" * 100_000)
     said = []

@@ -160,7 +160,7 @@ def test_markers_behind_the_last_sample_say_that_samples_are_missing(tmp_path):
 def test_a_lost_line_in_the_markers_of_ctf_is_said(title, tmp_path):
     path, _ = ctf(tmp_path)
     file = path / "MarkerFile.mrk"
-    file.write_text(file.read_text().replace(title, title.replace("A", "B").replace("R", "B")))
+    file.write_text(file.read_text(encoding="utf-8").replace(title, title.replace("A", "B").replace("R", "B")))
     with pytest.raises(InputError, match=f"MarkerFile.mrk: the line '{title}' is missing"):
         formats.read(path)
 

@@ -42,7 +42,7 @@ def test_a_case_folder_is_complete_and_reads_back(tmp_path):
         "tokens.npy", "tokens.json", "surprisal.npy", "surprisal.json", "reconstruction_raw.fif", "annotations.csv",
         "annotations-annot.fif", "variance.csv", "features.npy", "features.json", "provenance.json",
     ]  # fmt: skip
-    record = json.loads(files[-1].read_text())
+    record = json.loads(files[-1].read_text(encoding="utf-8"))
     assert set(record["files"]) == {f.name for f in files[:-1]}
     assert record["geometry"] == {
         "shape": [6000],

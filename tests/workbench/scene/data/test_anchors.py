@@ -115,7 +115,7 @@ def test_a_projection_of_envis_own_is_kept_and_translated(tmp_path, name):
     assert image.geometry.unit == "m"
     wanted = of_gdal(tmp_path / "scene.dat")
     as_envi = labels_on(image, tmp_path / "envi", "envi")
-    assert f"projection info = {projection}" in as_envi.with_suffix(".hdr").read_text()
+    assert f"projection info = {projection}" in as_envi.with_suffix(".hdr").read_text(encoding="utf-8")
     assert of_gdal(as_envi)[3:] == wanted[3:]
     placed = of_gdal(labels_on(image, tmp_path / "tif", "geotiff"))
     assert placed[3] == wanted[3]
@@ -153,5 +153,5 @@ def test_the_shared_cases_keep_their_position(tmp_path, shared_cases):
     image = formats.read(tmp_path / "aea.hdr")
     assert image.geometry.unit == "m"
     made = labels_on(image, tmp_path / "aea", "auto")
-    assert "projection info = {9, 6378206.4" in made.with_suffix(".hdr").read_text()
+    assert "projection info = {9, 6378206.4" in made.with_suffix(".hdr").read_text(encoding="utf-8")
     assert of_gdal(made)[3:] == of_gdal(tmp_path / "aea.dat")[3:]

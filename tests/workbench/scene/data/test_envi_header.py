@@ -90,7 +90,7 @@ def test_rendered_headers_are_parsed_again(tmp_path):
 )
 def test_texts_that_spy_and_gdal_open_are_opened_and_what_is_odd_is_noted(tmp_path, first, end, said):
     path = save_envi(tmp_path, cube(2), data_ignore_value="None")
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     path.write_bytes(end.join([first, *lines[1:]]).encode() + end.encode())
     image = formats.read(path)
     np.testing.assert_array_equal(image.data, cube(2))

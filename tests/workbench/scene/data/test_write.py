@@ -197,7 +197,7 @@ def test_class_maps_carry_names_colours_and_no_data_for_gdal(tmp_path, most):
         assert src.colormap(1)[most][:3] == (0, 0, 255)
         np.testing.assert_array_equal(src.read_masks(1) > 0, data > 0)
         rasterio.shutil.copy(src, tmp_path / "copy.vrt", driver="VRT")
-    text = (tmp_path / "copy.vrt").read_text()  # what GDAL made of the file beside
+    text = (tmp_path / "copy.vrt").read_text(encoding="utf-8")  # what GDAL made of the file beside
     names = re.findall(r"<Category>(.*?)</Category>|<Category ?/>", text)
     assert names[:2] == ["Unclassified", "tree &amp; &lt;bush&gt;"]
     assert names[most] == "water"

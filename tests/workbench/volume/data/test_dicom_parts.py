@@ -192,7 +192,7 @@ def test_regularise_is_a_flag_of_volumes_only(tmp_path, tiny_weights, capsys):
     assert "--regularise" in capsys.readouterr().err
     assert run([*arguments, "--regularise"]) == 0
     assert "resampled by linear interpolation" in capsys.readouterr().err
-    assert "resampled by linear" in (tmp_path / "out" / "in" / "provenance.json").read_text()
+    assert "resampled by linear" in (tmp_path / "out" / "in" / "provenance.json").read_text(encoding="utf-8")
     np.save(tmp_path / "a.npy", np.zeros((4, 5, 6)))
     with pytest.raises(UsageError, match="no slices in uneven steps"):
         wb.read(tmp_path / "a.npy", kind="scene", regularise=True)

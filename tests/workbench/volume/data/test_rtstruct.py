@@ -182,7 +182,7 @@ def test_predict_evaluate_and_train_with_contours(tmp_path, capsys):
     path = tmp_path / "p" / "ct" / "labels.dcm"
     labelled = [*given, "--labels", str(path)]
     assert run(["evaluate", "segformer3d", *labelled, "-o", str(tmp_path / "e"), *common]) == 0
-    rows = json.loads((tmp_path / "e" / "scores.json").read_text())
+    rows = json.loads((tmp_path / "e" / "scores.json").read_text(encoding="utf-8"))
     assert [r["dice"] for r in rows["rows"]] == [1.0, 1.0]
     assert any("contours of 2 structure(s) were filled" in n for n in rows["notes"])
     train = ["train", "segformer3d", *labelled, "-o", str(tmp_path / "t.safetensors"), "--steps", "1"]
