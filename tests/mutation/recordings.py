@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests import bti_maker, ctf_maker, kit_maker, recording_maker
+from tests import bti_maker, cnt_maker, ctf_maker, eeglab_maker, egi_maker, kit_maker, recording_maker
 from tests.mutation.seed import Seed, named
 
 _QUIET = {"verbose": "ERROR"}
@@ -86,6 +86,36 @@ def _bti(folder: Path) -> Path:
     return folder / "bti"
 
 
+def _eeglab(trials=0, **options):
+    def make(folder: Path) -> Path:
+        width = 40 if trials else 200
+        events = [(width * n + 10, "ab"[n % 2]) for n in range(trials or 4)]
+        data = eeglab_maker.signals(samples=width, trials=trials)
+        fields = eeglab_maker.fields(data, events=[e for e in events if e[0] < width * max(1, trials)],
+                                     trials=max(1, trials))  # fmt: skip
+        return eeglab_maker.save(folder / "s.set", fields, **options)
+
+    return make
+
+
+def _cnt(**options):
+    def make(folder: Path) -> Path:
+        data = np.random.default_rng(0).integers(-3000, 3000, (4, 300))
+        events = [(20, 1), (100, 7), (250, 2)]
+        return cnt_maker.save(folder / "n.cnt", data, ("Fz", "Cz", "Pz", "HEOG"), events, **options)
+
+    return make
+
+
+def _egi(**options):
+    def make(folder: Path) -> Path:
+        data = np.random.default_rng(0).integers(-2000, 2000, (5, 300))
+        pulses = np.isin(np.arange(300), (50, 120, 200)) * 1
+        return egi_maker.save(folder / "e.raw", data, {"DIN1": pulses, "resp": np.roll(pulses, 9)}, **options)
+
+    return make
+
+
 def _ctf(folder: Path) -> Path:
     return ctf_maker.save_ctf(folder / "c.ds", _signals(), np.zeros(300))
 
@@ -156,6 +186,17 @@ SEEDS = (
     _recording("kit", _kit, protection="number of samples"),
     _recording("ctf", _ctf, body=("*.meg4", "*.res4"), protection="number of trials and samples"),
     _recording("bti", _bti, body=("c,rfDC", "config"), protection="number of samples"),
+    _recording("eeglab", _eeglab(), protection="number of samples"),
+    _recording("eeglab packed", _eeglab(packed=True), protection="Adler-32, number of samples"),
+    _recording("eeglab fdt", _eeglab(beside=True), body=("*.fdt",), protection="number of samples"),
+    _recording("eeglab epochs", _eeglab(trials=5, flat=True), protection="number of samples and epochs"),
+    _recording("eeglab 7.3", _eeglab(version=7.3), protection="number of samples, chunks"),
+    _recording("eeglab 7.3 fdt", _eeglab(version=7.3, beside=True, trials=5), body=("*.fdt",),
+               protection="number of samples and epochs"),
+    _recording("cnt", _cnt(), protection="number of samples, place of the events"),
+    _recording("cnt in blocks", _cnt(width=4, block=10, kind=2), protection="number of samples, place of the events"),
+    _recording("egi raw", _egi(), protection="number of samples"),
+    _recording("egi raw of whole numbers", _egi(version=2, bits=12, span=400), protection="number of samples"),
     _recording("parcels npy", _parcels, body=("*.npy",)),
     _recording("annotations fif", _marks("m-annot.fif"), verbs=_marks_of, protection=_TAGS),
     _recording("annotations fif gz", _marks("m-annot.fif.gz"), verbs=_marks_of, protection="CRC-32 and length",

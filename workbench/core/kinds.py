@@ -327,7 +327,8 @@ RECORDING = Kind(
     title="a recording",
     axes=("time",),
     readers=dict.fromkeys(
-        (".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".con", ".sqd", ".ds"), "workbench.recording.data.read"
+        (".fif", ".fif.gz", ".edf", ".bdf", ".gdf", ".vhdr", ".con", ".sqd", ".ds", ".set", ".cnt", ".raw"),
+        "workbench.recording.data.read",
     )
     | dict.fromkeys((".npy", ".npz", ".mat"), "workbench.recording.data.parcels"),
     files="workbench.recording.data.files",

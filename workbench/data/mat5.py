@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 import mmap
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,15 @@ _STORED = {
 }  # fmt: skip
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MATRIX, _COMPRESSED, _CELL, _STRUCT, _CHAR = 14, 15, 1, 2, 4
+_MOST_DEEP = 8  # structures within structures
+_MOST_VALUES = 4_000_000
 _LONGEST_FIELD = 256
 _HEAD = 4096  # flags, shape and name of an array always come first
 _MAX_TEXT = 64 * 1024**2
 _MOST_ARRAYS = 65536
 _MOST_AXES = 32
 _MOST_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
+_LIKELY_RATIO = 64  # samples in a structure, whose number nothing says before it is unpacked
 _BLOCK = 1 << 20  # bytes unpacked at once
 
 
@@ -119,6 +123,99 @@ def _text(content: memoryview, order: str) -> str:
     coding = {4: "utf-16", 17: "utf-16", 18: "utf-32"}.get(code, "utf-8")
     end = "-le" if order == "<" else "-be"
     return bytes(raw).decode(coding if coding == "utf-8" else coding + end, errors="replace")
+
+
+Wanted = Mapping[str, "Wanted"]
+"""Names of the fields that are read of a structure, and what is read of those within; all of them if it is empty."""
+
+
+def value(path: Path, entry: Entry, wanted: Wanted) -> Any:
+    """A variable as plain values.
+
+    Returns
+    -------
+    Any
+        Numbers as an array in MATLAB's shape and the type that they are stored in, a line of text as `str`, a structure
+        as a list of its elements (each a `dict`), a cell array as a `tuple`; ``None`` for anything else (objects,
+        functions, sparse and complex arrays).
+    """
+    with path.open("rb") as f, _mapped(f) as body:
+        order = _order(body)
+        content = _content(f, entry, order, _MAX_TEXT + _LIKELY_RATIO * entry.size)
+    return _Values(order).of(content, wanted, 0)
+
+
+class _Values:
+    """Unpacks the elements of one variable, and counts them."""
+
+    def __init__(self, order: str) -> None:
+        self.order, self.left = order, _MOST_VALUES
+
+    def of(self, content: memoryview, wanted: Wanted, depth: int) -> Any:
+        if not len(content):  # how an empty field is stored
+            return np.empty((0, 0))
+        parts = _parts(content, self.order, whole=True)
+        head = [raw for _, raw in islice(parts, 3)]
+        if len(head) < 3 or len(head[0]) < 4 or len(head[1]) < 8 or len(head[1]) % 4:
+            raise Damaged("an array without flags, shape or name")
+        word = _word(head[0], self.order)
+        shape = tuple(np.frombuffer(head[1], self.order + "i4").tolist())
+        if len(shape) > _MOST_AXES or any(n < 0 for n in shape):
+            raise Damaged(f"an array of shape {shape[:_MOST_AXES]}")
+        kind, count = word & 0xFF, math.prod(shape)
+        if kind in (_CELL, _STRUCT):
+            if depth >= _MOST_DEEP:
+                raise Damaged(f"structures within structures, more than {_MOST_DEEP} of them")
+            return (
+                self._cells(parts, count, wanted, depth) if kind == _CELL else self._fields(parts, count, wanted, depth)
+            )
+        if kind == _CHAR:
+            text = _text(content, self.order)
+            return text if shape[0] == 1 or not count else None
+        if kind not in _CLASSES or word & 0x0800:
+            return None
+        code, raw = next(parts, (0, memoryview(b"")))
+        if code not in _STORED or len(raw) != count * np.dtype(_STORED[code]).itemsize:
+            raise Damaged(f"{len(raw)} bytes of type {code} where {count} numbers were promised")
+        return np.frombuffer(raw, self.order + _STORED[code], count).reshape(shape, order="F")
+
+    def _cells(
+        self, parts: Iterator[tuple[int, memoryview]], count: int, wanted: Wanted, depth: int
+    ) -> tuple[Any, ...]:
+        return tuple(self.of(raw, wanted, depth + 1) for raw in self._matrices(parts, count))
+
+    def _fields(
+        self, parts: Iterator[tuple[int, memoryview]], count: int, wanted: Wanted, depth: int
+    ) -> list[dict[str, Any]]:
+        length, names = next(parts, (0, memoryview(b"")))[1], next(parts, (0, memoryview(b"")))[1]
+        width = _word(length, self.order) if len(length) == 4 else 0
+        if not 0 < width <= _LONGEST_FIELD or len(names) % width:
+            raise Damaged(f"a structure whose names take {width} bytes each")
+        fields = [
+            bytes(names[at : at + width]).split(b"\0")[0].decode("ascii", "replace")
+            for at in range(0, len(names), width)
+        ]
+        found: list[dict[str, Any]] = []
+        for number, raw in enumerate(self._matrices(parts, count * len(fields))):
+            name = fields[number % len(fields)]
+            if number % len(fields) == 0:
+                found.append({})
+            if not wanted or name in wanted:
+                found[-1][name] = self.of(raw, wanted.get(name, {}), depth + 1)
+        return found
+
+    def _matrices(self, parts: Iterator[tuple[int, memoryview]], count: int) -> Iterator[memoryview]:
+        """So many arrays, and no more."""
+        self.left -= count
+        if self.left < 0:
+            raise Damaged(f"more than {_MOST_VALUES} values")
+        for _ in range(count):
+            code, raw = next(parts, (0, memoryview(b"")))
+            if code != _MATRIX:
+                raise Damaged("a structure or list with fewer values than it promises")
+            yield raw
+        if next(parts, None) is not None:
+            raise Damaged("a structure or list with more values than it promises")
 
 
 def _mapped(f: Any) -> mmap.mmap:

@@ -122,7 +122,8 @@ class Hdf5Store:
         self.path = path
 
     @cached_property
-    def _file(self) -> Any:
+    def file(self) -> Any:
+        """Of h5py."""
         h5py: Any = importlib.import_module("h5py")
         with reading(self.path, "not a readable MATLAB 7.3 file", "Save it again."):
             return h5py.File(self.path, "r")
@@ -131,7 +132,7 @@ class Hdf5Store:
     def variables(self) -> list[Variable]:
         damaged = ("the list of arrays is damaged", "Save it again.")
         with reading(self.path, *damaged):
-            names = list(islice(self._file, _MOST_NAMES + 1))
+            names = list(islice(self.file, _MOST_NAMES + 1))
         if len(names) > _MOST_NAMES:
             raise InputError(f"{self.path}: more than {_MOST_NAMES} arrays. The file is damaged: save it again.")
         found = []
@@ -141,9 +142,9 @@ class Hdf5Store:
             if name.startswith("#"):  # MATLAB's own
                 continue
             with reading(self.path, *damaged):
-                stored = _stored(self._file, name)
+                stored = _stored(self.file, name)
             if stored is not None and stored.is_numbers:
-                _require_whole(self.path, name, stored)
+                require_whole(self.path, name, stored)
                 found.append(Variable(name, tuple(reversed(stored.shape)), stored.dtype.newbyteorder("=")))
         return found
 
@@ -151,15 +152,15 @@ class Hdf5Store:
     def structures(self) -> dict[str, frozenset[str]]:
         """Names of the fields of each structure."""
         with reading(self.path, "the list of structures is damaged", "Save it again."):
-            names = [n for n in islice(self._file, _MOST_NAMES) if not n.startswith("#")]
-            groups = [n for n in names if self._file.get(n, getclass=True, getlink=False).__name__ == "Group"]
-            return {n: frozenset(islice(self._file[n], _MOST_NAMES)) for n in groups}
+            names = [n for n in islice(self.file, _MOST_NAMES) if not n.startswith("#")]
+            groups = [n for n in names if self.file.get(n, getclass=True, getlink=False).__name__ == "Group"]
+            return {n: frozenset(islice(self.file[n], _MOST_NAMES)) for n in groups}
 
     @cached_property
     def passed_over(self) -> str:
         """What else is in the file and why it was not taken, for the end of a sentence."""
         with reading(self.path, "the list of arrays is damaged", "Save it again."):
-            why = ((name, _why_not(self._file, name)) for name in self._file if not name.startswith("#"))
+            why = ((name, _why_not(self.file, name)) for name in self.file if not name.startswith("#"))
             return "".join(f", '{name}' is {reason}" for name, reason in islice((w for w in why if w[1]), 3))
 
     def words(self, count: int) -> list[str] | None:
@@ -168,7 +169,7 @@ class Hdf5Store:
 
     def dataset(self, name: str) -> Any:
         with reading(self.path, f"array '{name}' cannot be read", "Save it again."):
-            return self._file[name]
+            return self.file[name]
 
     def array(self, name: str) -> npt.NDArray[Any]:
         return self._read(name).T
@@ -226,7 +227,11 @@ def _stored(file: Any, name: str) -> _Stored | None:
     h5py: Any = importlib.import_module("h5py")
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         return None
-    item = file[name]
+    return stored_of(file[name])
+
+
+def stored_of(item: Any) -> _Stored | None:
+    h5py: Any = importlib.import_module("h5py")
     if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external or item.shape is None:
         return None
     made = item.id.get_create_plist()
@@ -246,7 +251,7 @@ def _stored(file: Any, name: str) -> _Stored | None:
     )
 
 
-def _require_whole(path: Path, name: str, stored: _Stored) -> None:
+def require_whole(path: Path, name: str, stored: _Stored) -> None:
     """Refuse an array of which the file holds another number of bytes than its shape promises.
 
     HDF5 reads what was never written as zeros.

@@ -28,7 +28,10 @@ from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.panel_base import button_row, group_box, main_button
 from workbench_napari.shared.tool_base import DockTool
 
-_RECORDINGS = "Recordings (*.fif *.fif.gz *.edf *.bdf *.gdf *.vhdr *.con *.sqd *.npy *.npz *.mat);;All files (*)"
+_RECORDINGS = (
+    "Recordings (*.fif *.fif.gz *.edf *.bdf *.gdf *.vhdr *.con *.sqd *.set *.cnt *.raw *.npy *.npz *.mat)"
+    ";;All files (*)"
+)
 
 
 class RecordingTool(DockTool):

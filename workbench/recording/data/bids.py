@@ -16,7 +16,7 @@ from workbench.recording.data import foreign
 _MARK = "dataset_description.json"
 _NAME = re.compile(r"^sub-[A-Za-z0-9]+(_[a-z]+-[A-Za-z0-9]+)*_(meg|eeg|ieeg)(\.|$)")
 _LONGEST = 64 << 20  # bytes of a side file
-_SUFFIXES = (".fif", ".ds", ".con", ".sqd", ".edf", ".bdf", ".vhdr")
+_SUFFIXES = (".fif", ".ds", ".con", ".sqd", ".edf", ".bdf", ".vhdr", ".set")
 
 
 def is_dataset(path: Path) -> bool:

@@ -32,6 +32,8 @@ class Checked:
         File or folder to read instead, which holds only what is whole.
     breaks
         Samples before which the acquisition was interrupted, which no annotation tells of.
+    epoch
+        Samples of an epoch, where the recording is one of epochs that follow each other.
     """
 
     notes: tuple[str, ...] = ()
@@ -39,6 +41,7 @@ class Checked:
     in_files: int | None = None
     copy: Path | None = None
     breaks: tuple[int, ...] = ()
+    epoch: int = 0
 
 
 def compare(

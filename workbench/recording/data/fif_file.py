@@ -111,7 +111,7 @@ def first_bytes(path: Path, size: int, folder: str = "") -> Path:
 
 @cache
 def _shortened(path: Path, name: str, size: int, folder: str, modified: int, _size: int) -> Path:
-    place = Path(tempfile.mkdtemp(dir=_folder().name)) / folder
+    place = own_folder() / folder
     place.mkdir(exist_ok=True)
     copy, left = place / name, size
     with path.open("rb") as whole, copy.open("wb") as out:
@@ -119,6 +119,11 @@ def _shortened(path: Path, name: str, size: int, folder: str, modified: int, _si
             out.write(block)
             left -= len(block)
     return copy
+
+
+def own_folder() -> Path:
+    """A new folder for the copy of a recording that MNE opens in its place; it vanishes when the program ends."""
+    return Path(tempfile.mkdtemp(dir=_folder().name))
 
 
 @cache

@@ -5,7 +5,6 @@ What cannot be read must not look like something else (a scene without a header)
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,34 +44,14 @@ def _mff(path: Path) -> tuple[str, str] | None:
     return ("an EGI recording (.mff)", "read_raw_egi") if inside else None
 
 
-def _eeglab(path: Path) -> tuple[str, str] | None:
-    head = _start(path, 520)
-    matlab = head.startswith(b"MATLAB") or b"\x89HDF\r\n" in (head[:6], head[512:518])
-    return ("an EEGLAB recording (.set)", "read_raw_eeglab") if matlab else None
-
-
-def _egi(path: Path) -> tuple[str, str] | None:
-    head = _start(path, 32)
-    if len(head) < 32:
-        return None
-    version, year, month, day, hour, minute, second = struct.unpack_from(">i6h", head)
-    rate, channels = struct.unpack_from(">2h", head, 20)
-    dated = 1980 <= year <= 2100 and 1 <= month <= 12 and 1 <= day <= 31
-    timed = 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 61
-    fits = 2 <= version <= 7 and dated and timed and rate > 0 and channels > 0
-    return ("an EGI recording (.raw)", "read_raw_egi") if fits else None
-
-
 def _nihon(path: Path) -> tuple[str, str] | None:
     made = _start(path, 16).startswith((b"EEG-1", b"EEG-2", b"EEG-9", b"QI-40", b"DAE-2"))
     return ("a Nihon Kohden recording (.eeg)", "read_raw_nihon") if made else None
 
 
 def _cnt(path: Path) -> tuple[str, str] | None:
-    head = _start(path, 12)
-    if head.startswith(b"Version 3"):
-        return "a Neuroscan recording (.cnt)", "read_raw_cnt"
-    return ("an ANT Neuro recording (.cnt)", "read_raw_ant") if head[:4] in (b"RIFF", b"RF64") else None
+    head = _start(path, 4)
+    return ("an ANT Neuro recording (.cnt)", "read_raw_ant") if head in (b"RIFF", b"RF64") else None
 
 
 def _persyst(path: Path) -> tuple[str, str] | None:
@@ -89,7 +68,7 @@ def _snirf(path: Path) -> tuple[str, str] | None:
 
 
 _LOOKS: dict[str, Callable[[Path], tuple[str, str] | None]] = {
-    ".set": _eeglab, ".mff": _mff, ".raw": _egi, ".eeg": _nihon, ".cnt": _cnt, ".lay": _persyst, ".cdt": _curry,
+    ".mff": _mff, ".eeg": _nihon, ".cnt": _cnt, ".lay": _persyst, ".cdt": _curry,
     ".snirf": _snirf,
 }  # fmt: skip
 

@@ -14,9 +14,12 @@ from workbench.recording.data import (
     bids_tables,
     brainvision_files,
     bti_files,
+    cnt_files,
     ctf_files,
     edf_files,
     edf_times,
+    eeglab_files,
+    egi_files,
     fif_file,
     fif_parts,
     kit_files,
@@ -34,6 +37,9 @@ READERS: dict[str, tuple[str, str]] = {
     ".con": ("kit", "read_raw_kit"),
     ".sqd": ("kit", "read_raw_kit"),
     ".ds": ("ctf", "read_raw_ctf"),
+    ".set": ("eeglab", "read_raw_eeglab"),
+    ".cnt": ("cnt", "read_raw_cnt"),
+    ".raw": ("egi", "read_raw_egi"),
 }
 """Suffix -> name of the format and of MNE's reader. ``.ds`` is a folder; so is a BTi recording, which has no suffix."""
 
@@ -52,6 +58,16 @@ def bti_file(folder: Path) -> Path | None:
         return None
     found = sorted(p for p in folder.iterdir() if re.match(r"^[a-z]{1,2},rf", p.name) and p.is_file())
     return found[0] if found else None
+
+
+def is_other(path: Path) -> bool:
+    """Whether a file with a suffix of ours holds something else, by its name or its first bytes."""
+    suffix = path.suffix.lower()
+    if suffix == ".raw":
+        return not egi_files.is_egi(path)
+    if suffix == ".cnt":
+        return not cnt_files.is_cnt(path)
+    return eeglab_files.is_other(path) if suffix == ".set" else fif_file.is_other(path)
 
 
 def check(path: Path, name: str, allow_truncated: bool) -> Checked:
@@ -73,6 +89,12 @@ def check(path: Path, name: str, allow_truncated: bool) -> Checked:
         return edf_files.check_gdf(path)
     if name == "kit":
         return kit_files.check(path, allow_truncated)
+    if name == "eeglab":
+        return eeglab_files.check(path, allow_truncated)
+    if name == "egi":
+        return egi_files.check(path, allow_truncated)
+    if name == "cnt":
+        return cnt_files.check(path)
     if name == "ctf":
         return ctf_files.check(path, allow_truncated)
     return bti_files.check(samples_of_bti(path))
@@ -93,11 +115,14 @@ class Opened:
         Samples before which there was an interruption that none of its annotations tells.
     has_table
         Whether its annotations are the events of a table beside it, which stand in place of those of its channels.
+    epoch
+        Samples of an epoch, where the recording is one of epochs that follow each other.
     """
 
     raw: Any
     breaks: tuple[int, ...] = ()
     has_table: bool = False
+    epoch: int = 0
 
 
 def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool = False) -> Opened:
@@ -114,7 +139,7 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
     has_table = raw is not None and "events" in bids_tables.tables(path)
     if raw is None:
         raw = _through_mne(checked.copy or path, path, name, warned, allow_truncated)
-        has_table = bids_tables.apply(raw, path, warned)
+        has_table = not checked.epoch and bids_tables.apply(raw, path, warned)  # whose times are those of a whole
     last = checked.n_samples
     if last is not None and last < raw.n_times:
         mne_call(path, lambda: raw.crop(0, (last - 1) / raw.info["sfreq"], verbose="ERROR"), [])
@@ -136,11 +161,15 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
             warned[:] = [*(text for text in warned if not text.startswith("Omitted")), *times.notes]
             if not has_table:
                 mne_call(path, lambda: raw.set_annotations(annotations, verbose="ERROR"), [])
+    elif name == "egi" and not has_table:
+        breaks, more = egi_files.tidied(raw)
+        warned += more
+        has_table = True  # its annotations: the channels of its events say the same once more
     elif name == "gdf":  # the code of its standard for the start of a new run
         rate, marks = float(raw.info["sfreq"]), raw.annotations
         starts = [o for o, code in zip(marks.onset, marks.description, strict=True) if str(code) == _GDF_RUN]
         breaks = tuple(sorted({round((o - raw.first_time) * rate) for o in starts}))
-    return Opened(raw, tuple(b for b in breaks if 0 < b < raw.n_times), has_table)
+    return Opened(raw, tuple(b for b in breaks if 0 < b < raw.n_times), has_table, epoch=checked.epoch)
 
 
 def _through_bids(path: Path, warned: list[str]) -> Any | None:
@@ -168,11 +197,17 @@ def _through_mne(file: Path, path: Path, name: str, warned: list[str], allow_tru
         function = mne.io.read_raw_bti
     else:
         function = getattr(mne.io, next(f for n, f in READERS.values() if n == name))
+    if name in ("eeglab", "cnt"):
+        options = {"eog": "auto"} if name == "eeglab" else {"eog": "auto", "ecg": "auto", "emg": "auto"}
+    if name == "egi":
+        options = {"events_as_annotations": True}
     if name == "fif":
         file = fif_file.plain(file)
         options = {"allow_maxshield": "yes", "on_split_missing": "ignore" if allow_truncated else "raise"}
     said: list[str] = []
     raw = mne_call(path, partial(function, str(file), **options, preload=False, verbose="WARNING"), said)
+    if name == "eeglab":  # what is done about it: stretches between boundaries are runs, eye channels have no place
+        said = [text for text in said if not text.startswith(("The data contains 'boundary'", "Not setting position"))]
     # Of a copy up to the place where a file is cut off, MNE says that it ends there.
     warned += [text for text in said if file == path or not text.startswith(("Invalid tag", "FIF tag directory"))]
     return raw

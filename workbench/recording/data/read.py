@@ -51,8 +51,8 @@ def is_part(path: Path) -> bool:
 
 
 def is_other(path: Path) -> bool:
-    """Whether a FIF file holds something else than a recording, by its name."""
-    return fif_file.is_other(path)
+    """Whether a file with the suffix of a recording holds something else, by its name or its first bytes."""
+    return raw_files.is_other(path)
 
 
 def read(path: Path, *, series: str | int | None = None, allow_truncated: bool = False) -> Image:
@@ -196,19 +196,22 @@ def _of_raw(raw: Any, path: Path, opener: Callable[[], Any], found: raw_files.Op
     marks, kinds, notes = marks_of(raw), kinds_of(path, raw), list[str]()
     rate, samples = float(raw.info["sfreq"]), int(raw.n_times)
     from_marks = "stim" not in kinds or (found is not None and found.has_table)
+    segments = runs(marks, rate, samples, () if found is None else found.breaks)
+    if epoch := 0 if found is None else found.epoch:
+        segments = tuple((n, n + epoch) for n in range(0, samples, epoch))
     return Recording(
         channels=tuple(raw.ch_names),
         kinds=kinds,
         sampling_rate=rate,
         n_samples=samples,
         start=0.0,
-        what="raw",
+        what="epochs" if epoch else "raw",
         reader=rates.reader_of(raw, path),
         source=path,
         marks=marks,
         bads=tuple(raw.info["bads"]),
         info=raw.info,
-        segments=runs(marks, rate, samples, () if found is None else found.breaks),
+        segments=segments,
         files=_parts(path, raw),
         events_reader=partial(_events_reader, path, raw, from_marks, Triggers(), notes),
         raw_opener=opener,

@@ -1,7 +1,5 @@
 """Recordings that are not read are named, wherever they lie, and nothing else is taken for them."""
 
-import struct
-
 import numpy as np
 import pytest
 from scipy import io
@@ -9,9 +7,7 @@ from scipy import io
 import workbench as wb
 from workbench.core.errors import InputError
 from workbench.data import formats
-from workbench.recording.data import bids, foreign
-
-EGI = struct.pack(">i6hi3h", 4, 2014, 4, 8, 9, 46, 44, 736, 250, 257, 0) + b"\0" * 600
+from workbench.recording.data import foreign
 
 
 def mff(path):
@@ -43,10 +39,7 @@ def plain(content):
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
-        ("a.raw", plain(EGI), r"an EGI recording .*mne.io.read_raw_egi\('a.raw'\).save\('a_raw.fif'\)"),
-        ("a.mff", mff, "an EGI recording .*read_raw_egi"),
-        ("a.set", matlab(EEG={"nbchan": 3, "data": "a.fdt"}), "an EEGLAB recording .*read_raw_eeglab"),
-        ("a.cnt", plain(b"Version 3.0\0" + b"\0" * 900), "a Neuroscan recording .*read_raw_cnt"),
+        ("a.mff", mff, r"an EGI recording .*mne.io.read_raw_egi\('a.mff'\).save\('a_raw.fif'\)"),
         ("a.cnt", plain(b"RIFF\0\0\0\0CNT " + b"\0" * 900), "an ANT Neuro recording .*read_raw_ant"),
         ("a.eeg", plain(b"EEG-1100A V01.00" + b"\0" * 900), "a Nihon Kohden recording .*read_raw_nihon"),
         ("a.mat", matlab(**struct_of("label", "fsample", "trial", "time")), "'data' is a FieldTrip structure"),
@@ -76,10 +69,6 @@ def test_structures_in_hdf5(tmp_path):
 
 
 def test_others_are_not_taken_for_them(tmp_path):
-    assert foreign.known(plain(b"\0" * 600)(tmp_path / "a.raw")) is None
-    assert (
-        foreign.known(plain(struct.pack(">i6h", 4, 2014, 14, 8, 9, 46, 44) + b"\0" * 600)(tmp_path / "b.raw")) is None
-    )
     assert foreign.known(plain(b"\0" * 600)(tmp_path / "a.eeg")) is None
     assert foreign.known(tmp_path / "not there.cnt") is None
     assert foreign.known(plain(b"x")(tmp_path / "a.cnt")) is None
@@ -87,13 +76,3 @@ def test_others_are_not_taken_for_them(tmp_path):
     assert wb.read(both).kind == "scene"
     with pytest.raises(InputError, match="no cube"):
         wb.read(matlab(**struct_of("label", "else"))(tmp_path / "d.mat"))
-
-
-def test_a_data_set_of_eeglab_lists_its_recordings(tmp_path):
-    (tmp_path / "dataset_description.json").write_text("{}")
-    folder = tmp_path / "sub-01" / "eeg"
-    folder.mkdir(parents=True)
-    matlab(EEG={"nbchan": 3})(folder / "sub-01_task-rest_eeg.set")
-    assert [p.name for p in bids.recordings(tmp_path)] == ["sub-01_task-rest_eeg.set"]
-    (row,) = formats.info(tmp_path)
-    assert "an EEGLAB recording" in row["problem"]
