@@ -104,7 +104,8 @@ def _checked(path: Path, allow_truncated: bool, _modified: int, _size: int) -> t
         _write_samples(samples, data, channels)
     _write(copy, samples, names, events, {"nbchan": channels, "pnts": count, "srate": rate})
     breaks = tuple(range(width, count, width)) if trials > 1 else ()
-    checked = Checked(notes + said, copy=copy, breaks=breaks, epoch=width if trials > 1 else 0)
+    files = (samples,) if isinstance(data, str) else ()
+    checked = Checked(notes + said, copy=copy, breaks=breaks, epoch=width if trials > 1 else 0, files=files)
     return checked, samples, _state(samples)
 
 

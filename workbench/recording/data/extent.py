@@ -34,6 +34,8 @@ class Checked:
         Samples before which the acquisition was interrupted, which no annotation tells of.
     epoch
         Samples of an epoch, where the recording is one of epochs that follow each other.
+    files
+        Files that decide what is read besides the one that was named: parts, lists of markers, configurations.
     """
 
     notes: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class Checked:
     copy: Path | None = None
     breaks: tuple[int, ...] = ()
     epoch: int = 0
+    files: tuple[Path, ...] = ()
 
 
 def compare(

@@ -117,12 +117,15 @@ class Opened:
         Whether its annotations are the events of a table beside it, which stand in place of those of its channels.
     epoch
         Samples of an epoch, where the recording is one of epochs that follow each other.
+    files
+        Files that decide what is read besides the one that was named and those of `raw`.
     """
 
     raw: Any
     breaks: tuple[int, ...] = ()
     has_table: bool = False
     epoch: int = 0
+    files: tuple[Path, ...] = ()
 
 
 def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool = False) -> Opened:
@@ -169,7 +172,8 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
         rate, marks = float(raw.info["sfreq"]), raw.annotations
         starts = [o for o, code in zip(marks.onset, marks.description, strict=True) if str(code) == _GDF_RUN]
         breaks = tuple(sorted({round((o - raw.first_time) * rate) for o in starts}))
-    return Opened(raw, tuple(b for b in breaks if 0 < b < raw.n_times), has_table, epoch=checked.epoch)
+    files = (*checked.files, *bids_tables.side_files(path))
+    return Opened(raw, tuple(b for b in breaks if 0 < b < raw.n_times), has_table, checked.epoch, files)
 
 
 def _through_bids(path: Path, warned: list[str]) -> Any | None:
