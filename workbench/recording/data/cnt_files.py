@@ -10,13 +10,14 @@ import math
 import re
 import shutil
 import struct
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from workbench.core.errors import InputError
 from workbench.data.header_text import whole_number
-from workbench.recording.data import fif_file
+from workbench.recording.data import copies
 from workbench.recording.data.extent import ADVICE, Checked
 
 _HEAD, _CHANNEL = 900, 75
@@ -76,13 +77,16 @@ def check(path: Path) -> Checked:
     frame = channels * width
     notes = _date(head) + _check_events(path, events, size, start / (frame * rate))
     block = blocked // width
-    return Checked(notes, copy=_unblocked(path, start, events, (channels, block, width)) if block > 1 else None)
+    if block < 2:
+        return Checked(notes)
+    held = copies.kept(path, "unblocked", partial(_unblocked, path, start, events, (channels, block, width)))
+    return Checked(notes, copy=held.value, held=held)
 
 
-def _unblocked(path: Path, start: int, stop: int, layout: tuple[int, int, int]) -> Path:
+def _unblocked(path: Path, start: int, stop: int, layout: tuple[int, int, int], folder: Path) -> Path:
     """A copy with sample after sample: of samples in blocks, MNE reads pieces that end within one behind their end."""
     channels, block, width = layout
-    copy, size = fif_file.own_folder() / path.name, channels * block * width
+    copy, size = folder / path.name, channels * block * width
     with path.open("rb") as whole, copy.open("wb") as out:
         first = bytearray(whole.read(start))
         first[_BLOCKED_AT : _BLOCKED_AT + 4] = bytes(4)

@@ -9,7 +9,8 @@ into one.
 from __future__ import annotations
 
 import math
-from functools import cache
+from dataclasses import replace
+from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -22,7 +23,7 @@ from workbench.data.hdf5_chunks import slab
 from workbench.data.header_text import shortened
 from workbench.data.mat5 import Wanted
 from workbench.data.mat_structs import OnDisk, variables
-from workbench.recording.data import fif_file
+from workbench.recording.data import copies
 from workbench.recording.data.extent import ADVICE, Checked, compare
 
 _ALL: Wanted = {}
@@ -57,12 +58,14 @@ def check(path: Path, allow_truncated: bool) -> Checked:
     InputError
         A field cannot be, a name leads elsewhere, or samples are missing or too many.
     """
-    key = (path.absolute(), allow_truncated, *_state(path))
-    checked, samples, state = _checked(*key)
+    make = partial(_checked, path.absolute(), allow_truncated)
+    checked: Checked
+    held = copies.kept(path, (allow_truncated, None), make)
+    checked, samples, state = held.value
     if _state(samples) != state:  # another file of samples since then
-        _checked.cache_clear()
-        checked, _, _ = _checked(*key)
-    return checked
+        held = copies.kept(path, (allow_truncated, _state(samples)), make)
+        checked, samples, state = held.value
+    return replace(checked, held=held)
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -72,8 +75,7 @@ def _state(file: Path) -> tuple[int, int]:
     return about.st_mtime_ns, about.st_size
 
 
-@cache
-def _checked(path: Path, allow_truncated: bool, _modified: int, _size: int) -> tuple[Checked, Path, tuple[int, int]]:
+def _checked(path: Path, allow_truncated: bool, folder: Path) -> tuple[Checked, Path, tuple[int, int]]:
     """What `check` gives, with the file of the samples and its state."""
     fields = _fields(path)
     channels = _whole(path, fields, "nbchan", 1, _MOST_CHANNELS)
@@ -98,7 +100,7 @@ def _checked(path: Path, allow_truncated: bool, _modified: int, _size: int) -> t
     names, said = _names(path, fields.get("chanlocs"), channels)
     notes += said
     events, said = _events(path, fields.get("event"))
-    copy = fif_file.own_folder() / path.name
+    copy = folder / path.name
     if samples is None:
         samples = copy.with_suffix(".fdt")
         _write_samples(samples, data, channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from workbench.core.errors import InputError
 from workbench.data.header_text import whole_number
-from workbench.recording.data import fif_file
+from workbench.recording.data import copies, fif_file
 from workbench.recording.data.extent import ADVICE, Checked, compare
 
 _TYPES = {2: ">i2", 4: ">f4", 6: ">f8"}
@@ -71,7 +72,8 @@ def check(path: Path, allow_truncated: bool) -> Checked:
     allowed = None if found > head.samples else allow_truncated
     notes = compare(path, head.samples, found, left, allowed=allowed)
     if head.bits and head.span:
-        return Checked(notes, copy=_in_microvolt(path, head, found))
+        held = copies.kept(path, "microvolt", partial(_in_microvolt, path, head, found))
+        return Checked(notes, copy=held.value, held=held)
     if not notes:
         return Checked()
     copy = fif_file.first_bytes(path, head.start + found * width)
@@ -138,9 +140,9 @@ def _head(path: Path) -> _Head:
     return _Head(version, rate, channels, bits, span, samples, events)
 
 
-def _in_microvolt(path: Path, head: _Head, samples: int) -> Path:
+def _in_microvolt(path: Path, head: _Head, samples: int, folder: Path) -> Path:
     """A copy with numbers in microvolt, single precision, as newer files have them."""
-    copy = fif_file.own_folder() / path.name
+    copy = folder / path.name
     rows, scale = head.channels + head.events, head.span / 2.0**head.bits
     with path.open("rb") as whole, copy.open("wb") as out:
         first = bytearray(whole.read(head.start))

@@ -34,6 +34,8 @@ class Checked:
         Samples before which the acquisition was interrupted, which no annotation tells of.
     epoch
         Samples of an epoch, where the recording is one of epochs that follow each other.
+    held
+        What keeps `copy` on disk; who reads it holds it.
     files
         Files that decide what is read besides the one that was named: parts, lists of markers, configurations.
     """
@@ -44,6 +46,7 @@ class Checked:
     copy: Path | None = None
     breaks: tuple[int, ...] = ()
     epoch: int = 0
+    held: object = None
     files: tuple[Path, ...] = ()
 
 

@@ -143,6 +143,7 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
     if raw is None:
         raw = _through_mne(checked.copy or path, path, name, warned, allow_truncated)
         has_table = not checked.epoch and bids_tables.apply(raw, path, warned)  # whose times are those of a whole
+    raw.held = checked.held  # the file that it reads
     last = checked.n_samples
     if last is not None and last < raw.n_times:
         mne_call(path, lambda: raw.crop(0, (last - 1) / raw.info["sfreq"], verbose="ERROR"), [])

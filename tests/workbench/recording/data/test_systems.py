@@ -1,5 +1,6 @@
 """EEGLAB, Neuroscan and EGI files: samples, names, kinds and events as MNE gives them, or one line of why not."""
 
+import gc
 import struct
 from pathlib import Path
 
@@ -316,6 +317,26 @@ def test_fdt_cut_off_is_read_when_asked_for(tmp_path):
     np.testing.assert_array_equal(part.data, whole[:, :400])
     assert len(open_recording(part).segments) == 5, "whole epochs only"
     assert any("400 samples were read" in note for note in part.notes)
+
+
+@pytest.mark.parametrize("system", ["eeglab", "cnt", "egi"])
+def test_a_copy_stays_as_long_as_it_is_read(system, tmp_path):
+    if system == "eeglab":
+        path = eeglab_maker.save(tmp_path / "a.set", eeglab_maker.fields(eeglab_maker.signals()))
+    elif system == "cnt":
+        path = cnt_maker.save(tmp_path / "a.cnt", whole_numbers(4), NAMES, block=10)
+    else:
+        path = egi_maker.save(tmp_path / "a.raw", whole_numbers(5), version=2, bits=12, span=400)
+    raw = open_recording(wb.read(path)).raw()
+    file = Path(raw.filenames[0])
+    assert file.parent != path.parent
+    other = raw.copy()
+    del raw
+    gc.collect()
+    assert other.get_data().any(), "a copy of MNE's object reads it too"
+    del other
+    gc.collect()
+    assert not file.parent.exists(), "or a batch would fill the disk"
 
 
 def test_others_of_these_suffixes_are_left_alone(tmp_path):
