@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,26 @@ def series_key(header: Header) -> Key:
         # Blanked by some anonymisers: then what describes the series tells them apart.
         uid = "|" + "|".join(header.text(t) for t in ("Modality", "SeriesNumber", "SeriesDescription", "SeriesTime"))
     return uid, header.text("StudyInstanceUID"), pseudonym(header.text("PatientID")), _is_localizer(header)
+
+
+def filled_keys(keys: Iterable[Key]) -> dict[Key, Key]:
+    """Key -> the key of the series that its files belong to.
+
+    Some anonymisers blank patient or study in a part of the files: these belong to the one series of the same UID that
+    agrees with them in the rest.
+    """
+    known = list(dict.fromkeys(keys))
+    found = {}
+    for key in known:
+        uid, study, patient, localizer = key
+        found[key] = key
+        if not uid.startswith("|") and not (study and patient):
+            fitting = [
+                k for k in known
+                if k != key and k[0] == uid and k[3] == localizer and study in ("", k[1]) and patient in ("", k[2])
+            ]  # fmt: skip
+            found[key] = fitting[0] if len(fitting) == 1 else key
+    return found
 
 
 def facts_of(header: Header, key: Key, slices: float) -> SeriesFacts:

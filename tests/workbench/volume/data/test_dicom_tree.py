@@ -140,6 +140,19 @@ def test_one_uid_for_the_series_of_two_patients_is_not_one_volume(tmp_path):
     assert not np.array_equal(images[0].data, images[1].data)
 
 
+@pytest.mark.parametrize("blank", ["PatientID", "StudyInstanceUID"])
+def test_a_part_of_the_files_without_patient_or_study_is_no_series_of_its_own(tmp_path, blank):
+    """Every other slice apart would be a volume of half the slices, twice as far from each other."""
+    write_series(tmp_path, n=8, PatientID="A", change=lambda k, ds: setattr(ds, blank, "") if k % 2 == 0 else None)
+    (case,) = find(tmp_path).cases
+    assert open_case(case).geometry.shape[2] == 8
+    assert formats.read(tmp_path).geometry.shape[2] == 8
+    write_series(tmp_path, n=8, PatientID="B", prefix="other")
+    # Whose those without a patient are is not known any more; those without a study are of the same patient.
+    with pytest.raises(InputError, match=f"holds {3 if blank == 'PatientID' else 2} series"):
+        formats.read(tmp_path)
+
+
 def test_a_series_in_several_folders_is_one_volume(tmp_path):
     whole, _ = write_series(tmp_path / "P1" / "a", **{**uids("P1")}, n=8, orientation=FLAT)
     (tmp_path / "P1" / "b").mkdir()
