@@ -71,6 +71,7 @@ def test_files_that_nibabel_writes(tmp_path, name):
         assert np.allclose(found.geometry.affine, image.affine, atol=1e-6)
         assert wb.info(file)[0]["shape"] == [5, 6, 7]
         assert any("where left is" in n for n in found.notes) == (made in (nib.AnalyzeImage, nib.Spm99AnalyzeImage))
+        assert {f.suffix for f in tmp_path.iterdir()} == {f.suffix for f in found.files}  # SPM: position in a .mat
 
 
 def test_a_label_map_of_freesurfer_goes_onto_its_image(tmp_path):
