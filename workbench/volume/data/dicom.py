@@ -229,7 +229,7 @@ def list_series(path: Path, only: str = "") -> list[Series]:
         elif not header.is_known:
             objects.append(file)
     groups: dict[Key, dict[Path, Header]] = {}
-    for key, whole in sorted(filled_keys(by_key).items(), key=lambda item: item[0] != item[1]):
+    for key, whole in filled_keys(by_key).items():
         groups.setdefault(whole, {}).update(by_key[key])
     if not groups and only:
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,17 +104,17 @@ def filled_keys(keys: Iterable[Key]) -> dict[Key, Key]:
     Some anonymisers blank patient or study in a part of the files: these belong to the one series of the same UID that
     agrees with them in the rest.
     """
-    known = list(dict.fromkeys(keys))
-    found = {}
-    for key in known:
-        uid, study, patient, localizer = key
-        found[key] = key
-        if not uid.startswith("|") and not (study and patient):
-            fitting = [
-                k for k in known
-                if k != key and k[0] == uid and k[3] == localizer and study in ("", k[1]) and patient in ("", k[2])
-            ]  # fmt: skip
-            found[key] = fitting[0] if len(fitting) == 1 else key
+    found = {key: key for key in keys}
+    alike: dict[tuple[str, bool], list[Key]] = defaultdict(list)
+    for key in found:
+        if not key[0].startswith("|"):
+            alike[key[0], key[3]].append(key)
+    for same in alike.values():
+        same.sort(key=lambda k: k[1:3].count(""))  # what has both comes first, and takes in what has less
+        for n, key in enumerate(same):
+            fitting = {found[k] for k in same[:n] if key[1] in ("", k[1]) and key[2] in ("", k[2])}
+            if len(fitting) == 1:
+                found[key] = fitting.pop()
     return found
 
 

@@ -45,7 +45,8 @@ class _Group:
 
     @property
     def facts(self) -> SeriesFacts:
-        return replace(self.entries[0].facts, slices=sum(e.facts.slices for e in self.entries))
+        slices = sum(e.facts.slices for e in self.entries)
+        return replace(self.entries[0].facts, study=self.key[1], patient=self.key[2], slices=slices)
 
     @property
     def problem(self) -> str:
@@ -134,7 +135,7 @@ def cases_of_files(files: Sequence[Path], place: Place) -> Study:
 def _groups(entries: Sequence[Entry], notes: list[str]) -> Iterator[_Group]:
     by_key: dict[Key, list[Entry]] = defaultdict(list)
     whole = filled_keys(e.key for e in entries if e.key is not None)
-    for e in sorted(entries, key=lambda e: e.key is None or whole[e.key] != e.key):
+    for e in entries:
         assert e.key is not None
         by_key[whole[e.key]].append(e)
     for key, found in by_key.items():
