@@ -67,6 +67,18 @@ def test_spaces_of_nrrd_that_have_time(tmp_path, space, suffix):
     assert np.allclose(formats.read(tmp_path / f"b{suffix}").geometry.affine, truth)
 
 
+def test_units_of_a_space_without_anatomy_are_those_of_its_axes(tmp_path):
+    """The origin is in these units, too, and an oblique axis of the array has its parts in several of them."""
+    text = (
+        "NRRD0004\ntype: uint8\ndimension: 3\nspace: 3D-right-handed\nsizes: 2 3 4\n"
+        "space directions: (3000,0,4) (0,300,0) (-4000,0,3)\nkinds: domain domain domain\n"
+        'space units: "um" "um" "mm"\nencoding: raw\nspace origin: (1000,2000,3)\n\n'
+    )
+    (tmp_path / "a.nrrd").write_bytes(text.encode() + bytes(24))
+    truth = FLIP @ [[3, 0, -4, 1], [0, 0.3, 0, 2], [4, 0, 3, 3], [0, 0, 0, 1]]
+    assert np.allclose(formats.read(tmp_path / "a.nrrd").geometry.affine, truth)
+
+
 @pytest.mark.parametrize("space", ["left-posterior-superior", "right-anterior-superior", "LAS"])
 def test_spaces_of_nrrd(tmp_path, space):
     text = (

@@ -116,6 +116,8 @@ def test_nifti_forms_that_disagree_and_codes_and_sizes_that_cannot_be(tmp_path):
     image.to_filename(both)
     assert notes(both) == ""
     assert "place the corners of the volume up to 500 mm apart: the sform" in notes(patched(both, 268, "<f", 500.0))
+    apart = [n for n in formats.read(patched(both, 123, "<B", 3)).notes if "up to 0.5 mm apart" in n]
+    assert len(apart) == 1  # in microns
     assert "sform_code is 99, expected 0 to 5" in notes(patched(nifti(tmp_path / "b.nii"), 254, "<h", 99))
     assert "pixdim[2] is -2: taken without" in notes(_only_qform(patched(nifti(tmp_path / "c.nii"), 84, "<f", -2.0)))
     refused(_only_qform(patched(nifti(tmp_path / "d.nii"), 84, "<f", 0.0)), r"pixdim\[2\] is 0")
