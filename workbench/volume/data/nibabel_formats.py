@@ -131,8 +131,10 @@ def _files(path: Path) -> _Files:
     if name.endswith((".par", ".rec")):
         return _Files("parrec", _needed(path, ".par"), _needed(path, ".rec"))
     header = _needed(path, ".hdr")
-    place = header.with_suffix(".mat")
-    return _Files("nifti-pair", header, _needed(path, ".img"), place if place.exists() else None)
+    place = header.with_suffix(".MAT" if header.suffix.isupper() else ".mat")  # as NiBabel looks for it
+    # FSL has a folder of this name, and NiBabel passes over an empty file.
+    unused = place.is_dir() or (place.is_file() and place.stat().st_size == 0) or not place.exists()
+    return _Files("nifti-pair", header, _needed(path, ".img"), None if unused else place)
 
 
 def _needed(path: Path, *suffixes: str) -> Path:
