@@ -95,8 +95,10 @@ def test_only_the_mat_file_that_gives_the_position_is_one_of_the_files(tmp_path)
     place.unlink()
     place.mkdir()  # FSL has matrices of its own in such a folder
     nib.save(nib.Nifti1Pair(np.ones((5, 6, 7), np.int16), OBLIQUE), tmp_path / "p.img")
+    nib.save(nib.Nifti1Pair(np.ones((5, 6, 7), np.int16), OBLIQUE), tmp_path / "q.img")
     (tmp_path / "p.mat").mkdir()
-    for name in ("a.img", "p.hdr"):
+    (tmp_path / "q.mat").write_bytes(b"1 0 0 0\n")  # a NIfTI pair says its position itself
+    for name in ("a.img", "p.hdr", "q.hdr"):
         assert len(wb.read(tmp_path / name).all_files) == 2
 
 
