@@ -269,6 +269,12 @@ def is_value(samples: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
     return found
 
 
+def is_empty(samples: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
+    """Which samples hold no number: NaN, infinite, or a no-data value other than 0, which a dark band shows, too."""
+    found = no_number(samples)
+    return found | is_value(samples, ignore) if ignore else found
+
+
 def _check_place(place: MapPlace, path: Path) -> None:
     """Refuse a position that is no position: not finite, beyond any map, or with pixels without an area."""
     affine = place.affine
@@ -329,11 +335,8 @@ class Scaling:
         """Samples of some bands; `all_bands` reads the stored ones of the same pixels in all of them."""
         gain = None if self.gain is None else self.gain[bands]
         found = scaled(raw, gain, None if self.offset is None else self.offset[bands], self.dtype)
-        hollow = no_number(raw)
-        if self.empty:
-            hollow |= is_value(raw, self.empty)
-        elif self.empty is not None and (dark := is_value(raw, 0.0).all(axis=0)).any():
-            # 0 is also what a dark pixel shows in some bands: it is empty where every band is 0.
+        hollow = is_empty(raw, self.empty)
+        if self.empty == 0 and (dark := is_value(raw, 0.0).all(axis=0)).any():
             hollow |= dark & (True if len(raw) == self.bands else is_value(all_bands(), 0.0).all(axis=0))
         if hollow.any():
             found[hollow] = np.nan
