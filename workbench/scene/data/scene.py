@@ -24,6 +24,7 @@ from workbench.core.types import Geometry, Image
 from workbench.data.geometry import MAX_BYTES
 from workbench.scene.data.anchors import Anchors
 from workbench.scene.data.map_place import MapPlace
+from workbench.scene.data.wavelength_file import BandList
 
 Bands: TypeAlias = slice | Sequence[int] | None
 Array: TypeAlias = npt.NDArray[Any]
@@ -156,6 +157,7 @@ def make_image(
     wavelengths_nm: Sequence[float] | None = None,
     fwhm_nm: Sequence[float] | None = None,
     good_bands: Sequence[bool] | None = None,
+    bands_beside: BandList | None = None,
     band_names: Sequence[str] | None = None,
     place: MapPlace | None = None,
     anchors: Anchors | None = None,
@@ -171,6 +173,8 @@ def make_image(
     ----------
     open
         Opens the samples; called when they are asked for.
+    bands_beside
+        In place of the three lists: with the notes on it, and the file that it is from.
     anchors
         Position that is no affine; it is said in the notes.
     ignore
@@ -181,6 +185,11 @@ def make_image(
         raise InputError(
             f"{path}: the header promises {columns} x {rows} pixels with {bands} bands, so no samples at all."
         )
+    if bands_beside is not None:
+        found = bands_beside
+        wavelengths_nm, fwhm_nm, good_bands = found.wavelengths_nm, found.fwhm_nm, found.good_bands
+        notes = (*notes, *found.notes)
+        files = (*(files or (path,)), *(() if found.source is None else (found.source,)))
     for field, values in (("wavelength", wavelengths_nm), ("fwhm", fwhm_nm), ("bbl", good_bands)):
         if values is not None and len(values) != bands:
             raise InputError(
