@@ -49,11 +49,12 @@ class ImageChoice(QObject):
     def look_around(self, event: Any = None) -> bool:
         """Which volumes are there? Says so about the chosen one; returns whether there is any.
 
-        One that was just opened is chosen, and of one with several channels the first, unless there is a choice for
-        each channel.
+        One that was just opened from a file is chosen, and of one with several channels the first, unless there is a
+        choice for each channel. What others add (a filtered copy) waits to be chosen.
         """
         new = opened(event)
-        if len(self._group.combos) > 1 or (new is not None and record_of(new).get("channel")):
+        record = {} if new is None else record_of(new)
+        if len(self._group.combos) > 1 or not record.get("source") or record.get("channel"):
             new = None
         images = [layer for layer in self._viewer.layers if is_volume(layer)]
         for i, combo in enumerate(self._group.combos):
