@@ -62,7 +62,8 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     _together(search)
     said = tuple(filter(None, [archive.note(top), *(archive.note(f) for f in search.archives)]))
     study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
-    cases, notes = grouped([_outside(c) for c in _with_labels(study.cases, search.pending)], top)
+    whole, twice = _with_labels(study.cases, search.pending)
+    cases, notes = grouped([_outside(c) for c in whole], top)
     skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in study.skipped]
     if len(cases) == 1 and not maps:
         cases = [_after_its_top(cases[0], top)]
@@ -70,7 +71,7 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
         tuple(sorted(unique(cases, top), key=lambda c: c.id)),
         tuple(_summed(sorted(skipped, key=lambda s: str(s.path)))),
         tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes))),
-        tuple(archive.told(f) for f in study.faults),
+        tuple(archive.told(f) for f in (*study.faults, *twice)),
     )
 
 
@@ -231,14 +232,16 @@ def _pair(
         _enter(inner, images, ())
     _together(inner)
     study = joined(inner.parts)
-    cases = _with_labels(study.cases, inner.pending)
+    cases, twice = _with_labels(study.cases, inner.pending)
     if part:
         cases = [replace(c, options={**c.options, "split": part}) for c in cases]
     cases, notes = grouped(cases, images)
     found, wrong = labelled(cases, images, labels)
     missing = _missing(about, part, [c.id for c in cases], images)
     found = [replace(c, id="_".join((*names, c.id))) for c in found]
-    search.parts.append(Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *wrong)))
+    search.parts.append(
+        Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
+    )
 
 
 def labelled(cases: Iterable[Case], images: Path, labels: Path | None) -> tuple[list[Case], list[str]]:
@@ -348,7 +351,17 @@ def _plain_files(
         search.parts.append(Study((case,)))
 
 
-def _with_labels(cases: Iterable[Case], pending: list[tuple[str, Item]]) -> list[Case]:
-    """Label maps that lie beside a folder and are named as it is go to the case of that folder."""
+def _with_labels(cases: Iterable[Case], pending: list[tuple[str, Item]]) -> tuple[list[Case], list[str]]:
+    """Label maps that lie beside a folder and are named as it is go to the case of that folder.
+
+    With a line for each case that had a label map by itself.
+    """
     maps = {name: item.labels[0] for name, item in pending if len(item.labels) == 1}
-    return [replace(c, labels=maps[c.id]) if c.labels is None and c.id in maps else c for c in cases]
+    found, faults = [], []
+    for case in cases:
+        if case.labels is not None and case.id in maps:
+            faults.append(
+                f"{case.image}: has 2 label maps, {case.labels} and {maps[case.id]}. Name one of them in a list (CSV)."
+            )
+        found.append(replace(case, labels=maps[case.id]) if case.labels is None and case.id in maps else case)
+    return found, faults
