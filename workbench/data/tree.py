@@ -19,6 +19,7 @@ from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 from workbench.core.walk import Folder
 from workbench.data import archive, layouts
+from workbench.data.divisions import divided, missing_of
 from workbench.data.groups import grouped, is_patient
 from workbench.data.layouts import DataSet, Item
 from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
@@ -232,12 +233,14 @@ def _pair(
         _enter(inner, images, ())
     _together(inner)
     study = joined(inner.parts)
+    missing: list[str] = []
     cases, twice = _with_labels(study.cases, inner.pending)
     if part:
-        cases = [replace(c, options={**c.options, "split": part}) for c in cases]
+        cases, said, damaged = divided(cases, part, about, images)
+        missing = [*missing_of(about, part, [c.id for c in cases], images), *said]
+        twice += damaged
     cases, notes = grouped(cases, images)
     found, wrong = labelled(cases, images, labels)
-    missing = _missing(about, part, [c.id for c in cases], images)
     found = [replace(c, id="_".join((*names, c.id))) for c in found]
     search.parts.append(
         Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
@@ -273,20 +276,6 @@ def labelled(cases: Iterable[Case], images: Path, labels: Path | None) -> tuple[
     return found, faults
 
 
-def _missing(about: DataSet | None, part: str, ids: list[str], images: Path) -> list[str]:
-    """Cases that ``dataset.json`` names and the folder does not hold."""
-    if about is None or not part:
-        return []
-    named = about.training if part == "training" else about.tests
-    gone = sorted(set(named) - set(ids))
-    if gone:
-        more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
-        return [f"{images}: dataset.json names {', '.join(gone[:3])}{more}, which are not here"]
-    if part == "training" and about.stated is not None and not named and about.stated != len(ids):
-        return [f"{images}: dataset.json promises {about.stated} cases (numTraining), {len(ids)} are here"]
-    return []
-
-
 def _numbered_folder(search: Search, path: Path, about: DataSet | None) -> None:
     """``imagesTr``: files are channels by their numbers, and ``dataset.json`` names these."""
     folder = search.walk.enter(path)
@@ -295,7 +284,14 @@ def _numbered_folder(search: Search, path: Path, about: DataSet | None) -> None:
     search.names[path] = ()
     names = about.channels if about is not None else ()
     _plain_files(
-        search, path, list(folder.files), (), {f.name for f in folder.folders}, True, numbered=True, channels=names
+        search,
+        path,
+        list(folder.files),
+        (),
+        {f.name for f in folder.folders},
+        True,
+        numbered=len(names),
+        channels=names,
     )
     for below in folder.folders:
         _enter(search, below, (below.name,))
@@ -309,7 +305,7 @@ def _plain_files(
     folders: set[str],
     bids: bool,
     *,
-    numbered: bool = False,
+    numbered: int | None = None,
     channels: tuple[str, ...] = (),
 ) -> None:
     images = readable(search, path, files)
