@@ -21,6 +21,11 @@ from workbench.recording.data.recording import as_annotations, mne_call
 
 _NAME = re.compile(r"^(sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*)_(?:meg|eeg|ieeg)(?:\.|$)")
 _SPLIT = re.compile(r"_split-\d+")
+_ENTITY = re.compile(r"[a-z]+-[A-Za-z0-9]+(?=_)")
+_SIDE = re.compile(
+    r"^(sub-.*?_)(?:space-[A-Za-z0-9]+_)?"
+    r"(?:(?:channels|events|electrodes)\.tsv|(?:coordsystem|events|meg|eeg|ieeg)\.json)$"
+)
 _TYPES = {"EEG": "eeg", "EOG": "eog", "VEOG": "eog", "HEOG": "eog", "ECG": "ecg", "EMG": "emg", "TRIG": "stim",
           "MISC": "misc", "SEEG": "seeg", "ECOG": "ecog", "DBS": "dbs"}  # fmt: skip
 """Types of BIDS that MNE lets a channel become; what is magnetic stays what its file says."""
@@ -36,6 +41,15 @@ def tables(path: Path) -> dict[str, Path]:
     stem = _SPLIT.sub("", match[1])
     found = {what: path.parent / f"{stem}_{what}.tsv" for what in ("channels", "events")}
     return {what: file for what, file in found.items() if file.is_file()}
+
+
+def side_files(path: Path) -> tuple[Path, ...]:
+    """Those beside a recording with a BIDS name that a reader takes for it: they name no other run, task or session."""
+    if _NAME.match(path.name) is None:
+        return ()
+    own = set(_ENTITY.findall(path.name))
+    found = ((file, _SIDE.match(file.name)) for file in sorted(path.parent.iterdir()))
+    return tuple(f for f, name in found if name and set(_ENTITY.findall(name[1])) <= own and f.is_file())
 
 
 def apply(raw: Any, path: Path, warned: list[str]) -> bool:

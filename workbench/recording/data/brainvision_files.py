@@ -68,8 +68,11 @@ def check(path: Path, allow_truncated: bool) -> Checked:
         notes = incomplete(path, said, found, allowed=allowed)
     else:
         notes = ()
-    markers = fields.get(common, "MarkerFile", fallback="")
-    return Checked((*notes, *_units(fields), *_markers(path, markers, name, found, allow_truncated)))
+    markers = _list_of_markers(path, fields.get(common, "MarkerFile", fallback=""))
+    if markers is None:
+        return Checked((*notes, *_units(fields)))
+    notes = (*notes, *_units(fields), *_markers(path, markers, name, found, allow_truncated))
+    return Checked(notes, files=(markers,))
 
 
 def _fields(path: Path) -> configparser.ConfigParser:
@@ -150,16 +153,18 @@ def _split(line: bytes) -> list[bytes]:
     return line.split() if b" " in line.strip() else line.strip().split(b",")
 
 
-def _markers(path: Path, name: str, data: str, samples: int, allow_truncated: bool) -> tuple[str, ...]:
-    """Check the list of markers; those behind the last sample say that samples are missing."""
+def _list_of_markers(path: Path, name: str) -> Path | None:
+    """The list of markers that a reader takes, if there is one."""
     file = beside(path, "MarkerFile", name) if name else None
-    if file is None:
-        return ()
-    if not file.is_file():
-        file = path.with_suffix(".vmrk")  # where MNE looks then
-        require_regular(file)
-        if not file.is_file():
-            return ()
+    if file is None or file.is_file():
+        return file
+    file = path.with_suffix(".vmrk")  # where MNE looks then
+    require_regular(file)
+    return file if file.is_file() else None
+
+
+def _markers(path: Path, file: Path, data: str, samples: int, allow_truncated: bool) -> tuple[str, ...]:
+    """Check a list of markers; those behind the last sample say that samples are missing."""
     content = limited(file)
     notes = _of_same_recording(path, file, content, data)
     places = [int(place) for place in _MARKER.findall(content)]

@@ -55,7 +55,9 @@ def check(samples: Path) -> Checked:
     found, rest = divmod(start, width)
     if 0 <= start - counted * width < 8:
         said = f"{len(breaks) + 1} epochs, by its header: what lies between them is not joined"
-        return Checked((said,) if breaks else (), breaks=breaks)  # the header begins at the next multiple of 8 bytes
+        others = tuple(f for f in (folder / "config", folder / "hs_file") if f.is_file())
+        # The header begins at the next multiple of 8 bytes.
+        return Checked((said,) if breaks else (), breaks=breaks, files=others)
     left = f"{rest} of the {width} bytes of another" if rest else ""
     return Checked(compare(samples, counted, found, left, allowed=None))
 

@@ -21,7 +21,8 @@ def kinds_of(path: Path, found: Any) -> tuple[str, ...]:
 def open_epochs(path: Path) -> tuple[Recording, list[str]]:
     import mne
 
-    warned = list(fif_parts.check(path, "epochs", False).notes)
+    checked = fif_parts.check(path, "epochs", False)
+    warned = list(checked.notes)
     work = partial(mne.read_epochs, str(fif_file.plain(path)), proj=False, preload=False, verbose="WARNING")
     epochs = mne_call(path, work, warned)
     count, width, rate = len(epochs), len(epochs.times), float(epochs.info["sfreq"])
@@ -55,6 +56,7 @@ def open_epochs(path: Path) -> tuple[Recording, list[str]]:
         bads=tuple(epochs.info["bads"]),
         info=epochs.info,
         segments=tuple((n * width, (n + 1) * width) for n in range(count)),
+        files=checked.files,
         events_reader=lambda: events,
     )
     return recording, warned

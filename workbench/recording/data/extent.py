@@ -32,6 +32,8 @@ class Checked:
         File or folder to read instead, which holds only what is whole.
     breaks
         Samples before which the acquisition was interrupted, which no annotation tells of.
+    files
+        Files that decide what is read besides the one that was named: parts, lists of markers, configurations.
     """
 
     notes: tuple[str, ...] = ()
@@ -39,6 +41,7 @@ class Checked:
     in_files: int | None = None
     copy: Path | None = None
     breaks: tuple[int, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 def compare(

@@ -6,8 +6,9 @@ import html
 import math
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from workbench.core.errors import InputError
 from workbench.data.companion import beside
@@ -35,6 +36,20 @@ class _Span:
     stop: int = 0
     end: int = 0
 
+    @property
+    def restarts(self) -> bool:
+        """Whether its numbers begin at 0, without a gap, whose place readers take from them."""
+        return self.begin == 0 and self.stop == self.count
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What a file says of another part; one of no role is its next part, as MNE has it."""
+
+    role: int = _NEXT
+    name: str | None = None
+    number: int | None = None
+
 
 def check(path: Path, what: str, allow_truncated: bool) -> Checked:
     """Count the samples of every part, and find the parts.
@@ -50,6 +65,7 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
         A part is missing, cut off, damaged, named outside the folder, or does not follow the one before.
     """
     notes: list[str] = []
+    breaks, others = list[int](), list[Path]()
     part, seen, total, copy = path, {path.resolve()}, 0, None
     before: tuple[Path, Tags, _Span] | None = None
     while True:
@@ -57,8 +73,13 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
         tags = fif_tags.walk(file, part)
         span = _samples(part, tags) if what == "raw" else _Span()
         samples, end = span.count, span.end
-        if before is not None:
-            _follows(path, before, (part, tags, span))
+        references = _references(file, part, tags)
+        if before is not None and not _follows(path, before, (part, tags, span), references):
+            breaks.append(total)
+            notes.append(
+                f"the samples of {part.name} are counted from 0 again; it names {before[0].name} as the part before it:"
+                " taken as the next part, and not joined to it"
+            )
         if tags.rest:
             notes.append(f"{tags.rest} bytes behind the last tag of {part.name} were left out")
         if tags.cut:
@@ -75,8 +96,8 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
         if what == "raw" and tags.scaled_to_nothing:
             raise damaged(part, tags.scaled_to_nothing)
         total += samples
-        role, following = _following(file, part, tags)
-        if part == path and role == _PREVIOUS:
+        following = _following(part, references)
+        if part == path and any(r.role == _PREVIOUS for r in references):
             notes.append("a later part of a split recording: what came before it lies in another file")
         if what == "evoked" or following is None:
             break
@@ -93,8 +114,9 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
         if following.resolve() in seen:
             raise damaged(part, f"it goes on in {following.name}, which it follows")
         seen.add(following.resolve())
+        others.append(following)
         before, part = (part, tags, span), following
-    return Checked(tuple(notes), copy=copy)
+    return Checked(tuple(notes), copy=copy, breaks=tuple(breaks), files=tuple(others))
 
 
 def _samples(path: Path, tags: Tags) -> _Span:
@@ -136,32 +158,46 @@ def _samples(path: Path, tags: Tags) -> _Span:
     return _Span(count, begin, stop, end)
 
 
-def _follows(path: Path, before: tuple[Path, Tags, _Span], after: tuple[Path, Tags, _Span]) -> None:
-    """Refuse a part that does not go on where the one before ends, or is of another recording."""
+def _follows(
+    path: Path, before: tuple[Path, Tags, _Span], after: tuple[Path, Tags, _Span], references: Sequence[_Reference]
+) -> bool:
+    """Whether a part goes on at the sample where the one before ends.
+
+    Recorders and MNE count on from part to part. One that counts from 0 again may be the next part all the same, if it
+    names the one before: a copy of another part does not.
+
+    Raises
+    ------
+    InputError
+        It does not follow, or is of another recording.
+    """
     (first, tags, span), (second, others, later) = before, after
     if tags.date != others.date:
         found = "was measured at another time"
     elif tags.names != others.names:
         found = "has other channels"
-    elif later.begin != span.stop:
-        found = f"begins at sample {later.begin}, expected {span.stop}"
+    elif later.begin == span.stop:
+        return True
+    elif later.restarts and any(_is_previous(first, r) for r in references):
+        return False
     else:
-        return
+        found = f"begins at sample {later.begin}, expected {span.stop}"
     raise InputError(
         f"{path}: split recording: {second.name} does not follow {first.name}: it {found}. Put the parts of one"
         " recording beside each other, under the names that they were given."
     )
 
 
-def _following(file: Path, path: Path, tags: Tags) -> tuple[int, Path | None]:
-    """The role of the reference of a file, and the file that it names as its next part, found as MNE finds it."""
+def _references(file: Path, path: Path, tags: Tags) -> list[_Reference]:
+    """What a file says of the parts before and behind it."""
     first = {position: number for number, (_, _, _, position) in enumerate(tags.tags)}
-    roles = 0
+    found = []
     with file.open("rb") as f:
         for block, place in tags.blocks:
             if block != fif_tags.REFERENCE:
                 continue
-            name = number = None
+            numbers: dict[int, int] = {}
+            name = None
             for kind, _, length, position in tags.tags[first[place] + 1 :]:
                 if kind == fif_tags.BLOCK_END:
                     break
@@ -173,19 +209,30 @@ def _following(file: Path, path: Path, tags: Tags) -> tuple[int, Path | None]:
                     name = _text(raw)
                 elif len(raw) != 4:
                     raise damaged(path, f"a reference of {length} bytes at byte {position}")
-                elif kind == fif_tags.REF_ROLE:
-                    (role,) = struct.unpack(">i", raw)
-                    roles = roles or role
-                    if role != _NEXT:
-                        name = number = None
-                        break
                 else:
-                    (number,) = struct.unpack(">i", raw)
-            if name is not None:
-                return _NEXT, beside(path, "the name of its next part", name)
-            if number is not None:
-                return _NEXT, path.parent / _numbered(path.name, number)
-    return roles, None
+                    (numbers[kind],) = struct.unpack(">i", raw)
+            found.append(_Reference(numbers.get(fif_tags.REF_ROLE, _NEXT), name, numbers.get(fif_tags.REF_NUMBER)))
+    return found
+
+
+def _following(path: Path, references: Sequence[_Reference]) -> Path | None:
+    """The file that a part names as its next, found as MNE finds it."""
+    for reference in references:
+        if reference.role == _NEXT and reference.name is not None:
+            return beside(path, "the name of its next part", reference.name)
+        if reference.role == _NEXT and reference.number is not None:
+            return path.parent / _numbered(path.name, reference.number)
+    return None
+
+
+def _is_previous(path: Path, reference: _Reference) -> bool:
+    """Whether it names this file as the part before, by its name, or by its number where it gives no name."""
+    if reference.role != _PREVIOUS:
+        return False
+    if reference.name is not None:
+        return PureWindowsPath(reference.name).name == path.name  # MNE writes the folder before it
+    _, dash, digits = path.name.partition(".")[0].rpartition("-")
+    return reference.number == (int(digits) if dash and digits.isdecimal() else 0)
 
 
 def _text(raw: bytes) -> str:

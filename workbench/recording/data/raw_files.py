@@ -93,11 +93,14 @@ class Opened:
         Samples before which there was an interruption that none of its annotations tells.
     has_table
         Whether its annotations are the events of a table beside it, which stand in place of those of its channels.
+    files
+        Files that decide what is read besides the one that was named and those of `raw`.
     """
 
     raw: Any
     breaks: tuple[int, ...] = ()
     has_table: bool = False
+    files: tuple[Path, ...] = ()
 
 
 def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool = False) -> Opened:
@@ -140,7 +143,8 @@ def open_raw(path: Path, name: str, warned: list[str], *, allow_truncated: bool 
         rate, marks = float(raw.info["sfreq"]), raw.annotations
         starts = [o for o, code in zip(marks.onset, marks.description, strict=True) if str(code) == _GDF_RUN]
         breaks = tuple(sorted({round((o - raw.first_time) * rate) for o in starts}))
-    return Opened(raw, tuple(b for b in breaks if 0 < b < raw.n_times), has_table)
+    files = (*checked.files, *bids_tables.side_files(path))
+    return Opened(raw, tuple(b for b in breaks if 0 < b < raw.n_times), has_table, files)
 
 
 def _through_bids(path: Path, warned: list[str]) -> Any | None:

@@ -209,7 +209,7 @@ def _of_raw(raw: Any, path: Path, opener: Callable[[], Any], found: raw_files.Op
         bads=tuple(raw.info["bads"]),
         info=raw.info,
         segments=runs(marks, rate, samples, () if found is None else found.breaks),
-        files=_parts(path, raw),
+        files=(*_parts(path, raw), *(() if found is None else found.files)),
         events_reader=partial(_events_reader, path, raw, from_marks, Triggers(), notes),
         raw_opener=opener,
         first_time=float(raw.first_time),
@@ -322,7 +322,10 @@ def _image(
 
 
 def _files(path: Path, recording: Recording) -> tuple[Path, ...]:
-    """The files that decide what is read."""
-    if path.is_dir():
-        return tuple(sorted(p for p in path.rglob("*") if p.is_file()))
-    return recording.files or ((path,) if path.exists() else ())
+    """The files that decide what is read: that one, or those of that folder, and the recording's."""
+    named = sorted(path.rglob("*")) if path.is_dir() else [path]
+    once: dict[Path, Path] = {}
+    for file in (*named, *recording.files):
+        if file.is_file():
+            once.setdefault(file.resolve(), file)
+    return tuple(once.values())

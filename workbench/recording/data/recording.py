@@ -52,7 +52,8 @@ class Recording:
     segments
         Stretches ``(start, stop)`` of samples that follow each other without a break (the epochs, one by one).
     files
-        The files that the samples come from, where that is not `source` alone (a split FIF recording).
+        The files that decide what is read, where that is not `source` alone: parts of a split recording, headers,
+        lists of markers, side files.
     events_reader
         Finds the events; stimulus channels may have to be read whole, so it is asked once and only on demand.
     raw_opener

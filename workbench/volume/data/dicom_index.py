@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +102,26 @@ def series_key(header: Header) -> Key:
         # Blanked by some anonymisers: then what describes the series tells them apart.
         uid = "|" + "|".join(header.text(t) for t in ("Modality", "SeriesNumber", "SeriesDescription", "SeriesTime"))
     return uid, header.text("StudyInstanceUID"), pseudonym(header.text("PatientID")), _is_localizer(header)
+
+
+def filled_keys(keys: Iterable[Key]) -> dict[Key, Key]:
+    """Key -> the key of the series that its files belong to.
+
+    Some anonymisers blank patient or study in a part of the files: these belong to the one series of the same UID that
+    agrees with them in the rest.
+    """
+    found = {key: key for key in keys}
+    alike: dict[tuple[str, bool], list[Key]] = defaultdict(list)
+    for key in found:
+        if not key[0].startswith("|"):
+            alike[key[0], key[3]].append(key)
+    for same in alike.values():
+        same.sort(key=lambda k: k[1:3].count(""))  # what has both comes first, and takes in what has less
+        for n, key in enumerate(same):
+            fitting = {found[k] for k in same[:n] if key[1] in ("", k[1]) and key[2] in ("", k[2])}
+            if len(fitting) == 1:
+                found[key] = fitting.pop()
+    return found
 
 
 def facts_of(header: Header, key: Key, slices: float) -> SeriesFacts:

@@ -20,7 +20,7 @@ from workbench.core.errors import reason
 from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name
 from workbench.volume.data.dicom_damage import kinds, quietly
-from workbench.volume.data.dicom_index import Entry, Key, entry
+from workbench.volume.data.dicom_index import Entry, Key, entry, filled_keys
 from workbench.volume.data.dicom_labels import drawn_on, with_labels
 from workbench.volume.data.dicom_roles import SEGMENTATION, other_roles, without_picture
 from workbench.volume.data.series_rule import SeriesFacts, parse
@@ -46,7 +46,8 @@ class _Group:
 
     @property
     def facts(self) -> SeriesFacts:
-        return replace(self.entries[0].facts, slices=sum(e.facts.slices for e in self.entries))
+        slices = sum(e.facts.slices for e in self.entries)
+        return replace(self.entries[0].facts, study=self.key[1], patient=self.key[2], slices=slices)
 
     @property
     def problem(self) -> str:
@@ -146,9 +147,10 @@ def _paths(entries: Sequence[Entry]) -> set[Path]:
 
 def _groups(entries: Sequence[Entry], notes: list[str]) -> Iterator[_Group]:
     by_key: dict[Key, list[Entry]] = defaultdict(list)
+    whole = filled_keys(e.key for e in entries if e.key is not None)
     for e in entries:
         assert e.key is not None
-        by_key[e.key].append(e)
+        by_key[whole[e.key]].append(e)
     for key, found in by_key.items():
         folders: dict[Path, list[Entry]] = defaultdict(list)
         for e in found:

@@ -1,5 +1,6 @@
 """What a header promises is there, or is said in one line; what was cut off is read only when asked for."""
 
+import itertools
 import os
 import re
 import struct
@@ -247,6 +248,38 @@ def test_a_part_of_a_split_fif_that_does_not_follow_is_named(other, message, tmp
         second.write_bytes(content[:place] + b"\x01" + content[place + 1 :])
     with pytest.raises(InputError, match=message):
         formats.read(path)
+
+
+@pytest.mark.parametrize("by", ["name", "number"])
+def test_parts_that_count_from_0_again_follow_if_they_name_the_part_before(by, tmp_path):
+    """Made by hand, as recorders and MNE count on: a part without a first sample, named by number as on Neuromag."""
+    path = tmp_path / "long_raw.fif"
+    raw(seconds=60.0, rate=1000.0).save(path, split_size="2MB", buffer_size_sec=1.0, verbose="ERROR")
+    parts = [path, *(tmp_path / f"long_raw-{n}.fif" for n in (1, 2, 3))]
+    whole = formats.read(path).data
+    bare = [
+        re.sub(
+            re.escape(struct.pack(">4i", 208, 3, 4, 0)) + b"....", struct.pack(">5i", 208, 3, 4, 0, 0), p.read_bytes(),
+            flags=re.DOTALL,
+        )
+        for p in parts
+    ]  # fmt: skip
+    if by == "number":
+        bare = [re.sub(rb"\0\0\0\x76(\0\0\0\x0a\0\0\0)", b"\0\0\0\xc7\\1", content) for content in bare]
+    for part, content in zip(parts, bare, strict=True):
+        part.write_bytes(content)
+    image = formats.read(path)
+    assert np.array_equal(image.data, whole)
+    assert [n.split(" are counted")[0] for n in image.notes] == [f"the samples of {p.name}" for p in parts[1:]]
+    assert open_recording(image).segments == tuple(itertools.pairwise((0, 17000, 34000, 51000, 60000)))
+    for copied, place in ((0, 1), (0, 2), (1, 2), (2, 1), (3, 2)):
+        parts[place].write_bytes(bare[copied])
+        with pytest.raises(
+            InputError, match=rf"{parts[place].name} does not follow .*: it begins at sample 0, expected"
+        ):
+            formats.read(path)
+        parts[place].write_bytes(bare[place])
+    assert "a later part of a split recording" in " | ".join(formats.read(parts[1]).notes)
 
 
 @pytest.mark.parametrize(
