@@ -29,6 +29,8 @@ _TAGS = [
     "EchoTime", "EchoNumbers", "TemporalPositionIdentifier", "DiffusionBValue", "DiffusionGradientOrientation",
     "InversionTime", "FlipAngle", "NominalPercentageOfCardiacPhase", "TriggerTime", "FrameReferenceTime", "StackID",
     "AcquisitionTime", "ContentTime", "SpacingBetweenSlices", "RedPaletteColorLookupTableDescriptor",
+    # What segmentations and contours were drawn on.
+    "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence",
 ]  # fmt: skip
 _OF_PICTURES = (
     "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",
