@@ -12,7 +12,7 @@ demo: setup
 
 test: setup
 	@.ci/system-libraries
-	.venv/bin/python -m pytest -m "not slow"
+	.venv/bin/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: setup
 	@.ci/system-libraries

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine is, and what else it does, says nothing about an example.
+settings.register_profile("workbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("workbench")
 
 # Before torch loads: its waiting threads sleep instead of spinning, which slows all tests on a machine with few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

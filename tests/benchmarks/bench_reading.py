@@ -88,7 +88,8 @@ def envi(path: Path) -> Path:
     bands, lines, samples = data.shape
     path.write_text(
         f"ENVI\nsamples = {samples}\nlines = {lines}\nbands = {bands}\n"
-        "data type = 12\ninterleave = bsq\nbyte order = 0\n", encoding="utf-8"
+        "data type = 12\ninterleave = bsq\nbyte order = 0\n",
+        encoding="utf-8",
     )
     return path
 

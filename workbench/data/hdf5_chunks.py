@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError, reading, reason
+from workbench.data.geometry import MAX_DEFLATE_RATIO
 
-_MOST_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
 _DEFLATE, _SHUFFLE, _FLETCHER = 1, 2, 3  # numbers of the filters in HDF5
 _KNOWN = {_DEFLATE, _SHUFFLE, _FLETCHER}
 _SUM = 4  # bytes of a Fletcher-32 checksum
@@ -121,7 +121,7 @@ def _require_sizes(what: str, length: int, raw: int, chunks: Chunks) -> None:
     plain = left_out[_DEFLATE] if _DEFLATE in left_out else np.ones(len(chunks.sizes), bool)
     packed = chunks.sizes[~plain]
     wrong = (chunks.sizes[plain] != raw) & (chunks.sizes[plain] != longest)
-    if wrong.any() or (packed > longest + raw // 500 + 64).any() or (raw > packed * _MOST_RATIO).any():
+    if wrong.any() or (packed > longest + raw // 500 + 64).any() or (raw > packed * MAX_DEFLATE_RATIO).any():
         raise InputError(
             f"{what}: its chunks of samples take {chunks.sizes.min():.0f} to {chunks.sizes.max():.0f} bytes, unpacked"
             f" {raw} each. {_ADVICE}"

@@ -21,7 +21,7 @@ from workbench.core.errors import InputError, UsageError, nearest, reading
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, case_name
 from workbench.data import formats
-from workbench.data.label_table import doubled_names, noting_repeats, of_file, once
+from workbench.data.label_table import doubled_names, noting_repeats, of_file, once, value_of
 
 _BESIDE = ("dseg.tsv", "labels.tsv", "labels.txt", "labels.label", "labels.ctbl")
 _STEM_ENDS = (
@@ -32,7 +32,6 @@ _MAX_BYTES = 4 << 20
 _LUT = re.compile(r'^\s*(\d+)\s+(?:"([^"]*)"|(\S+))(?:\s+[\d.]+){3,5}\s*$')  # FreeSurfer, Slicer: value name r g b a
 _SNAP = re.compile(r'^\s*(\d+)(?:\s+[\d.]+){4,6}\s+"([^"]*)"\s*$')  # ITK-SNAP: value r g b a visible mesh "name"
 _PLAIN = re.compile(r"(\d+)[\s,;:=]+(.*)")  # value name
-_VALUE = re.compile(r"\d{1,9}", re.ASCII)
 _VALUE_COLUMNS = ("index", "value", "label", "id", "number")
 _NAME_COLUMNS = ("name", "class", "structure", "organ", "label_name")
 
@@ -167,7 +166,7 @@ def _from_json(content: Any) -> dict[int, str]:
     found: dict[int, str] = {}
     shared: set[int] = set()
     for key, value in rows.items():
-        number = _value(str(key))
+        number = value_of(str(key))
         if isinstance(value, str) and number is not None:
             once(found, number, value)
             continue
@@ -194,7 +193,7 @@ def _from_columns(text: str, delimiter: str) -> dict[int, str]:
         return {}
     found: dict[int, str] = {}
     for row in rows:
-        number, said = _value(str(row.get(value) or "")), str(row.get(name) or "").strip()
+        number, said = value_of(str(row.get(value) or "")), str(row.get(name) or "").strip()
         if number and said:
             once(found, number, said)
     return found
@@ -204,9 +203,9 @@ def _from_lines(lines: Sequence[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for line in lines:
         if match := _SNAP.match(line):
-            value, name = _value(match[1]), match[2]
+            value, name = value_of(match[1]), match[2]
         elif match := _LUT.match(line):
-            value, name = _value(match[1]), match[2] or match[3] or ""
+            value, name = value_of(match[1]), match[2] or match[3] or ""
         else:
             continue
         if value and name.strip():
@@ -221,13 +220,8 @@ def _from_pairs(lines: Iterable[str]) -> dict[int, str]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _PLAIN.fullmatch(line.strip())
-        value = None if match is None else _value(match[1])
+        value = None if match is None else value_of(match[1])
         if match is None or value is None or value in found or not any(c.isalpha() for c in match[2]):
             return {}
         found[value] = match[2].strip("\"' ")
     return {v: n for v, n in found.items() if v > 0 and n}
-
-
-def _value(text: str) -> int | None:
-    """A whole number that a label map can hold."""
-    return int(text) if _VALUE.fullmatch(text := text.strip()) else None

@@ -6,6 +6,7 @@ TotalSegmentator writes it into NIfTI header extensions (code 0), and so do we.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from workbench.core.errors import InputError
 _MAX_XML_BYTES = 4 << 20  # thousands of classes fit many times
 _MOST = 2**32 - 1  # of a label map
 _NAMED = 3
+_VALUE = re.compile(r"\d{1,10}", re.ASCII)
 
 
 def from_xml(content: bytes) -> tuple[ClassTable | None, list[str]]:
@@ -38,7 +40,7 @@ def from_xml(content: bytes) -> tuple[ClassTable | None, list[str]]:
     notes = []
     for element in root.iter("Label"):
         key, name = element.get("Key", ""), " ".join((element.text or "").split())
-        value = _value(key)
+        value = value_of(key)
         if value == 0:
             continue  # background
         if value is None or not name:
@@ -57,6 +59,12 @@ def from_xml(content: bytes) -> tuple[ClassTable | None, list[str]]:
     table = ClassTable(tuple(found[v] for v in sorted(found))) if found else None
     notes += doubled_names(table)
     return table, [*notes[:_NAMED], *([f"and {len(notes) - _NAMED} more such"] if len(notes) > _NAMED else [])]
+
+
+def value_of(text: str) -> int | None:
+    """A whole number that a label map can hold."""
+    plain = text.strip()
+    return int(plain) if _VALUE.fullmatch(plain) and int(plain) <= _MOST else None
 
 
 def doubled_names(classes: ClassTable | None) -> list[str]:
@@ -132,8 +140,3 @@ def _within(part: float) -> float:
     if not math.isfinite(part):
         raise ValueError(part)
     return min(max(part, 0.0), 1.0)
-
-
-def _value(text: str) -> int | None:
-    """A value that a label map can hold."""
-    return int(text) if text.strip().isdecimal() and len(text) < 20 and int(text) <= _MOST else None

@@ -54,8 +54,8 @@ class DataSet:
     ----------
     channels
         Names of the channels, in their order.
-    training, tests
-        Names of the cases, where they are listed.
+    training, tests, validation
+        Names of the cases, where they are listed, as their files are called: perhaps with the number of a channel.
     """
 
     channels: tuple[str, ...] = ()
@@ -63,6 +63,7 @@ class DataSet:
     tests: tuple[str, ...] = ()
     stated: int | None = None
     listed: bool = field(default=False)
+    validation: tuple[str, ...] = ()
 
 
 def data_set(folder: Path) -> DataSet | None:
@@ -76,10 +77,7 @@ def data_set(folder: Path) -> DataSet | None:
     path = folder / "dataset.json"
     if not path.is_file():
         return None
-    if path.stat().st_size > _LONGEST:
-        raise InputError(f"{path}: {path.stat().st_size >> 20} MB, a description of a data set is small.")
-    with reading(path, "not JSON", "Repair it, or move it away.", kinds=(OSError, ValueError, RecursionError)):
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = read_json(path)
     if not isinstance(content, dict) or not {"channel_names", "modality", "labels", "numTraining"} & set(content):
         return None
     names = content.get("channel_names") or content.get("modality")
@@ -94,7 +92,16 @@ def data_set(folder: Path) -> DataSet | None:
         tests,
         stated if isinstance(stated, int) else None,
         isinstance(content.get("training"), list),
+        _listed(content.get("validation")),
     )
+
+
+def read_json(path: Path) -> Any:
+    """The content of a small JSON file of a data set."""
+    if path.stat().st_size > _LONGEST:
+        raise InputError(f"{path}: {path.stat().st_size >> 20} MB, a description of a data set is small.")
+    with reading(path, "not JSON", "Repair it, or move it away.", kinds=(OSError, ValueError, RecursionError)):
+        return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def _listed(rows: Any) -> tuple[str, ...]:
@@ -102,12 +109,12 @@ def _listed(rows: Any) -> tuple[str, ...]:
     for row in rows if isinstance(rows, list) else ():
         text = row.get("image") if isinstance(row, dict) else row
         if isinstance(text, str) and text:
-            found.append(CHANNEL.sub("", case_name(Path(text.replace("\\", "/")))))
+            found.append(case_name(Path(text.replace("\\", "/"))))
     return tuple(found)
 
 
 def items(
-    files: Sequence[Path], beside: Collection[str] = (), *, numbered: bool = False, sequences: bool = True
+    files: Sequence[Path], beside: Collection[str] = (), *, numbered: int | None = None, sequences: bool = True
 ) -> tuple[list[Item], list[Skipped]]:
     """The images of a folder.
 
@@ -118,7 +125,8 @@ def items(
     beside
         Names of the folders in it that are cases themselves.
     numbered
-        ``_0000``, ``_0001`` are channels for sure (a folder of nnU-Net); else only where all cases have the same ones.
+        ``_0000``, ``_0001`` are channels (a folder of nnU-Net), at most so many, or any number of them where it is 0;
+        without it only where all cases have the same ones.
     sequences
         ``_t1``, ``_t2``, ``_flair`` are channels of one image.
 
@@ -168,7 +176,7 @@ def _image_of(name: str, others: Collection[str], item: Item) -> str | None:
     return None
 
 
-def _by_number(found: dict[str, Item], sure: bool) -> dict[str, Item]:
+def _by_number(found: dict[str, Item], most: int | None) -> dict[str, Item]:
     groups: dict[str, dict[str, Item]] = defaultdict(dict)
     for name, item in found.items():
         if match := CHANNEL.search(name):
@@ -178,6 +186,8 @@ def _by_number(found: dict[str, Item], sure: bool) -> dict[str, Item]:
         return found
     usual = max(sets, key=lambda s: (sets[s], len(s)))
     alike = len(sets) == 1 and len(groups) > 1 and 1 < len(usual) <= _FEW and usual[0] == "0000"
+    # Patients are numbered too (amos_0001 to amos_0600 of one channel each).
+    sure = most is not None and usual[0] == "0000" and (not most or len(usual) <= most)
     if not (sure or alike):
         return found
     rest = {n: i for n, i in found.items() if not CHANNEL.search(n)}

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.data.geometry import MAX_DEFLATE_RATIO
+
 _STORED = {
     1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2",
 }  # fmt: skip
@@ -33,7 +35,6 @@ _HEAD = 4096  # flags, shape and name of an array always come first
 _MAX_TEXT = 64 * 1024**2
 _MOST_ARRAYS = 65536
 _MOST_AXES = 32
-_MOST_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
 _LIKELY_RATIO = 64  # samples in a structure, whose number nothing says before it is unpacked
 _BLOCK = 1 << 20  # bytes unpacked at once
 
@@ -298,8 +299,9 @@ def _content(f: Any, entry: Entry, order: str, most: int) -> memoryview:
     if not entry.packed:
         return memoryview(raw)
     size = int(np.frombuffer(_inflate(raw, 8)[4:], order + "u4")[0])
-    if size > most or size > len(raw) * _MOST_RATIO:
-        raise Damaged(f"a packed array of {size} bytes, at most {min(most, len(raw) * _MOST_RATIO)} were expected")
+    most = min(most, len(raw) * MAX_DEFLATE_RATIO)
+    if size > most:
+        raise Damaged(f"a packed array of {size} bytes, at most {most} were expected")
     return _unpacked(raw, size)
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from workbench.core.errors import PARSING, InputError, reading
 from workbench.data.companion import require_regular
 from workbench.data.found import FEW, Damaged
-from workbench.data.geometry import MAX_BYTES
+from workbench.data.geometry import MAX_BYTES, MAX_DEFLATE_RATIO
 
 Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 
@@ -34,7 +34,6 @@ class _Objects(InputError):
 _DAMAGED = (*PARSING, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, lzma.LZMAError)
 _MOST_MEMBERS = 4096
 _MOST_AXES = 32
-_MOST_RATIO = 1040  # DEFLATE cannot pack better than 1032:1
 
 
 def header_of(path: Path) -> Header:
@@ -151,7 +150,7 @@ def _check_room(what: str, entry: zipfile.ZipInfo, needed: int) -> None:
             f"{what}: its header promises {needed} bytes, the archive says {entry.file_size}. The file is damaged: save"
             " it again."
         )
-    if entry.compress_type == zipfile.ZIP_DEFLATED and needed > entry.compress_size * _MOST_RATIO:
+    if entry.compress_type == zipfile.ZIP_DEFLATED and needed > entry.compress_size * MAX_DEFLATE_RATIO:
         raise InputError(
             f"{what}: {entry.compress_size} packed bytes cannot hold the {needed} that its header promises. The file is"
             " damaged: save it again."

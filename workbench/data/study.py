@@ -89,9 +89,12 @@ def info(path: Path, *, kind: str | None = None, allow_truncated: bool = False) 
     except NothingFound as error:
         raise nothing_in(path, study) from error
     by_uid = {c.options.get("series", ""): c.id for c in study.cases}
+    labels = {c.id: c.labels for c in study.cases}
     for row in rows:
         if row.get("series_uid") in by_uid or (len(study.cases) == 1 and "" in by_uid):
             row["case"] = by_uid.get(row["series_uid"]) or study.cases[0].id
+            if labels[row["case"]] is not None:
+                row["labels"] = str(labels[row["case"]])
     return rows, study
 
 

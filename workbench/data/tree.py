@@ -19,6 +19,7 @@ from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 from workbench.core.walk import Folder
 from workbench.data import archive, layouts
+from workbench.data.divisions import divided, missing_of
 from workbench.data.groups import grouped, is_patient
 from workbench.data.layouts import DataSet, Item
 from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
@@ -62,7 +63,8 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     _together(search)
     said = tuple(filter(None, [archive.note(top), *(archive.note(f) for f in search.archives)]))
     study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
-    cases, notes = grouped([_outside(c) for c in _with_labels(study.cases, search.pending)], top)
+    whole, twice = _with_labels(study.cases, search.pending)
+    cases, notes = grouped([_outside(c) for c in whole], top)
     skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in study.skipped]
     if len(cases) == 1 and not maps:
         cases = [_after_its_top(cases[0], top)]
@@ -70,7 +72,7 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
         tuple(sorted(unique(cases, top), key=lambda c: c.id)),
         tuple(_summed(sorted(skipped, key=lambda s: str(s.path)))),
         tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes))),
-        tuple(archive.told(f) for f in study.faults),
+        tuple(archive.told(f) for f in (*study.faults, *twice)),
     )
 
 
@@ -231,14 +233,18 @@ def _pair(
         _enter(inner, images, ())
     _together(inner)
     study = joined(inner.parts)
-    cases = _with_labels(study.cases, inner.pending)
+    missing: list[str] = []
+    cases, twice = _with_labels(study.cases, inner.pending)
     if part:
-        cases = [replace(c, options={**c.options, "split": part}) for c in cases]
+        cases, said, damaged = divided(cases, part, about, images)
+        missing = [*missing_of(about, part, [c.id for c in cases], images), *said]
+        twice += damaged
     cases, notes = grouped(cases, images)
     found, wrong = labelled(cases, images, labels)
-    missing = _missing(about, part, [c.id for c in cases], images)
     found = [replace(c, id="_".join((*names, c.id))) for c in found]
-    search.parts.append(Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *wrong)))
+    search.parts.append(
+        Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
+    )
 
 
 def labelled(cases: Iterable[Case], images: Path, labels: Path | None) -> tuple[list[Case], list[str]]:
@@ -270,20 +276,6 @@ def labelled(cases: Iterable[Case], images: Path, labels: Path | None) -> tuple[
     return found, faults
 
 
-def _missing(about: DataSet | None, part: str, ids: list[str], images: Path) -> list[str]:
-    """Cases that ``dataset.json`` names and the folder does not hold."""
-    if about is None or not part:
-        return []
-    named = about.training if part == "training" else about.tests
-    gone = sorted(set(named) - set(ids))
-    if gone:
-        more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
-        return [f"{images}: dataset.json names {', '.join(gone[:3])}{more}, which are not here"]
-    if part == "training" and about.stated is not None and not named and about.stated != len(ids):
-        return [f"{images}: dataset.json promises {about.stated} cases (numTraining), {len(ids)} are here"]
-    return []
-
-
 def _numbered_folder(search: Search, path: Path, about: DataSet | None) -> None:
     """``imagesTr``: files are channels by their numbers, and ``dataset.json`` names these."""
     folder = search.walk.enter(path)
@@ -292,7 +284,14 @@ def _numbered_folder(search: Search, path: Path, about: DataSet | None) -> None:
     search.names[path] = ()
     names = about.channels if about is not None else ()
     _plain_files(
-        search, path, list(folder.files), (), {f.name for f in folder.folders}, True, numbered=True, channels=names
+        search,
+        path,
+        list(folder.files),
+        (),
+        {f.name for f in folder.folders},
+        True,
+        numbered=len(names),
+        channels=names,
     )
     for below in folder.folders:
         _enter(search, below, (below.name,))
@@ -306,7 +305,7 @@ def _plain_files(
     folders: set[str],
     bids: bool,
     *,
-    numbered: bool = False,
+    numbered: int | None = None,
     channels: tuple[str, ...] = (),
 ) -> None:
     images = readable(search, path, files)
@@ -348,7 +347,17 @@ def _plain_files(
         search.parts.append(Study((case,)))
 
 
-def _with_labels(cases: Iterable[Case], pending: list[tuple[str, Item]]) -> list[Case]:
-    """Label maps that lie beside a folder and are named as it is go to the case of that folder."""
+def _with_labels(cases: Iterable[Case], pending: list[tuple[str, Item]]) -> tuple[list[Case], list[str]]:
+    """Label maps that lie beside a folder and are named as it is go to the case of that folder.
+
+    With a line for each case that had a label map by itself.
+    """
     maps = {name: item.labels[0] for name, item in pending if len(item.labels) == 1}
-    return [replace(c, labels=maps[c.id]) if c.labels is None and c.id in maps else c for c in cases]
+    found, faults = [], []
+    for case in cases:
+        if case.labels is not None and case.id in maps:
+            faults.append(
+                f"{case.image}: has 2 label maps, {case.labels} and {maps[case.id]}. Name one of them in a list (CSV)."
+            )
+        found.append(replace(case, labels=maps[case.id]) if case.labels is None and case.id in maps else case)
+    return found, faults

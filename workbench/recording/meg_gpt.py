@@ -199,10 +199,11 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     found: dict[str, Part] = {"tokens": tokens}
     decoded = _decode(parts, labels, runs)
     steps.part("decode", last=True)
-    explained = []
-    for real, row in zip(prepared.data, decoded, strict=True):  # one by one: recordings may be large
-        known = real if prepared.good.all() else np.where(prepared.good, real, np.nan)
-        explained.append(float(variance_explained(known[None], row[None])[0]))
+    whole = prepared.good.all()
+    explained = [  # one by one, as recordings may be large; no name is left that keeps all of `decoded`
+        float(variance_explained((real if whole else np.where(prepared.good, real, np.nan))[None], row[None])[0])
+        for real, row in zip(prepared.data, decoded, strict=True)
+    ]
     rows = tuple((name, round(v, 3)) for name, v in zip(prepared.channels, explained, strict=True))
     alive = [row for row in rows if np.isfinite(row[1])]  # flat channels have no variance
     if alive:

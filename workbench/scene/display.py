@@ -271,15 +271,14 @@ def areas(labels: Labels) -> Scores:
     """Pixels, share of the labelled pixels and area of each class; no area where the scene has no pixel size."""
     counts = count_labels(labels.data)
     total = max(1, sum(n for value, n in counts.items() if value))
-    unit = labels.geometry.unit
-    metres = labels.geometry.sample_volume if unit in ("m", "metre", "metres", "meters") else None
+    area = square_metres_per_pixel(labels.geometry)
     rows = [
         (
             c.name,
             c.value,
             counts.get(c.value, 0),
             round(100 * counts.get(c.value, 0) / total, 3),
-            round(float(counts.get(c.value, 0)) * metres, 3) if metres else None,
+            round(float(counts.get(c.value, 0)) * area, 3) if area else None,
         )
         for c in labels.classes
     ]

@@ -3,10 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.core.errors import UsageError
+from workbench.core.types import Case
+
+
+@dataclass(frozen=True)
+class OwnSplit:
+    """The split that a data set comes with.
+
+    Attributes
+    ----------
+    train, val
+        Indices of the cases.
+    said
+        Where it is from and what it leaves out, in words.
+    notes
+        What a person should know of it.
+    """
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    said: str
+    notes: tuple[str, ...] = ()
+
+
+_VALIDATION = ("validation", "val", "valid")
+
+
+def own_split(cases: Sequence[Case], fold: int) -> OwnSplit | None:
+    """The split that a data set comes with; ``None`` without one, or where `fold` is negative.
+
+    It is said by options of the cases: ``folds`` (``splits_final.json: val train -``, a word per fold), else ``split``
+    where that is ``validation`` for some.
+
+    Raises
+    ------
+    UsageError
+        There is no such fold.
+    """
+    if fold < 0:
+        return None
+    told = [c.options.get("folds", "").rpartition(": ") for c in cases]
+    uses = [words.split() for *_, words in told]
+    count = max((len(u) for u in uses), default=0)
+    if count:
+        if fold >= count:
+            raise UsageError(f"fold={fold}: the data set has {count} folds, 0 to {count - 1}")
+        source = next(name for name, _, words in told if words)
+        each = [u[fold] if len(u) > fold else "-" for u in uses]
+        said = f"fold {fold} of {source}"
+    else:
+        if fold:
+            raise UsageError(
+                f"fold={fold}: the data set has no folds of its own (splits_final.json beside dataset.json)"
+            )
+        splits = [c.options.get("split", "").strip().lower() for c in cases]
+        if not any(s in _VALIDATION for s in splits):
+            return None
+        each = ["val" if s in _VALIDATION else "train" for s in splits]
+        said = "the validation part of the data set"
+    train, val = (tuple(i for i, e in enumerate(each) if e == use) for use in ("train", "val"))
+    if not train or not val:
+        raise UsageError(
+            f"{said}: {len(train)} of the cases given are to learn from and {len(val)} to validate on, both are needed."
+            " Give the cases that it names, or split them anew by fold=-1"
+        )
+    notes = []
+    if left := [cases[i].id for i, e in enumerate(each) if e == "-"]:
+        more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        notes.append(f"{said} does not name {', '.join(left[:3])}{more}: neither learnt from nor validated on")
+    if both := sorted({cases[i].group or cases[i].id for i in train} & {cases[i].group or cases[i].id for i in val}):
+        notes.append(f"{said} has {both[0]} on both sides: the score is not of patients that were never seen")
+    return OwnSplit(train, val, said, tuple(notes))
 
 
 def split_groups(groups: Sequence[str], fraction: float, seed: int) -> tuple[list[int], list[int]]:

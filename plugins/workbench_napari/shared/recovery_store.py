@@ -173,6 +173,15 @@ def _read_entry(folder: Path) -> Entry | None:
     InputError
         What is there is not what this module writes; the line says what.
     """
+    try:
+        return _read_present(folder)
+    except (FileNotFoundError, InputError):
+        if not os.path.lexists(folder / "entry.json"):
+            return None  # it was discarded while it was being read
+        raise
+
+
+def _read_present(folder: Path) -> Entry | None:
     advice = "The other copies are not concerned. Move this folder away."
     if not os.path.lexists(folder / "entry.json") and not folder.is_symlink():
         return None

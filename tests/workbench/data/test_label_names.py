@@ -74,6 +74,11 @@ def test_numbers_and_lines_without_end_are_no_table(tmp_path, text):
     assert time.process_time() - began < 5
 
 
+def test_the_largest_value_of_a_label_map_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text(f"index,name\n{2**32 - 1},a\n{2**32},b\n")
+    assert table_of(str(tmp_path / "t.csv")) == {2**32 - 1: "a"}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("t.json", json.dumps({"9" * 5000: "a"})), ("t.csv", "index,name\n" + "9" * 5000 + ",a\n\u00b2,b\n")],

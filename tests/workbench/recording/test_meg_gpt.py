@@ -1,5 +1,6 @@
 """What predict gives for recordings: parts in their units, notes that say what was done, and clear refusals."""
 
+import weakref
 from dataclasses import replace
 
 import mne
@@ -10,6 +11,7 @@ from tests.tiny import make_tiny_meg_weights, make_tiny_recording, make_volume
 from workbench import api, weights
 from workbench.core.errors import Cancelled, InputError, UsageError, WeightsError
 from workbench.core.types import Marks, Scores, Signals
+from workbench.recording import meg_gpt
 from workbench.recording.data.read import image_of_raw
 from workbench.recording.data.recording import image_of
 
@@ -48,6 +50,24 @@ def test_the_parts_and_their_units(recording, net):
     assert [r[1] for r in result["variance"].rows] == pytest.approx(explained.tolist(), abs=0.01)
     assert explained.min() > 80
     assert isinstance(result["annotations"], Marks)
+
+
+def test_decoded_signals_are_let_go_before_the_transformer_works(recording, net, monkeypatch):
+    """The estimate of memory does not count them from there on."""
+    decode, found, left = meg_gpt._decode, [], []
+
+    def decoded(*given):
+        out = decode(*given)
+        found.append(weakref.ref(out))
+        return out
+
+    def surprisal(*_):
+        left.append(found[0]() is None)
+
+    monkeypatch.setattr(meg_gpt, "_decode", decoded)
+    monkeypatch.setattr(meg_gpt, "_surprisal", surprisal)
+    predict(recording, net)
+    assert left == [True]
 
 
 def test_a_tokeniser_alone_takes_any_channels_and_says_what_is_missing(tmp_path):

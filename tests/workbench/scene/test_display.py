@@ -9,11 +9,12 @@ import pytest
 
 from tests.scenes import cube_image, scene_arrays
 from workbench.core.classes import ClassTable
-from workbench.core.types import Geometry
+from workbench.core.types import Geometry, Labels
 from workbench.scene.data.scene import from_array, open_blocks
 from workbench.scene.display import (
     area_table,
     area_text,
+    areas,
     class_spectra,
     component_picture,
     composite,
@@ -135,6 +136,8 @@ def test_area_of_a_pixel(unit, area):
     assert table["pixels"] == [5, 0, 4, 1]
     assert area is None or table["area [m2]"][2] == pytest.approx(4 * area, abs=1e-3)
     assert area is not None or np.isnan(table["area [m2]"]).all()
+    labels = Labels(np.array([[0, 0, 2], [0, 2, 2], [0, 2, 0]]), geometry, ClassTable.from_names(["a", "b"]))
+    assert areas(labels).rows[1][-1] == (None if area is None else pytest.approx(4 * area, abs=1e-3))
 
 
 def test_area_for_people():

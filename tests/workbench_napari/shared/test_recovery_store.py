@@ -289,3 +289,18 @@ def test_a_feature_that_is_not_a_number_is_kept(tmp_path):
     put(store, attributes={"features": {"area": [1.0, float("nan")]}})
     (entry,) = store.entries()
     assert np.isnan(entry.record["attributes"]["features"]["area"][1])
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_an_entry_that_is_discarded_while_it_is_read_is_none_and_no_problem(tmp_path, monkeypatch, step):
+    store, steps = Store(tmp_path), iter(range(9))
+    folder, own = put(store), files._is_own
+
+    def discarded(path, kind):
+        answer = own(path, kind)
+        if next(steps) == step:
+            shutil.rmtree(folder)
+        return answer
+
+    monkeypatch.setattr(files, "_is_own", discarded)
+    assert (store.entries(), store.problems()) == ([], [])

@@ -24,7 +24,7 @@ from workbench.scene.data.conversion import (
     stored_scale,
     taught_scale,
 )
-from workbench.scene.data.scene import ignore_of, is_value, no_number, valid_pixels
+from workbench.scene.data.scene import ignore_of, is_empty, valid_pixels
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.data.taught import DIRECTIONS, LEVELS, SceneFacts, Taught, directions, look, sample
 
@@ -54,6 +54,7 @@ FAR_DIRECTION = 8.0
 brighter, noisier or coarser, is about as near as they are (1 to 3 times)."""
 
 _FEWEST_KNOWN = 50  # shapes from which distances between them mean something
+_APART = 0.002  # shapes taught count as no nearer to one another than this share of their spread: some have no noise
 _RANGE = 0.5  # a component may leave the taught range by half of it: other mixtures of the same materials do
 _RESIDUAL = 2.0  # what the components do not hold may be twice what 99 % of the taught pixels had
 _COMPARED = 2000  # pixels whose level is compared
@@ -148,14 +149,14 @@ def by_samples(
     used = np.array(taught.used, np.intp)
     missing = match.pick < 0
     filling = Filling.of(fitted, missing) if missing.any() and not missing.all() else None
-    plain = Conversion(taught.bands, used, match.pick, None, filling)
     ignore, found = _no_data(taught, image, pixels[match.pick[~missing], 0], stated)
     findings += found
+    plain = Conversion(taught.bands, used, match.pick, None, filling, ignore)
     if missing.all() or not taught.scenes:
         return plain, ignore, tuple(findings)
     conversion, ignore, found = _scale(taught, fitted, image, pixels, plain, ignore)
     findings += found
-    return conversion, ignore, (*findings, *_strange(taught, fitted, conversion, pixels, ignore))
+    return conversion, ignore, (*findings, *_strange(taught, fitted, _whole(conversion, pixels, ignore)))
 
 
 def _left_out(bands: Array, used: int, said: str) -> list[Finding]:
@@ -173,9 +174,7 @@ def _dead_bands(pixels: Array, pick: Array, ignore: float | None) -> tuple[Array
     """Bands (indices in the scene) without numbers in most pixels, or with one and the same in all of them."""
     wanted = np.unique(pick[pick >= 0])
     values = pixels[wanted].astype(np.float64)
-    empty = no_number(values)
-    if ignore:  # 0 is also what a dark band shows
-        empty |= is_value(pixels[wanted], ignore)
+    empty = is_empty(pixels[wanted], ignore)
     # Pixels that are empty in all bands are holes of the scene, not bands without numbers.
     inside = ~empty.all(axis=0)
     if not inside.any():
@@ -224,7 +223,8 @@ def _scale(
     recipe = fitted.recipe
     if recipe.patch or (recipe.shape and not recipe.brightness):
         return plain, ignore, []  # these do not see the scale
-    shift = _shift(taught, fitted, plain, pixels, ignore)
+    as_it_is = _whole(plain, pixels, ignore)
+    shift = _shift(taught, fitted, as_it_is)
     if shift is None or abs(shift) <= SAME_LEVEL:
         said = []
         if shift is not None and abs(shift) > SAID_LEVEL:
@@ -235,15 +235,15 @@ def _scale(
     for scale in (stored_scale(image, plain.pick), taught_scale(taught, image)):
         if scale is None:
             continue
-        other = replace(plain, scale=scale, empty=ignore)
-        if abs(_shift(taught, fitted, other, pixels, None) or 0.0) <= SAME_LEVEL:
+        other = replace(plain, scale=scale)
+        if abs(_shift(taught, fitted, _whole(other, pixels, None)) or 0.0) <= SAME_LEVEL:
             return other, None, [Finding("converted", "scale", f"values were {times} those taught on; {scale.said}")]
     power = round(shift)
-    known = _share_strange(taught, fitted, plain, pixels, ignore, level=False)
+    known = _share_strange(taught, fitted, as_it_is, level=False)
     if power and abs(shift - power) <= NEAR_POWER and known is not None and known < STRANGE:
         scale = decimal_scale(power, len(plain.pick), taught, image)
         text = f"values were {times} those taught on, with spectra of the same shape; {scale.said}"
-        return replace(plain, scale=scale, empty=ignore), None, [Finding("converted", "scale", text)]
+        return replace(plain, scale=scale), None, [Finding("converted", "scale", text)]
     if (known is not None and known < STRANGE) or abs(shift) > FAR_LEVEL:
         said_of = "no power of ten" if abs(shift - power) > NEAR_POWER else "and the spectra have another shape"
         text = f"values are {times} those taught on ({said_of}): another unit or scale"
@@ -252,13 +252,10 @@ def _scale(
     return plain, ignore, [Finding("noted", "level", text)]
 
 
-def _strange(
-    taught: Taught, fitted: FittedSpectra, conversion: Conversion, pixels: Array, ignore: float | None
-) -> list[Finding]:
+def _strange(taught: Taught, fitted: FittedSpectra, values: Array) -> list[Finding]:
     """Say where most spectra are unlike all that was taught; refuse where they only fit the other way round."""
-    values = _whole(conversion, pixels, ignore)
     forth, back = _alike(taught, values)
-    share = _share_strange(taught, fitted, conversion, pixels, ignore)
+    share = _share_strange(taught, fitted, values)
     far = _distance(taught, fitted, values)
     strange = (share is not None and share >= STRANGE) or far >= FAR_DIRECTION
     if back > ALIKE and forth < (SIMILAR if strange else UNLIKE):
@@ -278,14 +275,11 @@ def _whole(conversion: Conversion, pixels: Array, ignore: float | None) -> Array
     return np.asarray(found[:, valid_pixels(found, ignore)].T, np.float64)
 
 
-def _shift(
-    taught: Taught, fitted: FittedSpectra, conversion: Conversion, pixels: Array, ignore: float | None
-) -> float | None:
+def _shift(taught: Taught, fitted: FittedSpectra, values: Array) -> float | None:
     """How much larger the level is than that of the most similar pixels taught, in powers of ten: the median.
 
     Where the weights keep no pixels (version 0.1), the quantiles of the level are compared.
     """
-    values = _whole(conversion, pixels, ignore)
     if not len(values):
         return None
     values = values[:: max(1, len(values) // _COMPARED)]
@@ -302,10 +296,7 @@ def _shift_of(scene: SceneFacts, level: Array, where: Array) -> float:
     return float(np.median(level - known[nearest, -1]))
 
 
-def _share_strange(
-    taught: Taught, fitted: FittedSpectra, conversion: Conversion, pixels: Array, ignore: float | None,
-    *, level: bool = True,
-) -> float | None:  # fmt: skip
+def _share_strange(taught: Taught, fitted: FittedSpectra, values: Array, *, level: bool = True) -> float | None:
     """Share of the pixels unlike all that was taught; ``None`` where the weights do not know it.
 
     Parameters
@@ -314,7 +305,6 @@ def _share_strange(
         Whether the components count where they depend on the level (spectra that were not divided by their length).
     """
     known = [s for s in taught.scenes if s.residual is not None and s.low]
-    values = _whole(conversion, pixels, ignore)
     if not known or not len(values):
         return None
     _, parts, residual = look(values, fitted)
@@ -328,13 +318,14 @@ def _distance(taught: Taught, fitted: FittedSpectra, values: Array) -> float:
     """Median distance to the nearest shape taught, over that of the taught ones from one another; 0 if not known."""
     found = []
     for scene in taught.scenes:
-        known = np.array(scene.reference).reshape(-1, DIRECTIONS + 1)[:, :-1]
+        # Each shape once: a scene may have a frame of one number.
+        known = np.unique(np.array(scene.reference).reshape(-1, DIRECTIONS + 1)[:, :-1], axis=0)
         if len(known) < _FEWEST_KNOWN or not len(values):
             return 0.0
         tree = cKDTree(known)
-        apart = float(np.median(tree.query(known, k=2)[0][:, 1]))
+        apart = max(float(np.median(tree.query(known, k=2)[0][:, 1])), _APART * float(np.sqrt(known.var(axis=0).sum())))
         some = values[:: max(1, len(values) // _COMPARED)]
-        found.append(float(np.median(tree.query(directions(some, fitted))[0])) / max(apart, 1e-9))
+        found.append(float(np.median(tree.query(directions(some, fitted))[0])) / apart)
     return min(found, default=0.0)
 
 

@@ -106,8 +106,8 @@ class Conversion:
     scale, filling
         What is done to the samples, and how bands that must not be read are filled.
     empty
-        The no-data value of the scene: on another scale it is another number in every band, so the pixels that have it
-        are found before, and become NaN.
+        The no-data value of the scene: on another scale it is another number in every band, and where bands are filled
+        one that is 0 everywhere no longer is, so the pixels that have it are found before, and become NaN.
     """
 
     bands: int
@@ -125,13 +125,13 @@ class Conversion:
         """``(used, ...)`` of ``(bands of the scene, ...)``."""
         picked = block[np.maximum(self.pick, 0)]
         flat = picked.reshape(picked.shape[0], picked.shape[1], -1)
-        if self.scale is not None:
-            known = flat[self.pick >= 0]
-            flat = self.scale.apply(flat)
-            if self.empty is not None:
-                flat[:, ~valid_pixels(known, self.empty)] = np.nan
-        flat = flat if self.filling is None else self.filling.apply(flat)
-        return flat.reshape(picked.shape)
+        if self.scale is None and self.filling is None:
+            return picked
+        found = flat if self.scale is None else self.scale.apply(flat)
+        found = found if self.filling is None else self.filling.apply(found)
+        if self.empty is not None:
+            found[:, ~valid_pixels(flat[self.pick >= 0], self.empty)] = np.nan
+        return found.reshape(picked.shape)
 
     def block(self, block: Array) -> Array:
         """``(bands, r, c)`` as the weights know them."""

@@ -68,7 +68,6 @@ def read(path: Path) -> Image:
     shape = (bands, int(sides[1]), int(sides[0]))
     stored = np.dtype(_PACKED[packed]).newbyteorder("<" if order == "<" else ">")
     spare = check_file_size(path, path, shape, stored, _HEADER)
-    listed = wavelengths_beside(path, bands) if bands > 1 else None
     return make_image(
         path,
         format="erdas",
@@ -76,9 +75,7 @@ def read(path: Path) -> Image:
         dtype=stored.newbyteorder("="),
         open=partial(_open, path, shape, stored),
         header={"interleave": "bil", "stored_dtype": stored.newbyteorder("=").name, "byte_order": order},
-        wavelengths_nm=None if listed is None else listed.wavelengths_nm,
-        fwhm_nm=None if listed is None else listed.fwhm_nm,
-        good_bands=None if listed is None else listed.good_bands,
+        bands_beside=wavelengths_beside(path, bands) if bands > 1 else None,
         place=_place(struct.unpack(f"{order}4f", head[112:128])),
         notes=(spare_note(path.name, spare),) if spare else (),
     )

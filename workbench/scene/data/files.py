@@ -11,7 +11,7 @@ from workbench.core.memory import array_bytes
 from workbench.core.types import Image
 from workbench.data.found import Damaged
 from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
-from workbench.scene.data import envi, erdas, hdf5_products
+from workbench.scene.data import envi, erdas, hdf5_products, tiff_mask
 from workbench.scene.data.labels import labels_of
 
 __all__ = ["claims", "input_files", "is_companion", "labels_of", "read", "reading_bytes", "require_held", "sniff"]
@@ -52,11 +52,10 @@ def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool)
 
 
 def input_files(path: Path) -> tuple[Path, ...]:
-    """Of an ENVI scene the samples and their header, whichever was named; of a TIFF file also the mask beside it."""
-    if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
-        mask = path.with_name(f"{path.name}.msk")
-        return (path, mask) if path.suffix.lower() in (".tif", ".tiff") and mask.is_file() else (path,)
-    if path.suffix.lower() in _ALONE:
+    """Of an ENVI scene the samples and their header, whichever was named; of a TIFF file also what lies beside."""
+    if path.suffix.lower() in (".tif", ".tiff"):
+        return tiff_mask.files_of(path)
+    if path.suffix.lower() in (*_ARRAYS, *_ALONE):
         return (path,)
     header, samples = envi.pair(path)
     return (samples, header)

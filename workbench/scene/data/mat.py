@@ -82,11 +82,9 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         dtype=variable.dtype,
         open=partial(_open, path, variable, layout),
         header={"key": variable.name, "stored_shape": list(variable.shape), "version": store.version},
-        wavelengths_nm=None if bands is None else bands.wavelengths_nm,
-        fwhm_nm=None if bands is None else bands.fwhm_nm,
-        good_bands=None if bands is None else bands.good_bands,
+        bands_beside=bands,
         band_names=store.words(shape[0]) if 1 < shape[0] < 64 else None,
-        notes=(*notes, *(() if bands is None else bands.notes)),
+        notes=notes,
     )
 
 

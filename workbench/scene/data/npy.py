@@ -55,7 +55,6 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
     wavelengths = _inside(path) if packed else None
     axis = order if order is not None else _bands_axis(path, stored, wavelengths)
     shape = _shape(stored, axis)
-    bands = _band_list(path, shape[0], wavelengths)
     spare = 0 if packed else spare_bytes(path)
     if packed:
         check_size(shape[1:], shape[0], dtype, path)
@@ -66,10 +65,8 @@ def read(path: Path, key: str | None = None, *, as_map: bool = False) -> Image:
         dtype=_native(dtype),
         open=partial(_open, path, name, axis, header),
         header={"key": name or None, "stored_shape": list(stored), "stored_dtype": dtype.name},
-        wavelengths_nm=None if bands is None else bands.wavelengths_nm,
-        fwhm_nm=None if bands is None else bands.fwhm_nm,
-        good_bands=None if bands is None else bands.good_bands,
-        notes=(*((spare_note(path.name, spare),) if spare else ()), *(() if bands is None else bands.notes)),
+        bands_beside=_band_list(path, shape[0], wavelengths),
+        notes=(spare_note(path.name, spare),) if spare else (),
     )
 
 

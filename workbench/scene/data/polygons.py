@@ -17,6 +17,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, nearest, reading
 from workbench.core.types import Image, Labels
 from workbench.data.formats import split_address
+from workbench.scene.data import vector_files
 from workbench.scene.data.crs import crs_of, crs_of_place, errors_of_gdal
 from workbench.scene.data.scene import SceneNative
 from workbench.scene.data.vector_files import Feature, is_vector, read_layer
@@ -35,8 +36,8 @@ _MOST_CLASSES = 65535
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """The files that decide what is read: of a shapefile also its table and its coordinate system."""
-    return read_layer(split_address(path)[0]).files
+    """The files that decide what is read from an address."""
+    return vector_files.files_of(split_address(path)[0])
 
 
 def labels_of_polygons(path: Path, image: Image) -> Labels:

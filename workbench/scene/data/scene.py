@@ -24,6 +24,7 @@ from workbench.core.types import Geometry, Image
 from workbench.data.geometry import MAX_BYTES
 from workbench.scene.data.anchors import Anchors
 from workbench.scene.data.map_place import MapPlace
+from workbench.scene.data.wavelength_file import BandList
 
 Bands: TypeAlias = slice | Sequence[int] | None
 Array: TypeAlias = npt.NDArray[Any]
@@ -156,6 +157,7 @@ def make_image(
     wavelengths_nm: Sequence[float] | None = None,
     fwhm_nm: Sequence[float] | None = None,
     good_bands: Sequence[bool] | None = None,
+    bands_beside: BandList | None = None,
     band_names: Sequence[str] | None = None,
     place: MapPlace | None = None,
     anchors: Anchors | None = None,
@@ -171,6 +173,8 @@ def make_image(
     ----------
     open
         Opens the samples; called when they are asked for.
+    bands_beside
+        In place of the three lists: with the notes on it, and the file that it is from.
     anchors
         Position that is no affine; it is said in the notes.
     ignore
@@ -181,6 +185,11 @@ def make_image(
         raise InputError(
             f"{path}: the header promises {columns} x {rows} pixels with {bands} bands, so no samples at all."
         )
+    if bands_beside is not None:
+        found = bands_beside
+        wavelengths_nm, fwhm_nm, good_bands = found.wavelengths_nm, found.fwhm_nm, found.good_bands
+        notes = (*notes, *found.notes)
+        files = (*(files or (path,)), *(() if found.source is None else (found.source,)))
     for field, values in (("wavelength", wavelengths_nm), ("fwhm", fwhm_nm), ("bbl", good_bands)):
         if values is not None and len(values) != bands:
             raise InputError(
@@ -269,6 +278,12 @@ def is_value(samples: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
     return found
 
 
+def is_empty(samples: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
+    """Which samples hold no number: NaN, infinite, or a no-data value other than 0, which a dark band shows, too."""
+    found = no_number(samples)
+    return found | is_value(samples, ignore) if ignore else found
+
+
 def _check_place(place: MapPlace, path: Path) -> None:
     """Refuse a position that is no position: not finite, beyond any map, or with pixels without an area."""
     affine = place.affine
@@ -329,11 +344,8 @@ class Scaling:
         """Samples of some bands; `all_bands` reads the stored ones of the same pixels in all of them."""
         gain = None if self.gain is None else self.gain[bands]
         found = scaled(raw, gain, None if self.offset is None else self.offset[bands], self.dtype)
-        hollow = no_number(raw)
-        if self.empty:
-            hollow |= is_value(raw, self.empty)
-        elif self.empty is not None and (dark := is_value(raw, 0.0).all(axis=0)).any():
-            # 0 is also what a dark pixel shows in some bands: it is empty where every band is 0.
+        hollow = is_empty(raw, self.empty)
+        if self.empty == 0 and (dark := is_value(raw, 0.0).all(axis=0)).any():
             hollow |= dark & (True if len(raw) == self.bands else is_value(all_bands(), 0.0).all(axis=0))
         if hollow.any():
             found[hollow] = np.nan

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Image, Labels
-from workbench.scene.data.scene import Blocks, ignore_of, is_value, no_number, open_blocks, valid_pixels
+from workbench.scene.data.scene import Blocks, ignore_of, is_empty, open_blocks, valid_pixels
 
 Array = npt.NDArray[Any]
 WATER_NM = ((1340.0, 1450.0), (1790.0, 1970.0), (2450.0, 3000.0))
@@ -209,7 +209,7 @@ def fit(image: Image, recipe: SpectralRecipe) -> FittedSpectra:
     holes, seen = np.zeros(len(kept), np.int64), 0
     for rows, columns in blocks.windows():
         block = blocks.read(rows, columns)[kept][:, ::step, ::step]
-        empty = _empty(block, ignore)
+        empty = is_empty(block, ignore)
         inside = ~empty.all(axis=0)  # a pixel that is empty in all bands is a hole of the scene, none of a band
         holes += (empty & inside).reshape(len(kept), -1).sum(1)
         seen += int(np.count_nonzero(inside))
@@ -292,12 +292,6 @@ def _in_water(wavelengths: Sequence[float] | None, image: Image) -> npt.NDArray[
 def _length(pixels: Array) -> Array:
     """Euclidean length of each spectrum; that of an empty one counts as 1e-6."""
     return np.asarray(np.maximum(np.linalg.norm(pixels, axis=1), 1e-6))
-
-
-def _empty(block: Array, ignore: float | None) -> npt.NDArray[np.bool_]:
-    """Which samples of a block hold no number: NaN, infinite, or a no-data value other than 0."""
-    found = no_number(block)
-    return found | is_value(block, ignore) if ignore else found  # 0 is also what a dark band shows
 
 
 def _require_numbers(holes: Array, seen: int, kept: Array, name: str) -> None:

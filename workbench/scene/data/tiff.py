@@ -118,15 +118,13 @@ def _read_raster(path: Path, pages: _Pages) -> Image:
         dtype=dtype,
         open=partial(_open_raster, path, pages.first, shape, dtype, scaling, masking, raster.by_rows),
         header=header,
-        wavelengths_nm=None if bands is None else bands.wavelengths_nm,
-        fwhm_nm=None if bands is None else bands.fwhm_nm,
-        good_bands=None if bands is None else bands.good_bands,
+        bands_beside=bands,
         band_names=names if len(names) == shape[0] else None,
         place=None if raster.place is None else from_transform(*raster.place),
         anchors=raster.anchors if raster.place is None else None,
         ignore=ignore if plain else None,  # else those samples are NaN
         classes=_classes(raster.tags) if shape[0] == 1 else None,
-        files=() if (mask := tiff_mask.beside(path)) is None else (path, mask),
+        files=tiff_mask.files_of(path),
         notes=(*_notes(path, pages.first), *said, *tiff_mask.notes_of(path, masking, raster.masks)),
     )
 
@@ -200,7 +198,6 @@ def _read_pages(path: Path, pages: _Pages) -> Image:
         raise InputError(f"{path}: pages without samples, every page of a scene holds a band. Export it again.")
     shape = (pages.count, *first.size)
     dtype = np.dtype(np.uint8) if first.dtype == np.bool_ else first.dtype
-    bands = wavelengths_beside(path, shape[0])
     return make_image(
         path,
         format="geotiff",
@@ -208,10 +205,7 @@ def _read_pages(path: Path, pages: _Pages) -> Image:
         dtype=dtype,
         open=partial(_open_pages, path, pages.full, shape, dtype),
         header={"stored_dtype": dtype.name, "interleave": "page"},
-        wavelengths_nm=None if bands is None else bands.wavelengths_nm,
-        fwhm_nm=None if bands is None else bands.fwhm_nm,
-        good_bands=None if bands is None else bands.good_bands,
-        notes=() if bands is None else bands.notes,
+        bands_beside=wavelengths_beside(path, shape[0]),
     )
 
 

@@ -25,7 +25,7 @@ _ROUNDED = 0.05
 def of_tags(
     path: Path, tags: _Tags, imagery: _Tags, descriptions: Sequence[str | None]
 ) -> tuple[BandList | None, tuple[str, ...]]:
-    """What is known of the bands, and what a person should know of that.
+    """What is known of the bands, and what a person should know of the tags.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ def of_tags(
             found.append(("the names of the bands", BandList(centres)))
     if not found:
         beside = wavelengths_beside(path, len(tags))
-        return beside, (*notes, *(() if beside is None else beside.notes))
+        return beside, tuple(notes)
     source, first = found[0]
     for other_source, other in found[1:]:
         share = _ROUNDED if other_source.startswith("the names") else 2e-3
         if differ(first.wavelengths_nm, other.wavelengths_nm, share):
             notes.append(f"the wavelengths of {other_source} differ from those of {source}, which were taken")
-    return first, (*notes, *believed(first, path, source).notes)
+    return believed(first, path, source), tuple(notes)
 
 
 def _list(tags: _Tags, key: str, centres: list[float], notes: list[str]) -> BandList | None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 from workbench.data.companion import require_regular
 from workbench.data.found import FEW, Damaged
+from workbench.data.geometry import MAX_DEFLATE_RATIO
 
 MAX_PAGES = 4096
 DEFLATE = (8, 32946)
@@ -27,7 +28,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _WHOLE = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 _MOST_TAGS = 4096
 _MOST_PIXELS = 1 << 31  # along one side
-_MOST_RATIO = {8: 1040, 32946: 1040, 5: 1400, 32773: 65}  # deflate, LZW, PackBits: the best that they can do
+_MOST_RATIO = {8: MAX_DEFLATE_RATIO, 32946: MAX_DEFLATE_RATIO, 5: 1400, 32773: 65}  # deflate, LZW, PackBits
 _KINDS = {1: "u", 2: "i", 3: "f", 5: "c", 6: "c"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _DESCRIPTION = 256, 257, 258, 259, 262, 270
 _SPP, _PLANAR, _PAGE, _PREDICTOR, _FORMAT = 277, 284, 297, 317, 339

@@ -77,6 +77,12 @@ def beside(path: Path) -> Path | None:
     return file if file.is_file() else None
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """A TIFF file and those beside it that change its samples: the mask, and GDAL's notes (no-data value, scale)."""
+    near = (beside(path), path.with_name(f"{path.name}.aux.xml"))
+    return (path, *(f for f in near if f is not None and f.is_file()))
+
+
 def masks_of(path: Path, pages: Sequence[tiff_layout.Directory]) -> Masks:
     """The masks of a file, by its directories.
 
@@ -138,4 +144,5 @@ def notes_of(path: Path, masking: Masking | None, flags: Sequence[Sequence[str]]
         return ()
     if not any("alpha" in f for f in flags):
         return (f"{path.name} has a mask: the pixels that it masks are read as empty",)
-    return (f"{path.name} has an alpha band, which is no spectral band: pixels where it is 0 are read as empty",)
+    said = f"{path.name} has an alpha band: pixels where it is 0 are read as empty"
+    return (f"{said}. It stays a band of the cube: to train without it, name it in --drop-bands (drop_bands)",)

@@ -6,12 +6,15 @@ What comes out is plain: GeoJSON geometries in the coordinate system of the file
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from workbench.core.errors import InputError, reading
@@ -40,11 +43,19 @@ class Layer:
 
     features: tuple[Feature, ...]
     crs: str | None
-    files: tuple[Path, ...]
 
 
 def is_vector(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files that decide what is read: of a shapefile also its table and its coordinate system, of a GeoPackage the
+    changes that a program which has it open saved, and which are not in it yet."""
+    suffix = path.suffix.lower()
+    near = [_beside(path, ".dbf"), _beside(path, ".prj")] if suffix == ".shp" else []
+    near += [_changes(path)] if suffix == ".gpkg" else []
+    return (path, *(f for f in near if f is not None))
 
 
 def read_layer(path: Path) -> Layer:
@@ -57,7 +68,8 @@ def read_layer(path: Path) -> Layer:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    require_regular(path)
+    for file in files_of(path):
+        require_regular(file)
     if path.stat().st_size > _MOST_BYTES:
         raise InputError(f"{path}: {path.stat().st_size >> 20} MB of polygons, at most {_MOST_BYTES >> 20} are read.")
     readers: dict[str, Callable[[Path], Layer]] = {".gpkg": _geopackage, ".geojson": _geojson, ".shp": _shapefile}
@@ -77,7 +89,7 @@ def _geojson(path: Path) -> Layer:
     named = crs.get("properties", {}).get("name") if isinstance(crs, dict) else None
     number = str(named).replace("::", ":").rsplit(":", 1)[-1] if named else ""
     geographic = not named or number in ("CRS84", "4326")
-    return Layer(tuple(features), "EPSG:4326" if geographic else f"EPSG:{number}", (path,))
+    return Layer(tuple(features), "EPSG:4326" if geographic else f"EPSG:{number}")
 
 
 def _checked(path: Path, geometry: Any) -> Mapping[str, Any] | None:
@@ -99,10 +111,13 @@ def _is_nested(value: Any, depth: int) -> bool:
 
 
 def _geopackage(path: Path) -> Layer:
-    wrong = (path, "not a readable GeoPackage", _DAMAGED)
-    with reading(*wrong, kinds=_OF_SQLITE):
-        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    try:
+    changes = _changes(path)
+    advice = _DAMAGED if changes is None else f"{changes.name} holds changes: close it in the program that edits it."
+    wrong = (path, "not a readable GeoPackage", advice)
+    with ExitStack() as opened:
+        address = _address(path, changes, opened)
+        with reading(*wrong, kinds=_OF_SQLITE):
+            base = opened.enter_context(closing(sqlite3.connect(address, uri=True)))
         base.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
         with reading(*wrong, kinds=_OF_SQLITE):
             tables = base.execute(
@@ -119,8 +134,6 @@ def _geopackage(path: Path) -> Layer:
             rows = base.execute(f'SELECT * FROM "{quoted}"')
             names = [d[0] for d in rows.description]
             found = rows.fetchall()
-    finally:
-        base.close()
     if column not in names:
         raise InputError(f"{path}: the layer has no column '{column}' of geometries. {_DAMAGED}")
     features = []
@@ -129,7 +142,27 @@ def _geopackage(path: Path) -> Layer:
         features.append(Feature(_of_blob(path, values.pop(column)), values))
     named = isinstance(authority, str) and authority.upper() == "EPSG"
     wkt = str(definition) if definition and str(definition) != "undefined" else None
-    return Layer(tuple(features), f"EPSG:{number}" if named else wkt, (path,))
+    return Layer(tuple(features), f"EPSG:{number}" if named else wkt)
+
+
+def _changes(path: Path) -> Path | None:
+    """SQLite's log of changes beside a GeoPackage, where it holds any."""
+    log = path.with_name(f"{path.name}-wal")
+    return log if log.is_file() and log.stat().st_size else None
+
+
+def _address(path: Path, changes: Path | None, opened: ExitStack) -> str:
+    """How SQLite opens a GeoPackage without writing anything beside it."""
+    if changes is None:
+        return f"{path.absolute().as_uri()}?mode=ro&immutable=1"  # looks at nothing but the file itself
+    file = path.absolute()
+    if not path.with_name(f"{path.name}-shm").is_file():
+        # No program has it open, and SQLite would make this index of the changes there.
+        folder = opened.enter_context(TemporaryDirectory())
+        with reading(path, "cannot be copied to be read with its changes", kinds=(OSError,)):
+            file = Path(shutil.copy(path, folder))
+            shutil.copy(changes, folder)
+    return f"{file.as_uri()}?mode=ro"
 
 
 def _of_blob(path: Path, blob: Any) -> Mapping[str, Any] | None:
@@ -207,9 +240,6 @@ def _shapefile(path: Path) -> Layer:
     table, system = _beside(path, ".dbf"), _beside(path, ".prj")
     if table is None:
         raise InputError(f"{path}: no table {path.stem}.dbf beside it, which holds the classes. Copy it there.")
-    for file in (table, system):
-        if file is not None:
-            require_regular(file)
     rows = list(_records(table))
     geometries = list(_shapes(path))
     if len(rows) != len(geometries):
@@ -221,7 +251,7 @@ def _shapefile(path: Path) -> Layer:
     if system is not None:
         with reading(system, "cannot be read", _DAMAGED, kinds=(OSError, ValueError)):
             crs = system.read_text(encoding="utf-8").strip() or None
-    return Layer(features, crs, tuple(f for f in (path, table, system) if f is not None))
+    return Layer(features, crs)
 
 
 def _beside(path: Path, suffix: str) -> Path | None:

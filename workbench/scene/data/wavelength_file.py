@@ -27,8 +27,10 @@ class BandList:
 
 
 def in_nm(values: list[float]) -> list[float]:
-    """Wavelengths without a unit in nm: numbers below 100 are micrometres (in nm they would be X-rays)."""
-    return [v * 1e3 for v in values] if max(values) < 100 else list(values)
+    """Wavelengths without a unit in nm; see `envi_header.to_nm`."""
+    factor, _ = eh.to_nm("", values)
+    assert factor is not None  # only a unit that is not known has none
+    return [v * factor for v in values]
 
 
 def names(path: Path) -> list[Path]:

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from workbench.core.classes import ClassTable
 from workbench.core.types import Image
 from workbench.report.pictures import png_of
-from workbench.scene.data.scene import open_blocks
-from workbench.scene.display import preset_bands, spread_bands
+from workbench.scene.data.scene import ignore_of, open_blocks
+from workbench.scene.display import composite, preset_bands, spread_bands
 
 _SIDE = 700  # pixels of a panel at most
 
@@ -25,13 +25,8 @@ def colour_picture(image: Image) -> npt.NDArray[np.float32]:
     bands = preset_bands("Natural colour", image.header.get("wavelengths_nm"), good)
     bands = bands or spread_bands(len(image.channels), good)
     step = max(1, max(image.geometry.shape) // _SIDE)
-    raw = open_blocks(image).read(slice(None, None, step), slice(None, None, step), list(bands)).astype(np.float32)
-    layers = []
-    for layer in raw:
-        finite = layer[np.isfinite(layer)]
-        low, high = np.percentile(finite, (2, 98)) if finite.size else (0.0, 1.0)
-        layers.append(np.clip((np.nan_to_num(layer) - low) / max(high - low, 1e-9), 0, 1) ** 0.7)
-    return np.stack(layers, -1)
+    shown = composite(open_blocks(image), bands, ignore=ignore_of(image), step=step)
+    return np.asarray((shown / np.float32(255)) ** 0.7, np.float32)
 
 
 def maps_picture(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench import weights
-from workbench.core.errors import Cancelled, InputError, WorkbenchError, one_line
+from workbench.core.errors import Cancelled, InputError, OutOfMemory, WorkbenchError, one_line
 from workbench.core.types import Image, Labels, Progress
 from workbench.report import html
 from workbench.scene.data import spectra
@@ -87,9 +87,9 @@ def compare_on_scene(
             for number, config in enumerate(several):
                 try:
                     _compare(table, name, config, labels, test, plain, first=number == 0)
+                except OutOfMemory:  # it says nothing about the split
+                    raise
                 except WorkbenchError as error:
-                    if error.exit_code == 6:  # memory that ran out says nothing about the split
-                        raise
                     failed = error
                     where = f"{name} split" if len(several) == 1 else f"{name} split, seed {config.seed}"
                     table.failures[where] = one_line(error)

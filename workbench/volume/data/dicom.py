@@ -24,7 +24,7 @@ from workbench.volume.data.dicom_alike import check_photometric, require_one_ser
 from workbench.volume.data.dicom_complete import missing, several
 from workbench.volume.data.dicom_damage import quietly
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
-from workbench.volume.data.dicom_index import Key, facts_of, known, look_of, series_key
+from workbench.volume.data.dicom_index import Key, facts_of, filled_keys, known, look_of, series_key
 from workbench.volume.data.dicom_parts import Part, parts
 from workbench.volume.data.dicom_pixels import is_palette, load, sample_type
 from workbench.volume.data.dicom_planes import check_alike, check_pixels, planes
@@ -209,7 +209,7 @@ def list_series(path: Path, only: str = "") -> list[Series]:
     only
         A UID, or the end of one: files that are known to be of other series are left alone.
     """
-    groups: dict[Key, dict[Path, Header]] = {}
+    by_key: dict[Key, dict[Path, Header]] = {}
     left_out, objects = [], []
     for file in _files(path):
         before = known(file) if only else None
@@ -225,9 +225,12 @@ def list_series(path: Path, only: str = "") -> list[Series]:
         elif only and header.text("SeriesInstanceUID") and not header.text("SeriesInstanceUID").endswith(only):
             continue
         elif header.is_picture:
-            groups.setdefault(series_key(header), {})[file] = header
+            by_key.setdefault(series_key(header), {})[file] = header
         elif not header.is_known:
             objects.append(file)
+    groups: dict[Key, dict[Path, Header]] = {}
+    for key, whole in filled_keys(by_key).items():
+        groups.setdefault(whole, {}).update(by_key[key])
     if not groups and only:
         return []
     if not groups and is_contours(path):

@@ -18,7 +18,8 @@ _MOST = 2**31 - 1
 
 
 @cache
-def _tag(name: str) -> Any:
+def tag_of(name: str) -> Any:
+    """The tag of an attribute, looked up once: pydicom takes names as well, and parses them each time."""
     from pydicom.datadict import tag_for_keyword
     from pydicom.tag import Tag
 
@@ -50,7 +51,7 @@ class Fields:
         return found
 
     def _value(self, name: str, expected: str) -> Any:
-        tag = _tag(name)
+        tag = tag_of(name)
         try:
             # Not by its name: pydicom takes an AttributeError while it parses for an attribute that is missing.
             if tag not in self._dataset:
@@ -105,12 +106,10 @@ class Fields:
 
     def has(self, name: str) -> bool:
         """Whether the attribute is there and not empty, whatever it holds."""
-        from pydicom.datadict import tag_for_keyword
-
         try:
             return self.value(name) is not None
         except InputError:
-            return tag_for_keyword(name) in self._dataset
+            return tag_of(name) in self._dataset
 
     def shown(self, name: str) -> Any:
         """A plain value for people, ``None`` where it is missing or cannot be read: nothing is computed from it."""
@@ -139,9 +138,7 @@ class Fields:
 
     def broken(self, name: str, expected: str, why: str = "", error: type[InputError] = InputError) -> InputError:
         """The line for an attribute that is not what it must be."""
-        from pydicom.datadict import tag_for_keyword
-
-        tag = tag_for_keyword(name) or 0
+        tag = tag_of(name)
         found = "missing or empty"
         if tag in self._dataset:
             try:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from workbench.core.errors import InputError, reason
 from workbench.volume.data.dicom_damage import kinds
-from workbench.volume.data.dicom_fields import Fields
+from workbench.volume.data.dicom_fields import Fields, tag_of
 
 SUFFIXES = (".dcm", ".ima")
 
@@ -29,6 +29,8 @@ _TAGS = [
     "EchoTime", "EchoNumbers", "TemporalPositionIdentifier", "DiffusionBValue", "DiffusionGradientOrientation",
     "InversionTime", "FlipAngle", "NominalPercentageOfCardiacPhase", "TriggerTime", "FrameReferenceTime", "StackID",
     "AcquisitionTime", "ContentTime", "SpacingBetweenSlices", "RedPaletteColorLookupTableDescriptor",
+    # What segmentations and contours were drawn on.
+    "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence",
 ]  # fmt: skip
 _OF_PICTURES = (
     "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",
@@ -188,7 +190,7 @@ def read_header(path: Path, *, everything: bool = False) -> Header | None:
         if not preamble and start[:2] not in (b"\x08\x00", b"\x02\x00"):
             return None
         with BoundedFile(path) as f:
-            tags = None if everything else _TAGS
+            tags = None if everything else [tag_of(name) for name in _TAGS]
             dataset = pydicom.dcmread(f, stop_before_pixels=True, force=not preamble, specific_tags=tags)
             head, position = f.read(12), f.tell()
     except kinds() as error:

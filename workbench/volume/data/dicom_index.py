@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.core.stamps import FileStamp, stamps
-from workbench.volume.data.dicom_fields import many
+from workbench.volume.data.dicom_fields import Fields, many
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
-from workbench.volume.data.dicom_roles import Look, pseudonym
+from workbench.volume.data.dicom_roles import SEGMENTATION, Look, pseudonym
 from workbench.volume.data.series_rule import SeriesFacts
 
 _MOST = 200_000  # files whose entries are kept
@@ -35,6 +37,10 @@ class Entry:
         Why it cannot be read, "" where it can.
     sop
         UID of the object.
+    refers_to
+        The series that a segmentation or contours were drawn on.
+    source
+        UID of the first image of these, where it is told.
     """
 
     path: Path
@@ -46,6 +52,8 @@ class Entry:
     facts: SeriesFacts = _NO_FACTS
     look: Look = _NO_LOOK
     size: str = "? x ?"
+    refers_to: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def uid(self) -> str:
@@ -96,6 +104,26 @@ def series_key(header: Header) -> Key:
     return uid, header.text("StudyInstanceUID"), pseudonym(header.text("PatientID")), _is_localizer(header)
 
 
+def filled_keys(keys: Iterable[Key]) -> dict[Key, Key]:
+    """Key -> the key of the series that its files belong to.
+
+    Some anonymisers blank patient or study in a part of the files: these belong to the one series of the same UID that
+    agrees with them in the rest.
+    """
+    found = {key: key for key in keys}
+    alike: dict[tuple[str, bool], list[Key]] = defaultdict(list)
+    for key in found:
+        if not key[0].startswith("|"):
+            alike[key[0], key[3]].append(key)
+    for same in alike.values():
+        same.sort(key=lambda k: k[1:3].count(""))  # what has both comes first, and takes in what has less
+        for n, key in enumerate(same):
+            fitting = {found[k] for k in same[:n] if key[1] in ("", k[1]) and key[2] in ("", k[2])}
+            if len(fitting) == 1:
+                found[key] = fitting.pop()
+    return found
+
+
 def facts_of(header: Header, key: Key, slices: float) -> SeriesFacts:
     """What a rule can ask of the series that the file belongs to."""
     return SeriesFacts(
@@ -141,6 +169,7 @@ def _entry(path: Path) -> Entry:
     frames = header.shown("NumberOfFrames")
     images = frames if isinstance(frames, int) and frames > 0 else 1
     instance = header.shown("InstanceNumber")
+    series, source = _drawn_on(header)
     return Entry(
         path,
         key,
@@ -151,7 +180,35 @@ def _entry(path: Path) -> Entry:
         facts_of(header, key or ("", "", "", False), images),
         look_of(header, images),
         f"{header.shown('Columns')} x {header.shown('Rows')}",
+        series,
+        source,
     )
+
+
+def _drawn_on(header: Header) -> tuple[tuple[str, ...], str]:
+    """The series that a segmentation or contours refer to, and the first image; what is damaged refers to nothing."""
+    try:
+        if header.sop_class in SEGMENTATION:
+            series = [i.text("SeriesInstanceUID") for i in header.items("ReferencedSeriesSequence")]
+            return tuple(dict.fromkeys(filter(None, series))), _first_source(header)
+        if header.text("Modality") == "RTSTRUCT":
+            series = [
+                item.text("SeriesInstanceUID")
+                for frame in header.items("ReferencedFrameOfReferenceSequence")
+                for study in frame.items("RTReferencedStudySequence")
+                for item in study.items("RTReferencedSeriesSequence")
+            ]
+            return tuple(dict.fromkeys(filter(None, series))), ""
+    except InputError:  # whoever opens it says so
+        pass
+    return (), ""
+
+
+def _first_source(header: Header) -> str:
+    found: Fields | None = header
+    for name in ("PerFrameFunctionalGroupsSequence", "DerivationImageSequence", "SourceImageSequence"):
+        found = None if found is None else found.item(name)
+    return "" if found is None else found.text("ReferencedSOPInstanceUID")
 
 
 def _is_localizer(header: Header) -> bool:

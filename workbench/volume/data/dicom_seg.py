@@ -19,26 +19,19 @@ import numpy.typing as npt
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Image
-from workbench.data.geometry import LPS_TO_RAS, check_size, checked_affine
+from workbench.data.geometry import check_size, checked_affine
 from workbench.data.label_table import doubled_names
 from workbench.volume.data import cielab
 from workbench.volume.data.dicom_damage import reading_dicom
-from workbench.volume.data.dicom_fields import Fields, many
-from workbench.volume.data.dicom_header import Header, read_header
+from workbench.volume.data.dicom_fields import many
+from workbench.volume.data.dicom_header import Header, read_header, starts_as_dicom
 from workbench.volume.data.dicom_pixels import is_compressed, read_pixels
 from workbench.volume.data.dicom_planes import check_pixels
+from workbench.volume.data.dicom_roles import SEGMENTATION
+from workbench.volume.data.dicom_seg_grid import Frame, held, placed, plan_of, slices_of
 
 PRIVATE_GROUP, PRIVATE_CREATOR = 0x0071, "NAPARI-WORKBENCH"
 VALUE_PREFIX = "label value "
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """One frame: its index in the file, its segment (0: label map) and the position of its first pixel (LPS, mm)."""
-
-    index: int
-    segment: int
-    position: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -51,19 +44,25 @@ class _Segment:
     lab: tuple[float, float, float] | None
 
 
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """How frames lie: directions along and down a row ``(2, 3)``, spacing of rows and columns, height [mm] if told,
-    and the declared step between slices [mm], 0 if there is none."""
+def is_segmentation(path: Path) -> bool:
+    """Whether a file is a DICOM-SEG."""
+    if not path.is_file() or not starts_as_dicom(path):
+        return False
+    try:
+        header = read_header(path)
+    except InputError:
+        return False
+    return header is not None and header.sop_class in SEGMENTATION
 
-    orientation: npt.NDArray[np.float64]
-    spacing: tuple[float, float]
-    height: float
-    between: float
 
-
-def read(path: Path) -> Image:
+def read(path: Path, reference: Geometry | None = None) -> Image:
     """Open a DICOM-SEG as an image whose samples are the label map and whose `classes` are its segments.
+
+    Parameters
+    ----------
+    reference
+        Grid of the image that it was drawn on: tells the step between slices where the frames that are there do not
+        (empty ones are left out), as long as they lie on slices of it.
 
     Raises
     ------
@@ -94,10 +93,10 @@ def read(path: Path) -> Image:
         )
         kept = None
     if kept is None:
-        shape, affine = _spanned(_plan(header), frames, rows, columns, path)
+        shape, affine = placed(plan_of(header), frames, (rows, columns), reference, path)
     else:
         shape, affine = kept[0], checked_affine(kept[1], path, "private geometry block")
-        _slices(frames, affine, shape[2], path)
+        slices_of(frames, affine, shape[2], path)
         series = header.item("ReferencedSeriesSequence")
         sources = [] if series is None else series.items("ReferencedInstanceSequence")
         if len(sources) > 1 and len(sources) != shape[2]:  # one of a multi-frame source
@@ -158,7 +157,7 @@ def _class(segment: _Segment) -> ClassInfo:
     return ClassInfo(value, segment.label or f"class {value}", color)
 
 
-def _frames(header: Header, kind: str) -> list[_Frame]:
+def _frames(header: Header, kind: str) -> list[Frame]:
     shared = header.item("SharedFunctionalGroupsSequence")
     groups = header.items("PerFrameFunctionalGroupsSequence")
     promised = header.count("NumberOfFrames")
@@ -167,33 +166,28 @@ def _frames(header: Header, kind: str) -> list[_Frame]:
             f"{header.file}: {promised} frames but {len(groups)} descriptions of frames. The file is damaged: copy or"
             " export it again."
         )
-    if all(_held("PlanePositionSequence", group, shared) is None for group in groups):
+    if all(held("PlanePositionSequence", group, shared) is None for group in groups):
         raise GeometryError(
             f"{header.file}: a 2-D segmentation (its frames have no position in the patient), which is not supported: a"
             " segmentation of a volume was expected. Give that of the CT or MR series."
         )
     found = []
     for index, group in enumerate(groups):
-        place = _held("PlanePositionSequence", group, shared)
+        place = held("PlanePositionSequence", group, shared)
         position = None if place is None else place.numbers("ImagePositionPatient", 3, GeometryError)
         if position is None:
             raise GeometryError(
                 f"{header.file}: frame {index + 1} has no ImagePositionPatient, each needs one. Export it again."
             )
-        named = _held("SegmentIdentificationSequence", group, shared)
+        named = held("SegmentIdentificationSequence", group, shared)
         if named is None and kind == "BINARY":
             raise InputError(
                 f"{header.file}: frame {index + 1} has no SegmentIdentificationSequence, each needs one. Export it"
                 " again."
             )
         segment = 0 if named is None or kind == "LABELMAP" else named.count("ReferencedSegmentNumber", high=65535)
-        found.append(_Frame(index, segment, (position[0], position[1], position[2])))
+        found.append(Frame(index, segment, (position[0], position[1], position[2])))
     return found
-
-
-def _held(sequence: str, *groups: Fields | None) -> Fields | None:
-    """The first item of a sequence in the first of these groups that has one."""
-    return next((item for g in groups if g is not None and (item := g.item(sequence)) is not None), None)
 
 
 def _kept_grid(header: Header) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]] | None:
@@ -210,69 +204,6 @@ def _kept_grid(header: Header) -> tuple[tuple[int, int, int], npt.NDArray[np.flo
         )
     affine = np.vstack([np.array(places, dtype=np.float64).reshape(3, 4), [0, 0, 0, 1]])
     return (whole[0], whole[1], whole[2]), affine
-
-
-def _plan(header: Header) -> _Plan:
-    groups = (
-        header.item("SharedFunctionalGroupsSequence"),
-        header.item("PerFrameFunctionalGroupsSequence"),
-    )
-    measures, turned = _held("PixelMeasuresSequence", *groups), _held("PlaneOrientationSequence", *groups)
-    spacing = None if measures is None else measures.numbers("PixelSpacing", 2, GeometryError)
-    directions = None if turned is None else turned.numbers("ImageOrientationPatient", 6, GeometryError)
-    if measures is None or spacing is None or directions is None:
-        raise GeometryError(
-            f"{header.file}: has no {'PixelSpacing' if spacing is None else 'ImageOrientationPatient'} for its frames,"
-            " a volume was expected. Export it again."
-        )
-    heights = [measures.numbers(n, 1, GeometryError) for n in ("SpacingBetweenSlices", "SliceThickness")]
-    height = next((h[0] for h in heights if h is not None and h[0]), 0.0)
-    between = 0.0 if heights[0] is None else heights[0][0]
-    return _Plan(np.array(directions).reshape(2, 3), (spacing[0], spacing[1]), height, between)
-
-
-def _spanned(
-    plan: _Plan, frames: Sequence[_Frame], rows: int, columns: int, path: Path
-) -> tuple[tuple[int, int, int], npt.NDArray[np.float64]]:
-    """The grid from the lowest to the highest frame, with the smallest step between frames (or the declared one)."""
-    across, down = plan.orientation
-    normal = np.cross(across, down)
-    points = np.unique(np.array([f.position for f in frames]), axis=0)
-    points = points[np.argsort(points @ normal)]
-    heights = points @ normal
-    steps = np.diff(heights)
-    steps = steps[steps > 1e-4]
-    height = float(steps.min()) if steps.size else plan.height
-    # Where empty frames were left out, the smallest step may be that of two slices.
-    if steps.size and plan.between > 0 and np.abs(steps / plan.between - np.rint(steps / plan.between)).max() < 0.1:
-        height = plan.between
-    if height <= 0:
-        raise GeometryError(f"{path}: one frame and no slice spacing, SpacingBetweenSlices was expected. Export again.")
-    count = round((heights[-1] - heights[0]) / height) + 1
-    step = (points[-1] - points[0]) / (count - 1) if count > 1 else normal * height
-    lps = np.eye(4)
-    lps[:3, 0] = across * plan.spacing[1]
-    lps[:3, 1] = down * plan.spacing[0]
-    lps[:3, 2] = step
-    lps[:3, 3] = points[0]
-    affine = checked_affine(LPS_TO_RAS @ lps, path, "PlaneOrientationSequence and PlanePositionSequence")
-    _slices(frames, affine, count, path)
-    return (columns, rows, count), affine
-
-
-def _slices(frames: Sequence[_Frame], affine: npt.NDArray[np.float64], count: int, path: Path) -> list[int]:
-    """Slice index of every frame; an error where a frame lies between slices or outside."""
-    world = np.array([f.position for f in frames]) * [-1.0, -1.0, 1.0]
-    index = np.linalg.solve(affine[:3, :3], (world - affine[:3, 3]).T).T
-    nearest = np.rint(index[:, 2])
-    off = np.abs(index - np.column_stack([np.zeros((len(index), 2)), nearest])).max(axis=1)
-    bad = np.flatnonzero((off > 0.1) | (nearest < 0) | (nearest >= count))
-    if bad.size:
-        raise GeometryError(
-            f"{path}: frame {bad[0] + 1} at {list(frames[bad[0]].position)} lies on no slice of a regular grid of"
-            f" {count} slices. Export it again with evenly spaced slices."
-        )
-    return [int(v) for v in nearest]
 
 
 def _pictures(path: Path, count: int, rows: int, columns: int) -> Iterator[npt.NDArray[Any]]:
@@ -304,7 +235,7 @@ def _pictures(path: Path, count: int, rows: int, columns: int) -> Iterator[npt.N
 
 def _load(
     path: Path,
-    frames: Sequence[_Frame],
+    frames: Sequence[Frame],
     shape: tuple[int, int, int],
     affine: npt.NDArray[np.float64],
     values: dict[int, int],
@@ -312,7 +243,7 @@ def _load(
 ) -> npt.NDArray[Any]:
     out = np.zeros(shape[::-1], dtype=dtype)  # (slices, rows, columns)
     overlap = 0
-    slices = _slices(frames, affine, shape[2], path)
+    slices = slices_of(frames, affine, shape[2], path)
     numbers = np.zeros(65536, dtype=dtype)  # segment number -> class value
     for number, value in values.items():
         numbers[number] = value if number > 0 else 0

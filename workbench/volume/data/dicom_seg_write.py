@@ -104,20 +104,25 @@ def source_datasets(planes: Any) -> tuple[list[Any], list[int]]:
     datasets = [pydicom.dcmread(f, stop_before_pixels=True) for f in files]
     # The same for every slice, and the same each time.
     seed = [str(d.file_meta.get("MediaStorageSOPInstanceUID") or d.get("SOPInstanceUID") or "") for d in datasets]
+    # Blanked by some anonymisers in a part of the files: the others say it.
+    said = {
+        name: next((found for d in datasets if (found := d.get(name))), None)
+        for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID")
+    }
     for dataset in datasets:
         meta = dataset.file_meta
         for name, fallback in (
             ("SOPInstanceUID", meta.get("MediaStorageSOPInstanceUID")),
             ("SOPClassUID", meta.get("MediaStorageSOPClassUID")),
-            ("StudyInstanceUID", generate_uid(entropy_srcs=["study", *seed])),
-            ("SeriesInstanceUID", generate_uid(entropy_srcs=["series", *seed])),
-            ("FrameOfReferenceUID", generate_uid(entropy_srcs=["frame", *seed])),
+            ("StudyInstanceUID", said["StudyInstanceUID"] or generate_uid(entropy_srcs=["study", *seed])),
+            ("SeriesInstanceUID", said["SeriesInstanceUID"] or generate_uid(entropy_srcs=["series", *seed])),
+            ("FrameOfReferenceUID", said["FrameOfReferenceUID"] or generate_uid(entropy_srcs=["frame", *seed])),
         ):
             if not dataset.get(name):
                 setattr(dataset, name, fallback)
+        dataset.PatientID = said["PatientID"] or ""
         for name in (
-            "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
-            "StudyTime",
+            "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
         ):  # fmt: skip
             if name not in dataset:
                 setattr(dataset, name, "")

@@ -20,7 +20,8 @@ from workbench.core.errors import reason
 from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name
 from workbench.volume.data.dicom_damage import kinds, quietly
-from workbench.volume.data.dicom_index import Entry, Key, entry
+from workbench.volume.data.dicom_index import Entry, Key, entry, filled_keys
+from workbench.volume.data.dicom_labels import drawn_on, with_labels
 from workbench.volume.data.dicom_roles import SEGMENTATION, other_roles, without_picture
 from workbench.volume.data.series_rule import SeriesFacts, parse
 
@@ -45,7 +46,8 @@ class _Group:
 
     @property
     def facts(self) -> SeriesFacts:
-        return replace(self.entries[0].facts, slices=sum(e.facts.slices for e in self.entries))
+        slices = sum(e.facts.slices for e in self.entries)
+        return replace(self.entries[0].facts, study=self.key[1], patient=self.key[2], slices=slices)
 
     @property
     def problem(self) -> str:
@@ -92,28 +94,30 @@ def cases_of_files(files: Sequence[Path], place: Place) -> Study:
     entries = [entry(f) for f in files if f.name.upper() != DIRECTORY]
     # Contours are no image, and where label maps are looked for they are what is meant.
     contours = [e for e in entries if place.maps and not e.picture and e.look.modality == "RTSTRUCT"]
-    left = [e for e in entries if not (place.maps and e.look.modality == "RTSTRUCT")]
-    skipped = [*_without_pictures(left), *_lost(entries)]
+    drawn = {} if place.maps else drawn_on(entries)
+    skipped = [*_lost(entries)]
     notes: list[str] = []
     groups = _with_roles(list(_groups([e for e in entries if e.picture and e.key is not None], notes)))
     lost = {e.path.parent: e.problem for e in reversed(entries) if e.key is None}
     homes: dict[Path, list[_Group]] = defaultdict(list)
+    roles: list[_Group] = []
     for group in groups:
         wanted = place.maps and group.entries[0].look.sop_class in SEGMENTATION
         if place.series and rule is None:
             homes[group.home].append(group)
         elif group.role and not wanted:
-            skipped.append(group.skipped(group.role))
+            roles.append(group)
         elif rule is not None and (why := rule.failing(group.facts)):
             skipped.append(group.skipped(f"--series: {why}"))
         else:
             homes[group.home].append(group)
-    drawn = [Case("_".join((*place.names.get(e.path.parent, ()), case_name(e.path))), e.path) for e in contours]
-    parts = [Study(tuple(drawn), tuple(skipped), tuple(notes))]
+    maps = [Case("_".join((*place.names.get(e.path.parent, ()), case_name(e.path))), e.path) for e in contours]
+    parts = [Study(tuple(maps), tuple(skipped), tuple(notes))]
     for file in files:
         if file.name.upper() == DIRECTORY:
             parts.append(_directory(file))
     everything = _below(groups, homes)
+    volumes: list[tuple[Case, str]] = []
     for home, inside in sorted(homes.items()):
         below = sorted(everything[home], key=lambda g: g.order)
         if place.series and rule is None:
@@ -126,16 +130,27 @@ def cases_of_files(files: Sequence[Path], place: Place) -> Study:
         for group in inside:
             units[group.key[1:3]].append(group)
         names = sorted(e.path.name for g in inside for e in g.entries) if len(units) > 1 else []
-        cases = [_case(home, unit, below, _id(home, unit, names, place), place, lost) for unit in units.values()]
-        parts.append(Study(tuple(cases)))
-    return joined(parts)
+        for unit in units.values():
+            case = _case(home, unit, below, _id(home, unit, names, place), place, lost)
+            volumes.append((case, unit[0].uid if len(unit) == 1 else ""))
+    cases, several, said, told = with_labels(volumes, drawn)
+    parts.append(Study(tuple(cases), tuple(several), tuple(said)))
+    # Of a series of segmentations some may have found theirs.
+    rest = [replace(g, entries=tuple(e for e in g.entries if e.path not in told)) for g in roles]
+    aside = [*(g.skipped(g.role) for g in rest if g.entries), *_without_pictures(entries, {*told, *_paths(contours)})]
+    return joined([*parts, Study((), tuple(aside))])
+
+
+def _paths(entries: Sequence[Entry]) -> set[Path]:
+    return {e.path for e in entries}
 
 
 def _groups(entries: Sequence[Entry], notes: list[str]) -> Iterator[_Group]:
     by_key: dict[Key, list[Entry]] = defaultdict(list)
+    whole = filled_keys(e.key for e in entries if e.key is not None)
     for e in entries:
         assert e.key is not None
-        by_key[e.key].append(e)
+        by_key[whole[e.key]].append(e)
     for key, found in by_key.items():
         folders: dict[Path, list[Entry]] = defaultdict(list)
         for e in found:
@@ -263,10 +278,10 @@ def _below(groups: Sequence[_Group], homes: Collection[Path]) -> dict[Path, list
     return found
 
 
-def _without_pictures(entries: Sequence[Entry]) -> Iterator[Skipped]:
+def _without_pictures(entries: Sequence[Entry], told: Collection[Path]) -> Iterator[Skipped]:
     found: dict[tuple[Path, str, str], list[Entry]] = defaultdict(list)
     for e in entries:
-        if not e.picture and not e.problem:
+        if not e.picture and not e.problem and e.path not in told:
             found[e.path.parent, e.look.modality, e.look.sop_class].append(e)
     for (folder, modality, sop_class), inside in found.items():
         path = inside[0].path if len(inside) == 1 else folder

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core import kinds
-from workbench.core.errors import InputError
+from workbench.core.classes import ClassTable
+from workbench.core.errors import GeometryError, InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Geometry, Image, Labels
-from workbench.volume.data import dicom, lattice, nibabel_formats, rtstruct
+from workbench.volume.data import dicom, dicom_seg, lattice, nibabel_formats, rtstruct
 from workbench.volume.data.loading import reading_bytes, require_held
 
 __all__ = [
-    "explain", "holds_contours", "info", "is_companion", "labels_from", "onto_grid", "read", "reading_bytes",
-    "require_held", "sniff",
+    "explain", "holds_contours", "info", "is_companion", "labels_from", "on_image", "onto_grid", "read",
+    "reading_bytes", "require_held", "sniff",
 ]  # fmt: skip
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -66,8 +67,28 @@ def holds_contours(path: Path) -> bool:
 
 
 def labels_from(path: Path, reference: Geometry | None, resample: bool) -> Labels | None:
-    """Contours (RTSTRUCT), filled on the grid of their image."""
-    return rtstruct.read(path, reference, lenient=resample) if rtstruct.is_contours(path) else None
+    """Contours (RTSTRUCT), filled on the grid of their image; frames of a DICOM-SEG, put on the slices of it."""
+    if rtstruct.is_contours(path):
+        return rtstruct.read(path, reference, lenient=resample)
+    if reference is None or not dicom_seg.is_segmentation(path):
+        return None
+    image = dicom_seg.read(path, reference)
+    classes = image.classes or ClassTable(())
+    same = image.geometry.matches(reference)
+    if not same and lattice.steps_between(image.geometry, reference) is None:
+        return None  # refused or resampled as any other map
+    plain = Labels(image.data[0], image.geometry, classes, name=image.name, notes=image.notes)
+    try:
+        return plain if same else lattice.onto(plain, reference, lose=resample, whole=True)
+    except GeometryError as error:
+        raise GeometryError(f"label map {path}: {error}") from error
+
+
+def on_image(labels: Image, expected: Geometry) -> Geometry:
+    """The grid of a label map, where that of its image decides it: a DICOM-SEG has no frames for empty slices."""
+    if labels.format != "dicom-seg" or labels.source is None or not labels.source.is_file():
+        return labels.geometry
+    return dicom_seg.read(labels.source, expected).geometry
 
 
 def onto_grid(found: Geometry, expected: Geometry, resample: bool) -> Callable[[Labels], Labels] | None:

@@ -101,14 +101,14 @@ def read(path: Path) -> Image:
         n = len(size)
         direction = np.array(reader.GetDirection()).reshape(n, n)[:3, :3]
         native = _native(direction, reader.GetSpacing()[:3], reader.GetOrigin()[:3])
-        exact = (
-            directions
-            if directions is not None and np.allclose(directions, native.affine, atol=1e-3)
-            else native.affine
-        )
-        scale = nrrd_header.units_mm(path)[0] if is_nrrd else (metaimage_header.units_mm(path),) * 3
+        exact = native.affine
+        if directions is not None and np.allclose(np.abs(directions), np.abs(exact), atol=1e-3):
+            if not np.allclose(directions, exact, atol=1e-3):
+                native = None  # ITK turns no axes of a space that has time as well
+            exact = directions
+        scale, unit = nrrd_header.units_mm(path) if is_nrrd else ((metaimage_header.units_mm(path),) * 3, "")
         if scale != (1.0, 1.0, 1.0):
-            exact, native = _in_mm(exact, scale, directions is not None), None
+            exact, native = _in_mm(exact, scale, unit == "space units"), None
         affine = checked_affine(exact, path, field)
         native = _split(affine) if native is None else Native(native.spacing, native.origin, native.direction, affine)
     check_size(shape, components * volumes, dtype, path)
@@ -138,6 +138,7 @@ def read(path: Path) -> Image:
         },
         classes=classes,
         native=native,
+        files=tuple(dict.fromkeys((path, *_data_files(path)))),
         notes=tuple(notes),
     )
 
@@ -232,8 +233,7 @@ def _load(
 ) -> npt.NDArray[Any]:
     needed = math.prod(size) * components * dtype.itemsize
     # Asked again: the files beside the header may be others by now.
-    files = nrrd_header.data_files(path) if _is_nrrd(path) else metaimage_header.data_files(path)
-    for missing in (f for f in files if not f.is_file()):
+    for missing in (f for f in _data_files(path) if not f.is_file()):
         raise InputError(f"{missing}: there is no such file, and {path.name} says it holds the voxels. Copy both.")
     if nrrd_header.is_packed_inside(path):
         check_packed(needed, path)
@@ -294,6 +294,10 @@ def _read_by_itk(path: Path, needed: int) -> npt.NDArray[Any]:
     # A view keeps the image alive by its base; one copy would double the memory.
     array: npt.NDArray[Any] = sitk.GetArrayFromImage(image)
     return array
+
+
+def _data_files(path: Path) -> list[Path]:
+    return nrrd_header.data_files(path) if _is_nrrd(path) else metaimage_header.data_files(path)
 
 
 def _is_nrrd(path: Path) -> bool:

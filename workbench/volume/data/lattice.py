@@ -43,7 +43,7 @@ def steps_between(found: Geometry, expected: Geometry) -> npt.NDArray[np.int64] 
     return steps.astype(np.int64) if off <= _TOLERANCE else None
 
 
-def onto(labels: Labels, expected: Geometry, *, lose: bool = False) -> Labels | None:
+def onto(labels: Labels, expected: Geometry, *, lose: bool = False, whole: bool = False) -> Labels | None:
     """The label map on the grid of its image, value for value; None where the lattices differ.
 
     Voxels of the image that the map does not cover become 0; what is done is in ``notes``.
@@ -56,6 +56,8 @@ def onto(labels: Labels, expected: Geometry, *, lose: bool = False) -> Labels | 
         Grid of the image.
     lose
         Leave out labelled voxels that lie outside of the image; ``notes`` says how many.
+    whole
+        What the map does not cover is empty for sure, as in formats that leave out empty slices.
 
     Raises
     ------
@@ -87,7 +89,8 @@ def onto(labels: Labels, expected: Geometry, *, lose: bool = False) -> Labels | 
             f"{lost} of {labelled} labelled voxels lie outside of the image: found {describe(labels.geometry)}, "
             f"expected {describe(expected)}. Give the map of this image; resampling it leaves them out."
         )
-    said = _said(labels.geometry, expected, lost) + (_CUT if _is_cut(inside, places, expected.shape) else "")
+    is_cut = not whole and _is_cut(inside, places, expected.shape)
+    said = _said(labels.geometry, expected, lost) + (_CUT if is_cut else "")
     return replace(labels, data=out, geometry=expected, notes=(*labels.notes, said))
 
 

@@ -7,10 +7,11 @@ Axes stay in the order that NiBabel gives; world is RAS+ mm, as NiBabel computes
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from workbench.core.errors import PARSING, InputError, reading
 from workbench.core.types import Geometry, Image
 from workbench.data.companion import require_regular
 from workbench.data.geometry import check_packed, check_size, checked_affine
-from workbench.volume.data import nifti
+from workbench.volume.data import nifti, nifti_header
+from workbench.volume.data.stored import Stored, surplus
 
 SUFFIXES = (".mgz", ".mgh", ".mnc", ".head", ".brik", ".brik.gz", ".par", ".rec")
 FORMATS = ("mgh", "minc", "afni", "parrec", "nifti-pair", "analyze")
@@ -39,10 +41,12 @@ class _Files:
     format: str
     header: Path
     voxels: Path
+    place: Path | None = None
+    """What SPM says of the position of an Analyze file, where it is there."""
 
     @property
-    def both(self) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys((self.header, self.voxels)))
+    def all(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(f for f in (self.header, self.voxels, self.place) if f is not None))
 
 
 def is_pair(path: Path) -> bool:
@@ -83,7 +87,7 @@ def read(path: Path) -> Image:
         If the affine is singular or not finite.
     """
     files = _files(path)
-    for file in files.both:
+    for file in files.all:
         require_regular(file)
     with _opened(files) as proxy:
         shape = tuple(int(n) for n in proxy.shape)
@@ -100,6 +104,9 @@ def read(path: Path) -> Image:
         if files.voxels.name.lower().endswith((".mgz", ".gz")):
             check_packed(int(np.prod(shape, dtype=object)) * stored.itemsize, files.voxels)
         affine, notes = _affine(proxy, files)
+        notes += _surplus(files, proxy, shape, stored)
+        if "mat" not in proxy.file_map:
+            files = replace(files, place=None)
     return Image(
         geometry=Geometry(spatial, affine),
         dtype=dtype,
@@ -108,8 +115,8 @@ def read(path: Path) -> Image:
         source=path,
         format=files.format,
         header={"stored_dtype": str(stored), "ndim": len(shape)},
-        files=files.both,
-        notes=notes,
+        files=files.all,
+        notes=tuple(notes),
     )
 
 
@@ -123,7 +130,11 @@ def _files(path: Path) -> _Files:
         return _Files("afni", _needed(path, ".head"), _needed(path, ".brik", ".brik.gz"))
     if name.endswith((".par", ".rec")):
         return _Files("parrec", _needed(path, ".par"), _needed(path, ".rec"))
-    return _Files("nifti-pair", _needed(path, ".hdr"), _needed(path, ".img"))
+    header = _needed(path, ".hdr")
+    place = header.with_suffix(".MAT" if header.suffix.isupper() else ".mat")  # as NiBabel looks for it
+    # FSL has a folder of this name, and NiBabel passes over an empty file.
+    unused = place.is_dir() or (place.is_file() and place.stat().st_size == 0) or not place.exists()
+    return _Files("nifti-pair", header, _needed(path, ".img"), None if unused else place)
 
 
 def _needed(path: Path, *suffixes: str) -> Path:
@@ -194,16 +205,28 @@ def _is_nifti(proxy: Any) -> bool:
     return isinstance(proxy, nib.Nifti1Pair)
 
 
-def _affine(proxy: Any, files: _Files) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    if files.format == "nifti-pair" and _is_nifti(proxy):
-        affine, note = nifti.affine_of(proxy, files.header)
-        return affine, (note,) if note else ()
+def _affine(proxy: Any, files: _Files) -> tuple[npt.NDArray[np.float64], list[str]]:
+    pixdim = nifti_header.pixdim_of_pair(files.header) if files.format == "nifti-pair" else ()
+    if pixdim and _is_nifti(proxy):
+        return nifti.affine_of(proxy, files.header, pixdim)
     found = checked_affine(proxy.affine, files.header, "the position of its voxels")
+    if files.format == "nifti-pair" and files.place is not None:
+        return found, [f"the position of its voxels is that of {files.place.name} (SPM)", _LEFT_RIGHT]
     if files.format == "nifti-pair":
-        return found, (_LEFT_RIGHT,)
+        note = nifti_header.check_pixdim(files.header, pixdim)
+        return found, [*([note] if note else []), _LEFT_RIGHT]
     if files.format == "mgh" and not int(proxy.header["goodRASFlag"]):
-        return found, ("goodRASFlag is 0: coronal slices of the stated size, centred, were taken (FreeSurfer)",)
-    return found, ()
+        return found, ["goodRASFlag is 0: coronal slices of the stated size, centred, were taken (FreeSurfer)"]
+    return found, []
+
+
+def _surplus(files: _Files, proxy: Any, shape: tuple[int, ...], stored: np.dtype[Any]) -> list[str]:
+    """Bytes after uncompressed voxels that are nothing but voxels; a further slice is refused."""
+    if files.format not in ("nifti-pair", "afni") or files.voxels.suffix.lower() == ".gz":
+        return []
+    piece, start = math.prod(shape[:2]) * stored.itemsize, int(proxy.dataobj.offset)
+    note = surplus(Stored((files.voxels,), start), math.prod(shape) * stored.itemsize, piece)
+    return [note] if note else []
 
 
 def _dtype(proxy: Any, stored: np.dtype[Any], files: _Files) -> np.dtype[Any]:

@@ -48,9 +48,7 @@ def read(path: Path) -> Image:
     require_regular(path)
     proxy, start = _open(path)
     header = proxy.header
-    told = [] if int(header["sform_code"]) > 0 else [nifti_header.check_pixdim(path, start)]
-    affine, note = affine_of(proxy, path)
-    told.append(note)
+    affine, told = affine_of(proxy, path, start.pixdim)
     shape = tuple(int(n) for n in proxy.shape)
     spatial = (*shape[:3], *(1,) * (3 - len(shape)))
     channels = _channels(header, shape, path)
@@ -80,7 +78,7 @@ def read(path: Path) -> Image:
         header=shown,
         classes=classes,
         native=header,
-        notes=tuple(n for n in (*start.notes, *told, more) if n),
+        notes=(*start.notes, *told, *([more] if more else [])),
     )
 
 
@@ -177,34 +175,40 @@ def _kinds() -> tuple[type[Exception], ...]:
     )
 
 
-def affine_of(proxy: Any, path: Path) -> tuple[npt.NDArray[np.float64], str | None]:
-    """World affine in mm from the form that NIfTI gives precedence to, and what a person should know of it."""
+def affine_of(proxy: Any, path: Path, pixdim: tuple[float, ...]) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """World affine in mm from the form that NIfTI gives precedence to, and what a person should know of it.
+
+    `pixdim`: sizes of a voxel as stored, see `nifti_header.check_pixdim`.
+    """
     header = proxy.header
-    note = None
+    with reading(path, "xyzt_units names no unit of length", "Correct this field.", kinds=(KeyError,)):
+        unit = header.get_xyzt_units()[0]
+    scale, notes = _TO_MM.get(unit, 1.0), []
     # Some programs set the code of an sform that they never fill.
     unfilled = int(header["sform_code"]) > 0 and not header.get_sform()[:3, :3].any()
     if int(header["sform_code"]) > 0 and not (unfilled and int(header["qform_code"]) > 0):
         field, affine = "sform (srow_x, srow_y, srow_z)", header.get_sform()
         affine = checked_affine(affine, path, field)
-        note = nifti_header.forms_disagree(affine, _qform(header), header)
+        notes.append(nifti_header.forms_disagree(affine, _qform(header), header, scale))
     elif int(header["qform_code"]) > 0:
         field = "qform (quatern_b, quatern_c, quatern_d, pixdim)"
+        notes.append(nifti_header.check_pixdim(path, pixdim))
         try:
             affine = header.get_qform()
         except _kinds() as error:
             raise GeometryError(f"{path}: {field} is not a rotation ({reason(error)}). Correct this field.") from error
         if unfilled:
-            note = f"sform_code is {int(header['sform_code'])} and the sform is all zero: the qform was taken"
+            notes.append(f"sform_code is {int(header['sform_code'])} and the sform is all zero: the qform was taken")
     else:
         # As nibabel and MONAI do; the file itself does not say where left is.
         field, affine = "pixdim (sform_code and qform_code are 0)", header.get_base_affine()
-        note = "no sform or qform: spacing from pixdim, orientation is a guess (LAS, centred)"
-    with reading(path, "xyzt_units names no unit of length", "Correct this field.", kinds=(KeyError,)):
-        unit = header.get_xyzt_units()[0]
+        notes.append(nifti_header.check_pixdim(path, pixdim))
+        notes.append("no sform or qform: spacing from pixdim, orientation is a guess (LAS, centred)")
     affine = checked_affine(affine, path, field)
-    if (scale := _TO_MM.get(unit, 1.0)) != 1.0:
+    if scale != 1.0:
         affine[:3] *= scale
-    return affine, note
+        notes.append(f"xyzt_units is {unit}: positions were converted to mm")
+    return affine, [n for n in notes if n]
 
 
 def _qform(header: Any) -> npt.NDArray[np.float64] | None:
@@ -350,7 +354,7 @@ def _check_file_size(path: Path, proxy: Any) -> None:
         )
 
 
-def _classes(path: Path, header: Any, notes: list[str | None]) -> ClassTable | None:
+def _classes(path: Path, header: Any, notes: list[str]) -> ClassTable | None:
     for extension in header.extensions:
         if extension.get_code() == 0:
             with reading(path, "a header extension cannot be read", "Export it again.", kinds=_kinds()):

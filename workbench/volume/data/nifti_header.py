@@ -200,25 +200,42 @@ _BITS = {
 }  # fmt: skip
 
 
-def check_pixdim(path: Path, start: Start) -> str | None:
+def check_pixdim(path: Path, pixdim: tuple[float, ...]) -> str | None:
     """A note where sizes of a voxel that are used are negative; 0 is refused, as 1 mm would be taken.
+
+    Parameters
+    ----------
+    pixdim
+        As stored, of the axes that there are: nibabel mends them without a word.
 
     Raises
     ------
     GeometryError
         If one of them is 0.
     """
-    for axis, size in enumerate(start.pixdim, 1):
+    for axis, size in enumerate(pixdim, 1):
         if size == 0:
             raise GeometryError(
-                f"{path}: pixdim[{axis}] is 0, and the size of a voxel is nowhere else (sform_code is 0). Correct this"
-                " header field."
+                f"{path}: pixdim[{axis}] is 0, and the size of a voxel is nowhere else (no sform is given). Correct"
+                " this header field."
             )
-    negative = [f"pixdim[{axis}] is {size:g}" for axis, size in enumerate(start.pixdim, 1) if size < 0]
+    negative = [f"pixdim[{axis}] is {size:g}" for axis, size in enumerate(pixdim, 1) if size < 0]
     return f"{', '.join(negative)}: taken without the sign" if negative else None
 
 
-def forms_disagree(sform: np.ndarray[Any, Any], qform: np.ndarray[Any, Any] | None, header: Any) -> str | None:
+def pixdim_of_pair(path: Path) -> tuple[float, ...]:
+    """The same of the ``.hdr`` of a pair, NIfTI or Analyze, which nibabel has opened."""
+    with path.open("rb") as f:
+        start = f.read(540)
+    second, sign = _version(start)
+    (axes,) = struct.unpack_from(f"{sign}q" if second else f"{sign}h", start, 16 if second else 40)
+    found = struct.unpack_from(f"{sign}3d" if second else f"{sign}3f", start, 112 if second else 80)
+    return tuple(float(v) for v in found[: max(int(axes), 0)])
+
+
+def forms_disagree(
+    sform: np.ndarray[Any, Any], qform: np.ndarray[Any, Any] | None, header: Any, unit_mm: float = 1.0
+) -> str | None:
     """A note where sform and qform, or sform and pixdim, put voxels in other places: the sform is always believed.
 
     Parameters
@@ -227,6 +244,8 @@ def forms_disagree(sform: np.ndarray[Any, Any], qform: np.ndarray[Any, Any] | No
         (4, 4) as stored; ``None`` where the header has no qform.
     header
         With ``dim``, ``pixdim`` and the codes of both forms.
+    unit_mm
+        Millimetres per unit of all of them.
     """
     ours = np.sqrt((np.asarray(sform, np.float64)[:3, :3] ** 2).sum(axis=0))
     theirs = np.abs(np.asarray(header["pixdim"], np.float64)[1:4])
@@ -245,6 +264,6 @@ def forms_disagree(sform: np.ndarray[Any, Any], qform: np.ndarray[Any, Any] | No
         return None
     codes = f"{int(header['sform_code'])} and {int(header['qform_code'])}"
     return (
-        f"sform and qform (codes {codes}) place the corners of the volume up to {apart:.4g} mm apart: the sform was"
-        " believed"
+        f"sform and qform (codes {codes}) place the corners of the volume up to {apart * unit_mm:.4g} mm apart: the"
+        " sform was believed"
     )

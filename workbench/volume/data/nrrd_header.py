@@ -124,21 +124,22 @@ def _is_no_step(text: str) -> bool:
 def read_affine(path: Path) -> npt.NDArray[np.float64] | None:
     """RAS+ affine exactly as the header spells it, or ``None`` where it gives no anatomical space directions."""
     fields = _fields(path)
-    to_ras = _TO_RAS.get(fields.get("space", "").lower())
+    space, has_time = _space(fields)
+    to_ras = _TO_RAS.get(space)
     if to_ras is None or "space directions" not in fields:
         return None
     vectors = [v for v in re.findall(r"\([^)]*\)|none", fields["space directions"]) if v != "none"]
-    origin = fields.get("space origin", "(0,0,0)")
+    origin = fields.get("space origin", "(0,0,0,0)" if has_time else "(0,0,0)")
     try:
         columns = [_vector(v) for v in vectors]
         corner = _vector(origin)
     except ValueError as error:
         raise InputError(f"{path}: space directions or space origin hold '{error}', numbers were expected.") from error
-    if len(columns) < 3 or any(len(c) != 3 for c in (*columns, corner)):
+    if len(columns) < 3 or any(len(c) != 3 + has_time for c in (*columns, corner)):
         return None
     own = np.eye(4)
-    own[:3, :3] = np.array(columns[:3]).T
-    own[:3, 3] = corner
+    own[:3, :3] = np.array(columns[:3])[:, :3].T
+    own[:3, 3] = corner[:3]
     return np.asarray(to_ras @ own)
 
 
@@ -230,7 +231,7 @@ def notes(path: Path) -> list[str]:
     found = []
     if "space directions" not in fields and "spacings" not in fields:
         found.append("the header has no space directions: 1 mm and no rotation were taken")
-    elif fields.get("space", "").lower() not in _TO_RAS:
+    elif _space(fields)[0] not in _TO_RAS:
         found.append(f"space is {shortened(fields.get('space', ''))}: axes were taken as left, posterior, superior")
     elif "space origin" not in fields:
         found.append("the header has no space origin: 0 was taken")
@@ -264,10 +265,19 @@ def units_mm(path: Path) -> tuple[tuple[float, float, float], str]:
     return (x, y, z), name
 
 
+def _space(fields: dict[str, str]) -> tuple[str, bool]:
+    """The space in lower case, and whether it has time as a fourth axis."""
+    name = fields.get("space", "").lower()
+    plain = name.removesuffix("-time") if name.endswith("-time") else name.removesuffix("t")
+    return (plain, True) if plain != name and plain in _TO_RAS else (name, False)
+
+
 def _units(fields: dict[str, str]) -> tuple[str, list[str]]:
     """Units of the three axes of space, else of the axes of the array that have a spacing, as they are spelled."""
     name = "space units" if "space units" in fields else "units"
     units = [u.strip('" ') for u in re.findall(r'"[^"]*"|\S+', fields.get(name, ""))]
+    if name == "space units" and _space(fields)[1]:
+        units = units[:3]
     if name == "units" and "spacings" in fields:
         spaced = [s.lower() != "nan" for s in fields["spacings"].split()]
         units = [u for u, is_spaced in zip(units, spaced, strict=False) if is_spaced]

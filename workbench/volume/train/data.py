@@ -68,8 +68,10 @@ def require_cases(
                 raise InputError("has no label map; training needs one for every case")
             image = require_volume(open_case(case))
             labels = formats.label_image(case.labels)
-            if labels is not None and files.onto_grid(labels.geometry, image.geometry, resample_labels) is None:
-                require_match(labels.geometry, image.geometry, f"label map {case.labels}", case.image)
+            if labels is not None:
+                grid = files.on_image(labels, image.geometry)
+                if files.onto_grid(grid, image.geometry, resample_labels) is None:
+                    require_match(grid, image.geometry, f"label map {case.labels}", case.image)
             found = len(image.channels)
             if channels is not None and found != channels:
                 raise InputError(

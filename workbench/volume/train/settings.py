@@ -43,6 +43,11 @@ class TrainConfig:
         0.0, "stop after this time, with the learning rate fallen to its end; 0: no limit", low=0
     )
     val_fraction: float = setting(0.2, "share of the groups (patients) to validate on", low=0.0, high=0.9)
+    fold: int = setting(
+        0,
+        "fold to validate on, where the data set has its own (splits_final.json of nnU-Net); -1: split by val_fraction",
+        low=-1,
+    )
     lora_rank: int = setting(
         0, "train low-rank adapters of this rank instead of all weights, saved small; 0: off", low=0
     )

@@ -24,7 +24,7 @@ from workbench.data.cases import naming, open_case
 from workbench.data.readable import left_out, readable
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
-from workbench.training.split import split_groups
+from workbench.training.split import own_split, split_groups
 from workbench.volume.data import rtstruct
 from workbench.volume.data.checks import require_volume
 from workbench.volume.data.label_names import LabelReader, read_named
@@ -134,7 +134,7 @@ def train_volumes(
     if start is not None:
         output.refuse_start(out, start.path)
     cases, failures = readable(cases, require_volume)
-    train_index, val_index, judged = _split(cases, config)
+    train_index, val_index, judged, said = _split(cases, config)
     recipe = _recipe(config, start)
     # Predicting may use larger windows than training: the network takes any size.
     x, y, z = config.roi or (min(n, _WINDOW) for n in recipe.roi)
@@ -146,7 +146,7 @@ def train_volumes(
     survey = Survey(recipe, start, force=config.force, nan=config.nan)
     survey.check_headers(cases)
     merge, table, notes = _classes(cases, config, start)
-    notes += left_out(failures)
+    notes += [*said, *left_out(failures)]
     read = LabelReader(config.names, config.resample_labels, survey.tell)
     torch.manual_seed(config.seed)
     net, copied = _network(config, start, table, len(recipe.channels))
@@ -171,6 +171,8 @@ def train_volumes(
             "config": _identity(config),
             "cases": [c.id for c in cases],
             "start": start.sha256 if start else None,
+            # A split of the data set itself may change while the cases stay the same.
+            **({"validated": [c.id for c in judging]} if any("folds" in c.options for c in cases) else {}),
         },
         on_event=on_event,
     )
@@ -214,7 +216,7 @@ def train_volumes(
 def _identity(config: TrainConfig) -> dict[str, Any]:
     """The settings that decide what is learnt. Later ones count where they are set: trainings of 0.1 go on."""
     plain = {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY}
-    later = {"names": "", "match": "name", "resample_labels": False, "nan": "refuse"}
+    later = {"names": "", "match": "name", "resample_labels": False, "nan": "refuse", "fold": 0}
     return {k: v for k, v in plain.items() if k not in later or v != later[k]}
 
 
@@ -230,24 +232,20 @@ def _start(config: TrainConfig) -> weights.WeightsFile | None:
     return start
 
 
-def _split(cases: Sequence[Case], config: TrainConfig) -> tuple[list[int], list[int], str]:
-    """Training and validation cases, and the sentence that says what the score means."""
-    groups = {c.group or c.id for c in cases}
+def _split(cases: Sequence[Case], config: TrainConfig) -> tuple[list[int], list[int], str, tuple[str, ...]]:
+    """Training and validation cases, the sentence that says what the score means, and what to know of the split."""
     everything = list(range(len(cases)))
-    if len(groups) < 2:
-        return (
-            everything,
-            everything,
-            "on the training cases themselves (one group only): shows fit, not generalisation",
-        )
     if config.val_fraction == 0:
-        return (
-            everything,
-            everything,
-            "on the training cases themselves (val_fraction=0): shows fit, not generalisation",
-        )
-    train, val = split_groups([c.group or c.id for c in cases], config.val_fraction, config.seed)
-    return train, val, f"on {len(val)} held-out case(s) of {len({cases[i].group or cases[i].id for i in val})} group(s)"
+        why = "val_fraction=0"
+    elif (own := own_split(cases, config.fold)) is not None:
+        return list(own.train), list(own.val), f"on {len(own.val)} held-out case(s), {own.said}", own.notes
+    elif len({c.group or c.id for c in cases}) < 2:
+        why = "one group only"
+    else:
+        train, val = split_groups([c.group or c.id for c in cases], config.val_fraction, config.seed)
+        groups = len({cases[i].group or cases[i].id for i in val})
+        return train, val, f"on {len(val)} held-out case(s) of {groups} group(s)", ()
+    return everything, everything, f"on the training cases themselves ({why}): shows fit, not generalisation", ()
 
 
 def _classes(

@@ -1,6 +1,7 @@
 """Training areas from GeoPackage, GeoJSON and shapefile, against rasterio on the same geometries."""
 
 import json
+import shutil
 import sqlite3
 import struct
 
@@ -187,6 +188,24 @@ def test_what_cannot_be_placed_or_told_is_said(tmp_path, scene):
     no_system = labels_of_polygons(shapefile(tmp_path / "d.shp", AREAS, crs=None), scene)
     assert any("names no coordinate system" in n for n in no_system.notes)
     np.testing.assert_array_equal(no_system.data, expected(BY_NAME))
+
+
+def test_what_an_open_program_saved_is_read(tmp_path, scene):
+    path = gpkg(tmp_path / "a.gpkg", AREAS)
+    editor = sqlite3.connect(path)  # as QGIS has it open: changes go to a log beside it first
+    editor.execute("PRAGMA journal_mode=wal")
+    editor.execute("UPDATE areas SET class = 'moor' WHERE class = (SELECT class FROM areas LIMIT 1)")
+    editor.commit()
+    assert "moor" in labels_of_polygons(path, scene).classes.names
+    assert [f.name for f in files_of(path)] == ["a.gpkg", "a.gpkg-wal"]
+    left = tmp_path / "left"  # the program was killed, or its index was not copied
+    left.mkdir()
+    for file in files_of(path):
+        shutil.copy(file, left)
+    assert "moor" in labels_of_polygons(left / "a.gpkg", scene).classes.names
+    assert len(list(left.iterdir())) == 2
+    editor.close()
+    assert files_of(path) == (path,)
 
 
 def test_damaged_files_are_one_line(tmp_path, scene):

@@ -109,6 +109,15 @@ def test_scales_and_nodata(tmp_path):
     assert image.header["stored_ignore"] == -7
 
 
+def test_notes_of_gdal_beside_are_one_of_the_files(tmp_path):
+    path = save(tmp_path / "a.tif", cube(2))
+    beside = tmp_path / "a.tif.aux.xml"
+    beside.write_text('<PAMDataset><PAMRasterBand band="1"><NoDataValue>7</NoDataValue></PAMRasterBand></PAMDataset>')
+    image = formats.read(path)
+    assert image.header["ignore_value"] == 7
+    assert image.all_files == formats.input_files(path) == (path, beside)
+
+
 def test_photos_and_broken_files_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "photo.tif", np.zeros((9, 11, 3), "u1"), photometric="rgb")
     with pytest.raises(InputError, match="colour picture of 8 bits without a map position"):

@@ -90,6 +90,8 @@ def test_an_alpha_band_masks_and_is_named(tmp_path):
     data[-1] = np.where(hidden(), 65535, 0)
     image = wb.read(write(tmp_path / "a.tif", data, photometric="RGB", ALPHA="YES"))
     assert "alpha" in image.notes[0]
+    assert "stays a band" in image.notes[0]
+    assert len(image.channels) == 4
     assert np.array_equal(np.isfinite(image.data[0]), hidden() > 0)
 
 

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
+import rasterio
+import scipy.io
+import tifffile
 
+from tests.scene_maker import cube
+from tests.workbench.scene.data.test_products import lan
 from workbench.core.errors import InputError
+from workbench.core.provenance import input_hash
+from workbench.data import formats
 from workbench.scene.data.wavelength_file import wavelengths_beside
 
 
@@ -60,3 +67,46 @@ def test_a_second_list_that_differs_is_noted(tmp_path):
     assert found.notes == (
         "the wavelengths of scene_wavelengths.txt differ from those of scene_wavelengths.csv, which were taken",
     )
+
+
+def of_one_page(path):
+    data = cube(2)
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=len(data),
+        height=data.shape[1],
+        width=data.shape[2],
+        dtype=data.dtype,
+        crs="EPSG:32632",
+        transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6),
+    ) as out:
+        out.write(data)  # fmt: skip
+
+
+WRITERS = {
+    "a.npy": lambda path: np.save(path, cube().transpose(1, 2, 0)),
+    "a.npz": lambda path: np.savez(path, cube=cube().transpose(1, 2, 0)),
+    "a.mat": lambda path: scipy.io.savemat(path, {"cube": cube().transpose(1, 2, 0)}),
+    "a.tif": of_one_page,
+    "pages.tif": lambda path: tifffile.imwrite(path, cube(), photometric="minisblack"),
+    "a.lan": lambda path: lan(path, cube(2)),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_list_beside_is_one_of_the_files_of_the_scene(tmp_path, name):
+    path = tmp_path / name
+    WRITERS[name](path)
+    assert formats.read(path).all_files == (path,)
+    listed, other = (tmp_path / f"{path.stem}_wavelengths{end}" for end in (".csv", ".txt"))
+    listed.write_text("\n".join(str(400 + 50 * i) for i in range(len(cube()))))
+    other.write_text("\n".join(str(900 + 50 * i) for i in range(len(cube()))))
+    image = formats.read(path)
+    assert image.all_files == (path, listed)
+    assert [n for n in image.notes if "differ from those" in n], "a note on the list is one on the scene"
+    before = input_hash(image)
+    listed.write_text("\n".join(str(401 + 50 * i) for i in range(len(cube()))))
+    assert input_hash(image) is None  # no longer what was opened
+    assert before != input_hash(formats.read(path)) is not None

@@ -7,6 +7,7 @@ import pytest
 
 from tests.header_maker import HOSTILE, metaimage, nrrd, outcome, refused
 from workbench.core.errors import InputError
+from workbench.core.provenance import input_hash
 from workbench.data import formats
 
 VOXELS = bytes(range(64))
@@ -74,6 +75,17 @@ def test_the_file_is_asked_again_before_its_voxels_are_read(header, tmp_path):
     (path.parent / "b.raw").symlink_to("/dev/zero")
     with pytest.raises(InputError, match="'b.raw', which is a device"):
         _ = image.data
+
+
+def test_other_voxels_beside_the_same_header_are_another_file(header):
+    path = header("b.raw")
+    (path.parent / "b.raw").write_bytes(VOXELS)
+    image = formats.read(path)
+    before = input_hash(image)
+    (path.parent / "b.raw").write_bytes(VOXELS[::-1])
+    assert not image.is_unchanged
+    assert None not in (before, input_hash(formats.read(path)))
+    assert before != input_hash(formats.read(path))
 
 
 def test_a_missing_file_leaves_the_header_readable(header):

@@ -133,6 +133,18 @@ def test_a_whole_result_as_dicom_seg(tmp_path):
     np.testing.assert_array_equal(formats.read_labels(paths[0], reference=image.geometry).data, 7)
 
 
+@pytest.mark.parametrize("name", ["StudyInstanceUID", "FrameOfReferenceUID", "PatientID"])
+def test_what_only_a_part_of_the_slices_says_is_said_of_the_segmentation(tmp_path, name):
+    write_series(tmp_path / "d", PatientID="A", change=lambda k, ds: setattr(ds, name, "") if k % 3 != 1 else None)
+    said = {str(pydicom.dcmread(f).get(name) or "") for f in (tmp_path / "d").iterdir()} - {""}
+    image = formats.read(tmp_path / "d")
+    data = np.full(image.geometry.shape, 7)
+    for form in ("dicom-seg", "rtstruct"):
+        labels = Labels(data, image.geometry, CLASSES)
+        (path,) = write.write(labels, tmp_path / form, format=form, source=image)
+        assert {str(pydicom.dcmread(path).get(name))} == said
+
+
 def test_truncated_segmentation(tmp_path):
     write_series(tmp_path / "d")
     image = formats.read(tmp_path / "d")

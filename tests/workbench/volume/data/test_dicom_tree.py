@@ -22,6 +22,7 @@ from workbench.core.errors import InputError, UsageError
 from workbench.data import formats
 from workbench.data.cases import open_case
 from workbench.data.tree import find
+from workbench.volume.data.dicom_roles import pseudonym
 
 
 def ids(study):
@@ -138,6 +139,29 @@ def test_one_uid_for_the_series_of_two_patients_is_not_one_volume(tmp_path):
     images = [open_case(c) for c in study.cases]
     assert [i.geometry.shape[2] for i in images] == [6, 6]
     assert not np.array_equal(images[0].data, images[1].data)
+
+
+@pytest.mark.parametrize(
+    ("blank", "others"),
+    [(["PatientID"], 3), (["StudyInstanceUID"], 2), (["PatientID", "StudyInstanceUID"], 4)],
+)
+def test_a_part_of_the_files_without_patient_or_study_is_no_series_of_its_own(tmp_path, blank, others):
+    """Every other slice apart would be a volume of half the slices, twice as far from each other."""
+
+    def change(k, dataset):
+        for name in blank[: (k + 1) % (len(blank) + 1)]:
+            setattr(dataset, name, "")
+
+    write_series(tmp_path, n=8, PatientID="A", change=change)
+    (case,) = find(tmp_path).cases
+    assert open_case(case).geometry.shape[2] == 8
+    assert formats.read(tmp_path).geometry.shape[2] == 8
+    (study,) = {str(pydicom.dcmread(f).StudyInstanceUID) for f in tmp_path.iterdir()} - {""}
+    assert len(find(tmp_path, series=f"study={study},patient={pseudonym('A')},slices=8").cases) == 1
+    write_series(tmp_path, n=8, PatientID="B", prefix="other")
+    # Whose those without a patient are is not known any more; those without a study are of the same patient.
+    with pytest.raises(InputError, match=f"holds {others} series"):
+        formats.read(tmp_path)
 
 
 def test_a_series_in_several_folders_is_one_volume(tmp_path):

@@ -8,6 +8,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data import formats, write
+from workbench.volume.data import itk_formats
 from workbench.volume.data.checks import require_volume
 
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -46,6 +47,36 @@ def test_components_and_four_dimensions_become_channels(tmp_path):
     four = sitk.JoinSeries([sitk.GetImageFromArray(vector[..., c].copy()) for c in range(3)])
     sitk.WriteImage(four, str(tmp_path / "four.mha"))
     np.testing.assert_array_equal(formats.read(tmp_path / "four.mha").data, vector.transpose(3, 2, 1, 0))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+@pytest.mark.parametrize("space", ["right-anterior-superior-time", "RAST", "LPST"])
+def test_spaces_of_nrrd_that_have_time(tmp_path, space, suffix):
+    text = (
+        f"NRRD0005\ntype: uint8\ndimension: 4\nspace: {space}\nsizes: 2 3 4 2\n"
+        "space directions: (0.1,0,0,0) (0,0.3,0,0) (0,0,2.7,0) (0,0,0,5)\nkinds: domain domain domain domain\n"
+        'space units: "mm" "mm" "mm" "s"\nencoding: raw\nspace origin: (1,2,3,0)\n\n'
+    )
+    (tmp_path / "a.nrrd").write_bytes(text.encode() + bytes(range(48)))
+    image = formats.read(tmp_path / "a.nrrd")
+    signs = np.diag([-1, -1, 1, 1] if space == "LPST" else [1, 1, 1, 1])
+    truth = signs @ np.array([[0.1, 0, 0, 1], [0, 0.3, 0, 2], [0, 0, 2.7, 3], [0, 0, 0, 1]])
+    assert np.allclose(image.geometry.affine, truth)
+    assert image.notes == ()
+    itk_formats.write(tmp_path / f"b{suffix}", image.data, image.geometry, native=image.native)
+    assert np.allclose(formats.read(tmp_path / f"b{suffix}").geometry.affine, truth)
+
+
+def test_units_of_a_space_without_anatomy_are_those_of_its_axes(tmp_path):
+    """The origin is in these units, too, and an oblique axis of the array has its parts in several of them."""
+    text = (
+        "NRRD0004\ntype: uint8\ndimension: 3\nspace: 3D-right-handed\nsizes: 2 3 4\n"
+        "space directions: (3000,0,4) (0,300,0) (-4000,0,3)\nkinds: domain domain domain\n"
+        'space units: "um" "um" "mm"\nencoding: raw\nspace origin: (1000,2000,3)\n\n'
+    )
+    (tmp_path / "a.nrrd").write_bytes(text.encode() + bytes(24))
+    truth = FLIP @ [[3, 0, -4, 1], [0, 0.3, 0, 2], [4, 0, 3, 3], [0, 0, 0, 1]]
+    assert np.allclose(formats.read(tmp_path / "a.nrrd").geometry.affine, truth)
 
 
 @pytest.mark.parametrize("space", ["left-posterior-superior", "right-anterior-superior", "LAS"])

@@ -10,6 +10,7 @@ import pytest
 
 import workbench as wb
 from workbench.core.errors import InputError
+from workbench.core.provenance import input_hash
 from workbench.data import formats
 from workbench.data.cases import load_cases
 
@@ -71,6 +72,52 @@ def test_files_that_nibabel_writes(tmp_path, name):
         assert np.allclose(found.geometry.affine, image.affine, atol=1e-6)
         assert wb.info(file)[0]["shape"] == [5, 6, 7]
         assert any("where left is" in n for n in found.notes) == (made in (nib.AnalyzeImage, nib.Spm99AnalyzeImage))
+        assert {f.suffix for f in tmp_path.iterdir()} == {f.suffix for f in found.files}  # SPM: position in a .mat
+
+
+def test_only_the_mat_file_that_gives_the_position_is_one_of_the_files(tmp_path):
+    nib.save(nib.Spm99AnalyzeImage(np.ones((5, 6, 7), np.int16), OBLIQUE), tmp_path / "a.img")
+    place = tmp_path / "a.mat"
+    said = wb.read(tmp_path / "a.img")
+    assert "the position of its voxels is that of a.mat (SPM)" in said.notes
+    before = input_hash(said)
+    nib.save(
+        nib.Spm99AnalyzeImage(np.ones((5, 6, 7), np.int16), OBLIQUE + np.eye(4)[:, [3, 1, 2, 0]]), tmp_path / "b.img"
+    )
+    shutil.copy(tmp_path / "b.mat", place)
+    assert not said.is_unchanged
+    assert input_hash(wb.read(tmp_path / "a.img")) not in (before, None)
+    for suffix in (".hdr", ".img", ".mat"):
+        shutil.copy(tmp_path / f"a{suffix}", tmp_path / f"C{suffix.upper()}")
+    assert wb.read(tmp_path / "C.HDR").all_files[2:] == (tmp_path / "C.MAT",)
+    place.write_bytes(b"")  # NiBabel passes over it
+    assert not any("a.mat" in n for n in wb.read(tmp_path / "a.img").notes)
+    place.unlink()
+    place.mkdir()  # FSL has matrices of its own in such a folder
+    nib.save(nib.Nifti1Pair(np.ones((5, 6, 7), np.int16), OBLIQUE), tmp_path / "p.img")
+    nib.save(nib.Nifti1Pair(np.ones((5, 6, 7), np.int16), OBLIQUE), tmp_path / "q.img")
+    (tmp_path / "p.mat").mkdir()
+    (tmp_path / "q.mat").write_bytes(b"1 0 0 0\n")  # a NIfTI pair says its position itself
+    for name in ("a.img", "p.hdr", "q.hdr"):
+        assert len(wb.read(tmp_path / name).all_files) == 2
+
+
+def test_voxels_of_afni_are_as_many_as_promised(tmp_path):
+    for file in DATA.glob("scaled+tlrc.*"):
+        shutil.copy(file, tmp_path)
+    path = tmp_path / "scaled+tlrc.BRIK"
+    if not path.is_file():
+        pytest.skip("NiBabel was installed without its test data")
+    image = wb.read(path)
+    assert image.notes == ()
+    stored = np.dtype(image.header["stored_dtype"]).itemsize
+    with path.open("ab") as f:
+        f.write(bytes(2))
+    assert "2 bytes follow the voxels, and are left out" in wb.read(path).notes
+    with path.open("ab") as f:
+        f.write(bytes(stored * image.geometry.shape[0] * image.geometry.shape[1]))
+    with pytest.raises(InputError, match="at least one more slice"):
+        wb.read(path)
 
 
 def test_a_label_map_of_freesurfer_goes_onto_its_image(tmp_path):

@@ -107,7 +107,9 @@ def test_metres_and_microns_become_millimetres(tmp_path):
     image = nib.Nifti1Image(np.zeros((4, 5, 6), "i2"), np.diag([250.0, 250, 500, 1]))
     image.header.set_xyzt_units("micron")
     nib.save(image, tmp_path / "a.nii")
-    assert formats.read(tmp_path / "a.nii").geometry.spacing == pytest.approx((0.25, 0.25, 0.5))
+    found = formats.read(tmp_path / "a.nii")
+    assert found.geometry.spacing == pytest.approx((0.25, 0.25, 0.5))
+    assert found.notes == ("xyzt_units is micron: positions were converted to mm",)
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -116,9 +116,30 @@ def test_nifti_forms_that_disagree_and_codes_and_sizes_that_cannot_be(tmp_path):
     image.to_filename(both)
     assert notes(both) == ""
     assert "place the corners of the volume up to 500 mm apart: the sform" in notes(patched(both, 268, "<f", 500.0))
+    apart = [n for n in formats.read(patched(both, 123, "<B", 3)).notes if "up to 0.5 mm apart" in n]
+    assert len(apart) == 1  # in microns
     assert "sform_code is 99, expected 0 to 5" in notes(patched(nifti(tmp_path / "b.nii"), 254, "<h", 99))
     assert "pixdim[2] is -2: taken without" in notes(_only_qform(patched(nifti(tmp_path / "c.nii"), 84, "<f", -2.0)))
     refused(_only_qform(patched(nifti(tmp_path / "d.nii"), 84, "<f", 0.0)), r"pixdim\[2\] is 0")
+    unfilled = patched(patched(nifti(tmp_path / "e.nii"), 252, "<hh", 1, 1), 280, "<12f", *[0.0] * 12)
+    refused(patched(unfilled, 84, "<f", 0.0), r"pixdim\[2\] is 0")
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair, nib.AnalyzeImage])
+def test_the_header_of_a_pair_is_held_against_its_voxels(tmp_path, kind):
+    double = kind is nib.Nifti2Pair
+    path = nifti(tmp_path / "a.img", kind=kind).with_suffix(".hdr")
+    if kind is not nib.AnalyzeImage:
+        path = patched(path, 344 if double else 252, "<ii" if double else "<hh", 1, 0)  # the qform alone
+    content = path.read_bytes()
+    refused(patched(path, 120 if double else 84, "<d" if double else "<f", 0.0), r"pixdim\[2\] is 0")
+    path.write_bytes(content)
+    voxels = path.with_suffix(".img")
+    assert "follow the voxels" not in notes(path)
+    voxels.write_bytes(voxels.read_bytes() + bytes(4))
+    assert "4 bytes follow the voxels" in notes(path)
+    voxels.write_bytes(voxels.read_bytes() + bytes(60))
+    refused(path, "at least one more slice")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.study_maker import write_nnunet
 from tests.workbench.report.test_html import pictures_in
 from workbench import weights
+from workbench.cli import run
 from workbench.core.errors import Cancelled, InputError, UsageError, WeightsError
 from workbench.core.settings import build
 from workbench.core.types import Case
@@ -159,3 +161,26 @@ def test_settings_that_cannot_work_are_named(cases, tmp_path: Path, change, erro
 def test_cases_without_labels_are_named(cases, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without labels: naked"):
         train_volumes([Case("naked", cases[0].image)], build(TrainConfig, QUICK), tmp_path / "x.safetensors")
+
+
+def test_the_folds_of_a_data_set_are_its_split(tmp_path, capsys):
+    """From the shell: fold 1 of splits_final.json, the default fold 0, and a split of our own by --fold -1."""
+    names = ["a_1", "b_2", "c_3", "d_4"]
+    write_nnunet(tmp_path / "set", names)
+    folds = [{"train": names[1:], "val": names[:1]}, {"train": names[:2], "val": names[2:3]}]
+    (tmp_path / "set" / "splits_final.json").write_text(json.dumps(folds))
+    line = ["train", "segformer3d", "-i", str(tmp_path / "set"), "--weights", "none", "--device", "cpu", "-q"]
+    line += ["--intensity", "zscore", "--spacing", "1", "1", "1", "--roi", "16", "16", "48", "--steps", "1", "--force"]
+    found = {}
+    for fold in ((), ("--fold", "1"), ("--fold", "-1")):
+        out = tmp_path / f"{len(found)}.safetensors"
+        assert run([*line, "-o", str(out), *fold]) == 0, capsys.readouterr().err
+        found[fold] = weights.find(str(out), "segformer3d").meta["training"]
+    first, second, own = found.values()
+    assert (first["validated_on"], first["trained_on"]) == (["a_1"], names[1:])
+    assert first["validation"] == "on 1 held-out case(s), fold 0 of splits_final.json"
+    assert (second["validated_on"], second["trained_on"]) == (["c_3"], names[:2])
+    assert any("does not name d_4: neither learnt from nor validated on" in n for n in second["notes"])
+    assert "splits_final.json" not in own["validation"]
+    assert run([*line, "-o", str(tmp_path / "x.safetensors"), "--fold", "2"]) == 2
+    assert "fold=2: the data set has 2 folds, 0 to 1" in capsys.readouterr().err

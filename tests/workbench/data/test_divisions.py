@@ -1,0 +1,140 @@
+"""The splits that data sets come with: folds of nnU-Net, and the lists of dataset.json."""
+
+import json
+
+import pytest
+
+from tests.study_maker import save_nifti, write_nnunet
+from workbench.core.errors import UsageError
+from workbench.core.types import Case
+from workbench.data.cases import load_study, scored_on, taught_by
+from workbench.training.split import own_split
+
+NAMES = ["amos_0001", "amos_0002", "amos_0003", "amos_0004"]
+FOLDS = [
+    {"train": ["amos_0001", "amos_0002", "amos_0003"], "val": ["amos_0004"]},
+    {"train": ["amos_0002", "amos_0003", "amos_0004"], "val": ["amos_0001"]},
+]
+
+
+def save(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def names(cases, numbers):
+    return [cases[i].id for i in numbers]
+
+
+@pytest.mark.parametrize("place", ["beside", "preprocessed"])
+def test_folds_of_nnunet_split_the_cases(tmp_path, place):
+    root = tmp_path / "nnUNet_raw" / "Dataset001_X"
+    write_nnunet(root, NAMES, tests=("amos_0009",))
+    prepared = tmp_path / "nnUNet_preprocessed" / "Dataset001_X"
+    save((root if place == "beside" else prepared) / "splits_final.json", FOLDS)
+    for given in (root, root / "imagesTr"):
+        study = load_study(given)
+        assert (study.faults, study.notes) == ((), ())
+        cases, _ = taught_by(study.cases)
+        assert [c.id for c in cases] == NAMES
+        for fold, left_out in ((0, "amos_0004"), (1, "amos_0001")):
+            own = own_split(cases, fold)
+            assert names(cases, own.val) == [left_out]
+            assert names(cases, own.train) == [n for n in NAMES if n != left_out]
+            assert own.said == f"fold {fold} of splits_final.json"
+        assert own_split(cases, -1) is None
+        with pytest.raises(UsageError, match="fold=2: the data set has 2 folds, 0 to 1"):
+            own_split(cases, 2)
+
+
+def test_names_that_do_not_fit_are_named(tmp_path):
+    write_nnunet(tmp_path, NAMES)
+    save(tmp_path / "splits_final.json", [{"train": ["amos_0001", "amos_0002"], "val": ["amos_0003", "gone_1"]}])
+    study = load_study(tmp_path)
+    assert study.notes == (
+        f"{tmp_path / 'splits_final.json'}: names gone_1, which are not here",
+        f"{tmp_path / 'splits_final.json'}: does not name amos_0004: no fold learns from them or validates on them",
+    )
+    own = own_split(study.cases, 0)
+    assert (names(study.cases, own.train), names(study.cases, own.val)) == (["amos_0001", "amos_0002"], ["amos_0003"])
+    assert "does not name amos_0004: neither learnt from nor validated on" in own.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"train": []}, "not the folds of nnU-Net"),
+        ([], "not the folds of nnU-Net"),
+        ([{"train": ["a"], "val": [3]}], "not the folds of nnU-Net"),
+        ([{"train": ["amos_0001"], "val": ["amos_0001"]}], "fold 0 has amos_0001 in 'train' and in 'val'"),
+    ],
+)
+def test_damaged_folds_stop_training_and_not_prediction(tmp_path, content, said):
+    write_nnunet(tmp_path, NAMES)
+    save(tmp_path / "splits_final.json", content)
+    study = load_study(tmp_path)  # as `predict` and `info` take it
+    assert len(study.cases) == 4
+    assert len(study.faults) == 1
+    assert said in study.faults[0]
+    assert str(tmp_path / "splits_final.json") in study.faults[0]
+
+
+def decathlon(root, **lists):
+    for name in NAMES:
+        save_nifti(root / "imagesTr" / f"{name}.nii.gz")
+        save_nifti(root / "labelsTr" / f"{name}.nii.gz", value=1, dtype="u1")
+    about = {"modality": {"0": "CT"}, "labels": {"0": "background", "1": "x"}}
+    rows = {
+        key: [{"image": f"./imagesTr/{n}.nii.gz", "label": f"./labelsTr/{n}.nii.gz"} for n in found]
+        for key, found in lists.items()
+    }
+    save(root / "dataset.json", {**about, **rows})
+
+
+def test_numbers_of_patients_are_no_channels(tmp_path):
+    """AMOS names its patients amos_0001 to amos_0600, one file each."""
+    decathlon(tmp_path, training=NAMES)
+    study = load_study(tmp_path)
+    assert [c.id for c in study.cases] == NAMES
+    assert all(c.labels is not None and not c.files and not c.problem for c in study.cases)
+    assert (study.notes, study.faults) == ((), ())
+    for number in range(4):  # the first is number 0, and one channel is all they have
+        (tmp_path / "imagesTr" / f"{NAMES[number]}.nii.gz").rename(tmp_path / "imagesTr" / f"s_{number:04d}.nii.gz")
+        (tmp_path / "labelsTr" / f"{NAMES[number]}.nii.gz").rename(tmp_path / "labelsTr" / f"s_{number:04d}.nii.gz")
+    assert [c.id for c in load_study(tmp_path).cases] == [f"s_{n:04d}" for n in range(4)]
+
+
+def test_lists_of_a_dataset_give_the_split(tmp_path):
+    decathlon(tmp_path, training=NAMES[:2], validation=NAMES[2:3], test=NAMES[3:])
+    study = load_study(tmp_path)
+    assert [c.options["split"] for c in study.cases] == ["training", "training", "validation", "test"]
+    assert study.notes == (f"{tmp_path / 'imagesTr'}: dataset.json lists amos_0004 for the test",)
+    cases, said = taught_by(study.cases)
+    assert "1 test case(s) of the data set are left out of the training, first amos_0004" in said[0]
+    own = own_split(cases, 0)
+    assert (names(cases, own.train), names(cases, own.val)) == (NAMES[:2], NAMES[2:3])
+    assert own.said == "the validation part of the data set"
+    assert [c.id for c in scored_on(study.cases)[0]] == ["amos_0004"]
+
+
+def test_what_no_list_names_is_said(tmp_path):
+    decathlon(tmp_path, training=[*NAMES[:3], "amos_0007"])
+    assert load_study(tmp_path).notes == (
+        f"{tmp_path / 'imagesTr'}: dataset.json names amos_0007, which are not here",
+        f"{tmp_path / 'imagesTr'}: dataset.json does not list amos_0004: for the training, as the folder says",
+    )
+
+
+def test_a_patient_on_both_sides_is_said(tmp_path):
+    cases = [
+        Case(f"c{n}", tmp_path / f"{n}.nii", group=group, options={"split": split})
+        for n, (group, split) in enumerate([("p1", "train"), ("p1", "val"), ("p2", "train")])
+    ]
+    own = own_split(cases, 0)
+    assert own.train == (0, 2)
+    assert "p1 on both sides" in own.notes[0]
+    with pytest.raises(UsageError, match="0 of the cases given are to learn from and 1 to validate on"):
+        own_split(cases[1:2], 0)
+    assert own_split([cases[0], cases[2]], 0) is None
+    with pytest.raises(UsageError, match="fold=1: the data set has no folds"):
+        own_split(cases[:1], 1)
