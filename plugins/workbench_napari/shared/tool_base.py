@@ -18,6 +18,9 @@ from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.worker import report, runner_of
 
+_leaving: dict[int, DockTool] = {}
+"""Tools out of their dock that Qt has not deleted yet: until then the garbage collector must not come to them."""
+
 
 class DockTool(ToolPanel):
     """A dock widget of ours; a tool is this and owns its parts, which tell each other by signals.
@@ -124,6 +127,8 @@ class DockTool(ToolPanel):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and getattr(self, "_wires", None):
             self.disconnect_viewer()
             # Left to the garbage collector, the parts of a plot would go in an order that Qt does not survive.
+            _leaving[id(self)] = self
+            self.destroyed.connect(partial(_left, id(self)))
             self.deleteLater()
         return handled
 
@@ -250,3 +255,7 @@ class DockTool(ToolPanel):
     def say(self, text: str) -> None:
         """Show one line at the bottom of the tool."""
         self.status.setText(text)
+
+
+def _left(key: int, _tool: Any = None) -> None:
+    _leaving.pop(key, None)
