@@ -59,7 +59,7 @@ class Annotating(QObject):
         self.mark_layers.said.connect(self.said)
         self._locks = Locks(self)
         self.editor = MarksEditor(self)
-        self.taking_over = TakingOver(self, self)
+        self.taking_over = TakingOver(self.editor, self.mark_layers, self)
         shown.switched.connect(self._on_switched)
         shown.changed.connect(self._fill)
         self.editor.changed.connect(self._on_marks)
@@ -70,7 +70,7 @@ class Annotating(QObject):
         page.table.renamed.connect(self.rename)
         page.draw_button.toggled.connect(self.draw)
         page.delete_button.clicked.connect(lambda: self.remove(page.table.rows_chosen))
-        page.take_button.clicked.connect(lambda: self.taking_over.take(page.table.rows_chosen))
+        page.take_button.clicked.connect(lambda: self.take_over(page.table.rows_chosen))
         page.undo_button.clicked.connect(lambda: self.editor.undo())
         page.redo_button.clicked.connect(lambda: self.editor.redo())
         page.open_button.clicked.connect(self._browse)
@@ -190,6 +190,16 @@ class Annotating(QObject):
         self._change([r for r in chosen if not r.is_machines], lambda marks: [m for m in marks if m not in gone])
         if any(row.is_machines for row in chosen):
             self.said.emit("What the model marked stays until you take it over.")
+
+    def take_over(self, rows: Iterable[int]) -> None:
+        """Make rows of the model the person's, to change or delete them; all of them if none is given."""
+        wanted = [self._rows[n] for n in rows] or self._rows
+        layer = self.layer_to_draw_in()
+        if layer is not self.editor.layer:
+            self._choose(layer)
+        count = self.taking_over.take(wanted)
+        if count:
+            self.said.emit(f"{count} annotations of the model are yours now; Undo gives them back.")
 
     def _change(self, rows: Sequence[MarkRow], change: Callable[[list[Mark]], list[Mark]]) -> None:
         """Change annotations in every layer of a person that holds them; the one that is drawn in comes last."""

@@ -64,17 +64,13 @@ class MarkLayers(QObject):
         """Peaks of surprisal in a layer of their own; an earlier one goes unless somebody worked in it."""
         for layer in [la for la in self._viewer.layers if is_machines(la) and key_of(record_of(la)) == found.key]:
             self._viewer.layers.remove(layer)
-        self.add(found, peaks, PEAKS, **record)
+        if len(peaks):
+            self.add(found, Marks(tuple(in_order(peaks))), PEAKS, **record)
 
     def show_peaks(self, peaks: Marks, record: dict[str, Any]) -> None:
         """These are the peaks of the recording that is shown, and no others; without any there is no layer for them."""
-        found = self._shown.opened
-        if found is None:
-            return
-        for layer in [la for la in self.mine if is_machines(la)]:
-            self._viewer.layers.remove(layer)
-        if len(peaks):
-            self.add(found, Marks(tuple(in_order(peaks))), PEAKS, **record)
+        if self._shown.opened is not None:
+            self.add_peaks(self._shown.opened, peaks, record)
 
     def add_file(self, found: OpenRecording, marks: Marks, part: str, *, edited: bool = False) -> None:
         """Annotations of a file in a layer of their own; layers that hold nothing else make room for it."""
