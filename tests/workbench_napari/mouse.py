@@ -35,6 +35,20 @@ def drag(viewer: Any, *places: tuple[float, float], steps: int = 6) -> None:
     QApplication.processEvents()
 
 
+def at_rest(viewer: Any, seconds: float = 0.4) -> None:
+    """Let Qt work until the canvas has kept its size for a while: docks make room one after the other."""
+    import time
+
+    from qtpy.QtTest import QTest
+
+    canvas, end = canvas_of(viewer), time.monotonic() + 30
+    size, since = None, time.monotonic()
+    while time.monotonic() < end and time.monotonic() - since < seconds:
+        QTest.qWait(20)
+        if canvas.size() != size:
+            size, since = canvas.size(), time.monotonic()
+
+
 def canvas_place(viewer: Any, layer: Any, index: Any) -> tuple[float, float]:
     """Where on the canvas a place of a layer lies that is shown in 2-D."""
     from workbench_napari.shared.views import camera_of

@@ -79,24 +79,27 @@ def record_of_file(path: Path) -> dict[str, Any] | None:
 # --- a new state
 
 
+def stage_of(case: Path) -> Path:
+    """Where a new state of a case is to be written; nothing is made yet, see `staging`."""
+    return case / f"{leftovers.PART}-{leftovers.tag()}-{secrets.token_hex(4)}"
+
+
 @contextmanager
-def staging(case: Path) -> Iterator[Path]:
-    """A hidden folder in `case` to write a new state into; it is gone afterwards, unless `replace` took it."""
+def staging(case: Path, stage: Path) -> Iterator[None]:
+    """Makes `stage`, a hidden folder in `case`; it is gone afterwards, unless `replace` took it."""
     made = not case.exists()
-    stage: Path | None = None
     try:
         try:
             case.mkdir(parents=True, exist_ok=True)
             leftovers.clean(case)
-            stage = _hidden(case)
+            stage.mkdir()
         except OSError as error:
             raise UsageError(
                 f"cannot write {case}: {error.strerror}. Choose an output folder that you may write to."
             ) from error
-        yield stage
+        yield
     finally:
-        if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(stage, ignore_errors=True)
         if made:
             with suppress(OSError):  # only one that is still empty goes
                 case.rmdir()
@@ -179,7 +182,8 @@ def _keep(case: Path, record: Mapping[str, Any]) -> str | None:
     name = _free_name(home, when, who, files)
     if (home / name).exists():
         return name  # the process before was killed between this and the next step
-    part = _hidden(home)
+    part = stage_of(home)  # which the next process removes if this one is killed
+    part.mkdir()
     try:
         for file in sorted(there):
             _copy(case / file, part / file)
@@ -278,13 +282,6 @@ def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
         file.write(json.dumps(record, indent=2, default=str) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _hidden(place: Path) -> Path:
-    """A new folder that the next process removes if this one is killed; made with the rights that folders have here."""
-    path = place / f"{leftovers.PART}-{leftovers.tag()}-{secrets.token_hex(4)}"
-    path.mkdir()
-    return path
 
 
 def _plain_files(folder: Path) -> set[str]:

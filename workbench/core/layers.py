@@ -95,7 +95,7 @@ def source_record(image: Image) -> dict[str, Any]:
         "format": image.format,
         "value_unit": image.value_unit,
         "name": image.name,
-        "stamp": mark(image.stamp),
+        "stamp": image.header.get("stamp", mark(image.stamp)),
     }
 
 

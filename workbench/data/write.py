@@ -163,6 +163,7 @@ def _write_result(
 ) -> list[Path]:
     image = result.image
     case = folder / require_name(name or image.name)
+    stage = case_folder.stage_of(case)
     row = kinds.find(image.kind)
     family = _family(row, format, image)
     result = with_notes(result, format)
@@ -175,38 +176,38 @@ def _write_result(
             require_frame(part, image.geometry, f"objects '{key}' of the result", image.source)
         if isinstance(part, Labels) and result.provenance.edited_by_hand:
             part = replace(part, origin="corrected", algorithm=part.algorithm or result.provenance.backend)
-        jobs += _jobs(row, part, case / require_name(key), family, image)
-    record = case / case_folder.RECORD
-    for path in (record, *(path for path, _ in jobs)):
-        require_inside(path, folder)
-    for path, _ in jobs:
-        _protect(path, image)
-    leftovers.clean_old(case, [record.name, *(path.name for path, _ in jobs)])
-    with case_folder.staging(case) as stage:
+        jobs += _jobs(row, part, stage / require_name(key), family, image)
+    record, written = case / case_folder.RECORD, [path.name for path, _ in jobs]
+    for name in (record.name, *written):
+        require_inside(case / name, folder)
+    for name in written:
+        _protect(case / name, image)
+    leftovers.clean_old(case, [record.name, *written])
+    with case_folder.staging(case, stage):
         for path, save in jobs:
-            _save(path, save, stage)
-        written = [path.name for path, _ in jobs]
+            _save(path, save, case)
         more = [path.name for path in beside(stage)] if beside is not None else []
-        for path in (case / name for name in more):
-            require_inside(path, folder)
-            _protect(path, image)
+        for name in more:
+            require_inside(case / name, folder)
+            _protect(case / name, image)
         case_folder.replace(case, stage, _record(result, stage, [*written, *more]) | {"format": family})
     return [*(case / name for name in (*written, *more)), record]
 
 
-def _save(path: Path, save: Callable[[Path], None], stage: Path | None = None) -> None:
-    """Write one file completely or not at all; of a state that appears as a whole into the folder where it grows."""
+def _save(path: Path, save: Callable[[Path], None], case: Path | None = None) -> None:
+    """Write one file completely or not at all; `path` may lie in the folder where a new state of `case` grows."""
     try:
-        if stage is None:
+        if case is None:
             with replacing(path) as part:
                 save(part)
             return
-        save(stage / path.name)
-        with (stage / path.name).open("rb+") as file:
+        save(path)
+        with path.open("rb+") as file:
             os.fsync(file.fileno())
     except OSError as error:  # a full disk, a vanished network share
+        shown = path if case is None else case / path.name
         raise UsageError(
-            f"cannot write {path}: {error.strerror or error}. Free space or choose another folder."
+            f"cannot write {shown}: {error.strerror or error}. Free space or choose another folder."
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ from workbench.core.types import Image, Progress, Provenance, Result, case_name
 from workbench_napari.shared.case import stored_identity
 from workbench_napari.volume.layer_roles import record_of
 
+_NUMBER = re.compile(r" \[\d+\]$")
+
 CHANGED = "the file was changed or replaced after it was opened: the result is that of what the layer shows"
 
 
@@ -30,8 +33,11 @@ class Shown:
 
 
 def shown(layer: Any) -> Shown:
-    """What a layer shows now; the samples of a dask array or a pyramid stay where they are."""
-    return Shown(str(layer.name), dict(record_of(layer)), layer.data)
+    """What a layer shows now; the samples of a dask array or a pyramid stay where they are.
+
+    The number that napari gives to the second of a name (``image [1]``) is no part of it.
+    """
+    return Shown(_NUMBER.sub("", str(layer.name)), dict(record_of(layer)), layer.data)
 
 
 class Belonging:

@@ -257,3 +257,20 @@ def test_a_record_of_before_names_and_authors_becomes_a_version(scan, tmp_path):
     (kept,) = versions(case)
     assert kept.name.startswith("20231114T221320Z_")
     assert case_folder.read_record(kept)["author"] == kept.name.partition("_")[2]
+
+
+def test_a_writer_that_clears_away_what_was_there_does_so_where_the_new_state_grows(tmp_path):
+    """That of ENVI removes a header of before, so that it never describes other samples: not from the state before."""
+    from tests.scene_maker import save_envi
+    from tests.scenes import labels_of, scene_arrays
+
+    cube, labels = scene_arrays()
+    scene = formats.read(save_envi(tmp_path / "in", cube, name="meadow"))
+    made = Provenance("lola_specvit", "none", None, {}, edited_by_hand=True)
+    for value in (1, 2):
+        painted = labels_of(np.full_like(labels, value), scene)
+        write(Result({"painted": painted}, scene, made), tmp_path / "out")
+    case = tmp_path / "out" / "meadow"
+    (kept,) = versions(case)
+    assert vouched(kept)
+    assert [int(formats.read(f / "painted.hdr").data.max()) for f in (case, kept)] == [2, 1]

@@ -181,7 +181,7 @@ press(page.draw_button)
 layer = tool.opened.main.layer
 drag(viewer, pixel_of(tool, layer, 1, 7.0), pixel_of(tool, layer, 3, 8.0))
 until(lambda: len(tool.annotating.editor.marks) == 2)
-print(";".join(f"{m.label}={m.onset!r}" for m in tool.annotating.editor.marks), flush=True)
+print(";".join(f"{m.label}={float(m.onset)!r}" for m in tool.annotating.editor.marks), flush=True)
 QTest.qWait(100_000)
 """
 
@@ -221,7 +221,7 @@ def test_killed_and_restored_it_is_one_layer_and_the_current_one(killed, window,
         wait(lambda: tool.annotating.editor.layer is not None)
     (back,) = tool.recovery.restore_chosen()
     wait(lambda: tool.annotating.editor.layer is back)
-    assert [(m.label, repr(m.onset)) for m in tool.annotating.editor.marks] == [tuple(part) for part in killed]
+    assert [(m.label, repr(float(m.onset))) for m in tool.annotating.editor.marks] == [tuple(part) for part in killed]
     assert [label for label, _ in shown(tool)] == [label for label, _ in killed], "the deleted one stays deleted"
     assert [x.name for x in viewer.layers if type(x).__name__ == "Shapes"] == ["rest_raw annotations"]
     tool.folder.setText(str(tmp_path / "out"))

@@ -12,7 +12,7 @@ import workbench as wb
 from tests.scene_maker import save_envi
 from tests.scenes import scene_arrays
 from tests.workbench_napari.contract_window import press
-from tests.workbench_napari.mouse import canvas_of, canvas_place, drag
+from tests.workbench_napari.mouse import at_rest, canvas_place, drag
 from workbench.core.atomic import sha256_of
 
 pytestmark = pytest.mark.gui
@@ -21,7 +21,7 @@ FAST = {"steps": 4, "components": 5, "validate_every": 4, "patch": 7, "head_star
 
 
 @pytest.fixture
-def seen(window, tmp_path, wait):
+def seen(window, tmp_path):
     """A window on the screen with a scene."""
     cube, _ = scene_arrays()
     viewer = window(show=True)
@@ -29,7 +29,9 @@ def seen(window, tmp_path, wait):
     tool.device.setCurrentText("cpu")
     tool.learning.form.set_values(FAST)
     tool.folder.setText(str(tmp_path / "out"))
-    wait(lambda: canvas_of(viewer).width() > 200)
+    viewer.window.resize(1500, 900)
+    at_rest(viewer)
+    viewer.reset_view()
     return viewer, tool
 
 
@@ -47,6 +49,7 @@ def save(tool, wait):
 def stroke(viewer, tool, row, first, last):
     layer = tool.painting.layer
     layer.brush_size = 1
+    at_rest(viewer)
     before = np.array(layer.data)
     drag(viewer, canvas_place(viewer, layer, (row, first)), canvas_place(viewer, layer, (row, last)))
     assert (layer.data != before).any(), "the stroke met the layer"

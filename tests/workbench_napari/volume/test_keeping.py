@@ -208,8 +208,10 @@ def test_new_labels_stay_with_the_image_they_were_drawn_over(desk, wait, tmp_pat
     tool.panel.labels.layers.setCurrentText(labels.name)
     paint(viewer, labels, 2, row=20)
     assert save(tool, wait) == first
-    # Over nothing they are a drawing of their own, and stay that.
-    viewer.layers.clear()
+
+
+def test_labels_over_nothing_are_a_drawing_of_their_own(desk, wait):
+    viewer, tool = desk()
     alone = viewer.add_labels(np.zeros((20, 30, 32), np.uint8), name="sketch", scale=(2, 1, 1), units="mm")
     paint(viewer, alone, 1)
     assert save(tool, wait).name == "sketch"
