@@ -261,8 +261,12 @@ def write(
     format: str = "auto",
     name: str | None = None,
     source: Image | None = None,
+    beside: Callable[[Path], Iterable[Path]] | None = None,
 ) -> list[Path]:
     """Write a result, an image or a part of a result in the field's own formats; returns the paths written.
+
+    A result becomes a folder of its own, whole or not at all. What a person edited in it before is kept beside, in
+    ``versions``, with the time and the author (``WORKBENCH_AUTHOR``, else the login).
 
     Parameters
     ----------
@@ -278,6 +282,8 @@ def write(
     source
         For `Labels`: the image they belong to. Its header keeps the geometry bit for bit, and a label map that does not
         lie on its grid is refused.
+    beside
+        Of a `Result`: called with a folder to write more files into that belong to it; returns their paths.
 
     Raises
     ------
@@ -288,4 +294,4 @@ def write(
     """
     from workbench.data.write import write as write_value
 
-    return write_value(value, Path(folder), format=format, name=name, source=source)
+    return write_value(value, Path(folder), format=format, name=name, source=source, beside=beside)

@@ -10,12 +10,11 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.core import settings
-from workbench.core.atomic import sha256_of
+from workbench.core import case_folder, settings
 from workbench.core.provenance import input_hash
 from workbench.core.types import Image
 
-NAME = "provenance.json"
+NAME = case_folder.RECORD
 State = Literal["new", "complete", "damaged", "other", "edited"]
 
 # How a case was computed, not what: the spelling of a path, the device and the batch do not make another result.
@@ -23,14 +22,9 @@ _HOW = {"weights", "device", "batch"}
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The record in `folder`, or ``None`` if there is none that can be read."""
-    if not (folder / NAME).is_file():
-        return None
-    try:
-        record: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record
+    """The record in `folder`, or ``None`` if there is none that can be read; what a killed run began is completed."""
+    case_folder.settle(folder)
+    return case_folder.read_record(folder)
 
 
 def compare(
@@ -61,9 +55,5 @@ def compare(
     if differing:
         return "other", ", ".join(differing)
     files: dict[str, dict[str, Any]] = record.get("files", {})
-    intact = bool(files) and all(_intact(folder / Path(n).name, entry) for n, entry in files.items())
+    intact = bool(files) and all(case_folder.is_intact(folder / Path(n).name, entry) for n, entry in files.items())
     return ("complete" if intact else "damaged"), ""
-
-
-def _intact(path: Path, entry: dict[str, Any]) -> bool:
-    return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.batch import record
-from workbench.core import contract, kinds, leftovers, memory, registry
+from workbench.core import case_folder, contract, kinds, leftovers, memory, registry
 from workbench.core.atomic import write_json, write_text
 from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
 from workbench.core.output import require_file, require_folder, require_inside
@@ -24,6 +24,9 @@ from workbench.core.provenance import versions
 from workbench.core.registry import Backend
 from workbench.core.study import SHOWN, Skipped
 from workbench.core.types import Case, Progress, Result, Scores
+
+KEPT = "{folder}: files there were not as the workbench had written them; they are kept in {kept}"
+"""What is said where a run found files that somebody else had changed or put there."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,7 @@ def run_case(
         result = _with_skipped(result, case, skipped)
         stage = "write"
         files = write(result, output, format=format, name=case.id)
+        kept = (case_folder.read_record(folder) or {}).get("kept")
     except (Cancelled, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -194,7 +198,7 @@ def run_case(
         files=tuple(str(f) for f in files),
         table=tuple(table),
         provenance=result.provenance.to_json(),
-        notes=result.provenance.notes,
+        notes=(*result.provenance.notes, *([KEPT.format(folder=folder, kept=kept)] if kept else [])),
         **base,
     )
 

@@ -20,6 +20,7 @@ from workbench.core import kinds
 from workbench.core.classes import ClassTable
 from workbench.core.errors import MissingExtra, UsageError
 from workbench.core.pyramid import Pyramid
+from workbench.core.stamps import mark
 from workbench.core.types import Image, Result
 
 KEY = LAYER_KEY = "workbench"
@@ -94,6 +95,7 @@ def source_record(image: Image) -> dict[str, Any]:
         "format": image.format,
         "value_unit": image.value_unit,
         "name": image.name,
+        "stamp": image.header.get("stamp", mark(image.stamp)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,3 +27,9 @@ def stamps(files: Iterable[Path]) -> tuple[FileStamp, ...]:
         except OSError:
             found.append(FileStamp(path, -1, -1, -1))
     return tuple(found)
+
+
+def mark(found: Iterable[FileStamp] | None) -> str | None:
+    """Stamps as a short text that a record can hold; ``None`` where there are no files."""
+    told = [(stamp.path.name, stamp.size, stamp.changed_ns) for stamp in found or ()]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16] if told else None

@@ -240,9 +240,9 @@ class Image:
 
     @property
     def name(self) -> str:
-        """Short name for people: the file name without its suffixes."""
+        """Short name for people: the file name without its suffixes; without a file what its header calls it."""
         if self.source is None:
-            return "image"
+            return plain_name(str(self.header.get("name") or "image"))
         return case_name(self.source)
 
     def __repr__(self) -> str:

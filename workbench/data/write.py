@@ -6,14 +6,14 @@ write alike is in `workbench.data.parts`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.core import kinds, leftovers
-from workbench.core.atomic import replacing, sha256_of, write_json
+from workbench.core import case_folder, kinds, leftovers
+from workbench.core.atomic import replacing
 from workbench.core.errors import UsageError, nearest
 from workbench.core.kinds import Kind
 from workbench.core.objects import Objects
@@ -23,7 +23,8 @@ from workbench.data.geometry import orientation, require_match
 from workbench.data.objects import require_frame
 from workbench.data.parts import Job, common_jobs
 
-_PROVENANCE = "provenance.json"
+Beside = Callable[[Path], Iterable[Path]]
+"""Writes files into a folder and returns their paths."""
 
 
 def write(
@@ -33,6 +34,7 @@ def write(
     format: str = "auto",
     name: str | None = None,
     source: Image | None = None,
+    beside: Beside | None = None,
 ) -> list[Path]:
     """Write a result, an image or a part of a result; returns the paths, the completion record last.
 
@@ -40,7 +42,9 @@ def write(
     ----------
     thing
         A `Result` becomes the folder ``folder/<name>`` (name of the image by default) with one file per part and
-        ``provenance.json``, which is written last and holds size and sha256 of every other file. `Labels` and `Image`
+        ``provenance.json``, which is written last and holds size and sha256 of every other file. It appears whole or
+        not at all. What a person edited there before, or changed since it was written, is not replaced but kept in
+        ``folder/<name>/versions``; see `workbench.core.case_folder`. `Labels` and `Image`
         become one file ``folder/<name><suffix>`` (ENVI: two, samples and header). Other parts become the files that
         they are in a result; see `workbench.data.parts`.
     format
@@ -51,6 +55,8 @@ def write(
         Name without suffix; must stay inside `folder`.
     source
         For a part: the image it belongs to; its native header keeps the geometry bit for bit.
+    beside
+        Of a result: writes more files that belong to it into the folder that it is given, and returns their paths.
 
     Raises
     ------
@@ -65,7 +71,7 @@ def write(
     if format not in known:
         raise UsageError(f"no output format '{format}'.{nearest(format, known)}")
     if isinstance(thing, Result):
-        return _write_result(thing, folder, format, name)
+        return _write_result(thing, folder, format, name, beside)
     target = folder / require_name(name or thing.name)
     if isinstance(thing, Labels | Heatmap) and source is not None:
         what = "label map" if isinstance(thing, Labels) else "map"
@@ -152,9 +158,12 @@ def _save_all(jobs: list[Job], source: Any) -> list[Path]:
     return [path for path, _ in jobs]
 
 
-def _write_result(result: Result, folder: Path, format: str, name: str | None) -> list[Path]:
+def _write_result(
+    result: Result, folder: Path, format: str, name: str | None, beside: Beside | None = None
+) -> list[Path]:
     image = result.image
     case = folder / require_name(name or image.name)
+    stage = case_folder.stage_of(case)
     row = kinds.find(image.kind)
     family = _family(row, format, image)
     result = with_notes(result, format)
@@ -167,50 +176,42 @@ def _write_result(result: Result, folder: Path, format: str, name: str | None) -
             require_frame(part, image.geometry, f"objects '{key}' of the result", image.source)
         if isinstance(part, Labels) and result.provenance.edited_by_hand:
             part = replace(part, origin="corrected", algorithm=part.algorithm or result.provenance.backend)
-        jobs += _jobs(row, part, case / require_name(key), family, image)
-    record = case / _PROVENANCE
-    for path in (record, *(path for path, _ in jobs)):
-        require_inside(path, folder)
-    for path, _ in jobs:
-        _protect(path, image)
-    before = _files_of(record)
-    leftovers.clean_old(case, [_PROVENANCE, *(path.name for path, _ in jobs)])
+        jobs += _jobs(row, part, stage / require_name(key), family, image)
+    record, written = case / case_folder.RECORD, [path.name for path, _ in jobs]
+    for name in (record.name, *written):
+        require_inside(case / name, folder)
+    for name in written:
+        _protect(case / name, image)
+    leftovers.clean_old(case, [record.name, *written])
+    with case_folder.staging(case, stage):
+        for path, save in jobs:
+            _save(path, save, case)
+        more = [path.name for path in beside(stage)] if beside is not None else []
+        for name in more:
+            require_inside(case / name, folder)
+            _protect(case / name, image)
+        case_folder.replace(case, stage, _record(result, stage, [*written, *more]) | {"format": family})
+    return [*(case / name for name in (*written, *more)), record]
+
+
+def _save(path: Path, save: Callable[[Path], None], case: Path | None = None) -> None:
+    """Write one file completely or not at all; `path` may lie in the folder where a new state of `case` grows."""
     try:
-        # A record of an earlier run must not vouch for files that are being replaced.
-        record.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write {record}: {error.strerror}. Choose a folder that you may write to.") from error
-    written = []
-    for path, save in jobs:
-        _save(path, save)
-        written.append(path)
-    # What an earlier run left and this one does not write again would look as if it belonged to this result.
-    for name in before - {p.name for p in written}:
-        (case / name).unlink(missing_ok=True)
-    write_json(record, _record(result, written) | {"format": family})
-    return [*written, record]
-
-
-def _files_of(record: Path) -> set[str]:
-    """Names of the files that a completion record lists; none if there is no record."""
-    try:
-        return {Path(name).name for name in json.loads(record.read_text(encoding="utf-8"))["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-
-
-def _save(path: Path, save: Callable[[Path], None]) -> None:
-    """Write one file completely or not at all."""
-    try:
-        with replacing(path) as part:
-            save(part)
+        if case is None:
+            with replacing(path) as part:
+                save(part)
+            return
+        save(path)
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
     except OSError as error:  # a full disk, a vanished network share
+        shown = path if case is None else case / path.name
         raise UsageError(
-            f"cannot write {path}: {error.strerror or error}. Free space or choose another folder."
+            f"cannot write {shown}: {error.strerror or error}. Free space or choose another folder."
         ) from error
 
 
-def _record(result: Result, written: list[Path]) -> dict[str, Any]:
+def _record(result: Result, stage: Path, written: list[str]) -> dict[str, Any]:
     geometry = result.image.geometry
     labels = [p for p in result.parts.values() if isinstance(p, Labels | Objects)]
     return {
@@ -222,7 +223,9 @@ def _record(result: Result, written: list[Path]) -> dict[str, Any]:
             "orientation": orientation(geometry.affine) if geometry.ndim == 3 else None,
         },
         "classes": labels[0].classes.to_json() if labels else [],
-        "files": {p.name: {"size": p.stat().st_size, "sha256": sha256_of(p)} for p in written},
+        "files": case_folder.listing(stage, written),
+        "saved": case_folder.now(),
+        "author": case_folder.author(),
     }
 
 

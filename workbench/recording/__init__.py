@@ -14,6 +14,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.recording.layers": (
             "mark_boxes", "marks_features", "marks_from_layer", "marks_layer", "recording_record", "signals_layer",
         ),
-        "workbench.recording.marks": ("in_order", "merge_marks"),
+        "workbench.recording.marks": ("PEAK_LABEL", "in_order", "merge_marks"),
     },
 )  # fmt: skip

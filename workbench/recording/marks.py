@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from workbench.core.types import Mark, Marks
 
+PEAK_LABEL = "surprising"
+"""What the peaks of surprisal are called that a run marks."""
+
 
 def in_order(marks: Iterable[Mark]) -> list[Mark]:
     """Annotations in order of onset, then duration, label and channels: one order, whoever made them."""

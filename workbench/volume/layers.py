@@ -361,6 +361,9 @@ def image_from_layers(
         value_unit=record.get("value_unit"),
         modality=record.get("modality"),
         format=record.get("format"),
-        header={"name": record.get("name") or str(layers[0][1].get("name", "image"))},
+        header={
+            "name": record.get("name") or str(layers[0][1].get("name", "image")),
+            "stamp": record.get("stamp"),  # of the files when the layer was opened, not now
+        },
     )
     return image, notes

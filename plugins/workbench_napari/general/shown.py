@@ -135,11 +135,6 @@ class ShownResult(QObject):
         layers = self.layers() if self.token else []
         return notes_in(layers[0]) if layers else ()
 
-    @property
-    def is_restored(self) -> bool:
-        """Whether what is shown was not made by this tool but is made again from its layers."""
-        return bool(self.token) and self.token not in self._results
-
     def layers(self, token: str | None = None) -> list[Any]:
         """The layers of the result that count: of each part the first, a duplicate stands behind its model."""
         found: dict[str, Any] = {}

@@ -12,14 +12,15 @@ from qtpy.QtWidgets import QLayout, QPushButton, QWidget
 import workbench as wb
 from workbench.core import kinds, registry
 from workbench.core.errors import WorkbenchError
+from workbench.core.identity import identity_of
 from workbench.core.layers import KEY
 from workbench.core.types import Result
-from workbench_napari.general.naming import free_folder
 from workbench_napari.general.panel import InputGroup, ResultGroup
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.results import layers_of, notes_of
 from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.case import Saved, save_result
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.panel_base import button, empty_state, main_button
 from workbench_napari.shared.run_text import describe_run
@@ -39,8 +40,6 @@ class GeneralTool(DockTool):
     PROGRESS_TEXT = "%v of %m steps (%p %)"
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
-        self._folders: dict[tuple[str, Path], str] = {}
-        self._kept = ""
         self._is_running = False
         super().__init__(napari_viewer, "", parent)
         self.shown = ShownResult(self.viewer, self.journal, self)
@@ -198,24 +197,13 @@ class GeneralTool(DockTool):
             self.say(report(error))
             return False
         self.shown.counted_as(now, made, missing)
-        mine = (self.shown.token, folder.absolute())
-        name, kept = self._folders.get(mine, ""), ""
-        if not name:
-            name, kept = free_folder(folder, now, restored=self.shown.is_restored)
         format = _formats(self.shown.kind).get(self.format.currentText(), "auto")
-        started = self.start_saving(now.image.name, partial(_write, now, folder, format, name), drawn, "your edits are")
-        if started:
-            self._folders[mine], self._kept = name, kept
-        return started
-
-    def _on_saved(self, revisions: Any, paths: list[Path]) -> None:
-        super()._on_saved(revisions, paths)
-        if self._kept:
-            self._done_text += f" ({self._kept})"
+        return self.start_saving(now.image.name, partial(_write, now, folder, format), drawn, "your edits are")
 
 
-def _write(result: Result, folder: Path, format: str, name: str, _progress: Any) -> list[Path]:
-    return list(wb.write(result, folder, format=format, name=name))  # type: ignore[arg-type]
+def _write(result: Result, folder: Path, format: str, _progress: Any) -> Saved:
+    identity = identity_of(result.image, result.provenance.input_sha256)
+    return save_result(result, folder, identity, format=format, per_backend=True)
 
 
 def _formats(kind: str) -> dict[str, str]:

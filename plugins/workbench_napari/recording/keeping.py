@@ -10,6 +10,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from workbench.core.identity import identity_of
 from workbench.core.types import Image, Marks, Part, Result, Signals
 from workbench.recording import read_results
 from workbench_napari.recording.annotating import Annotating
@@ -17,7 +18,8 @@ from workbench_napari.recording.modelling import Start
 from workbench_napari.recording.recording import OpenRecording, record_of
 from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
-from workbench_napari.shared.saving import case_name, stored_provenance
+from workbench_napari.shared.case import Saved, save_result
+from workbench_napari.shared.saving import stored_provenance
 from workbench_napari.shared.worker import Work
 
 StartSaving = Callable[[str, Work, Sequence[Any], str], bool]
@@ -68,9 +70,10 @@ class Keeping(QObject):
         folder = chosen_folder()
         if folder is None:
             return False
-        parts: dict[str, Part] = {"annotations": self._annotating.all_marks(), **found.signals, **found.tables}
+        parts: dict[str, Part] = {**self._annotating.parts(), **found.signals, **found.tables}
         drawn = self._annotating.layers
         made = found.provenance or stored_provenance({}, found.image.source)
+        # Those of the file that is annotated are no hand work by themselves: asked are the layers, not their source.
         edited = any(record_of(layer).get("edited") for layer in drawn)
         result = Result(parts, found.image, replace(made, edited_by_hand=edited, notes=found.notes))
         return self._start_saving(found.name, partial(write, result, folder, format), drawn, "your annotations are")
@@ -88,17 +91,15 @@ class Keeping(QObject):
         found.provenance = saved.provenance
         self._results.add_signals(found, saved.parts, saved.provenance)
         told = [key for key, part in saved.parts.items() if isinstance(part, Signals)]
-        marks = saved.parts.get("annotations")
-        if isinstance(marks, Marks):
-            self._annotating.add_file(found, marks, "annotations")
-            told.append(f"{len(marks)} annotations")
+        self._annotating.mark_layers.add_saved(found, saved)
+        told += [f"{len(part)} {key}" for key, part in saved.parts.items() if isinstance(part, Marks)]
         self._results.keep_tables(found, saved.parts)
         self._shown.look_around()
         self.done.emit(f"Opened {', '.join(told)} from {folder}.")
 
 
-def write(result: Result, folder: Path, format: str, _progress: Any = None) -> list[Path]:
-    """Write a result into a folder of its own inside `folder`, named after the recording; returns the paths.
+def write(result: Result, folder: Path, format: str, _progress: Any = None) -> Saved:
+    """Write a result into the folder of its recording inside `folder`.
 
     Raises
     ------
@@ -107,10 +108,7 @@ def write(result: Result, folder: Path, format: str, _progress: Any = None) -> l
     UsageError
         The folder cannot be written to.
     """
-    import workbench as wb
-
-    name = case_name(folder, result, result.image.name)
-    return list(wb.write(result, folder, format=format, name=name))  # type: ignore[arg-type]
+    return save_result(result, folder, identity_of(result.image, result.provenance.input_sha256), format=format)
 
 
 def _read(folder: str | Path, image: Image, _progress: Any) -> Result:

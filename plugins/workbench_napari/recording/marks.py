@@ -94,9 +94,12 @@ class MarksEditor(QObject):
     -------
     changed
         The marks are others now.
+    stepped
+        A step was taken back or forth: the marks before it, and now.
     """
 
     changed = Signal()
+    stepped = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -219,8 +222,10 @@ class MarksEditor(QObject):
     def _step(self, source: list[list[Mark]], target: list[list[Mark]]) -> bool:
         if not source or self.layer is None:
             return False
-        target.append(self._marks)
+        before = self._marks
+        target.append(before)
         self._show(source.pop())
+        self.stepped.emit(before, self._marks)
         return True
 
     def _remember(self) -> None:

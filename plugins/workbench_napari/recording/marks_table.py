@@ -1,19 +1,23 @@
-"""The annotations of a recording as a table: click to go there, double-click a name to change it."""
+"""The annotations of a recording as a table: click to go there, double-click a name to change it.
+
+What a method marked stands in it too, in italics; it is changed once somebody has taken it over.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from workbench.core.types import Marks
 from workbench_napari.recording.marks import color_of
+from workbench_napari.recording.whose import MarkRow
 from workbench_napari.shared.plain_text import plain_tip
 
-_COLUMNS = ("Start [s]", "Length [s]", "Label", "Channels")
-_LABEL = 2
+_COLUMNS = ("Start [s]", "Length [s]", "Label", "Channels", "By")
+_LABEL, _CHANNELS, _BY = 2, 3, 4
 
 
 class MarksTable(QTableWidget):
@@ -38,7 +42,6 @@ class MarksTable(QTableWidget):
         self.setMinimumWidth(120)
         self.setFixedHeight(168)
         header = self.horizontalHeader()
-        header.setStretchLastSection(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.verticalHeader().setDefaultSectionSize(24)
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -46,26 +49,34 @@ class MarksTable(QTableWidget):
         for column, width in enumerate((58, 66, 100)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
             self.setColumnWidth(column, width)
+        header.setSectionResizeMode(_CHANNELS, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_BY, QHeaderView.ResizeMode.ResizeToContents)
         self.cellClicked.connect(lambda row, _column: self.chosen.emit(row))
         self.itemChanged.connect(self._on_item)
         self._mine = False
 
-    def show_marks(self, marks: Marks) -> None:
+    def show_rows(self, rows: Sequence[MarkRow]) -> None:
         """Show these annotations."""
         self._mine = True
-        self.setRowCount(len(marks))
-        for row, mark in enumerate(marks):
-            texts = (f"{mark.onset:.3f}", f"{mark.duration:.3f}", mark.label, ", ".join(mark.channels) or "all")
+        self.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            mark = row.mark
+            channels = ", ".join(mark.channels) or "all"
+            texts = (f"{mark.onset:.3f}", f"{mark.duration:.3f}", mark.label, channels, row.by)
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
-                item.setToolTip(plain_tip(text) if column >= _LABEL else "")
+                item.setToolTip(plain_tip(text) if _LABEL <= column <= _CHANNELS else "")
                 if column < _LABEL:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 if column == _LABEL:
                     item.setForeground(QColor(color_of(mark.label)).lighter(130))
-                else:
+                if column != _LABEL or row.is_machines:
                     item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
-                self.setItem(row, column, item)
+                if row.is_machines:
+                    font = item.font()
+                    font.setItalic(True)
+                    item.setFont(font)
+                self.setItem(number, column, item)
         self._mine = False
 
     @property

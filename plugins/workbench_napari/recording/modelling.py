@@ -117,7 +117,7 @@ class Modelling(QObject):
         record = self._results.add_signals(found, result.parts, result.provenance)
         peaks, more = result.parts.get("annotations"), ""
         if isinstance(peaks, Marks):
-            self._annotating.add_peaks(found, peaks, record)
+            self._annotating.mark_layers.add_peaks(found, peaks, record)
             more = f" {len(peaks)} peaks of surprisal."
         self._finish(found, result, more)
 

@@ -24,7 +24,7 @@ class AnnotationsPage:
     def __init__(self) -> None:
         self.widget, column = _page()
         form = form_layout()
-        self.layer = combo_box("Annotations that the table shows and that you draw in")
+        self.layer = combo_box("Annotations of yours that you draw in; the table shows those of all layers")
         add_row(form, "Layer", self.layer)
         self.label = QComboBox()
         self.label.setEditable(True)
@@ -45,7 +45,10 @@ class AnnotationsPage:
         self.open_button = button(
             "Open annotations...", "Annotations of MNE (-annot.fif), of BIDS (events.tsv) or as CSV for this recording"
         )
-        column.addLayout(button_row(self.open_button))
+        self.take_button = button(
+            "Take over", "Make the marked rows of the model (all, if none is marked) yours, to change or delete them"
+        )
+        column.addLayout(button_row(self.open_button, self.take_button))
         column.addStretch(1)
 
 

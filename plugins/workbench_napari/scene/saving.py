@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 
-from workbench.core.errors import GeometryError, UsageError
+from workbench.core.errors import GeometryError
+from workbench.core.identity import identity_of
 from workbench.core.layers import KEY
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
 from workbench.scene import ClassSpectrum, areas, labels_from_layer
 from workbench.training import Version
 from workbench_napari.scene.spectrum_plot import SpectrumPlot
-from workbench_napari.shared.saving import case_name, stored_provenance
+from workbench_napari.shared.case import Saved, is_edited, save_result
+from workbench_napari.shared.saving import stored_provenance
 
 FORMATS = {"ENVI (.dat + .hdr)": "envi", "GeoTIFF (.tif)": "geotiff", "NumPy (.npy)": "npy"}
 """Names in the form and formats of `workbench.api.write` for class maps."""
@@ -75,8 +78,8 @@ def job_of(
     )
 
 
-def save(job: Saving, progress: Progress | None = None) -> list[Path]:
-    """Write everything into a folder of its own inside ``job.folder``; returns the paths, provenance last.
+def save(job: Saving, progress: Progress | None = None) -> Saved:
+    """Write everything into the folder of the scene inside ``job.folder``, as one state.
 
     Raises
     ------
@@ -85,21 +88,19 @@ def save(job: Saving, progress: Progress | None = None) -> list[Path]:
     UsageError
         The folder cannot be written to.
     """
-    import workbench as wb
-
     result = result_of(job)
-    name = case_name(job.folder, result, job.image.name)
+    identity = identity_of(job.image, result.provenance.input_sha256)
+    return save_result(result, job.folder, identity, format=job.format, beside=partial(_save_beside, job))
+
+
+def _save_beside(job: Saving, folder: Path) -> list[Path]:
+    """Spectra and network belong to the state that they were saved with: an earlier one keeps its own."""
     written: list[Path] = []
-    try:
-        (job.folder / name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write {job.folder / name}: {error.strerror}. Choose another folder.") from error
     if job.spectra is not None and (job.spectra or job.pins):
-        written += _save_spectra(job, job.folder / name)
+        written += _save_spectra(job, folder)
     if job.model is not None and job.model.model.exists():
-        written.append(job.model.save(job.folder / name / "model.safetensors"))
-    # The record of the folder comes last: it says that all before it is complete.
-    return written + list(wb.write(result, job.folder, format=job.format, name=name))  # type: ignore[arg-type]
+        written.append(job.model.save(folder / "model.safetensors"))
+    return written
 
 
 def result_of(job: Saving) -> Result:
@@ -143,8 +144,8 @@ def _save_spectra(job: Saving, folder: Path) -> list[Path]:
 
 
 def _provenance(job: Saving, record: Mapping[str, Any]) -> Provenance:
-    painted = (job.layers["painted"][1].get(KEY) or {}) if "painted" in job.layers else {}
-    corrected = bool(record.get("edited")) and "labels" in job.layers
     made = stored_provenance(record, job.image.source)
-    edited = corrected or ("labels" not in job.layers and bool(painted.get("edited")))
-    return replace(made, edited_by_hand=edited or made.edited_by_hand)
+    # Painted pixels are hand work also where the map that was learnt of them is as the network made it.
+    parts = [key for key, (_, metadata, _) in job.layers.items() if is_edited(metadata.get(KEY) or {})]
+    details = {**made.details, "edited by hand": parts} if parts else made.details
+    return replace(made, edited_by_hand=bool(parts) or made.edited_by_hand, details=details)

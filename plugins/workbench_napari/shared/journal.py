@@ -91,10 +91,13 @@ class Journal(QObject):
         One line for the user: something was dropped, or could not be kept.
     changed
         The list of entries may have changed.
+    restored
+        A layer was brought back: it is the one that was worked on, others of its kind are older.
     """
 
     message = Signal(str)
     changed = Signal()
+    restored = Signal(object)
 
     def __init__(self, viewer: Any, store: Store | None = None) -> None:
         viewer = unwrap(viewer)
@@ -191,6 +194,7 @@ class Journal(QObject):
         self._going.add(old)
         self._submit(lambda: self.store.discard(old))
         self.changed.emit()
+        self.restored.emit(layer)
         return layer
 
     def problems(self) -> list[str]:

@@ -1,10 +1,8 @@
-"""What saving needs whatever the kind: the state of a layer, its file, a name for its folder, how it was made."""
+"""What saving needs whatever the kind: the state of a layer, its file, how it was made."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core import case_folder
 from workbench.core.errors import InputError, UsageError
 from workbench.core.layers import KEY
-from workbench.core.types import Geometry, Image, Provenance, Result
+from workbench.core.stamps import mark
+from workbench.core.types import Geometry, Image, Provenance
 
 LayerState = tuple[npt.NDArray[Any], dict[str, Any]]
 """Array and attributes of a layer, as in a layer-data tuple."""
@@ -27,47 +27,27 @@ def state_of(layer: Any, *, copy: bool = False) -> LayerState:
     return (array.copy() if copy else array), dict(attributes)
 
 
-def case_name(folder: Path, result: Result, layer_name: str) -> str:
-    """Name of the case folder: that of the image, numbered if another source already has it."""
-    base = case_base(result, layer_name)
-    name, number = base, 1
-    while _belongs_to_another(folder / name, result.provenance.source):
-        number += 1
-        name = f"{base}-{number}"
-    return name
-
-
-def case_base(result: Result, layer_name: str) -> str:
-    """Name of the image, or of the layer where the image has no file, as one file name."""
-    base = result.image.name if result.image.source else layer_name
-    return "".join("_" if c in '/\\\0:*?"<>|\n\r' else c for c in base).strip(" .~") or "labels"
-
-
-def _belongs_to_another(folder: Path, source: str | None) -> bool:
-    try:
-        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return bool(record.get("source") != source)
-
-
 def stored_provenance(record: Mapping[str, Any], source: Path | None) -> Provenance:
-    """How the layers of a record were made; by hand, where no backend made them."""
+    """How the layers of a record were made: by a run, by what the folder of a case says of their file, or by hand."""
     from workbench.core.provenance import versions
 
-    stored = record.get("provenance")
+    stored = record.get("provenance") or case_record(record)
     if not stored:
         return Provenance(
             "by hand", "none", None, {}, source=None if source is None else str(source), versions=versions()
         )
-    known = {f.name for f in fields(Provenance)}
-    values = {k: v for k, v in stored.items() if k in known}
-    values["notes"] = tuple(values.get("notes") or ())
-    return Provenance(**values)
+    return Provenance.from_json(stored)
+
+
+def case_record(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The completion record of the case whose folder the file of a layer lies in, if it is one that was saved there."""
+    source = record.get("source")
+    found = case_folder.record_of_file(Path(source)) if source and not record.get("result") else None
+    return found if found is not None and {"backend", "weights", "weights_sha256", "settings"} <= set(found) else None
 
 
 def source_image(attributes: dict[str, Any], geometry: Geometry) -> Image | None:
-    """The header of the file a layer came from, if it is still there and still has that geometry."""
+    """The header of the file a layer came from, if it is still there, still has that geometry, and was not changed."""
     import workbench as wb
     from workbench.core.errors import WorkbenchError
 
@@ -77,6 +57,8 @@ def source_image(attributes: dict[str, Any], geometry: Geometry) -> Image | None
     try:
         image = wb.read(record["source"], series=record.get("series"))
     except WorkbenchError:
+        return None
+    if record.get("stamp") not in (None, mark(image.stamp)):
         return None
     same = image.geometry.shape == geometry.shape and np.array_equal(image.geometry.affine, geometry.affine)
     return image if same else None

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QShortcut, QWidget
 
 from workbench.core.errors import MismatchError, UsageError, WorkbenchError
 from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.case import Saved, remember
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.worker import report, runner_of
@@ -218,7 +219,10 @@ class DockTool(ToolPanel):
         return Path(text).expanduser()
 
     def start_saving(self, name: str, work: Any, drawn: Sequence[Any], kept: str) -> bool:
-        """Start writing; the layers in `drawn` count as saved when it succeeds, and `kept` is said when it fails."""
+        """Start writing; the layers in `drawn` count as saved when it succeeds, and `kept` is said when it fails.
+
+        `work` gives a `Saved`: once it has, everything is on the disk, and only then a recovery copy goes.
+        """
         revisions = [(weakref.ref(layer), self.journal.revision(layer)) for layer in drawn]
         self.journal.write_soon()
         unsaved = any(self.journal.is_unsaved(layer) for layer in drawn)
@@ -226,15 +230,22 @@ class DockTool(ToolPanel):
         busy = "save again when it has finished"
         return self.start(f"Saving {name}", work, partial(self._on_saved, revisions), busy=busy)
 
-    def _on_saved(self, revisions: Any, paths: list[Path]) -> None:
+    def _on_saved(self, revisions: Any, saved: Saved) -> None:
         for reference, revision in revisions:
             layer = reference()
             if layer is not None:
+                remember([layer], saved.identity)
                 self.journal.saved(layer, revision)
+        paths = saved.paths
         self.last_folder = paths[-1].parent
         self.open_button.setEnabled(True)
         self.open_button.setToolTip(plain_tip(str(self.last_folder)))
-        self._done_text = f"Saved {', '.join(p.name for p in paths)} in {self.last_folder}"
+        told = f" ({'; '.join(saved.notes)})" if saved.notes else ""
+        self._done_text = f"Saved {', '.join(p.name for p in paths)} in {self.last_folder}{told}"
+        if saved.notes:
+            from napari.utils.notifications import show_info
+
+            show_info(plain_tip(f"{self.last_folder}: {'; '.join(saved.notes)}"))
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for results", self.folder.text())

@@ -10,10 +10,12 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from workbench_napari.shared.agreement_box import notes_in
+from workbench_napari.shared.case import Saved, save_result
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
-from workbench_napari.shared.saving import LayerState, case_name, state_of
+from workbench_napari.shared.saving import LayerState, state_of
 from workbench_napari.shared.worker import Work
-from workbench_napari.volume.layer_roles import is_label_map, maps_beside
+from workbench_napari.volume.belonging import Belonging, Shown, identity_for
+from workbench_napari.volume.layer_roles import is_label_map, is_volume, maps_beside
 from workbench_napari.volume.panel import LabelsGroup
 from workbench_napari.volume.saving import result_of
 
@@ -41,6 +43,7 @@ class Keeping(QObject):
         super().__init__(parent)
         self._viewer, self._group, self._start_saving = viewer, group, start_saving
         self.table = group.table
+        self._belonging = Belonging()
         group.layers.currentIndexChanged.connect(self._on_choice)
 
     @property
@@ -48,9 +51,10 @@ class Keeping(QObject):
         """The labels layer that is chosen, or ``None``."""
         return chosen(self._group.layers)
 
-    def look_around(self) -> bool:
-        """Which labels are there? Returns whether there are any."""
+    def look_around(self, image: Any = None) -> bool:
+        """Which labels are there? Returns whether there are any; `image` is the one that is chosen."""
         labels = [layer for layer in self._viewer.layers if is_label_map(layer)]
+        self._belonging.look(labels, [layer for layer in self._viewer.layers if is_volume(layer)], image)
         fill(self._group.layers, labels, default=len(labels) - 1)
         if labels and self._group.box.isHidden():
             self.appeared.emit()
@@ -95,19 +99,25 @@ class Keeping(QObject):
         if folder is None:
             return False
         maps = [state_of(other) for other in maps_beside(layer, self._viewer.layers)]
-        work = partial(write, state_of(layer, copy=True), maps, folder, format, layer.name)
+        below = self._belonging.below(layer)
+        work = partial(write, state_of(layer, copy=True), maps, folder, format, below)
         return self._start_saving(layer.name, work, [layer], "your edits are")
 
 
 def write(
-    labels: LayerState, maps: Sequence[LayerState], folder: Path, format: str, name: str, _progress: Any = None
-) -> list[Path]:
-    """Write labels, their volumes and maps into a folder of their own inside `folder`; returns the paths.
+    labels: LayerState,
+    maps: Sequence[LayerState],
+    folder: Path,
+    format: str,
+    below: Shown | None = None,
+    progress: Any = None,
+) -> Saved:
+    """Write labels, their volumes and maps into the folder of their image inside `folder`.
 
     Parameters
     ----------
-    name
-        Names that folder where the image has no file.
+    below
+        The image that they were drawn over, where no file and no run is behind them.
 
     Raises
     ------
@@ -116,7 +126,5 @@ def write(
     UsageError
         The folder cannot be written to.
     """
-    import workbench as wb
-
     result = result_of(labels, maps)
-    return list(wb.write(result, folder, format=format, name=case_name(folder, result, name)))  # type: ignore[arg-type]
+    return save_result(result, folder, identity_for(labels[1], result, below, progress), format=format)

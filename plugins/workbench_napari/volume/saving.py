@@ -13,7 +13,8 @@ from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Part, Provenance, Result
 from workbench.volume import geometry_from_layer, labels_from_layer, volume_scores, volume_table
-from workbench_napari.shared.saving import LayerState, source_image, stored_provenance
+from workbench_napari.shared.case import is_edited
+from workbench_napari.shared.saving import LayerState, case_record, source_image, stored_provenance
 
 
 def result_of(labels: LayerState, heatmaps: Sequence[LayerState] = ()) -> Result:
@@ -33,7 +34,9 @@ def result_of(labels: LayerState, heatmaps: Sequence[LayerState] = ()) -> Result
             f"layer '{attributes.get('name')}' cannot be saved: {notes[0]}. "
             "Set its units to mm and its scale to the spacing"
         )
-    image = source_image(attributes, part.geometry) or _stand_in(attributes, part.geometry)
+    # Labels that were opened from the folder of a case go back there; their own file is no image to save beside.
+    image = None if case_record(record) else source_image(attributes, part.geometry)
+    image = image or _stand_in(attributes, part.geometry)
     table = volume_table(part.data, part.classes, part.geometry)
     parts: dict[str, Part] = {"labels": replace(part, name="labels"), "volumes": volume_scores(table)}
     for data, own in heatmaps:
@@ -66,5 +69,5 @@ def _stand_in(attributes: Mapping[str, Any], geometry: Geometry) -> Image:
 
 def _provenance(record: Mapping[str, Any], image: Image, notes: Sequence[str]) -> Provenance:
     made = stored_provenance(record, image.source)
-    edited = bool(record.get("edited")) or made.edited_by_hand
-    return replace(made, edited_by_hand=edited, notes=(*made.notes, *notes))
+    edited = is_edited(record) or made.edited_by_hand
+    return replace(made, edited_by_hand=edited, notes=tuple(dict.fromkeys((*made.notes, *notes))))

@@ -16,6 +16,7 @@ from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.saving import state_of
 from workbench_napari.shared.worker import Work, report
+from workbench_napari.volume.belonging import identified, shown
 from workbench_napari.volume.image_choice import ImageChoice
 
 Start = Callable[[str, Work, Callable[[Any], None]], bool]
@@ -71,10 +72,12 @@ class Segmenting(QObject):
             self.said.emit(report(error))
             return False
 
+        looks = [shown(layer) for layer in layers]
+
         def work(progress: Any) -> Result:
             import workbench as wb
 
-            return wb.predict(backend, image, progress=progress, **values)
+            return identified(wb.predict(backend, image, progress=progress, **values), looks)
 
         layer = layers[0]
         show = partial(self._show, weakref.ref(layer), state_of(layer)[1])

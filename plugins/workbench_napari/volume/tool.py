@@ -95,7 +95,8 @@ class VolumeTool(DockTool):
     # --- what parts tell
 
     def _on_layers(self, event: Any = None) -> None:
-        images, labels = self.image_choice.look_around(event), self.keeping.look_around()
+        images = self.image_choice.look_around(event)
+        labels = self.keeping.look_around(self.image_layer)
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
         self.run_button.setVisible(images or labels)

@@ -86,6 +86,24 @@ def test_hand_corrections_are_never_replaced(go, study):
     assert (study / "out" / "case1" / "labels.nii.gz").read_bytes() == before
 
 
+def test_what_another_program_changed_is_kept_and_said(go, study):
+    """A person corrected the labels in a program of their own: our record knows nothing of it, but its hash does."""
+    go()
+    labels = study / "out" / "case1" / "labels.nii.gz"
+    image = nib.load(labels)
+    data = np.asarray(image.dataobj).copy()
+    data[:5] = 2
+    nib.save(nib.Nifti1Image(data, image.affine), labels)
+    theirs = labels.read_bytes()
+    report = go(overwrite=True)
+    assert [o.status for o in report.outcomes] == ["done"] * 3
+    (kept,) = (study / "out" / "case1" / "versions").iterdir()
+    assert (kept / "labels.nii.gz").read_bytes() == theirs
+    assert [n for n in report.outcomes[1].notes if f"they are kept in versions/{kept.name}" in n]
+    assert not any("kept in" in n for o in (report.outcomes[0], report.outcomes[2]) for n in o.notes)
+    assert [o.status for o in go().outcomes] == ["skipped"] * 3, "versions are no cases, and the newest is complete"
+
+
 def test_files_of_an_earlier_result_do_not_stay_behind(go, study):
     go(values={"uncertainty": True})
     assert (study / "out" / "case0" / "uncertainty.nii.gz").exists()

@@ -189,8 +189,9 @@ def test_the_source_is_never_overwritten(tmp_path, source):
     assert source.source.read_bytes() == before
 
 
-def test_a_failing_write_leaves_no_record_and_no_half_file(tmp_path, source, monkeypatch):
-    write.write(result_for(source), tmp_path / "out")
+def test_a_failing_write_leaves_the_state_before_and_no_half_file(tmp_path, source, monkeypatch):
+    paths = write.write(result_for(source), tmp_path / "out")
+    before = {p.name: p.read_bytes() for p in paths}
     from workbench.volume.data import nifti
 
     original = nifti.write
@@ -204,9 +205,10 @@ def test_a_failing_write_leaves_no_record_and_no_half_file(tmp_path, source, mon
     monkeypatch.setattr(nifti, "write", fail)
     with pytest.raises(UsageError, match=r"cannot write .*uncertainty.nii.gz: No space left on device"):
         write.write(result_for(source), tmp_path / "out")
-    names = sorted(p.name for p in (tmp_path / "out" / "scan").iterdir())
-    assert names == ["labels.nii.gz", "uncertainty.nii.gz", "volumes.csv"]  # complete old files, but no record
-    assert (tmp_path / "out" / "scan" / "uncertainty.nii.gz").read_bytes() != b"half"
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out" / "scan").iterdir()} == before
+    with pytest.raises(UsageError, match=r"cannot write .*uncertainty.nii.gz"):
+        write.write(result_for(source), tmp_path / "new")
+    assert not (tmp_path / "new" / "scan").exists()
 
 
 def test_output_that_is_a_file_is_a_usage_error(tmp_path, source):

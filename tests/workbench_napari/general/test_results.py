@@ -8,19 +8,19 @@ import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from workbench_napari.general import shown
-from workbench_napari.general.naming import free_folder
 from workbench_napari.launch import open_files
+from workbench_napari.shared.case import choose_case
 from workbench_napari.shared.opening import open_path
 from workbench_napari.shared.recovery_store import Store
 
 import workbench as wb
 from tests.workbench_napari.general.plates import make_plate
+from workbench.core.identity import identity_of
 from workbench.core.layers import KEY
 from workbench.data.objects import read_objects
 
@@ -196,22 +196,25 @@ def test_other_work_in_the_folder_is_never_replaced(tool, run, tmp_path):
     assert areas(out / "p") == [9, 64]
     run(level=0.3)
     run(tool.save)
-    assert areas(out / "p") == [9, 64]
-    assert areas(out / "p-2") == [4, 9, 64]
-    assert "p holds work that was edited by hand and was kept" in tool.status.text()
+    assert areas(out / "p") == [4, 9, 64]
+    (kept,) = (out / "p" / "versions").iterdir()
+    assert areas(kept) == [9, 64]
+    assert json.loads((kept / "provenance.json").read_text(encoding="utf-8"))["edited_by_hand"] is True
+    assert f"is kept in p/versions/{kept.name}" in tool.status.text()
     tool.input.model.choose("dark")
     run()
     run(tool.save)
-    assert json.loads((out / "p-3" / "provenance.json").read_text(encoding="utf-8"))["backend"] == "dark"
-    assert areas(out / "p") == [9, 64]
-    assert "in " + str(out / "p-3") in tool.status.text()
+    assert json.loads((out / "p-2" / "provenance.json").read_text(encoding="utf-8"))["backend"] == "dark"
+    assert areas(out / "p") == [4, 9, 64]
+    assert "in " + str(out / "p-2") in tool.status.text()
     run(tool.save)
-    assert sorted(p.name for p in out.iterdir()) == ["p", "p-2", "p-3"]
+    assert sorted(p.name for p in out.iterdir()) == ["p", "p-2"]
     # The edited result, chosen again, goes back to its own folder.
     tool.viewer.layers.selection.active = outlines(tool)[1]
     remove(outlines(tool)[1], 0)
     run(tool.save)
     assert areas(out / "p") == [64]
+    assert [areas(v) for v in (out / "p" / "versions").iterdir()] == [[9, 64]]
 
 
 def test_a_result_of_another_backend_and_files_of_unknown_origin_are_kept(tool, run, tmp_path):
@@ -223,17 +226,14 @@ def test_a_result_of_another_backend_and_files_of_unknown_origin_are_kept(tool, 
     assert json.loads((out / "p" / "provenance.json").read_text(encoding="utf-8"))["backend"] == "dark"
     assert "p holds a result of dark and was kept" in tool.status.text()
     result = wb.predict("bright", image)
-    assert free_folder(tmp_path / "empty", result) == ("p", "")
+    identity = identity_of(result.image)
+    for name in ("empty", "mine"):
+        (tmp_path / name).mkdir()
+        assert choose_case(tmp_path / name, identity, "bright") == ("p", "")
     (tmp_path / "mine" / "p").mkdir(parents=True)
-    assert free_folder(tmp_path / "mine", result) == ("p", "")
+    assert choose_case(tmp_path / "mine", identity, "bright") == ("p", "")
     (tmp_path / "mine" / "p" / "colonies.geojson").write_text("{}")
-    assert free_folder(tmp_path / "mine", result) == ("p-2", "p holds other files and was kept")
-    edited = replace(result, provenance=replace(result.provenance, edited_by_hand=True))
-    wb.write(edited, tmp_path / "by hand")
-    assert free_folder(tmp_path / "by hand", result)[0] == "p-2", "the same run shown twice: by whom it was edited"
-    assert free_folder(tmp_path / "by hand", edited, restored=True)[0] == "p"
-    later = replace(edited, provenance=replace(edited.provenance, seconds=9.0))
-    assert free_folder(tmp_path / "by hand", later, restored=True)[0] == "p-2"
+    assert choose_case(tmp_path / "mine", identity, "bright") == ("p-2", "p holds other files and was kept")
 
 
 def test_of_a_duplicated_layer_the_model_is_saved_and_the_copy_stays_unsaved(tool, run, tmp_path):

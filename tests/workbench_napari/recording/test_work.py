@@ -96,6 +96,7 @@ def test_results_stay_with_their_recording(opened, wait, sensor_file):
     viewer, tool = opened
     table, info = tool.panel.variance.table, tool.panel.variance.info
     before = weakref.ref(tool.opened)
+    tool.panel.model.model.form.set_values({"threshold": 2.0})  # without a peak there is no layer of peaks
     assert tool.modelling.run()
     open_files(viewer, [sensor_file])
     assert tool.opened.name == "sensors_raw"

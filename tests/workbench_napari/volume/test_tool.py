@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import weakref
-from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -562,17 +561,29 @@ def test_unknown_tool_is_a_usage_error(window):
 
 
 def test_choice_of_a_name_for_the_case_folder(tmp_path):
-    from workbench_napari.shared.saving import case_name
+    from workbench_napari.shared.case import choose_case
 
-    result = SimpleNamespace(
-        image=SimpleNamespace(name="scan", source="/a/scan.nii"), provenance=SimpleNamespace(source="/a/scan.nii")
-    )
-    assert case_name(tmp_path, result, "x") == "scan"
-    (tmp_path / "scan").mkdir()
-    (tmp_path / "scan" / "provenance.json").write_text(json.dumps({"source": "/a/scan.nii"}))
-    assert case_name(tmp_path, result, "x") == "scan"
-    (tmp_path / "scan" / "provenance.json").write_text(json.dumps({"source": "/b/scan.nii"}))
-    assert case_name(tmp_path, result, "x") == "scan-2"
+    from workbench.core.identity import Identity
+
+    def put(name, **record):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "provenance.json").write_text(json.dumps(record))
+
+    scan = Identity("scan", "file", None, "/a/scan.nii")
+    assert choose_case(tmp_path, scan) == ("scan", "")
+    put("scan", source="/a/scan.nii")
+    assert choose_case(tmp_path, scan) == ("scan", "")
+    put("scan", source="/b/scan.nii")
+    assert choose_case(tmp_path, scan) == ("scan-2", "scan holds a result of another image and was kept")
+    put("scan-2", source="/c/scan.nii")
+    put("scan-7", source="/a/scan.nii")
+    assert choose_case(tmp_path, scan)[0] == "scan-7", "the folder that is its own, wherever it stands"
+    hashed = Identity("scan", "file", "1" * 64, "/new/place/scan.nii")
+    assert choose_case(tmp_path, hashed)[0] == "scan-3"
+    put("scan-2", source="/old/place/scan.nii", input_sha256="1" * 64)
+    assert choose_case(tmp_path, hashed)[0] == "scan-2", "the file was moved"
+    put("scan", source="/new/place/scan.nii", input_sha256="2" * 64)
+    assert choose_case(tmp_path, hashed)[0] == "scan-2", "another file is in its place"
 
 
 def test_samples_open_in_place(window):

@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from workbench.core import case_folder
 from workbench.core.csv_text import cell_text
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.types import Image, Part, Provenance, Result, Scores
 
 SIGNALS = ("tokens", "surprisal", "reconstruction", "generated")
 """Parts of a result that are signals, tokens or maps; files are named after them."""
+MARKS = ("annotations", "peaks")
+"""Parts of a result that are annotations: those of a person (or all, from the shell), and those of a run."""
 TABLES = ("variance", "comparison")
 """Parts of a result that are tables."""
 
@@ -31,7 +34,7 @@ def read_results(folder: str | Path, image: Image) -> Result:
     Returns
     -------
     Result
-        The parts that are there, of `SIGNALS`, `TABLES` and ``"annotations"``. Without a ``provenance.json`` they count
+        The parts that are there, of `SIGNALS`, `TABLES` and `MARKS`. Without a ``provenance.json`` they count
         as made by hand.
 
     Raises
@@ -46,14 +49,16 @@ def read_results(folder: str | Path, image: Image) -> Result:
     from workbench.recording.data.write import signals_of
 
     folder = Path(folder).expanduser()
+    case_folder.settle(folder)
     parts: dict[str, Part] = {}
     for key in SIGNALS:
         for name in (f"{key}.npy", f"{key}_raw.fif", f"{key}-ave.fif"):
             if (folder / name).is_file():
                 parts[key] = replace(signals_of(formats.read(folder / name)), name=key)
                 break
-    if (folder / "annotations.csv").is_file():
-        parts["annotations"] = read_marks(folder / "annotations.csv")
+    for key in MARKS:
+        if (folder / f"{key}.csv").is_file():
+            parts[key] = replace(read_marks(folder / f"{key}.csv"), name=key)
     if not parts:
         raise NothingFound(f"{folder}: holds no results of a recording; choose the folder that Save made")
     parts |= {key: _table(folder / f"{key}.csv", key) for key in TABLES if (folder / f"{key}.csv").is_file()}

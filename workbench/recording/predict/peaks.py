@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from workbench.core.types import Mark, Marks
+from workbench.recording.marks import PEAK_LABEL
 
 _MAD = 1.4826  # of a normal distribution: deviation / median absolute deviation
 _LEAST = 0.1  # of the middle deviation of all channels, below which none counts
@@ -26,7 +27,7 @@ def peaks(
     gap: float = 0.25,
     channels: Sequence[str] = (),
     start: float = 0.0,
-    label: str = "surprising",
+    label: str = PEAK_LABEL,
 ) -> Marks:
     """Find stretches in which several channels are less predictable than usual.
 
