@@ -1,39 +1,153 @@
-"""Load the heavy libraries in the background once the window is up, so that the first Run does not wait for them."""
+"""Load the heavy libraries in the background once a tool is docked, so that the first Run does not wait for them.
+
+Imports run in a thread, which is not enough: while Python loads a library of hundreds of megabytes, or collects garbage
+that an import left, no other thread of it runs, and the window stands still. So the library is loaded before its import
+by a call that lets go of Python, and garbage is collected between imports only.
+"""
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import gc
 import importlib
+import importlib.util
 import os
+import sys
 import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 from workbench.core import kinds
 
+LOADING = "loading the engine"
+"""What is said while a run waits for the libraries."""
+
+_FOR_OPENING: dict[str, tuple[str, ...]] = {
+    "": ("scipy.ndimage",),  # napari makes the small picture of a layer with it
+    "volume": ("nibabel",),
+    "scene": ("matplotlib.backends.backend_qtagg",),
+    "recording": ("matplotlib.backends.backend_qtagg", "mne", "scipy.signal"),
+}
+"""What opening the first file of a kind would load while the window stands still."""
+_LIBRARIES = (("torch", "libtorch_cpu.so"),)
+"""Packages and the library in them that takes longest to load."""
+_CHUNK = 16 << 20
+_PAUSE = 0.02
+_END_SECONDS = 5.0
+
 _thread: threading.Thread | None = None
+_stop = threading.Event()
 
 
-def engines() -> tuple[str, ...]:
-    """Modules worth loading, as the rows of the kinds say."""
-    return tuple(dict.fromkeys(name for row in kinds.kinds().values() for name in row.engines))
+def engines(first: str = "") -> tuple[str, ...]:
+    """Modules worth loading, as the rows of the kinds say; those of the kind `first` come first."""
+    rows = sorted(kinds.kinds().values(), key=lambda row: row.name != first)
+    return tuple(dict.fromkeys(name for row in rows for name in row.engines))
 
 
-def preload() -> threading.Thread | None:
-    """Start importing the engines in a daemon thread, once per process; ``WORKBENCH_PRELOAD=0`` turns it off."""
+def preload(first: str = "") -> threading.Thread | None:
+    """Start importing the engines in a daemon thread, once per process; ``WORKBENCH_PRELOAD=0`` turns it off.
+
+    Parameters
+    ----------
+    first
+        Name of the kind of data whose engines are loaded first.
+    """
     global _thread
     if _thread is None and os.environ.get("WORKBENCH_PRELOAD", "1") != "0":
-        _thread = threading.Thread(target=_load, name="workbench-engines", daemon=True)
+        # Read when the libraries are loaded: waiting threads of a network sleep, instead of taking the processor from
+        # the window.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _thread = threading.Thread(target=_load, args=(first,), name="workbench-engines", daemon=True)
         _thread.start()
+        atexit.register(_end)
     return _thread
 
 
-def _load() -> None:
+def for_opening(kind: str) -> tuple[str, ...]:
+    """Modules that opening a file of a kind takes, those that are needed first at the beginning."""
+    row = kinds.kinds().get(kind)
+    own = () if row is None else (*dict.fromkeys(row.readers.values()), row.files, row.layers)
+    return tuple(name for name in (*_FOR_OPENING[""], *_FOR_OPENING.get(kind, ()), *own) if name)
+
+
+def warm_window() -> None:
+    """Read napari's table of units now, for the window would stand still when the first layer asks for it.
+
+    On the main thread: while the table is read nobody else may ask for a unit.
+    """
+    if os.environ.get("WORKBENCH_PRELOAD", "1") != "0" and "pint" in sys.modules:
+        # Asking for any unit reads the table.
+        sys.modules["pint"].get_application_registry().pixel  # noqa: B018
+
+
+def is_loading() -> bool:
+    """Whether the libraries are being loaded."""
+    return _thread is not None and _thread.is_alive()
+
+
+def is_busy_with(name: str) -> bool:
+    """Whether a module is being imported right now: it is in `sys.modules` long before it can be used."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
+
+
+def wait(is_stopped: Callable[[], bool]) -> None:
+    """Wait until the libraries are loaded, or until somebody wants to stop; for threads of jobs."""
+    thread = _thread
+    while thread is not None and thread.is_alive() and not is_stopped():
+        thread.join(0.05)
+
+
+def load_libraries(is_stopped: Callable[[], bool]) -> None:
+    """Load the libraries of packages that are not imported yet, so that importing them does not hold up Python."""
+    if not sys.platform.startswith("linux"):
+        return
+    for package, name in _LIBRARIES:
+        if package in sys.modules or is_stopped():
+            continue
+        spec = importlib.util.find_spec(package)
+        file = None if spec is None or spec.origin is None else Path(spec.origin).parent / "lib" / name
+        if file is None or not file.is_file():
+            continue
+        # First from the disk into memory: reading can be stopped, loading cannot.
+        with file.open("rb") as content:
+            while content.read(_CHUNK) and not is_stopped():
+                pass
+        if not is_stopped():
+            # Not by `ctypes.CDLL`, which would hold Python. Where it fails, the import says why.
+            ctypes.CDLL(None).dlopen(os.fsencode(file), ctypes.c_int(os.RTLD_LAZY))
+
+
+def _load(first: str) -> None:
     import warnings
 
     with warnings.catch_warnings():
         # Libraries warn about themselves while they load; that is no news for somebody who looks at images.
         warnings.simplefilter("ignore")
-        for name in engines():
+        for name in (*for_opening(first), "", *engines(first)):
+            if not name:
+                load_libraries(_stop.is_set)
+                continue
+            if _stop.is_set():
+                return
+            collects = gc.isenabled()
+            gc.disable()
             try:
                 importlib.import_module(name)
             except ImportError:
                 # The tool that needs it says so when it is used, with the install command.
                 continue
+            finally:
+                if collects:
+                    gc.enable()
+            time.sleep(_PAUSE)
+
+
+def _end() -> None:
+    """Python ends: what is loading would fall over, so it is waited for as long as one library may take."""
+    _stop.set()
+    if _thread is not None:
+        _thread.join(_END_SECONDS)

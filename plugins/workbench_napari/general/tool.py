@@ -125,11 +125,11 @@ class GeneralTool(DockTool):
     def _refresh_buttons(self, _event: Any = None) -> None:
         layer, title = self.layer, kinds.find(self.input.model.backend.kind).title
         self.input.about.setText(f"Open {title} to run this backend on." if layer is None else _about(layer))
-        self.run_button.setEnabled(layer is not None or self.runner.is_busy)
+        self.run_button.setEnabled(layer is not None or self.is_busy)
         # While a run goes on there are no numbers to be taken for its own.
         self.result.setVisible(bool(self.shown.token) and not self._is_running)
         self.result.notes.show_notes(self.shown.notes)
-        self.save_button.setEnabled(bool(self.shown.token) and not self.runner.is_busy)
+        self.save_button.setEnabled(bool(self.shown.token) and not self.is_busy)
         self._offer(_formats(self.shown.kind or self.input.model.backend.kind))
 
     def _offer(self, formats: dict[str, str]) -> None:
@@ -161,7 +161,7 @@ class GeneralTool(DockTool):
             return wb.predict(backend, read_image(record), progress=progress, **values)
 
         title = f"{self.input.model.backend.title} on {layer.name}"
-        self._is_running = not self.runner.is_busy
+        self._is_running = not self.is_busy
         if not self.start(title, work, partial(self._show, layer)):
             return False
         self.agreement.asking(config, asked)

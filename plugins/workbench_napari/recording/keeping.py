@@ -17,6 +17,7 @@ from workbench_napari.recording.modelling import Start
 from workbench_napari.recording.recording import OpenRecording, record_of
 from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
+from workbench_napari.shared.delivery import NotNow
 from workbench_napari.shared.saving import case_name, stored_provenance
 from workbench_napari.shared.worker import Work
 
@@ -85,6 +86,10 @@ class Keeping(QObject):
         return self._start(f"Opening {folder}", work, partial(self._show, found, Path(folder)))
 
     def _show(self, found: OpenRecording, folder: Path, saved: Result) -> None:
+        now = self._shown.still_open(found)
+        if now is None:
+            raise NotNow(f"{found.name} was closed: its results wait. Open it again to see them.")
+        found = now
         found.provenance = saved.provenance
         self._results.add_signals(found, saved.parts, saved.provenance)
         told = [key for key, part in saved.parts.items() if isinstance(part, Signals)]

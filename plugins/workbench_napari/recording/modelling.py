@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 from workbench.core.types import Marks, Result, Signals
 from workbench_napari.recording.annotating import Annotating
 from workbench_napari.recording.blocks import signals_block
@@ -20,6 +20,7 @@ from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
+from workbench_napari.shared.delivery import NotNow
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.worker import Work, report
 
@@ -112,7 +113,7 @@ class Modelling(QObject):
 
     def _show_result(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
         result, _ = outcome
-        self._require_open(found)
+        found = self._require_open(found)
         found.provenance = result.provenance
         record = self._results.add_signals(found, result.parts, result.provenance)
         peaks, more = result.parts.get("annotations"), ""
@@ -121,12 +122,14 @@ class Modelling(QObject):
             more = f" {len(peaks)} peaks of surprisal."
         self._finish(found, result, more)
 
-    def _require_open(self, found: OpenRecording) -> None:
-        if found.main.layer not in self._viewer.layers:
-            raise UsageError(f"{found.name} was closed while it was worked on: its result is not shown. Open it again.")
+    def _require_open(self, found: OpenRecording) -> OpenRecording:
+        now = self._shown.still_open(found)
+        if now is None:
+            raise NotNow(f"{found.name} was closed while it was worked on: the result waits. Open it again to see it.")
+        return now
 
     def _show_generated(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
-        self._require_open(found)
+        found = self._require_open(found)
         result, found.spectra = outcome
         found.provenance = found.provenance or result.provenance
         parts = {"generated": result.parts["generated"]}

@@ -28,13 +28,13 @@ class MapLayers:
     """Keeps one layer per part of the latest result of a scene, and reuses it for the next."""
 
     def __init__(self, viewer: Any, journal: Any) -> None:
-        self._viewer, self._journal = viewer, journal
+        self.viewer, self._journal = viewer, journal
         self._layers: dict[str, weakref.ref[Any]] = {}
 
     def get(self, key: str) -> Any:
         """The layer of a part, or ``None`` if there is none or it was removed."""
         layer = self._layers[key]() if key in self._layers else None
-        return layer if layer is not None and layer in self._viewer.layers else None
+        return layer if layer is not None and layer in self.viewer.layers else None
 
     def layers(self) -> dict[str, Any]:
         """The layer of every part, ``None`` where there is none."""
@@ -48,10 +48,16 @@ class MapLayers:
     def find(self, scene: Any) -> None:
         """Take up the layers of a scene that are in the viewer already (after another scene was chosen)."""
         self._layers = {}
-        for layer in self._viewer.layers:
+        for layer in self.viewer.layers:
             record = layer.metadata.get(KEY) or {}
             if record.get("part") in NAMES and record.get("result") and _same_scene(record, scene):
                 self._layers[record["part"]] = weakref.ref(layer)
+
+    def beside(self, scene: Any) -> MapLayers:
+        """The maps of another scene than the one that is looked at."""
+        other = MapLayers(self.viewer, self._journal)
+        other.find(scene)
+        return other
 
     def show_labels(self, image: Image, key: str, data: npt.NDArray[Any], classes: ClassTable, token: str) -> Any:
         """Show a class map; returns its layer. One that was corrected by hand stays, the new one comes beside it."""
@@ -91,10 +97,10 @@ class MapLayers:
 
         A map that is not what the job was to make (`whole_is`) is recorded as just that, not as the map before.
         """
-        if layer not in self._viewer.layers:
+        if layer not in self.viewer.layers:
             return
         if whole is None:
-            self._viewer.layers.remove(layer)
+            self.viewer.layers.remove(layer)
             return
         layer.data[...] = whole
         if whole_is:
@@ -133,15 +139,20 @@ class MapLayers:
         """Add below the layer that is painted in, and leave that one active."""
         from napari.layers import Layer
 
-        layers = self._viewer.layers
+        layers = self.viewer.layers
         active = layers.selection.active
-        added = self._viewer.add_layer(Layer.create(*item))
+        added = self.viewer.add_layer(Layer.create(*item))
         painted = [i for i, layer in enumerate(layers) if (layer.metadata.get(KEY) or {}).get("part") == "painted"]
         if painted:
             layers.move(len(layers) - 1, painted[0])
         if active is not None and active in layers:
             layers.selection.active = active
         return added
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two open scenes are of one file."""
+    return one is other or _same_scene(scene_record(one.image), other)
 
 
 def _same_scene(record: dict[str, Any], scene: Any) -> bool:
