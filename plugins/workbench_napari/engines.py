@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,7 @@ _PAUSE = 0.02
 _END_SECONDS = 5.0
 
 _thread: threading.Thread | None = None
+_tried: set[str] = set()
 _stop = threading.Event()
 
 
@@ -83,9 +85,11 @@ def warm_window() -> None:
         sys.modules["pint"].get_application_registry().pixel  # noqa: B018
 
 
-def is_loading() -> bool:
-    """Whether the libraries are being loaded."""
-    return _thread is not None and _thread.is_alive()
+def is_loading(kind: str = "") -> bool:
+    """Whether libraries for a kind of data ("": for any) are still being loaded."""
+    row = kinds.kinds().get(kind)
+    wanted = engines() if row is None else row.engines
+    return _thread is not None and _thread.is_alive() and not _tried.issuperset(wanted)
 
 
 def is_busy_with(name: str) -> bool:
@@ -94,11 +98,10 @@ def is_busy_with(name: str) -> bool:
     return bool(getattr(spec, "_initializing", False))
 
 
-def wait(is_stopped: Callable[[], bool]) -> None:
-    """Wait until the libraries are loaded, or until somebody wants to stop; for threads of jobs."""
-    thread = _thread
-    while thread is not None and thread.is_alive() and not is_stopped():
-        thread.join(0.05)
+def wait(kind: str, is_stopped: Callable[[], bool]) -> None:
+    """Wait until the libraries for a kind are loaded, or until somebody wants to stop; for threads of jobs."""
+    while is_loading(kind) and not is_stopped():
+        time.sleep(0.05)
 
 
 def load_libraries(is_stopped: Callable[[], bool]) -> None:
@@ -122,28 +125,31 @@ def load_libraries(is_stopped: Callable[[], bool]) -> None:
 
 
 def _load(first: str) -> None:
-    import warnings
+    for name in for_opening(first):
+        _import(name)
+    load_libraries(_stop.is_set)
+    for name in engines(first):
+        _import(name)
+        _tried.add(name)
 
-    with warnings.catch_warnings():
-        # Libraries warn about themselves while they load; that is no news for somebody who looks at images.
-        warnings.simplefilter("ignore")
-        for name in (*for_opening(first), "", *engines(first)):
-            if not name:
-                load_libraries(_stop.is_set)
-                continue
-            if _stop.is_set():
-                return
-            collects = gc.isenabled()
-            gc.disable()
-            try:
-                importlib.import_module(name)
-            except ImportError:
-                # The tool that needs it says so when it is used, with the install command.
-                continue
-            finally:
-                if collects:
-                    gc.enable()
-            time.sleep(_PAUSE)
+
+def _import(name: str) -> None:
+    """Import one module, and let the window have its turn."""
+    if _stop.is_set():
+        return
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            # Libraries warn about themselves while they load; that is no news for somebody who looks at images.
+            warnings.simplefilter("ignore")
+            importlib.import_module(name)
+    except ImportError:
+        pass  # the tool that needs it says so when it is used, with the install command
+    finally:
+        if collects:
+            gc.enable()
+    time.sleep(_PAUSE)
 
 
 def _end() -> None:

@@ -72,13 +72,15 @@ def fitting_tool(paths: Sequence[str | Path]) -> str:
 def launch(paths: Sequence[str | Path] = (), tool: str | None = None, kind: str | None = None) -> None:
     """Open a window with these files and stay until it is closed. The engines load once the window is up."""
     import signal
+    import threading
 
     import napari
 
     viewer = napari.Viewer(title="Workbench")
     open_files(viewer, paths, tool, kind)
-    # Somebody shuts the machine down: close as a person would, so that jobs stop and the last edits are kept.
-    signal.signal(signal.SIGTERM, lambda *_: _close_all())
+    if threading.current_thread() is threading.main_thread():
+        # Somebody shuts the machine down: close as a person would, so that jobs stop and the last edits are kept.
+        signal.signal(signal.SIGTERM, lambda *_: _close_all())
     napari.run()
 
 

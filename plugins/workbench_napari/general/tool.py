@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ class GeneralTool(DockTool):
         self.agreement.asking(config, asked)
         return True
 
-    def _show(self, image_layer: Any, result: Result) -> None:
+    def _show(self, image_layer: Any, result: Result) -> Iterator[None]:
         from napari.layers import Layer
 
         token, layers = layers_of(result, image_layer.metadata[KEY].get("series"))
@@ -175,6 +175,7 @@ class GeneralTool(DockTool):
         try:
             for data, attributes, kind in layers:
                 self.viewer.add_layer(Layer.create(data, attributes, kind))
+                yield
         finally:
             self.shown.show(token)
         self.bring_into_sight(self.result)

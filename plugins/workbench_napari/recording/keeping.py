@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -85,13 +85,13 @@ class Keeping(QObject):
         work = partial(_read, folder, found.image)
         return self._start(f"Opening {folder}", work, partial(self._show, found, Path(folder)))
 
-    def _show(self, found: OpenRecording, folder: Path, saved: Result) -> None:
+    def _show(self, found: OpenRecording, folder: Path, saved: Result) -> Iterator[None]:
         now = self._shown.still_open(found)
         if now is None:
             raise NotNow(f"{found.name} was closed: its results wait. Open it again to see them.")
         found = now
         found.provenance = saved.provenance
-        self._results.add_signals(found, saved.parts, saved.provenance)
+        yield from self._results.add_signals(found, saved.parts, saved.provenance)
         told = [key for key, part in saved.parts.items() if isinstance(part, Signals)]
         marks = saved.parts.get("annotations")
         if isinstance(marks, Marks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,13 +22,14 @@ from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.scene import Scene
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.form import SettingsForm
+from workbench_napari.shared.job import Done
 from workbench_napari.shared.panel_base import button, main_button
 from workbench_napari.shared.weights_choice import WeightsChoice
 from workbench_napari.shared.window import main_window
 from workbench_napari.shared.worker import report
 
 Work = Callable[[Progress], Outcome]
-Start = Callable[[str, Work, Callable[[Outcome], None]], bool]
+Start = Callable[[str, Work, Done], bool]
 """Starts a job with a title, its work, and what to do with its outcome; returns whether it started."""
 
 _NOT_HERE = (
@@ -218,13 +219,13 @@ class Learning(QGroupBox):
             layer = self._maps.show_labels(scene.image, "labels", board.draft, board.classes, self._token)
             self._growing = weakref.ref(layer)
 
-    def _on_done(self, token: str, scene: Scene, outcome: Outcome) -> None:
+    def _on_done(self, token: str, scene: Scene, outcome: Outcome) -> Iterator[None]:
         """Show what was learnt; its scene may be closed by now, or another one be looked at."""
         self._growing = lambda: None
         now, text = self._painting.scene, outcome.text
         is_shown = now is not None and is_same(now, scene)
         maps = self._maps if is_shown else self._maps.beside(scene)
-        maps.finish(outcome.result, token)
+        yield from maps.finish(outcome.result, token)
         model = None if outcome.model is None else self.versions.add(outcome)
         if model is not None:
             self.weights.combo.addItem(model.title, str(model.model))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -83,14 +84,15 @@ class MapLayers:
         """Parts of a result that have a layer here."""
         return [key for key, part in result.parts.items() if isinstance(part, Labels | Heatmap) and key in NAMES]
 
-    def finish(self, result: Result, token: str) -> None:
-        """Show every part of a result."""
+    def finish(self, result: Result, token: str) -> Iterator[None]:
+        """Show every part of a result, one in a step."""
         for key, part in result.parts.items():
             if isinstance(part, Labels) and key in NAMES:
                 layer = self.show_labels(result.image, key, part.data, part.classes, token)
                 layer.metadata[KEY]["provenance"] = result.provenance.to_json()
             elif isinstance(part, Heatmap) and key in NAMES:
                 self._show_heatmap(result.image, key, part, token)
+            yield
 
     def restore(self, layer: Any, whole: npt.NDArray[Any] | None, whole_is: str = "") -> None:
         """Go back to a whole map in a layer that a job has begun; where there never was one, the layer goes.

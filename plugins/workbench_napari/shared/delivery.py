@@ -7,11 +7,12 @@ A job belongs to the viewer and outlives the widgets of the tool. So its answer 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from workbench.core.errors import UsageError
+from workbench_napari.shared.job import Done
 
 
 class NotNow(UsageError):
@@ -39,9 +40,7 @@ class Delivery:
         What kind of tool can take it.
     """
 
-    def __init__(
-        self, tool: Any, title: str, done: Callable[[Any], None], without: Callable[[Any], str] | None = None
-    ) -> None:
+    def __init__(self, tool: Any, title: str, done: Done, without: Callable[[Any], str] | None = None) -> None:
         self.title, self.kind, self.without = title, kind_of(tool), without
         self._tool = weakref.ref(tool)
         self._done, self._address = done, _address(tool, done)
@@ -57,8 +56,8 @@ class Delivery:
         """Whether another tool of the kind can take the answer."""
         return self._address is not None
 
-    def __call__(self, answer: Any) -> None:
-        """Give the answer to the tool that started the job.
+    def __call__(self, answer: Any) -> Iterator[None] | None:
+        """Give the answer to the tool that started the job; returns the steps of showing it, if there are any.
 
         Raises
         ------
@@ -67,21 +66,26 @@ class Delivery:
         UsageError
             The tool was closed, and nobody else can show it.
         """
+        self.require_tool()
+        return self._done(answer)
+
+    def require_tool(self) -> None:
+        """Raise what a call raises where the tool was closed."""
         if self.tool is not None:
-            self._done(answer)
-        elif self.can_wait:
+            return
+        if self.can_wait:
             raise NotNow(
                 f"{self.title}: done. Its tool was closed, so the result waits, and is offered where it is docked."
             )
-        else:
-            raise UsageError(f"{self.title}: the tool was closed before it ended, so its result is not shown")
+        raise UsageError(f"{self.title}: the tool was closed before it ended, so its result is not shown")
 
-    def to(self, tool: Any, answer: Any) -> None:
-        """Give the answer to another tool of the kind."""
+    def to(self, tool: Any, answer: Any) -> Iterator[None] | None:
+        """Give the answer to another tool of the kind; returns the steps of showing it, if there are any."""
         if self._address is None:
             raise UsageError(f"{self.title}: only the tool that asked for it could show it")
         part, method, given, named = self._address
-        getattr(getattr(tool, part) if part else tool, method)(*given, answer, **named)
+        show: Done = getattr(getattr(tool, part) if part else tool, method)
+        return show(*given, answer, **named)
 
     def forget_tool(self) -> None:
         """The answer waits: hold nothing of the tool that is gone."""

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from workbench.core.errors import Cancelled
 from workbench.core.types import Progress
 
 Work = Callable[[Progress], Any]
+Done = Callable[[Any], "Iterator[None] | None"]
+"""Takes an answer, at once or in steps."""
 Prepare = Callable[[Callable[[], bool]], None]
 """Gets ready for the work; is given a function that says whether to stop, and returns soon once it does."""
 
@@ -32,7 +34,8 @@ class Job:
     work
         Runs in a thread; its progress callable raises `Cancelled` to stop it.
     done
-        Takes the answer, on the main thread. See `workbench_napari.shared.delivery` for one that outlives its tool.
+        Takes the answer, on the main thread; an iterator that it returns is gone through a step at a time, so that the
+        window goes on between the steps. See `workbench_napari.shared.delivery` for one that outlives its tool.
     prepare
         What has to be there first, and what is said meanwhile: the engine, say.
     writes
@@ -52,7 +55,7 @@ class Job:
         self,
         title: str,
         work: Work,
-        done: Callable[[Any], None],
+        done: Done,
         *,
         prepare: tuple[str, Prepare] | None = None,
         writes: bool = False,

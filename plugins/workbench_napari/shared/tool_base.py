@@ -16,7 +16,7 @@ from workbench.core.errors import MismatchError, WorkbenchError
 from workbench_napari import engines
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.delivery import Delivery
-from workbench_napari.shared.job import Job, Work
+from workbench_napari.shared.job import Done, Job, Work
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.worker import Held, report
@@ -172,7 +172,7 @@ class DockTool(ToolPanel):
         self,
         title: str,
         work: Work,
-        done: Callable[[Any], None],
+        done: Done,
         *,
         busy: str = "wait for it or cancel it",
         without: Callable[[Any], str] | None = None,
@@ -184,8 +184,9 @@ class DockTool(ToolPanel):
         title, work
             See `workbench_napari.shared.job.Job`.
         done
-            Takes the answer: a method of the tool or of one of its parts, or a `partial` of one. If the dock is closed
-            before the end, the answer waits for the next tool of this class.
+            Takes the answer: a method of the tool or of one of its parts, or a `partial` of one. It may be a generator:
+            what lies between two of its ``yield`` is done without a pause of the window. If the dock is closed before
+            the end, the answer waits for the next tool of this class.
         busy
             What to do instead while another job of this tool runs.
         without
@@ -194,7 +195,9 @@ class DockTool(ToolPanel):
         if self._job is not None:
             self.say(f"{self._job.title} is still running; {busy}.")
             return False
-        prepare = (engines.LOADING, engines.wait) if without is None and engines.is_loading() else None
+        kind = "" if self.kind is None else self.kind.name
+        cold = without is None and engines.is_loading(kind)
+        prepare = (engines.LOADING, partial(engines.wait, kind)) if cold else None
         delivery = Delivery(self, title, done, without)
         self._job = job = Job(title, work, delivery, prepare=prepare, writes=without is not None)
         self._guard.start(QApplication.doubleClickInterval())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 from workbench.core.agreement import KNOW_BETTER
 from workbench.core.errors import MismatchError, WorkbenchError, one_line
 from workbench_napari.shared.delivery import Delivery, NotNow
-from workbench_napari.shared.job import Job, Work, join_all
+from workbench_napari.shared.job import Done, Job, Work, join_all
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.window import announce, main_window, unwrap
 
@@ -100,6 +100,7 @@ class JobRunner(QObject):
         self.error: BaseException | None = None
         self.is_closed = False
         self._withdraw: Callable[[], None] = _nothing
+        self._steps: Iterator[None] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -132,7 +133,7 @@ class JobRunner(QObject):
 
     # --- jobs
 
-    def start(self, title: str, work: Work, done: Callable[[Any], None]) -> bool:
+    def start(self, title: str, work: Work, done: Done) -> bool:
         """Start `work(progress)` in a thread and call `done(answer)` on the main thread; returns whether it is taken.
 
         While another job runs it waits for its turn.
@@ -173,57 +174,80 @@ class JobRunner(QObject):
         self.changed.emit()
 
     def _poll(self) -> None:
-        """Pick up what the thread left."""
+        """Pick up what the thread left, or show the next part of an answer."""
         job = self.job
         if job is None:
             self._timer.stop()
-            return
-        ended = job.outcome is not None
-        self.progressed.emit(*job.steps)
-        if ended and self.job is job:
-            self._end(job)
+        elif self._steps is not None:
+            self._hand_over(job, partial(self._next_step, job))
+        else:
+            ended = job.outcome is not None
+            self.progressed.emit(*job.steps)
+            if ended and self.job is job:
+                self._ended(job)
 
-    def _end(self, job: Job) -> None:
-        """The job has ended, however it did: free the next one whatever its answer leads to."""
+    def _ended(self, job: Job) -> None:
+        """The thread has ended: hand over its answer, or say why there is none."""
         assert job.outcome is not None
-        self._timer.stop()
-        self.job = None
-        self._withdraw()
         how, value = job.outcome
-        job.outcome = (how, None)
-        text = {"done": f"{job.title}: done", "cancelled": f"{job.title}: cancelled"}.get(how, "")
         if how == "done":
-            how, value, text = self._deliver(job, value, text)
-        self.error = value if how == "failed" else None
-        if how == "failed":
-            text = report(value)
+            self._hand_over(job, partial(self._first_step, job, value))
+        else:
+            self._free(job, how, value, f"{job.title}: cancelled" if how == "cancelled" else "")
+
+    def _first_step(self, job: Job, answer: Any) -> str | None:
+        own = job.done if isinstance(job.done, Delivery) else None
+        if own is not None and own.tool is None and own.without is not None:
+            text = own.without(answer)
+            notify(text)
+            return text
+        steps = job.done(answer)
+        if steps is None:
+            return f"{job.title}: done"
+        self._steps = iter(steps)
+        self._timer.start(0)
+        return None
+
+    def _next_step(self, job: Job) -> str | None:
+        assert self._steps is not None
+        if isinstance(job.done, Delivery):
+            job.done.require_tool()
+        for _ in self._steps:
+            return None
+        return f"{job.title}: done"
+
+    def _hand_over(self, job: Job, step: Callable[[], str | None]) -> None:
+        """Take one step of handing over an answer; the last one gives the line to say."""
+        assert job.outcome is not None
         try:
-            self._tell(job, how, text)
+            text = step()
+        except NotNow as reason:
+            if isinstance(job.done, Delivery):
+                job.done.forget_tool()
+                self.held.append(Held(job.done, job.outcome[1], one_line(reason)))
+                notify(one_line(reason))
+                self._free(job, "waits", None, one_line(reason))
+            else:
+                self._free(job, "failed", reason, "")
+        except Exception as error:  # whatever it is, the job has ended, and the next one must be able to start
+            self._free(job, "failed", error, "")
+        else:
+            if text is not None:
+                self._free(job, "done", None, text)
+
+    def _free(self, job: Job, how: str, error: BaseException | None, text: str) -> None:
+        """The job is over, however it went: let the next one begin, whatever is done with the news."""
+        self._timer.stop()
+        self._timer.setInterval(_POLL_MS)
+        self.job, self._steps = None, None
+        self._withdraw()
+        job.outcome, job.done = (how, None), _no_answer
+        self.error = error
+        try:
+            self._tell(job, how, text if error is None else report(error))
         finally:
             self._next()
             self.changed.emit()
-
-    def _deliver(self, job: Job, answer: Any, text: str) -> tuple[str, Any, str]:
-        """Hand the answer over; returns how it went, the error, and what to say."""
-        own = job.done if isinstance(job.done, Delivery) else None
-        try:
-            if own is not None and own.tool is None and own.without is not None:
-                text = own.without(answer)
-                notify(text)
-            else:
-                job.done(answer)
-        except NotNow as reason:
-            if own is None:
-                return "failed", reason, ""
-            own.forget_tool()
-            self.held.append(Held(own, answer, one_line(reason)))
-            notify(one_line(reason))
-            return "waits", None, one_line(reason)
-        except Exception as error:  # whatever it is, the job has ended, and the next one must be able to start
-            return "failed", error, ""
-        finally:
-            job.done = _no_answer
-        return "done", None, text
 
     def _tell(self, job: Job, how: str, text: str) -> None:
         self.ended = job
@@ -243,7 +267,8 @@ class JobRunner(QObject):
         WorkbenchError
             It cannot be shown now.
         """
-        held.delivery.to(tool, held.answer)
+        for _ in held.delivery.to(tool, held.answer) or ():
+            pass
         self.discard(held)
 
     def discard(self, held: Held) -> None:
@@ -261,10 +286,11 @@ class JobRunner(QObject):
         self.is_closed = True
         self._timer.stop()
         jobs, self.waiting, self.held = [self.job, *self.waiting], [], []
-        self.job = None
+        self.job, self._steps = None, None
         for job in [j for j in jobs if j is not None]:
             if not job.writes:
                 job.cancel()
+                job.done = _no_answer
             elif job.is_waiting:
                 job.start()
             if job.is_alive:
@@ -277,6 +303,7 @@ def _close(key: int, reference: Callable[[], JobRunner | None], _window: Any = N
     if runner is None:
         return
     runner.close()
+    _leaving[:] = [job for job in _leaving if job.is_alive or job.writes]
     if _runners.get(key) is runner:
         del _runners[key]
 
@@ -324,7 +351,7 @@ def _nothing() -> None:
 
 
 def _no_answer(_answer: Any) -> None:
-    """What takes the answer of a job that has ended."""
+    """What takes the answer of a job that is over."""
 
 
 def notify(text: str) -> None:

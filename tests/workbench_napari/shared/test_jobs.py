@@ -142,6 +142,46 @@ def test_every_end_frees_the_next_job(window, wait, monkeypatch):
     ]
 
 
+def test_an_answer_is_shown_in_steps_between_which_the_window_goes_on(window, wait):
+    from qtpy.QtCore import QTimer
+
+    viewer = window()
+    tool = dock(viewer, "Volume tool")
+    runner, seen = tool.runner, []
+
+    def show(answer):
+        for n in range(3):
+            QTimer.singleShot(0, lambda n=n: seen.append((f"event {n}", runner.is_busy)))
+            seen.append(f"step {n}")
+            yield
+
+    assert tool.start("Working", lambda progress: 1, show)
+    wait(lambda: not runner.is_busy)
+    names = [s if isinstance(s, str) else s[0] for s in seen]
+    assert [n for n in names if n.startswith("step")] == ["step 0", "step 1", "step 2"]
+    assert names.index("event 0") < names.index("step 2"), names
+    assert seen[names.index("event 0")][1], "busy until the last step"
+    assert tool.status.text() == "Working: done"
+
+    def breaks(answer):
+        yield
+        raise UsageError("a step that cannot be done")
+
+    assert tool.start("Working", lambda progress: 1, breaks)
+    wait(lambda: not runner.is_busy)
+    assert tool.status.text() == "a step that cannot be done"
+
+    def closes(answer):
+        close_dock(tool)
+        yield
+        raise AssertionError("the tool is gone")
+
+    assert tool.start("Working", lambda progress: "answer", closes)
+    wait(lambda: not runner.is_busy)
+    assert isinstance(runner.error, UsageError)
+    assert "the tool was closed before it ended" in str(runner.error)
+
+
 def test_another_window_that_is_closed_does_not_hang_a_job(window, wait, gate):
     """napari stops the workers of every window when one of them closes, and those never say that they ended."""
     viewer = window()
