@@ -36,6 +36,7 @@ _LIBRARIES = (("torch", "libtorch_cpu.so"),)
 """Packages and the library in them that takes longest to load."""
 _CHUNK = 16 << 20
 _PAUSE = 0.02
+_SWITCH_SECONDS = 0.0005
 _END_SECONDS = 5.0
 
 _thread: threading.Thread | None = None
@@ -125,12 +126,18 @@ def load_libraries(is_stopped: Callable[[], bool]) -> None:
 
 
 def _load(first: str) -> None:
-    for name in for_opening(first):
-        _import(name)
-    load_libraries(_stop.is_set)
-    for name in engines(first):
-        _import(name)
-        _tried.add(name)
+    # The window asks for Python many times in a moment, and would wait so long each time.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval, _SWITCH_SECONDS))
+    try:
+        for name in for_opening(first):
+            _import(name)
+        load_libraries(_stop.is_set)
+        for name in engines(first):
+            _import(name)
+            _tried.add(name)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def _import(name: str) -> None:

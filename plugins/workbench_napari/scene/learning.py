@@ -102,6 +102,8 @@ class Learning(QGroupBox):
         column = QVBoxLayout(self)
         column.setSpacing(6)
         self.weights = WeightsChoice(backend.name)
+        for known in self.versions:  # of a tool that was docked before
+            self.weights.combo.addItem(known.title, str(known.model))
         self.weights.combo.insertItem(0, "nothing (from scratch)", "none")
         self.weights.combo.setCurrentIndex(0)
         self.weights.combo.setToolTip("What the network knows before it sees your pixels; nothing is fetched")

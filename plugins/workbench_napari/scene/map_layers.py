@@ -154,7 +154,7 @@ class MapLayers:
 
 def is_same(one: Any, other: Any) -> bool:
     """Whether two open scenes are of one file."""
-    return one is other or _same_scene(scene_record(one.image), other)
+    return one is other or (scene_record(one.image) == scene_record(other.image) and one.shape == other.shape)
 
 
 def _same_scene(record: dict[str, Any], scene: Any) -> bool:

@@ -46,8 +46,7 @@ class DockTool(ToolPanel):
         # The button becomes Cancel at once, but a second click that was meant for Run must not cancel.
         self._guard = QTimer(self)
         self._guard.setSingleShot(True)
-        QTimer.singleShot(_PRELOAD_MS, partial(engines.preload, kind))
-        QTimer.singleShot(2 * _PRELOAD_MS, engines.warm_window)
+        QTimer.singleShot(0, partial(_warm_up, kind))
 
     # --- what a tool says of itself
 
@@ -330,6 +329,12 @@ class DockTool(ToolPanel):
     def say(self, text: str) -> None:
         """Show one line at the bottom of the tool."""
         self.status.setText(text)
+
+
+def _warm_up(kind: str) -> None:
+    """The event loop runs again: once the tool is drawn, load what it will need."""
+    QTimer.singleShot(_PRELOAD_MS, partial(engines.preload, kind))
+    QTimer.singleShot(2 * _PRELOAD_MS, engines.warm_window)
 
 
 def _saved(journal: Any, revisions: Any, paths: list[Path]) -> str:

@@ -296,6 +296,7 @@ def test_cancel_leaves_the_last_whole_map(opened, wait, monkeypatch):
     assert tool.learning.learn_button.text() == "Cancel"
     # The worker names its step before the window has drawn what is on the board.
     wait(lambda: tool.maps.get("labels") is not None, 30)
+    wait(lambda: not tool._guard.isActive())
     tool.learning.learn_button.click()
     finish(tool, wait, 30)
     assert "cancelled" in tool.status.text()
@@ -556,11 +557,14 @@ def test_closing_the_dock_lets_go_of_the_viewer(opened, wait):
     dock.destroyOnClose()  # what the x in its title does
     assert tool._wires == []
     assert called() == []
-    wait(lambda: not models.exists())
     layer.paint((3, 3), 1)
     viewer.layers.remove("meadow")
-    again = open_files(viewer, [])
+    again = open_files(viewer, [], tool="scene")
     assert again is not tool
+    assert again.learning.versions.folder == models, "what was learnt is that of the window"
+    assert models.exists()
+    viewer.close()
+    wait(lambda: not models.exists())
 
 
 def test_damaged_header_is_said_in_the_tool(window, scene_file, tmp_path):
