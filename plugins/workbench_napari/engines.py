@@ -2,7 +2,7 @@
 
 Imports run in a thread, which is not enough: while Python loads a library of hundreds of megabytes, or collects garbage
 that an import left, no other thread of it runs, and the window stands still. So the library is loaded before its import
-by a call that lets go of Python, and garbage is collected between imports only.
+by a call that lets go of Python, and garbage is collected once, after the imports.
 """
 
 from __future__ import annotations
@@ -136,6 +136,9 @@ def _load(first: str) -> None:
         for name in engines(first):
             _import(name)
             _tried.add(name)
+        if gc.isenabled() and not _stop.is_set():
+            # Now, while nobody waits: Python would do it when the next file is opened, in the middle of that.
+            gc.collect()
     finally:
         sys.setswitchinterval(interval)
 
