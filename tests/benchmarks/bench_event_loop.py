@@ -231,7 +231,7 @@ def dock(viewer: Any, title: str) -> Any:
 
 def loading(cold: bool) -> Iterator[Step]:
     """The engines load in the background."""
-    from workbench_napari.engines import preload
+    from workbench_napari.shared.engines import preload
 
     if not cold:
         yield ("engines", preload), lambda: not preload().is_alive()

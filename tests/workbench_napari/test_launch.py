@@ -26,7 +26,7 @@ tool = open_files(viewer, sys.argv[1:])
 app.processEvents()
 seconds = time.perf_counter() - start
 heavy = sorted({"torch", "monai", "nibabel.freesurfer.none"} & set(sys.modules))
-from workbench_napari.engines import preload
+from workbench_napari.shared.engines import preload
 thread = preload()
 thread.join(120)
 print(json.dumps({"dock": empty, "with_file": seconds, "heavy": heavy, "visible": tool.isVisible(),

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from workbench_napari import engines
+from workbench_napari.shared import engines
 
 _BACKEND = "matplotlib.backends.backend_qtagg"
 _LOOK_MS = 400

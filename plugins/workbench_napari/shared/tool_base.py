@@ -13,7 +13,7 @@ from qtpy.QtGui import QDesktopServices, QKeySequence
 from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton, QShortcut, QWidget
 
 from workbench.core.errors import MismatchError, WorkbenchError
-from workbench_napari import engines
+from workbench_napari.shared import engines
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.delivery import Delivery
 from workbench_napari.shared.job import Done, Job, Work
@@ -46,7 +46,8 @@ class DockTool(ToolPanel):
         # The button becomes Cancel at once, but a second click that was meant for Run must not cancel.
         self._guard = QTimer(self)
         self._guard.setSingleShot(True)
-        QTimer.singleShot(0, partial(_warm_up, kind))
+        if engines.is_wanted():
+            QTimer.singleShot(0, partial(_warm_up, kind))
 
     # --- what a tool says of itself
 

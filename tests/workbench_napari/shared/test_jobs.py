@@ -280,12 +280,13 @@ def test_a_double_click_starts_and_does_not_cancel(window, wait, ct_file, gate, 
 
 
 def test_a_run_before_the_engines_are_loaded_says_so_and_can_be_cancelled(window, wait, monkeypatch):
-    from workbench_napari import engines
+    from workbench_napari.shared import engines
 
     loaded = threading.Event()
     thread = threading.Thread(target=loaded.wait, daemon=True)
     thread.start()
     monkeypatch.setattr(engines, "_thread", thread)
+    monkeypatch.setattr(engines, "_tried", set())
     tool = dock(window(), "Volume tool")
     try:
         assert tool.start("Segmenting ct", lambda progress: 1, lambda answer: None)
@@ -303,9 +304,10 @@ def test_a_run_before_the_engines_are_loaded_says_so_and_can_be_cancelled(window
 
 @pytest.mark.parametrize("title", ["Volume tool", "Spectra tool", "MEG tool", GENERAL])
 def test_engines_are_loaded_however_a_tool_is_docked(window, wait, monkeypatch, title):
-    from workbench_napari import engines
+    from workbench_napari.shared import engines
 
     asked = []
+    monkeypatch.setenv("WORKBENCH_PRELOAD", "1")
     monkeypatch.setattr(engines, "preload", lambda first="": asked.append(first))
     tool = dock(window(), title)
     wait(lambda: asked, 5)

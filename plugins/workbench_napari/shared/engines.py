@@ -50,6 +50,11 @@ def engines(first: str = "") -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row.engines))
 
 
+def is_wanted() -> bool:
+    """Whether anything is to be loaded beforehand."""
+    return os.environ.get("WORKBENCH_PRELOAD", "1") != "0"
+
+
 def preload(first: str = "") -> threading.Thread | None:
     """Start importing the engines in a daemon thread, once per process; ``WORKBENCH_PRELOAD=0`` turns it off.
 
@@ -59,7 +64,7 @@ def preload(first: str = "") -> threading.Thread | None:
         Name of the kind of data whose engines are loaded first.
     """
     global _thread
-    if _thread is None and os.environ.get("WORKBENCH_PRELOAD", "1") != "0":
+    if _thread is None and is_wanted():
         # Read when the libraries are loaded: waiting threads of a network sleep, instead of taking the processor from
         # the window.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -81,7 +86,7 @@ def warm_window() -> None:
 
     On the main thread: while the table is read nobody else may ask for a unit.
     """
-    if os.environ.get("WORKBENCH_PRELOAD", "1") != "0" and "pint" in sys.modules:
+    if is_wanted() and "pint" in sys.modules:
         # Asking for any unit reads the table.
         sys.modules["pint"].get_application_registry().pixel  # noqa: B018
 
