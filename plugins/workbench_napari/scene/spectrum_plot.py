@@ -73,6 +73,8 @@ class SpectrumPlot(FigureWidget):
 
     def set_classes(self, classes: Sequence[ClassSpectrum]) -> None:
         """Mean and deviation per painted class."""
+        if not classes and not self.classes:
+            return  # an empty tool must not make the figure already
         self.classes = list(classes)
         self.redraw()
 
