@@ -71,16 +71,21 @@ def fitting_tool(paths: Sequence[str | Path]) -> str:
 
 def launch(paths: Sequence[str | Path] = (), tool: str | None = None, kind: str | None = None) -> None:
     """Open a window with these files and stay until it is closed. The engines load once the window is up."""
-    import os
+    import signal
+    import threading
 
-    # Before the engines load: waiting threads of the network sleep instead of taking the processor from the window.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import napari
-    from qtpy.QtCore import QTimer
-
-    from workbench_napari.engines import preload
 
     viewer = napari.Viewer(title="Workbench")
     open_files(viewer, paths, tool, kind)
-    QTimer.singleShot(300, preload)
+    if threading.current_thread() is threading.main_thread():
+        # Somebody shuts the machine down: close as a person would, so that jobs stop and the last edits are kept.
+        signal.signal(signal.SIGTERM, lambda *_: _close_all())
     napari.run()
+
+
+def _close_all() -> None:
+    from qtpy.QtWidgets import QApplication
+
+    QApplication.closeAllWindows()
+    QApplication.quit()

@@ -55,8 +55,8 @@ def main() -> int:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """One session; seconds since the start of opening the scene."""
     import napari
-    from workbench_napari.engines import preload
     from workbench_napari.launch import open_files
+    from workbench_napari.shared.engines import preload
 
     path, truth, names = jasper() if arguments.scene == "jasper" else sample()
     viewer = napari.Viewer(title="Workbench")

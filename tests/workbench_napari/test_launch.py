@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.gui
 
 CODE = """
-import json, sys, time
+import json, os, sys, time
 import napari
 from napari.qt import get_qapp
 start = time.perf_counter()
@@ -26,7 +26,8 @@ tool = open_files(viewer, sys.argv[1:])
 app.processEvents()
 seconds = time.perf_counter() - start
 heavy = sorted({"torch", "monai", "nibabel.freesurfer.none"} & set(sys.modules))
-from workbench_napari.engines import preload
+from workbench_napari.shared.engines import preload
+os.environ["WORKBENCH_PRELOAD"] = "1"
 thread = preload()
 thread.join(120)
 print(json.dumps({"dock": empty, "with_file": seconds, "heavy": heavy, "visible": tool.isVisible(),
@@ -38,7 +39,7 @@ viewer.close()
 def test_window_and_dock_without_torch_then_engines_in_the_background(display, ct_file):
     if display is None:
         pytest.skip("no display and no Xvfb: apt-get install xvfb")
-    environment = {**os.environ, "WORKBENCH_PRELOAD": "1"}
+    environment = {**os.environ, "WORKBENCH_PRELOAD": "0"}
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(ct_file)], capture_output=True, text=True, timeout=180, env=environment
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,11 +124,11 @@ class GeneralTool(DockTool):
     def _refresh_buttons(self, _event: Any = None) -> None:
         layer, title = self.layer, kinds.find(self.input.model.backend.kind).title
         self.input.about.setText(f"Open {title} to run this backend on." if layer is None else _about(layer))
-        self.run_button.setEnabled(layer is not None or self.runner.is_busy)
+        self.run_button.setEnabled(layer is not None or self.is_busy)
         # While a run goes on there are no numbers to be taken for its own.
         self.result.setVisible(bool(self.shown.token) and not self._is_running)
         self.result.notes.show_notes(self.shown.notes)
-        self.save_button.setEnabled(bool(self.shown.token) and not self.runner.is_busy)
+        self.save_button.setEnabled(bool(self.shown.token) and not self.is_busy)
         self._offer(_formats(self.shown.kind or self.input.model.backend.kind))
 
     def _offer(self, formats: dict[str, str]) -> None:
@@ -160,13 +160,13 @@ class GeneralTool(DockTool):
             return wb.predict(backend, read_image(record), progress=progress, **values)
 
         title = f"{self.input.model.backend.title} on {layer.name}"
-        self._is_running = not self.runner.is_busy
+        self._is_running = not self.is_busy
         if not self.start(title, work, partial(self._show, layer)):
             return False
         self.agreement.asking(config, asked)
         return True
 
-    def _show(self, image_layer: Any, result: Result) -> None:
+    def _show(self, image_layer: Any, result: Result) -> Iterator[None]:
         from napari.layers import Layer
 
         token, layers = layers_of(result, image_layer.metadata[KEY].get("series"))
@@ -174,6 +174,7 @@ class GeneralTool(DockTool):
         try:
             for data, attributes, kind in layers:
                 self.viewer.add_layer(Layer.create(data, attributes, kind))
+                yield
         finally:
             self.shown.show(token)
         self.bring_into_sight(self.result)

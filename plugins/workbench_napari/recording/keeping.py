@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from workbench_napari.recording.recording import OpenRecording, record_of
 from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
 from workbench_napari.shared.case import Saved, save_result
+from workbench_napari.shared.delivery import NotNow
 from workbench_napari.shared.saving import stored_provenance
 from workbench_napari.shared.worker import Work
 
@@ -87,9 +88,13 @@ class Keeping(QObject):
         work = partial(_read, folder, found.image)
         return self._start(f"Opening {folder}", work, partial(self._show, found, Path(folder)))
 
-    def _show(self, found: OpenRecording, folder: Path, saved: Result) -> None:
+    def _show(self, found: OpenRecording, folder: Path, saved: Result) -> Iterator[None]:
+        now = self._shown.still_open(found)
+        if now is None:
+            raise NotNow(f"{found.name} was closed: its results wait. Open it again to see them.")
+        found = now
         found.provenance = saved.provenance
-        self._results.add_signals(found, saved.parts, saved.provenance)
+        yield from self._results.add_signals(found, saved.parts, saved.provenance)
         told = [key for key, part in saved.parts.items() if isinstance(part, Signals)]
         self._annotating.mark_layers.add_saved(found, saved)
         told += [f"{len(part)} {key}" for key, part in saved.parts.items() if isinstance(part, Marks)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 from workbench.core.types import Marks, Result, Signals
 from workbench_napari.recording.annotating import Annotating
 from workbench_napari.recording.blocks import signals_block
@@ -20,10 +20,12 @@ from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
+from workbench_napari.shared.delivery import NotNow
+from workbench_napari.shared.job import Done
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.worker import Work, report
 
-Start = Callable[[str, Work, Callable[[Any], None]], bool]
+Start = Callable[[str, Work, Done], bool]
 """Starts a job: title, what to do in a thread, what to do with its answer; whether it could start."""
 
 _PSD_SECONDS = 120.0
@@ -84,7 +86,7 @@ class Modelling(QObject):
         only = {"surprisal": False, "reconstruction": False}
         return self._predict("Generating from", self._show_generated, **only, **self._page.values())
 
-    def _predict(self, title: str, show: Callable[..., None], **more: Any) -> bool:
+    def _predict(self, title: str, show: Callable[..., Iterator[None]], **more: Any) -> bool:
         found = self._shown.opened
         if found is None:
             self.said.emit("Open a recording first.")
@@ -110,28 +112,33 @@ class Modelling(QObject):
         self._agreement.asking(config, asked)
         return True
 
-    def _show_result(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
+    def _show_result(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> Iterator[None]:
         result, _ = outcome
-        self._require_open(found)
+        found = self._require_open(found)
         found.provenance = result.provenance
-        record = self._results.add_signals(found, result.parts, result.provenance)
+        record = yield from self._results.add_signals(found, result.parts, result.provenance)
         peaks, more = result.parts.get("annotations"), ""
         if isinstance(peaks, Marks):
-            self._annotating.mark_layers.add_peaks(found, peaks, record)
+            with self._shown.quietly():
+                self._annotating.mark_layers.add_peaks(found, peaks, record)
             more = f" {len(peaks)} peaks of surprisal."
+            yield
         self._finish(found, result, more)
 
-    def _require_open(self, found: OpenRecording) -> None:
-        if found.main.layer not in self._viewer.layers:
-            raise UsageError(f"{found.name} was closed while it was worked on: its result is not shown. Open it again.")
+    def _require_open(self, found: OpenRecording) -> OpenRecording:
+        now = self._shown.still_open(found)
+        if now is None:
+            raise NotNow(f"{found.name} was closed while it was worked on: the result waits. Open it again to see it.")
+        return now
 
-    def _show_generated(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> None:
-        self._require_open(found)
+    def _show_generated(self, found: OpenRecording, outcome: tuple[Result, _Spectra]) -> Iterator[None]:
+        found = self._require_open(found)
         result, found.spectra = outcome
         found.provenance = found.provenance or result.provenance
         parts = {"generated": result.parts["generated"]}
-        self._results.add_signals(found, parts, result.provenance, at=round(self._stack.span[0], 2))
+        yield from self._results.add_signals(found, parts, result.provenance, at=round(self._stack.span[0], 2))
         self._finish(found, result)
+        yield
         self.generated.emit()
 
     def _finish(self, found: OpenRecording, result: Result, more: str = "") -> None:

@@ -27,8 +27,9 @@ class PsdPlot(FigureWidget):
         """Draw ``{"real": ..., "generated": ...}``, both in the same unit."""
         self.spectra = dict(spectra)
         self.setVisible(bool(spectra))
-        self.figure.clear()
         if not spectra:
+            if self.is_made:
+                self.figure.clear()
             return
         axes = self.new_axes()
         axes.set_xlabel("Frequency [Hz]", color=TEXT, fontsize=8)

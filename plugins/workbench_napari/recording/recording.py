@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -64,8 +65,8 @@ class OpenRecording:
 
     def show_parts(
         self, viewer: Any, signals: dict[str, Signals], record: dict[str, Any], *, at: float | None = None
-    ) -> None:
-        """Show what a backend gave; layers of an earlier run are replaced.
+    ) -> Iterator[None]:
+        """Show what a backend gave, one part in a step; layers of an earlier run are replaced.
 
         What was generated has a clock of its own; it is put beside the recording, from `at` [s] on.
         """
@@ -87,6 +88,7 @@ class OpenRecording:
             if kind == "labels":
                 block.layer.editable = False
             self.parts[key], self.signals[key] = block, part
+            yield
 
     @property
     def notes(self) -> tuple[str, ...]:

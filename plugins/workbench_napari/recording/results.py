@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,15 @@ class Results(QObject):
 
     def add_signals(
         self, found: OpenRecording, parts: Mapping[str, Part], provenance: Provenance, *, at: float | None = None
-    ) -> dict[str, Any]:
-        """Show the signals among some parts as layers; returns what each layer of this result remembers of it.
+    ) -> Generator[None, None, dict[str, Any]]:
+        """Show the signals among some parts as layers, one in a step; returns what each layer remembers of the result.
 
         What was generated is put beside the recording from `at` [s] on.
         """
         record = {"provenance": provenance.to_json(), "result": secrets.token_hex(8)}
         signals = {k: p for k in reversed(SIGNALS) if isinstance(p := parts.get(k), Signals)}
         with self._shown.quietly():
-            found.show_parts(self._viewer, signals, record, at=at)
+            yield from found.show_parts(self._viewer, signals, record, at=at)
         return record
 
     def keep_tables(self, found: OpenRecording, parts: Mapping[str, Part]) -> None:

@@ -65,6 +65,20 @@ class Shown(QObject):
         """Whether this recording, asked about a moment ago, is the one that is shown."""
         return found is not None and found is self.opened
 
+    def still_open(self, found: OpenRecording) -> OpenRecording | None:
+        """A recording that was worked on, as it is open now; ``None`` if it was closed.
+
+        Meanwhile the tool may have been closed and docked again, or the file closed and opened again.
+        """
+        for layer in self._viewer.layers:
+            if not is_recording(layer) or key_of(record_of(layer)) != found.key:
+                continue
+            known = self._open.get(id(layer))
+            if known is None or known.main.layer is not layer:
+                known = self._open[id(layer)] = found if found.main.layer is layer else OpenRecording.open(layer)
+            return known
+        return None
+
     def _choose(self, _index: int = 0) -> None:
         layer = chosen(self._choice)
         if layer is None:

@@ -158,7 +158,7 @@ class RecordingTool(DockTool):
     def _on_present(self, there: bool) -> None:
         self.empty.setVisible(not there)
         self.body.setVisible(there)
-        self.run_button.setVisible(there)
+        self.run_button.setVisible(there or self.is_busy)
 
     def _asked(self) -> tuple[Asked, ...]:
         return self.modelling.asked, self.decoding.asked
@@ -167,7 +167,7 @@ class RecordingTool(DockTool):
         self._done_text = text
 
     def _refresh_buttons(self, _event: Any = None) -> None:
-        busy, there, panel = self.runner.is_busy, self.opened is not None, self.panel
+        busy, there, panel = self.is_busy, self.opened is not None, self.panel
         self.run_button.setEnabled(there or busy)
         panel.generation.button.setEnabled(there and not busy)
         panel.decoding.button.setEnabled(not busy)

@@ -57,6 +57,11 @@ class Topomap(FigureWidget):
         """Words instead of a map."""
         self._timer.stop()
         self._next, self.drawn, self.message = None, None, text
+        if self.is_made:
+            self.first_drawing()
+
+    def first_drawing(self) -> None:
+        text = self.message
         self.figure.clear()
         self.figure.text(0.5, 0.5, text, color="#96989c", ha="center", va="center", fontsize=9)
         self.canvas.draw_idle()

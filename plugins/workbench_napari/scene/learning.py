@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,17 +17,19 @@ from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Progress
 from workbench.scene import TOO_FEW, SceneLearner, map_only
 from workbench.training import Lesson, MapBoard, Outcome, Version, Versions
-from workbench_napari.scene.map_layers import MapLayers
+from workbench_napari.scene.map_layers import MapLayers, is_same
 from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.scene import Scene
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.form import SettingsForm
+from workbench_napari.shared.job import Done
 from workbench_napari.shared.panel_base import button, main_button
 from workbench_napari.shared.weights_choice import WeightsChoice
+from workbench_napari.shared.window import main_window
 from workbench_napari.shared.worker import report
 
 Work = Callable[[Progress], Outcome]
-Start = Callable[[str, Work, Callable[[Outcome], None]], bool]
+Start = Callable[[str, Work, Done], bool]
 """Starts a job with a title, its work, and what to do with its outcome; returns whether it started."""
 
 _NOT_HERE = (
@@ -61,12 +63,15 @@ class Learning(QGroupBox):
         Other weights are chosen.
     learnt
         A scene was learnt or mapped, and its map is shown: a line for people.
+    kept
+        A scene that is not looked at (any more) was learnt or mapped: a line for people that says where its map is.
     said
         A line for people.
     """
 
     changed = Signal()
     learnt = Signal(str)
+    kept = Signal(str)
     said = Signal(str)
 
     def __init__(
@@ -82,12 +87,11 @@ class Learning(QGroupBox):
         self._backend, self._agreement = backend, agreement
         self.board: MapBoard | None = None
         self.model: Version | None = None
-        self.versions = Versions()
-        # napari destroys a closed window without asking its tools.
-        self.destroyed.connect(partial(_close, self.versions))
+        # They live as long as the window: a lesson may end after the dock of its tool was closed.
+        self.versions = versions_of(maps.viewer)
         self._device, self._painting, self._maps, self._start = device, painting, maps, start
         self._shown_version, self._token = 0, ""
-        self._scene: Callable[[], Scene | None] = lambda: None
+        self._scene: Scene | None = None
         self._growing: Callable[[], Any] = lambda: None
         self._build(backend)
         self.weights.changed.connect(self.changed)
@@ -98,6 +102,8 @@ class Learning(QGroupBox):
         column = QVBoxLayout(self)
         column.setSpacing(6)
         self.weights = WeightsChoice(backend.name)
+        for known in self.versions:  # of a tool that was docked before
+            self.weights.combo.addItem(known.title, str(known.model))
         self.weights.combo.insertItem(0, "nothing (from scratch)", "none")
         self.weights.combo.setCurrentIndex(0)
         self.weights.combo.setToolTip("What the network knows before it sees your pixels; nothing is fetched")
@@ -194,19 +200,18 @@ class Learning(QGroupBox):
         self, scene: Scene, title: str, board: MapBoard, work: Work, config: type | None = None, asked: Asked = ()
     ) -> bool:
         token = secrets.token_hex(8)
-        if not self._start(title, work, partial(self._on_done, token)):
+        if not self._start(title, work, partial(self._on_done, token, scene)):
             return False
         if config is not None:
             self._agreement.asking(config, asked)
-        self.board, self._shown_version, self._token = board, 0, token
-        self._scene = weakref.ref(scene)
+        self.board, self._shown_version, self._token, self._scene = board, 0, token, scene
         return True
 
     # --- on the way, and at the end
 
     def show_progress(self, cancelling: bool) -> None:
         """Say what goes on, and show the part of the map that is there already, if its scene is looked at."""
-        board, scene = self.board, self._scene()
+        board, scene = self.board, self._scene
         if board is None or scene is None or scene is not self._painting.scene:
             return
         if board.phase and not cancelling:
@@ -216,26 +221,54 @@ class Learning(QGroupBox):
             layer = self._maps.show_labels(scene.image, "labels", board.draft, board.classes, self._token)
             self._growing = weakref.ref(layer)
 
-    def _on_done(self, token: str, outcome: Outcome) -> None:
-        scene = self._scene()
-        if scene is None or scene is not self._painting.scene:
-            return
+    def _on_done(self, token: str, scene: Scene, outcome: Outcome) -> Iterator[None]:
+        """Show what was learnt; its scene may be closed by now, or another one be looked at."""
         self._growing = lambda: None
-        self._maps.finish(outcome.result, token)
-        if outcome.model is not None:
-            self.model = self.versions.add(outcome)
-            self.weights.combo.addItem(self.model.title, str(self.model.model))
-        self._maps.get("labels").visible = True
-        self.learnt.emit(outcome.text)
+        now, text = self._painting.scene, outcome.text
+        is_shown = now is not None and is_same(now, scene)
+        maps = self._maps if is_shown else self._maps.beside(scene)
+        yield from maps.finish(outcome.result, token)
+        model = None if outcome.model is None else self.versions.add(outcome)
+        if model is not None:
+            self.weights.combo.addItem(model.title, str(model.model))
+        shown = maps.get("labels")
+        shown.visible = is_shown or now is None
+        if is_shown:
+            self.model = model or self.model
+            self.learnt.emit(text)
+        else:
+            where = "was closed meanwhile" if scene.layer not in self._maps.viewer.layers else "is not shown now"
+            self.kept.emit(f"{text} Its scene {where}: the map is in the list of layers as '{shown.name}'.")
+
+    def let_go(self) -> None:
+        """The dock is closed: what is learnt goes on and is offered later; until then the last whole map stays."""
+        self.end()
 
     def end(self) -> None:
         """A job ended: where its result is not shown, the last whole map stays, whatever scene is looked at now."""
-        board, self.board = self.board, None
+        board, self.board, self._scene = self.board, None, None
         layer, self._growing = self._growing(), lambda: None
         if board is not None and layer is not None:
             # A map half of one method and half of another would mislead.
             self._maps.restore(layer, board.whole, board.whole_is)
 
 
-def _close(versions: Versions, _group: Any = None) -> None:
+_versions: dict[int, tuple[weakref.ref[Any], Versions]] = {}
+
+
+def versions_of(viewer: Any) -> Versions:
+    """The models that were learnt in a window; they go with it."""
+    found = _versions.get(id(viewer))
+    if found is None or found[0]() is not viewer:
+        found = _versions[id(viewer)] = (weakref.ref(viewer), Versions())
+        window = main_window(viewer)
+        if window is not None:
+            # napari destroys a closed window without asking its tools.
+            window.destroyed.connect(partial(_close, id(viewer), found[1]))
+    return found[1]
+
+
+def _close(key: int, versions: Versions, _window: Any = None) -> None:
     versions.close()
+    if key in _versions and _versions[key][1] is versions:
+        del _versions[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,13 +29,13 @@ class MapLayers:
     """Keeps one layer per part of the latest result of a scene, and reuses it for the next."""
 
     def __init__(self, viewer: Any, journal: Any) -> None:
-        self._viewer, self._journal = viewer, journal
+        self.viewer, self._journal = viewer, journal
         self._layers: dict[str, weakref.ref[Any]] = {}
 
     def get(self, key: str) -> Any:
         """The layer of a part, or ``None`` if there is none or it was removed."""
         layer = self._layers[key]() if key in self._layers else None
-        return layer if layer is not None and layer in self._viewer.layers else None
+        return layer if layer is not None and layer in self.viewer.layers else None
 
     def layers(self) -> dict[str, Any]:
         """The layer of every part, ``None`` where there is none."""
@@ -48,10 +49,16 @@ class MapLayers:
     def find(self, scene: Any) -> None:
         """Take up the layers of a scene that are in the viewer already (after another scene was chosen)."""
         self._layers = {}
-        for layer in self._viewer.layers:
+        for layer in self.viewer.layers:
             record = layer.metadata.get(KEY) or {}
             if record.get("part") in NAMES and record.get("result") and _same_scene(record, scene):
                 self._layers[record["part"]] = weakref.ref(layer)
+
+    def beside(self, scene: Any) -> MapLayers:
+        """The maps of another scene than the one that is looked at."""
+        other = MapLayers(self.viewer, self._journal)
+        other.find(scene)
+        return other
 
     def show_labels(self, image: Image, key: str, data: npt.NDArray[Any], classes: ClassTable, token: str) -> Any:
         """Show a class map; returns its layer. One that was corrected by hand stays, the new one comes beside it."""
@@ -77,24 +84,25 @@ class MapLayers:
         """Parts of a result that have a layer here."""
         return [key for key, part in result.parts.items() if isinstance(part, Labels | Heatmap) and key in NAMES]
 
-    def finish(self, result: Result, token: str) -> None:
-        """Show every part of a result."""
+    def finish(self, result: Result, token: str) -> Iterator[None]:
+        """Show every part of a result, one in a step."""
         for key, part in result.parts.items():
             if isinstance(part, Labels) and key in NAMES:
                 layer = self.show_labels(result.image, key, part.data, part.classes, token)
                 layer.metadata[KEY]["provenance"] = result.provenance.to_json()
             elif isinstance(part, Heatmap) and key in NAMES:
                 self._show_heatmap(result.image, key, part, token)
+            yield
 
     def restore(self, layer: Any, whole: npt.NDArray[Any] | None, whole_is: str = "") -> None:
         """Go back to a whole map in a layer that a job has begun; where there never was one, the layer goes.
 
         A map that is not what the job was to make (`whole_is`) is recorded as just that, not as the map before.
         """
-        if layer not in self._viewer.layers:
+        if layer not in self.viewer.layers:
             return
         if whole is None:
-            self._viewer.layers.remove(layer)
+            self.viewer.layers.remove(layer)
             return
         layer.data[...] = whole
         if whole_is:
@@ -133,15 +141,20 @@ class MapLayers:
         """Add below the layer that is painted in, and leave that one active."""
         from napari.layers import Layer
 
-        layers = self._viewer.layers
+        layers = self.viewer.layers
         active = layers.selection.active
-        added = self._viewer.add_layer(Layer.create(*item))
+        added = self.viewer.add_layer(Layer.create(*item))
         painted = [i for i, layer in enumerate(layers) if (layer.metadata.get(KEY) or {}).get("part") == "painted"]
         if painted:
             layers.move(len(layers) - 1, painted[0])
         if active is not None and active in layers:
             layers.selection.active = active
         return added
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two open scenes are of one file."""
+    return one is other or (scene_record(one.image) == scene_record(other.image) and one.shape == other.shape)
 
 
 def _same_scene(record: dict[str, Any], scene: Any) -> bool:

@@ -42,6 +42,8 @@ class SpectrumPlot(FigureWidget):
         self._limits = (0.0, 1.0)
         self._background: Any = None
         self._cursor: Any = None
+
+    def first_drawing(self) -> None:
         self.canvas.mpl_connect("draw_event", self._on_drawn)
         self.redraw()
 
@@ -71,6 +73,8 @@ class SpectrumPlot(FigureWidget):
 
     def set_classes(self, classes: Sequence[ClassSpectrum]) -> None:
         """Mean and deviation per painted class."""
+        if not classes and not self.classes:
+            return  # an empty tool must not make the figure already
         self.classes = list(classes)
         self.redraw()
 
@@ -108,6 +112,9 @@ class SpectrumPlot(FigureWidget):
 
     def redraw(self) -> None:
         """Draw everything anew, when Qt next has time."""
+        if not self.is_made:
+            self.first_drawing()
+            return
         cursor = None
         if self._cursor is not None and self.cursor_shown:
             cursor = self._cursor.get_data()

@@ -91,6 +91,7 @@ class SceneTool(DockTool):
         self.looking.looked.connect(self._on_looked)
         self.painting.averaged.connect(self.looking.plot.set_classes)
         self.learning.learnt.connect(self._on_learnt)
+        self.learning.kept.connect(self._on_kept)
         for signal in (self.painting.changed, self.learning.changed, self.results.shown):
             signal.connect(self._refresh_buttons)
         self.learning.changed.connect(self.follow_choice)
@@ -116,7 +117,7 @@ class SceneTool(DockTool):
         there = self.looking.has_scenes
         self.empty.setVisible(not there)
         self.body.setVisible(there)
-        self.learning.row.setVisible(there)
+        self.learning.row.setVisible(there or self.is_busy)
 
     def _on_looked(self, another: bool) -> None:
         scene = self.looking.scene
@@ -131,7 +132,7 @@ class SceneTool(DockTool):
         return (self.learning.asked, (*self.others.asked, id(self.looking.scene)))
 
     def _refresh_buttons(self, _event: Any = None) -> None:
-        busy = self.runner.is_busy
+        busy = self.is_busy
         self.painting.refresh_buttons()
         self.learning.refresh_buttons(busy)
         self.others.refresh_buttons(busy)
@@ -140,6 +141,7 @@ class SceneTool(DockTool):
         self.save_button.setEnabled(not busy and something)
 
     def _let_go(self) -> None:
+        self.learning.let_go()
         self.painting.let_go()
         self.looking.let_go()
 
@@ -155,10 +157,13 @@ class SceneTool(DockTool):
         self.results.forget()
         self._done_text = text
 
+    def _on_kept(self, text: str) -> None:
+        self._done_text, self._outlives = text, True
+
     def _on_progress(self, done: int, total: int) -> None:
         super()._on_progress(done, total)
-        if self.runner.is_busy:
-            self.learning.show_progress(self.runner.is_cancelling)
+        if self._job is not None and self.runner.job is self._job:
+            self.learning.show_progress(self._job.is_cancelling)
 
     def _after_job(self, how: str) -> None:
         self.learning.end()

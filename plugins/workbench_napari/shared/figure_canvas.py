@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cached_property
 from typing import Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from workbench_napari.shared import engines
+
+_BACKEND = "matplotlib.backends.backend_qtagg"
+_LOOK_MS = 400
 BACK, PANEL, TEXT, LINE = "#262930", "#1d2026", "#c8cace", "#5a626c"
 
 
 class FigureWidget(QWidget):
-    """``figure`` and its ``canvas``, of one height.
+    """``figure`` and its ``canvas``, of one height; made when they are first needed, or when there is time.
+
+    Importing matplotlib takes as long as all else of a tool, and a tool is docked before there is anything to draw.
 
     Parameters
     ----------
@@ -22,17 +31,50 @@ class FigureWidget(QWidget):
 
     def __init__(self, height: int, *, layout: str | None = "constrained", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        # Not pyplot: it would keep every figure alive.
-        from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
-        from matplotlib.figure import Figure
-
-        self.figure = Figure(figsize=(3.4, height / 95), facecolor=BACK, layout=layout)
-        self.canvas = FigureCanvasQTAgg(self.figure)
-        self.canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._layout, self._height = layout, height
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.canvas)
         self.setFixedHeight(height)
+        self._timer_made = QTimer(self)
+        self._timer_made.setInterval(_LOOK_MS)
+        self._timer_made.timeout.connect(self._make_if_loaded)
+        self._timer_made.start()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a figure yet."""
+        return "canvas" in vars(self)
+
+    @cached_property
+    def figure(self) -> Any:
+        # Not pyplot: it would keep every figure alive.
+        from matplotlib.figure import Figure
+
+        return Figure(figsize=(3.4, self._height / 95), facecolor=BACK, layout=self._layout)
+
+    @cached_property
+    def canvas(self) -> Any:
+        from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+
+        self._timer_made.stop()
+        canvas = FigureCanvasQTAgg(self.figure)
+        canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.layout().addWidget(canvas)
+        return canvas
+
+    def _make_if_loaded(self) -> None:
+        """Make the figure before it is needed, once that takes no time."""
+        if _BACKEND in sys.modules and not engines.is_busy_with(_BACKEND):
+            self.first_drawing()
+
+    def first_drawing(self) -> None:
+        """What is to be seen as long as there is nothing to show."""
+        self.canvas.draw_idle()
+
+    def showEvent(self, event: Any) -> None:
+        if not self.is_made:
+            self.first_drawing()
+        super().showEvent(event)
 
     def new_axes(self) -> Any:
         """One empty plot in the colours of the theme."""

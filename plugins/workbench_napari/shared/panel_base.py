@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -26,11 +27,14 @@ from qtpy.QtWidgets import (
 
 from workbench.core import kinds, registry
 from workbench_napari.shared.agreement_box import AgreementBox
+from workbench_napari.shared.delivery import kind_of
 from workbench_napari.shared.form import add_row, form_layout
+from workbench_napari.shared.jobs_panel import JobsPanel
 from workbench_napari.shared.journal import journal_of
 from workbench_napari.shared.plain_text import WrappedLabel, plain_label, plain_tip
 from workbench_napari.shared.recovery_panel import RecoveryPanel
 from workbench_napari.shared.window import unwrap
+from workbench_napari.shared.worker import runner_of
 
 NOTE = "color: rgb(150, 152, 156);"
 """Style of text that explains."""
@@ -53,6 +57,7 @@ class ToolPanel(QWidget):
         super().__init__(parent)
         self.viewer = unwrap(viewer)
         self.journal = journal_of(self.viewer)
+        self.runner = runner_of(self.viewer)
         self.kind = kinds.find(kind) if kind else None
         self._backend = registry.of_kind(kind)[0] if kind else None
         self._build()
@@ -75,6 +80,7 @@ class ToolPanel(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
         self.progress.hide()
+        self.jobs = JobsPanel(self.runner, kind_of(self), weakref.ref(self))
         self.agreement = AgreementBox()
         self.agreement.outdated.connect(self._take_away)
         inner = QWidget()
@@ -98,8 +104,8 @@ class ToolPanel(QWidget):
         column.addWidget(self.body)
         footer = self._footer()
         if footer is None:
-            column.addWidget(self.status)
-            column.addWidget(self.agreement)
+            for row in (self.status, self.agreement, self.jobs):
+                column.addWidget(row)
         column.addStretch(1)
         self.scroll = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -116,12 +122,12 @@ class ToolPanel(QWidget):
         self.setMinimumWidth(max(self.MIN_WIDTH, inner.minimumSizeHint().width() + 24))
 
     def _footer_of(self, *rows: QWidget) -> QWidget:
-        """A footer of these rows, the progress, the status, and the way around a refusal."""
+        """A footer of these rows, the progress, other jobs, the status, and the way around a refusal."""
         footer = QWidget()
         column = QVBoxLayout(footer)
         column.setContentsMargins(10, 6, 10, 6)
         column.setSpacing(4)
-        for row in (*rows, self.progress, self.status, self.agreement):
+        for row in (*rows, self.progress, self.jobs, self.status, self.agreement):
             column.addWidget(row)
         return footer
 
@@ -209,9 +215,17 @@ def button(text: str, tooltip: str, *, checkable: bool = False) -> QPushButton:
     return made
 
 
+class MainButton(QPushButton):
+    """The button that starts the work and then cancels it: of a double click it takes the first half only."""
+
+    def mouseDoubleClickEvent(self, event: Any) -> None:
+        event.accept()
+
+
 def main_button(text: str, tooltip: str) -> QPushButton:
     """The button that the tool is there for."""
-    made = button(text, tooltip)
+    made = MainButton(text)
+    made.setToolTip(plain_tip(tooltip))
     made.setMinimumHeight(30)
     made.setStyleSheet("font-weight: bold;")
     return made

@@ -8,16 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from qtpy.QtCore import QEvent, Qt, QUrl
+from qtpy.QtCore import QEvent, Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QKeySequence
-from qtpy.QtWidgets import QFileDialog, QPushButton, QShortcut, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton, QShortcut, QWidget
 
-from workbench.core.errors import MismatchError, UsageError, WorkbenchError
+from workbench.core.errors import MismatchError, WorkbenchError
+from workbench_napari.shared import engines
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, remember
+from workbench_napari.shared.delivery import Delivery
+from workbench_napari.shared.job import Done, Job, Work
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
-from workbench_napari.shared.worker import report, runner_of
+from workbench_napari.shared.worker import Held, report
+
+_PRELOAD_MS = 300
+"""From docking to loading the engines: the window is drawn first."""
 
 _leaving: dict[int, DockTool] = {}
 """Tools out of their dock that Qt has not deleted yet: until then the garbage collector must not come to them."""
@@ -35,12 +41,17 @@ class DockTool(ToolPanel):
 
     def __init__(self, napari_viewer: Any, kind: str, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, kind, parent)
-        self.runner = runner_of(self.viewer)
         self.last_folder: Path | None = None
         self._wires: list[tuple[Any, Callable[..., Any]]] = []
         self._mouse: list[tuple[Any, Callable[..., Any]]] = []
         self._done_text = self._failure_note = ""
-        self._is_mine = False
+        self._outlives = False
+        self._job: Job | None = None
+        # The button becomes Cancel at once, but a second click that was meant for Run must not cancel.
+        self._guard = QTimer(self)
+        self._guard.setSingleShot(True)
+        if engines.is_wanted():
+            QTimer.singleShot(0, partial(_warm_up, kind))
 
     # --- what a tool says of itself
 
@@ -94,10 +105,11 @@ class DockTool(ToolPanel):
         self.runner.started.connect(self._on_started)
         self.runner.progressed.connect(self._on_progress)
         self.runner.finished.connect(self._on_finished)
+        self.jobs.wanted.connect(self.show_held)
         self.journal.message.connect(self._on_journal)
         for keys, action in (
             ("Ctrl+Return", self.main_action),
-            ("Escape", self.runner.cancel),
+            ("Escape", self.cancel),
             ("Ctrl+Shift+Return", self.save),
         ):
             shortcut = QShortcut(QKeySequence(keys), self)
@@ -137,46 +149,103 @@ class DockTool(ToolPanel):
         self.disconnect_viewer()
         super().closeEvent(event)
 
-    # --- one job at a time
+    # --- one job of its own; those of other tools go before or after it
+
+    @property
+    def is_docked(self) -> bool:
+        """Whether the tool is in the window; it never comes back once it was taken out."""
+        return bool(self._wires)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job of this tool runs or waits."""
+        return self._job is not None
+
+    def cancel(self) -> None:
+        """Stop the job of this tool, at its next step; one that waits goes at once."""
+        if self._job is not None:
+            self.runner.cancel(self._job)
 
     def _main_or_cancel(self) -> None:
-        if self.runner.is_busy:
-            self.runner.cancel()
+        if not self.is_busy:
+            self.main_action()
+        elif not self._guard.isActive():
             self._main_button().setText("Cancelling...")
             self._main_button().setEnabled(False)
-        else:
-            self.main_action()
+            self.cancel()
 
-    def start(self, title: str, work: Any, done: Any, *, busy: str = "wait for it or cancel it") -> bool:
-        """Start a job, or say that another one still runs; see `workbench_napari.shared.worker.JobRunner.start`."""
-        started = self.runner.start(title, work, partial(self._hand_over, title, done))
-        if not started:
-            self.say(f"{self.runner.title} is still running; {busy}.")
-        self._is_mine = self._is_mine or started
-        return started
+    def start(
+        self,
+        title: str,
+        work: Work,
+        done: Done,
+        *,
+        busy: str = "wait for it or cancel it",
+        without: Callable[[Any], str] | None = None,
+    ) -> bool:
+        """Start a job, or let it wait for those of other tools; says so if a job of this tool has not ended yet.
 
-    def _hand_over(self, title: str, done: Callable[[Any], None], answer: Any) -> None:
-        if not self._wires:  # the dock was closed: its widgets are gone, and other tools wait for the end of this job
-            raise UsageError(f"{title}: the tool was closed before it ended, so its result is not shown. Run it again.")
-        done(answer)
+        Parameters
+        ----------
+        title, work
+            See `workbench_napari.shared.job.Job`.
+        done
+            Takes the answer: a method of the tool or of one of its parts, or a `partial` of one. It may be a generator:
+            what lies between two of its ``yield`` is done without a pause of the window. If the dock is closed before
+            the end, the answer waits for the next tool of this class.
+        busy
+            What to do instead while another job of this tool runs.
+        without
+            Says in a line what the job did, where it needs no tool to show it: it has written files.
+        """
+        if self._job is not None:
+            self.say(f"{self._job.title} is still running; {busy}.")
+            return False
+        kind = "" if self.kind is None else self.kind.name
+        cold = without is None and engines.is_loading(kind)
+        prepare = (engines.LOADING, partial(engines.wait, kind)) if cold else None
+        delivery = Delivery(self, title, done, without)
+        self._job = job = Job(title, work, delivery, prepare=prepare, writes=without is not None)
+        self._guard.start(QApplication.doubleClickInterval())
+        if not self.runner.submit(job):
+            self._job = None
+            return False
+        if job.is_waiting:
+            self._show_busy("waiting")
+            self.say(f"{title} waits until '{self.runner.title}' has ended.")
+        return True
 
-    def _on_started(self, title: str) -> None:
-        self._done_text = ""
+    def _show_busy(self, text: str) -> None:
+        self._done_text, self._outlives = "", False
         self._main_button().setText("Cancel")
         self._main_button().setEnabled(True)
         self.progress.setRange(0, 0)
-        self.progress.setFormat("starting")
+        self.progress.setFormat(text)
         self.progress.show()
         self._refresh_buttons()
-        self.say(f"{title}...")
+
+    def _on_started(self, title: str) -> None:
+        if self.runner.job is self._job:
+            self._show_busy("starting")
+            self.say(f"{title}...")
 
     def _on_progress(self, done: int, total: int) -> None:
-        if total > 0:
+        """The job that runs has come further; it may be that of another tool."""
+        job = self.runner.job
+        if job is None or job is not self._job:
+            return
+        if job.phase:
+            self.progress.setFormat(job.phase)
+            self.say(f"{job.title}: {job.phase}...")
+        elif total > 0:
             self.progress.setRange(0, total)
             self.progress.setValue(done)
             self.progress.setFormat(self.PROGRESS_TEXT)
 
     def _on_finished(self, how: str, text: str) -> None:
+        if self._job is None or self.runner.ended is not self._job or not self.is_docked:
+            return
+        self._job = None
         self.progress.hide()
         self._main_button().setText(self._main_text)
         self._after_job(how)
@@ -184,10 +253,23 @@ class DockTool(ToolPanel):
         note, self._failure_note = self._failure_note, ""
         said = self._done_text or (f"{text} {note}" if how == "failed" and note else text)
         self.say(said)
-        if self._is_mine:
-            self._is_mine = False
-            self.agreement.ended(said, refused=how == "failed" and isinstance(self.runner.error, MismatchError))
+        refused = how == "failed" and isinstance(self.runner.error, MismatchError)
+        # A line about what is not chosen any more goes, unless it says just that.
+        self.agreement.ended("" if how == "waits" or self._outlives else said, refused=refused)
         self.follow_choice()
+
+    def show_held(self, held: Held) -> bool:
+        """Show a result that waits, of a tool of this kind that was closed say; returns whether it could be shown."""
+        self._done_text = ""
+        try:
+            self.runner.show(held, self)
+        except Exception as error:  # it stays on offer, whatever went wrong
+            self.say(report(error))
+            return False
+        self._after_job("done")
+        self._refresh_buttons()
+        self.say(self._done_text or f"{held.title}: done")
+        return True
 
     def follow_choice(self, _value: Any = None) -> None:
         """Something else may be chosen: a refusal of other data or other weights goes."""
@@ -228,20 +310,14 @@ class DockTool(ToolPanel):
         unsaved = any(self.journal.is_unsaved(layer) for layer in drawn)
         self._failure_note = f"Nothing was lost: {kept} kept for recovery." if unsaved else ""
         busy = "save again when it has finished"
-        return self.start(f"Saving {name}", work, partial(self._on_saved, revisions), busy=busy)
+        told = partial(_saved, self.journal, revisions)
+        return self.start(f"Saving {name}", work, partial(self._on_saved, revisions), busy=busy, without=told)
 
     def _on_saved(self, revisions: Any, saved: Saved) -> None:
-        for reference, revision in revisions:
-            layer = reference()
-            if layer is not None:
-                remember([layer], saved.identity)
-                self.journal.saved(layer, revision)
-        paths = saved.paths
-        self.last_folder = paths[-1].parent
+        self._done_text = _saved(self.journal, revisions, saved)
+        self.last_folder = saved.paths[-1].parent
         self.open_button.setEnabled(True)
         self.open_button.setToolTip(plain_tip(str(self.last_folder)))
-        told = f" ({'; '.join(saved.notes)})" if saved.notes else ""
-        self._done_text = f"Saved {', '.join(p.name for p in paths)} in {self.last_folder}{told}"
         if saved.notes:
             from napari.utils.notifications import show_info
 
@@ -270,3 +346,20 @@ class DockTool(ToolPanel):
 
 def _left(key: int, _tool: Any = None) -> None:
     _leaving.pop(key, None)
+
+
+def _warm_up(kind: str) -> None:
+    """The event loop runs again: once the tool is drawn, load what it will need."""
+    QTimer.singleShot(_PRELOAD_MS, partial(engines.preload, kind))
+    QTimer.singleShot(2 * _PRELOAD_MS, engines.warm_window)
+
+
+def _saved(journal: Any, revisions: Any, saved: Saved) -> str:
+    """The layers as they were then are on disk, whether or not the tool is still there; gives the line to say."""
+    for reference, revision in revisions:
+        layer = reference()
+        if layer is not None:
+            remember([layer], saved.identity)
+            journal.saved(layer, revision)
+    told = f" ({'; '.join(saved.notes)})" if saved.notes else ""
+    return f"Saved {', '.join(p.name for p in saved.paths)} in {saved.paths[-1].parent}{told}"

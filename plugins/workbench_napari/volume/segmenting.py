@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Signal
 from workbench.core.errors import WorkbenchError
 from workbench.core.types import Result
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
+from workbench_napari.shared.job import Done
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.saving import state_of
@@ -19,7 +20,7 @@ from workbench_napari.shared.worker import Work, report
 from workbench_napari.volume.belonging import identified, shown
 from workbench_napari.volume.image_choice import ImageChoice
 
-Start = Callable[[str, Work, Callable[[Any], None]], bool]
+Start = Callable[[str, Work, Done], bool]
 """Starts a job: title, what to do in a thread, what to do with its answer; whether it could start."""
 
 
@@ -86,7 +87,7 @@ class Segmenting(QObject):
         self._agreement.asking(config, asked)
         return True
 
-    def _show(self, reference: Callable[[], Any], before: Mapping[str, Any], result: Result) -> None:
+    def _show(self, reference: Callable[[], Any], before: Mapping[str, Any], result: Result) -> Iterator[None]:
         """Add the parts of a result where the layer it was made from is now, or was `before` if it is gone."""
         from napari.layers import Layer
 
@@ -98,7 +99,9 @@ class Segmenting(QObject):
         for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):
             added = self._viewer.add_layer(Layer.create(data, own, kind))
             labels = added if kind == "labels" else labels
+            yield
         if labels is not None:
             self._viewer.layers.selection.active = labels
             self.made.emit(labels)
+            yield
         self.done.emit(describe_run(result.provenance))

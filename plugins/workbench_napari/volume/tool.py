@@ -99,7 +99,7 @@ class VolumeTool(DockTool):
         labels = self.keeping.look_around(self.image_layer)
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
-        self.run_button.setVisible(images or labels)
+        self.run_button.setVisible(images or labels or self.is_busy)
         self.viewing.look_around(event)
         self._enable_buttons()
         self.follow_choice()
@@ -130,7 +130,7 @@ class VolumeTool(DockTool):
         self._enable_buttons()
 
     def _enable_buttons(self) -> None:
-        busy = self.runner.is_busy
+        busy = self.is_busy
         self.run_button.setEnabled(self.image_layer is not None or busy)
         self.save_button.setEnabled(self.labels_layer is not None and not busy)
 

@@ -125,6 +125,43 @@ def test_results_stay_with_their_recording(opened, wait, sensor_file):
     assert "no recording" in tool.status.text()
 
 
+def test_a_recording_closed_during_a_run_keeps_its_result_for_when_it_is_open_again(opened, wait, parcel_file):
+    viewer, tool = opened
+    assert tool.modelling.run()
+    viewer.layers.clear()
+    assert not tool.run_button.isHidden(), "the way to cancel stays"
+    finish(tool, wait)
+    assert len(viewer.layers) == 0
+    assert tool.status.text() == (
+        "rest_raw was closed while it was worked on: the result waits. Open it again to see it."
+    )
+    (row,) = tool.jobs.rows
+    row.buttons["Show"].click()
+    assert len(tool.jobs.rows) == 1, "it goes on waiting as long as there is nothing to show it with"
+    open_files(viewer, [parcel_file])
+    tool.jobs.rows[0].buttons["Show"].click()
+    assert {"rest_raw tokens", "rest_raw surprisal"} <= {layer.name for layer in viewer.layers}
+    assert [b.key for b in tool.stack.blocks] == ["recording", "surprisal", "tokens", "reconstruction"]
+    assert tool.jobs.isHidden()
+
+
+def test_a_dock_closed_during_a_run_shows_its_result_once_it_is_docked_again(opened, wait):
+    viewer, tool = opened
+    runner = tool.runner
+    assert tool.modelling.run()
+    dock = tool.parentWidget()
+    while not hasattr(dock, "destroyOnClose"):
+        dock = dock.parentWidget()
+    dock.destroyOnClose()
+    wait(lambda: not runner.is_busy, 120)
+    again = open_files(viewer, [], tool="recording")
+    assert again is not tool
+    again.jobs.rows[0].buttons["Show"].click()
+    assert [b.key for b in again.stack.blocks] == ["recording", "surprisal", "tokens", "reconstruction"]
+    assert again.panel.variance.table.rowCount() == 5
+    assert again.status.text().startswith("Done in ")
+
+
 def test_cancel_leaves_everything_as_it_was(opened, wait, monkeypatch):
     viewer, tool = opened
     from workbench import api

@@ -9,11 +9,14 @@ import time
 import numpy as np
 import pytest
 from workbench_napari.launch import open_files
+from workbench_napari.shared.saving import stored_provenance
 
 import workbench as wb
 from tests.scene_maker import save_envi
 from tests.workbench_napari.scene.window import BANDS, COLUMNS, ROWS, WAVELENGTHS, finish, paint, row, truth
 from workbench.core.classes import ClassTable
+from workbench.core.layers import KEY
+from workbench.core.types import Labels, Result
 from workbench.training.lesson import MapBoard, Outcome
 
 pytestmark = pytest.mark.gui
@@ -118,6 +121,7 @@ def test_cancel_leaves_the_last_whole_map(opened, wait, monkeypatch):
     assert tool.learning.learn_button.text() == "Cancel"
     # The worker names its step before the window has drawn what is on the board.
     wait(lambda: tool.maps.get("labels") is not None, 30)
+    wait(lambda: not tool._guard.isActive())
     tool.learning.learn_button.click()
     finish(tool, wait, 30)
     assert "cancelled" in tool.status.text()
@@ -141,7 +145,8 @@ def test_a_job_that_ends_while_another_scene_is_looked_at_leaves_no_half_map(ope
             time.sleep(0.005)
         board.put((slice(ROWS // 2, ROWS), slice(0, COLUMNS)), np.full((ROWS // 2, COLUMNS), 2))
         board.keep()
-        return Outcome(None, None, "mapped")
+        labels = Labels(board.whole, scene.geometry, board.classes, "map")
+        return Outcome(Result({"labels": labels}, scene.image, stored_provenance({}, None)), None, "mapped.")
 
     assert tool.learning._begin(scene, "Mapping meadow", board, work)
     wait(lambda: tool.maps.get("labels") is not None)
@@ -158,10 +163,62 @@ def test_a_job_that_ends_while_another_scene_is_looked_at_leaves_no_half_map(ope
     finish(tool, wait, 30)
     if how == "done":
         assert np.array_equal(half.data, board.whole)
+        assert tool.status.text() == (
+            "mapped. Its scene is not shown now: the map is in the list of layers as 'meadow map'."
+        )
     else:
         assert half not in viewer.layers
     assert "other map" not in viewer.layers
     assert tool.learning.model is None
+
+
+def test_a_scene_deleted_while_it_is_learnt_keeps_its_map_and_says_what_happened(opened, wait):
+    viewer, tool = opened
+    painted = paint(tool)
+    assert tool.learning.learn()
+    wait(lambda: tool.runner.job.steps[1] > 0, 60)
+    viewer.layers.remove("meadow")
+    assert not tool.learning.row.isHidden(), "the way to cancel stays"
+    finish(tool, wait)
+    shown = viewer.layers["meadow map"]
+    assert shown.visible
+    assert (shown.data == truth()).mean() > 0.95
+    assert "meadow confidence" in viewer.layers
+    assert "Learnt 3 classes from 24 pixels" in tool.status.text()
+    assert tool.status.text().endswith(
+        "Its scene was closed meanwhile: the map is in the list of layers as 'meadow map'."
+    )
+    assert painted in viewer.layers
+    assert shown.metadata[KEY]["provenance"]["backend"] == "lola_specvit"
+    viewer.open_sample("napari-workbench", "spectral_scene")
+    weights = tool.learning.weights.combo
+    assert weights.itemText(weights.count() - 1).startswith("lesson of"), "what was learnt can be used"
+
+
+def test_a_dock_closed_while_a_scene_is_learnt_leaves_no_half_map_and_offers_the_whole_one(opened, wait):
+    viewer, tool = opened
+    paint(tool)
+    assert tool.learning.learn()
+    wait(lambda: tool.runner.job.steps[1] > 0, 60)
+    runner, scene = tool.runner, tool.looking.scene.image.source
+    dock = tool.parentWidget()
+    while not hasattr(dock, "destroyOnClose"):
+        dock = dock.parentWidget()
+    dock.destroyOnClose()
+    assert "meadow map" not in viewer.layers or (viewer.layers["meadow map"].data > 0).all(), "half a map"
+    again = open_files(viewer, [])
+    if type(again) is not type(tool):
+        again = open_files(viewer, [], tool="scene")
+    assert again.looking.scene.image.source == scene
+    wait(lambda: not runner.is_busy, 120)
+    (row_,) = again.jobs.rows
+    assert row_.text == "A result waits: Learning 3 classes of meadow"
+    row_.buttons["Show"].click()
+    assert (again.maps.get("labels").data == truth()).mean() > 0.95
+    assert "Learnt 3 classes from 24 pixels" in again.status.text()
+    assert again.learning.model is not None
+    assert again.learning.model.model.is_file(), "the model went with the dock"
+    assert again.jobs.isHidden()
 
 
 def test_nothing_to_learn_from_is_said_in_one_line(opened, wait):

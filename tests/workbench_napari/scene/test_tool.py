@@ -202,11 +202,14 @@ def test_closing_the_dock_lets_go_of_the_viewer(opened, wait):
     dock.destroyOnClose()  # what the x in its title does
     assert tool._wires == []
     assert called() == []
-    wait(lambda: not models.exists())
     layer.paint((3, 3), 1)
     viewer.layers.remove("meadow")
-    again = open_files(viewer, [])
+    again = open_files(viewer, [], tool="scene")
     assert again is not tool
+    assert again.learning.versions.folder == models, "what was learnt is that of the window"
+    assert models.exists()
+    viewer.close()
+    wait(lambda: not models.exists())
 
 
 def test_damaged_header_is_said_in_the_tool(window, scene_file, tmp_path):

@@ -500,10 +500,11 @@ def test_closing_the_window_stops_a_running_job(opened, wait, tmp_path):
     viewer.open(str(make_volume(tmp_path / "large.nii.gz", shape=(110, 100, 80))), plugin="napari-workbench")
     tool.panel.image.combos[0].setCurrentText("large")
     assert tool.segmenting.run()
-    wait(lambda: tool.runner._state[0] >= 1, 60)
-    thread = tool.runner._worker
+    job = tool.runner.job
+    wait(lambda: job.steps[0] >= 1, 60)
     viewer.close()
-    wait(lambda: not thread.is_running)
+    wait(lambda: not job.is_alive)
+    assert job.outcome[0] == "cancelled"
     wait(lambda: not worker._runners)
 
 

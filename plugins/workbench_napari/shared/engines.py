@@ -1,0 +1,174 @@
+"""Load the heavy libraries in the background once a tool is docked, so that the first Run does not wait for them.
+
+Imports run in a thread, which is not enough: while Python loads a library of hundreds of megabytes, or collects garbage
+that an import left, no other thread of it runs, and the window stands still. So the library is loaded before its import
+by a call that lets go of Python, and garbage is collected once, after the imports.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import gc
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.core import kinds
+
+LOADING = "loading the engine"
+"""What is said while a run waits for the libraries."""
+
+_FOR_OPENING: dict[str, tuple[str, ...]] = {
+    "": ("scipy.ndimage",),  # napari makes the small picture of a layer with it
+    "volume": ("nibabel",),
+    "scene": ("matplotlib.backends.backend_qtagg",),
+    "recording": ("matplotlib.backends.backend_qtagg", "mne", "scipy.signal"),
+}
+"""What opening the first file of a kind would load while the window stands still."""
+_LIBRARIES = (("torch", "libtorch_cpu.so"),)
+"""Packages and the library in them that takes longest to load."""
+_CHUNK = 16 << 20
+_PAUSE = 0.02
+_SWITCH_SECONDS = 0.0005
+_END_SECONDS = 5.0
+
+_thread: threading.Thread | None = None
+_tried: set[str] = set()
+_stop = threading.Event()
+
+
+def engines(first: str = "") -> tuple[str, ...]:
+    """Modules worth loading, as the rows of the kinds say; those of the kind `first` come first."""
+    rows = sorted(kinds.kinds().values(), key=lambda row: row.name != first)
+    return tuple(dict.fromkeys(name for row in rows for name in row.engines))
+
+
+def is_wanted() -> bool:
+    """Whether anything is to be loaded beforehand."""
+    return os.environ.get("WORKBENCH_PRELOAD", "1") != "0"
+
+
+def preload(first: str = "") -> threading.Thread | None:
+    """Start importing the engines in a daemon thread, once per process; ``WORKBENCH_PRELOAD=0`` turns it off.
+
+    Parameters
+    ----------
+    first
+        Name of the kind of data whose engines are loaded first.
+    """
+    global _thread
+    if _thread is None and is_wanted():
+        # Read when the libraries are loaded: waiting threads of a network sleep, instead of taking the processor from
+        # the window.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _thread = threading.Thread(target=_load, args=(first,), name="workbench-engines", daemon=True)
+        _thread.start()
+        atexit.register(_end)
+    return _thread
+
+
+def for_opening(kind: str) -> tuple[str, ...]:
+    """Modules that opening a file of a kind takes, those that are needed first at the beginning."""
+    row = kinds.kinds().get(kind)
+    own = () if row is None else (*dict.fromkeys(row.readers.values()), row.files, row.layers)
+    return tuple(name for name in (*_FOR_OPENING[""], *_FOR_OPENING.get(kind, ()), *own) if name)
+
+
+def warm_window() -> None:
+    """Read napari's table of units now, for the window would stand still when the first layer asks for it.
+
+    On the main thread: while the table is read nobody else may ask for a unit.
+    """
+    if is_wanted() and "pint" in sys.modules:
+        # Asking for any unit reads the table.
+        sys.modules["pint"].get_application_registry().pixel  # noqa: B018
+
+
+def is_loading(kind: str = "") -> bool:
+    """Whether libraries for a kind of data ("": for any) are still being loaded."""
+    row = kinds.kinds().get(kind)
+    wanted = engines() if row is None else row.engines
+    return _thread is not None and _thread.is_alive() and not _tried.issuperset(wanted)
+
+
+def is_busy_with(name: str) -> bool:
+    """Whether a module is being imported right now: it is in `sys.modules` long before it can be used."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
+
+
+def wait(kind: str, is_stopped: Callable[[], bool]) -> None:
+    """Wait until the libraries for a kind are loaded, or until somebody wants to stop; for threads of jobs."""
+    while is_loading(kind) and not is_stopped():
+        time.sleep(0.05)
+
+
+def load_libraries(is_stopped: Callable[[], bool]) -> None:
+    """Load the libraries of packages that are not imported yet, so that importing them does not hold up Python."""
+    if not sys.platform.startswith("linux"):
+        return
+    for package, name in _LIBRARIES:
+        if package in sys.modules or is_stopped():
+            continue
+        spec = importlib.util.find_spec(package)
+        file = None if spec is None or spec.origin is None else Path(spec.origin).parent / "lib" / name
+        if file is None or not file.is_file():
+            continue
+        # First from the disk into memory: reading can be stopped, loading cannot.
+        with file.open("rb") as content:
+            while content.read(_CHUNK) and not is_stopped():
+                pass
+        if not is_stopped():
+            # Not by `ctypes.CDLL`, which would hold Python. Where it fails, the import says why.
+            ctypes.CDLL(None).dlopen(os.fsencode(file), ctypes.c_int(os.RTLD_LAZY))
+
+
+def _load(first: str) -> None:
+    # The window asks for Python many times in a moment, and would wait so long each time.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval, _SWITCH_SECONDS))
+    try:
+        for name in for_opening(first):
+            _import(name)
+        load_libraries(_stop.is_set)
+        for name in engines(first):
+            _import(name)
+            _tried.add(name)
+        if gc.isenabled() and not _stop.is_set():
+            # Now, while nobody waits: Python would do it when the next file is opened, in the middle of that.
+            gc.collect()
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def _import(name: str) -> None:
+    """Import one module, and let the window have its turn."""
+    if _stop.is_set():
+        return
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            # Libraries warn about themselves while they load; that is no news for somebody who looks at images.
+            warnings.simplefilter("ignore")
+            importlib.import_module(name)
+    except ImportError:
+        pass  # the tool that needs it says so when it is used, with the install command
+    finally:
+        if collects:
+            gc.enable()
+    time.sleep(_PAUSE)
+
+
+def _end() -> None:
+    """Python ends: what is loading would fall over, so it is waited for as long as one library may take."""
+    _stop.set()
+    if _thread is not None:
+        _thread.join(_END_SECONDS)
