@@ -111,6 +111,7 @@ def match_classes(
     free = [c for c in labels.classes if c.value not in used]
     present = {v for v in count_labels(labels.data) if v > 0}
     nameless = labels.classes.is_nameless != wanted.is_nameless
+    nameless = nameless and not (labels.classes.is_numbered and wanted.is_numbered)
     for c in wanted:
         if c.name in found:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -72,6 +73,11 @@ class ClassTable:
     def is_nameless(self) -> bool:
         """Whether every class is only called after its value, or not at all."""
         return all(c.is_nameless for c in self.classes)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether every class is called after a number of its file, which need not be its value (``class 0``)."""
+        return all(re.fullmatch(r"class -?\d+", c.name) for c in self.classes)
 
     def __iter__(self) -> Iterator[ClassInfo]:
         return iter(self.classes)

@@ -40,12 +40,15 @@ class Geometry:
         One name per spatial axis, e.g. ``("i", "j", "k")``.
     unit
         Unit of the world axes (``"mm"``, ``"um"``, ``"s"``) or ``None``.
+    crs
+        Of a map: its coordinate system as the file spells it (``EPSG:N``, WKT, PROJ), or ``None``.
     """
 
     shape: tuple[int, ...]
     affine: npt.NDArray[np.float64] | None = None
     axes: tuple[str, ...] = ("i", "j", "k")
     unit: str | None = "mm"
+    crs: str | None = None
 
     @property
     def ndim(self) -> int:

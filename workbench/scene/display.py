@@ -16,6 +16,7 @@ import numpy.typing as npt
 from workbench.core.classes import RGB, ClassTable
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Labels, Progress, Scores
+from workbench.scene.data.ground import ground_area
 from workbench.scene.data.scene import is_value, no_number
 
 PRESETS: dict[str, tuple[float, float, float]] = {
@@ -250,7 +251,7 @@ def area_table(
 ) -> dict[str, list[Any]]:
     """Table of classes for ``features``: first the unlabelled rest, as napari wants it, then one row per class.
 
-    ``area [m2]`` is NaN where the file gives no position, or one that is no length (degrees).
+    ``area [m2]`` is NaN where the file gives no position, or the area of a pixel differs within the scene.
     """
     named = {c.value: c.name for c in classes}
     values = [0, *named, *sorted(v for v in counts if v not in named and v != 0)]
@@ -289,9 +290,16 @@ _METRES = {"m": 1.0, "km": 1000.0, "ft": 0.3048, "us-ft": 1200 / 3937, "cm": 0.0
 
 
 def square_metres_per_pixel(geometry: Geometry) -> float | None:
-    """Area of one pixel [m2]; ``None`` where it is not known."""
+    """Area of one pixel on the ground [m2]; ``None`` where it is not known, or differs within the scene.
+
+    The area on the map where that is right to 0.5 % or no coordinate system is known, else that on the ellipsoid.
+    """
     metres, area = _METRES.get(geometry.unit or ""), geometry.sample_volume
-    return None if metres is None or area is None else area * metres**2
+    flat = None if metres is None or area is None else area * metres**2
+    ground = ground_area(geometry)
+    if ground is None or ground != ground:
+        return None if ground is None else flat
+    return flat if flat is not None and abs(flat - ground) <= 0.005 * ground else ground
 
 
 def area_text(square_metres: float) -> str:

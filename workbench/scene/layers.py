@@ -149,6 +149,7 @@ def common_attributes(geometry: Geometry, record: Mapping[str, Any], step: int =
         "affine": None if geometry.affine is None else np.asarray(geometry.affine, dtype=np.float64).tolist(),
         "axes": list(geometry.axes),
         "unit": geometry.unit,
+        "crs": geometry.crs,
     }
     return {
         "scale": tuple(s * step for s in spacing),
@@ -175,7 +176,8 @@ def scene_geometry(record: Mapping[str, Any]) -> Geometry | None:
         return None
     affine = record.get("affine")
     matrix = None if affine is None else np.array(affine, dtype=np.float64)
-    return Geometry(tuple(record["shape"]), matrix, tuple(record.get("axes", ("row", "column"))), record.get("unit"))
+    axes = tuple(record.get("axes", ("row", "column")))
+    return Geometry(tuple(record["shape"]), matrix, axes, record.get("unit"), record.get("crs"))
 
 
 def labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any], name: str = "labels") -> Labels:

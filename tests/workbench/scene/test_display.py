@@ -188,3 +188,24 @@ def test_limits_are_never_equal():
 def test_blocks_of_an_image_can_be_shown():
     image = cube_image(scene_arrays()[0])
     assert composite(open_blocks(image), (1, 2, 3)).shape == (30, 26, 3)
+
+
+def on_ground(crs, unit, x, y, dx, dy, shape=(10, 10)):
+    affine = np.array([[0, dx, x], [-dy, 0, y], [0, 0, 1.0]])
+    return square_metres_per_pixel(Geometry(shape, affine, ("row", "column"), unit, crs))
+
+
+def test_area_on_the_ground_where_the_map_does_not_keep_it():
+    # At 60 N: x = a * lon, y = a * atanh(sin lat); the scale of Mercator's sphere on WGS 84, worked out by hand.
+    a, e2 = 6378137.0, 0.00669437999014
+    sine, cosine = np.sqrt(3) / 2, 0.5
+    w = np.sqrt(1 - e2 * sine**2)
+    area = 10 * 10 * (cosine * a * (1 - e2) / w**3 / a) * (cosine / w)
+    assert on_ground("EPSG:3857", "m", 1e6, a * np.arctanh(sine), 10, 10) == pytest.approx(area, rel=1e-4)
+    degree = np.radians(1e-4) ** 2 * a**2 * (1 - e2) / w**4 * cosine
+    assert on_ground("EPSG:4326", "degree", 11, 60, 1e-4, 1e-4) == pytest.approx(degree, rel=1e-3)
+    assert on_ground("EPSG:32632", "m", 5e5, 5e6, 10, 10) == 100
+    assert on_ground("+proj=utm +zone=32 +datum=WGS84 +units=km", "kilometre", 500, 5000, 0.01, 0.01) == pytest.approx(
+        100, rel=1e-3
+    )
+    assert on_ground("EPSG:4326", "degree", 11, 70, 0.1, 0.1, (200, 200)) is None  # differs from north to south

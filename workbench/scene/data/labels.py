@@ -15,6 +15,7 @@ from workbench.core.errors import GeometryError, InputError
 from workbench.core.types import Geometry, Image, Labels
 from workbench.data.geometry import require_match
 from workbench.data.label_values import whole_numbers
+from workbench.scene.data.crs import require_same_map
 from workbench.scene.data.scene import ignore_of, is_value, no_number
 
 PURE = 0.7
@@ -38,13 +39,14 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
     InputError
         If the samples are neither whole numbers nor abundances.
     """
-    geometry = image.geometry if reference is None else _same_grid(image, reference)
+    geometry, said = (image.geometry, ()) if reference is None else _same_grid(image, reference)
+    notes = (*image.notes, *said)
     if len(image.channels) > 1:
         data = largest_abundance(image.data, str(image.source))
         nameless = all(re.fullmatch(r"band \d+.*", name) for name in image.channels)
         values = list(range(1, len(image.channels) + 1))
         named = ClassTable.from_values(values) if nameless else ClassTable.from_names(image.channels)
-        return Labels(data, geometry, named, image.name, image.notes)
+        return Labels(data, geometry, named, image.name, notes)
     data = whole_numbers(_without_empty(image), image.source or image.name)
     classes = image.classes
     present = [int(v) for v in np.unique(data) if v > 0]
@@ -56,7 +58,7 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
             f"{image.source}: holds the class {present[-1]}, its header names only {len(classes)} classes. Correct"
             " 'class names' and 'classes'."
         )
-    return Labels(data, geometry, classes, image.name, image.notes)
+    return Labels(data, geometry, classes, image.name, notes)
 
 
 def _without_empty(image: Image) -> npt.NDArray[Any]:
@@ -94,7 +96,7 @@ def largest_abundance(data: npt.NDArray[Any], source: str, *, pure: float = PURE
     return np.where(values.max(axis=0) < pure, 0, best).astype(np.uint16)
 
 
-def _same_grid(image: Image, reference: Geometry) -> Geometry:
+def _same_grid(image: Image, reference: Geometry) -> tuple[Geometry, tuple[str, ...]]:
     found = image.geometry
     if found.shape != reference.shape:
         hint = " It looks transposed." if found.shape == tuple(reversed(reference.shape)) else ""
@@ -104,7 +106,8 @@ def _same_grid(image: Image, reference: Geometry) -> Geometry:
         )
     if found.affine is not None and reference.affine is not None:
         require_match(found, reference, f"label map {image.source}", None)
-    return reference
+        return reference, require_same_map(found, reference, str(image.source))
+    return reference, ()
 
 
 def _size(geometry: Geometry) -> str:

@@ -6,6 +6,7 @@ A pixel belongs to the polygon that its centre lies in. Where polygons of two cl
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ _VALUES = (
     "c_id",
 )  # fmt: skip
 _MOST_CLASSES = 65535
+_NUMBERED = re.compile(r"class -?\d+")
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -132,9 +134,17 @@ def _classes(file: Path, rows: Sequence[Feature], key: str | None) -> tuple[list
     numbers = [_whole(r.attributes.get(number)) for r in rows] if number is not None else [_whole(t) for t in texts]
     pairs = {(n, str(t).strip()) for n, t in zip(numbers, texts, strict=True) if t not in (None, "") and n is not None}
     clear = len({n for n, _ in pairs}) == len({t for _, t in pairs}) == len(pairs) and all(n > 0 for n, _ in pairs)
+    codes = [_code(t) for t in texts]
     if pairs and clear and all(n is not None or t in (None, "") for n, t in zip(numbers, texts, strict=True)):
         named = dict(pairs)
         found = [0 if n is None or t in (None, "") else n for n, t in zip(numbers, texts, strict=True)]
+    elif all(c is not None or t in (None, "") for c, t in zip(codes, texts, strict=True)):
+        # Numbers of which one is no value of a map (0): it alone gets another, so that 1 is 1 in every file.
+        plain = {c for c in codes if c is not None}
+        free = max((c for c in plain if c > 0), default=0)
+        values = {c: c if c > 0 else free + i for i, c in enumerate(sorted(plain, key=lambda c: (c > 0, c)), 1)}
+        named = {v: f"class {c}" for c, v in values.items()}
+        found = [0 if c is None else values[c] for c in codes]
     else:  # names alone: numbered in their order
         words = [None if t in (None, "") else str(t).strip() for t in texts]
         order = {w: i for i, w in enumerate(sorted({w for w in words if w}), 1)}
@@ -142,9 +152,11 @@ def _classes(file: Path, rows: Sequence[Feature], key: str | None) -> tuple[list
         found = [order.get(w, 0) if w else 0 for w in words]
     if max(named, default=0) > _MOST_CLASSES:
         raise InputError(f"{file}: class values up to {max(named)}, at most {_MOST_CLASSES} were expected.")
-    plain = ClassTable.from_values(sorted(named))
+    nameless = ClassTable.from_values(sorted(named))
     table = ClassTable(
-        tuple(type(c)(c.value, named[c.value] if not named[c.value].isdigit() else c.name, c.color) for c in plain)
+        tuple(
+            type(c)(c.value, c.name if _whole(named[c.value]) == c.value else named[c.value], c.color) for c in nameless
+        )
     )
     return found, table
 
@@ -156,10 +168,23 @@ def _whole(value: Any) -> int | None:
         return None
 
 
+def _code(value: Any) -> int | None:
+    """The whole number that a field holds, of any sign."""
+    try:
+        return int(float(value)) if value is not None and float(value) == int(float(value)) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _notes(
     rows: Sequence[Feature], values: Sequence[int], data: npt.NDArray[Any], classes: ClassTable, twice: npt.NDArray[Any]
 ) -> list[str]:
     notes = []
+    moved = [
+        f"'{c.name}' has the value {c.value}" for c in classes if _NUMBERED.fullmatch(c.name) and not c.is_nameless
+    ]
+    if moved:
+        notes.append(f"a class of 0 or below has another value, as 0 is no label in a map: {', '.join(moved[:8])}")
     lines = sum(r.geometry is None for r in rows)
     if lines:
         notes.append(f"{lines} of {len(rows)} features are no areas or points: left out")

@@ -23,7 +23,7 @@ from workbench.core.errors import GeometryError, InputError, MissingExtra, OutOf
 from workbench.core.types import Geometry, Image
 from workbench.data.geometry import MAX_BYTES
 from workbench.scene.data.anchors import Anchors
-from workbench.scene.data.map_place import MapPlace
+from workbench.scene.data.map_place import MapPlace, proj_of
 from workbench.scene.data.wavelength_file import BandList
 
 Bands: TypeAlias = slice | Sequence[int] | None
@@ -205,9 +205,9 @@ def make_image(
     if band_names is not None and len(band_names) != bands:
         band_names = None
     return Image(
-        geometry=Geometry(
-            (rows, columns), None if place is None else place.affine, AXES, None if place is None else place.unit
-        ),
+        geometry=Geometry((rows, columns), None, AXES, None)
+        if place is None
+        else Geometry((rows, columns), place.affine, AXES, place.unit, place.wkt or proj_of(place)),
         dtype=dtype,
         channels=tuple(band_names) if band_names else _band_names(bands, wavelengths_nm),
         loader=partial(_load, path, open, shape, dtype),

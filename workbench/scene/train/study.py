@@ -7,8 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from workbench.core.atomic import sha256_of
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError
+from workbench.core.layers import map_labels
 from workbench.core.provenance import input_hash
 from workbench.core.types import Case, Image, Labels
 from workbench.data import formats
@@ -68,12 +72,44 @@ def open_study(cases: Sequence[Case], config: ScenePixelConfig) -> Study:
     if tested is not None and getattr(config, "split", "all") in ("random", "disjoint"):
         raise UsageError("test pixels are given by a map of their own: leave out --split, which would draw others")
     labels = read_on(image, taught, config.names)
-    test = None if tested is None else read_on(image, tested, config.names)
+    test = None if tested is None else _numbered_like(labels, read_on(image, tested, config.names))
     notes += [*labels.notes, *(() if test is None else test.notes)]
     files = {"labels sha256": taught, "test labels sha256": tested}
     hashes = {k: sha256_of(*_files(p)) for k, p in files.items() if p is not None}
     scene = input_hash(image)
     return Study(image, labels, test, tuple(notes), ({} if scene is None else {"scene sha256": scene}) | hashes)
+
+
+def _numbered_like(labels: Labels, test: Labels) -> Labels:
+    """The test map with the values that the training map gives to classes of the same name.
+
+    Files of polygons are numbered one by one: the same class may have another value there. Maps of which one does not
+    name its classes stay as they are, and so do two of which only the values are the same (they are refused later).
+    """
+    one, other = labels.classes, test.classes
+    numbered = one.is_numbered and other.is_numbered
+    if not numbered and (one.is_nameless or other.is_nameless):
+        return test
+    values = {c.name: c.value for c in one}
+    if len(values) != len(one) or not values.keys() & set(other.names):
+        return test
+    free = max((c.value for c in (*one, *other)), default=0)
+    taken = set(values.values())
+    onto: dict[int, int] = {}
+    for c in other:
+        if c.name in values:
+            onto[c.value] = values[c.name]
+        elif c.value in taken:
+            onto[c.value] = free = free + 1
+        else:
+            onto[c.value] = c.value
+    moved = [c.name for c in other if onto[c.value] != c.value]
+    if not moved or len(set(onto.values())) != len(onto):
+        return test
+    data = map_labels(test.data, onto, np.min_scalar_type(max(onto.values())))
+    note = f"the test pixels number their classes otherwise: matched by name ({', '.join(moved[:8])})"
+    table = ClassTable(tuple(replace(c, value=onto[c.value]) for c in other))
+    return replace(test, data=data, classes=table, notes=(*test.notes, note))
 
 
 def read_on(image: Image, path: Path, names: str = "") -> Labels:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import rasterio
 
 from tests.scene_maker import MAP_INFO, cube, save_envi
 from workbench.core.errors import GeometryError, InputError
@@ -65,3 +66,38 @@ def test_fill_values_of_a_map_are_no_label_however_few_of_their_digits_are_given
     np.testing.assert_array_equal(found.data, np.where(data[0] < 0, 0, data[0]))
     with pytest.raises(InputError):
         formats.read_labels(save_envi(tmp_path, data, name="undeclared"))
+
+
+def geotiff(path, crs, transform=(10, 0, 600000, 0, -10, 5000000)):
+    with rasterio.open(path, "w", "GTiff", 11, 9, 1, crs, rasterio.Affine(*transform), "uint8") as dst:
+        dst.write(np.ones((9, 11), "u1"), 1)
+    return path
+
+
+def test_maps_with_the_numbers_of_another_coordinate_system_are_refused(tmp_path):
+    reference = formats.read_labels(geotiff(tmp_path / "a.tif", "EPSG:32632")).geometry
+    with pytest.raises(GeometryError, match=r"lies in EPSG:32633, the scene in EPSG:32632"):
+        formats.read_labels(geotiff(tmp_path / "b.tif", "EPSG:32633"), reference=reference)
+    degrees = (1e-4, 0, -80, 0, -1e-4, 40)
+    other = formats.read_labels(geotiff(tmp_path / "g.tif", "EPSG:4326", degrees)).geometry
+    shifted = geotiff(tmp_path / "h.tif", "EPSG:4267", degrees)  # another datum
+    with pytest.raises(GeometryError, match=r"lies in EPSG:4267, the scene in EPSG:4326"):
+        formats.read_labels(shifted, reference=other)
+    none = formats.read_labels(geotiff(tmp_path / "n.tif", None), reference=reference)
+    assert none.notes == (
+        "the label map names no coordinate system: its coordinates were taken for those of the other",
+    )
+
+
+def test_a_coordinate_system_may_be_spelled_otherwise(tmp_path):
+    reference = formats.read_labels(geotiff(tmp_path / "a.tif", "EPSG:32632")).geometry
+    esri = rasterio.crs.CRS.from_epsg(32632).to_wkt(version="WKT1_ESRI")
+    info = "{UTM, 1, 1, 600000.0, 5000000.0, 10.0, 10.0, 32, North, WGS-84, units=Meters}"
+    made = [
+        save_envi(tmp_path / "e", np.ones((1, 9, 11), "u1"), map_info=info),
+        geotiff(tmp_path / "b.tif", "+proj=utm +zone=32 +datum=WGS84 +units=m"),
+        geotiff(tmp_path / "c.tif", esri),
+        geotiff(tmp_path / "d.tif", "EPSG:25832"),  # ETRS89: the same within a pixel
+    ]
+    for path in made:
+        assert not formats.read_labels(path, reference=reference).notes, path

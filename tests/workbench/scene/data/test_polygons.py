@@ -14,10 +14,13 @@ import rasterio.warp
 import workbench as wb
 from tests.scene_maker import COLUMNS, ROWS, cube, save_envi
 from tests.scenes import scene_arrays
+from workbench.core.class_match import match_classes
 from workbench.core.errors import GeometryError, InputError
 from workbench.data import formats
 from workbench.scene.data.polygons import files_of, labels_of_polygons
 from workbench.scene.train.lesson import SceneLearner
+from workbench.scene.train.settings import SceneTrainConfig
+from workbench.scene.train.study import open_study
 
 UTM = "EPSG:32632"
 INFO = "{UTM, 1, 1, 500000.0, 5000000.0, 10.0, 10.0, 32, North, WGS-84, units=Meters}"
@@ -247,3 +250,41 @@ def test_polygons_teach_like_a_label_map(tmp_path):
     assert report.rows[0]["test_pixels"] == 44 * 44 - 45
     np.testing.assert_array_equal(formats.read(tmp_path / "out" / "maps" / "reference.hdr").data[0], truth)
     assert SceneLearner(formats.read(image)).image.kind == "scene"
+
+
+def coded(path, codes):
+    """Polygons 1 to 3 with the numbers of a field; the codes of three places, ``None`` for no polygon there."""
+    rings = [box(0, 0, 3, 4), box(3, 0, 6, 4), box(0, 5, 3, 9)]
+    made = [
+        {"type": "Feature", "properties": {"class": c}, "geometry": {"type": "Polygon", "coordinates": [r]}}
+        for c, r in zip(codes, rings, strict=True)
+        if c is not None
+    ]
+    crs = {"type": "name", "properties": {"name": UTM}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": made}))
+    return path
+
+
+def test_a_field_that_holds_a_zero_keeps_the_numbers_of_the_others(tmp_path, scene):
+    found = labels_of_polygons(coded(tmp_path / "a.geojson", (0, 1, 2)), scene)
+    assert {c.name: c.value for c in found.classes} == {"class 0": 3, "class 1": 1, "class 2": 2}
+    assert (found.data[1, 1], found.data[4, 1], found.data[1, 6]) == (3, 1, 2)
+    assert any("'class 0' has the value 3" in n for n in found.notes)
+    plain = labels_of_polygons(coded(tmp_path / "b.geojson", (None, 1, 2)), scene)
+    assert {c.name: c.value for c in plain.classes} == {"class 1": 1, "class 2": 2}
+    assert match_classes(found.classes, plain).apply(plain.data)[4, 1] == 1
+    assert not plain.notes
+
+
+def test_test_polygons_meet_the_training_polygons_by_name(tmp_path):
+    path = save_envi(tmp_path / "scene", cube(), map_info=INFO)
+    learnt = ((0, 1, 2), ("tree", "grass", "water"))
+    tested = ((1, 2, 0), ("grass", "water", None))
+    for train, test in zip(learnt, tested, strict=True):
+        case = wb.Case("a", path, coded(tmp_path / "tr.geojson", train))
+        config = SceneTrainConfig(test_labels=str(coded(tmp_path / "te.geojson", test)))
+        study = open_study([case], config)
+        values = {c.name: c.value for c in study.labels.classes}
+        assert {c.name: values[c.name] for c in study.test.classes} == {c.name: c.value for c in study.test.classes}
+        name = f"class {test[0]}" if isinstance(test[0], int) else test[0]
+        assert study.test.data[1, 1] == values[name]
