@@ -17,6 +17,7 @@ from workbench_napari.general.restored import is_whole, outline_of, read_image, 
 from workbench_napari.general.results import State, corrected, summary
 from workbench_napari.shared.agreement_box import notes_in
 from workbench_napari.shared.journal import Journal
+from workbench_napari.shared.saving import unread_state
 
 DELAY_MS = 400
 """From the last edit to new numbers."""
@@ -265,6 +266,8 @@ def _record(layer: Any) -> dict[str, Any]:
 
 
 def _state(layer: Any) -> State:
+    if getattr(layer, "multiscale", False):
+        return unread_state(layer)
     data, attributes, _ = layer.as_layer_data_tuple()
     return data, dict(attributes)
 
