@@ -9,6 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLineEdit
 from workbench_napari.launch import open_files
 from workbench_napari.scene.bands_panel import OWN, PCA
 from workbench_napari.shared.saving import state_of
@@ -76,9 +79,9 @@ def finish(tool, wait, seconds=120):
 
 def row(tool, name):
     table = tool.painting.table
-    for r in range(table.rowCount()):
-        if table.item(r, 1).text() == name:
-            return int(table.item(r, 2).text().replace(",", "")), table.item(r, 3).text()
+    for r in range(table.row_count()):
+        if table.text_at(r, 1) == name:
+            return int(table.text_at(r, 2).replace(",", "")), table.text_at(r, 3)
     raise AssertionError(f"no row {name}")
 
 
@@ -180,7 +183,12 @@ def test_classes_are_renamed_recoloured_removed_and_brought_back(opened, wait):
     _, tool = opened
     layer = paint(tool)
     tool.painting.count()
-    tool.painting.table.item(0, 1).setText("forest")
+    table = tool.painting.table
+    table.edit(table.model().index(0, 1))
+    (editor,) = table.findChildren(QLineEdit)
+    QTest.keyClicks(editor, "forest")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    assert table.text_at(0, 1) == "forest"
     assert tool.painting.classes.names == ("forest", "water", "soil")
     tool.painting.recolor_class(2, (1, 2, 3))
     assert np.allclose(layer.get_color(2)[:3], np.array([1, 2, 3]) / 255, atol=1e-3)
