@@ -91,7 +91,8 @@ def painted_pixels(
     found = {}
     order = np.argsort(values, kind="stable")
     present, starts = np.unique(values[order], return_index=True)
-    for value, here in zip(present, np.split(flat[order], starts[1:]), strict=True):
+    parts = np.split(flat[order], starts[1:]) if len(present) else []
+    for value, here in zip(present, parts, strict=True):
         if len(here) > limit:
             here = np.sort(rng.choice(here, limit, replace=False))
         found[int(value)] = np.unravel_index(here, data.shape)

@@ -188,7 +188,7 @@ def test_classes_are_renamed_recoloured_removed_and_brought_back(opened, wait):
     (editor,) = table.findChildren(QLineEdit)
     QTest.keyClicks(editor, "forest")
     QTest.keyClick(editor, Qt.Key.Key_Return)
-    assert table.text_at(0, 1) == "forest"
+    wait(lambda: table.text_at(0, 1) == "forest")
     assert tool.painting.classes.names == ("forest", "water", "soil")
     tool.painting.recolor_class(2, (1, 2, 3))
     assert np.allclose(layer.get_color(2)[:3], np.array([1, 2, 3]) / 255, atol=1e-3)
