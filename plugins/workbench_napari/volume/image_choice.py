@@ -78,6 +78,11 @@ class ImageChoice(QObject):
         """Which level of a multiscale layer is computed; 0, the finest, of any other."""
         return self._levels.chosen
 
+    @property
+    def level_note(self) -> str:
+        """What a result says of the level it was made of; "" where that is the finest."""
+        return self._levels.note
+
     def image(self) -> Image:
         """The chosen layers as one image.
 

@@ -30,6 +30,11 @@ class LevelChoice:
         """The level that is chosen; 0 of a layer without levels."""
         return max(0, self.combo.currentIndex())
 
+    @property
+    def note(self) -> str:
+        """What a result says of the chosen level; "" where that is the finest."""
+        return f"computed at level {_text(self._shapes, self.chosen)} of the finest" if self.chosen else ""
+
     def follow(self, layer: Any) -> None:
         """Offer the levels of this layer; what a person chose stays as long as its levels are the same."""
         shapes = [tuple(x.shape) for x in layer.data] if getattr(layer, "multiscale", False) else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -77,19 +78,24 @@ class Segmenting(QObject):
             return wb.predict(backend, image, progress=progress, **values)
 
         layer, level = layers[0], self._choice.level
-        show = partial(self._show, weakref.ref(layer), level, unread_state(layer, level)[1])
+        before = unread_state(layer, level)[1]
+        show = partial(self._show, weakref.ref(layer), level, self._choice.level_note, before)
         if not self._start(f"Segmenting {layer.name}", work, show):
             return False
         self._agreement.asking(config, asked)
         return True
 
-    def _show(self, reference: Callable[[], Any], level: int, before: Mapping[str, Any], result: Result) -> None:
+    def _show(
+        self, reference: Callable[[], Any], level: int, note: str, before: Mapping[str, Any], result: Result
+    ) -> None:
         """Add the parts of a result where the level it was made from is now, or was `before` if its layer is gone."""
         from napari.layers import Layer
 
         from workbench.volume import follow_layer
 
-        layer = reference()
+        layer, made = reference(), result.provenance
+        if note:
+            result = replace(result, provenance=replace(made, notes=(*made.notes, note)))
         attributes = before if layer is None else unread_state(layer, level)[1]
         labels = None
         for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):

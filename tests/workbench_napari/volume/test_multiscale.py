@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -99,8 +101,13 @@ def test_volume_and_place_on_every_level_are_those_of_the_single_image(threshold
     assert labels.features["volume [mL]"][1] == pytest.approx(TRUE_ML, rel=ROUGH[level])
     assert np.allclose(middle_of(labels), TRUE_MIDDLE, atol=0.25 * 2**level)
     assert np.allclose(edges(labels), edges(image)), "the labels end where the image ends"
+    each = " × ".join([str(2**level)] * 3)
+    note = f"computed at level {level}: {size}, each for {each} of the finest" if level else ""
+    assert tool.panel.labels.notes.text.lower() == (f"• {note}." if note else "")
     assert tool.save()
     wait(lambda: not tool.runner.is_busy, 60)
+    record = json.loads((tool.last_folder / "provenance.json").read_text(encoding="utf-8"))
+    assert (note in record["notes"]) == bool(note)
     written = nib.load(tool.last_folder / "labels.nii.gz")
     data = np.asarray(written.dataobj)
     ras = nib.affines.apply_affine(written.affine, np.argwhere(data > 0)).mean(axis=0)
