@@ -33,7 +33,11 @@ class LevelChoice:
     @property
     def note(self) -> str:
         """What a result says of the chosen level; "" where that is the finest."""
-        return f"computed at level {_text(self._shapes, self.chosen)} of the finest" if self.chosen else ""
+        if not self.chosen or _refusal(self._shapes, self.chosen):
+            return ""
+        steps = " × ".join(map(str, factors(self._shapes, self.chosen)))
+        size = " × ".join(map(str, self._shapes[self.chosen]))
+        return f"computed at level {self.chosen}: {size}, each for {steps} of the finest"
 
     def follow(self, layer: Any) -> None:
         """Offer the levels of this layer; what a person chose stays as long as its levels are the same."""
@@ -66,7 +70,8 @@ def _text(shapes: list[tuple[int, ...]], level: int) -> str:
         steps = factors(shapes, level)
     except WorkbenchError:
         return f"{level}: {size}, cannot be placed"
-    return f"{level}: {size}, each for {' × '.join(map(str, steps))}"
+    # Short enough for a narrow dock; the line below has the spacing.
+    return f"{level}: {size} (÷ {', '.join(map(str, steps if len(set(steps)) > 1 else steps[:1]))})"
 
 
 def _refusal(shapes: list[tuple[int, ...]], level: int) -> str:

@@ -179,6 +179,23 @@ def test_painting_counts_pixels_and_averages_spectra(opened, wait):
     assert row(tool, "soil")[0] == 8
 
 
+def test_a_large_scene_is_counted_in_a_thread(opened, wait, monkeypatch):
+    from workbench_napari.scene import painting
+
+    monkeypatch.setattr(painting, "_COUNTED_AT_ONCE", 0)
+    _, tool = opened
+    layer = paint(tool)
+    wait(lambda: len(tool.looking.plot.classes) == 3 and row(tool, "soil")[0] == 8)
+    before = layer.features
+    tool.painting.undo_button.click()
+    tool.painting.show_table()
+    wait(lambda: row(tool, "soil")[0] == 7)
+    assert layer.features is not before
+    assert list(layer.features["pixels"])[1:] == [8, 8, 7]
+    wait(lambda: not tool.painting._counting.is_busy)
+    assert len(tool.looking.plot.classes) == 3
+
+
 def test_classes_are_renamed_recoloured_removed_and_brought_back(opened, wait):
     _, tool = opened
     layer = paint(tool)

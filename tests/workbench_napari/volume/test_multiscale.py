@@ -91,6 +91,7 @@ def test_volume_and_place_on_every_level_are_those_of_the_single_image(threshold
     tool = start(image)
     assert not tool.panel.image.level_row.isHidden()
     assert tool.panel.image.level.currentText() == "0, the finest: 40 × 48 × 56"
+    assert tool.panel.image.level.itemText(2) == "2: 10 × 12 × 14 (÷ 4)"
     tool.panel.image.level.setCurrentIndex(level)
     size = " × ".join(str(n >> level) for n in SHAPE)
     assert tool.panel.image.info.text().startswith(f"{size} voxels, ")
