@@ -35,6 +35,8 @@ def follow_layer(result: Result, attributes: Mapping[str, Any], *, pixel_is_mm: 
     if original is not None and original[0].shape == file_shape:
         spot = original[1]
     else:
+        # Of a coarser level of a multiscale layer: its attributes say where it lies, the grid of the file does not.
+        original = None
         spot = Placement(file_shape, (0, 1, 2), (False, False, False), np.eye(4))
     layers: list[LayerTuple] = []
     for data, own, kind in to_layers(result):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from workbench.core.provenance import versions
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Provenance, Result
 from workbench.scene import area_table, heatmap_layer, labels_layer, scene_record
 from workbench_napari.scene.paint_layer import classes_in, counts_of, set_classes
+from workbench_napari.shared.layer_features import set_features
 
 NAMES = {
     "labels": "map",
@@ -51,7 +52,8 @@ class MapLayers:
         self._layers = {}
         for layer in self.viewer.layers:
             record = layer.metadata.get(KEY) or {}
-            if record.get("part") in NAMES and record.get("result") and _same_scene(record, scene):
+            mine = record.get("part") in NAMES and record.get("result") and not getattr(layer, "multiscale", False)
+            if mine and _same_scene(record, scene):
                 self._layers[record["part"]] = weakref.ref(layer)
 
     def beside(self, scene: Any) -> MapLayers:
@@ -118,13 +120,19 @@ class MapLayers:
             if layer is not None:
                 set_classes(layer, classes)
 
-    def areas(self, geometry: Geometry) -> dict[int, tuple[int, float]] | None:
-        """Pixels and square metres per class value of the map, also as a table of its layer; ``None`` without a map."""
+    def areas(self, geometry: Geometry, counts: Mapping[int, int] | None = None) -> dict[int, tuple[int, float]] | None:
+        """Pixels and square metres per class value of the map, also as a table of its layer; ``None`` without a map.
+
+        Parameters
+        ----------
+        counts
+            Pixels per class value of the map, where they have been counted already.
+        """
         layer = self.get("labels")
         if layer is None:
             return None
-        table = area_table(counts_of(layer), classes_in(layer), geometry)
-        layer.features = table
+        table = area_table(counts_of(layer) if counts is None else counts, classes_in(layer), geometry)
+        set_features(layer, table)
         rows = zip(table["index"], table["pixels"], table["area [m2]"], strict=True)
         return {v: (n, a) for v, n, a in rows}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ from workbench_napari.scene.classes_table import ClassesTable, changed, next_cla
 from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.scene import Scene
 from workbench_napari.shared.journal import Journal
+from workbench_napari.shared.latest_work import LatestWork
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
+from workbench_napari.shared.layer_features import set_features
 from workbench_napari.shared.panel_base import button, button_row, layer_row, note
 from workbench_napari.shared.pixel_reader import PixelReader
+from workbench_napari.shared.worker import report
 
 HELP = (
     "Labels: 2 paint, 1 erase, 4 fill, 5 pick a label, [ ] brush size, Ctrl+Z undo, Ctrl+Shift+Z redo.\n"
@@ -30,6 +34,8 @@ HELP = (
     "Tool: Ctrl+Return learn, Escape cancel, Ctrl+Shift+Return save."
 )
 _PAINT_DELAY_MS = 250
+_COUNTED_AT_ONCE = 1 << 20
+"""Pixels that are counted on the window's thread: some milliseconds."""
 
 
 class Painting(QGroupBox):
@@ -64,8 +70,9 @@ class Painting(QGroupBox):
         self.counts: dict[int, int] = {}
         self._viewer, self._journal, self._maps = viewer, journal, maps
         self._followed: Callable[[], Any] = lambda: None
-        self._mine = False
+        self._mine = self._wants_spectra = False
         self.class_reader = PixelReader(self)
+        self._counting = LatestWork(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAINT_DELAY_MS)
@@ -100,11 +107,14 @@ class Painting(QGroupBox):
         self.redo_button.clicked.connect(lambda: self._history("redo"))
         self.class_reader.arrived.connect(self._on_spectra)
         self.class_reader.failed.connect(self.said)
+        self._counting.arrived.connect(self._on_counted)
+        self._counting.failed.connect(lambda error: self.said.emit(report(error)))
 
     def let_go(self) -> None:
         """Let go of the layer, and read nothing any more."""
         self._attend(None)
         self._timer.stop()
+        self._counting.close()
         self.class_reader.close()
 
     # --- the layer that is painted in
@@ -168,19 +178,45 @@ class Painting(QGroupBox):
 
     def count(self) -> None:
         """Count what is painted, and ask for the spectra of its classes."""
-        layer, scene = self._followed(), self.scene
-        self.counts = {} if layer is None else paint_layer.counts_of(layer)
+        self._look(with_spectra=True)
+
+    def show_table(self) -> None:
+        """Show classes, painted pixels, and the areas of the map as it is now."""
+        self._look(with_spectra=False)
+
+    def _look(self, *, with_spectra: bool) -> None:
+        """Count layer and map: at once where that is a matter of milliseconds, else in a thread."""
+        layer, scene, shown = self._followed(), self.scene, self._maps.get("labels")
+        self._wants_spectra = with_spectra or (self._counting.is_busy and self._wants_spectra)
+        token = (*(None if x is None else weakref.ref(x) for x in (layer, scene, shown)), self._wants_spectra)
+        work = partial(_counted, layer, shown, self._wants_spectra)
+        pixels = sum(int(x.data.size) for x in (layer, shown) if x is not None)
+        if pixels > _COUNTED_AT_ONCE:
+            self._counting.ask(token, work)
+        else:
+            self._counting.forget()
+            self._on_counted(token, work(lambda: False))
+
+    def _on_counted(self, token: Any, found: Any) -> None:
+        painted, mapped, pixels = found
+        layer, scene, shown = (None if reference is None else reference() for reference in token[:3])
+        if layer is not self._followed() or scene is not self.scene:
+            return  # another one has been chosen, and is counted
+        self.counts = painted
         classes = self.classes
         if layer is not None:
             self._mine = True
             paint_layer.set_classes(layer, classes)
-            layer.features = area_table(self.counts, classes, scene.geometry) if scene is not None else {}
+            set_features(layer, area_table(painted, classes, scene.geometry) if scene is not None else {})
             self._mine = False
-        self.show_table()
+        areas = None if scene is None or shown is None else self._maps.areas(scene.geometry, mapped)
+        self.table.show_classes(classes, painted, areas, None if layer is None else int(layer.selected_label))
+        self.changed.emit()
+        if not token[3]:
+            return
         if layer is None or scene is None:
             self.averaged.emit([])
             return
-        pixels = paint_layer.painted_pixels(np.asarray(layer.data))
         self.class_reader.ask(
             (weakref.ref(scene), classes), lambda: {v: scene.spectra(*where) for v, where in pixels.items()}
         )
@@ -198,13 +234,6 @@ class Painting(QGroupBox):
         # The last stroke may not have been counted yet.
         self.counts = paint_layer.counts_of(layer)
         return Labels(np.array(layer.data), scene.geometry, self.classes)
-
-    def show_table(self) -> None:
-        """Show classes, painted pixels, and the areas of the map as it is now."""
-        layer = self._followed()
-        areas = None if self.scene is None else self._maps.areas(self.scene.geometry)
-        self.table.show_classes(self.classes, self.counts, areas, None if layer is None else int(layer.selected_label))
-        self.changed.emit()
 
     def refresh_buttons(self) -> None:
         """What can be done now?"""
@@ -280,6 +309,14 @@ class Painting(QGroupBox):
         if layer is not None:
             getattr(layer, what)()
             self.count()
+
+
+def _counted(layer: Any, shown: Any, with_pixels: bool, stop: Callable[[], bool]) -> tuple[Any, Any, Any]:
+    """Pixels per class of the layer that is painted in and of the map, and which pixels to average the spectra of."""
+    painted = {} if layer is None else paint_layer.counts_of(layer, stop)
+    mapped = {} if shown is None else paint_layer.counts_of(shown, stop)
+    pixels = {} if layer is None or not with_pixels else paint_layer.painted_pixels(np.asarray(layer.data))
+    return painted, mapped, pixels
 
 
 def _edit_events(layer: Any) -> tuple[Any, ...]:

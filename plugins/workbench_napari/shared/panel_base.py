@@ -198,6 +198,15 @@ def layer_row(label: str, tooltip: str) -> tuple[Any, QComboBox]:
     return form, combo
 
 
+def labelled_row(label: str, tooltip: str) -> tuple[QWidget, QComboBox]:
+    """A row to choose in that can be hidden as a whole, and its combo box."""
+    row = QWidget()
+    form, combo = layer_row(label, tooltip)
+    form.setContentsMargins(0, 0, 0, 0)
+    row.setLayout(form)
+    return row, combo
+
+
 def note(text: str, tooltip: str = "") -> QLabel:
     """A quiet line that explains."""
     label = plain_label(text)

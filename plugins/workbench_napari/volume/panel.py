@@ -10,7 +10,7 @@ from workbench.core import registry
 from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
-from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, layer_row, note
+from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, labelled_row, layer_row, note
 from workbench_napari.shared.plain_text import plain_label
 from workbench_napari.volume.volumes_table import VolumesTable
 
@@ -86,6 +86,10 @@ class ImageGroup:
             "This layer has neither a unit nor a spacing. Whichever backend runs, volumes and positions are in "
             "millimetres."
         )
+        self.level_row, self.level = labelled_row(
+            "Level", "The image has several resolutions. This one is computed; results lie exactly over it."
+        )
+        column.addWidget(self.level_row)
         column.addWidget(self.info)
         column.addWidget(self.pixel_is_mm)
         self.set_channels(("Layer",))

@@ -37,6 +37,8 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write an image layer in file order; see `write_labels`. The file it was read from is never overwritten."""
     target = Path(path).expanduser()
+    if attributes.get("rgb"):
+        raise UsageError(f"layer '{attributes.get('name')}' is a colour picture; it cannot be saved as a volume")
     array = layer_array(data, attributes)
     _require_position(array, attributes)
     image, _ = image_from_layers([(array, attributes)])
