@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 import workbench as wb
 from workbench.core import kinds, registry
@@ -21,6 +21,7 @@ from workbench_napari.general.results import layers_of, notes_of
 from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.layer_choice import chosen, fill, opened
+from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.tool_base import DockTool
@@ -62,7 +63,7 @@ class GeneralTool(DockTool):
             self.sample_button,
         )
 
-    def _parts(self) -> tuple[QWidget | QLayout, ...]:
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
         # Kinds with a tool of their own come last: their tool does more for them.
         rows = [b for b in registry.backends().values() if "predict" in b.verbs]
         rows.sort(key=lambda b: bool(kinds.find(b.kind).tool))
@@ -73,7 +74,7 @@ class GeneralTool(DockTool):
         )
         self.result.column.addLayout(self._save_buttons("Write the result as it is shown (Ctrl+Shift+Return)"))
         self.result.hide()
-        return self.input, self.result
+        return {"Run": (self.input,), "Result": (self.result,)}
 
     def _footer(self) -> QWidget:
         self.run_button = main_button("Run", "Run the backend on the layer (Ctrl+Return). While it runs: cancel.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError
@@ -23,16 +23,12 @@ from workbench_napari.shared.journal import Journal
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
 from workbench_napari.shared.panel_base import button, button_row, layer_row, note
 from workbench_napari.shared.pixel_reader import PixelReader
+from workbench_napari.shared.section import Section
 
-HELP = (
-    "Labels: 2 paint, 1 erase, 4 fill, 5 pick a label, [ ] brush size, Ctrl+Z undo, Ctrl+Shift+Z redo.\n"
-    "Spectra: move over the scene; click to pin (while painting: hold Space and click).\n"
-    "Tool: Ctrl+Return learn, Escape cancel, Ctrl+Shift+Return save."
-)
 _PAINT_DELAY_MS = 250
 
 
-class Painting(QGroupBox):
+class Painting(Section):
     """The group of the classes that people paint.
 
     Parameters
@@ -73,8 +69,7 @@ class Painting(QGroupBox):
         self._connect()
 
     def _build(self) -> None:
-        column = QVBoxLayout(self)
-        column.setSpacing(6)
+        column = self.column
         form, self.painted = layer_row("Paint in", "Labels layer that holds what you paint")
         column.addLayout(form)
         self.table = ClassesTable()
@@ -86,7 +81,7 @@ class Painting(QGroupBox):
         self.undo_button = button("Undo", "Take the last stroke back (Ctrl+Z)")
         self.redo_button = button("Redo", "Paint it again (Ctrl+Shift+Z)")
         column.addLayout(button_row(self.add_button, self.remove_button, self.undo_button, self.redo_button))
-        column.addWidget(note("Click a row to paint with it; hover here for the keys.", HELP))
+        column.addWidget(note("Click a row to paint with it; ? shows the keys."))
 
     def _connect(self) -> None:
         self._timer.timeout.connect(self.count)

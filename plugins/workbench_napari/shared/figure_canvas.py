@@ -1,4 +1,4 @@
-"""A matplotlib figure as a widget of a tool, in the colours of napari's dark theme."""
+"""A matplotlib figure as a widget of a tool, in colours that can be read in napari's theme."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-BACK, PANEL, TEXT, LINE = "#262930", "#1d2026", "#c8cace", "#5a626c"
+from workbench_napari.shared.theme import Colors
 
 
 class FigureWidget(QWidget):
@@ -26,7 +26,8 @@ class FigureWidget(QWidget):
         from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
         from matplotlib.figure import Figure
 
-        self.figure = Figure(figsize=(3.4, height / 95), facecolor=BACK, layout=layout)
+        self.colors = Colors()
+        self.figure = Figure(figsize=(3.4, height / 95), facecolor=self.colors.back, layout=layout)
         self.canvas = FigureCanvasQTAgg(self.figure)
         self.canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         column = QVBoxLayout(self)
@@ -34,11 +35,22 @@ class FigureWidget(QWidget):
         column.addWidget(self.canvas)
         self.setFixedHeight(height)
 
+    def use_colors(self, colors: Colors) -> None:
+        """Draw in these colours from now on."""
+        if colors != self.colors:
+            self.colors = colors
+            self.figure.set_facecolor(colors.back)
+            self.redraw()
+            self.canvas.draw_idle()
+
+    def redraw(self) -> None:
+        """Draw anew what is shown."""
+
     def new_axes(self) -> Any:
         """One empty plot in the colours of the theme."""
         self.figure.clear()
-        axes = self.figure.add_subplot(facecolor=PANEL)
+        axes = self.figure.add_subplot(facecolor=self.colors.panel)
         for side in axes.spines.values():
-            side.set_color(LINE)
-        axes.tick_params(colors=TEXT, labelsize=7.5, length=3, which="both")
+            side.set_color(self.colors.line)
+        axes.tick_params(colors=self.colors.text, labelsize=7.5, length=3, which="both")
         return axes

@@ -1,0 +1,114 @@
+"""Where a tool stands in the window: beside the canvas where there is room, else as a tab of napari's own column.
+
+napari's layer controls and a tool on the right would leave a canvas of 200 pixels in a window of 1000.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from workbench_napari.shared.window import main_window
+
+WIDTH = 380
+"""Pixels of a tool where there is room for them."""
+_LEAST_SHARE = 0.4
+"""Of the window's width that the canvas must keep."""
+_LOW = 620
+"""In a window less high the layer list becomes a tab as well."""
+_EDGES = 24
+
+
+class ToolPlace(QObject):
+    """Keeps a tool where the canvas has room enough, until a person moves the tool.
+
+    Parameters
+    ----------
+    tool
+        The widget in the dock.
+    viewer
+        Its viewer.
+    """
+
+    def __init__(self, tool: QWidget, viewer: Any) -> None:
+        super().__init__(tool)
+        self._tool, self._viewer = tool, viewer
+        self._window: QMainWindow | None = None
+        self._dock: QDockWidget | None = None
+        self._is_mine = True
+        self._is_moving = False
+        self.is_tab = False
+        """Whether the tool is a tab of the left column because of the width of the window."""
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._arrange)
+
+    def docked(self, dock: QDockWidget) -> None:
+        """The tool was put into a dock."""
+        if dock is self._dock:
+            return
+        self._dock, self._window = dock, main_window(self._viewer)
+        dock.topLevelChanged.connect(self._on_person)
+        dock.dockLocationChanged.connect(self._on_person)
+        if self._window is not None:
+            self._window.installEventFilter(self)
+        # napari puts the dock in its place after it has filled it.
+        self._timer.start(0)
+
+    def let_go(self) -> None:
+        """Follow the window no longer."""
+        self._timer.stop()
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+        self._dock = self._window = None
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        if event.type() == QEvent.Type.Resize and watched is self._window:
+            self._timer.start(50)
+        return False
+
+    def _on_person(self, _where: Any = None) -> None:
+        """Moved by hand: it stays where it was put."""
+        if not self._is_moving and self._window is not None and self._timer.isActive() is False:
+            self._is_mine = False
+
+    def _arrange(self) -> None:
+        window, dock = self._window, self._dock
+        if window is None or dock is None or not self._is_mine or dock.isFloating():
+            return
+        beside = [d for d in napari_docks(self._viewer) if d.isVisible() or d in window.tabifiedDockWidgets(dock)]
+        left = max((max(d.minimumSizeHint().width(), d.minimumWidth()) for d in beside), default=0)
+        least = window.width() - left - self._tool.minimumWidth() - 2 * _EDGES
+        as_tab = bool(beside) and least < _LEAST_SHARE * window.width()
+        right = window.dockWidgetArea(dock) == Qt.DockWidgetArea.RightDockWidgetArea
+        self._is_moving = True
+        try:
+            if as_tab and not self.is_tab and right:
+                self._to_tab(window, dock, beside)
+            elif not as_tab and self.is_tab:
+                window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+                self.is_tab, right = False, True
+            if not as_tab and right:
+                width = min(WIDTH, max(self._tool.minimumWidth(), window.width() // 2 - left - _EDGES))
+                window.resizeDocks([dock], [max(width, self._tool.minimumWidth())], Qt.Orientation.Horizontal)
+        finally:
+            self._is_moving = False
+
+    def _to_tab(self, window: QMainWindow, dock: QDockWidget, beside: list[QDockWidget]) -> None:
+        window.tabifyDockWidget(beside[0], dock)
+        if window.height() < _LOW:
+            for other in beside[1:]:
+                window.tabifyDockWidget(beside[0], other)
+        dock.show()
+        dock.raise_()
+        self.is_tab = True
+
+
+def napari_docks(viewer: Any) -> list[QDockWidget]:
+    """napari's own docks beside the canvas: layer controls and layer list."""
+    found = getattr(viewer.window, "_qt_viewer", None)
+    names = ("dockLayerControls", "dockLayerList")
+    docks = (getattr(found, name, None) for name in names)
+    return [dock for dock in docks if isinstance(dock, QDockWidget)]
