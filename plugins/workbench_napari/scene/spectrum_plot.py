@@ -129,13 +129,8 @@ class SpectrumPlot(FigureWidget):
             axes.fill_between(self._axis(), mean - deviation, mean + deviation, color=rgb, alpha=0.22, linewidth=0)
             axes.plot(self._axis(), mean, color=self.colors.readable(c.color, LINE), linewidth=1.8, label=c.name)
         for p in self.pins:
-            axes.plot(
-                self._axis(),
-                self._curve(p.spectrum),
-                color=self.colors.readable(p.color, LINE),
-                linewidth=1.0,
-                linestyle=(0, (4, 1.5)),
-            )
+            color, dashes = self.colors.readable(p.color, LINE), (0, (4, 1.5))
+            axes.plot(self._axis(), self._curve(p.spectrum), color=color, linewidth=1.0, linestyle=dashes)
         (self._cursor,) = axes.plot([], [], color=self.colors.text, linewidth=1.2, animated=True, zorder=9)
         if cursor is not None and len(cursor[0]) == len(self._axis()):
             self._cursor.set_data(*cursor)

@@ -83,6 +83,7 @@ class ToolPanel(QWidget):
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
+        self.progress.setAccessibleName("Progress")
         self.progress.hide()
         self.agreement = AgreementBox()
         self.agreement.outdated.connect(self._take_away)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from workbench_napari.shared.window import main_window
@@ -39,6 +39,7 @@ class ToolPlace(QObject):
         self._dock: QDockWidget | None = None
         self._is_mine = True
         self._is_moving = False
+        self._before: QSize | None = None
         self.is_tab = False
         """Whether the tool is a tab of the left column because of the width of the window."""
         self._timer = QTimer(self)
@@ -55,6 +56,7 @@ class ToolPlace(QObject):
         if self._window is not None:
             self._window.installEventFilter(self)
         # napari puts the dock in its place after it has filled it.
+        self._before = None if self._window is None else self._window.size()
         self._timer.start(0)
 
     def let_go(self) -> None:
@@ -92,9 +94,14 @@ class ToolPlace(QObject):
                 self.is_tab, right = False, True
             if not as_tab and right:
                 width = min(WIDTH, max(self._tool.minimumWidth(), window.width() // 2 - left - _EDGES))
-                window.resizeDocks([dock], [max(width, self._tool.minimumWidth())], Qt.Orientation.Horizontal)
+                width = max(width, self._tool.minimumWidth())
+                window.resizeDocks([*beside[:1], dock], [*[left] * bool(beside), width], Qt.Orientation.Horizontal)
         finally:
             self._is_moving = False
+        if self._before is not None:
+            # On the right, for a moment, the tool may have made the window wider.
+            window.resize(self._before)
+            self._before = None
 
     def _to_tab(self, window: QMainWindow, dock: QDockWidget, beside: list[QDockWidget]) -> None:
         window.tabifyDockWidget(beside[0], dock)
@@ -103,6 +110,11 @@ class ToolPlace(QObject):
                 window.tabifyDockWidget(beside[0], other)
         dock.show()
         dock.raise_()
+        others = [d for d in beside[1:] if d not in window.tabifiedDockWidgets(dock)]
+        if others:
+            low = others[0].minimumSizeHint().height()
+            heights = [window.height() - low, low]
+            window.resizeDocks([dock, others[0]], heights, Qt.Orientation.Vertical)
         self.is_tab = True
 
 

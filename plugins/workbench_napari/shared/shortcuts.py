@@ -49,7 +49,7 @@ class ToolKeys(QObject):
         """Further lines of the sheet: what the mouse does, keys of napari."""
         self._places: list[weakref.ref[QWidget]] = [weakref.ref(tool)]
         self._desk = desk_of(viewer)
-        self._desk.tools.append(self)
+        self._desk.join(self)
 
     def add(self, *keys: Key) -> None:
         """More keys, in the order in which they are shown."""
@@ -92,7 +92,8 @@ class Desk(QObject):
     def __init__(self, viewer: Any) -> None:
         super().__init__(main_window(viewer))
         self._viewer = weakref.ref(viewer)
-        self.tools: list[ToolKeys] = []
+        # Weak: the window would hold its tools, and they the viewer.
+        self._tools: list[weakref.ref[ToolKeys]] = []
         self._bound: dict[str, Any] = {}
         self.destroyed.connect(partial(_forget, id(viewer)))
 
@@ -105,14 +106,27 @@ class Desk(QObject):
         """The keys of ours that work on the canvas, as Qt writes them."""
         return tuple(self._bound)
 
+    @property
+    def tools(self) -> list[ToolKeys]:
+        """The tools that are docked, in the order in which they came."""
+        return [tool for ref in self._tools if (tool := ref()) is not None]
+
+    def join(self, tool: ToolKeys) -> None:
+        """A tool was docked."""
+        self._tools.append(weakref.ref(tool))
+
     def bind(self, keys: str) -> None:
         """Let a key work on the canvas, unless napari or another plugin has it."""
         viewer = self.viewer
         if keys in self._bound or viewer is None or keys in taken(viewer):
             return
 
+        me = weakref.ref(self)
+
         def press(_viewer: Any) -> None:
-            self.press(keys)
+            desk = me()
+            if desk is not None:
+                desk.press(keys)
 
         press.__name__ = f"workbench_{keys}"
         viewer.bind_key(napari_keys(keys), press)
@@ -130,8 +144,7 @@ class Desk(QObject):
 
     def leave(self, tool: ToolKeys) -> None:
         """A tool was closed: keys that no other tool has go from the canvas."""
-        if tool in self.tools:
-            self.tools.remove(tool)
+        self._tools = [ref for ref in self._tools if ref() not in (None, tool)]
         viewer = self.viewer
         wanted = {key.keys for other in self.tools for key in other.keys}
         for keys in [k for k in self._bound if k not in wanted]:
