@@ -24,6 +24,8 @@ from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
 from workbench_napari.shared.run_text import describe_run
+from workbench_napari.shared.shortcuts import Key
+from workbench_napari.shared.steps_back import StepsBack
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.shared.worker import report
 
@@ -47,7 +49,9 @@ class GeneralTool(DockTool):
         self.shown = ShownResult(self.viewer, self.journal, self)
         self.shown.changed.connect(self._refresh_buttons)
         self.shown.counted.connect(self.result.summary.setText)
+        self.steps = StepsBack(self.viewer, lambda layer: bool((layer.metadata.get(KEY) or {}).get("result")), self)
         self.connect_tool()
+        self.keys.add(Key("Ctrl+Z", "undo", self.steps.undo), Key("Ctrl+Shift+Z", "redo", self.steps.redo))
         self.input.model.changed.connect(self._on_backend)
         self.input.model.edited.connect(self.agreement.withdraw)
         self.input.layer.currentIndexChanged.connect(self._on_choice)
@@ -98,6 +102,7 @@ class GeneralTool(DockTool):
 
     def _let_go(self) -> None:
         self.shown.let_go()
+        self.steps.let_go()
 
     def _on_backend(self) -> None:
         self.input.model.describe()
@@ -110,6 +115,7 @@ class GeneralTool(DockTool):
         fill(self.input.layer, fitting, len(fitting) - 1, opened(event))
         self.empty.setVisible(not len(self.viewer.layers))
         self.shown.on_layers()
+        self.steps.look_around()
         if self.layer is not before and self.layer is not None:
             self.shown.show_of(self.layer)
         self._refresh_buttons()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableW
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.scene import area_text
 from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.theme import hex_of
 
 _ROWS_SHOWN = 8
 _ROW = 22
@@ -19,6 +20,11 @@ _ROW = 22
 
 class ClassesTable(QTableWidget):
     """Shows classes and tells what people do with them; it keeps nothing but the rows.
+
+    Parameters
+    ----------
+    seen
+        How a colour of a class looks on the canvas; swatches have that one.
 
     Signals
     -------
@@ -34,8 +40,10 @@ class ClassesTable(QTableWidget):
     recolored = Signal(int, tuple)
     chosen = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, seen: Callable[[RGB], Any] = lambda color: color, parent: QWidget | None = None) -> None:
         super().__init__(0, 4, parent)
+        self._seen = seen
+        self.setAccessibleName("Classes")
         self.setHorizontalHeaderLabels(["", "Class", "Painted", "Area"])
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -85,7 +93,7 @@ class ClassesTable(QTableWidget):
         self._classes = classes
         self.setRowCount(len(classes))
         for row, c in enumerate(classes):
-            swatch = QTableWidgetItem(_swatch(c.color), "")
+            swatch = QTableWidgetItem(_swatch(self._seen(c.color)), "")
             swatch.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
             swatch.setToolTip("Double click: another colour")
             name = QTableWidgetItem(c.name)
@@ -147,9 +155,9 @@ def _area(areas: Mapping[int, tuple[int, float]] | None, value: int) -> str:
     return f"{pixels:,} px" if square_metres != square_metres else area_text(square_metres)
 
 
-def _swatch(color: RGB) -> QIcon:
+def _swatch(color: Any) -> QIcon:
     pixmap = QPixmap(12, 12)
-    pixmap.fill(QColor(*color))
+    pixmap.fill(QColor(hex_of(color)))
     icon = QIcon(pixmap)
     # Qt would tint the colour of the chosen row.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)

@@ -18,6 +18,7 @@ from workbench_napari.scene.saving import FORMATS, SaveTicks, job_of, save
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
+from workbench_napari.shared.shortcuts import Key
 from workbench_napari.shared.tool_base import DockTool
 
 BACKEND = "lola_specvit"
@@ -92,6 +93,14 @@ class SceneTool(DockTool):
 
     def _connect(self) -> None:
         self.connect_tool()
+        self.keys.notes = [
+            ("move", "show the spectrum below the mouse"),
+            ("click", "pin it (while painting: hold Space)"),
+        ]
+        self.keys.add(
+            Key("Ctrl+Z", "undo", lambda: self.painting.history("undo")),
+            Key("Ctrl+Shift+Z", "redo", lambda: self.painting.history("redo")),
+        )
         self.follow_mouse(self.looking.on_move, self.looking.on_press)
         self.open_scene_button.clicked.connect(lambda: self.browse_file("Open a scene", _SCENES))
         self.looking.looked.connect(self._on_looked)

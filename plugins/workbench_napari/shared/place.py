@@ -45,6 +45,9 @@ class ToolPlace(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._arrange)
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.timeout.connect(self._as_before)
 
     def docked(self, dock: QDockWidget) -> None:
         """The tool was put into a dock."""
@@ -62,6 +65,7 @@ class ToolPlace(QObject):
     def let_go(self) -> None:
         """Follow the window no longer."""
         self._timer.stop()
+        self._again.stop()
         if self._window is not None:
             self._window.removeEventFilter(self)
         self._dock = self._window = None
@@ -99,9 +103,14 @@ class ToolPlace(QObject):
         finally:
             self._is_moving = False
         if self._before is not None:
-            # On the right, for a moment, the tool may have made the window wider.
-            window.resize(self._before)
-            self._before = None
+            # The layout must have settled first.
+            self._again.start(0)
+
+    def _as_before(self) -> None:
+        """On the right, for a moment, the tool may have made the window wider than it was."""
+        if self._window is not None and self._before is not None and not self._window.isMaximized():
+            self._window.resize(self._before)
+        self._before = None
 
     def _to_tab(self, window: QMainWindow, dock: QDockWidget, beside: list[QDockWidget]) -> None:
         window.tabifyDockWidget(beside[0], dock)

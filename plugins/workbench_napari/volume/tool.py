@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import main_button
+from workbench_napari.shared.shortcuts import Key
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.volume.image_choice import ImageChoice
 from workbench_napari.volume.keeping import Keeping
@@ -83,6 +84,10 @@ class VolumeTool(DockTool):
 
     def _connect(self) -> None:
         self.connect_tool()
+        self.keys.add(
+            Key("Ctrl+Z", "undo", lambda: self.labels_layer is not None and self.labels_layer.undo()),
+            Key("Ctrl+Shift+Z", "redo", lambda: self.labels_layer is not None and self.labels_layer.redo()),
+        )
         self.model.changed.connect(self._on_model)
         self.model.edited.connect(self.agreement.withdraw)
         self.image_choice.changed.connect(self.follow_choice)

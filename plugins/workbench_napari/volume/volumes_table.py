@@ -14,6 +14,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, count_labels
 from workbench.volume import geometry_from_layer, volume_table
 from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.seen_color import seen_color
 
 _DELAY_MS = 250
 _ROWS_SHOWN = 8
@@ -41,6 +42,7 @@ class VolumesTable(QTableWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._count)
+        self.setAccessibleName("Volumes of the classes")
         self.setHorizontalHeaderLabels(["Class", "Volume [mL]", "Voxels"])
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -71,6 +73,8 @@ class VolumesTable(QTableWidget):
             for emitter in self._emitters(self._layer):
                 emitter.disconnect(self._on_edit)
             self._layer.events.selected_label.disconnect(self._on_label)
+            for emitter in (self._layer.events.opacity, self._layer.events.blending):
+                emitter.disconnect(self._on_looks)
         self._layer = layer
         self._seen = None if layer is None else _edit_count(layer)
         self.setRowCount(0)
@@ -79,6 +83,8 @@ class VolumesTable(QTableWidget):
             for emitter in self._emitters(layer):
                 emitter.connect(self._on_edit)
             layer.events.selected_label.connect(self._on_label)
+            for emitter in (layer.events.opacity, layer.events.blending):
+                emitter.connect(self._on_looks)
             self._show_features()
             self._timer.start()
 
@@ -87,6 +93,10 @@ class VolumesTable(QTableWidget):
         events = layer.events
         # Undo and redo only show as set_data; position and colours change volumes and swatches.
         return (events.paint, events.set_data, events.data, events.scale, events.affine, events.units, events.colormap)
+
+    def _on_looks(self, _event: Any = None) -> None:
+        """Another opacity or blending: the swatches follow."""
+        self._show_features()
 
     def _on_edit(self, event: Any = None) -> None:
         # A change of the slice also refreshes the layer, but leaves the history as it is.
@@ -163,7 +173,7 @@ class VolumesTable(QTableWidget):
     def _swatch(self, value: int) -> QIcon:
         color = self._layer.get_color(value)
         pixmap = QPixmap(12, 12)
-        pixmap.fill(QColor.fromRgbF(*(float(c) for c in color)) if color is not None else QColor("gray"))
+        pixmap.fill(QColor("gray" if color is None else seen_color(self._viewer, self._layer, color)))
         icon = QIcon(pixmap)
         # Qt would tint the colour of the chosen row.
         icon.addPixmap(pixmap, QIcon.Mode.Selected)
