@@ -303,9 +303,8 @@ class Painting(Section):
         if layer is not None:
             getattr(self.steps, what)()
             self._journal.touch(layer)
-            paint_layer.set_classes(layer, self.classes)
-            self._maps.set_classes(self.classes)
             self.count()
+            self._maps.set_classes(self.classes)
 
 
 def _key(painting: Callable[[], Painting | None], what: str) -> Callable[[Any], None]:

@@ -97,7 +97,7 @@ class ToolPlace(QObject):
                 window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
                 self.is_tab, right = False, True
             if not as_tab and right:
-                width = min(WIDTH, max(self._tool.minimumWidth(), window.width() // 2 - left - _EDGES))
+                width = min(WIDTH, max(self._tool.minimumWidth(), window.width() // 2 - left - 3 * _EDGES))
                 width = max(width, self._tool.minimumWidth())
                 window.resizeDocks([*beside[:1], dock], [*[left] * bool(beside), width], Qt.Orientation.Horizontal)
         finally:
