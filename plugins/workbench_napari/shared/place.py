@@ -40,6 +40,7 @@ class ToolPlace(QObject):
         self._is_mine = True
         self._is_moving = False
         self._before: QSize | None = None
+        self._grown: QSize | None = None
         self.is_tab = False
         """Whether the tool is a tab of the left column because of the width of the window."""
         self._timer = QTimer(self)
@@ -104,11 +105,12 @@ class ToolPlace(QObject):
             self._is_moving = False
         if self._before is not None:
             # The layout must have settled first.
+            self._grown = window.size()
             self._again.start(0)
 
     def _as_before(self) -> None:
         """On the right, for a moment, the tool may have made the window wider than it was."""
-        if self._window is not None and self._before is not None and not self._window.isMaximized():
+        if self._window is not None and self._before is not None and self._window.size() == self._grown:
             self._window.resize(self._before)
         self._before = None
 
