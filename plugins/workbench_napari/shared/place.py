@@ -5,6 +5,8 @@ napari's layer controls and a tool on the right would leave a canvas of 200 pixe
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
@@ -35,8 +37,9 @@ class ToolPlace(QObject):
     def __init__(self, tool: QWidget, viewer: Any) -> None:
         super().__init__(tool)
         self._tool, self._viewer = tool, viewer
-        self._window: QMainWindow | None = None
-        self._dock: QDockWidget | None = None
+        # Weak: a window that is closed must go with all that it holds.
+        self._window_ref: Callable[[], QMainWindow | None] = lambda: None
+        self._dock_ref: Callable[[], QDockWidget | None] = lambda: None
         self._is_mine = True
         self._is_moving = False
         self._before: QSize | None = None
@@ -50,11 +53,22 @@ class ToolPlace(QObject):
         self._again.setSingleShot(True)
         self._again.timeout.connect(self._as_before)
 
+    @property
+    def _window(self) -> QMainWindow | None:
+        return self._window_ref()
+
+    @property
+    def _dock(self) -> QDockWidget | None:
+        return self._dock_ref()
+
     def docked(self, dock: QDockWidget) -> None:
         """The tool was put into a dock."""
         if dock is self._dock:
             return
-        self._dock, self._window = dock, main_window(self._viewer)
+        self._dock_ref = weakref.ref(dock)
+        window = main_window(self._viewer)
+        if window is not None:
+            self._window_ref = weakref.ref(window)
         dock.topLevelChanged.connect(self._on_person)
         dock.dockLocationChanged.connect(self._on_person)
         if self._window is not None:
@@ -69,7 +83,7 @@ class ToolPlace(QObject):
         self._again.stop()
         if self._window is not None:
             self._window.removeEventFilter(self)
-        self._dock = self._window = None
+        self._dock_ref = self._window_ref = lambda: None
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
         if event.type() == QEvent.Type.Resize and watched is self._window:
