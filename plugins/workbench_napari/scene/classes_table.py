@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,22 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QWidget
 
-from workbench.core.classes import ClassInfo, ClassTable
+from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.scene import area_text
 from workbench_napari.shared.class_model import ClassModel, ClassRows, Numbers
 from workbench_napari.shared.class_view import ClassView
+from workbench_napari.shared.theme import hex_of
 
 _GRAY = (128, 128, 128)
 
 
 class ClassesTable(ClassView):
     """Shows classes and tells what people do with them; it keeps nothing but the rows.
+
+    Parameters
+    ----------
+    seen
+        How a colour of a class looks on the canvas; swatches have that one.
 
     Signals
     -------
@@ -34,10 +40,12 @@ class ClassesTable(ClassView):
     renamed = Signal(int, str)
     recolored = Signal(int, tuple)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, seen: Callable[[RGB], Any] = lambda color: color, parent: QWidget | None = None) -> None:
         self._by_value: dict[int, ClassInfo] = {}
+        self._seen = seen
         model = ClassModel(("", "Class", "Painted", "Area"), self._color, _tip, editable=True)
         super().__init__(model, parent)
+        self.setAccessibleName("Classes")
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setToolTip(
             "Click: paint with this class. Double click: change its name, or its colour.\n"
@@ -65,7 +73,7 @@ class ClassesTable(ClassView):
         selected
             Value of the class that the brush has.
         """
-        before, self._by_value = self._by_value, {c.value: c for c in classes}
+        self._by_value = {c.value: c for c in classes}
         values = np.array([c.value for c in classes], np.int64)
         pixels = np.array([painted.get(c.value, 0) for c in classes], np.int64)
         mapped = np.full((len(classes), 2), np.nan)
@@ -76,8 +84,7 @@ class ClassesTable(ClassView):
         area = Numbers(mapped[:, 0] if in_pixels else mapped[:, 1], _pixels_text if in_pixels else _area_text)
         rows = ClassRows(values, classes.names, (Numbers(pixels, "{:,}".format), area))
         self.show_rows(rows, selected)
-        if any(c != before.get(c.value) for c in classes):
-            self.repaint_rows()
+        self.repaint_rows()  # in other colours, or seen through another opacity
 
     @property
     def selected(self) -> ClassInfo | None:
@@ -85,9 +92,9 @@ class ClassesTable(ClassView):
         value = self.marked_value
         return None if value is None else self._by_value.get(value)
 
-    def _color(self, value: int) -> tuple[int, int, int]:
+    def _color(self, value: int) -> str:
         found = self._by_value.get(value)
-        return _GRAY if found is None else found.color
+        return hex_of(_GRAY if found is None else self._seen(found.color))
 
     def _on_double_click(self, value: int, column: int) -> None:
         c = self._by_value.get(value)

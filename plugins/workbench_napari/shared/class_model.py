@@ -58,7 +58,7 @@ class ClassModel(QAbstractTableModel):
     titles
         Of all columns: that of the swatches if there is one ("" is its title), that of the names, those of the numbers.
     color_of
-        Red, green and blue (0-255) of a label.
+        The colour of a label as it is seen, ``#rrggbb``.
     tip_of
         The tooltip of a label and a column.
     editable
@@ -75,7 +75,7 @@ class ClassModel(QAbstractTableModel):
     def __init__(
         self,
         titles: tuple[str, ...],
-        color_of: Callable[[int], tuple[int, int, int]],
+        color_of: Callable[[int], str],
         tip_of: Callable[[int, int], str],
         *,
         editable: bool = False,
@@ -206,13 +206,13 @@ class ClassModel(QAbstractTableModel):
         self.renamed.emit(self.value_at(index.row()), str(value).strip())
         return True
 
-    def _icon(self, color: tuple[int, int, int]) -> QIcon:
+    def _icon(self, color: str) -> QIcon:
         found = self._icons.get(color)
         if found is None:
             if len(self._icons) >= _ICONS_KEPT:
                 self._icons.clear()
             pixmap = QPixmap(12, 12)
-            pixmap.fill(QColor(*color))
+            pixmap.fill(QColor(color))
             found = self._icons[color] = QIcon(pixmap)
             # Qt would tint the colour of the chosen row.
             found.addPixmap(pixmap, QIcon.Mode.Selected)

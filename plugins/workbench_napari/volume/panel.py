@@ -23,12 +23,6 @@ FORMATS = {
 }
 """Names in the form and formats of `workbench.api.write`."""
 
-HELP = (
-    "Labels: 2 paint, 1 erase, 4 fill, 5 pick a label, M new label, [ ] brush size, Ctrl+Z undo, Ctrl+Shift+Z redo.\n"
-    "View: Ctrl+Y 2-D/3-D, Ctrl+E next axis, Ctrl+R whole picture.\n"
-    "Tool: Ctrl+Return run, Escape cancel, Ctrl+Shift+Return save."
-)
-
 
 class VolumePanel:
     """The groups of the tool, each a class of its own; the parts of the tool bring them to life.
@@ -130,5 +124,5 @@ class LabelsGroup:
         self.table = VolumesTable(viewer)
         self.table.setMinimumWidth(120)
         self.column.addWidget(self.table)
-        self.column.addWidget(note("Click a row to paint with it; hover here for the keys.", HELP))
+        self.column.addWidget(note("Click a row to paint with it; ? shows the keys."))
         self.box.hide()

@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtWidgets import QLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import main_button
+from workbench_napari.shared.shortcuts import Key
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.volume.image_choice import ImageChoice
 from workbench_napari.volume.keeping import Keeping
@@ -29,7 +31,6 @@ class VolumeTool(DockTool):
 
     PROGRESS_TEXT = "%v of %m steps (%p %)"
     SAMPLE = "torso_ct"
-    MIN_WIDTH = 340
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, "volume", parent)
@@ -52,13 +53,16 @@ class VolumeTool(DockTool):
         self.sample_button = self.panel.sample_button
         return self.panel.empty
 
-    def _parts(self) -> tuple[QWidget | QLayout, ...]:
+    def _above(self) -> tuple[Part, ...]:
+        return (self.panel.views.row,)
+
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
         panel = self.panel
         labels = panel.labels
         folder_tip = "Results go into a folder of their own in here, named after the image"
         self._save_form(labels.column, FORMATS, folder_tip, "File format of the label map")
         labels.column.addLayout(self._save_buttons("Write labels, volumes and how they were made (Ctrl+Shift+Return)"))
-        return panel.views.row, panel.image.box, panel.model.box, labels.box
+        return {"Segment": (panel.image.box, panel.model.box), "Labels": (labels.box,)}
 
     def _footer(self) -> QWidget:
         self.run_button = main_button("Run", "Segment the volume (Ctrl+Return). While it runs: cancel (Escape).")
@@ -80,6 +84,10 @@ class VolumeTool(DockTool):
 
     def _connect(self) -> None:
         self.connect_tool()
+        self.keys.add(
+            Key("Ctrl+Z", "undo", lambda: self.labels_layer is not None and self.labels_layer.undo()),
+            Key("Ctrl+Shift+Z", "redo", lambda: self.labels_layer is not None and self.labels_layer.redo()),
+        )
         self.model.changed.connect(self._on_model)
         self.model.edited.connect(self.agreement.withdraw)
         self.image_choice.changed.connect(self.follow_choice)
@@ -99,7 +107,6 @@ class VolumeTool(DockTool):
         labels = self.keeping.look_around(self.image_layer)
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
-        self.run_button.setVisible(images or labels or self.is_busy)
         self.viewing.look_around(event)
         self._enable_buttons()
         self.follow_choice()

@@ -24,6 +24,7 @@ from workbench_napari.shared.label_search import Found, find_label
 from workbench_napari.shared.latest_work import LatestWork
 from workbench_napari.shared.layer_features import set_features
 from workbench_napari.shared.saving import samples_of, unread_state
+from workbench_napari.shared.seen_color import seen_color
 from workbench_napari.shared.views import camera_of
 from workbench_napari.shared.worker import report
 
@@ -57,6 +58,7 @@ class VolumesTable(ClassView):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._count)
+        self.setAccessibleName("Volumes of the classes")
         self.setToolTip(
             "Click: paint with this label. Double click: go to where it is largest.\nClick on a title: sort by it."
         )
@@ -78,7 +80,8 @@ class VolumesTable(ClassView):
         if self._layer is not None:
             for emitter in self._emitters(self._layer):
                 emitter.disconnect(self._on_edit)
-            self._layer.events.colormap.disconnect(self._on_colors)
+            for emitter in self._looks(self._layer):
+                emitter.disconnect(self._on_colors)
             self._layer.events.selected_label.disconnect(self._on_label)
         self._counting.forget()
         self._searching.forget()
@@ -90,7 +93,8 @@ class VolumesTable(ClassView):
             return
         for emitter in self._emitters(layer):
             emitter.connect(self._on_edit)
-        layer.events.colormap.connect(self._on_colors)
+        for emitter in self._looks(layer):
+            emitter.connect(self._on_colors)
         layer.events.selected_label.connect(self._on_label)
         self.show_rows(_rows_of(layer.features), int(layer.selected_label))
         self._timer.start()
@@ -102,6 +106,11 @@ class VolumesTable(ClassView):
         events = layer.events
         # Undo and redo only show as set_data; the position changes volumes.
         return (events.paint, events.set_data, events.data, events.scale, events.affine, events.units)
+
+    @staticmethod
+    def _looks(layer: Any) -> tuple[Any, ...]:
+        """What changes how the swatches look."""
+        return layer.events.colormap, layer.events.opacity, layer.events.blending
 
     def _on_edit(self, event: Any = None) -> None:
         # A change of the slice also refreshes the layer, but leaves the history as it is.
@@ -135,8 +144,9 @@ class VolumesTable(ClassView):
 
     # --- what the layer tells
 
-    def _color(self, value: int) -> tuple[int, int, int]:
-        return (128, 128, 128) if self._layer is None else color_of(self._layer, value)
+    def _color(self, value: int) -> str:
+        layer = self._layer
+        return "#808080" if layer is None else seen_color(self._viewer, layer, color_of(layer, value))
 
     def _on_colors(self, _event: Any = None) -> None:
         self.repaint_rows()

@@ -28,7 +28,7 @@ def rows_of(values, volumes, prefix="class"):
 def view(display, qtbot):  # noqa: F811
     if display is None:
         pytest.skip("no display and no Xvfb: apt-get install xvfb")
-    model = ClassModel(("Class", "Volume"), lambda v: (v % 256, 0, 0), lambda v, c: f"label {v}", editable=False)
+    model = ClassModel(("Class", "Volume"), lambda v: f"#{v % 256:02x}0000", lambda v, c: f"label {v}", editable=False)
     made = ClassView(model)
     qtbot.addWidget(made)
     made.resize(300, 200)
@@ -80,7 +80,7 @@ def test_titles_sort_and_the_mark_stays_with_its_label(view):
 
 def test_only_rows_in_sight_are_drawn(view, qtbot):
     drawn, many = [], rows_of(range(1, 20_001), np.arange(20_000))
-    view.model()._color_of = lambda v: drawn.append(v) or (1, 2, 3)
+    view.model()._color_of = lambda v: drawn.append(v) or "#010203"
     began = time.thread_time()
     view.show_rows(many, 19_999)
     qtbot.waitUntil(lambda: 19_999 in drawn)
