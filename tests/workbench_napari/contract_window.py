@@ -112,7 +112,8 @@ def _happened(kind: str, made: dict[str, Any]) -> str:
     if kind == "recording":
         told = [n for n in made["notes"] if not n.startswith("variance explained")]
         return "converted" if levels == ["converted"] else "noted" if told else "accepted"
-    accepted = "same" if kind == "scene" else "accepted"
+    # What the reader had to say of the file of a scene counts as noted.
+    accepted = "accepted" if kind == "volume" else "noted" if made["notes"] else "same"
     return next((level for level in ("refused", "converted", "noted") if level in levels), accepted)
 
 

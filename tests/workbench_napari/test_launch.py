@@ -71,6 +71,31 @@ def test_module_can_be_run(display, ct_file):
     assert done.returncode == 0
 
 
+def test_a_folder_that_holds_nothing_for_us_says_what_it_holds(window, tmp_path):
+    from workbench_napari.launch import open_files
+
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "letter.txt").write_text("x")
+    viewer = window()
+    tool = open_files(viewer, [tmp_path / "texts"])
+    assert not len(viewer.layers)
+    assert "texts: " in tool.status.text()
+    assert "letter.txt" in tool.status.text()
+
+
+def test_all_lines_of_a_refusal_are_said(window, ct_file, tmp_path, monkeypatch):
+    from workbench_napari.launch import open_files
+
+    import workbench as wb
+
+    def refuse(*args, **kwargs):
+        raise wb.InputError("ct.nii.gz: cannot be right:\n[1] this\n[2] that")
+
+    monkeypatch.setattr(wb, "read", refuse)
+    tool = open_files(window(), [ct_file])
+    assert tool.status.text() == "ct.nii.gz: cannot be right: [1] this [2] that"
+
+
 def test_a_file_that_cannot_be_opened_does_not_stop_the_others(window, ct_file, tmp_path):
     from workbench_napari.launch import open_files
 

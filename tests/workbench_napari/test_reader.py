@@ -225,10 +225,12 @@ def test_the_window_asks_for_the_patient_and_then_for_the_series(patients, windo
     assert layer.metadata[KEY]["source"].endswith("P2/study/series")
     cases = [c.id for c in wb.study(patients).cases]
     assert asked == [("in holds 3 images, 1 skipped:", cases)]
+    assert layer.name == cases[1] == "P2_study_series"
     (layer,) = viewer.open(str(patients), plugin="napari-workbench")
     assert len(asked) == 3
     assert "series holds 2:" in asked[2][0]
     assert 6 in layer.data.shape
+    assert layer.name == cases[2]
     monkeypatch.setattr(QInputDialog, "getItem", lambda *a: ("", False))
     assert not viewer.open(str(patients), plugin="napari-workbench")
 

@@ -20,7 +20,7 @@ from workbench_napari.general.restored import read_image
 from workbench_napari.general.results import layers_of, notes_of
 from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
-from workbench_napari.shared.layer_choice import chosen, fill
+from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.panel_base import button, empty_state, main_button
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.tool_base import DockTool
@@ -106,7 +106,7 @@ class GeneralTool(DockTool):
         kind = self.input.model.backend.kind
         before = self.layer
         fitting = [layer for layer in self.viewer.layers if is_image_of(layer, kind)]
-        fill(self.input.layer, fitting, default=len(fitting) - 1)
+        fill(self.input.layer, fitting, len(fitting) - 1, opened(event))
         self.empty.setVisible(not len(self.viewer.layers))
         self.shown.on_layers()
         if self.layer is not before and self.layer is not None:

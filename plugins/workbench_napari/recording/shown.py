@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from workbench.core.errors import WorkbenchError
 from workbench_napari.recording.panel import RecordingGroup
 from workbench_napari.recording.recording import OpenRecording, is_recording, key_of, record_of
-from workbench_napari.shared.layer_choice import chosen, fill, index_of
+from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.worker import report
 
 
@@ -52,9 +52,7 @@ class Shown(QObject):
     def look_around(self, event: Any = None) -> None:
         """Which recordings are there? One that was just inserted is chosen."""
         shown = [layer for layer in self._viewer.layers if is_recording(layer)]
-        fill(self._choice, shown, default=len(shown) - 1)
-        if event is not None and event.type == "inserted" and is_recording(event.value):
-            self._choice.setCurrentIndex(index_of(self._choice, event.value))
+        fill(self._choice, shown, len(shown) - 1, opened(event))
         self.present.emit(bool(shown))
         self._choose()
 

@@ -15,7 +15,7 @@ from workbench.core.layers import KEY, up_to_date
 from workbench_napari.scene.bands_panel import BandsPanel
 from workbench_napari.scene.scene import Scene
 from workbench_napari.scene.spectrum_plot import SpectrumPlot
-from workbench_napari.shared.layer_choice import chosen, fill
+from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.panel_base import button, combo_box, layer_row, note
 from workbench_napari.shared.pixel_reader import PixelReader
 from workbench_napari.shared.plain_text import plain_label
@@ -82,10 +82,10 @@ class Looking(QGroupBox):
 
     # --- which scene
 
-    def follow(self, layers: Any) -> None:
-        """Offer the scenes among the layers of the viewer, and look at the chosen one."""
+    def follow(self, layers: Any, event: Any = None) -> None:
+        """Offer the scenes among the layers of the viewer, and look at the chosen one: that just opened, if any was."""
         scenes = [layer for layer in layers if is_scene(layer)]
-        fill(self.scenes, scenes, default=len(scenes) - 1)
+        fill(self.scenes, scenes, len(scenes) - 1, opened(event))
         self._on_choice()
 
     @property

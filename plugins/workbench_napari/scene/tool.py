@@ -112,7 +112,7 @@ class SceneTool(DockTool):
         return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.painting.on_active)]
 
     def _on_layers(self, event: Any = None) -> None:
-        self.looking.follow(self.viewer.layers)
+        self.looking.follow(self.viewer.layers, event)
         there = self.looking.has_scenes
         self.empty.setVisible(not there)
         self.body.setVisible(there)

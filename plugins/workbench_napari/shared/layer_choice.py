@@ -8,9 +8,14 @@ from typing import Any
 from qtpy.QtWidgets import QComboBox
 
 
-def fill(combo: QComboBox, layers: list[Any], default: int) -> None:
-    """List layers by name and keep the choice if it is still there."""
-    before = chosen(combo)
+def opened(event: Any) -> Any:
+    """The layer that was just opened, as an event of the list of layers says; ``None`` if none was."""
+    return event.value if event is not None and event.type == "inserted" else None
+
+
+def fill(combo: QComboBox, layers: list[Any], default: int, new: Any = None) -> None:
+    """List layers by name; choose the `new` one if it is among them, or keep the choice if it is still there."""
+    before = new if new in layers else chosen(combo)
     combo.blockSignals(True)
     combo.clear()
     for layer in layers:

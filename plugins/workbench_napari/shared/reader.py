@@ -86,20 +86,21 @@ def _read_one(path: Path, kind: str | None) -> list[LayerTuple]:
     attached = _attached(path) if kind is None else None
     if attached is not None:
         return attached(path)
-    study = study_of(path, kind)
+    study, name = study_of(path, kind), None
     if study is not None:
         case = case_to_open(path, study, choose if _has_window() else None)
         if case is None:
             return [(None,)]  # type: ignore[list-item]
+        name = case.id if len(study.cases) > 1 else None
         _say_skipped(path, study)
         if not (case.problem and wb.split_address(case.image)[0].is_dir()):
-            return _shown(wb.read(case))
+            return _shown(wb.read(case), name)
         path = case.image  # several series of one folder: which is the next question
     row = _chosen_kind(path) if kind is None and _has_window() else wb.kind_of(path, kind=kind)
     if row is None:
         return [(None,)]  # type: ignore[list-item]  # npe2's way to say: read, and nothing to show
     try:
-        return _shown(wb.read(path, kind=row.name))
+        return _shown(wb.read(path, kind=row.name), name)
     except InputError:
         # A folder, or a file of evoked responses, may hold several: then it is not a fault but a question.
         rows = wb.info(path, kind=row.name) if row.series else []
@@ -108,18 +109,27 @@ def _read_one(path: Path, kind: str | None) -> list[LayerTuple]:
     series = choose_series(path, rows, row.series)
     if series is None:
         return [(None,)]  # type: ignore[list-item]
-    return _shown(wb.read(path, series=series, kind=row.name))
+    return _shown(wb.read(path, series=series, kind=row.name), name)
 
 
-def _shown(image: Image) -> list[LayerTuple]:
-    """The layers of an image; what its reader had to say is said as a notification."""
+def _shown(image: Image, name: str | None = None) -> list[LayerTuple]:
+    """The layers of an image; what its reader had to say is said as a notification.
+
+    With a name they are called by it: of the patients in a folder all files may be called the same.
+    """
     if image.notes and _has_window():
         from napari.utils.notifications import show_warning
 
         from workbench_napari.shared.plain_text import plain_tip
 
-        show_warning(plain_tip(f"{image.name}: {'; '.join(image.notes)}"))
-    return to_layers(image)
+        show_warning(plain_tip(f"{name or image.name}: {'; '.join(image.notes)}"))
+    layers = to_layers(image)
+    if name is None:
+        return layers
+    return [
+        (data, own | {"name": own.get("name", image.name).replace(image.name, name, 1)}, kind)
+        for data, own, kind in layers
+    ]
 
 
 def _say_skipped(path: Path, study: Study) -> None:

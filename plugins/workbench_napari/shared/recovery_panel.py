@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from workbench.core import kinds
 from workbench.core.layers import KEY
 from workbench_napari.shared.journal import Journal
-from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
 from workbench_napari.shared.recovery_store import Entry
 
 _SHOWN = 5
@@ -48,9 +48,7 @@ class RecoveryPanel(QFrame):
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         layout.addWidget(self.list)
-        self.problems = QLabel()
-        self.problems.setWordWrap(True)
-        self.problems.setTextFormat(Qt.TextFormat.PlainText)
+        self.problems = WrappedLabel()
         self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout.addWidget(self.problems)
         row = QHBoxLayout()

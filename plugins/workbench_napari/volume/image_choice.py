@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Geometry, Image
 from workbench.volume import geometry_from_layer, image_from_layers, layer_world
-from workbench_napari.shared.layer_choice import chosen, fill
+from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.saving import state_of
 from workbench_napari.volume.layer_roles import is_volume, record_of
 from workbench_napari.volume.panel import ImageGroup
@@ -46,11 +46,19 @@ class ImageChoice(QObject):
         if self._group.set_channels(channels if len(channels) > 1 else ("Layer",)):
             self._connect()
 
-    def look_around(self) -> bool:
-        """Which volumes are there? Says so about the chosen one; returns whether there is any."""
+    def look_around(self, event: Any = None) -> bool:
+        """Which volumes are there? Says so about the chosen one; returns whether there is any.
+
+        One that was just opened from a file is chosen, and of one with several channels the first, unless there is a
+        choice for each channel. What others add (a filtered copy) waits to be chosen.
+        """
+        new = opened(event)
+        record = {} if new is None else record_of(new)
+        if len(self._group.combos) > 1 or not record.get("source") or record.get("channel"):
+            new = None
         images = [layer for layer in self._viewer.layers if is_volume(layer)]
         for i, combo in enumerate(self._group.combos):
-            fill(combo, images, default=i)
+            fill(combo, images, i, new)
         self.describe()
         return bool(images)
 

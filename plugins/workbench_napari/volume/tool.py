@@ -95,7 +95,7 @@ class VolumeTool(DockTool):
     # --- what parts tell
 
     def _on_layers(self, event: Any = None) -> None:
-        images, labels = self.image_choice.look_around(), self.keeping.look_around()
+        images, labels = self.image_choice.look_around(event), self.keeping.look_around()
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
         self.run_button.setVisible(images or labels)

@@ -213,6 +213,10 @@ def test_damaged_copies_hide_no_other_and_are_said(journalled):
     said = []
     journal.message.connect(said.append)
     panel = RecoveryPanel(viewer, journal)
+    width = panel.minimumSizeHint().width()
+    panel.problems.setText("/" + "longname" * 30)
+    assert panel.minimumSizeHint().width() == width, "a path without a place to break does not widen the dock"
+    panel.refresh()
     assert panel.list.count() == 3
     assert str(folders["nested"]) in panel.problems.text()
     restored = [layer.name for layer in panel.restore_chosen() if layer is not None]

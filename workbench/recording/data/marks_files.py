@@ -25,8 +25,8 @@ from workbench.recording.data import fif_file
 from workbench.recording.data.recording import MNE_DAMAGED, Recording, mne_quiet, open_recording
 
 _ENDING = re.compile(r"([-_]annot)?\.(fif(\.gz)?|csv|txt)$", re.IGNORECASE)
-_HEADER = "# orig_time :"
-_LONGEST_HEADER = 100  # lines
+_DATE = "# orig_time :"
+_COLUMNS = "# onset, duration, description"
 
 
 def read_marks(path: str | Path, recording: Image | Recording | None = None) -> Marks:
@@ -52,7 +52,7 @@ def read_marks(path: str | Path, recording: Image | Recording | None = None) -> 
     path = Path(path).expanduser()
     if path.suffix.lower() in (".csv", ".tsv") and (found := _marks_of_table(path)) is not None:
         return found
-    marks, date = _marks_of_mne(path)
+    marks, date = _marks_of_text(path) if path.suffix.lower() == ".txt" else _marks_of_mne(path)
     return marks if date is None else _from_date(marks, date, path, recording or _beside(path))
 
 
@@ -84,21 +84,44 @@ def _marks_of_mne(path: Path) -> tuple[Marks, datetime | None]:
     timeless = [str(label) for o, d, label, _ in rows if not (math.isfinite(o) and math.isfinite(d))]
     if timeless:
         raise InputError(f"{path}: annotation '{timeless[0]}' has no time, a number of seconds was expected.")
-    date = a.orig_time
-    if date is None and path.suffix.lower() == ".txt":
-        date = _date_of_text(path)
     marks = [Mark(float(o), float(d), str(label), tuple(c)) for o, d, label, c in rows]
-    return Marks(tuple(sorted(marks, key=lambda m: m.onset))), date
+    return Marks(tuple(sorted(marks, key=lambda m: m.onset))), a.orig_time
 
 
-def _date_of_text(path: Path) -> datetime | None:
-    """The date in the header of MNE's text files, which its reader overlooks where it has no fractions of a second."""
+def _marks_of_text(path: Path) -> tuple[Marks, datetime | None]:
+    """The same of a text file as MNE writes it: comments with a date and the names of the columns, then rows.
+
+    Not by `mne.read_annotations`: NumPy warns there of each comment, and what MNE does about it holds for all threads,
+    so it ends too early where another thread reads at the same time. It also overlooks a date without fractions of a
+    second, and cuts labels at a ``#``.
+    """
+    require_regular(path)
     try:
-        with path.open(encoding="utf-8") as f:
-            lines = [line for _, line in zip(range(_LONGEST_HEADER), f, strict=False) if line.startswith(_HEADER)]
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as text ({error}).") from error
-    text = lines[0][len(_HEADER) :].strip() if lines else "None"
+    comments = [line for line in lines if line.startswith("#")]
+    dates = [line[len(_DATE) :].strip() for line in comments if line.startswith(_DATE)]
+    columns = next((line[2:].split(",") for line in comments if line.startswith(_COLUMNS)), None)
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        cells = [cell.strip() for cell in line.split(",")]
+        if columns is None and len(cells) in (3, 4):
+            columns = ["onset", "duration", "description", "ch_names"][: len(cells)]
+        if columns is None or len(cells) != len(columns):
+            expected = "3 or 4 (onset, duration, description, ch_names)" if columns is None else str(len(columns))
+            raise InputError(f"{path}, line {number}: {len(cells)} columns, {expected} were expected.")
+        row = dict(zip((c.strip() for c in columns), cells, strict=True))
+        begin, lasts = (_seconds(row[name], name, path, number) for name in ("onset", "duration"))
+        names = row.get("ch_names") or ""
+        channels = tuple(n.replace("{COLON}", ":") for n in names.split(":")) if names else ()
+        found.append(Mark(begin, lasts, row["description"], channels))
+    return Marks(tuple(sorted(found, key=lambda m: (m.onset, m.duration)))), _date(dates[0] if dates else "", path)
+
+
+def _date(text: str, path: Path) -> datetime | None:
     if text in ("None", ""):
         return None
     try:

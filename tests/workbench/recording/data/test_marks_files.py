@@ -1,5 +1,8 @@
 """Side files with a clock of their own land where MNE puts them, or are refused."""
 
+import threading
+import warnings
+
 import mne
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from workbench.core.errors import InputError
 from workbench.core.types import Mark, Marks
 from workbench.recording import open_recording, read_marks
 from workbench.recording.data.events import with_events
+from workbench.recording.data.recording import mne_quiet
 
 ENDINGS = ("-annot.fif", "_annot.csv", "_annot.txt")
 
@@ -66,6 +70,66 @@ def test_a_csv_of_a_recording_without_a_date_counts_from_its_first_sample(tmp_pa
 def test_a_date_that_is_none_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("# MNE-Annotations\n# orig_time : yesterday\n1.0,0.0,go\n")
     with pytest.raises(InputError, match="orig_time 'yesterday' is no date"):
+        read_marks(tmp_path / "a.txt")
+
+
+def test_a_text_with_comments_is_read_while_another_thread_reads(tmp_path, monkeypatch):
+    """What silences warnings holds for all threads: another one that is done brings back the filters of before."""
+    (tmp_path / "a.txt").write_text("# MNE-Annotations\n# onset, duration, description\n\n1.0,0.5,go\n")
+    silent, loadtxt = threading.Event(), np.loadtxt
+
+    def other():
+        with mne_quiet():
+            silent.set()
+            asked.wait(1)
+
+    asked, thread = threading.Event(), threading.Thread(target=other)
+
+    def after_the_other(*args, **kwargs):
+        asked.set()
+        thread.join()
+        return loadtxt(*args, **kwargs)
+
+    monkeypatch.setattr(np, "loadtxt", after_the_other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        thread.start()
+        assert silent.wait(30)
+        found = read_marks(tmp_path / "a.txt")
+        thread.join()
+    assert list(found) == [Mark(1.0, 0.5, "go")]
+
+
+def test_texts_of_mne_hold_what_mne_wrote(tmp_path):
+    made = mne.Annotations(
+        [3.25, 1.0, 3.25], [0.0, 2.5, 0.5], ["go", "BAD_x", "stop"], ch_names=[["MEG:1", "MEG 2"], [], ["EEG 1"]],
+        extras=[{"age": 1}, {"age": 2}, {"age": 3}],
+    )  # fmt: skip
+    made.save(tmp_path / "a.txt")
+    theirs = mne.read_annotations(tmp_path / "a.txt")
+    rows = zip(theirs.onset, theirs.duration, theirs.description, theirs.ch_names, strict=True)
+    found = read_marks(tmp_path / "a.txt")
+    assert list(found) == [Mark(float(o), float(d), str(label), tuple(c)) for o, d, label, c in rows]
+    assert found.marks[-1].channels == ("EEG 1",)
+    # MNE's own reader cuts such a label at the sign of a comment.
+    mne.Annotations([1.0], [0.0], ["take #2"]).save(tmp_path / "b.txt")
+    assert [m.label for m in read_marks(tmp_path / "b.txt")] == ["take #2"]
+    mne.Annotations([], [], []).save(tmp_path / "c.txt")
+    assert list(read_marks(tmp_path / "c.txt")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# onset, duration, description\n1.0,0.0,go\n2.0,0.0\n", "line 3: 2 columns, 3 were expected"),
+        ("1.0\n", "line 1: 1 columns, 3 or 4 .* were expected"),
+        ("1.0,0.0,go\nlater,0.0,go\n", "line 2: onset 'later' is no number of seconds"),
+        ("1.0,nan,go\n", "line 1: duration 'nan' is no number of seconds"),
+    ],
+)
+def test_a_text_that_is_damaged_names_the_line(tmp_path, text, said):
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
         read_marks(tmp_path / "a.txt")
 
 
