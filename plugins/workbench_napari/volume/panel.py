@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout, QMenu
 
 from workbench.core import registry
 from workbench_napari.shared.agreement_box import ResultNotes
@@ -42,13 +42,15 @@ class VolumePanel:
     """
 
     def __init__(self, viewer: Any, view_names: tuple[str, ...]) -> None:
+        self.open_button = button("Open a volume...", "Choose a file: NIfTI, NRRD, MHA, MGZ, MINC, Analyze or DICOM")
         self.sample_button = button(
             "Open the sample CT",
             "The same as File > Open Sample > Workbench > CT of a torso phantom",
         )
         self.empty = empty_state(
             "<b>No volume is open yet</b><br><br>Open a CT or MR volume: drop a NIfTI, NRRD or MHA file, or a folder "
-            "of DICOM files, into the window.<br><br>Or try the sample, which works offline:",
+            "of DICOM files, into the window, or open a file here. The sample works offline.",
+            self.open_button,
             self.sample_button,
         )
         self.views = ViewButtons(view_names)
@@ -86,8 +88,11 @@ class ImageGroup:
             "This layer has neither a unit nor a spacing. Whichever backend runs, volumes and positions are in "
             "millimetres."
         )
+        self.new_labels = button("New labels", "Labels on the grid of this image, to draw in")
+        self.sources = QMenu(self.new_labels)
         column.addWidget(self.info)
         column.addWidget(self.pixel_is_mm)
+        column.addWidget(self.new_labels)
         self.set_channels(("Layer",))
 
     def set_channels(self, names: tuple[str, ...]) -> bool:

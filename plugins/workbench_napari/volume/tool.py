@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qtpy.QtWidgets import QLayout, QPushButton, QWidget
 
-from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.agreement_box import Asked, notes_in
 from workbench_napari.shared.panel_base import main_button
 from workbench_napari.shared.tool_base import DockTool
+from workbench_napari.volume.class_editing import ClassEditing
+from workbench_napari.volume.class_row import ClassRow
+from workbench_napari.volume.drawing import Drawing, note_on
 from workbench_napari.volume.image_choice import ImageChoice
 from workbench_napari.volume.keeping import Keeping
 from workbench_napari.volume.panel import FORMATS, VolumePanel
 from workbench_napari.volume.segmenting import Segmenting
 from workbench_napari.volume.viewing import NAMES, Viewing
+
+_VOLUMES = (
+    "Volumes (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.mgz *.mgh *.mnc *.hdr *.img *.dcm *.ima *.zip);;All files (*)"
+)
 
 
 class VolumeTool(DockTool):
@@ -41,6 +49,7 @@ class VolumeTool(DockTool):
         self.image_choice = ImageChoice(viewer, panel.image, self)
         self.segmenting = Segmenting(viewer, self.image_choice, self.model, self.start, self.agreement, self)
         self.keeping = Keeping(viewer, panel.labels, self.start_saving, self)
+        self.drawing = Drawing(viewer, self)
         self._connect()
         self._on_model()
 
@@ -55,6 +64,8 @@ class VolumeTool(DockTool):
     def _parts(self) -> tuple[QWidget | QLayout, ...]:
         panel = self.panel
         labels = panel.labels
+        self.class_row = ClassRow(ClassEditing(self.journal, self))
+        labels.column.addWidget(self.class_row)
         folder_tip = "Results go into a folder of their own in here, named after the image"
         self._save_form(labels.column, FORMATS, folder_tip, "File format of the label map")
         labels.column.addLayout(self._save_buttons("Write labels, volumes and how they were made (Ctrl+Shift+Return)"))
@@ -74,6 +85,7 @@ class VolumeTool(DockTool):
         return [
             *super()._viewer_events(),
             (v.layers.selection.events.active, self.keeping.on_active),
+            (v.layers.selection.events.active, self.image_choice.on_active),
             (v.dims.events.order, self.viewing.follow),
             (v.dims.events.ndisplay, self.viewing.follow),
         ]
@@ -86,16 +98,26 @@ class VolumeTool(DockTool):
         self.keeping.appeared.connect(self._make_room)
         self.segmenting.made.connect(self._on_made)
         self.segmenting.done.connect(self._on_done)
-        for part in (self.segmenting, self.keeping):
+        self.drawing.made.connect(self._on_made)
+        self.panel.labels.layers.currentIndexChanged.connect(self._show_class)
+        self.panel.image.new_labels.setMenu(self.panel.image.sources)
+        self.panel.image.sources.aboutToShow.connect(self._offer_sources)
+        self.panel.open_button.clicked.connect(lambda: self.browse_file("Open a volume", _VOLUMES))
+        for part in (self.segmenting, self.keeping, self.drawing, self.class_row):
             part.said.connect(self.say)
 
     def _let_go(self) -> None:
         self.keeping.close()
+        self.class_row.show_layer(None)
+        self.class_row.editing.let_go()
 
     # --- what parts tell
 
     def _on_layers(self, event: Any = None) -> None:
-        images, labels = self.image_choice.look_around(event), self.keeping.look_around()
+        images = self.image_choice.look_around(event)
+        self.drawing.look_around(self.image_layer, self.journal)
+        labels = self.keeping.look_around()
+        self._show_class()
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
         self.run_button.setVisible(images or labels)
@@ -120,6 +142,27 @@ class VolumeTool(DockTool):
         self.keeping.show_new(layer)
         self.bring_into_sight(self.panel.labels.box)
 
+    def _show_class(self, _index: int = 0) -> None:
+        """The labels that are chosen: their classes can be edited, and over which image they were drawn is said."""
+        labels = self.labels_layer
+        self.class_row.show_layer(labels)
+        if told := note_on(labels):
+            self.panel.labels.notes.show_notes((*notes_in(labels), *told))
+
+    def _offer_sources(self) -> None:
+        """What new labels can be made of: nothing, or what points and shapes cover."""
+        menu, image = self.panel.image.sources, self.image_layer
+        menu.clear()
+        if image is None:
+            return
+        menu.addAction("Empty").triggered.connect(lambda: self.drawing.new_labels(image))
+        for drawn in self.drawing.drawn():
+            action = menu.addAction(f"Of '{drawn.name}'".replace("&", "&&"))
+            action.triggered.connect(partial(self._labels_of, drawn, image))
+
+    def _labels_of(self, drawn: Any, image: Any, _checked: bool = False) -> None:
+        self.drawing.labels_of(drawn, image)
+
     def _on_done(self, text: str) -> None:
         self._done_text = text
 
@@ -131,6 +174,7 @@ class VolumeTool(DockTool):
     def _enable_buttons(self) -> None:
         busy = self.runner.is_busy
         self.run_button.setEnabled(self.image_layer is not None or busy)
+        self.panel.image.new_labels.setEnabled(self.image_layer is not None)
         self.save_button.setEnabled(self.labels_layer is not None and not busy)
 
     # --- what a person does
@@ -149,4 +193,9 @@ class VolumeTool(DockTool):
         return self.segmenting.run()
 
     def save(self) -> bool:
+        # What was drawn before its layer was put in place is looked at once more.
+        self.drawing.look_around(self.image_layer, self.journal)
+        if problem := self.drawing.unclear(self.labels_layer):
+            self.say(problem)
+            return False
         return self.keeping.save(self.chosen_folder, FORMATS[self.format.currentText()])
