@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QComboBox
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Geometry, Image
 from workbench.volume import geometry_from_layer, image_from_layers, layer_world
-from workbench_napari.shared.layer_choice import chosen, fill, index_of, opened
+from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.saving import state_of
 from workbench_napari.volume.layer_roles import is_volume, record_of
 from workbench_napari.volume.panel import ImageGroup
@@ -32,7 +31,6 @@ class ImageChoice(QObject):
     def __init__(self, viewer: Any, group: ImageGroup, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer, self._group = viewer, group
-        self._arrived: Callable[[], Any] = lambda: None
         group.pixel_is_mm.toggled.connect(self._on_choice)
         self._connect()
 
@@ -59,26 +57,15 @@ class ImageChoice(QObject):
         record = {} if new is None else record_of(new)
         if len(self._group.combos) > 1 or not record.get("source") or record.get("channel"):
             new = None
-        arrived = opened(event)
-        if arrived is not None:
-            self._arrived = weakref.ref(arrived)
         images = [layer for layer in self._viewer.layers if is_volume(layer)]
         for i, combo in enumerate(self._group.combos):
             fill(combo, images, i, new)
         self.describe()
         return bool(images)
 
-    def on_active(self, _event: Any = None) -> None:
-        """A person chose a layer in the list of napari: if it is a volume, it is meant here too.
-
-        A layer that has just come is made active by napari, not by a person.
-        """
-        active = self._viewer.layers.selection.active
-        if active is None or active is self._arrived():
-            return
-        self._arrived = lambda: None
-        if len(self._group.combos) == 1 and (index := index_of(self._group.combos[0], active)) >= 0:
-            self._group.combos[0].setCurrentIndex(index)
+    def follows_list(self) -> QComboBox | None:
+        """The choice that goes with napari's list: which of several channels a layer is, only a person can say."""
+        return self._group.combos[0] if len(self._group.combos) == 1 else None
 
     @property
     def layer(self) -> Any:

@@ -10,13 +10,16 @@ from typing import Any
 from qtpy.QtWidgets import QLayout, QPushButton, QWidget
 
 from workbench_napari.shared.agreement_box import Asked, notes_in
+from workbench_napari.shared.following import ActiveLayer
 from workbench_napari.shared.panel_base import main_button
 from workbench_napari.shared.tool_base import DockTool
+from workbench_napari.shared.views import camera_of
 from workbench_napari.volume.class_editing import ClassEditing
 from workbench_napari.volume.class_row import ClassRow
 from workbench_napari.volume.drawing import Drawing, note_on
 from workbench_napari.volume.image_choice import ImageChoice
 from workbench_napari.volume.keeping import Keeping
+from workbench_napari.volume.orientation import Orientation
 from workbench_napari.volume.panel import FORMATS, VolumePanel
 from workbench_napari.volume.segmenting import Segmenting
 from workbench_napari.volume.viewing import NAMES, Viewing
@@ -50,6 +53,8 @@ class VolumeTool(DockTool):
         self.segmenting = Segmenting(viewer, self.image_choice, self.model, self.start, self.agreement, self)
         self.keeping = Keeping(viewer, panel.labels, self.start_saving, self)
         self.drawing = Drawing(viewer, self)
+        self.active_layer = ActiveLayer(viewer, self.image_choice.follows_list)
+        self.orientation = Orientation(viewer, self)
         self._connect()
         self._on_model()
 
@@ -85,7 +90,9 @@ class VolumeTool(DockTool):
         return [
             *super()._viewer_events(),
             (v.layers.selection.events.active, self.keeping.on_active),
-            (v.layers.selection.events.active, self.image_choice.on_active),
+            *self.active_layer.events(),
+            *((e, self.orientation.look) for e in (v.dims.events.order, v.dims.events.ndisplay, v.dims.events.ndim)),
+            (camera_of(v).events.orientation, self.orientation.look),
             (v.dims.events.order, self.viewing.follow),
             (v.dims.events.ndisplay, self.viewing.follow),
         ]
@@ -95,6 +102,7 @@ class VolumeTool(DockTool):
         self.model.changed.connect(self._on_model)
         self.model.edited.connect(self.agreement.withdraw)
         self.image_choice.changed.connect(self.follow_choice)
+        self.image_choice.changed.connect(lambda: self.orientation.follow(self.image_layer))
         self.keeping.appeared.connect(self._make_room)
         self.segmenting.made.connect(self._on_made)
         self.segmenting.done.connect(self._on_done)
@@ -110,6 +118,7 @@ class VolumeTool(DockTool):
         self.keeping.close()
         self.class_row.show_layer(None)
         self.class_row.editing.let_go()
+        self.orientation.close()
 
     # --- what parts tell
 
@@ -118,6 +127,7 @@ class VolumeTool(DockTool):
         self.drawing.look_around(self.image_layer, self.journal)
         labels = self.keeping.look_around()
         self._show_class()
+        self.orientation.follow(self.image_layer)
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
         self.run_button.setVisible(images or labels)
