@@ -298,7 +298,7 @@ def shown_colors(attributes: Mapping[str, Any], values: Sequence[int]) -> dict[i
     direct = getattr(table, "color_dict", table)
     if isinstance(direct, Mapping):
         shown = {v: direct[v] for v in values if v in direct}
-    elif values and hasattr(table, "map"):
+    elif values and table is not None and hasattr(table, "map"):
         # napari's own colours, which repeat: it knows them by value only.
         shown = dict(zip(values, np.atleast_2d(table.map(np.array(values))), strict=True))
     else:

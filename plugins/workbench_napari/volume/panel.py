@@ -11,7 +11,7 @@ from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, layer_row, note
-from workbench_napari.shared.plain_text import plain_label
+from workbench_napari.shared.plain_text import WrappedLabel, plain_label
 from workbench_napari.volume.volumes_table import VolumesTable
 
 FORMATS = {
@@ -90,7 +90,10 @@ class ImageGroup:
         )
         self.new_labels = button("New labels", "Labels on the grid of this image, to draw in")
         self.sources = QMenu(self.new_labels)
+        self.beforehand = WrappedLabel()
+        self.beforehand.hide()
         column.addWidget(self.info)
+        column.addWidget(self.beforehand)
         column.addWidget(self.pixel_is_mm)
         column.addWidget(self.new_labels)
         self.set_channels(("Layer",))

@@ -14,6 +14,7 @@ from workbench_napari.shared.following import ActiveLayer
 from workbench_napari.shared.panel_base import main_button
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.shared.views import camera_of
+from workbench_napari.volume.beforehand import Beforehand
 from workbench_napari.volume.class_editing import ClassEditing
 from workbench_napari.volume.class_row import ClassRow
 from workbench_napari.volume.drawing import Drawing, note_on
@@ -55,6 +56,10 @@ class VolumeTool(DockTool):
         self.drawing = Drawing(viewer, self)
         self.active_layer = ActiveLayer(viewer, self.image_choice.follows_list)
         self.orientation = Orientation(viewer, self)
+        choice = self.image_choice
+        self.beforehand = Beforehand(
+            self.model, lambda: choice.layers, lambda: choice.pixel_is_mm, panel.image.beforehand, self
+        )
         self._connect()
         self._on_model()
 
@@ -101,6 +106,7 @@ class VolumeTool(DockTool):
         self.connect_tool()
         self.model.changed.connect(self._on_model)
         self.model.edited.connect(self.agreement.withdraw)
+        self.model.edited.connect(self.beforehand.look_soon)
         self.image_choice.changed.connect(self.follow_choice)
         self.image_choice.changed.connect(lambda: self.orientation.follow(self.image_layer))
         self.keeping.appeared.connect(self._make_room)
@@ -119,6 +125,7 @@ class VolumeTool(DockTool):
         self.class_row.show_layer(None)
         self.class_row.editing.let_go()
         self.orientation.close()
+        self.beforehand.close()
 
     # --- what parts tell
 
@@ -134,6 +141,10 @@ class VolumeTool(DockTool):
         self.viewing.look_around(event)
         self._enable_buttons()
         self.follow_choice()
+
+    def follow_choice(self, _value: Any = None) -> None:
+        super().follow_choice()
+        self.beforehand.look_soon()
 
     def _asked(self) -> tuple[Asked, ...]:
         return (self.segmenting.asked,)
