@@ -291,32 +291,37 @@ def labels_from_layer(
     return Labels(
         data,
         geometry,
-        _with_unlisted(classes, data, _colors_of(full)),
+        _with_unlisted(classes, data, full),
         record.get("part_name", name),
         origin="corrected" if made else "unknown",
         algorithm=made,
     )
 
 
-def _colors_of(attributes: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:
-    """Colours by value that a direct colormap of the layer gives."""
+def shown_colors(attributes: Mapping[str, Any], values: Sequence[int]) -> dict[int, tuple[int, int, int]]:
+    """The colours (0-255) that a labels layer shows these values in; nothing where its colormap does not say."""
     table = attributes.get("colormap")
-    colors = getattr(table, "color_dict", table)
-    if not isinstance(colors, Mapping):
-        return {}
+    direct = getattr(table, "color_dict", table)
+    if isinstance(direct, Mapping):
+        shown = {v: direct[v] for v in values if v in direct}
+    elif values and table is not None and hasattr(table, "map"):
+        # napari's own colours, which repeat: it knows them by value only.
+        shown = dict(zip(values, np.atleast_2d(table.map(np.array(values))), strict=True))
+    else:
+        shown = {}
     found = {}
-    for value, color in colors.items():
-        if value:
-            r, g, b = (round(float(v) * 255) for v in np.asarray(color, dtype=float)[:3])
-            found[int(value)] = (r, g, b)
+    for value, color in shown.items():
+        r, g, b = (round(float(v) * 255) for v in np.asarray(color, dtype=float)[:3])
+        found[value] = (r, g, b)
     return found
 
 
 def _with_unlisted(
-    classes: ClassTable, data: npt.NDArray[np.integer[Any]], colors: Mapping[int, tuple[int, int, int]]
+    classes: ClassTable, data: npt.NDArray[np.integer[Any]], attributes: Mapping[str, Any]
 ) -> ClassTable:
     known = {c.value for c in classes}
     extra = ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0 and v not in known))
+    colors = shown_colors(attributes, [c.value for c in extra])
     return ClassTable((*classes, *(ClassInfo(c.value, c.name, colors.get(c.value, c.color)) for c in extra)))
 
 

@@ -21,6 +21,7 @@ from workbench_napari.general.results import layers_of, notes_of
 from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, save_result
+from workbench_napari.shared.following import ActiveLayer
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
@@ -97,7 +98,9 @@ class GeneralTool(DockTool):
         return chosen(self.input.layer)
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
-        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.shown.on_active)]
+        follow = ActiveLayer(self.viewer, lambda: self.input.layer)
+        active = self.viewer.layers.selection.events.active
+        return [*super()._viewer_events(), (active, self.shown.on_active), *follow.events()]
 
     def _let_go(self) -> None:
         self.shown.let_go()

@@ -23,6 +23,7 @@ from workbench_napari.recording.stack import StackView
 from workbench_napari.recording.traces import Traces
 from workbench_napari.recording.tracing import Tracing
 from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.following import ActiveLayer
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button_row, group_box, main_button
 from workbench_napari.shared.shortcuts import Key
@@ -107,7 +108,9 @@ class RecordingTool(DockTool):
     # --- wiring
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
-        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.annotating.on_active)]
+        follow = ActiveLayer(self.viewer, lambda: self.panel.recording.recordings)
+        active = self.viewer.layers.selection.events.active
+        return [*super()._viewer_events(), (active, self.annotating.on_active), *follow.events()]
 
     def _connect(self) -> None:
         self.connect_tool()

@@ -16,6 +16,7 @@ from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.results import Results
 from workbench_napari.scene.saving import FORMATS, SaveTicks, job_of, save
 from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.following import ActiveLayer
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
 from workbench_napari.shared.shortcuts import Key
@@ -125,7 +126,9 @@ class SceneTool(DockTool):
     # --- what the viewer and the parts tell
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
-        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.painting.on_active)]
+        follow = ActiveLayer(self.viewer, lambda: self.looking.scenes)
+        active = self.viewer.layers.selection.events.active
+        return [*super()._viewer_events(), (active, self.painting.on_active), *follow.events()]
 
     def _on_layers(self, event: Any = None) -> None:
         self.looking.follow(self.viewer.layers, event)

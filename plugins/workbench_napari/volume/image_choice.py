@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QComboBox
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Geometry, Image
@@ -64,6 +65,10 @@ class ImageChoice(QObject):
             fill(combo, images, i, new)
         self.describe()
         return bool(images)
+
+    def follows_list(self) -> QComboBox | None:
+        """The choice that goes with napari's list: which of several channels a layer is, only a person can say."""
+        return self._group.combos[0] if len(self._group.combos) == 1 else None
 
     @property
     def layer(self) -> Any:

@@ -15,6 +15,7 @@ from workbench.core.types import Result
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.job import Done
 from workbench_napari.shared.model_form import ModelForm
+from workbench_napari.shared.result_view import ResultView
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.saving import unread_state
 from workbench_napari.shared.worker import Work, report
@@ -54,6 +55,7 @@ class Segmenting(QObject):
         super().__init__(parent)
         self._viewer, self._choice, self._form, self._start = viewer, choice, form, start
         self._agreement = agreement
+        self._view = ResultView(viewer)
 
     @property
     def asked(self) -> Asked:
@@ -87,6 +89,7 @@ class Segmenting(QObject):
         if not self._start(f"Segmenting {layer.name}", work, show):
             return False
         self._agreement.asking(config, asked)
+        self._view.remember()
         return True
 
     def _show(
@@ -101,7 +104,7 @@ class Segmenting(QObject):
         if note:
             result = replace(result, provenance=replace(made, notes=(*made.notes, note)))
         attributes = before if layer is None else unread_state(layer, level)[1]
-        labels = None
+        labels, stayed = None, self._view.has_stayed
         for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):
             added = self._viewer.add_layer(Layer.create(data, own, kind))
             labels = added if kind == "labels" else labels
@@ -109,5 +112,7 @@ class Segmenting(QObject):
         if labels is not None:
             self._viewer.layers.selection.active = labels
             self.made.emit(labels)
+            if stayed:
+                self._view.go_to(labels)
             yield
         self.done.emit(describe_run(result.provenance))
