@@ -16,6 +16,7 @@ from workbench.core.provenance import versions
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Provenance, Result
 from workbench.scene import area_table, heatmap_layer, labels_layer, scene_record
 from workbench_napari.scene.paint_layer import classes_in, counts_of, set_classes
+from workbench_napari.shared.following import our_choice
 from workbench_napari.shared.layer_features import set_features
 
 NAMES = {
@@ -104,7 +105,8 @@ class MapLayers:
         if layer not in self.viewer.layers:
             return
         if whole is None:
-            self.viewer.layers.remove(layer)
+            with our_choice():
+                self.viewer.layers.remove(layer)
             return
         layer.data[...] = whole
         if whole_is:
@@ -150,13 +152,14 @@ class MapLayers:
         from napari.layers import Layer
 
         layers = self.viewer.layers
-        active = layers.selection.active
-        added = self.viewer.add_layer(Layer.create(*item))
-        painted = [i for i, layer in enumerate(layers) if (layer.metadata.get(KEY) or {}).get("part") == "painted"]
-        if painted:
-            layers.move(len(layers) - 1, painted[0])
-        if active is not None and active in layers:
-            layers.selection.active = active
+        active, made = layers.selection.active, Layer.create(*item)
+        with our_choice():
+            added = self.viewer.add_layer(made)
+            painted = [i for i, layer in enumerate(layers) if (layer.metadata.get(KEY) or {}).get("part") == "painted"]
+            if painted:
+                layers.move(len(layers) - 1, painted[0])
+            if active is not None and active in layers:
+                layers.selection.active = active
         return added
 
 

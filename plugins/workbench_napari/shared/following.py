@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from qtpy.QtWidgets import QComboBox
 
 from workbench_napari.shared.layer_choice import index_of
+
+_ours = 0
+
+
+@contextmanager
+def our_choice() -> Iterator[None]:
+    """While a tool adds, removes or chooses layers itself: what napari makes active then, no person has chosen."""
+    global _ours
+    _ours += 1
+    try:
+        yield
+    finally:
+        _ours -= 1
 
 
 class ActiveLayer:
@@ -36,7 +50,7 @@ class ActiveLayer:
     def on_active(self, _event: Any = None) -> None:
         """A person chose a layer in the list of napari."""
         active = self._viewer.layers.selection.active
-        if active is None or active is self._arrived():
+        if _ours or active is None or active is self._arrived():
             return
         self._arrived = lambda: None
         combo = self._combo()

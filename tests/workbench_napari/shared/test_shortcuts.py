@@ -32,7 +32,7 @@ def test_keys_work_on_the_canvas(docked, qtbot, wait):
     assert tool.panel.annotations.draw_button.isChecked()
     qtbot.keyClick(canvas, Qt.Key.Key_D, CONTROL)
     assert not tool.panel.annotations.draw_button.isChecked()
-    assert tool.runner.start("A job", lambda progress: [progress(0, 0) for _ in iter(int, 1)], lambda _: None)
+    assert tool.start("A job", lambda progress: [progress(0, 0) for _ in iter(int, 1)], lambda _: None)
     qtbot.keyClick(canvas, Qt.Key.Key_Period, CONTROL)
     wait(lambda: not tool.runner.is_busy)
     assert "cancelled" in tool.status.text()

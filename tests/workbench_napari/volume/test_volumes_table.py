@@ -145,6 +145,7 @@ def test_colours_names_and_other_layers(shown, wait):
     viewer, tool, table, layer = shown(12)
     before = table.grab().toImage()
     colors = dict(layer.colormap.color_dict)
+    layer.opacity = 1.0  # swatches show what is seen through the layer
     layer.colormap = {**colors, 1: (1.0, 0.0, 1.0, 1.0)}
     wait(lambda: table.grab().toImage() != before)
     model = table.model()
