@@ -185,6 +185,29 @@ def test_a_copy_in_another_folder_is_a_case_and_said(tmp_path):
     assert sum("holds the same images as" in n for n in study.notes) == 2
 
 
+def test_a_folder_with_a_part_of_another_is_no_case_of_its_own(tmp_path):
+    write_series(tmp_path / "P1" / "all", **uids("P1"), n=8, orientation=FLAT)
+    (tmp_path / "P1" / "some").mkdir()
+    for file in sorted((tmp_path / "P1" / "all").iterdir())[:5]:
+        shutil.copy(file, tmp_path / "P1" / "some" / file.name)
+    study = find(tmp_path)
+    (case,) = study.cases
+    assert open_case(case).geometry.shape[2] == 8
+    assert any("its 5 images are also in" in n and "left out" in n for n in study.notes)
+
+
+def test_folders_that_share_images_are_not_counted_twice(tmp_path):
+    write_series(tmp_path / "P1" / "a", **uids("P1"), n=8, orientation=FLAT)
+    (tmp_path / "P1" / "b").mkdir()
+    files = sorted((tmp_path / "P1" / "a").iterdir())
+    for file in files[3:]:
+        shutil.copy(file, tmp_path / "P1" / "b" / file.name)
+    for file in files[5:]:
+        file.unlink()
+    (case,) = find(tmp_path).cases
+    assert "one series in 2 folders, which share 2 of its 8 images" in case.problem
+
+
 def test_a_damaged_file_fails_its_own_case_only(tmp_path):
     for name in ("P1", "P2"):
         write_ct(tmp_path / name, name)
