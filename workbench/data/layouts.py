@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class DataSet:
         Names of the channels, in their order.
     training, tests, validation
         Names of the cases, where they are listed, as their files are called: perhaps with the number of a channel.
+    pairs
+        Name of an image -> name of its label map, as the lists pair them.
     """
 
     channels: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ class DataSet:
     stated: int | None = None
     listed: bool = field(default=False)
     validation: tuple[str, ...] = ()
+    pairs: Mapping[str, str] = field(default_factory=dict)
 
 
 def data_set(folder: Path) -> DataSet | None:
@@ -93,6 +96,7 @@ def data_set(folder: Path) -> DataSet | None:
         stated if isinstance(stated, int) else None,
         isinstance(content.get("training"), list),
         _listed(content.get("validation")),
+        _paired([content.get(part) for part in ("training", "validation", "test")]),
     )
 
 
@@ -111,6 +115,19 @@ def _listed(rows: Any) -> tuple[str, ...]:
         if isinstance(text, str) and text:
             found.append(case_name(Path(text.replace("\\", "/"))))
     return tuple(found)
+
+
+def _paired(lists: Iterable[Any]) -> dict[str, str]:
+    """Image -> label map, by the names in the lists, and by those without the number of a channel where one has it."""
+    found: dict[str, str] = {}
+    for row in (r for rows in lists if isinstance(rows, list) for r in rows if isinstance(r, dict)):
+        image, label = _listed([row]), row.get("label")
+        if image and isinstance(label, str) and label:
+            found[image[0]] = case_name(Path(label.replace("\\", "/")))
+    bare: dict[str, set[str]] = defaultdict(set)
+    for name, label in found.items():
+        bare[CHANNEL.sub("", name)].add(label)
+    return {**{stem: next(iter(own)) for stem, own in bare.items() if len(own) == 1}, **found}
 
 
 def items(

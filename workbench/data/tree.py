@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -240,27 +240,62 @@ def _pair(
         missing = [*missing_of(about, part, [c.id for c in cases], images), *said]
         twice += damaged
     cases, notes = grouped(cases, images)
-    found, wrong = labelled(cases, images, labels)
+    pairs = about.pairs if about is not None and part else {}
+    found, wrong = labelled(cases, images, labels, pairs)
+    missing += _paired_otherwise(found, pairs, images)
     found = [replace(c, id="_".join((*names, c.id))) for c in found]
     search.parts.append(
         Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
     )
 
 
-def labelled(cases: Iterable[Case], images: Path, labels: Path | None) -> tuple[list[Case], list[str]]:
-    """The cases with the label maps of a folder, and what does not fit, a line each."""
+def _paired_otherwise(cases: Iterable[Case], pairs: Mapping[str, str], images: Path) -> list[str]:
+    """A note on label maps that ``dataset.json`` gives to images of other names."""
+    found = [
+        f"{c.image.name} with {c.labels.name}"
+        for c in cases
+        if c.labels is not None and c.id in pairs and case_name(c.labels) not in _label_names(c.id)
+    ]
+    if not found:
+        return []
+    return [f"{images}: dataset.json pairs {len(found)} image(s) with label maps of other names, first {found[0]}"]
+
+
+def _label_names(case: str) -> list[str]:
+    return [case + ending for ending in layouts.LABEL_ENDINGS]
+
+
+def labelled(
+    cases: Iterable[Case], images: Path, labels: Path | None, pairs: Mapping[str, str] | None = None
+) -> tuple[list[Case], list[str]]:
+    """The cases with the label maps of a folder, and what does not fit, a line each.
+
+    What a data set `pairs` (name of an image -> name of its label map) comes before what the names say.
+    """
     if labels is None:
         return list(cases), []
     maps = {c.id: c.image for c in find(labels, maps=True).cases}
+    by_name = {case_name(m): m for m in maps.values()}
     taken: set[Path] = set()
     found, faults = [], []
     for case in cases:
-        fitting = [maps[case.id + e] for e in layouts.LABEL_ENDINGS if case.id + e in maps]
+        paired = (pairs or {}).get(case.id)
+        fitting = [maps[name] for name in _label_names(case.id) if name in maps]
+        if paired in by_name:
+            fitting = [by_name[paired]]
+        elif paired is not None and paired not in _label_names(case.id):
+            faults.append(
+                f"{case.image}: dataset.json pairs it with the label map '{paired}', which is not in {labels}. Add it,"
+                " or correct the list."
+            )
+            fitting = []
         if not fitting:
             near = nearest(case.id, maps)
-            faults.append(
-                f"{case.image}: no label map '{case.id}' in {labels}.{near} Name it as the image, or use a CSV list."
-            )
+            if paired is None or paired in _label_names(case.id):
+                faults.append(
+                    f"{case.image}: no label map '{case.id}' in {labels}.{near} Name it as the image, or use a CSV"
+                    " list."
+                )
             found.append(case)
             continue
         taken |= set(fitting)

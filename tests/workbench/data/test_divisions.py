@@ -138,3 +138,29 @@ def test_a_patient_on_both_sides_is_said(tmp_path):
     assert own_split([cases[0], cases[2]], 0) is None
     with pytest.raises(UsageError, match="fold=1: the data set has no folds"):
         own_split(cases[:1], 1)
+
+
+def pair_otherwise(root, labels):
+    """A Decathlon whose list pairs images with label maps of other names."""
+    for name in ("scan_a", "scan_b"):
+        save_nifti(root / "imagesTr" / f"{name}.nii.gz")
+    for name in ("scan_a", "scan_b"):
+        save_nifti(root / "labelsTr" / f"{name}.nii.gz")
+    rows = [{"image": f"./imagesTr/{i}.nii.gz", "label": f"./labelsTr/{m}.nii.gz"} for i, m in labels.items()]
+    save(root / "dataset.json", {"labels": {"0": "background", "1": "liver"}, "training": rows, "numTraining": 2})
+
+
+def test_the_pairs_of_a_dataset_come_before_names(tmp_path):
+    pair_otherwise(tmp_path, {"scan_a": "scan_b", "scan_b": "scan_a"})
+    study = load_study(tmp_path)
+    assert [(c.id, c.labels.name) for c in study.cases] == [("scan_a", "scan_b.nii.gz"), ("scan_b", "scan_a.nii.gz")]
+    assert study.faults == ()
+    (said,) = [n for n in study.notes if "dataset.json" in n]
+    assert "pairs 2 image(s) with label maps of other names, first scan_a.nii.gz with scan_b.nii.gz" in said
+
+
+def test_a_pair_that_is_not_there_stops_training(tmp_path):
+    pair_otherwise(tmp_path, {"scan_a": "other", "scan_b": "scan_b"})
+    study = load_study(tmp_path)
+    assert any("pairs it with the label map 'other', which is not in" in f for f in study.faults)
+    assert [c.labels is None for c in study.cases] == [True, False]
