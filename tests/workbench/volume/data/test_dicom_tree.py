@@ -64,6 +64,20 @@ def test_a_scout_by_its_name_only_counts_beside_a_volume(tmp_path):
     assert ids(find(tmp_path)) == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["haste_loc", "LOC", "Topo 1.0", "Übersicht", "Planung"])
+def test_few_pictures_with_a_short_name_of_a_scout_are_one(tmp_path, name):
+    write_ct(tmp_path / "a", "A", n=8)
+    write_ct(tmp_path / "a", "A", 2, n=3, SeriesDescription=name, SpecificCharacterSet="ISO_IR 192")
+    study = find(tmp_path)
+    (case,) = study.cases
+    assert open_case(case).geometry.shape[2] == 8
+    assert any("a localizer, by its description" in s.reason for s in study.skipped)
+    # As many as the other volume: a planning CT is one.
+    write_ct(tmp_path / "b", "B", n=8)
+    write_ct(tmp_path / "b", "B", 2, n=8, SeriesDescription=name, SpecificCharacterSet="ISO_IR 192")
+    assert "2 volumes of one study" in find(tmp_path / "b").cases[0].problem
+
+
 def test_two_volumes_of_a_folder_are_a_question_and_a_rule_the_answer(tmp_path):
     for name in ("P1", "P2"):
         write_ct(tmp_path / name, name, 1, SeriesDescription="arterial", ConvolutionKernel="B30f")
