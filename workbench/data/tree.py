@@ -25,7 +25,7 @@ from workbench.data.layouts import DataSet, Item
 from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
 
 _BIDS = "dataset_description.json"
-_PARTS = {"imagesTr": "training", "imagesTs": "test"}
+_PARTS = {"imagesTr": "training", "imagesVa": "validation", "imagesTs": "test"}
 
 
 def find(path: Path, *, series: str | None = None, kind: str | None = None, maps: bool = False) -> Study:
@@ -52,7 +52,7 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     """
     top, path = path, archive.located(path)
     search = Search(path, kind, series, maps)
-    sisters = {images: labels for images, labels in (*layouts.IMAGE_FOLDERS, layouts.TESTS) if images == path.name}
+    sisters = {images: labels for images, labels in layouts.PAIRS if images == path.name}
     if sisters and not maps:
         # The images folder itself was given: its sister holds the labels.
         labels = path.parent / sisters[path.name]
@@ -210,8 +210,8 @@ def _roots(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
     here = {f.name: f for f in folder.folders}
     done: set[Path] = set()
     about = layouts.data_set(folder.path)
-    for images, labels in (*layouts.IMAGE_FOLDERS, layouts.TESTS):
-        if images not in here:
+    for images, labels in layouts.PAIRS:
+        if images not in here or (images in layouts.WITH_LABELS and labels not in here):
             continue
         part = _PARTS.get(images, "")
         _pair(search, here[images], here.get(labels), names, about, part)
@@ -254,15 +254,11 @@ def _paired_otherwise(cases: Iterable[Case], pairs: Mapping[str, str], images: P
     found = [
         f"{c.image.name} with {c.labels.name}"
         for c in cases
-        if c.labels is not None and c.id in pairs and case_name(c.labels) not in _label_names(c.id)
+        if c.labels is not None and c.id in pairs and case_name(c.labels) not in layouts.label_names(c.id)
     ]
     if not found:
         return []
     return [f"{images}: dataset.json pairs {len(found)} image(s) with label maps of other names, first {found[0]}"]
-
-
-def _label_names(case: str) -> list[str]:
-    return [case + ending for ending in layouts.LABEL_ENDINGS]
 
 
 def labelled(
@@ -280,10 +276,10 @@ def labelled(
     found, faults = [], []
     for case in cases:
         paired = (pairs or {}).get(case.id)
-        fitting = [maps[name] for name in _label_names(case.id) if name in maps]
+        fitting = [maps[name] for name in layouts.label_names(case.id) if name in maps]
         if paired in by_name:
             fitting = [by_name[paired]]
-        elif paired is not None and paired not in _label_names(case.id):
+        elif paired is not None and paired not in layouts.label_names(case.id):
             faults.append(
                 f"{case.image}: dataset.json pairs it with the label map '{paired}', which is not in {labels}. Add it,"
                 " or correct the list."
@@ -291,7 +287,7 @@ def labelled(
             fitting = []
         if not fitting:
             near = nearest(case.id, maps)
-            if paired is None or paired in _label_names(case.id):
+            if paired is None or paired in layouts.label_names(case.id):
                 faults.append(
                     f"{case.image}: no label map '{case.id}' in {labels}.{near} Name it as the image, or use a CSV"
                     " list."
