@@ -20,7 +20,7 @@ from workbench.core.types import Case, case_name, plain_name
 from workbench.core.walk import Folder
 from workbench.data import archive, layouts
 from workbench.data.divisions import divided, missing_of
-from workbench.data.groups import grouped, is_patient
+from workbench.data.groups import grouped, is_patient, lacking_channels
 from workbench.data.layouts import DataSet, Item
 from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
 
@@ -71,7 +71,7 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     return Study(
         tuple(sorted(unique(cases, top), key=lambda c: c.id)),
         tuple(_summed(sorted(skipped, key=lambda s: str(s.path)))),
-        tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes))),
+        tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes, *lacking_channels(cases)))),
         tuple(archive.told(f) for f in (*study.faults, *twice)),
     )
 

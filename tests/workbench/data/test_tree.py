@@ -306,3 +306,13 @@ def test_many_files_of_one_reason_are_one_line(tmp_path):
         (tmp_path / f"{number}.txt").write_text("x")
     (line,) = tree.find(tmp_path).skipped
     assert (line.path, line.count) == (tmp_path, 20)
+
+
+def test_a_case_with_a_sequence_less_than_the_others_is_said(tmp_path):
+    for case in ("BraTS-GLI-00001", "BraTS-GLI-00002", "BraTS-GLI-00003"):
+        for sequence in ("t1n", "t1c", "t2w", "t2f"):
+            save_nifti(tmp_path / case / f"{case}-{sequence}.nii.gz")
+    assert not any("lack channels" in n for n in tree.find(tmp_path).notes)
+    (tmp_path / "BraTS-GLI-00002" / "BraTS-GLI-00002-t2f.nii.gz").unlink()
+    (said,) = [n for n in tree.find(tmp_path).notes if "lack channels" in n]
+    assert "1 of 3 cases lack channels that the others have, first BraTS-GLI-00002: no FLAIR" in said
