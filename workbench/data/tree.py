@@ -64,8 +64,9 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     said = tuple(filter(None, [archive.note(top), *(archive.note(f) for f in search.archives)]))
     study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
     whole, twice = _with_labels(study.cases, search.pending)
+    lost = search.unplaced({c.id for c in study.cases})
     cases, notes = grouped([_outside(c) for c in whole], top)
-    skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in study.skipped]
+    skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in (*study.skipped, *lost)]
     if len(cases) == 1 and not maps:
         cases = [_after_its_top(cases[0], top)]
     return Study(
@@ -235,6 +236,7 @@ def _pair(
     study = joined(inner.parts)
     missing: list[str] = []
     cases, twice = _with_labels(study.cases, inner.pending)
+    lost = inner.unplaced({c.id for c in study.cases})
     if part:
         cases, said, damaged = divided(cases, part, about, images)
         missing = [*missing_of(about, part, [c.id for c in cases], images), *said]
@@ -245,7 +247,7 @@ def _pair(
     missing += _paired_otherwise(found, pairs, images)
     found = [replace(c, id="_".join((*names, c.id))) for c in found]
     search.parts.append(
-        Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
+        Study(tuple(found), (*study.skipped, *lost), (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
     )
 
 
