@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.core.errors import InputError
+from workbench.volume.data.dicom_fields import many
 from workbench.volume.data.dicom_header import Header
 from workbench.volume.data.dicom_stack import Stack
 
@@ -68,6 +69,12 @@ def unlike(stack: Stack, headers: Sequence[Header]) -> Iterator[str]:
                 " they were taken with gaps"
             )
     by_file = {h.file: h for h in headers}
+    screens = [h.file.name for h in headers if _is_screen(h)]
+    if 0 < len(screens) < len(headers):
+        yield (
+            f"ImageType of {screens[0]}{f' and {len(screens) - 1} more' if screens[1:] else ''} says SCREEN SAVE, of the"
+            " other slices not: a picture of a screen has no measured values"
+        )
     for name in _OF_SCANS:
         of_file = {file: h.text(name) for file, h in by_file.items()}
         values = [of_file[p.path] for p in stack.planes]
@@ -126,6 +133,11 @@ def _require_parts(source: Path, headers: Sequence[Header]) -> None:
                 f"{source}: one image in {stated} files (InConcatenationTotalNumber), {len(group)} of them are here."
                 " Copy the series again."
             )
+
+
+def _is_screen(header: Header) -> bool:
+    words = (str(v).upper().replace("_", "").replace(" ", "") for v in many(header.shown("ImageType")))
+    return "SCREENSAVE" in words
 
 
 def _spacing_between(header: Header) -> float | None:

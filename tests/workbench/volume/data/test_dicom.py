@@ -409,3 +409,13 @@ def test_a_tube_voltage_that_differs_within_a_volume_is_said(tmp_path):
     assert "80" in said
     assert "from slice 5 on" in said
     assert not any("differ" in n for n in wb.read(tmp_path / "one").notes)
+
+
+def test_a_picture_of_a_screen_among_the_slices_is_said(tmp_path):
+    def screen(k, ds):
+        ds.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"] if k == 2 else ["ORIGINAL", "PRIMARY", "AXIAL"]
+
+    write_series(tmp_path / "ct", change=screen)
+    write_series(tmp_path / "right")
+    assert any("ImageType of s002.dcm says SCREEN SAVE" in n for n in wb.read(tmp_path / "ct").notes)
+    assert not any("SCREEN" in n for n in wb.read(tmp_path / "right").notes)
