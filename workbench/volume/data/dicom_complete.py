@@ -71,8 +71,9 @@ def unlike(stack: Stack, headers: Sequence[Header]) -> Iterator[str]:
     by_file = {h.file: h for h in headers}
     screens = [h.file.name for h in headers if _is_screen(h)]
     if 0 < len(screens) < len(headers):
+        more = f" and {len(screens) - 1} more" if screens[1:] else ""
         yield (
-            f"ImageType of {screens[0]}{f' and {len(screens) - 1} more' if screens[1:] else ''} says SCREEN SAVE, of the"
+            f"ImageType of {screens[0]}{more} says SCREEN SAVE, of the"
             " other slices not: a picture of a screen has no measured values"
         )
     for name in _OF_SCANS:

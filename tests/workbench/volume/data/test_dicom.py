@@ -419,3 +419,13 @@ def test_a_picture_of_a_screen_among_the_slices_is_said(tmp_path):
     write_series(tmp_path / "right")
     assert any("ImageType of s002.dcm says SCREEN SAVE" in n for n in wb.read(tmp_path / "ct").notes)
     assert not any("SCREEN" in n for n in wb.read(tmp_path / "right").notes)
+
+
+def test_nuclear_medicine_is_said_not_to_be_read(tmp_path):
+    def frames(k, ds):
+        ds.Modality, ds.NumberOfFrames, ds.PixelData = "NM", 4, ds.PixelData * 4
+        del ds.ImagePositionPatient, ds.ImageOrientationPatient
+
+    write_series(tmp_path / "nm", n=1, change=frames)
+    with pytest.raises(InputError, match="NM is not read"):
+        wb.read(tmp_path / "nm")
