@@ -74,6 +74,8 @@ def other_role(look: Look) -> str:
     if capture and not (look.placed and look.images > 1):
         return "a secondary capture (a dose page or a screenshot)"
     if not look.placed:
+        if look.modality == "NM":
+            return "nuclear medicine (NM), which is not read"
         return f"a picture without a place in the patient ({look.modality or 'no modality'}): a page or a projection"
     return ""
 
