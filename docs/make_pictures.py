@@ -73,7 +73,7 @@ def make(out: Path, weights: str, home: Path) -> None:
     settle(lambda: not tool.runner.is_busy, 600)
     labels = tool.labels_layer
     assert labels is not None, tool.status.text()
-    tool.keeping.table.go_to(tool.keeping.table.label_values()[2])
+    go_to(tool, 2)
     shoot(viewer, out / "volume-tool.png")
 
     edit(viewer, tool, labels)
@@ -81,7 +81,7 @@ def make(out: Path, weights: str, home: Path) -> None:
     labels.mode = "pan_zoom"
 
     views.show(viewer, "Coronal")
-    tool.keeping.table.go_to(tool.keeping.table.label_values()[0])
+    go_to(tool, 0)
     shoot(viewer, out / "coronal.png")
     views.show(viewer, "3-D")
     image = tool.image_layer
@@ -102,6 +102,12 @@ def make(out: Path, weights: str, home: Path) -> None:
     shoot(viewer, out / "recovery.png")
     tool.recovery.restore_chosen()
     viewer.close()
+
+
+def go_to(tool: Any, row: int) -> None:
+    """As a double click on that row of the table."""
+    tool.keeping.table.go_to(tool.keeping.table.label_values()[row])
+    settle(lambda: not tool.keeping.table.is_busy, 60)
 
 
 def edit(viewer: Any, tool: Any, labels: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -94,7 +95,8 @@ def write_dicomdir(folder: Path, files: list[Path]) -> None:
 
 def save_nifti(path: Path, shape=(6, 5, 4), *, value=None, dtype="i2", step=1.0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = np.random.default_rng(0).integers(0, 99, shape) if value is None else np.full(shape, value)
+    seed = zlib.crc32(str(path).encode())  # no two files are copies
+    data = np.random.default_rng(seed).integers(0, 99, shape) if value is None else np.full(shape, value)
     nib.save(nib.Nifti1Image(data.astype(dtype), np.diag([step, step, step, 1])), path)
 
 

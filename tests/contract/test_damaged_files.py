@@ -38,7 +38,7 @@ def _made(seed, folder):
         ("npz compressed", npy_files, "_header_at"),
         ("npz compressed", npy_files, "_member"),
         ("dicom seg", dicom_seg, "_class"),
-        ("dicom seg", dicom_seg, "_slices"),
+        ("dicom seg", dicom_seg, "_frames"),
         ("fif", recording_read, "_image"),
         ("fif", recording_read, "_of_raw"),
         ("fif epochs", recording_read, "_image"),

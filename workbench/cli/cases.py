@@ -15,9 +15,9 @@ def labelled_cases(
     source: str, labels: str | None, *, needed: bool = True, kind: str | None = None,
     purpose: Literal["train", "evaluate"] = "train", quiet: bool = False,
 ) -> list[Case]:  # fmt: skip
-    """Cases of a list, a folder or an archive, or of one image with its labels; each must have labels where `needed`.
+    """Cases of a list, a folder or an archive, or of one image with its labels; these must have labels where `needed`.
 
-    What was skipped is said.
+    To learn from, each; to be scored, some, and the others fail. What was skipped is said.
     """
     from workbench.data.cases import load_study, scored_on, taught_by
     from workbench.data.formats import split_address
@@ -35,14 +35,22 @@ def labelled_cases(
     # One of a list that is not there fails when it is opened, and does not stop the others.
     study = load_study(path, Path(labels).expanduser() if labels else None, missing_ok=True, kind=kind)
     say_skipped(study, quiet=quiet)
-    if study.faults:
-        raise InputError(study.faults[0])
+    faults = study.faults
+    if purpose == "evaluate" and any(c.labels is not None for c in study.cases):
+        # Those without labels fail by themselves, and the others are scored.
+        lacking = tuple(f"{c.image}: " for c in study.cases if c.labels is None)
+        faults = tuple(f for f in faults if not f.startswith(lacking))
+    if faults:
+        raise InputError(faults[0])
     cases, notes = (taught_by if purpose == "train" else scored_on)(study.cases)
     for note in notes:
         say(f"note: {note}", err=True)
     without = [c.id for c in cases if c.labels is None]
     if without and needed:
-        raise InputError(f"{path}: {len(without)} of {len(cases)} cases have no labels, e.g. {without[0]}")
+        said = f"{len(without)} of {len(cases)} cases have no labels"
+        if purpose == "train" or len(without) == len(cases):
+            raise InputError(f"{path}: {said}, e.g. {without[0]}")
+        say(f"note: {said} and are not scored: {', '.join(without)}", err=True)
     return cases
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
 from workbench.core.layers import count_labels
+from workbench.core.levels import finest
 from workbench.core.object_layers import objects_from_layer
 from workbench.core.objects import Objects
 from workbench.core.types import Labels, Result
@@ -33,7 +34,7 @@ def updated_parts(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]
     for key, (data, attributes) in layers.items():
         part = parts.get(key)
         if isinstance(part, Labels):
-            array = np.asarray(data)
+            array = np.asarray(finest(data, attributes))
             if array.shape != part.data.shape:
                 raise GeometryError(f"layer of '{key}' has the shape {array.shape}, its result {part.data.shape}")
             known = {c.value for c in part.classes}

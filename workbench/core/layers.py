@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from workbench.core import kinds
 from workbench.core.classes import ClassTable
 from workbench.core.errors import MissingExtra, UsageError
+from workbench.core.levels import slabs
 from workbench.core.pyramid import Pyramid
 from workbench.core.stamps import mark
 from workbench.core.types import Image, Result
@@ -210,7 +211,7 @@ def map_labels(
     `dtype` holds all new values.
     """
     out = np.zeros(data.shape, dtype)
-    for part in _slabs(data):
+    for part in slabs(data.shape):
         slab = data[part]
         if slab.size and slab.min() >= 0 and slab.max() < 1 << 16:
             table = np.zeros(int(slab.max()) + 1, dtype)
@@ -224,24 +225,35 @@ def map_labels(
     return out
 
 
-def _slabs(data: npt.NDArray[Any]) -> Iterator[slice]:
-    step = max(1, (1 << 22) // max(1, int(np.prod(data.shape[1:]))))
-    for start in range(0, data.shape[0], step):
-        yield slice(start, start + step)
+def count_labels(data: npt.NDArray[np.integer[Any]], stop: Callable[[], bool] = lambda: False) -> dict[int, int]:
+    """Number of voxels of every value that occurs, counted slab by slab so that memory stays small.
 
-
-def count_labels(data: npt.NDArray[np.integer[Any]]) -> dict[int, int]:
-    """Number of voxels of every value that occurs, counted slab by slab so that memory stays small."""
-    totals: dict[int, int] = {}
-    for part in _slabs(data):
-        slab = data[part].ravel(order="K")
+    Parameters
+    ----------
+    data
+        An array, or anything that gives arrays when it is sliced (dask, zarr).
+    stop
+        Asked before every slab; once it says so, counting ends with what was counted.
+    """
+    bins = np.zeros(0, np.int64)
+    others: dict[int, int] = {}
+    for part in slabs(data.shape):
+        if stop():
+            break
+        slab = np.asarray(data[part]).ravel(order="K")
         # Counting in bins is far faster than sorting, and labels are nearly always small numbers.
         if slab.size and slab.min() >= 0 and slab.max() < 1 << 16:
-            bins = np.bincount(slab)
-            values = np.flatnonzero(bins)
-            counts = bins[values]
+            found = np.bincount(slab)
+            if len(found) > len(bins):
+                found[: len(bins)] += bins
+                bins = found
+            else:
+                bins[: len(found)] += found
         else:
-            values, counts = np.unique(slab, return_counts=True)
-        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-            totals[value] = totals.get(value, 0) + count
-    return totals
+            for value, count in zip(*(a.tolist() for a in np.unique(slab, return_counts=True)), strict=True):
+                others[value] = others.get(value, 0) + count
+    values = np.flatnonzero(bins)
+    totals: dict[int, int] = dict(zip(values.tolist(), bins[values].tolist(), strict=True))
+    for value, count in others.items():
+        totals[value] = totals.get(value, 0) + count
+    return dict(sorted(totals.items())) if others else totals

@@ -20,6 +20,7 @@ from workbench.core.study import Study
 from workbench.core.types import Case, Image, case_name
 from workbench.data import formats, tree
 from workbench.data.case_lists import LISTS, from_list
+from workbench.data.copies import one_group
 from workbench.data.groups import group_of
 from workbench.data.layouts import LABEL_ENDINGS
 from workbench.data.stacked import named, stacked
@@ -100,7 +101,8 @@ def load_study(
         more = f" Skipped: {why}" if why else ""
         raise NothingFound(f"{path}: no readable images in it. Can be read: {', '.join(formats.suffixes())}.{more}")
     _check_unique(study.cases, path)
-    return replace(study, cases=tuple(sorted(study.cases, key=lambda c: c.id)))
+    cases, same = one_group(sorted(study.cases, key=lambda c: c.id), given=file.is_file())
+    return replace(study, cases=tuple(cases), notes=(*study.notes, *same))
 
 
 def _with_labels_of(study: Study, path: Path, labels: Path) -> Study:

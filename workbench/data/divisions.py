@@ -106,7 +106,12 @@ def missing_of(about: DataSet | None, part: str, ids: Collection[str], images: P
     """Cases that ``dataset.json`` names and the folder does not hold."""
     if about is None or not part:
         return []
-    named = (*about.training, *about.validation) if part == "training" else about.tests
+    apart = (images.parent / layouts.VALIDATION[0]).is_dir()
+    named = {
+        "training": (*about.training, *(() if apart else about.validation)),
+        "validation": about.validation,
+        "test": about.tests,
+    }[part]
     if gone := sorted(_ids(named, ids) - set(ids)):
         return [f"{images}: dataset.json names {_few(gone)}, which are not here"]
     if part == "training" and about.stated is not None and not named and about.stated != len(ids):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,23 @@ def grouped(cases: Sequence[Case], root: Path) -> tuple[list[Case], list[str]]:
     if len(set(alone)) < len(alone):
         notes.append("cases of one folder count as one patient, as nothing else tells; give groups in a list if not")
     return found, notes
+
+
+def lacking_channels(cases: Sequence[Case]) -> list[str]:
+    """A note on cases of named channels without some that most others have (a sequence that was not copied)."""
+    stacks = [c for c in cases if len(c.files) > 1 and c.channels and not c.problem]
+    counts = Counter(c.channels for c in stacks)
+    if len(counts) < 2:
+        return []
+    usual = max(counts, key=lambda names: (counts[names], len(names)))
+    fewer = [(c, [n for n in usual if n not in c.channels]) for c in stacks if set(c.channels) < set(usual)]
+    if not fewer:
+        return []
+    first, names = fewer[0]
+    return [
+        f"{len(fewer)} of {len(stacks)} cases lack channels that the others have, first {first.id}: no"
+        f" {', '.join(names)}; the others have {', '.join(usual)}"
+    ]
 
 
 def _named(case: Case, root: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,18 @@ from workbench.core.errors import InputError, reading
 from workbench.core.study import Skipped
 from workbench.core.types import case_name
 
-IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "label"), ("imgs", "masks"))
+_BTCV = ("img", "label")
+IMAGE_FOLDERS = (("images", "labels"), ("imagesTr", "labelsTr"), ("image", "label"), _BTCV, ("imgs", "masks"))
 """Folders of images, and their sisters with the label maps."""
+VALIDATION = ("imagesVa", "labelsVa")
+"""The validation part of AMOS."""
 TESTS = ("imagesTs", "labelsTs")
 """The test part of nnU-Net and the Decathlon."""
+PAIRS = (*IMAGE_FOLDERS, VALIDATION, TESTS)
+WITH_LABELS = (_BTCV[0],)
+"""Folders that are taken for images only beside their sister: their name alone says little."""
 LABEL_FOLDERS = (
-    "labels", "labelstr", "labelsts", "label", "masks", "segmentations", "derivatives", "predictions"
+    "labels", "labelstr", "labelsva", "labelsts", "label", "masks", "segmentations", "derivatives", "predictions"
 )  # fmt: skip
 """Folders that hold no images, by their names (small letters)."""
 
@@ -29,6 +35,10 @@ LABEL_ENDINGS = (
     "", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs", "_gt", "_segmentation",
     "_dseg", "_labelmap", "-segmentation", "-labelmap",
 )  # fmt: skip
+# LiTS has volume-0 and segmentation-0, BTCV img0001 and label0001: the words before one number.
+_LABEL_WORD = re.compile(r"(segmentation|seg|labels?|mask)([-_]?\d+)", re.IGNORECASE)
+_IMAGE_WORD = re.compile(r"(volume|vol|image|img|scan|ct)([-_]?\d+)", re.IGNORECASE)
+_ORIGINALS = ("-orig", "_orig")  # SLIVER: liver-orig001 has others, liver-orig and liver-seg
 _ALONE = ("labels", "label", "seg", "mask", "segmentation", "labelmap", "gt")
 CHANNEL = re.compile(r"_(\d{4})$")
 _LONGEST = 64 << 20  # bytes of a dataset.json
@@ -56,6 +66,8 @@ class DataSet:
         Names of the channels, in their order.
     training, tests, validation
         Names of the cases, where they are listed, as their files are called: perhaps with the number of a channel.
+    pairs
+        Name of an image -> name of its label map, as the lists pair them.
     """
 
     channels: tuple[str, ...] = ()
@@ -64,6 +76,7 @@ class DataSet:
     stated: int | None = None
     listed: bool = field(default=False)
     validation: tuple[str, ...] = ()
+    pairs: Mapping[str, str] = field(default_factory=dict)
 
 
 def data_set(folder: Path) -> DataSet | None:
@@ -93,6 +106,7 @@ def data_set(folder: Path) -> DataSet | None:
         stated if isinstance(stated, int) else None,
         isinstance(content.get("training"), list),
         _listed(content.get("validation")),
+        _paired([content.get(part) for part in ("training", "validation", "test")]),
     )
 
 
@@ -111,6 +125,26 @@ def _listed(rows: Any) -> tuple[str, ...]:
         if isinstance(text, str) and text:
             found.append(case_name(Path(text.replace("\\", "/"))))
     return tuple(found)
+
+
+def _paired(lists: Iterable[Any]) -> dict[str, str]:
+    """Image -> label map, by the names in the lists, and by those without the number of a channel where one has it."""
+    found: dict[str, str] = {}
+    for row in (r for rows in lists if isinstance(rows, list) for r in rows if isinstance(r, dict)):
+        image, label = _listed([row]), row.get("label")
+        if image and isinstance(label, str) and label:
+            found[image[0]] = case_name(Path(label.replace("\\", "/")))
+    bare: dict[str, set[str]] = defaultdict(set)
+    for name, label in found.items():
+        bare[CHANNEL.sub("", name)].add(label)
+    return {**{stem: next(iter(own)) for stem, own in bare.items() if len(own) == 1}, **found}
+
+
+def label_names(case: str) -> list[str]:
+    """The names that the label map of a case may have in a folder of label maps."""
+    match = _IMAGE_WORD.fullmatch(case)
+    others = [] if match is None else [w + match[2] for w in ("segmentation", "label", "seg", "mask")]
+    return [*(case + ending for ending in LABEL_ENDINGS), *others]
 
 
 def items(
@@ -145,6 +179,8 @@ def items(
     skipped = []
     for name, item in list(found.items()):
         stem = _image_of(name, {*found, *beside}, item)
+        if stem is not None and stem not in {*found, *beside}:
+            stem = next((stem + o for o in _ORIGINALS if stem + o in found), stem)
         if stem is not None and len(item.files) == 1:
             maps[item.files[0]] = stem
             del found[name]
@@ -167,6 +203,10 @@ def _by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
 def _image_of(name: str, others: Collection[str], item: Item) -> str | None:
     """The name of the image that a file of this name is the label map of; "" where it says no more than that."""
     lower = name.lower()
+    if (match := _LABEL_WORD.fullmatch(name)) is not None:
+        same = [o for o in others if (m := _IMAGE_WORD.fullmatch(o)) is not None and m[2] == match[2]]
+        if len(same) == 1:
+            return same[0]
     for ending in sorted(LABEL_ENDINGS[1:], key=len, reverse=True):
         if lower.endswith(ending):
             return name[: -len(ending)]

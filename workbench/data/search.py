@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,15 @@ class Search:
 
     def skip(self, path: Path, reason: str, count: int = 1) -> None:
         self.parts.append(Study((), (Skipped(path, reason, count),)))
+
+    def unplaced(self, ids: Collection[str]) -> list[Skipped]:
+        """Label maps named as a folder beside them, which is no case or has several of them."""
+        items = [i for name, i in self.pending if len(i.labels) > 1 or name not in ids]
+        why = "named as a label map of the folder '{}', and {}"
+        alone, several = "no case is called so", "others are too: name one in a list (CSV)"
+        return [
+            Skipped(f, why.format(i.name, several if len(i.labels) > 1 else alone)) for i in items for f in i.labels
+        ]
 
 
 def is_whole(search: Search, path: Path) -> bool | None:

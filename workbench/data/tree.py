@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,12 +20,12 @@ from workbench.core.types import Case, case_name, plain_name
 from workbench.core.walk import Folder
 from workbench.data import archive, layouts
 from workbench.data.divisions import divided, missing_of
-from workbench.data.groups import grouped, is_patient
+from workbench.data.groups import grouped, is_patient, lacking_channels
 from workbench.data.layouts import DataSet, Item
 from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
 
 _BIDS = "dataset_description.json"
-_PARTS = {"imagesTr": "training", "imagesTs": "test"}
+_PARTS = {"imagesTr": "training", "imagesVa": "validation", "imagesTs": "test"}
 
 
 def find(path: Path, *, series: str | None = None, kind: str | None = None, maps: bool = False) -> Study:
@@ -52,7 +52,7 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     """
     top, path = path, archive.located(path)
     search = Search(path, kind, series, maps)
-    sisters = {images: labels for images, labels in (*layouts.IMAGE_FOLDERS, layouts.TESTS) if images == path.name}
+    sisters = {images: labels for images, labels in layouts.PAIRS if images == path.name}
     if sisters and not maps:
         # The images folder itself was given: its sister holds the labels.
         labels = path.parent / sisters[path.name]
@@ -64,14 +64,15 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     said = tuple(filter(None, [archive.note(top), *(archive.note(f) for f in search.archives)]))
     study = joined([*search.parts, Study((), tuple(search.walk.skipped), said)])
     whole, twice = _with_labels(study.cases, search.pending)
+    lost = search.unplaced({c.id for c in study.cases})
     cases, notes = grouped([_outside(c) for c in whole], top)
-    skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in study.skipped]
+    skipped = [replace(s, path=archive.shown(s.path), reason=archive.told(s.reason)) for s in (*study.skipped, *lost)]
     if len(cases) == 1 and not maps:
         cases = [_after_its_top(cases[0], top)]
     return Study(
         tuple(sorted(unique(cases, top), key=lambda c: c.id)),
         tuple(_summed(sorted(skipped, key=lambda s: str(s.path)))),
-        tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes))),
+        tuple(archive.told(n) for n in dict.fromkeys((*study.notes, *notes, *lacking_channels(cases)))),
         tuple(archive.told(f) for f in (*study.faults, *twice)),
     )
 
@@ -210,8 +211,8 @@ def _roots(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
     here = {f.name: f for f in folder.folders}
     done: set[Path] = set()
     about = layouts.data_set(folder.path)
-    for images, labels in (*layouts.IMAGE_FOLDERS, layouts.TESTS):
-        if images not in here:
+    for images, labels in layouts.PAIRS:
+        if images not in here or (images in layouts.WITH_LABELS and labels not in here):
             continue
         part = _PARTS.get(images, "")
         _pair(search, here[images], here.get(labels), names, about, part)
@@ -235,32 +236,64 @@ def _pair(
     study = joined(inner.parts)
     missing: list[str] = []
     cases, twice = _with_labels(study.cases, inner.pending)
+    lost = inner.unplaced({c.id for c in study.cases})
     if part:
         cases, said, damaged = divided(cases, part, about, images)
         missing = [*missing_of(about, part, [c.id for c in cases], images), *said]
         twice += damaged
     cases, notes = grouped(cases, images)
-    found, wrong = labelled(cases, images, labels)
+    pairs = about.pairs if about is not None and part else {}
+    found, wrong = labelled(cases, images, labels, pairs)
+    missing += _paired_otherwise(found, pairs, images)
     found = [replace(c, id="_".join((*names, c.id))) for c in found]
     search.parts.append(
-        Study(tuple(found), study.skipped, (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
+        Study(tuple(found), (*study.skipped, *lost), (*study.notes, *notes, *missing), (*study.faults, *twice, *wrong))
     )
 
 
-def labelled(cases: Iterable[Case], images: Path, labels: Path | None) -> tuple[list[Case], list[str]]:
-    """The cases with the label maps of a folder, and what does not fit, a line each."""
+def _paired_otherwise(cases: Iterable[Case], pairs: Mapping[str, str], images: Path) -> list[str]:
+    """A note on label maps that ``dataset.json`` gives to images of other names."""
+    found = [
+        f"{c.image.name} with {c.labels.name}"
+        for c in cases
+        if c.labels is not None and c.id in pairs and case_name(c.labels) not in layouts.label_names(c.id)
+    ]
+    if not found:
+        return []
+    return [f"{images}: dataset.json pairs {len(found)} image(s) with label maps of other names, first {found[0]}"]
+
+
+def labelled(
+    cases: Iterable[Case], images: Path, labels: Path | None, pairs: Mapping[str, str] | None = None
+) -> tuple[list[Case], list[str]]:
+    """The cases with the label maps of a folder, and what does not fit, a line each.
+
+    What a data set `pairs` (name of an image -> name of its label map) comes before what the names say.
+    """
     if labels is None:
         return list(cases), []
     maps = {c.id: c.image for c in find(labels, maps=True).cases}
+    by_name = {case_name(m): m for m in maps.values()}
     taken: set[Path] = set()
     found, faults = [], []
     for case in cases:
-        fitting = [maps[case.id + e] for e in layouts.LABEL_ENDINGS if case.id + e in maps]
+        paired = (pairs or {}).get(case.id)
+        fitting = [maps[name] for name in layouts.label_names(case.id) if name in maps]
+        if paired in by_name:
+            fitting = [by_name[paired]]
+        elif paired is not None and paired not in layouts.label_names(case.id):
+            faults.append(
+                f"{case.image}: dataset.json pairs it with the label map '{paired}', which is not in {labels}. Add it,"
+                " or correct the list."
+            )
+            fitting = []
         if not fitting:
             near = nearest(case.id, maps)
-            faults.append(
-                f"{case.image}: no label map '{case.id}' in {labels}.{near} Name it as the image, or use a CSV list."
-            )
+            if paired is None or paired in layouts.label_names(case.id):
+                faults.append(
+                    f"{case.image}: no label map '{case.id}' in {labels}.{near} Name it as the image, or use a CSV"
+                    " list."
+                )
             found.append(case)
             continue
         taken |= set(fitting)

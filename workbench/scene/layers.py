@@ -26,6 +26,7 @@ from workbench.core.layers import (
     token,
     up_to_date,
 )
+from workbench.core.levels import finest
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
 from workbench.scene.display import area_table, areas, composite, first_bands, overview_step
@@ -52,7 +53,7 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
     parts = dict(result.parts)
     for key, (data, attributes) in layers.items():
         if isinstance(parts.get(key), Labels):
-            part = labels_from_layer(np.asarray(data), attributes.get("metadata") or {}, key)
+            part = labels_from_layer(np.asarray(finest(data, attributes)), attributes.get("metadata") or {}, key)
             parts[key] = replace(part, name=key)
             if "areas" in parts:
                 parts["areas"] = areas(part)

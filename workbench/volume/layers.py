@@ -27,6 +27,7 @@ from workbench.core.layers import (
     source_record,
     token,
 )
+from workbench.core.levels import finest, refuse_time
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
 from workbench.volume.display import volume_scores, volume_table
@@ -61,7 +62,7 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
     parts = dict(result.parts)
     for key, (data, attributes) in layers.items():
         if isinstance(parts.get(key), Labels):
-            part = labels_from_layer(np.asarray(data), attributes=attributes)
+            part = labels_from_layer(np.asarray(finest(data, attributes)), attributes=attributes)
             if not part.geometry.matches(result.image.geometry):
                 raise GeometryError(f"layer of '{key}' was cropped or moved off the grid of {result.image.name}")
             parts[key] = replace(part, name=key)
@@ -188,12 +189,15 @@ def geometry_from_layer(
     ------
     GeometryError
         The layer is not a volume, or its unit is not a length.
+    InputError
+        Its first axis is time.
     """
     spatial = tuple(int(n) for n in shape[-3:])
     if len(spatial) != 3:
         raise GeometryError(
             f"layer '{attributes.get('name', '?')}' has shape {tuple(shape)}; a volume of 3 axes is needed"
         )
+    refuse_time(shape, attributes)
     world = layer_world(attributes, len(shape))
     notes: list[str] = []
     factors = millimetres_per_unit(attributes.get("units"), len(shape))
@@ -265,8 +269,10 @@ def labels_from_layer(
     Raises
     ------
     GeometryError
-        Neither the metadata nor the attributes say where the layer lies.
+        Neither the metadata nor the attributes say where the layer lies, or it is not a volume.
     """
+    if array.ndim != 3:
+        raise GeometryError(f"labels of shape {tuple(array.shape)} are no volume of 3 axes (z, y, x)")
     full = dict(attributes or {})
     full["metadata"] = metadata if metadata is not None else full.get("metadata")
     record = (full["metadata"] or {}).get(KEY) or {}
@@ -285,32 +291,37 @@ def labels_from_layer(
     return Labels(
         data,
         geometry,
-        _with_unlisted(classes, data, _colors_of(full)),
+        _with_unlisted(classes, data, full),
         record.get("part_name", name),
         origin="corrected" if made else "unknown",
         algorithm=made,
     )
 
 
-def _colors_of(attributes: Mapping[str, Any]) -> dict[int, tuple[int, int, int]]:
-    """Colours by value that a direct colormap of the layer gives."""
+def shown_colors(attributes: Mapping[str, Any], values: Sequence[int]) -> dict[int, tuple[int, int, int]]:
+    """The colours (0-255) that a labels layer shows these values in; nothing where its colormap does not say."""
     table = attributes.get("colormap")
-    colors = getattr(table, "color_dict", table)
-    if not isinstance(colors, Mapping):
-        return {}
+    direct = getattr(table, "color_dict", table)
+    if isinstance(direct, Mapping):
+        shown = {v: direct[v] for v in values if v in direct}
+    elif values and table is not None and hasattr(table, "map"):
+        # napari's own colours, which repeat: it knows them by value only.
+        shown = dict(zip(values, np.atleast_2d(table.map(np.array(values))), strict=True))
+    else:
+        shown = {}
     found = {}
-    for value, color in colors.items():
-        if value:
-            r, g, b = (round(float(v) * 255) for v in np.asarray(color, dtype=float)[:3])
-            found[int(value)] = (r, g, b)
+    for value, color in shown.items():
+        r, g, b = (round(float(v) * 255) for v in np.asarray(color, dtype=float)[:3])
+        found[value] = (r, g, b)
     return found
 
 
 def _with_unlisted(
-    classes: ClassTable, data: npt.NDArray[np.integer[Any]], colors: Mapping[int, tuple[int, int, int]]
+    classes: ClassTable, data: npt.NDArray[np.integer[Any]], attributes: Mapping[str, Any]
 ) -> ClassTable:
     known = {c.value for c in classes}
     extra = ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0 and v not in known))
+    colors = shown_colors(attributes, [c.value for c in extra])
     return ClassTable((*classes, *(ClassInfo(c.value, c.name, colors.get(c.value, c.color)) for c in extra)))
 
 
@@ -318,6 +329,14 @@ def image_from_layers(
     layers: Sequence[tuple[npt.NDArray[Any], Mapping[str, Any]]], *, pixel_is_mm: bool = False
 ) -> tuple[Image, tuple[str, ...]]:
     """One `Image` from one image layer per channel (or a single layer with a leading channel axis).
+
+    Parameters
+    ----------
+    layers
+        Array and attributes of each; an array may be one that is read when it is taken (dask), which the image does
+        when its pixels are asked for. Of a multiscale layer take one level: `workbench.core.levels.at_level`.
+    pixel_is_mm
+        See `geometry_from_layer`.
 
     Returns
     -------
@@ -340,8 +359,8 @@ def image_from_layers(
         geometry, spot, notes = geometry_from_layer(array.shape, attributes, pixel_is_mm=pixel_is_mm)
         record = (attributes.get("metadata") or {}).get(KEY) or {}
         channel_names = record.get("channels") or []
-        for c, channel in enumerate(array if array.ndim == 4 else array[None]):
-            arrays.append(spot.to_file(channel))
+        for c in range(array.shape[0] if array.ndim == 4 else 1):
+            arrays.append((array[c] if array.ndim == 4 else array, spot))
             known = record.get("channel") is not None and len(channel_names) > 1
             names.append(channel_names[record["channel"]] if known else str(attributes.get("name", f"channel {c}")))
         geometries.append(geometry)
@@ -354,9 +373,9 @@ def image_from_layers(
     source = record.get("source")
     image = Image(
         geometry=geometries[0],
-        dtype=np.result_type(*arrays),
+        dtype=np.result_type(*(array.dtype for array, _ in arrays)),
         channels=tuple(names),
-        loader=lambda: np.stack(arrays) if len(arrays) > 1 else arrays[0][None],
+        loader=lambda: _stacked([spot.to_file(np.asarray(array)) for array, spot in arrays]),
         source=Path(source) if source else None,
         value_unit=record.get("value_unit"),
         modality=record.get("modality"),
@@ -367,3 +386,7 @@ def image_from_layers(
         },
     )
     return image, notes
+
+
+def _stacked(channels: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.stack(channels) if len(channels) > 1 else channels[0][None]

@@ -35,11 +35,13 @@ def follow_layer(result: Result, attributes: Mapping[str, Any], *, pixel_is_mm: 
     if original is not None and original[0].shape == file_shape:
         spot = original[1]
     else:
+        # Of a coarser level of a multiscale layer: its attributes say where it lies, the grid of the file does not.
+        original = None
         spot = Placement(file_shape, (0, 1, 2), (False, False, False), np.eye(4))
     layers: list[LayerTuple] = []
     for data, own, kind in to_layers(result):
         native = place(result.image.geometry).to_file(data)
-        copied = {k: _last(attributes[k], k) for k in _TRANSFORM if attributes.get(k) is not None}
+        copied = {k: last_axes(attributes[k], k) for k in _TRANSFORM if attributes.get(k) is not None}
         mine = {k: v for k, v in own["metadata"][KEY].items() if k not in _GRID}
         mine |= {k: record[k] for k in _GRID if k in record} if original is not None else {}
         if pixel_is_mm:
@@ -49,7 +51,7 @@ def follow_layer(result: Result, attributes: Mapping[str, Any], *, pixel_is_mm: 
     return layers
 
 
-def _last(value: Any, key: str) -> Any:
+def last_axes(value: Any, key: str) -> Any:
     """The part of a layer's transform that belongs to its last three axes."""
     if key == "shear":
         return value if len(np.shape(value)) != 1 or len(value) <= 3 else _shear_tail(value)

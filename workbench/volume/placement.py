@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import GeometryError
+from workbench.core.levels import linear_of
 from workbench.core.types import Geometry
 
 Matrix = npt.NDArray[np.float64]
@@ -136,13 +137,8 @@ def layer_world(attributes: Mapping[str, Any], ndim: int = 3) -> Matrix:
     ndarray, (4, 4) float64
         In the units of the layer.
     """
-    scale = np.ones(ndim)
-    given = np.asarray(attributes.get("scale", ()), dtype=float).ravel()
-    scale[ndim - len(given) :] = given
     inner = np.eye(ndim + 1)
-    inner[:ndim, :ndim] = (
-        _matrix(attributes.get("rotate"), ndim) @ _shear(attributes.get("shear"), ndim) @ np.diag(scale)
-    )
+    inner[:ndim, :ndim] = linear_of(attributes, ndim)
     shift = np.asarray(attributes.get("translate", ()), dtype=float).ravel()
     inner[ndim - len(shift) : ndim, ndim] = shift
     outer = np.eye(ndim + 1)
@@ -156,36 +152,6 @@ def layer_world(attributes: Mapping[str, Any], ndim: int = 3) -> Matrix:
     full = outer @ inner
     keep = [*range(ndim - 3, ndim), ndim]
     return np.ascontiguousarray(full[np.ix_(keep, keep)])
-
-
-def _matrix(rotate: Any, ndim: int) -> Matrix:
-    if rotate is None:
-        return np.eye(ndim)
-    matrix = np.asarray(rotate, dtype=float)
-    if matrix.ndim != 2:
-        raise GeometryError("the layer's rotation is given as angles; save it through the viewer, which gives a matrix")
-    full = np.eye(ndim)
-    n = matrix.shape[0]
-    full[ndim - n :, ndim - n :] = matrix
-    return full
-
-
-def _shear(shear: Any, ndim: int) -> Matrix:
-    if shear is None:
-        return np.eye(ndim)
-    values = np.asarray(shear, dtype=float)
-    if values.ndim == 2:
-        full = np.eye(ndim)
-        n = values.shape[0]
-        full[ndim - n :, ndim - n :] = values
-        return full
-    # napari's vector form: the upper triangle row by row.
-    size = int((1 + np.sqrt(1 + 8 * len(values))) / 2)
-    full = np.eye(ndim)
-    inner = np.eye(size)
-    inner[np.triu_indices(size, k=1)] = values
-    full[ndim - size :, ndim - size :] = inner
-    return full
 
 
 def millimetres_per_unit(units: Any, ndim: int = 3) -> Matrix | None:

@@ -375,6 +375,38 @@ def _require_channels(image: Image, recipe: VolumeRecipe) -> None:
         )
 
 
+def look_ahead(image: Image, config: Config, samples: npt.NDArray[Any] | None = None) -> tuple[Finding, ...]:
+    """What `predict` would refuse, convert or note, from what the files say: no tensor and no voxel is read for it.
+
+    Parameters
+    ----------
+    samples
+        ``(1, X, Y, Z)``, whole planes of an image of one channel, where they are in memory anyhow: they are compared.
+    """
+    from workbench import weights
+
+    found = weights.find(config.weights, NAME)
+    if found.meta:
+        recipe = VolumeRecipe.from_json(found.meta["recipe"])
+    elif config.preset in PRESETS:
+        recipe = PRESETS[config.preset].recipe
+    else:
+        return ()
+    with weights.blaming(found.path):
+        e = expectation(found.meta, recipe, found.name, config.preset)
+    if image.geometry.affine is None or len(image.channels) != len(recipe.channels):
+        return ()  # an error of its own, said where layers are chosen
+    said = settings_findings(e, flips=config.flips, roi=config.roi, crop=config.crop)
+    said += header_findings(e, image, facts_of_header(image, recipe))
+    if samples is not None and len(recipe.channels) == 1:
+        facts = facts_of(image, recipe, samples)
+        if not facts.finite and config.nan == "refuse":
+            way = "Choose 'background' for Nan under Settings, or replace them by the value of air."
+            said.append(Finding("refused", "values", "some voxels are NaN or infinite, no numbers", way))
+        said += value_findings(e, facts)
+    return tuple(said)
+
+
 def _agreed(model: Model, image: Image, config: Config) -> tuple[Image, list[Finding]]:
     """The image as the weights take it, and what its header and the settings say; refuses before samples load."""
     from workbench.volume.data.checks import require_volume

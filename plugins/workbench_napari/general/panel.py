@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from workbench.core.registry import Backend
 from workbench_napari.shared.agreement_box import ResultNotes
@@ -28,8 +28,7 @@ class InputGroup(QWidget):
         self.about = plain_label()
         self.about.setWordWrap(True)
         inside.addWidget(self.about)
-        model = QGroupBox("Method")
-        box = QVBoxLayout(model)
+        model, box = group_box("Method")
         self.model = ModelForm(backends)
         box.addWidget(self.model)
         column.addWidget(model)

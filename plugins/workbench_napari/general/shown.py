@@ -17,6 +17,8 @@ from workbench_napari.general.restored import is_whole, outline_of, read_image, 
 from workbench_napari.general.results import State, corrected, summary
 from workbench_napari.shared.agreement_box import notes_in
 from workbench_napari.shared.journal import Journal
+from workbench_napari.shared.latest_work import LatestWork
+from workbench_napari.shared.saving import unread_state
 
 DELAY_MS = 400
 """From the last edit to new numbers."""
@@ -59,6 +61,9 @@ class ShownResult(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
         self._timer.timeout.connect(self.count)
+        self._counting = LatestWork(self)
+        self._counting.arrived.connect(self._on_counted)
+        self._counting.failed.connect(self._on_failed)
         self.on_layers()
 
     # --- which one
@@ -113,6 +118,7 @@ class ShownResult(QObject):
     def let_go(self) -> None:
         """Let go of all layers."""
         self._timer.stop()
+        self._counting.close()
         for key in list(self._wires):
             self._unwire(key)
 
@@ -152,23 +158,27 @@ class ShownResult(QObject):
         WorkbenchError
             The layers cannot be turned back, or the file of a restored result is gone.
         """
-        states = [_state(layer) for layer in self.layers()]
-        made = self._results.get(self.token)
+        return self._now_of(self.token, [_state(layer) for layer in self.layers()])
+
+    def _now_of(self, token: str, states: list[State]) -> tuple[Result, Result, list[str]]:
+        """`now` of a moment ago, whatever is chosen or edited since."""
+        made = self._results.get(token)
         if made is not None:
             return corrected(made, states), made, []
-        if self.token not in self._images:
-            self._images[self.token] = read_image(states[0][1]["metadata"][KEY])
-        outline, missing = outline_of(self._images[self.token], states)
+        if token not in self._images:
+            self._images[token] = read_image(states[0][1]["metadata"][KEY])
+        outline, missing = outline_of(self._images[token], states)
         return restored(outline, states), outline, missing
 
     def count(self) -> None:
-        """Count anew if anything was edited since; a large result only when it is saved."""
+        """Count anew if anything was edited since, in a thread; a large result only when it is saved."""
         self._timer.stop()
         layers = self.layers()
         state = (self.token, *((id(x), self._journal.revision(x)) for x in layers))
         if state == self._state:
             return
         self._state = state
+        self._counting.forget()
         made = self._results.get(self.token)
         if not self.token:
             self._say("")
@@ -178,16 +188,27 @@ class ShownResult(QObject):
             head = self._text.removesuffix(f"\n{_LATER}") if self._text else self._title()
             self._say(f"{head}\n{_LATER}")
         else:
-            try:
-                self.counted_as(*self.now())
-            except WorkbenchError as error:
-                self._say(f"{self._title()}\n{one_line(error)}")
-            except Exception as error:  # a stranger's kind may do anything; the numbers must not take the window down
-                self._say(f"{self._title()}\n{type(error).__name__}: {one_line(error)}")
+            states = [_state(layer) for layer in layers]
+            token = self.token
+            self._counting.ask(state, lambda _stop: self._now_of(token, states))
+
+    def _on_counted(self, state: Any, numbers: tuple[Result, Result, list[str]]) -> None:
+        # Of what was edited since then, new numbers follow.
+        if state[0] == self.token:
+            self._tell(*numbers)
+
+    def _on_failed(self, error: Exception) -> None:
+        # A stranger's kind may do anything; the numbers must not take the window down.
+        known = "" if isinstance(error, WorkbenchError) else f"{type(error).__name__}: "
+        self._say(f"{self._title()}\n{known}{one_line(error)}")
 
     def counted_as(self, now: Result, made: Result, missing: list[str]) -> None:
         """Say the numbers of what the layers show at this moment."""
+        self._counting.forget()
         self._state = (self.token, *((id(x), self._journal.revision(x)) for x in self.layers()))
+        self._tell(now, made, missing)
+
+    def _tell(self, now: Result, made: Result, missing: list[str]) -> None:
         lines = [self._title(), summary(now, made)]
         if missing:
             lines.append(f"Restored without {', '.join(missing)}: only what was edited is kept. Run again for it.")
@@ -260,6 +281,8 @@ def _record(layer: Any) -> dict[str, Any]:
 
 
 def _state(layer: Any) -> State:
+    if getattr(layer, "multiscale", False):
+        return unread_state(layer)
     data, attributes, _ = layer.as_layer_data_tuple()
     return data, dict(attributes)
 

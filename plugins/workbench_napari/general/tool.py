@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 import workbench as wb
 from workbench.core import kinds, registry
@@ -21,9 +21,13 @@ from workbench_napari.general.results import layers_of, notes_of
 from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, save_result
+from workbench_napari.shared.following import ActiveLayer
 from workbench_napari.shared.layer_choice import chosen, fill, opened
+from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
 from workbench_napari.shared.run_text import describe_run
+from workbench_napari.shared.shortcuts import Key
+from workbench_napari.shared.steps_back import StepsBack
 from workbench_napari.shared.tool_base import DockTool
 from workbench_napari.shared.worker import report
 
@@ -45,7 +49,9 @@ class GeneralTool(DockTool):
         self.shown = ShownResult(self.viewer, self.journal, self)
         self.shown.changed.connect(self._refresh_buttons)
         self.shown.counted.connect(self.result.summary.setText)
+        self.steps = StepsBack(self.viewer, lambda layer: bool((layer.metadata.get(KEY) or {}).get("result")), self)
         self.connect_tool()
+        self.keys.add(Key("Ctrl+Z", "undo", self.steps.undo), Key("Ctrl+Shift+Z", "redo", self.steps.redo))
         self.input.model.changed.connect(self._on_backend)
         self.input.model.edited.connect(self.agreement.withdraw)
         self.input.layer.currentIndexChanged.connect(self._on_choice)
@@ -61,7 +67,7 @@ class GeneralTool(DockTool):
             self.sample_button,
         )
 
-    def _parts(self) -> tuple[QWidget | QLayout, ...]:
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
         # Kinds with a tool of their own come last: their tool does more for them.
         rows = [b for b in registry.backends().values() if "predict" in b.verbs]
         rows.sort(key=lambda b: bool(kinds.find(b.kind).tool))
@@ -72,7 +78,7 @@ class GeneralTool(DockTool):
         )
         self.result.column.addLayout(self._save_buttons("Write the result as it is shown (Ctrl+Shift+Return)"))
         self.result.hide()
-        return self.input, self.result
+        return {"Run": (self.input,), "Result": (self.result,)}
 
     def _footer(self) -> QWidget:
         self.run_button = main_button("Run", "Run the backend on the layer (Ctrl+Return). While it runs: cancel.")
@@ -92,10 +98,13 @@ class GeneralTool(DockTool):
         return chosen(self.input.layer)
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
-        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.shown.on_active)]
+        follow = ActiveLayer(self.viewer, lambda: self.input.layer)
+        active = self.viewer.layers.selection.events.active
+        return [*super()._viewer_events(), (active, self.shown.on_active), *follow.events()]
 
     def _let_go(self) -> None:
         self.shown.let_go()
+        self.steps.let_go()
 
     def _on_backend(self) -> None:
         self.input.model.describe()
@@ -108,6 +117,7 @@ class GeneralTool(DockTool):
         fill(self.input.layer, fitting, len(fitting) - 1, opened(event))
         self.empty.setVisible(not len(self.viewer.layers))
         self.shown.on_layers()
+        self.steps.look_around()
         if self.layer is not before and self.layer is not None:
             self.shown.show_of(self.layer)
         self._refresh_buttons()

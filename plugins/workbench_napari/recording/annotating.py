@@ -25,6 +25,7 @@ from workbench_napari.recording.stack import StackView
 from workbench_napari.recording.taking_over import TakingOver
 from workbench_napari.recording.traces import Traces
 from workbench_napari.recording.whose import OWN, SAVED_PEAKS, Locks, MarkRow, is_machines, marks_by_layer, rows_of
+from workbench_napari.shared.following import our_choice
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
 from workbench_napari.shared.worker import report
 
@@ -125,7 +126,8 @@ class Annotating(QObject):
         self.mark_layers.own(found)
         # With the layer of annotations chosen the mouse would select them instead of moving the view.
         if found.main.layer in self._viewer.layers:
-            self._viewer.layers.selection.active = found.main.layer
+            with our_choice():
+                self._viewer.layers.selection.active = found.main.layer
 
     def _fill(self) -> None:
         mine = self.layers

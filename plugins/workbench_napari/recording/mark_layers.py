@@ -15,6 +15,7 @@ from workbench_napari.recording.marks import is_marks, marks_of
 from workbench_napari.recording.recording import OpenRecording, key_of, record_of
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.whose import OWN, PEAKS, SAVED_PEAKS, is_machines, is_own, without_machines
+from workbench_napari.shared.following import our_choice
 from workbench_napari.shared.journal import journal_of
 
 
@@ -55,9 +56,11 @@ class MarkLayers(QObject):
 
         own = {**found.record, **record, "part": part}
         active = self._viewer.layers.selection.active
-        layer = self._viewer.add_layer(Layer.create(*marks_layer(marks, found.main.rows, own, f"{found.name} {part}")))
-        if active is not None and active in self._viewer.layers:
-            self._viewer.layers.selection.active = active
+        made = Layer.create(*marks_layer(marks, found.main.rows, own, f"{found.name} {part}"))
+        with our_choice():
+            layer = self._viewer.add_layer(made)
+            if active is not None and active in self._viewer.layers:
+                self._viewer.layers.selection.active = active
         return layer
 
     def add_peaks(self, found: OpenRecording, peaks: Marks, record: dict[str, Any]) -> None:

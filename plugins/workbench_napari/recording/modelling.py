@@ -21,6 +21,7 @@ from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.delivery import NotNow
+from workbench_napari.shared.following import our_choice
 from workbench_napari.shared.job import Done
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.worker import Work, report
@@ -145,7 +146,8 @@ class Modelling(QObject):
         self._results.keep_tables(found, result.parts)
         self._shown.look_around()
         if found.main.layer in self._viewer.layers:
-            self._viewer.layers.selection.active = found.main.layer
+            with our_choice():
+                self._viewer.layers.selection.active = found.main.layer
         self.done.emit(describe_run(result.provenance, more))
 
 

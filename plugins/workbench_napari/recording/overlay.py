@@ -15,11 +15,11 @@ from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 from qtpy.QtWidgets import QWidget
 
+from workbench_napari.shared.theme import Colors
+
 GUTTER, RIGHT, TOP, BOTTOM, TITLE = 112, 12, 29, 24, 17
 """Pixels for names on the left, on the right, for marks on top, for seconds below, and above every block."""
-CURSOR = "#ffd54a"
 _ROOM = 14
-_BACK, _TEXT, _QUIET, _LINE = QColor(38, 41, 48), QColor(214, 216, 220), QColor(150, 153, 160), QColor(90, 98, 108)
 
 
 @dataclass
@@ -55,8 +55,14 @@ class CanvasOverlay(QWidget):
         self.cursor_time: float | None = None
         self.span = (0.0, 1.0)
         self.hidden = True
+        self.colors = Colors()
         self.setGeometry(canvas.rect())
         self.hide()
+
+    def use_colors(self, colors: Colors) -> None:
+        """Draw in these colours from now on."""
+        self.colors = colors
+        self.update()
 
     def x_of(self, seconds: float) -> float:
         """Pixel of a time."""
@@ -72,10 +78,10 @@ class CanvasOverlay(QWidget):
         font.setPixelSize(11)
         painter.setFont(font)
         bottom = self.height() - BOTTOM
-        painter.fillRect(QRectF(0, 0, self.width(), TOP), _BACK)
-        painter.fillRect(QRectF(0, 0, GUTTER, self.height()), _BACK)
-        painter.fillRect(QRectF(0, bottom, self.width(), BOTTOM), _BACK)
-        painter.fillRect(QRectF(self.width() - RIGHT, 0, RIGHT, self.height()), _BACK)
+        painter.fillRect(QRectF(0, 0, self.width(), TOP), QColor(self.colors.back))
+        painter.fillRect(QRectF(0, 0, GUTTER, self.height()), QColor(self.colors.back))
+        painter.fillRect(QRectF(0, bottom, self.width(), BOTTOM), QColor(self.colors.back))
+        painter.fillRect(QRectF(self.width() - RIGHT, 0, RIGHT, self.height()), QColor(self.colors.back))
         for band in self.bands:
             self._band(painter, band)
         self._marks(painter, bottom)
@@ -83,8 +89,8 @@ class CanvasOverlay(QWidget):
         self._cursor(painter, bottom)
 
     def _band(self, painter: QPainter, band: Band) -> None:
-        painter.fillRect(QRectF(GUTTER, band.top - TITLE, self.width() - GUTTER, TITLE - 1), _BACK)
-        painter.setPen(_TEXT)
+        painter.fillRect(QRectF(GUTTER, band.top - TITLE, self.width() - GUTTER, TITLE - 1), QColor(self.colors.back))
+        painter.setPen(QColor(self.colors.text))
         painter.drawText(QPointF(GUTTER + 4, band.top - 5), band.title)
         font = QFont(painter.font())
         size = int(min(11, max(8, band.row - 1)))
@@ -95,7 +101,8 @@ class CanvasOverlay(QWidget):
         every = max(1, int(np.ceil((size + 2) / max(band.row, 1e-6))))
         for row in range(0, len(band.names), every):
             middle = band.top + (row + 0.5) * band.row
-            color = QColor(band.colors[row]) if row in band.colors else (_QUIET if row in band.bads else _TEXT)
+            plain = self.colors.quiet if row in band.bads else self.colors.text
+            color = QColor(self.colors.readable(band.colors[row]) if row in band.colors else plain)
             painter.setPen(color)
             text = metrics.elidedText(band.names[row], Qt.TextElideMode.ElideMiddle, GUTTER - 12)
             rect = QRectF(2, middle - size, GUTTER - 8, 2 * size)
@@ -106,18 +113,18 @@ class CanvasOverlay(QWidget):
         painter.restore()
 
     def _seconds(self, painter: QPainter, bottom: float) -> None:
-        painter.setPen(_LINE)
+        painter.setPen(QColor(self.colors.line))
         painter.drawLine(QPointF(GUTTER, bottom), QPointF(self.width() - RIGHT, bottom))
         metrics = QFontMetricsF(painter.font())
         for at, text in ticks(*self.span, most=max(2, int((self.width() - GUTTER) // 90))):
             x = self.x_of(at)
-            painter.setPen(_LINE)
+            painter.setPen(QColor(self.colors.line))
             painter.drawLine(QPointF(x, bottom), QPointF(x, bottom + 4))
             width = metrics.horizontalAdvance(text)
             if x + width / 2 < self.width() and x - width / 2 > GUTTER - 10:
-                painter.setPen(_TEXT)
+                painter.setPen(QColor(self.colors.text))
                 painter.drawText(QPointF(x - width / 2, bottom + 17), text)
-        painter.setPen(_QUIET)
+        painter.setPen(QColor(self.colors.quiet))
         painter.drawText(QPointF(8, bottom + 17), "Time [s]")
 
     def _marks(self, painter: QPainter, bottom: float) -> None:
@@ -129,7 +136,7 @@ class CanvasOverlay(QWidget):
         # Names in two lines, where there is room: first of what is long.
         for mark in sorted(seen, key=lambda m: (m.start - m.stop, m.start)):
             left, right = self.x_of(mark.start), self.x_of(mark.stop)
-            color = QColor(mark.color)
+            color = QColor(self.colors.readable(mark.color))
             faint = QColor(color)
             faint.setAlpha(150)
             pen = QPen(faint)
@@ -148,7 +155,7 @@ class CanvasOverlay(QWidget):
                 continue
             for line, others in enumerate(taken):
                 if all(begin > b or begin + width < a for a, b in others):
-                    painter.setPen(color.lighter(125))
+                    painter.setPen(color)
                     painter.drawText(QPointF(begin, TOP - 4 - 13 * line), mark.label)
                     others.append((begin - 6, begin + width + 6))
                     break
@@ -159,14 +166,14 @@ class CanvasOverlay(QWidget):
         x = self.x_of(self.cursor_time)
         if not GUTTER <= x <= self.width() - RIGHT:
             return
-        painter.setPen(QPen(QColor(CURSOR), 1))
+        painter.setPen(QPen(QColor(self.colors.cursor), 1))
         painter.drawLine(QPointF(x, TOP), QPointF(x, bottom))
         text = f"{self.cursor_time:.3f} s"
         metrics = QFontMetricsF(painter.font())
         width = metrics.horizontalAdvance(text) + 8
         left = min(max(x - width / 2, GUTTER), self.width() - width)
-        painter.fillRect(QRectF(left, bottom + 4, width, 17), QColor(CURSOR))
-        painter.setPen(QColor(30, 30, 30))
+        painter.fillRect(QRectF(left, bottom + 4, width, 17), QColor(self.colors.cursor))
+        painter.setPen(QColor(self.colors.back))
         painter.drawText(QPointF(left + 4, bottom + 17), text)
 
 

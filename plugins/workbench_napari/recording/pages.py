@@ -1,10 +1,10 @@
-"""The pages below the groups of the MEG tool: annotations, variance kept, generated signals, decoding."""
+"""Sections of the MEG tool for what is made: annotations, variance kept, generated signals, decoding."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSpinBox, QVBoxLayout
 
 from workbench_napari.recording.marks import LABELS
 from workbench_napari.recording.marks_table import MarksTable
@@ -14,6 +14,7 @@ from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.panel_base import button, button_row, combo_box, note
 from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.section import Section
 
 
 class AnnotationsPage:
@@ -22,7 +23,7 @@ class AnnotationsPage:
     TITLE: ClassVar[str] = "Annotations"
 
     def __init__(self) -> None:
-        self.widget, column = _page()
+        self.widget, column = _page(self.TITLE)
         form = form_layout()
         self.layer = combo_box("Annotations of yours that you draw in; the table shows those of all layers")
         add_row(form, "Layer", self.layer)
@@ -49,7 +50,6 @@ class AnnotationsPage:
             "Take over", "Make the marked rows of the model (all, if none is marked) yours, to change or delete them"
         )
         column.addLayout(button_row(self.open_button, self.take_button))
-        column.addStretch(1)
 
 
 class VariancePage:
@@ -59,12 +59,11 @@ class VariancePage:
     EMPTY: ClassVar[str] = "Run to see how much of each channel the tokens keep."
 
     def __init__(self) -> None:
-        self.widget, column = _page()
+        self.widget, column = _page(self.TITLE)
         self.info = note(self.EMPTY)
         column.addWidget(self.info)
         self.table = ScoresTable()
         column.addWidget(self.table)
-        column.addStretch(1)
 
 
 class GeneratePage:
@@ -73,7 +72,7 @@ class GeneratePage:
     TITLE: ClassVar[str] = "Generate"
 
     def __init__(self) -> None:
-        self.widget, column = _page()
+        self.widget, column = _page(self.TITLE)
         form = form_layout()
         self.seconds = _number(10.0, 1.0, 3600.0, 5.0, " s", "Length of what is generated")
         self.top_p = _number(1.0, 0.01, 1.0, 0.01, "", "Draw among the most likely tokens that together are so likely")
@@ -95,7 +94,6 @@ class GeneratePage:
         column.addWidget(self.psd)
         self.comparison = ScoresTable()
         column.addWidget(self.comparison)
-        column.addStretch(1)
 
     def values(self) -> dict[str, float]:
         """The settings of the backend that this page asks for."""
@@ -113,7 +111,7 @@ class DecodePage:
     TITLE: ClassVar[str] = "Decode"
 
     def __init__(self) -> None:
-        self.widget, column = _page()
+        self.widget, column = _page(self.TITLE)
         column.addWidget(
             note(
                 "How well do features of the frozen model tell trials apart? Choose a list of cases (.csv) with "
@@ -129,15 +127,11 @@ class DecodePage:
         self.report_button = button("Open the report", "The whole evaluation with its pictures, in the browser")
         self.report_button.setEnabled(False)
         column.addLayout(button_row(self.report_button))
-        column.addStretch(1)
 
 
-def _page() -> tuple[QWidget, QVBoxLayout]:
-    page = QWidget()
-    column = QVBoxLayout(page)
-    column.setContentsMargins(6, 8, 6, 6)
-    column.setSpacing(6)
-    return page, column
+def _page(title: str) -> tuple[Section, QVBoxLayout]:
+    page = Section(title)
+    return page, page.column
 
 
 def _number(value: float, low: float, high: float, step: float, suffix: str, tip: str) -> QDoubleSpinBox:

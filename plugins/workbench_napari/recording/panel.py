@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QSizePolicy,
-    QTabWidget,
     QVBoxLayout,
 )
 
@@ -33,13 +32,13 @@ WINDOWS = {"All": None, "60 s": 60.0, "10 s": 10.0, "2 s": 2.0}
 GENERATION = ("generate", "top_p", "temperature", "seed")
 """Settings that the Generate tab asks for."""
 
-HELP = (
-    "Canvas and traces: wheel zooms time, Shift+wheel or drag moves, click sets the time cursor.\n"
-    "A click on the names at the left adds a channel to the traces, or takes it away.\n"
-    "Time cursor: Ctrl+Left and Ctrl+Right step by a sample, with Shift by a tenth of what is in sight.\n"
-    "Annotations: Ctrl+D draw, Ctrl+Z undo, Ctrl+Shift+Z redo.\n"
-    "Tool: Ctrl+Return run, Escape cancel, Ctrl+Shift+Return save."
-)
+MOUSE = [
+    ("wheel", "on canvas and traces: zoom time around the mouse"),
+    ("Shift+wheel, drag", "move along time"),
+    ("click", "set the time cursor"),
+    ("click on a name", "add the channel to the traces, or take it away"),
+]
+"""What the mouse does, for the sheet of keys."""
 
 
 class RecordingPanel:
@@ -65,10 +64,6 @@ class RecordingPanel:
         self.variance = VariancePage()
         self.generation = GeneratePage()
         self.decoding = DecodePage()
-        self.tabs = QTabWidget()
-        self.tabs.setUsesScrollButtons(False)
-        for page in (self.annotations, self.variance, self.generation, self.decoding):
-            self.tabs.addTab(page.widget, page.TITLE)
         self.model.model.changed.connect(self.show_pages)
         self.show_pages()
         self.results_button = button("Open results...", "Show the results of a folder that was saved before")
@@ -77,8 +72,8 @@ class RecordingPanel:
     def show_pages(self) -> None:
         """Only the pages of what the chosen backend can do."""
         model = self.model.model
-        self.tabs.setTabVisible(self.tabs.indexOf(self.generation.widget), model.asks_for("generate"))
-        self.tabs.setTabVisible(self.tabs.indexOf(self.decoding.widget), "evaluate" in model.backend.verbs)
+        self.generation.widget.setVisible(model.asks_for("generate"))
+        self.decoding.widget.setVisible("evaluate" in model.backend.verbs)
 
 
 class RecordingGroup:
@@ -95,7 +90,7 @@ class RecordingGroup:
             text: button(text, f"Show {'the whole recording' if text == 'All' else text}") for text in WINDOWS
         }
         for made in self.window_buttons.values():
-            made.setMinimumWidth(40)
+            made.setMinimumWidth(36)
         self.traces_button = button("Traces", "The plot of chosen channels below the canvas", checkable=True)
         self.traces_button.setMinimumWidth(56)
         column.addLayout(button_row(*self.window_buttons.values(), self.traces_button))
@@ -104,7 +99,7 @@ class RecordingGroup:
         column.addLayout(form)
         self.follow = QCheckBox("Follow mouse")
         self.follow.setToolTip("The time cursor goes where the mouse is; without it, where you click")
-        self.place = note("A click sets the cursor; hover here for the keys.", HELP)
+        self.place = note("A click sets the cursor; ? shows the keys.")
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.place.setMinimumHeight(2 * self.place.fontMetrics().lineSpacing())
         row = button_row(self.place, self.follow, spacing=6)

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from workbench.core.errors import WorkbenchError
 from workbench_napari.recording.panel import RecordingGroup
 from workbench_napari.recording.recording import OpenRecording, is_recording, key_of, record_of
+from workbench_napari.shared.following import our_choice
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.worker import report
 
@@ -45,7 +46,8 @@ class Shown(QObject):
         """Add and remove layers of our own without looking around after every one of them."""
         self.is_quiet = True
         try:
-            yield
+            with our_choice():
+                yield
         finally:
             self.is_quiet = False
 

@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtWidgets import QWidget
 
 from workbench_napari.recording.blocks import Block, Columns
 from workbench_napari.recording.overlay import BOTTOM, GUTTER, RIGHT, TITLE, TOP, Band, CanvasOverlay
-from workbench_napari.shared.views import camera_of
-from workbench_napari.shared.window import main_window
+from workbench_napari.shared.views import camera_of, canvas_of
 
 _SETTLE_MS = 150
 _SHORTEST = 0.02
@@ -293,14 +291,3 @@ def show_columns(block: Block, columns: Columns) -> None:
     width = columns.step / block.rate
     layer.scale = (scale[0], width)
     layer.translate = (translate[0], columns.start + (columns.step - 1) / 2 / block.rate)
-
-
-def canvas_of(viewer: Any) -> QWidget:
-    """The widget that napari draws on."""
-    from qtpy.QtOpenGLWidgets import QOpenGLWidget
-
-    window = main_window(viewer)
-    found = [] if window is None else window.centralWidget().findChildren(QOpenGLWidget)
-    if not found:
-        raise RuntimeError("this window has no canvas")
-    return found[0]

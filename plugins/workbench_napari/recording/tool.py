@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QFileDialog, QPushButton, QShortcut, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from workbench_napari.recording.annotating import Annotating
 from workbench_napari.recording.decoding import Decoding
@@ -16,7 +14,7 @@ from workbench_napari.recording.keeping import Keeping
 from workbench_napari.recording.looking import Looking
 from workbench_napari.recording.mne_browser import MneBrowser
 from workbench_napari.recording.modelling import Modelling
-from workbench_napari.recording.panel import FORMATS, RecordingPanel
+from workbench_napari.recording.panel import FORMATS, MOUSE, RecordingPanel
 from workbench_napari.recording.pointing import Pointing
 from workbench_napari.recording.recording import OpenRecording
 from workbench_napari.recording.results import Results
@@ -25,7 +23,10 @@ from workbench_napari.recording.stack import StackView
 from workbench_napari.recording.traces import Traces
 from workbench_napari.recording.tracing import Tracing
 from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.following import ActiveLayer
+from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button_row, group_box, main_button
+from workbench_napari.shared.shortcuts import Key
 from workbench_napari.shared.tool_base import DockTool
 
 _RECORDINGS = (
@@ -44,7 +45,6 @@ class RecordingTool(DockTool):
     """
 
     SAMPLE = "meg_recording"
-    MIN_WIDTH = 390
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, "recording", parent)
@@ -66,6 +66,7 @@ class RecordingTool(DockTool):
         self.keeping = Keeping(shown, self.annotating, self.results, self.start, self.start_saving, self)
         self.mne_browser = MneBrowser(shown, self.annotating, panel.browser_button, self)
         self._connect()
+        self.use_theme()
         self._on_layers()
 
     # --- what is in it
@@ -76,16 +77,15 @@ class RecordingTool(DockTool):
         self.sample_button = self.panel.sample_button
         return self.panel.empty
 
-    def _parts(self) -> tuple[QWidget, ...]:
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
         panel = self.panel
-        return (
-            panel.recording.box,
-            panel.channels.box,
-            panel.model.box,
-            panel.result.box,
-            panel.tabs,
-            self._save_group(),
-        )
+        made = (panel.variance.widget, panel.generation.widget, panel.decoding.widget)
+        return {
+            "Look": (panel.recording.box, panel.channels.box),
+            "Annotate": (panel.annotations.widget,),
+            "Model": (panel.model.box, panel.result.box, *made),
+            "Files": (self._save_group(),),
+        }
 
     def _save_group(self) -> QWidget:
         group, column = group_box("Save")
@@ -108,7 +108,9 @@ class RecordingTool(DockTool):
     # --- wiring
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
-        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.annotating.on_active)]
+        follow = ActiveLayer(self.viewer, lambda: self.panel.recording.recordings)
+        active = self.viewer.layers.selection.events.active
+        return [*super()._viewer_events(), (active, self.annotating.on_active), *follow.events()]
 
     def _connect(self) -> None:
         self.connect_tool()
@@ -128,21 +130,24 @@ class RecordingTool(DockTool):
         for worker in (self.modelling, self.decoding, self.keeping):
             worker.done.connect(self._on_done)
         panel = self.panel
-        self.modelling.generated.connect(lambda: panel.tabs.setCurrentWidget(panel.generation.widget))
-        self.decoding.decoded.connect(lambda: panel.tabs.setCurrentWidget(panel.decoding.widget))
+        self.modelling.generated.connect(lambda: self.bring_into_sight(panel.generation.widget))
+        self.decoding.decoded.connect(lambda: self.bring_into_sight(panel.decoding.widget))
         panel.open_recording_button.clicked.connect(lambda: self.browse_file("Open a recording", _RECORDINGS))
         panel.results_button.clicked.connect(self._browse_results)
-        keys = {
-            "Ctrl+Left": lambda: self.pointing.step(-1),
-            "Ctrl+Right": lambda: self.pointing.step(1),
-            "Ctrl+Shift+Left": lambda: self.pointing.jump(-0.1),
-            "Ctrl+Shift+Right": lambda: self.pointing.jump(0.1),
-            "Ctrl+D": panel.annotations.draw_button.toggle,
-            "Ctrl+Z": panel.annotations.undo_button.click,
-            "Ctrl+Shift+Z": panel.annotations.redo_button.click,
-        }
-        for place in (self, self.traces):
-            _bind(place, keys)
+        self.keys.also_in(self.traces)
+        self.keys.notes = MOUSE
+        self.keys.add(
+            Key("Ctrl+Left", "time cursor: one sample back", lambda: self.pointing.step(-1)),
+            Key("Ctrl+Right", "time cursor: one sample forth", lambda: self.pointing.step(1)),
+            Key("Ctrl+Shift+Left", "time cursor: a tenth of what is in sight back", lambda: self.pointing.jump(-0.1)),
+            Key("Ctrl+Shift+Right", "time cursor: a tenth of what is in sight forth", lambda: self.pointing.jump(0.1)),
+            Key("Ctrl+D", "draw annotations, and stop", panel.annotations.draw_button.toggle),
+            Key("Ctrl+Z", "undo", panel.annotations.undo_button.click),
+            Key("Ctrl+Shift+Z", "redo", panel.annotations.redo_button.click),
+        )
+
+    def _painted(self) -> list[Any]:
+        return [*super()._painted(), *([self.traces, self.stack.overlay] if hasattr(self, "traces") else [])]
 
     def _let_go(self) -> None:
         for part in (self.annotating, self.pointing, self.head_map, self.looking, self.tracing):
@@ -158,7 +163,6 @@ class RecordingTool(DockTool):
     def _on_present(self, there: bool) -> None:
         self.empty.setVisible(not there)
         self.body.setVisible(there)
-        self.run_button.setVisible(there or self.is_busy)
 
     def _asked(self) -> tuple[Asked, ...]:
         return self.modelling.asked, self.decoding.asked
@@ -193,11 +197,3 @@ class RecordingTool(DockTool):
         path = QFileDialog.getExistingDirectory(self, "Choose a folder of results", self.folder.text())
         if path:
             self.keeping.open_results(path)
-
-
-def _bind(place: QWidget, keys: dict[str, Callable[[], Any]]) -> None:
-    """Let keys work while the focus is somewhere in a widget."""
-    for key, work in keys.items():
-        shortcut = QShortcut(QKeySequence(key), place)
-        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        shortcut.activated.connect(work)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
-from workbench_napari.shared.figure_canvas import LINE, TEXT, FigureWidget
+from workbench_napari.shared.figure_canvas import FigureWidget
 
 _DELAY_MS = 70
 _MANY_DOTS = 64
@@ -24,6 +24,7 @@ class Topomap(FigureWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(210, layout=None, parent=parent)
         self.message = ""
+        self._last: Any = None
         self.drawn: tuple[str, float] | None = None
         self._where: Any = None
         self._rows: list[list[int]] = []
@@ -63,8 +64,15 @@ class Topomap(FigureWidget):
     def first_drawing(self) -> None:
         text = self.message
         self.figure.clear()
-        self.figure.text(0.5, 0.5, text, color="#96989c", ha="center", va="center", fontsize=9)
+        self.figure.text(0.5, 0.5, text, color=self.colors.quiet, ha="center", va="center", fontsize=9)
         self.canvas.draw_idle()
+
+    def redraw(self) -> None:
+        if self.message:
+            self.say(self.message)
+        elif self._last is not None:
+            self._next = self._next or self._last
+            self.draw_now()
 
     def draw_now(self) -> None:
         """Draw what was asked for last."""
@@ -74,7 +82,7 @@ class Topomap(FigureWidget):
         from mne.viz import plot_topomap
 
         values, seconds, title, unit, limits = self._next
-        self._next, self.message = None, ""
+        self._last, self._next, self.message = self._next, None, ""
         self.figure.clear()
         axes = self.figure.add_axes((0.02, 0.02, 0.72, 0.84))
         shown = np.array([values[r[0]] if len(r) == 1 else np.sqrt((values[r] ** 2).mean()) for r in self._rows])
@@ -91,12 +99,14 @@ class Topomap(FigureWidget):
         )
         for line in axes.lines:
             if line.get_linestyle() != "None":
-                line.set_color(TEXT)
+                line.set_color(self.colors.text)
         bar = self.figure.colorbar(picture, cax=self.figure.add_axes((0.78, 0.14, 0.035, 0.6)))
-        bar.ax.tick_params(colors=TEXT, labelsize=7.5)
-        bar.ax.set_title(unit or "value", color=TEXT, fontsize=8)
-        bar.outline.set_edgecolor(LINE)
-        self.figure.text(0.38, 0.93, f"{title}, {seconds:.3f} s", color=TEXT, fontsize=9, ha="center", va="center")
+        bar.ax.tick_params(colors=self.colors.text, labelsize=7.5)
+        bar.ax.set_title(unit or "value", color=self.colors.text, fontsize=8)
+        bar.outline.set_edgecolor(self.colors.line)
+        self.figure.text(
+            0.38, 0.93, f"{title}, {seconds:.3f} s", color=self.colors.text, fontsize=9, ha="center", va="center"
+        )
         self.drawn = (title, seconds)
         self.canvas.draw_idle()
 

@@ -12,11 +12,11 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFont, QFontMetrics
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from workbench_napari.recording.overlay import CURSOR, GUTTER
-from workbench_napari.shared.panel_base import NOTE, button
+from workbench_napari.recording.overlay import GUTTER
+from workbench_napari.shared.panel_base import button
 from workbench_napari.shared.plain_text import plain_label
+from workbench_napari.shared.theme import Colors
 
-_BACK, _TEXT, _GRID = "#262930", "#d6d8dc", "#5a626c"
 COLORS = ("#8bd5ff", "#ffb454", "#7ee787", "#ff9ec6", "#d2a8ff", "#e3e37a", "#6fdcc8", "#f0a08a", "#a5b4ff", "#c8cace")
 _STEPS = (1, 2, 5)
 _ROOM = 14
@@ -58,6 +58,7 @@ class Traces(QWidget):
         self.setMinimumHeight(170)
         self.traces: list[Trace] = []
         self._mine = False
+        self.colors = Colors()
         self._lines: Sequence[Any] = ()
         self._crowded: bool | None = None
         self._curves: list[Any] = []
@@ -66,13 +67,11 @@ class Traces(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addLayout(self._head())
-        self.plot = pg.PlotWidget(background=_BACK)
+        self.plot = pg.PlotWidget()
         column.addWidget(self.plot)
         item = self.plot.getPlotItem()
-        _dress(item)
-        self.line = pg.InfiniteLine(
-            angle=90, movable=True, pen=pg.mkPen(CURSOR, width=1), hoverPen=pg.mkPen(CURSOR, width=3)
-        )
+        _arrange(item)
+        self.line = pg.InfiniteLine(angle=90, movable=True)
         self.line.setZValue(50)
         self.line.hide()
         self.marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
@@ -82,13 +81,33 @@ class Traces(QWidget):
         self.line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
         self.plot.scene().sigMouseClicked.connect(self._on_click)
         item.getViewBox().sigXRangeChanged.connect(self._on_range)
+        self._dress()
+
+    def use_colors(self, colors: Colors) -> None:
+        """Draw in these colours from now on."""
+        self.colors = colors
+        self._dress()
+        self.set_traces(self.traces)
+        self.set_marks(self._lines)
+
+    def _dress(self) -> None:
+        import pyqtgraph as pg
+
+        colors, item = self.colors, self.plot.getPlotItem()
+        self.plot.setBackground(colors.panel)
+        self.line.setPen(pg.mkPen(colors.cursor, width=1))
+        self.line.setHoverPen(pg.mkPen(colors.cursor, width=3))
+        for side in ("left", "bottom"):
+            item.getAxis(side).setPen(colors.line)
+            item.getAxis(side).setTextPen(colors.text)
+        item.setLabel("bottom", "Time [s]", color=colors.text, **{"font-size": "8.5pt"})
+        self.info.setStyleSheet(f"color: {colors.quiet};")
 
     def _head(self) -> QHBoxLayout:
         """The height of a row in words, and the buttons that change it."""
         row = QHBoxLayout()
         row.setContentsMargins(8, 2, 8, 0)
         self.info = plain_label("Choose channels in the MEG tool")
-        self.info.setStyleSheet(NOTE)
         row.addWidget(self.info, 1)
         for text, factor, tip in (
             ("−", 0.5, "Draw the traces half as high"),
@@ -115,7 +134,7 @@ class Traces(QWidget):
             item.addItem(curve, ignoreBounds=True)
             self._curves.append(curve)
         for row, (curve, trace) in enumerate(zip(self._curves, traces, strict=True)):
-            curve.setPen(pg.mkPen(trace.color, width=1))
+            curve.setPen(pg.mkPen(self.colors.readable(trace.color), width=1))
             curve.setData(trace.times, np.asarray(trace.values, float) / trace.height - row)
         self._names()
         self._mine = True
@@ -211,7 +230,7 @@ class Traces(QWidget):
         first, last = item.getViewBox().viewRange()[0]
         shown = self.line.isVisible() and first <= at <= last
         while len(self._values) < len(self.traces):
-            text = pg.TextItem(fill=pg.mkBrush(29, 32, 38, 255), anchor=(1.0, 0.5))
+            text = pg.TextItem(anchor=(1.0, 0.5))
             text.setFont(_font())
             text.setZValue(60)
             item.addItem(text, ignoreBounds=True)
@@ -221,7 +240,8 @@ class Traces(QWidget):
             text.setVisible(value is not None)
             if value is not None:
                 trace = self.traces[row]
-                text.setText(f"{number(value)} {trace.unit}".strip(), color=trace.color)
+                text.fill = pg.mkBrush(self.colors.panel)
+                text.setText(f"{number(value)} {trace.unit}".strip(), color=self.colors.readable(trace.color))
                 text.setPos(last, -row)
 
     # --- the mouse
@@ -236,8 +256,8 @@ class Traces(QWidget):
             self.cursor_moved.emit(float(box.mapSceneToView(event.scenePos()).x()))
 
 
-def _dress(item: Any) -> None:
-    """Axes in the colours of the window, names at the left, seconds below; the mouse moves time only."""
+def _arrange(item: Any) -> None:
+    """Names at the left, seconds below; the mouse moves time only."""
     item.setMenuEnabled(False)
     item.layout.setContentsMargins(0, 0, 0, 7)  # pyqtgraph lets the label stick out
     item.hideButtons()
@@ -246,12 +266,9 @@ def _dress(item: Any) -> None:
     for side in ("left", "bottom"):
         axis = item.getAxis(side)
         axis.enableAutoSIPrefix(False)
-        axis.setPen(_GRID)
-        axis.setTextPen(_TEXT)
         axis.setStyle(tickLength=-4, tickFont=_font(), autoExpandTextSpace=False, hideOverlappingLabels=False)
     item.getAxis("left").setWidth(GUTTER)
     item.getAxis("bottom").setHeight(42)
-    item.setLabel("bottom", "Time [s]", color=_TEXT, **{"font-size": "8.5pt"})
     item.showGrid(x=True, y=False, alpha=0.18)
 
 

@@ -97,7 +97,7 @@ class Tracing(QObject):
                 # The plot shares its time axis with the canvas, so it must not reach under the docks beside it.
                 window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
                 window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
-                window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
+                window.resizeDocks([dock], [min(_HEIGHT, window.height() * 2 // 5)], Qt.Orientation.Vertical)
             self._plot.show()
         else:
             self._viewer.window.remove_dock_widget(self._plot)

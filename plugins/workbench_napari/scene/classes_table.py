@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+import numpy as np
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QWidget
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.scene import area_text
-from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.class_model import ClassModel, ClassRows, Numbers
+from workbench_napari.shared.class_view import ClassView
+from workbench_napari.shared.theme import hex_of
 
-_ROWS_SHOWN = 8
-_ROW = 22
+_GRAY = (128, 128, 128)
 
 
-class ClassesTable(QTableWidget):
+class ClassesTable(ClassView):
     """Shows classes and tells what people do with them; it keeps nothing but the rows.
+
+    Parameters
+    ----------
+    seen
+        How a colour of a class looks on the canvas; swatches have that one.
 
     Signals
     -------
@@ -27,39 +34,26 @@ class ClassesTable(QTableWidget):
     recolored
         Value of a class and its new colour.
     chosen
-        Value of the class to paint with.
+        Value of the class to paint with (of `ClassView`).
     """
 
     renamed = Signal(int, str)
     recolored = Signal(int, tuple)
-    chosen = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(0, 4, parent)
-        self.setHorizontalHeaderLabels(["", "Class", "Painted", "Area"])
+    def __init__(self, seen: Callable[[RGB], Any] = lambda color: color, parent: QWidget | None = None) -> None:
+        self._by_value: dict[int, ClassInfo] = {}
+        self._seen = seen
+        model = ClassModel(("", "Class", "Painted", "Area"), self._color, _tip, editable=True)
+        super().__init__(model, parent)
+        self.setAccessibleName("Classes")
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setShowGrid(False)
         self.setToolTip(
             "Click: paint with this class. Double click: change its name, or its colour.\n"
-            "Painted: pixels of this class that you gave. Area: from the map and the pixel size."
+            "Painted: pixels of this class that you gave. Area: from the map and the pixel size.\n"
+            "Click on a title: sort by it."
         )
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(_ROW)
-        header = self.horizontalHeader()
-        header.setMinimumSectionSize(24)
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
-        self.setColumnWidth(0, 26)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        for column in (2, 3):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        self._classes = ClassTable()
-        self.itemSelectionChanged.connect(self._on_selected)
-        self.itemChanged.connect(self._on_changed)
-        self.cellDoubleClicked.connect(self._on_double_click)
-        self._fit()
+        model.renamed.connect(self.renamed)
+        self.opened.connect(self._on_double_click)
 
     def show_classes(
         self,
@@ -79,81 +73,47 @@ class ClassesTable(QTableWidget):
         selected
             Value of the class that the brush has.
         """
-        if self.state() == QAbstractItemView.State.EditingState:
-            return
-        self.blockSignals(True)
-        self._classes = classes
-        self.setRowCount(len(classes))
-        for row, c in enumerate(classes):
-            swatch = QTableWidgetItem(_swatch(c.color), "")
-            swatch.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-            swatch.setToolTip("Double click: another colour")
-            name = QTableWidgetItem(c.name)
-            name.setToolTip(plain_tip(f"label {c.value}. Double click: another name"))
-            self.setItem(row, 0, swatch)
-            self.setItem(row, 1, name)
-            texts = (f"{painted.get(c.value, 0):,}", _area(areas, c.value))
-            for column, text in enumerate(texts, start=2):
-                item = QTableWidgetItem(text)
-                item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.setItem(row, column, item)
-        self.clearSelection()
-        for row, c in enumerate(classes):
-            if c.value == selected:
-                self.selectRow(row)
-        self.blockSignals(False)
-        self._fit()
-
-    def select(self, value: int) -> None:
-        """Mark the row of a class without telling anybody."""
-        self.blockSignals(True)
-        self.clearSelection()
-        for row, c in enumerate(self._classes):
-            if c.value == value:
-                self.selectRow(row)
-        self.blockSignals(False)
+        self._by_value = {c.value: c for c in classes}
+        values = np.array([c.value for c in classes], np.int64)
+        pixels = np.array([painted.get(c.value, 0) for c in classes], np.int64)
+        mapped = np.full((len(classes), 2), np.nan)
+        if areas is not None and len(classes):
+            mapped[:] = [areas.get(c.value, (0, 0.0)) for c in classes]
+        # One column is pixels or square metres, never both: a scene has a pixel size or has none.
+        in_pixels = bool(len(mapped)) and np.isnan(mapped[:, 1]).all()
+        area = Numbers(mapped[:, 0] if in_pixels else mapped[:, 1], _pixels_text if in_pixels else _area_text)
+        rows = ClassRows(values, classes.names, (Numbers(pixels, "{:,}".format), area))
+        self.show_rows(rows, selected)
+        self.repaint_rows()  # in other colours, or seen through another opacity
 
     @property
     def selected(self) -> ClassInfo | None:
         """Class of the marked row."""
-        rows = {i.row() for i in self.selectedIndexes()}
-        return self._classes.classes[rows.pop()] if len(rows) == 1 else None
+        value = self.marked_value
+        return None if value is None else self._by_value.get(value)
 
-    def _fit(self) -> None:
-        rows = min(max(self.rowCount(), 2), _ROWS_SHOWN)
-        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * _ROW + 6)
+    def _color(self, value: int) -> str:
+        found = self._by_value.get(value)
+        return hex_of(_GRAY if found is None else self._seen(found.color))
 
-    def _on_selected(self) -> None:
-        if self.selected is not None:
-            self.chosen.emit(self.selected.value)
-
-    def _on_changed(self, item: QTableWidgetItem) -> None:
-        if item.column() == 1 and item.row() < len(self._classes):
-            self.renamed.emit(self._classes.classes[item.row()].value, item.text().strip())
-
-    def _on_double_click(self, row: int, column: int) -> None:
-        if column == 0 and row < len(self._classes):
-            c = self._classes.classes[row]
+    def _on_double_click(self, value: int, column: int) -> None:
+        c = self._by_value.get(value)
+        if column == 0 and c is not None:
             color = QColorDialog.getColor(QColor(*c.color), self, f"Colour of {c.name}")
             if color.isValid():
                 self.recolored.emit(c.value, (color.red(), color.green(), color.blue()))
 
 
-def _area(areas: Mapping[int, tuple[int, float]] | None, value: int) -> str:
-    if areas is None:
-        return ""
-    pixels, square_metres = areas.get(value, (0, 0.0))
-    return f"{pixels:,} px" if square_metres != square_metres else area_text(square_metres)
+def _tip(value: int, column: int) -> str:
+    return ("Double click: another colour", f"label {value}. Double click: another name", "", "")[column]
 
 
-def _swatch(color: RGB) -> QIcon:
-    pixmap = QPixmap(12, 12)
-    pixmap.fill(QColor(*color))
-    icon = QIcon(pixmap)
-    # Qt would tint the colour of the chosen row.
-    icon.addPixmap(pixmap, QIcon.Mode.Selected)
-    return icon
+def _area_text(square_metres: Any) -> str:
+    return "" if square_metres != square_metres else str(area_text(float(square_metres)))
+
+
+def _pixels_text(pixels: Any) -> str:
+    return "" if pixels != pixels else f"{int(pixels):,} px"
 
 
 def next_class(classes: ClassTable, name: str | None = None) -> ClassTable:

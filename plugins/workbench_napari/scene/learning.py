@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from workbench.core import registry
 from workbench.core.classes import ClassTable
@@ -24,6 +24,7 @@ from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.form import SettingsForm
 from workbench_napari.shared.job import Done
 from workbench_napari.shared.panel_base import button, main_button
+from workbench_napari.shared.section import Section
 from workbench_napari.shared.weights_choice import WeightsChoice
 from workbench_napari.shared.window import main_window
 from workbench_napari.shared.worker import report
@@ -39,7 +40,7 @@ _NOT_HERE = (
 or that are asked for elsewhere."""
 
 
-class Learning(QGroupBox):
+class Learning(Section):
     """The group of the settings, and the row with the buttons Learn and Map only.
 
     Parameters
@@ -99,8 +100,7 @@ class Learning(QGroupBox):
         self.map_button.clicked.connect(self.map_scene)
 
     def _build(self, backend: Any) -> None:
-        column = QVBoxLayout(self)
-        column.setSpacing(6)
+        column = self.column
         self.weights = WeightsChoice(backend.name)
         for known in self.versions:  # of a tool that was docked before
             self.weights.combo.addItem(known.title, str(known.model))
@@ -109,7 +109,7 @@ class Learning(QGroupBox):
         self.weights.combo.setToolTip("What the network knows before it sees your pixels; nothing is fetched")
         own = (("Start from", self.weights), ("Device", self._device))
         self.form = SettingsForm(backend.load_module().TrainConfig, skip=_NOT_HERE, above=own)
-        self.form.settings_fold.collapse(animate=False)
+        self.form.settings_fold.begin(is_open=False)
         column.addWidget(self.form)
         self.row = QWidget()
         row = QHBoxLayout(self.row)

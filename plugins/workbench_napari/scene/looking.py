@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, up_to_date
@@ -19,12 +19,13 @@ from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.panel_base import button, combo_box, layer_row, note
 from workbench_napari.shared.pixel_reader import PixelReader
 from workbench_napari.shared.plain_text import plain_label
+from workbench_napari.shared.section import Section
 from workbench_napari.shared.worker import report
 
 _DRAG_PIXELS = 4
 
 
-class Looking(QGroupBox):
+class Looking(Section):
     """The group of the scene that is looked at.
 
     Signals
@@ -53,8 +54,7 @@ class Looking(QGroupBox):
             reader.failed.connect(self.said)
 
     def _build(self) -> None:
-        column = QVBoxLayout(self)
-        column.setSpacing(6)
+        column = self.column
         form, self.scenes = layer_row("Layer", "Scene to look at, to paint on and to map")
         column.addLayout(form)
         self.info = plain_label()

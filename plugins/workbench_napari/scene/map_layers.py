@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from workbench.core.provenance import versions
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Provenance, Result
 from workbench.scene import area_table, heatmap_layer, labels_layer, scene_record
 from workbench_napari.scene.paint_layer import classes_in, counts_of, set_classes
+from workbench_napari.shared.following import our_choice
+from workbench_napari.shared.layer_features import set_features
 
 NAMES = {
     "labels": "map",
@@ -51,7 +53,8 @@ class MapLayers:
         self._layers = {}
         for layer in self.viewer.layers:
             record = layer.metadata.get(KEY) or {}
-            if record.get("part") in NAMES and record.get("result") and _same_scene(record, scene):
+            mine = record.get("part") in NAMES and record.get("result") and not getattr(layer, "multiscale", False)
+            if mine and _same_scene(record, scene):
                 self._layers[record["part"]] = weakref.ref(layer)
 
     def beside(self, scene: Any) -> MapLayers:
@@ -102,7 +105,8 @@ class MapLayers:
         if layer not in self.viewer.layers:
             return
         if whole is None:
-            self.viewer.layers.remove(layer)
+            with our_choice():
+                self.viewer.layers.remove(layer)
             return
         layer.data[...] = whole
         if whole_is:
@@ -118,13 +122,19 @@ class MapLayers:
             if layer is not None:
                 set_classes(layer, classes)
 
-    def areas(self, geometry: Geometry) -> dict[int, tuple[int, float]] | None:
-        """Pixels and square metres per class value of the map, also as a table of its layer; ``None`` without a map."""
+    def areas(self, geometry: Geometry, counts: Mapping[int, int] | None = None) -> dict[int, tuple[int, float]] | None:
+        """Pixels and square metres per class value of the map, also as a table of its layer; ``None`` without a map.
+
+        Parameters
+        ----------
+        counts
+            Pixels per class value of the map, where they have been counted already.
+        """
         layer = self.get("labels")
         if layer is None:
             return None
-        table = area_table(counts_of(layer), classes_in(layer), geometry)
-        layer.features = table
+        table = area_table(counts_of(layer) if counts is None else counts, classes_in(layer), geometry)
+        set_features(layer, table)
         rows = zip(table["index"], table["pixels"], table["area [m2]"], strict=True)
         return {v: (n, a) for v, n, a in rows}
 
@@ -142,13 +152,14 @@ class MapLayers:
         from napari.layers import Layer
 
         layers = self.viewer.layers
-        active = layers.selection.active
-        added = self.viewer.add_layer(Layer.create(*item))
-        painted = [i for i, layer in enumerate(layers) if (layer.metadata.get(KEY) or {}).get("part") == "painted"]
-        if painted:
-            layers.move(len(layers) - 1, painted[0])
-        if active is not None and active in layers:
-            layers.selection.active = active
+        active, made = layers.selection.active, Layer.create(*item)
+        with our_choice():
+            added = self.viewer.add_layer(made)
+            painted = [i for i, layer in enumerate(layers) if (layer.metadata.get(KEY) or {}).get("part") == "painted"]
+            if painted:
+                layers.move(len(layers) - 1, painted[0])
+            if active is not None and active in layers:
+                layers.selection.active = active
         return added
 
 

@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGroupBox, QVBoxLayout
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.registry import Backend
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button
+from workbench_napari.shared.section import Section
 from workbench_napari.shared.worker import report
 
 Map = Callable[[str, dict[str, Any]], bool]
 """Maps the scene that is shown with a backend and its settings; returns whether it started."""
 
 
-class OtherMethods(QGroupBox):
+class OtherMethods(Section):
     """A form for each further backend of scenes, and a button that maps with it; hidden where there is none.
 
     Parameters
@@ -43,8 +43,7 @@ class OtherMethods(QGroupBox):
         self.setVisible(bool(backends))
         if not backends:
             return
-        column = QVBoxLayout(self)
-        column.setSpacing(6)
+        column = self.column
         self.model = ModelForm(backends, folded=True)
         self.model.changed.connect(self.model.describe)
         self.model.describe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ def fits(layer: Any, shape: tuple[int, int]) -> bool:
     """Whether people can paint the classes of a scene in this layer; maps that a method made are left out."""
     record = layer.metadata.get(KEY) or {}
     is_map = record.get("part") in ("labels", "reference_labels") and bool(record.get("result"))
-    return type(layer).__name__ == "Labels" and tuple(layer.data.shape) == tuple(shape) and not is_map
+    # napari lets nobody paint in a layer of several levels.
+    is_single = type(layer).__name__ == "Labels" and not layer.multiscale
+    return is_single and tuple(layer.data.shape) == tuple(shape) and not is_map
 
 
 def adopt(layer: Any, image: Image) -> None:
@@ -60,8 +63,8 @@ def set_classes(layer: Any, classes: ClassTable) -> None:
         record["classes"] = classes.to_json()
     table = colormap(classes)
     now = getattr(layer.colormap, "color_dict", {})
-    same = set(table) == set(now) and all(np.allclose(now[k], v, atol=2e-3) for k, v in table.items())
-    if not same:
+    same = set(table) == set(now)
+    if not (same and np.allclose([now[k] for k in table], list(table.values()), atol=2e-3)):
         layer.colormap = DirectLabelColormap(color_dict=table)
 
 
@@ -86,15 +89,17 @@ def painted_pixels(
     values = data.reshape(-1)[flat]
     rng = np.random.default_rng(seed)
     found = {}
-    for value in np.unique(values):
-        here = flat[values == value]
+    order = np.argsort(values, kind="stable")
+    present, starts = np.unique(values[order], return_index=True)
+    parts = np.split(flat[order], starts[1:]) if len(present) else []
+    for value, here in zip(present, parts, strict=True):
         if len(here) > limit:
             here = np.sort(rng.choice(here, limit, replace=False))
         found[int(value)] = np.unravel_index(here, data.shape)
     return found
 
 
-def counts_of(layer: Any) -> dict[int, int]:
-    """Painted pixels per class value."""
-    counts = count_labels(np.asarray(layer.data))
+def counts_of(layer: Any, stop: Callable[[], bool] = lambda: False) -> dict[int, int]:
+    """Painted pixels per class value; those counted so far once `stop` says so."""
+    counts = count_labels(np.asarray(layer.data), stop)
     return {v: n for v, n in counts.items() if v > 0}

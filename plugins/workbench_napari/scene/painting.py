@@ -5,34 +5,41 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGroupBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError
 from workbench.core.types import Labels
 from workbench.scene import area_table, class_spectra
 from workbench_napari.scene import paint_layer
+from workbench_napari.scene.class_steps import ClassSteps
 from workbench_napari.scene.classes_table import ClassesTable, changed, next_class
 from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.scene import Scene
 from workbench_napari.shared.journal import Journal
+from workbench_napari.shared.latest_work import LatestWork
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
+from workbench_napari.shared.layer_features import set_features
 from workbench_napari.shared.panel_base import button, button_row, layer_row, note
 from workbench_napari.shared.pixel_reader import PixelReader
+from workbench_napari.shared.section import Section
+from workbench_napari.shared.seen_color import seen_color
+from workbench_napari.shared.theme import hex_of
+from workbench_napari.shared.worker import report
 
-HELP = (
-    "Labels: 2 paint, 1 erase, 4 fill, 5 pick a label, [ ] brush size, Ctrl+Z undo, Ctrl+Shift+Z redo.\n"
-    "Spectra: move over the scene; click to pin (while painting: hold Space and click).\n"
-    "Tool: Ctrl+Return learn, Escape cancel, Ctrl+Shift+Return save."
-)
 _PAINT_DELAY_MS = 250
+_COUNTED_AT_ONCE = 1 << 20
+"""Pixels that are counted on the window's thread: some milliseconds."""
+_KEYS = {"Control-Z": "undo", "Control-Shift-Z": "redo"}
+"""On the canvas, instead of napari's, which knows pixels only."""
 
 
-class Painting(QGroupBox):
+class Painting(Section):
     """The group of the classes that people paint.
 
     Parameters
@@ -64,8 +71,10 @@ class Painting(QGroupBox):
         self.counts: dict[int, int] = {}
         self._viewer, self._journal, self._maps = viewer, journal, maps
         self._followed: Callable[[], Any] = lambda: None
-        self._mine = False
+        self._mine = self._wants_spectra = False
+        self.steps = ClassSteps()
         self.class_reader = PixelReader(self)
+        self._counting = LatestWork(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAINT_DELAY_MS)
@@ -73,20 +82,19 @@ class Painting(QGroupBox):
         self._connect()
 
     def _build(self) -> None:
-        column = QVBoxLayout(self)
-        column.setSpacing(6)
+        column = self.column
         form, self.painted = layer_row("Paint in", "Labels layer that holds what you paint")
         column.addLayout(form)
-        self.table = ClassesTable()
+        self.table = ClassesTable(self._seen)
         column.addWidget(self.table)
         self.add_button = button("Add class", "One more class; you paint with it at once")
         self.remove_button = button(
             "Remove", "Take the marked class and its painted pixels away; Undo brings them back"
         )
-        self.undo_button = button("Undo", "Take the last stroke back (Ctrl+Z)")
-        self.redo_button = button("Redo", "Paint it again (Ctrl+Shift+Z)")
+        self.undo_button = button("Undo", "Take the last stroke, or change of the classes, back (Ctrl+Z)")
+        self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)")
         column.addLayout(button_row(self.add_button, self.remove_button, self.undo_button, self.redo_button))
-        column.addWidget(note("Click a row to paint with it; hover here for the keys.", HELP))
+        column.addWidget(note("Click a row to paint with it; ? shows the keys."))
 
     def _connect(self) -> None:
         self._timer.timeout.connect(self.count)
@@ -96,15 +104,18 @@ class Painting(QGroupBox):
         self.table.chosen.connect(self.choose_class)
         self.add_button.clicked.connect(lambda: self.add_class())
         self.remove_button.clicked.connect(self._remove_chosen)
-        self.undo_button.clicked.connect(lambda: self._history("undo"))
-        self.redo_button.clicked.connect(lambda: self._history("redo"))
+        self.undo_button.clicked.connect(lambda: self.history("undo"))
+        self.redo_button.clicked.connect(lambda: self.history("redo"))
         self.class_reader.arrived.connect(self._on_spectra)
         self.class_reader.failed.connect(self.said)
+        self._counting.arrived.connect(self._on_counted)
+        self._counting.failed.connect(lambda error: self.said.emit(report(error)))
 
     def let_go(self) -> None:
         """Let go of the layer, and read nothing any more."""
         self._attend(None)
         self._timer.stop()
+        self._counting.close()
         self.class_reader.close()
 
     # --- the layer that is painted in
@@ -149,15 +160,32 @@ class Painting(QGroupBox):
             for emitter in _edit_events(before):
                 emitter.disconnect(self._on_edit)
             before.events.selected_label.disconnect(self._on_label)
+            for emitter in (before.events.opacity, before.events.blending):
+                emitter.disconnect(self._on_looks)
+            for keys in _KEYS:
+                before.bind_key(keys, None)
         self._followed = (lambda: None) if layer is None else weakref.ref(layer)
         if layer is not None:
             for emitter in _edit_events(layer):
                 emitter.connect(self._on_edit)
             layer.events.selected_label.connect(self._on_label)
+            for emitter in (layer.events.opacity, layer.events.blending):
+                emitter.connect(self._on_looks)
+            for keys, what in _KEYS.items():
+                layer.bind_key(keys, _key(weakref.ref(self), what), overwrite=True)
+        self.steps.follow(layer)
 
     def _on_edit(self, _event: Any = None) -> None:
         if not self._mine:
             self._timer.start()
+
+    def _on_looks(self, _event: Any = None) -> None:
+        """Another opacity or blending: the swatches in the table follow."""
+        self.show_table()
+
+    def _seen(self, color: Any) -> str:
+        layer = self._followed()
+        return hex_of(color) if layer is None else seen_color(self._viewer, layer, color)
 
     def _on_label(self, _event: Any = None) -> None:
         layer = self._followed()
@@ -168,19 +196,45 @@ class Painting(QGroupBox):
 
     def count(self) -> None:
         """Count what is painted, and ask for the spectra of its classes."""
-        layer, scene = self._followed(), self.scene
-        self.counts = {} if layer is None else paint_layer.counts_of(layer)
+        self._look(with_spectra=True)
+
+    def show_table(self) -> None:
+        """Show classes, painted pixels, and the areas of the map as it is now."""
+        self._look(with_spectra=False)
+
+    def _look(self, *, with_spectra: bool) -> None:
+        """Count layer and map: at once where that is a matter of milliseconds, else in a thread."""
+        layer, scene, shown = self._followed(), self.scene, self._maps.get("labels")
+        self._wants_spectra = with_spectra or (self._counting.is_busy and self._wants_spectra)
+        token = (*(None if x is None else weakref.ref(x) for x in (layer, scene, shown)), self._wants_spectra)
+        work = partial(_counted, layer, shown, self._wants_spectra)
+        pixels = sum(int(x.data.size) for x in (layer, shown) if x is not None)
+        if pixels > _COUNTED_AT_ONCE:
+            self._counting.ask(token, work)
+        else:
+            self._counting.forget()
+            self._on_counted(token, work(lambda: False))
+
+    def _on_counted(self, token: Any, found: Any) -> None:
+        painted, mapped, pixels = found
+        layer, scene, shown = (None if reference is None else reference() for reference in token[:3])
+        if layer is not self._followed() or scene is not self.scene:
+            return  # another one has been chosen, and is counted
+        self.counts = painted
         classes = self.classes
         if layer is not None:
             self._mine = True
             paint_layer.set_classes(layer, classes)
-            layer.features = area_table(self.counts, classes, scene.geometry) if scene is not None else {}
+            set_features(layer, area_table(painted, classes, scene.geometry) if scene is not None else {})
             self._mine = False
-        self.show_table()
+        areas = None if scene is None or shown is None else self._maps.areas(scene.geometry, mapped)
+        self.table.show_classes(classes, painted, areas, None if layer is None else int(layer.selected_label))
+        self.changed.emit()
+        if not token[3]:
+            return
         if layer is None or scene is None:
             self.averaged.emit([])
             return
-        pixels = paint_layer.painted_pixels(np.asarray(layer.data))
         self.class_reader.ask(
             (weakref.ref(scene), classes), lambda: {v: scene.spectra(*where) for v, where in pixels.items()}
         )
@@ -199,13 +253,6 @@ class Painting(QGroupBox):
         self.counts = paint_layer.counts_of(layer)
         return Labels(np.array(layer.data), scene.geometry, self.classes)
 
-    def show_table(self) -> None:
-        """Show classes, painted pixels, and the areas of the map as it is now."""
-        layer = self._followed()
-        areas = None if self.scene is None else self._maps.areas(self.scene.geometry)
-        self.table.show_classes(self.classes, self.counts, areas, None if layer is None else int(layer.selected_label))
-        self.changed.emit()
-
     def refresh_buttons(self) -> None:
         """What can be done now?"""
         layer = self._followed()
@@ -221,7 +268,7 @@ class Painting(QGroupBox):
         scene = self.scene
         if scene is None:
             raise UsageError("open a cube first: classes belong to a scene")
-        layer = self.layer
+        layer, before = self.layer, self.steps.before()
         classes = next_class(self.classes, name)
         value = classes.classes[-1].value
         if layer is None:
@@ -232,6 +279,7 @@ class Painting(QGroupBox):
             self.painted.setCurrentIndex(index_of(self.painted, layer))
             layer.brush_size = 3
         paint_layer.set_classes(layer, classes)
+        self.steps.changed(before)
         self.choose_class(value)
         self.show_table()
         return value
@@ -258,8 +306,9 @@ class Painting(QGroupBox):
         self._change(changed(self.classes, value, color=color))
 
     def _change(self, classes: ClassTable) -> None:
-        layer = self.layer
+        layer, before = self.layer, self.steps.before()
         paint_layer.set_classes(layer, classes)
+        self.steps.changed(before)
         self._journal.touch(layer)
         self._maps.set_classes(classes)
         self.count()
@@ -271,15 +320,40 @@ class Painting(QGroupBox):
 
     def remove_class(self, value: int) -> None:
         """Take a class and its pixels away; undo brings them back."""
+        before = self.steps.before()
         paint_layer.remove_class(self.layer, value)
+        self.steps.changed(before)
         self._journal.touch(self.layer)
         self.count()
 
-    def _history(self, what: str) -> None:
+    def history(self, what: str) -> None:
+        """Take back ("undo") or do again ("redo") the last change, of the classes or of the pixels."""
         layer = self.layer
         if layer is not None:
-            getattr(layer, what)()
+            getattr(self.steps, what)()
+            self._journal.touch(layer)
             self.count()
+            self._maps.set_classes(self.classes)
+
+
+def _key(painting: Callable[[], Painting | None], what: str) -> Callable[[Any], None]:
+    """What a key on the canvas does; napari wants a function with a name."""
+
+    def step(_layer: Any) -> None:
+        found = painting()
+        if found is not None:
+            found.history(what)
+
+    step.__name__ = f"classes_{what}"
+    return step
+
+
+def _counted(layer: Any, shown: Any, with_pixels: bool, stop: Callable[[], bool]) -> tuple[Any, Any, Any]:
+    """Pixels per class of the layer that is painted in and of the map, and which pixels to average the spectra of."""
+    painted = {} if layer is None else paint_layer.counts_of(layer, stop)
+    mapped = {} if shown is None else paint_layer.counts_of(shown, stop)
+    pixels = {} if layer is None or not with_pixels else paint_layer.painted_pixels(np.asarray(layer.data))
+    return painted, mapped, pixels
 
 
 def _edit_events(layer: Any) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGroupBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench.scene import doubtful_spot
 from workbench_napari.scene import paint_layer
@@ -15,10 +15,11 @@ from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.painting import Painting
 from workbench_napari.shared.agreement_box import ResultNotes, notes_in
 from workbench_napari.shared.panel_base import button, button_row
+from workbench_napari.shared.section import Section
 from workbench_napari.shared.views import camera_of
 
 
-class Results(QGroupBox):
+class Results(Section):
     """The group of the maps.
 
     Parameters
@@ -33,7 +34,7 @@ class Results(QGroupBox):
     Attributes
     ----------
     column
-        Layout of the group, for what else belongs to the maps.
+        Layout of the section, for what else belongs to the maps.
 
     Signals
     -------
@@ -50,8 +51,6 @@ class Results(QGroupBox):
         super().__init__("Map", parent)
         self._viewer, self._painting, self._maps = viewer, painting, maps
         self._seen: list[tuple[int, int]] = []
-        self.column = QVBoxLayout(self)
-        self.column.setSpacing(6)
         self.notes = ResultNotes()
         self.column.addWidget(self.notes)
         self.show_buttons: dict[str, QPushButton] = {}

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from qtpy.QtWidgets import QWidget
 
 from workbench.scene import ClassSpectrum
-from workbench_napari.shared.figure_canvas import TEXT, FigureWidget
+from workbench_napari.shared.figure_canvas import FigureWidget
+from workbench_napari.shared.theme import LINE
 
 _BANDS = ("#e5484d", "#46a758", "#3e8ed0")
 _PINS = ("#ffffff", "#ffb454", "#8bd5ff", "#d2a8ff", "#7ee787", "#ff9ec6", "#e3e37a", "#a5b4c4")
@@ -119,8 +120,8 @@ class SpectrumPlot(FigureWidget):
         if self._cursor is not None and self.cursor_shown:
             cursor = self._cursor.get_data()
         axes = self.new_axes()
-        axes.set_xlabel(self._label, color=TEXT, fontsize=8)
-        axes.set_ylabel(self._unit or "value", color=TEXT, fontsize=8)
+        axes.set_xlabel(self._label, color=self.colors.text, fontsize=8)
+        axes.set_ylabel(self._unit or "value", color=self.colors.text, fontsize=8)
         axes.margins(x=0)
         order = np.argsort(self._x, kind="stable")
         if len(order) > 1:
@@ -128,15 +129,16 @@ class SpectrumPlot(FigureWidget):
         for start, stop in bad_runs(self._x, self._shown):
             axes.axvspan(start, stop, color="#8a9099", alpha=0.22, linewidth=0)
         for band, color in zip(self.bands, _BANDS, strict=False):
-            axes.axvline(self._x[band], color=color, linewidth=1.1, alpha=0.85)
+            axes.axvline(self._x[band], color=self.colors.readable(color, LINE), linewidth=1.1, alpha=0.85)
         for c in self.classes:
             rgb = tuple(v / 255 for v in c.color)
             mean, deviation = self._curve(c.mean), self._curve(c.deviation)
             axes.fill_between(self._axis(), mean - deviation, mean + deviation, color=rgb, alpha=0.22, linewidth=0)
-            axes.plot(self._axis(), mean, color=rgb, linewidth=1.8, label=c.name)
+            axes.plot(self._axis(), mean, color=self.colors.readable(c.color, LINE), linewidth=1.8, label=c.name)
         for p in self.pins:
-            axes.plot(self._axis(), self._curve(p.spectrum), color=p.color, linewidth=1.0, linestyle=(0, (4, 1.5)))
-        (self._cursor,) = axes.plot([], [], color="#f5f6f7", linewidth=1.2, animated=True, zorder=9)
+            color, dashes = self.colors.readable(p.color, LINE), (0, (4, 1.5))
+            axes.plot(self._axis(), self._curve(p.spectrum), color=color, linewidth=1.0, linestyle=dashes)
+        (self._cursor,) = axes.plot([], [], color=self.colors.text, linewidth=1.2, animated=True, zorder=9)
         if cursor is not None and len(cursor[0]) == len(self._axis()):
             self._cursor.set_data(*cursor)
         else:
@@ -149,7 +151,7 @@ class SpectrumPlot(FigureWidget):
         axes.set_ylim(low - room, high + room)
         if high - low >= 1e4:
             axes.ticklabel_format(axis="y", style="sci", scilimits=(3, 3))
-            axes.yaxis.get_offset_text().set(color=TEXT, fontsize=7)
+            axes.yaxis.get_offset_text().set(color=self.colors.text, fontsize=7)
         self._background = None
         self.canvas.draw_idle()
 

@@ -16,7 +16,10 @@ from workbench_napari.scene.painting import Painting
 from workbench_napari.scene.results import Results
 from workbench_napari.scene.saving import FORMATS, SaveTicks, job_of, save
 from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.following import ActiveLayer
+from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
+from workbench_napari.shared.shortcuts import Key
 from workbench_napari.shared.tool_base import DockTool
 
 BACKEND = "lola_specvit"
@@ -61,7 +64,7 @@ class SceneTool(DockTool):
             self.sample_button,
         )
 
-    def _parts(self) -> tuple[QWidget, ...]:
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
         self.maps = MapLayers(self.viewer, self.journal)
         self.looking = Looking()
         self.painting = Painting(self.viewer, self.journal, self.maps)
@@ -79,13 +82,26 @@ class SceneTool(DockTool):
         column.addLayout(
             self._save_buttons("Write map, painted pixels, areas and how they were made (Ctrl+Shift+Return)")
         )
-        return self.looking, self.painting, self.learning, self.others, self.results
+        return {
+            "Look": (self.looking,),
+            "Paint": (self.painting,),
+            "Learn": (self.learning, self.others),
+            "Map": (self.results,),
+        }
 
     def _footer(self) -> QWidget:
         return self._footer_of(self.learning.row)
 
     def _connect(self) -> None:
         self.connect_tool()
+        self.keys.notes = [
+            ("move", "show the spectrum below the mouse"),
+            ("click", "pin it (while painting: hold Space)"),
+        ]
+        self.keys.add(
+            Key("Ctrl+Z", "undo", lambda: self.painting.history("undo")),
+            Key("Ctrl+Shift+Z", "redo", lambda: self.painting.history("redo")),
+        )
         self.follow_mouse(self.looking.on_move, self.looking.on_press)
         self.open_scene_button.clicked.connect(lambda: self.browse_file("Open a scene", _SCENES))
         self.looking.looked.connect(self._on_looked)
@@ -110,14 +126,15 @@ class SceneTool(DockTool):
     # --- what the viewer and the parts tell
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
-        return [*super()._viewer_events(), (self.viewer.layers.selection.events.active, self.painting.on_active)]
+        follow = ActiveLayer(self.viewer, lambda: self.looking.scenes)
+        active = self.viewer.layers.selection.events.active
+        return [*super()._viewer_events(), (active, self.painting.on_active), *follow.events()]
 
     def _on_layers(self, event: Any = None) -> None:
         self.looking.follow(self.viewer.layers, event)
         there = self.looking.has_scenes
         self.empty.setVisible(not there)
         self.body.setVisible(there)
-        self.learning.row.setVisible(there or self.is_busy)
 
     def _on_looked(self, another: bool) -> None:
         scene = self.looking.scene

@@ -1,4 +1,4 @@
-"""A matplotlib figure as a widget of a tool, in the colours of napari's dark theme."""
+"""A matplotlib figure as a widget of a tool, in colours that can be read in napari's theme."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from workbench_napari.shared import engines
+from workbench_napari.shared.theme import Colors
 
 _BACKEND = "matplotlib.backends.backend_qtagg"
 _LOOK_MS = 400
-BACK, PANEL, TEXT, LINE = "#262930", "#1d2026", "#c8cace", "#5a626c"
 
 
 class FigureWidget(QWidget):
@@ -32,6 +32,7 @@ class FigureWidget(QWidget):
     def __init__(self, height: int, *, layout: str | None = "constrained", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._layout, self._height = layout, height
+        self.colors = Colors()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.setFixedHeight(height)
@@ -50,7 +51,7 @@ class FigureWidget(QWidget):
         # Not pyplot: it would keep every figure alive.
         from matplotlib.figure import Figure
 
-        return Figure(figsize=(3.4, self._height / 95), facecolor=BACK, layout=self._layout)
+        return Figure(figsize=(3.4, self._height / 95), facecolor=self.colors.back, layout=self._layout)
 
     @cached_property
     def canvas(self) -> Any:
@@ -76,11 +77,24 @@ class FigureWidget(QWidget):
             self.first_drawing()
         super().showEvent(event)
 
+    def use_colors(self, colors: Colors) -> None:
+        """Draw in these colours from now on."""
+        if colors != self.colors:
+            self.colors = colors
+            if not self.is_made:
+                return
+            self.figure.set_facecolor(colors.back)
+            self.redraw()
+            self.canvas.draw_idle()
+
+    def redraw(self) -> None:
+        """Draw anew what is shown."""
+
     def new_axes(self) -> Any:
         """One empty plot in the colours of the theme."""
         self.figure.clear()
-        axes = self.figure.add_subplot(facecolor=PANEL)
+        axes = self.figure.add_subplot(facecolor=self.colors.panel)
         for side in axes.spines.values():
-            side.set_color(LINE)
-        axes.tick_params(colors=TEXT, labelsize=7.5, length=3, which="both")
+            side.set_color(self.colors.line)
+        axes.tick_params(colors=self.colors.text, labelsize=7.5, length=3, which="both")
         return axes

@@ -7,10 +7,11 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox, Widget
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLayout, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from workbench.core.settings import Setting, build, describe
 from workbench_napari.shared.plain_text import plain_label, plain_tip
+from workbench_napari.shared.section import Fold
+from workbench_napari.shared.spoken import name_fields
 
 _INT_LIMIT = 2**31 - 1
 
@@ -57,14 +58,13 @@ class SettingsForm(QWidget):
         layout.addLayout(top)
         self.settings_fold = self._fold("Settings", advanced=False)
         self.fold = self._fold("Advanced settings", advanced=True)
-        self.settings_fold.expand(animate=False)
+        self.settings_fold.begin(is_open=True)
         for fold in (self.settings_fold, self.fold):
             if fold.content().layout().count():
                 layout.addWidget(fold)
 
-    def _fold(self, title: str, *, advanced: bool) -> QCollapsible:
-        fold = QCollapsible(title)
-        fold.setDuration(0)
+    def _fold(self, title: str, *, advanced: bool) -> Fold:
+        fold = Fold(title, f"settings/{self.config.__module__}/{title}")
         fold.layout().setContentsMargins(0, 0, 0, 0)
         fold.content().layout().setContentsMargins(0, 0, 0, 0)
         content = QWidget()
@@ -72,7 +72,7 @@ class SettingsForm(QWidget):
         rows.setContentsMargins(0, 4, 0, 4)
         if self._add(rows, advanced=advanced):
             fold.addWidget(content)
-        fold.collapse(animate=False)
+        fold.begin(is_open=False)
         return fold
 
     def _add(self, layout: QFormLayout, *, advanced: bool) -> int:
@@ -126,6 +126,12 @@ def add_row(form: QFormLayout, label: str, field: QWidget | QLayout) -> None:
     text.setFixedWidth(LABEL_WIDTH)
     if isinstance(field, QWidget):
         text.setToolTip(field.toolTip())
+        text.setBuddy(field)
+        name_fields(label, field)
+    else:
+        for number in range(field.count()):
+            if (inner := field.itemAt(number).widget()) is not None:
+                name_fields(label, inner)
     form.addRow(text, field)
 
 

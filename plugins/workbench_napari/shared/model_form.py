@@ -147,7 +147,7 @@ class ModelForm(QWidget):
         if preset is not None:
             preset.changed.connect(self._on_preset)
         if self._folded:
-            form.settings_fold.collapse(animate=False)
+            form.settings_fold.begin(is_open=False)
         self.column.addWidget(form)
         return form
 

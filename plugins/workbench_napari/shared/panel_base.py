@@ -1,4 +1,4 @@
-"""What every tool looks like: an empty state, groups below each other, one main button with progress, a status line."""
+"""What every tool looks like: an empty state, sections that fold, and a footer with Run, Save and the status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
-    QGroupBox,
     QHBoxLayout,
     QLabel,
     QLayout,
@@ -31,13 +30,15 @@ from workbench_napari.shared.delivery import kind_of
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.jobs_panel import JobsPanel
 from workbench_napari.shared.journal import journal_of
+from workbench_napari.shared.pages import Pages, Part
+from workbench_napari.shared.place import ToolPlace
 from workbench_napari.shared.plain_text import WrappedLabel, plain_label, plain_tip
 from workbench_napari.shared.recovery_panel import RecoveryPanel
+from workbench_napari.shared.section import Section
+from workbench_napari.shared.spoken import name_all
+from workbench_napari.shared.theme import colors_of
 from workbench_napari.shared.window import unwrap
 from workbench_napari.shared.worker import runner_of
-
-NOTE = "color: rgb(150, 152, 156);"
-"""Style of text that explains."""
 
 
 class ToolPanel(QWidget):
@@ -51,7 +52,7 @@ class ToolPanel(QWidget):
         Name of the kind of data that the tool serves; "" for all.
     """
 
-    MIN_WIDTH = 360
+    MIN_WIDTH = 300
 
     def __init__(self, viewer: Any, kind: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,6 +71,14 @@ class ToolPanel(QWidget):
         """What is shown once something is open, from top to bottom."""
         raise NotImplementedError
 
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
+        """The parts by the title of their page; in a window that is not tall enough one page is shown at a time."""
+        return {"": self._parts()}
+
+    def _above(self) -> tuple[Part, ...]:
+        """What stands above the pages, whichever is shown."""
+        return ()
+
     def _footer(self) -> QWidget | None:
         """What is in sight wherever the tool is scrolled to; without one the status stands below the parts."""
         return None
@@ -79,6 +88,7 @@ class ToolPanel(QWidget):
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.progress = QProgressBar()
         self.progress.setTextVisible(True)
+        self.progress.setAccessibleName("Progress")
         self.progress.hide()
         self.jobs = JobsPanel(self.runner, kind_of(self), weakref.ref(self))
         self.agreement = AgreementBox()
@@ -96,11 +106,12 @@ class ToolPanel(QWidget):
         body = QVBoxLayout(self.body)
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(8)
-        for part in self._parts():
-            if isinstance(part, QWidget):
-                body.addWidget(part)
-            else:
-                body.addLayout(part)
+        for part in self._above():
+            body.addWidget(part) if isinstance(part, QWidget) else body.addLayout(part)
+        self.pages = Pages()
+        for title, parts in self._pages().items():
+            self.pages.add(title, parts)
+        body.addWidget(self.pages)
         column.addWidget(self.body)
         footer = self._footer()
         if footer is None:
@@ -118,21 +129,75 @@ class ToolPanel(QWidget):
         outer.addWidget(scroll)
         if footer is not None:
             outer.addWidget(footer)
+        self._remember()
+        name_all(self)
+        self.place = ToolPlace(self, self.viewer)
+        self.use_theme()
         # The scroll area would let wide content run out of sight to the right.
         self.setMinimumWidth(max(self.MIN_WIDTH, inner.minimumSizeHint().width() + 24))
 
+    def _remember(self) -> None:
+        """Sections and pages are as the person left them in the session before."""
+        owner = self.kind.name if self.kind else "general"
+        for section in self.findChildren(Section):
+            section.remember_as(f"{owner}/{section.title}")
+        self.pages.remember_as(f"{owner}/page")
+
     def _footer_of(self, *rows: QWidget) -> QWidget:
-        """A footer of these rows, the progress, other jobs, the status, and the way around a refusal."""
+        """A footer of these beside Save and `?`, the progress, other jobs, the status, and the way around a refusal."""
         footer = QWidget()
         column = QVBoxLayout(footer)
         column.setContentsMargins(10, 6, 10, 6)
         column.setSpacing(4)
-        for row in (*rows, self.progress, self.jobs, self.status, self.agreement):
+        self.keys_button = button("?", "Show all keys of this tool (?)")
+        self.keys_button.setAccessibleName("Show all keys of this tool")
+        self.keys_button.setFixedWidth(30)
+        first = QWidget()
+        line = button_row(*rows, self.save_button, self.keys_button)
+        line.setContentsMargins(0, 0, 0, 0)
+        first.setLayout(line)
+        for number in range(len(rows)):
+            line.setStretch(number, 2)
+        line.setStretch(len(rows), 1)
+        for widget in (self.save_button, self.keys_button):
+            widget.setMinimumHeight(30)
+        for row in (first, self.progress, self.jobs, self.status, self.agreement):
             column.addWidget(row)
         return footer
 
+    # --- the theme
+
+    def use_theme(self, _event: Any = None) -> None:
+        """Colours that can be read in the theme of the viewer."""
+        colors = colors_of(self.viewer.theme)
+        self.setStyleSheet(f'QLabel[quiet="true"] {{ color: {colors.quiet}; }}')
+        for widget in self._painted():
+            widget.use_colors(colors)
+
+    def _painted(self) -> list[Any]:
+        """The widgets of the tool that draw by themselves."""
+        return [w for w in self.findChildren(QWidget) if hasattr(w, "use_colors")]
+
+    # --- the room there is
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._give_room()
+
+    def _give_room(self) -> None:
+        """Tell the pages how high they may be together."""
+        others = sum(w.sizeHint().height() + 8 for w in (self.recovery, self.empty) if not w.isHidden())
+        above = self.pages.y() if self.pages.isVisible() else 0
+        self.pages.set_room(max(1, self.scroll.viewport().height() - others - above - 16))
+
     def bring_into_sight(self, part: QWidget) -> None:
-        """Scroll to a part, once it has been laid out."""
+        """Turn to the page of a part, open its section, and scroll to it, once it has been laid out."""
+        self.pages.turn_to(part)
+        above: QWidget | None = part
+        while above is not None and above is not self:
+            if isinstance(above, Section):
+                above.set_open(True)
+            above = above.parentWidget()
         QTimer.singleShot(0, partial(self._scroll_to, part))
 
     def _scroll_to(self, part: QWidget) -> None:
@@ -165,19 +230,18 @@ class ToolPanel(QWidget):
         column.addLayout(form)
 
     def _save_buttons(self, tip: str) -> QHBoxLayout:
+        """The row with *Open folder*; Save itself stands in the footer."""
         self.save_button = QPushButton("Save")
         self.save_button.setToolTip(plain_tip(tip))
         self.open_button = QPushButton("Open folder")
         self.open_button.setEnabled(False)
-        return button_row(self.save_button, self.open_button, spacing=6)
+        return button_row(self.open_button, spacing=6)
 
 
-def group_box(title: str) -> tuple[QGroupBox, QVBoxLayout]:
-    """A titled group and the column to fill."""
-    group = QGroupBox(title)
-    column = QVBoxLayout(group)
-    column.setSpacing(6)
-    return group, column
+def group_box(title: str) -> tuple[Section, QVBoxLayout]:
+    """A titled section that folds, and the column to fill."""
+    group = Section(title)
+    return group, group.column
 
 
 def combo_box(tooltip: str) -> QComboBox:
@@ -198,12 +262,21 @@ def layer_row(label: str, tooltip: str) -> tuple[Any, QComboBox]:
     return form, combo
 
 
+def labelled_row(label: str, tooltip: str) -> tuple[QWidget, QComboBox]:
+    """A row to choose in that can be hidden as a whole, and its combo box."""
+    row = QWidget()
+    form, combo = layer_row(label, tooltip)
+    form.setContentsMargins(0, 0, 0, 0)
+    row.setLayout(form)
+    return row, combo
+
+
 def note(text: str, tooltip: str = "") -> QLabel:
     """A quiet line that explains."""
     label = plain_label(text)
     label.setWordWrap(True)
     label.setToolTip(plain_tip(tooltip))
-    label.setStyleSheet(NOTE)
+    label.setProperty("quiet", True)
     return label
 
 
@@ -212,6 +285,8 @@ def button(text: str, tooltip: str, *, checkable: bool = False) -> QPushButton:
     made = QPushButton(text)
     made.setToolTip(plain_tip(tooltip))
     made.setCheckable(checkable)
+    if not any(c.isalnum() for c in text):  # a sign; screen readers need words
+        made.setAccessibleName(tooltip.split(" (")[0])
     return made
 
 

@@ -45,6 +45,7 @@ class RecoveryPanel(QFrame):
         self._title.setWordWrap(True)
         layout.addWidget(self._title)
         self.list = QListWidget()
+        self.list.setAccessibleName("Unsaved layers")
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         layout.addWidget(self.list)

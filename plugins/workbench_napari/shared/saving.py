@@ -13,6 +13,7 @@ import numpy.typing as npt
 from workbench.core import case_folder
 from workbench.core.errors import InputError, UsageError
 from workbench.core.layers import KEY
+from workbench.core.levels import at_level, finest
 from workbench.core.stamps import mark
 from workbench.core.types import Geometry, Image, Provenance
 
@@ -20,11 +21,33 @@ LayerState = tuple[npt.NDArray[Any], dict[str, Any]]
 """Array and attributes of a layer, as in a layer-data tuple."""
 
 
-def state_of(layer: Any, *, copy: bool = False) -> LayerState:
-    """Array and attributes of a layer; with `copy`, of this very moment."""
-    data, attributes, _ = layer.as_layer_data_tuple()
+def state_of(layer: Any, *, copy: bool = False, level: int = 0) -> LayerState:
+    """Array and attributes of a layer; with `copy`, of this very moment.
+
+    Parameters
+    ----------
+    level
+        Of a multiscale layer the level, with the attributes that put just that one in place.
+
+    Raises
+    ------
+    GeometryError
+        That level cannot be placed.
+    """
+    data, attributes = unread_state(layer, level)
     array = np.asarray(data)
-    return (array.copy() if copy else array), dict(attributes)
+    return (array.copy() if copy else array), attributes
+
+
+def unread_state(layer: Any, level: int = 0) -> tuple[Any, dict[str, Any]]:
+    """`state_of` a layer whose samples are not read: what it takes to say what and where the layer is."""
+    data, attributes, _ = layer.as_layer_data_tuple()
+    return at_level(data, dict(attributes), level)
+
+
+def samples_of(layer: Any) -> Any:
+    """The samples that the attributes of a layer belong to, not read yet; of a multiscale layer those of level 0."""
+    return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
 def stored_provenance(record: Mapping[str, Any], source: Path | None) -> Provenance:
@@ -78,9 +101,8 @@ def told(write: Callable[..., list[str]]) -> Callable[..., list[str]]:
 
 
 def layer_array(data: Any, attributes: dict[str, Any]) -> npt.NDArray[Any]:
-    if isinstance(data, list | tuple) or attributes.get("multiscale"):
-        data = data[0]
-    return np.asarray(data)
+    """The samples of a layer-data tuple; of several levels those of the finest, which the attributes belong to."""
+    return np.asarray(data[0] if isinstance(data, list | tuple) else finest(data, attributes))
 
 
 def clear_journal(data: Any) -> None:

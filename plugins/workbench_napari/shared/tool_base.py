@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from qtpy.QtCore import QEvent, Qt, QTimer, QUrl
-from qtpy.QtGui import QDesktopServices, QKeySequence
-from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton, QShortcut, QWidget
+from qtpy.QtCore import QEvent, QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QPushButton, QWidget
 
 from workbench.core.errors import MismatchError, WorkbenchError
 from workbench_napari.shared import engines
@@ -18,8 +18,10 @@ from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, remember
 from workbench_napari.shared.delivery import Delivery
 from workbench_napari.shared.job import Done, Job, Work
+from workbench_napari.shared.key_sheet import KeySheet
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.shortcuts import LOOKING, PAINTING, Key, ToolKeys, keys_of_napari
 from workbench_napari.shared.worker import Held, report
 
 _PRELOAD_MS = 300
@@ -107,14 +109,31 @@ class DockTool(ToolPanel):
         self.runner.finished.connect(self._on_finished)
         self.jobs.wanted.connect(self.show_held)
         self.journal.message.connect(self._on_journal)
-        for keys, action in (
-            ("Ctrl+Return", self.main_action),
-            ("Escape", self.cancel),
-            ("Ctrl+Shift+Return", self.save),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(action)
+        self.viewer.events.theme.connect(self.use_theme)
+        self.keys = ToolKeys(self, self.viewer)
+        self.keys.add(
+            Key("Ctrl+Return", f"{self._main_text.lower()}", self.main_action),
+            # On the canvas Escape may belong to the layer: labels and shapes end a polygon with it.
+            Key("Escape", "cancel what runs", self.cancel),
+            Key("Ctrl+.", "cancel what runs, also while a layer has Escape", self.cancel),
+            Key("Ctrl+Shift+Return", "save", self.save),
+            Key("?", "show this sheet", self.show_keys),
+        )
+        self.keys_button.clicked.connect(self.show_keys)
+
+    def show_keys(self, _checked: bool = False) -> KeySheet:
+        """Show all keys that work now: those of the tool, and those of napari that go with it."""
+        title = self.kind.tool if self.kind and self.kind.tool else "Any backend"
+        own = [(k.keys, k.text) for k in self.keys.keys]
+        groups = [
+            (f"{title} (in the tool and on the canvas)", own),
+            ("With the mouse", self.keys.notes),
+            ("napari, with a labels layer chosen", keys_of_napari(PAINTING)),
+            ("napari, on the canvas", keys_of_napari(LOOKING)),
+        ]
+        sheet = KeySheet(f"Keys of the {title}", groups, self)
+        sheet.show()
+        return sheet
 
     def follow_mouse(self, move: Callable[..., Any], press: Callable[..., Any]) -> None:
         """Call these when the mouse moves over the canvas and when a button is pressed, while docked."""
@@ -132,11 +151,16 @@ class DockTool(ToolPanel):
             if mine in callbacks:
                 callbacks.remove(mine)
         self._wires, self._mouse = [], []
+        self.viewer.events.theme.disconnect(self.use_theme)
+        self.keys.let_go()
+        self.place.let_go()
         self._let_go()
 
     def event(self, event: Any) -> bool:
         """Let go when napari takes the tool out of its dock: it only loses its parent then, nobody closes it."""
         handled = super().event(event)
+        if event.type() == QEvent.Type.ParentChange and (dock := self._dock()) is not None:
+            self.place.docked(dock)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and getattr(self, "_wires", None):
             self.disconnect_viewer()
             # Left to the garbage collector, the parts of a plot would go in an order that Qt does not survive.
@@ -144,6 +168,12 @@ class DockTool(ToolPanel):
             self.destroyed.connect(partial(_left, id(self)))
             self.deleteLater()
         return handled
+
+    def _dock(self) -> QDockWidget | None:
+        above = self.parentWidget() if hasattr(self, "place") else None
+        while above is not None and not isinstance(above, QDockWidget):
+            above = above.parentWidget()
+        return above
 
     def closeEvent(self, event: Any) -> None:
         self.disconnect_viewer()

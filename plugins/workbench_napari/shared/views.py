@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtWidgets import QWidget
+
+from workbench_napari.shared.window import main_window
+
 
 def camera_of(viewer: Any) -> Any:
     """The camera; napari 0.9 moved it."""
     scene = getattr(viewer, "scene", None)
     return viewer.camera if scene is None else scene.camera
+
+
+def canvas_of(viewer: Any) -> QWidget:
+    """The widget that napari draws on."""
+    from qtpy.QtOpenGLWidgets import QOpenGLWidget
+
+    window = main_window(viewer)
+    found = [] if window is None else window.centralWidget().findChildren(QOpenGLWidget)
+    if not found:
+        raise RuntimeError("this window has no canvas")
+    return found[0]

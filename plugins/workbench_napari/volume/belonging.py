@@ -16,6 +16,7 @@ from workbench.core.layers import KEY
 from workbench.core.stamps import mark
 from workbench.core.types import Image, Progress, Provenance, Result, case_name
 from workbench_napari.shared.case import stored_identity
+from workbench_napari.shared.saving import samples_of
 from workbench_napari.volume.layer_roles import record_of
 
 _NUMBER = re.compile(r" \[\d+\]$")
@@ -37,7 +38,7 @@ def shown(layer: Any) -> Shown:
 
     The number that napari gives to the second of a name (``image [1]``) is no part of it.
     """
-    return Shown(_NUMBER.sub("", str(layer.name)), dict(record_of(layer)), layer.data)
+    return Shown(_NUMBER.sub("", str(layer.name)), dict(record_of(layer)), samples_of(layer))
 
 
 class Belonging:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QComboBox, QHBoxLayout, QMenu
 
 from workbench.core import registry
 from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
-from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, layer_row, note
-from workbench_napari.shared.plain_text import plain_label
+from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, labelled_row, layer_row, note
+from workbench_napari.shared.plain_text import WrappedLabel, plain_label
 from workbench_napari.volume.volumes_table import VolumesTable
 
 FORMATS = {
@@ -22,12 +22,6 @@ FORMATS = {
     "DICOM SEG (.dcm)": "dicom-seg",
 }
 """Names in the form and formats of `workbench.api.write`."""
-
-HELP = (
-    "Labels: 2 paint, 1 erase, 4 fill, 5 pick a label, M new label, [ ] brush size, Ctrl+Z undo, Ctrl+Shift+Z redo.\n"
-    "View: Ctrl+Y 2-D/3-D, Ctrl+E next axis, Ctrl+R whole picture.\n"
-    "Tool: Ctrl+Return run, Escape cancel, Ctrl+Shift+Return save."
-)
 
 
 class VolumePanel:
@@ -42,13 +36,15 @@ class VolumePanel:
     """
 
     def __init__(self, viewer: Any, view_names: tuple[str, ...]) -> None:
+        self.open_button = button("Open a volume...", "Choose a file: NIfTI, NRRD, MHA, MGZ, MINC, Analyze or DICOM")
         self.sample_button = button(
             "Open the sample CT",
             "The same as File > Open Sample > Workbench > CT of a torso phantom",
         )
         self.empty = empty_state(
             "<b>No volume is open yet</b><br><br>Open a CT or MR volume: drop a NIfTI, NRRD or MHA file, or a folder "
-            "of DICOM files, into the window.<br><br>Or try the sample, which works offline:",
+            "of DICOM files, into the window, or open a file here. The sample works offline.",
+            self.open_button,
             self.sample_button,
         )
         self.views = ViewButtons(view_names)
@@ -86,8 +82,18 @@ class ImageGroup:
             "This layer has neither a unit nor a spacing. Whichever backend runs, volumes and positions are in "
             "millimetres."
         )
+        self.level_row, self.level = labelled_row(
+            "Level", "The image has several resolutions. This one is computed; results lie exactly over it."
+        )
+        column.addWidget(self.level_row)
+        self.new_labels = button("New labels", "Labels on the grid of this image, to draw in")
+        self.sources = QMenu(self.new_labels)
+        self.beforehand = WrappedLabel()
+        self.beforehand.hide()
         column.addWidget(self.info)
+        column.addWidget(self.beforehand)
         column.addWidget(self.pixel_is_mm)
+        column.addWidget(self.new_labels)
         self.set_channels(("Layer",))
 
     def set_channels(self, names: tuple[str, ...]) -> bool:
@@ -126,5 +132,5 @@ class LabelsGroup:
         self.table = VolumesTable(viewer)
         self.table.setMinimumWidth(120)
         self.column.addWidget(self.table)
-        self.column.addWidget(note("Click a row to paint with it; hover here for the keys.", HELP))
+        self.column.addWidget(note("Click a row to paint with it; ? shows the keys."))
         self.box.hide()

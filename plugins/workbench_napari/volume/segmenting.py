@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +15,9 @@ from workbench.core.types import Result
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.job import Done
 from workbench_napari.shared.model_form import ModelForm
+from workbench_napari.shared.result_view import ResultView
 from workbench_napari.shared.run_text import describe_run
-from workbench_napari.shared.saving import state_of
+from workbench_napari.shared.saving import unread_state
 from workbench_napari.shared.worker import Work, report
 from workbench_napari.volume.belonging import identified, shown
 from workbench_napari.volume.image_choice import ImageChoice
@@ -53,11 +55,12 @@ class Segmenting(QObject):
         super().__init__(parent)
         self._viewer, self._choice, self._form, self._start = viewer, choice, form, start
         self._agreement = agreement
+        self._view = ResultView(viewer)
 
     @property
     def asked(self) -> Asked:
         """What a run would compare now: backend, weights, layers, and what a pixel is."""
-        return (*self._form.asked, *map(id, self._choice.layers), self._choice.pixel_is_mm)
+        return (*self._form.asked, *map(id, self._choice.layers), self._choice.level, self._choice.pixel_is_mm)
 
     def run(self) -> bool:
         """Start the backend on the chosen layers; returns whether it started."""
@@ -80,22 +83,28 @@ class Segmenting(QObject):
 
             return identified(wb.predict(backend, image, progress=progress, **values), looks)
 
-        layer = layers[0]
-        show = partial(self._show, weakref.ref(layer), state_of(layer)[1])
+        layer, level = layers[0], self._choice.level
+        before = unread_state(layer, level)[1]
+        show = partial(self._show, weakref.ref(layer), level, self._choice.level_note, before)
         if not self._start(f"Segmenting {layer.name}", work, show):
             return False
         self._agreement.asking(config, asked)
+        self._view.remember()
         return True
 
-    def _show(self, reference: Callable[[], Any], before: Mapping[str, Any], result: Result) -> Iterator[None]:
-        """Add the parts of a result where the layer it was made from is now, or was `before` if it is gone."""
+    def _show(
+        self, reference: Callable[[], Any], level: int, note: str, before: Mapping[str, Any], result: Result
+    ) -> Iterator[None]:
+        """Add the parts of a result where the level it was made from is now, or was `before` if its layer is gone."""
         from napari.layers import Layer
 
         from workbench.volume import follow_layer
 
-        layer = reference()
-        attributes = before if layer is None else state_of(layer)[1]
-        labels = None
+        layer, made = reference(), result.provenance
+        if note:
+            result = replace(result, provenance=replace(made, notes=(*made.notes, note)))
+        attributes = before if layer is None else unread_state(layer, level)[1]
+        labels, stayed = None, self._view.has_stayed
         for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):
             added = self._viewer.add_layer(Layer.create(data, own, kind))
             labels = added if kind == "labels" else labels
@@ -103,5 +112,7 @@ class Segmenting(QObject):
         if labels is not None:
             self._viewer.layers.selection.active = labels
             self.made.emit(labels)
+            if stayed:
+                self._view.go_to(labels)
             yield
         self.done.emit(describe_run(result.provenance))

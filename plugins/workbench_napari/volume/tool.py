@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from qtpy.QtWidgets import QLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
-from workbench_napari.shared.agreement_box import Asked
+from workbench_napari.shared.agreement_box import Asked, notes_in
+from workbench_napari.shared.following import ActiveLayer
+from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import main_button
+from workbench_napari.shared.shortcuts import Key
 from workbench_napari.shared.tool_base import DockTool
+from workbench_napari.shared.views import camera_of
+from workbench_napari.volume.beforehand import Beforehand
+from workbench_napari.volume.class_editing import ClassEditing
+from workbench_napari.volume.class_row import ClassRow
+from workbench_napari.volume.drawing import Drawing, note_on
 from workbench_napari.volume.image_choice import ImageChoice
 from workbench_napari.volume.keeping import Keeping
+from workbench_napari.volume.orientation import Orientation
 from workbench_napari.volume.panel import FORMATS, VolumePanel
 from workbench_napari.volume.segmenting import Segmenting
 from workbench_napari.volume.viewing import NAMES, Viewing
+
+_VOLUMES = (
+    "Volumes (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.mgz *.mgh *.mnc *.hdr *.img *.dcm *.ima *.zip);;All files (*)"
+)
 
 
 class VolumeTool(DockTool):
@@ -29,7 +43,6 @@ class VolumeTool(DockTool):
 
     PROGRESS_TEXT = "%v of %m steps (%p %)"
     SAMPLE = "torso_ct"
-    MIN_WIDTH = 340
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, "volume", parent)
@@ -41,6 +54,13 @@ class VolumeTool(DockTool):
         self.image_choice = ImageChoice(viewer, panel.image, self)
         self.segmenting = Segmenting(viewer, self.image_choice, self.model, self.start, self.agreement, self)
         self.keeping = Keeping(viewer, panel.labels, self.start_saving, self)
+        self.drawing = Drawing(viewer, self)
+        self.active_layer = ActiveLayer(viewer, self.image_choice.follows_list)
+        self.orientation = Orientation(viewer, self)
+        choice = self.image_choice
+        self.beforehand = Beforehand(
+            self.model, lambda: choice.layers, lambda: choice.pixel_is_mm, panel.image.beforehand, self
+        )
         self._connect()
         self._on_model()
 
@@ -52,13 +72,18 @@ class VolumeTool(DockTool):
         self.sample_button = self.panel.sample_button
         return self.panel.empty
 
-    def _parts(self) -> tuple[QWidget | QLayout, ...]:
+    def _above(self) -> tuple[Part, ...]:
+        return (self.panel.views.row,)
+
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
         panel = self.panel
         labels = panel.labels
+        self.class_row = ClassRow(ClassEditing(self.journal, self))
+        labels.column.addWidget(self.class_row)
         folder_tip = "Results go into a folder of their own in here, named after the image"
         self._save_form(labels.column, FORMATS, folder_tip, "File format of the label map")
         labels.column.addLayout(self._save_buttons("Write labels, volumes and how they were made (Ctrl+Shift+Return)"))
-        return panel.views.row, panel.image.box, panel.model.box, labels.box
+        return {"Segment": (panel.image.box, panel.model.box), "Labels": (labels.box,)}
 
     def _footer(self) -> QWidget:
         self.run_button = main_button("Run", "Segment the volume (Ctrl+Return). While it runs: cancel (Escape).")
@@ -74,35 +99,59 @@ class VolumeTool(DockTool):
         return [
             *super()._viewer_events(),
             (v.layers.selection.events.active, self.keeping.on_active),
+            *self.active_layer.events(),
+            *((e, self.orientation.look) for e in (v.dims.events.order, v.dims.events.ndisplay, v.dims.events.ndim)),
+            (camera_of(v).events.orientation, self.orientation.look),
             (v.dims.events.order, self.viewing.follow),
             (v.dims.events.ndisplay, self.viewing.follow),
         ]
 
     def _connect(self) -> None:
         self.connect_tool()
+        self.keys.add(
+            Key("Ctrl+Z", "undo", lambda: self.labels_layer is not None and self.labels_layer.undo()),
+            Key("Ctrl+Shift+Z", "redo", lambda: self.labels_layer is not None and self.labels_layer.redo()),
+        )
         self.model.changed.connect(self._on_model)
         self.model.edited.connect(self.agreement.withdraw)
+        self.model.edited.connect(self.beforehand.look_soon)
         self.image_choice.changed.connect(self.follow_choice)
+        self.image_choice.changed.connect(lambda: self.orientation.follow(self.image_layer))
         self.keeping.appeared.connect(self._make_room)
         self.segmenting.made.connect(self._on_made)
         self.segmenting.done.connect(self._on_done)
-        for part in (self.segmenting, self.keeping):
+        self.drawing.made.connect(self._on_made)
+        self.panel.labels.layers.currentIndexChanged.connect(self._show_class)
+        self.panel.image.new_labels.setMenu(self.panel.image.sources)
+        self.panel.image.sources.aboutToShow.connect(self._offer_sources)
+        self.panel.open_button.clicked.connect(lambda: self.browse_file("Open a volume", _VOLUMES))
+        for part in (self.segmenting, self.keeping, self.drawing, self.class_row):
             part.said.connect(self.say)
 
     def _let_go(self) -> None:
         self.keeping.close()
+        self.class_row.show_layer(None)
+        self.class_row.editing.let_go()
+        self.orientation.close()
+        self.beforehand.close()
 
     # --- what parts tell
 
     def _on_layers(self, event: Any = None) -> None:
         images = self.image_choice.look_around(event)
+        self.drawing.look_around(self.image_layer, self.journal)
         labels = self.keeping.look_around(self.image_layer)
+        self._show_class()
+        self.orientation.follow(self.image_layer)
         self.empty.setVisible(not images and not labels)
         self.body.setVisible(images or labels)
-        self.run_button.setVisible(images or labels or self.is_busy)
         self.viewing.look_around(event)
         self._enable_buttons()
         self.follow_choice()
+
+    def follow_choice(self, _value: Any = None) -> None:
+        super().follow_choice()
+        self.beforehand.look_soon()
 
     def _asked(self) -> tuple[Asked, ...]:
         return (self.segmenting.asked,)
@@ -121,6 +170,27 @@ class VolumeTool(DockTool):
         self.keeping.show_new(layer)
         self.bring_into_sight(self.panel.labels.box)
 
+    def _show_class(self, _index: int = 0) -> None:
+        """The labels that are chosen: their classes can be edited, and over which image they were drawn is said."""
+        labels = self.labels_layer
+        self.class_row.show_layer(labels)
+        if told := note_on(labels):
+            self.panel.labels.notes.show_notes((*notes_in(labels), *told))
+
+    def _offer_sources(self) -> None:
+        """What new labels can be made of: nothing, or what points and shapes cover."""
+        menu, image = self.panel.image.sources, self.image_layer
+        menu.clear()
+        if image is None:
+            return
+        menu.addAction("Empty").triggered.connect(lambda: self.drawing.new_labels(image))
+        for drawn in self.drawing.drawn():
+            action = menu.addAction(f"Of '{drawn.name}'".replace("&", "&&"))
+            action.triggered.connect(partial(self._labels_of, drawn, image))
+
+    def _labels_of(self, drawn: Any, image: Any, _checked: bool = False) -> None:
+        self.drawing.labels_of(drawn, image)
+
     def _on_done(self, text: str) -> None:
         self._done_text = text
 
@@ -132,6 +202,7 @@ class VolumeTool(DockTool):
     def _enable_buttons(self) -> None:
         busy = self.is_busy
         self.run_button.setEnabled(self.image_layer is not None or busy)
+        self.panel.image.new_labels.setEnabled(self.image_layer is not None)
         self.save_button.setEnabled(self.labels_layer is not None and not busy)
 
     # --- what a person does
@@ -150,4 +221,9 @@ class VolumeTool(DockTool):
         return self.segmenting.run()
 
     def save(self) -> bool:
+        # What was drawn before its layer was put in place is looked at once more.
+        self.drawing.look_around(self.image_layer, self.journal)
+        if problem := self.drawing.unclear(self.labels_layer):
+            self.say(problem)
+            return False
         return self.keeping.save(self.chosen_folder, FORMATS[self.format.currentText()])

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+import numpy.typing as npt
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QWidget
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, count_labels
+from workbench.core.types import Geometry
 from workbench.volume import geometry_from_layer, volume_table
-from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.class_model import ClassModel, ClassRows, Numbers
+from workbench_napari.shared.class_view import ClassView
+from workbench_napari.shared.label_color import color_of
+from workbench_napari.shared.label_search import Found, find_label
+from workbench_napari.shared.latest_work import LatestWork
+from workbench_napari.shared.layer_features import set_features
+from workbench_napari.shared.saving import samples_of, unread_state
+from workbench_napari.shared.seen_color import seen_color
+from workbench_napari.shared.views import camera_of
+from workbench_napari.shared.worker import report
 
 _DELAY_MS = 250
-_ROWS_SHOWN = 8
+_COLUMNS = ("index", "class", "volume [mL]", "voxels")
+
+Table = Mapping[str, npt.NDArray[Any]]
 
 
-class VolumesTable(QTableWidget):
-    """Volumes of one labels layer; a click chooses the label to paint, a double click goes to its largest slice.
+class VolumesTable(ClassView):
+    """Volumes of one labels layer; a click chooses the label to paint, a double click goes to where it is largest.
+
+    Voxels are counted and labels searched for in threads: seconds in large volumes, and the brush must not wait.
 
     Signals
     -------
@@ -31,33 +48,26 @@ class VolumesTable(QTableWidget):
     updated = Signal()
 
     def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(0, 3, parent)
+        model = ClassModel(("Class", "Volume [mL]", "Voxels"), self._color, _tip)
+        super().__init__(model, parent)
         self._viewer = viewer
         self._layer: Any = None
-        self._counting = False
-        self._again = False
         self._seen: tuple[int, int] | None = None
+        self._counting, self._searching = LatestWork(self), LatestWork(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
         self._timer.timeout.connect(self._count)
-        self.setHorizontalHeaderLabels(["Class", "Volume [mL]", "Voxels"])
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setShowGrid(False)
-        self.setToolTip("Click: paint with this label. Double click: go to the slice where it is largest.")
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(22)
-        header = self.horizontalHeader()
-        header.setMinimumSectionSize(30)
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in (1, 2):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        self.itemSelectionChanged.connect(self._on_selected)
-        self.cellDoubleClicked.connect(self._on_double_click)
-        self._fit()
+        self.setAccessibleName("Volumes of the classes")
+        self.setToolTip(
+            "Click: paint with this label. Double click: go to where it is largest.\nClick on a title: sort by it."
+        )
+        self.chosen.connect(self._on_chosen)
+        self.opened.connect(lambda value, _column: self.go_to(value))
+        self._counting.arrived.connect(self._on_counted)
+        self._searching.arrived.connect(self._on_found)
+        for work in (self._counting, self._searching):
+            work.failed.connect(report)
 
     @property
     def layer(self) -> Any:
@@ -70,23 +80,37 @@ class VolumesTable(QTableWidget):
         if self._layer is not None:
             for emitter in self._emitters(self._layer):
                 emitter.disconnect(self._on_edit)
+            for emitter in self._looks(self._layer):
+                emitter.disconnect(self._on_colors)
             self._layer.events.selected_label.disconnect(self._on_label)
+        self._counting.forget()
+        self._searching.forget()
+        self._timer.stop()
         self._layer = layer
         self._seen = None if layer is None else _edit_count(layer)
-        self.setRowCount(0)
-        self._fit()
-        if layer is not None:
-            for emitter in self._emitters(layer):
-                emitter.connect(self._on_edit)
-            layer.events.selected_label.connect(self._on_label)
-            self._show_features()
-            self._timer.start()
+        if layer is None:
+            self.show_rows(ClassRows(), None)
+            return
+        for emitter in self._emitters(layer):
+            emitter.connect(self._on_edit)
+        for emitter in self._looks(layer):
+            emitter.connect(self._on_colors)
+        layer.events.selected_label.connect(self._on_label)
+        self.show_rows(_rows_of(layer.features), int(layer.selected_label))
+        self._timer.start()
+
+    # --- what is counted
 
     @staticmethod
     def _emitters(layer: Any) -> tuple[Any, ...]:
         events = layer.events
-        # Undo and redo only show as set_data; position and colours change volumes and swatches.
-        return (events.paint, events.set_data, events.data, events.scale, events.affine, events.units, events.colormap)
+        # Undo and redo only show as set_data; the position changes volumes.
+        return (events.paint, events.set_data, events.data, events.scale, events.affine, events.units)
+
+    @staticmethod
+    def _looks(layer: Any) -> tuple[Any, ...]:
+        """What changes how the swatches look."""
+        return layer.events.colormap, layer.events.opacity, layer.events.blending
 
     def _on_edit(self, event: Any = None) -> None:
         # A change of the slice also refreshes the layer, but leaves the history as it is.
@@ -98,125 +122,111 @@ class VolumesTable(QTableWidget):
         self._timer.start()
 
     def _count(self) -> None:
-        """Count voxels in a thread: seconds in large volumes, and the brush must not wait."""
-        if self._layer is None:
+        layer = self._layer
+        if layer is None:
             return
-        if self._counting:
-            self._again = True
-            return
-        from napari.qt.threading import create_worker
-
-        layer, data = self._layer, np.asarray(self._layer.data)
-        if data.size < 1 << 21:
-            self._show_counts(layer, count_labels(data))
-            return
-        self._counting = True
-        worker = create_worker(count_labels, data)
-        worker.returned.connect(lambda counts: self._counted(layer, counts))
-        worker.start()
-
-    def _counted(self, layer: Any, counts: dict[int, int]) -> None:
-        self._counting = False
-        if layer is self._layer:
-            self._show_counts(layer, counts)
-        if self._again:
-            self._again = False
-            self._count()
-
-    def _show_counts(self, layer: Any, counts: dict[int, int]) -> None:
-        state = layer.as_layer_data_tuple()[1]
+        data, state = unread_state(layer)
         record = layer.metadata.get(KEY) or {}
         try:
-            geometry, _, _ = geometry_from_layer(layer.data.shape, state)
+            geometry, _, _ = geometry_from_layer(data.shape, state)
         except WorkbenchError:
             return
-        classes = ClassTable.from_json(record.get("classes", []))
-        layer.features = volume_table(np.empty(0), classes, geometry, counts)
-        self._show_features()
+        classes = list(record.get("classes", []))
+        self._counting.ask(weakref.ref(layer), partial(_table_of, data, classes, geometry))
+
+    def _on_counted(self, reference: Callable[[], Any], table: Table | None) -> None:
+        layer = reference()
+        if layer is None or layer is not self._layer or table is None:
+            return
+        set_features(layer, table)
+        self.show_rows(_rows_of(table), int(layer.selected_label))
         self.updated.emit()
 
-    def _show_features(self) -> None:
-        features = self._layer.features
-        if not {"index", "class", "volume [mL]", "voxels"} <= set(features.columns):
-            return
-        rows = list(features.itertuples(index=False, name=None))
-        columns = list(features.columns)
-        rows = [dict(zip(columns, r, strict=True)) for r in rows if r[columns.index("index")] != 0]
-        self.blockSignals(True)
-        self.setRowCount(len(rows))
-        for i, row in enumerate(rows):
-            value = int(row["index"])
-            name = QTableWidgetItem(self._swatch(value), str(row["class"]))
-            name.setData(Qt.ItemDataRole.UserRole, value)
-            name.setToolTip(plain_tip(f"label {value}"))
-            millilitres = row["volume [mL]"]
-            volume = "unknown" if millilitres != millilitres else f"{millilitres:,.2f}"
-            self.setItem(i, 0, name)
-            for column, text in ((1, volume), (2, f"{int(row['voxels']):,}")):
-                item = QTableWidgetItem(text)
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.setItem(i, column, item)
-        self.blockSignals(False)
-        self._fit()
-        self._on_label()
+    # --- what the layer tells
 
-    def _swatch(self, value: int) -> QIcon:
-        color = self._layer.get_color(value)
-        pixmap = QPixmap(12, 12)
-        pixmap.fill(QColor.fromRgbF(*(float(c) for c in color)) if color is not None else QColor("gray"))
-        icon = QIcon(pixmap)
-        # Qt would tint the colour of the chosen row.
-        icon.addPixmap(pixmap, QIcon.Mode.Selected)
-        return icon
+    def _color(self, value: int) -> str:
+        layer = self._layer
+        return "#808080" if layer is None else seen_color(self._viewer, layer, color_of(layer, value))
 
-    def _fit(self) -> None:
-        """As tall as its rows, up to a limit; the rest scrolls."""
-        rows = min(max(self.rowCount(), 2), _ROWS_SHOWN)
-        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * 22 + 6)
+    def _on_colors(self, _event: Any = None) -> None:
+        self.repaint_rows()
 
-    def label_values(self) -> list[int]:
-        """The label of every row, from top to bottom."""
-        return [self._value(row) for row in range(self.rowCount())]
+    def _on_label(self, _event: Any = None) -> None:
+        """Mark the row of the label that the brush has."""
+        if self._layer is not None:
+            self.select(int(self._layer.selected_label))
 
-    def _value(self, row: int) -> int:
-        return int(self.item(row, 0).data(Qt.ItemDataRole.UserRole))
+    # --- what a person does
 
-    def _on_selected(self) -> None:
-        rows = {i.row() for i in self.selectedIndexes()}
-        if len(rows) == 1 and self._layer is not None:
-            self._layer.selected_label = self._value(rows.pop())
+    def _on_chosen(self, value: int) -> None:
+        if self._layer is not None:
+            self._layer.selected_label = value
             self._viewer.layers.selection.active = self._layer
 
-    def _on_label(self, event: Any = None) -> None:
-        """Mark the row of the label that the brush has."""
-        if self._layer is None:
-            return
-        self.blockSignals(True)
-        self.clearSelection()
-        for row, value in enumerate(self.label_values()):
-            if value == self._layer.selected_label:
-                self.selectRow(row)
-        self.blockSignals(False)
-
-    def _on_double_click(self, row: int, _column: int) -> None:
-        self.go_to(self._value(row))
+    @property
+    def is_busy(self) -> bool:
+        """Whether voxels are counted, or a label is searched for."""
+        return self._timer.isActive() or self._counting.is_busy or self._searching.is_busy
 
     def go_to(self, value: int) -> None:
-        """Move the slider to the slice along the stack axis that holds most of this label."""
-        dims = self._viewer.dims
-        if self._layer is None or dims.ndisplay != 2:
+        """Go to the slice along the stack axis that holds most of this label; in 3-D, look at its middle."""
+        layer, dims = self._layer, self._viewer.dims
+        if layer is None:
             return
-        axis = dims.order[-3] - (dims.ndim - self._layer.data.ndim)
-        others = tuple(a for a in range(self._layer.data.ndim) if a != axis)
-        counts = np.array([np.count_nonzero(s == value) for s in np.moveaxis(self._layer.data, axis, 0)])
-        if not counts.any():
+        data = samples_of(layer)
+        axis = max(0, dims.order[-3] - (dims.ndim - len(data.shape)))
+        self._searching.ask((weakref.ref(layer), axis), partial(find_label, data, value, axis))
+
+    def _on_found(self, token: Any, found: Found | None) -> None:
+        (reference, axis), dims = token, self._viewer.dims
+        layer = reference()
+        if layer is None or layer is not self._layer or found is None:
             return
-        best = int(counts.argmax())
-        where = np.argwhere(np.take(self._layer.data, best, axis=axis) == value).mean(axis=0)
-        index = np.zeros(self._layer.data.ndim)
-        index[axis] = best
-        index[list(others)] = where
-        dims.set_point(dims.order[-3], float(self._layer.data_to_world(index)[axis]))
+        before = dims.ndim - layer.ndim
+        if dims.ndisplay == 3:
+            world = np.zeros(dims.ndim)
+            world[before:] = layer.data_to_world(found.middle)
+            camera_of(self._viewer).center = tuple(float(world[a]) for a in dims.displayed)
+            # Whoever goes back to slices finds it there.
+            for a in range(before, dims.ndim):
+                dims.set_point(a, float(world[a]))
+        else:
+            dims.set_point(axis + before, float(layer.data_to_world(found.largest)[axis]))
+
+
+def _table_of(data: Any, classes: list[Any], geometry: Geometry, stop: Callable[[], bool]) -> Table | None:
+    """The table of a layer's features, as arrays; takes as long as the volume is large, so call it in a thread."""
+    counts = count_labels(data, stop)
+    if stop():
+        return None
+    table = volume_table(np.empty(0), ClassTable.from_json(classes), geometry, counts)
+    kinds: dict[str, Any] = {"index": np.int64, "class": object, "volume [mL]": np.float64, "voxels": np.int64}
+    return {name: np.array(column, kinds[name]) for name, column in table.items()}
+
+
+def _rows_of(table: Any) -> ClassRows:
+    """Rows of a table of features, without its background; none where it is no table of volumes."""
+    if not set(_COLUMNS) <= set(table):
+        return ClassRows(numbers=(Numbers(np.zeros(0), _millilitres), Numbers(np.zeros(0, np.int64), _voxels)))
+    index, names, volumes, voxels = (np.asarray(table[name]) for name in _COLUMNS)
+    real = index != 0
+    return ClassRows(
+        index[real].astype(np.int64),
+        names[real].tolist(),
+        (Numbers(volumes[real].astype(np.float64), _millilitres), Numbers(voxels[real].astype(np.int64), _voxels)),
+    )
+
+
+def _tip(value: int, column: int) -> str:
+    return "" if column else f"label {value}"
+
+
+def _millilitres(value: Any) -> str:
+    return "unknown" if value != value else f"{value:,.2f}"
+
+
+def _voxels(value: Any) -> str:
+    return f"{int(value):,}"
 
 
 def _edit_count(layer: Any) -> tuple[int, int] | None:

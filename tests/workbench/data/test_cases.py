@@ -11,7 +11,7 @@ from tests.scene_maker import cube, save_envi
 from tests.tiny import make_tiny_recording
 from workbench.core.errors import InputError, NothingFound
 from workbench.core.types import Case
-from workbench.data.cases import group_of, join_cases, load_cases, naming, open_case
+from workbench.data.cases import group_of, join_cases, load_cases, load_study, naming, open_case
 
 
 def put(*paths):
@@ -192,3 +192,20 @@ def test_the_subject_of_a_list_is_the_group_where_none_is_given(tmp_path):
     found = load_cases(tmp_path / "l.csv")
     assert [c.group for c in found] == ["anna", "other", "c"]
     assert [c.options.get("subject") for c in found] == ["anna", "anna", None]
+
+
+def test_copies_of_one_scan_are_one_patient(tmp_path):
+    first = np.random.default_rng(0).normal(size=(5, 6, 7)).astype("f4")
+    for name, data in (("a", first), ("b", first), ("c", first + 1)):
+        (tmp_path / name).mkdir()
+        nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / name / f"scan_{name}.nii")
+    study = load_study(tmp_path)
+    groups = [c.group for c in study.cases]
+    assert groups[0] == groups[1] != groups[2]
+    assert [n for n in study.notes if "byte for byte: they count as one patient" in n]
+    # The groups of a list stay.
+    rows = "".join(f"{n}/scan_{n}.nii,{n}\n" for n in "abc")
+    (tmp_path / "list.csv").write_text(f"image,group\n{rows}", encoding="utf-8")
+    study = load_study(tmp_path / "list.csv")
+    assert len({c.group for c in study.cases}) == 3
+    assert "of 2 groups: a split may have it on both sides" in study.notes[0]

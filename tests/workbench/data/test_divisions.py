@@ -138,3 +138,71 @@ def test_a_patient_on_both_sides_is_said(tmp_path):
     assert own_split([cases[0], cases[2]], 0) is None
     with pytest.raises(UsageError, match="fold=1: the data set has no folds"):
         own_split(cases[:1], 1)
+
+
+def pair_otherwise(root, labels):
+    """A Decathlon whose list pairs images with label maps of other names."""
+    for name in ("scan_a", "scan_b"):
+        save_nifti(root / "imagesTr" / f"{name}.nii.gz")
+    for name in ("scan_a", "scan_b"):
+        save_nifti(root / "labelsTr" / f"{name}.nii.gz")
+    rows = [{"image": f"./imagesTr/{i}.nii.gz", "label": f"./labelsTr/{m}.nii.gz"} for i, m in labels.items()]
+    save(root / "dataset.json", {"labels": {"0": "background", "1": "liver"}, "training": rows, "numTraining": 2})
+
+
+def test_the_pairs_of_a_dataset_come_before_names(tmp_path):
+    pair_otherwise(tmp_path, {"scan_a": "scan_b", "scan_b": "scan_a"})
+    study = load_study(tmp_path)
+    assert [(c.id, c.labels.name) for c in study.cases] == [("scan_a", "scan_b.nii.gz"), ("scan_b", "scan_a.nii.gz")]
+    assert study.faults == ()
+    (said,) = [n for n in study.notes if "dataset.json" in n]
+    assert "pairs 2 image(s) with label maps of other names, first scan_a.nii.gz with scan_b.nii.gz" in said
+
+
+def test_a_pair_that_is_not_there_stops_training(tmp_path):
+    pair_otherwise(tmp_path, {"scan_a": "other", "scan_b": "scan_b"})
+    study = load_study(tmp_path)
+    assert any("pairs it with the label map 'other', which is not in" in f for f in study.faults)
+    assert [c.labels is None for c in study.cases] == [True, False]
+
+
+def test_the_validation_part_of_amos(tmp_path):
+    for part, name in (("Tr", "amos_0001"), ("Va", "amos_0013"), ("Ts", "amos_0003")):
+        save_nifti(tmp_path / f"images{part}" / f"{name}.nii.gz")
+        if part != "Ts":
+            save_nifti(tmp_path / f"labels{part}" / f"{name}.nii.gz")
+    lists = {
+        key: [{"image": f"./images{part}/{name}.nii.gz", "label": f"./labels{part}/{name}.nii.gz"}]
+        for key, part, name in (("training", "Tr", "amos_0001"), ("validation", "Va", "amos_0013"))
+    }
+    content = {"labels": {"0": "background"}, "numTraining": 1, "test": [{"image": "./imagesTs/amos_0003.nii.gz"}]}
+    save(tmp_path / "dataset.json", {**content, **lists})
+    study = load_study(tmp_path)
+    told = [(c.id, c.options["split"], c.labels is not None) for c in study.cases]
+    assert told == [
+        ("amos_0001", "training", True),
+        ("amos_0003", "test", False),
+        ("amos_0013", "validation", True),
+    ]
+    assert (study.notes, study.faults) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [("volume-0", "segmentation-0"), ("img0001", "label0001"), ("liver-orig", "liver-seg")],
+)
+def test_label_maps_of_public_data_sets_are_paired(tmp_path, image, labels):
+    """LiTS, BTCV and SLIVER, in one folder; BTCV in two as well."""
+    save_nifti(tmp_path / "in" / f"{image}.nii.gz")
+    save_nifti(tmp_path / "in" / f"{labels}.nii.gz")
+    (case,) = load_study(tmp_path / "in").cases
+    assert (case.image.name, case.labels.name) == (f"{image}.nii.gz", f"{labels}.nii.gz")
+
+
+def test_label_maps_of_other_words_in_a_folder_of_their_own(tmp_path):
+    for number in (1, 2):
+        save_nifti(tmp_path / "img" / f"img000{number}.nii.gz")
+        save_nifti(tmp_path / "label" / f"label000{number}.nii.gz")
+    study = load_study(tmp_path)
+    assert [c.labels.name for c in study.cases] == ["label0001.nii.gz", "label0002.nii.gz"]
+    assert study.faults == ()

@@ -306,3 +306,25 @@ def test_many_files_of_one_reason_are_one_line(tmp_path):
         (tmp_path / f"{number}.txt").write_text("x")
     (line,) = tree.find(tmp_path).skipped
     assert (line.path, line.count) == (tmp_path, 20)
+
+
+def test_a_case_with_a_sequence_less_than_the_others_is_said(tmp_path):
+    for case in ("BraTS-GLI-00001", "BraTS-GLI-00002", "BraTS-GLI-00003"):
+        for sequence in ("t1n", "t1c", "t2w", "t2f"):
+            save_nifti(tmp_path / case / f"{case}-{sequence}.nii.gz")
+    assert not any("lack channels" in n for n in tree.find(tmp_path).notes)
+    (tmp_path / "BraTS-GLI-00002" / "BraTS-GLI-00002-t2f.nii.gz").unlink()
+    (said,) = [n for n in tree.find(tmp_path).notes if "lack channels" in n]
+    assert "1 of 3 cases lack channels that the others have, first BraTS-GLI-00002: no FLAIR" in said
+
+
+def test_a_label_map_of_a_folder_that_is_no_case_is_listed(tmp_path):
+    write_ct(tmp_path / "P1", "P1")
+    save_nifti(tmp_path / "P1_seg.nii.gz")
+    save_nifti(tmp_path / "P4" / "ct" / "scan.nii.gz")
+    save_nifti(tmp_path / "P4_seg.nii.gz")
+    study = tree.find(tmp_path)
+    assert [(c.id, c.labels is not None) for c in study.cases] == [("P1", True), ("P4_ct_scan", False)]
+    (one,) = study.skipped
+    assert one.path.name == "P4_seg.nii.gz"
+    assert "named as a label map of the folder 'P4', and no case is called so" in one.reason

@@ -306,7 +306,7 @@ def test_what_was_restored_after_a_crash_can_be_saved(plates, window, qtbot, tmp
     assert tool.layer.name == "p"
     tool.shown.count()
     assert not tool.result.isHidden()
-    assert "colonies: 3" in tool.result.summary.text()
+    qtbot.waitUntil(lambda: "colonies: 3" in tool.result.summary.text())
     assert tool.save_button.isEnabled()
     tool.folder.setText(str(tmp_path / "out"))
     with qtbot.waitSignal(tool.runner.finished, timeout=30_000) as ended:
@@ -324,14 +324,14 @@ def test_what_was_restored_after_a_crash_can_be_saved(plates, window, qtbot, tmp
     assert not any(tool.journal.is_unsaved(x) for x in viewer.layers)
 
 
-def test_what_was_not_edited_is_named_and_an_image_that_is_gone_too(plates, window, tmp_path):
+def test_what_was_not_edited_is_named_and_an_image_that_is_gone_too(plates, window, qtbot, tmp_path):
     crashed(tmp_path)
     viewer = window()
     tool = open_files(viewer, [], tool="plate")
     entry = next(e for e in tool.journal.offers() if e.name == "p colonies")
     tool.journal.restore(entry)
     tool.shown.count()
-    assert "Restored without map" in tool.result.summary.text()
+    qtbot.waitUntil(lambda: "Restored without map" in tool.result.summary.text())
     (tmp_path / "p.plate").rename(tmp_path / "gone.plate")
     tool.shown._images.clear()
     assert not tool.save()

@@ -51,6 +51,7 @@ def paint(tool, per_class: int = 12) -> None:
 
 def learn(tool) -> str:
     """Press Learn and wait; returns what the tool says at the end."""
+    until(lambda: not tool._guard.isActive())
     press(tool.learning.learn_button)
     until(lambda: not tool.runner.is_busy)
     return tool.status.text()
@@ -177,6 +178,7 @@ def test_a_cancelled_lesson_does_not_leave_the_notes_of_another_map(window, taug
     press(tool.learning.learn_button)
     until(lambda: tool.learning.board is not None and "step" in tool.learning.board.phase)
     until(notes_of(tool, "scene").isHidden)  # while a map grows, the notes of the last one are not its own
+    until(lambda: not tool._guard.isActive())
     press(tool.learning.learn_button)
     until(lambda: not tool.runner.is_busy)
     assert "reverse order" not in notes_of(tool, "scene").text

@@ -159,6 +159,7 @@ def test_a_job_that_ends_while_another_scene_is_looked_at_leaves_no_half_map(ope
     if how == "done":
         go_on.set()
     else:
+        wait(lambda: not tool._guard.isActive())
         tool.learning.learn_button.click()
     finish(tool, wait, 30)
     if how == "done":

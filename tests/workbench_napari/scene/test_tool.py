@@ -6,6 +6,9 @@ import json
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLineEdit
 from workbench_napari.launch import open_files
 from workbench_napari.scene.bands_panel import OWN, PCA
 from workbench_napari.shared.saving import state_of
@@ -91,11 +94,33 @@ def test_painting_counts_pixels_and_averages_spectra(opened, wait):
     assert row(tool, "soil")[0] == 8
 
 
+def test_a_large_scene_is_counted_in_a_thread(opened, wait, monkeypatch):
+    from workbench_napari.scene import painting
+
+    monkeypatch.setattr(painting, "_COUNTED_AT_ONCE", 0)
+    _, tool = opened
+    layer = paint(tool)
+    wait(lambda: len(tool.looking.plot.classes) == 3 and row(tool, "soil")[0] == 8)
+    before = layer.features
+    tool.painting.undo_button.click()
+    tool.painting.show_table()
+    wait(lambda: row(tool, "soil")[0] == 7)
+    assert layer.features is not before
+    assert list(layer.features["pixels"])[1:] == [8, 8, 7]
+    wait(lambda: not tool.painting._counting.is_busy)
+    assert len(tool.looking.plot.classes) == 3
+
+
 def test_classes_are_renamed_recoloured_removed_and_brought_back(opened, wait):
     _, tool = opened
     layer = paint(tool)
     tool.painting.count()
-    tool.painting.table.item(0, 1).setText("forest")
+    table = tool.painting.table
+    table.edit(table.model().index(0, 1))
+    (editor,) = table.findChildren(QLineEdit)
+    QTest.keyClicks(editor, "forest")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    wait(lambda: table.text_at(0, 1) == "forest")
     assert tool.painting.classes.names == ("forest", "water", "soil")
     tool.painting.recolor_class(2, (1, 2, 3))
     assert np.allclose(layer.get_color(2)[:3], np.array([1, 2, 3]) / 255, atol=1e-3)

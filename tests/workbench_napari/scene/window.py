@@ -33,9 +33,9 @@ def finish(tool, wait, seconds=120):
 
 def row(tool, name):
     table = tool.painting.table
-    for r in range(table.rowCount()):
-        if table.item(r, 1).text() == name:
-            return int(table.item(r, 2).text().replace(",", "")), table.item(r, 3).text()
+    for r in range(table.row_count()):
+        if table.text_at(r, 1) == name:
+            return int(table.text_at(r, 2).replace(",", "")), table.text_at(r, 3)
     raise AssertionError(f"no row {name}")
 
 

@@ -51,6 +51,18 @@ def test_what_was_just_opened_is_chosen(window, tmp_path, kind):
     assert chosen(combo).name.startswith("c")
 
 
+@pytest.mark.parametrize("kind", ["volume", "scene", "recording", "general"])
+def test_the_layer_that_a_person_selects_is_chosen(window, tmp_path, kind):
+    viewer = window()
+    tool, combo = tool_and_choice(viewer, kind, made(kind, tmp_path, "a"))
+    first = chosen(combo)
+    open_path(viewer, made(kind, tmp_path, "b"), tool)
+    assert chosen(combo) is not first
+    # As a click in the list of layers does it.
+    viewer.layers.selection.active = first
+    assert chosen(combo) is first
+
+
 def test_of_a_volume_with_several_channels_the_first_is_chosen(window, tmp_path, ct_file):
     data = np.random.default_rng(0).normal(size=(12, 13, 14, 3)).astype(np.float32)
     nib.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "three.nii.gz")

@@ -53,9 +53,9 @@ def save(tool, wait):
 
 def row(tool, name):
     table = tool.keeping.table
-    for r in range(table.rowCount()):
-        if table.item(r, 0).text() == name:
-            return float(table.item(r, 1).text().replace(",", "")), int(table.item(r, 2).text().replace(",", ""))
+    for r in range(table.row_count()):
+        if table.text_at(r, 0) == name:
+            return float(table.text_at(r, 1).replace(",", "")), int(table.text_at(r, 2).replace(",", ""))
     raise AssertionError(f"no row {name}")
 
 

@@ -21,7 +21,7 @@ from workbench.core.types import Geometry, Image
 from workbench.core.walk import files_below
 from workbench.data.geometry import check_size
 from workbench.volume.data.dicom_alike import check_photometric, require_one_series
-from workbench.volume.data.dicom_complete import missing, several
+from workbench.volume.data.dicom_complete import missing, several, unlike
 from workbench.volume.data.dicom_damage import quietly
 from workbench.volume.data.dicom_header import SUFFIXES, Header, read_header, starts_as_dicom
 from workbench.volume.data.dicom_index import Key, facts_of, filled_keys, known, look_of, series_key
@@ -375,6 +375,7 @@ def _image(path: Path, series: Series, regularise: bool = False) -> Image:
             *several(n for n in notes if n),
             *differing,
             *inverted,
+            *unlike(stack, headers),
             *missing(path, headers, series.beside, series.left_out),
         ),
     )

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from workbench.core.errors import InputError
+from workbench.volume.data.dicom_fields import many
 from workbench.volume.data.dicom_header import Header
+from workbench.volume.data.dicom_stack import Stack
 
 _NAMED = 3
+_APART = 1.5
+"""Steps of slices in thicknesses from which on some may be missing."""
+_OF_SCANS = ("KVP", "ConvolutionKernel")
 
 
 def missing(
@@ -43,6 +52,40 @@ def missing(
         names = ", ".join(f.name for f in left_out[:_NAMED])
         more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
         yield f"left out, as no DICOM picture: {names}{more}"
+
+
+def unlike(stack: Stack, headers: Sequence[Header]) -> Iterator[str]:
+    """What speaks for slices of two scans, or for every second one of a scan, a line each.
+
+    An AcquisitionNumber alone says nothing: a table that goes to and fro gives one to each of its ways.
+    """
+    step = math.nan if stack.affine is None else float(np.linalg.norm(stack.affine[:3, 2]))
+    thickness = max((p.thickness[0] for p in stack.planes if p.thickness), default=0.0)
+    if len(stack.planes) > 1 and thickness > 0 and step > _APART * thickness:
+        stated = _spacing_between(headers[0])
+        if stated is None or abs(abs(stated) - step) > 0.1 * step:
+            yield (
+                f"slices are {thickness:.4g} mm thick, and {step:.4g} mm apart: every second one may be missing, or"
+                " they were taken with gaps"
+            )
+    by_file = {h.file: h for h in headers}
+    screens = [h.file.name for h in headers if _is_screen(h)]
+    if 0 < len(screens) < len(headers):
+        more = f" and {len(screens) - 1} more" if screens[1:] else ""
+        yield (
+            f"ImageType of {screens[0]}{more} says SCREEN SAVE, of the"
+            " other slices not: a picture of a screen has no measured values"
+        )
+    for name in _OF_SCANS:
+        of_file = {file: h.text(name) for file, h in by_file.items()}
+        values = [of_file[p.path] for p in stack.planes]
+        kinds = list(dict.fromkeys(v for v in values if v))
+        if len(kinds) < 2 or "" in values:  # blanked by some anonymisers in a part of the files
+            continue
+        changes = [n for n, (a, b) in enumerate(pairwise(values), 2) if a != b]
+        what = ", ".join(repr(v) for v in kinds[:_NAMED]) + (" and others" if len(kinds) > _NAMED else "")
+        how = f"from slice {changes[0]} on" if len(changes) == 1 else f"{len(changes)} changes along the stack"
+        yield f"slices differ in {name} ({what}; {how}): they may be of several scans"
 
 
 def several(notes: Iterable[str]) -> list[str]:
@@ -91,6 +134,20 @@ def _require_parts(source: Path, headers: Sequence[Header]) -> None:
                 f"{source}: one image in {stated} files (InConcatenationTotalNumber), {len(group)} of them are here."
                 " Copy the series again."
             )
+
+
+def _is_screen(header: Header) -> bool:
+    words = (str(v).upper().replace("_", "").replace(" ", "") for v in many(header.shown("ImageType")))
+    return "SCREENSAVE" in words
+
+
+def _spacing_between(header: Header) -> float | None:
+    shared = header.item("SharedFunctionalGroupsSequence")
+    measures = None if shared is None else shared.item("PixelMeasuresSequence")
+    for fields in (measures, header):
+        if fields is not None and (found := fields.numbers("SpacingBetweenSlices", 1)) is not None:
+            return found[0]
+    return None
 
 
 def _whole(header: Header, name: str) -> int | None:

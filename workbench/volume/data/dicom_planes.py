@@ -28,6 +28,11 @@ def planes(header: Header) -> Iterator[Plane]:
     frames = header.count("NumberOfFrames", 1)
     shared = header.item("SharedFunctionalGroupsSequence")
     per_frame = header.items("PerFrameFunctionalGroupsSequence")
+    if frames > 1 and not per_frame and header.text("Modality") == "NM":
+        raise InputError(
+            f"{file}: nuclear medicine (NM) of {frames} frames, whose places are in a DetectorInformationSequence. NM"
+            " is not read: export it as single-frame PET/CT/MR, or convert it to NIfTI."
+        )
     if frames > 1 and not per_frame:
         raise InputError(
             f"{file}: {frames} frames without positions (a cine loop or secondary capture), a volume was expected."

@@ -21,6 +21,9 @@ _SCOUT = re.compile(
     r"([^a-z]|$)",
     re.IGNORECASE,
 )
+# Shorter words, which volumes are called by too (a planning CT): they count for few pictures beside many.
+_SHORT_SCOUT = re.compile(r"(^|[^a-z])(loc|topo|(ü|ue)bersicht\w*|planung\w*|pilot)([^a-z]|$)", re.IGNORECASE)
+_FEW, _SHARE = 15, 2
 _WORDS = {
     "SR": "a report",
     "PR": "a presentation state",
@@ -71,6 +74,8 @@ def other_role(look: Look) -> str:
     if capture and not (look.placed and look.images > 1):
         return "a secondary capture (a dose page or a screenshot)"
     if not look.placed:
+        if look.modality == "NM":
+            return "nuclear medicine (NM), which is not read"
         return f"a picture without a place in the patient ({look.modality or 'no modality'}): a page or a projection"
     return ""
 
@@ -83,9 +88,12 @@ def seems_scout(look: Look) -> bool:
 def other_roles(looks: Sequence[Look]) -> list[str]:
     """`other_role` of the series of one study, which are held against each other."""
     roles = [other_role(look) for look in looks]
-    if any(not role and not seems_scout(look) for role, look in zip(roles, looks, strict=True)):
+    volumes = [k for role, k in zip(roles, looks, strict=True) if not role and not seems_scout(k)]
+    if volumes:
+        most = max(k.images for k in volumes)
         for number, look in enumerate(looks):
-            if not roles[number] and seems_scout(look):
+            few = look.images <= min(_FEW, most // _SHARE) and _SHORT_SCOUT.search(look.description)
+            if not roles[number] and (seems_scout(look) or few):
                 roles[number] = "a localizer, by its description"
     return roles
 

@@ -39,6 +39,8 @@ class _Group:
     entries: tuple[Entry, ...]
     home: Path
     role: str = ""
+    doubled: str = ""
+    """Why its files are not certainly one volume, as some are in two folders."""
 
     @property
     def uid(self) -> str:
@@ -51,7 +53,7 @@ class _Group:
 
     @property
     def problem(self) -> str:
-        return next((e.problem for e in self.entries if e.problem), "")
+        return self.doubled or next((e.problem for e in self.entries if e.problem), "")
 
     @property
     def order(self) -> tuple[float, bool, str]:
@@ -159,12 +161,49 @@ def _groups(entries: Sequence[Entry], notes: list[str]) -> Iterator[_Group]:
             home = Path(os.path.commonpath([str(f) for f in folders]))
             yield _Group(key, tuple(found), home)
             continue
-        seen: dict[frozenset[str], Path] = {}
-        for folder, inside in folders.items():
-            names = frozenset(e.sop for e in inside if e.sop)
-            if names and seen.setdefault(names, folder) is not folder:
-                notes.append(f"{folder}: holds the same images as {seen[names]}; both are cases")
-            yield _Group(key, tuple(inside), folder)
+        yield from _doubled(key, folders, notes)
+
+
+def _doubled(key: Key, folders: dict[Path, list[Entry]], notes: list[str]) -> Iterator[_Group]:
+    """A series of which folders hold copies: each whole copy is a group, and parts of another folder are left out.
+
+    Folders that share some of their images, and none of which has all, can be told into volumes in no certain way:
+    each by itself would lack slices, and count the shared ones twice.
+    """
+    names = {folder: frozenset(e.sop for e in inside if e.sop) for folder, inside in folders.items()}
+    for together in _sharing(names):
+        everything = frozenset().union(*(names[f] for f in together))
+        whole = [f for f in together if names[f] == everything]
+        for folder in whole:
+            if everything and folder != whole[0]:
+                notes.append(f"{folder}: holds the same images as {whole[0]}; both are cases")
+            yield _Group(key, tuple(folders[folder]), folder)
+        parts = [f for f in together if f not in whole]
+        if whole:
+            for folder in parts:
+                notes.append(
+                    f"{folder}: its {len(names[folder])} images are also in {whole[0]}, which has {len(everything)} of"
+                    " the series; those here are left out"
+                )
+            continue
+        home = Path(os.path.commonpath([str(f) for f in parts]))
+        count = sum(len(names[f]) for f in parts) - len(everything)
+        listed = ", ".join(str(f) for f in parts[:_LISTED])
+        said = (
+            f"{home}: one series in {len(parts)} folders, which share {count} of its {len(everything)} images, and none"
+            f" has all ({listed}). Remove the second file of each image."
+        )
+        yield _Group(key, tuple(e for f in parts for e in folders[f]), home, doubled=said)
+
+
+def _sharing(names: dict[Path, frozenset[str]]) -> list[list[Path]]:
+    """Folders in groups of those that share images, directly or by others."""
+    found: list[tuple[list[Path], frozenset[str]]] = []
+    for folder, own in names.items():
+        near = [one for one in found if one[1] & own]
+        found = [one for one in found if not one[1] & own]
+        found.append(([*(f for one in near for f in one[0]), folder], own.union(*(one[1] for one in near))))
+    return [folders for folders, _ in found]
 
 
 def _is_spread(key: Key, entries: Sequence[Entry]) -> bool:

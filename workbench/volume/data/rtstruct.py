@@ -1,13 +1,14 @@
 """Contours of radiotherapy (RTSTRUCT) as label maps: they have no grid of their own, and are filled on their image's.
 
 A voxel belongs to a structure where its centre lies inside an odd number of its contours on that slice, so that a
-contour within another one is a hole.
+contour within another one is a hole. A contour stored twice counts once, and contours that cross are joined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,12 @@ from workbench.volume.data.dicom_fields import Fields
 from workbench.volume.data.dicom_header import read_header, starts_as_dicom
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
-_AREAS = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_PARITY = "CLOSEDPLANAR_XOR"
+_AREAS = ("CLOSED_PLANAR", _PARITY)
+_SAME_ENDS = 0.05
+"""Voxels by which the ends of a contour and of its copy may differ."""
+_HOLE = 0.9
+"""Share of a hole that lies within what it is cut from, at least."""
 _OFF_SLICE = 0.1
 """Voxels that a contour may lie off its slice: positions are written with few decimals."""
 
@@ -35,6 +41,8 @@ class _Structure:
     color: RGB | None
     contours: tuple[npt.NDArray[np.float64], ...]
     encloses: bool
+    by_parity: bool = False
+    """The file itself says that its contours are combined by exclusive or (CLOSEDPLANAR_XOR)."""
 
 
 def is_contours(path: Path) -> bool:
@@ -76,7 +84,10 @@ def read(path: Path, reference: Geometry | None, *, lenient: bool = False) -> La
     axis = _normal_axis(path, structures, reference)
     off = _check_places(path, structures, axis, reference, lenient)
     notes += off
-    filled = {s.number: _filled(s, axis, reference.shape) for s in structures}
+    filled = {}
+    for s in structures:
+        filled[s.number], said = _filled(s, axis, reference.shape)
+        notes += said
     left_out = _require_apart(path, structures, filled)
     notes += [f"structure '{s.name}' is left out: it encloses others (EXTERNAL)" for s in left_out]
     kept = [s for s in structures if s not in left_out]
@@ -103,7 +114,7 @@ def _structures(path: Path, to_index: npt.NDArray[np.float64]) -> tuple[list[_St
     for place, item in enumerate(header.items("ROIContourSequence"), 1):
         roi = item.count("ReferencedROINumber", low=0)
         name = names.get(roi) or f"structure {roi}"
-        contours, others = _contours(item, to_index)
+        contours, others, by_parity = _contours(item, to_index)
         if others:
             notes.append(f"structure '{name}' has {others} contour(s) without an area (points or open lines): left out")
         if not contours:
@@ -112,7 +123,12 @@ def _structures(path: Path, to_index: npt.NDArray[np.float64]) -> tuple[list[_St
         rgb = None if color is None else (int(color[0]) & 255, int(color[1]) & 255, int(color[2]) & 255)
         found.append(
             _Structure(
-                roi if numbers_fit else place, name, rgb, tuple(contours), kinds.get(roi, "").upper() == "EXTERNAL"
+                roi if numbers_fit else place,
+                name,
+                rgb,
+                tuple(contours),
+                kinds.get(roi, "").upper() == "EXTERNAL",
+                by_parity,
             )
         )
     if not found:
@@ -122,20 +138,21 @@ def _structures(path: Path, to_index: npt.NDArray[np.float64]) -> tuple[list[_St
     return found, notes
 
 
-def _contours(item: Fields, to_index: npt.NDArray[np.float64]) -> tuple[list[npt.NDArray[np.float64]], int]:
-    """Closed contours in voxels, and how many others there are."""
-    found, others = [], 0
+def _contours(item: Fields, to_index: npt.NDArray[np.float64]) -> tuple[list[npt.NDArray[np.float64]], int, bool]:
+    """Closed contours in voxels, how many others there are, and whether they say how they are combined."""
+    found, others, by_parity = [], 0, False
     for contour in item.items("ContourSequence"):
         count = contour.count("NumberOfContourPoints")
         if contour.text("ContourGeometricType").upper() not in _AREAS or count < 3:
             others += 1
             continue
+        by_parity |= contour.text("ContourGeometricType").upper() == _PARITY
         numbers = contour.numbers("ContourData", 3 * count, GeometryError)
         if numbers is None:
             raise contour.broken("ContourData", f"{3 * count} numbers", error=GeometryError)
         ras = np.array(numbers).reshape(-1, 3) * (-1.0, -1.0, 1.0)
         found.append(ras @ to_index[:3, :3].T + to_index[:3, 3])
-    return found, others
+    return found, others, by_parity
 
 
 def _normal_axis(path: Path, structures: list[_Structure], reference: Geometry) -> int:
@@ -169,16 +186,85 @@ def _check_places(path: Path, structures: list[_Structure], axis: int, reference
     return notes + ([f"{outside} contour(s) reach outside of the image, and were cut off there"] if outside else [])
 
 
-def _filled(structure: _Structure, axis: int, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _filled(structure: _Structure, axis: int, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    """Voxels of a structure, and what was done to its contours."""
     out = np.zeros(shape, bool)
     across = np.moveaxis(out, axis, 0)
     others = [a for a in range(3) if a != axis]
+    by_slice: dict[int, list[npt.NDArray[np.float64]]] = {}
     for contour in structure.contours:
         k = int(np.rint(contour[:, axis].mean()))
         if 0 <= k < shape[axis]:
-            for row, columns in _inside(contour[:, others], across.shape[1:]):
-                across[k, row, columns] ^= True
+            by_slice.setdefault(k, []).append(contour[:, others])
+    doubled = crossing = 0
+    for k, polygons in by_slice.items():
+        areas = [_area(p, across.shape[1:]) for p in polygons]
+        if len(areas) > 1 and not structure.by_parity:
+            found = len(areas)
+            areas = _once(polygons, areas)
+            doubled += found - len(areas)
+            found = len(areas)
+            areas = _joined(areas)
+            crossing += found - len(areas)
+        for area in areas:
+            across[k] ^= area
+    start = f"structure '{structure.name}': "
+    notes = [f"{start}{doubled} contour(s) are stored twice, and count once"] if doubled else []
+    notes += [f"{start}{crossing} contour(s) cross another one on their slice: they were joined"] if crossing else []
+    if empty := _between(across, sorted(by_slice)):
+        notes.append(
+            f"{start}{empty} slices between its contours have none, and stay empty: its volume is too small where it"
+            " was drawn on some slices only"
+        )
+    return out, notes
+
+
+def _area(polygon: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    out = np.zeros(shape, bool)
+    for row, columns in _inside(polygon, shape):
+        out[row, columns] ^= True
     return out
+
+
+def _once(polygons: list[npt.NDArray[np.float64]], areas: list[npt.NDArray[np.bool_]]) -> list[npt.NDArray[np.bool_]]:
+    """Areas without those of contours that are there twice, whichever point they begin at."""
+    kept: list[int] = []
+    ends = [np.r_[p.min(axis=0), p.max(axis=0)] for p in polygons]
+    for n in range(len(areas)):
+        same = (m for m in kept if np.abs(ends[n] - ends[m]).max() <= _SAME_ENDS)
+        if not any(np.array_equal(areas[n], areas[m]) for m in same):
+            kept.append(n)
+    return [areas[n] for n in kept]
+
+
+def _joined(areas: list[npt.NDArray[np.bool_]]) -> list[npt.NDArray[np.bool_]]:
+    """Areas that overlap, and of which none lies within the other, as one; holes and parts are left as they are.
+
+    A hole that reaches over the edge of what it is cut from is still a hole: most of it lies inside.
+    """
+    out: list[npt.NDArray[np.bool_]] = []
+    for area in areas:
+        joined, rest = area, []
+        for other in out:
+            if _crosses(joined, other):
+                joined = joined | other
+            else:
+                rest.append(other)
+        out = [*rest, joined]
+    return out
+
+
+def _crosses(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> bool:
+    common = int((a & b).sum())
+    small, large = sorted((int(a.sum()), int(b.sum())))
+    if common in (0, small):
+        return False
+    return not (common > _HOLE * small and small < large / 2)
+
+
+def _between(across: npt.NDArray[np.bool_], drawn: list[int]) -> int:
+    """Slices without a contour between two that show the same part of a structure."""
+    return sum(b - a - 1 for a, b in pairwise(drawn) if b > a + 1 and (across[a] & across[b]).any())
 
 
 def _inside(polygon: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Iterator[tuple[int, slice]]:

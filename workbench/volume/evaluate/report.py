@@ -137,6 +137,8 @@ def evaluate_cases(
     overall.begin(len(judged))
     if not rows:
         raise none_left("no case could be scored", failures)
+    for case in (c for c in cases if c.labels is None):
+        failures[case.id] = f"{case.image}: has no labels, and is not scored. Give them, or leave it out."
     notes = [summary_note(marks)] if summary_note(marks) else []
     notes += _notes(told, len(told))
     notes += [_SHEARED.format(count=len(sheared), cases=", ".join(sheared[:5]))] if sheared else []

@@ -3,7 +3,7 @@ remembered for the record of those to come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench import weights
@@ -131,6 +131,29 @@ class Survey:
             SeenCase(c.id, self._keys[c.id], role, c.group or c.id) for c, role in roles.values() if c.id in self._keys
         ]
         return joined(() if self.start is None else Seen.of(self.start.meta).cases, new)
+
+
+def copies_on_both_sides(entries: Iterable[Mapping[str, Any]], own: Collection[str]) -> list[str]:
+    """A note on cases that were held out and are the same scan as one that was learnt from.
+
+    Parameters
+    ----------
+    entries
+        The record entry ``seen`` (see `Survey.seen`).
+    own
+        Ids of the cases of this training; those that the starting weights remember are not its split.
+    """
+    mine = [e for e in entries if e["id"] in own]
+    learnt = {frozenset(e["keys"]): str(e["id"]) for e in mine if e["role"] == "learnt" and e["keys"]}
+    pairs = [
+        f"{e['id']} is {learnt[frozenset(e['keys'])]}"
+        for e in mine
+        if e["role"] != "learnt" and frozenset(e["keys"]) in learnt
+    ]
+    if not pairs:
+        return []
+    return [f"{len(pairs)} held-out case(s) are the same scan as one that was learnt from ({_some(pairs)}): the score"
+            " is not of data that were never seen"]  # fmt: skip
 
 
 def _some(cases: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ from workbench.volume.train.data import Validation, VolumeData, loss_function, r
 from workbench.volume.train.memory import require_memory
 from workbench.volume.train.report import write_report
 from workbench.volume.train.settings import TrainConfig
-from workbench.volume.train.survey import Survey
+from workbench.volume.train.survey import Survey, copies_on_both_sides
 
 BACKEND = "segformer3d"
 _WINDOW = 80  # largest default window of a training: larger ones take seconds per step on a CPU
@@ -176,13 +176,15 @@ def train_volumes(
         },
         on_event=on_event,
     )
+    seen = survey.seen(taught, judging)
+    notes += copies_on_both_sides(seen, [c.id for c in (*taught, *judging)])
     meta = {
         "backend": BACKEND,
         "net": net.config,
         "classes": table.to_json(),
         "recipe": recipe.to_json(),
         "taught": survey.taught(config, (x, y, z)).to_json(),
-        "seen": survey.seen(taught, judging),
+        "seen": seen,
         "training": {
             "cases": [c.id for c in cases],
             "trained_on": [cases[i].id for i in train_index],

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+import workbench as wb
 from tests.dicom_maker import OBLIQUE, normal, write_enhanced, write_series
 from workbench.core.errors import GeometryError, InputError, NothingFound
 from workbench.data import formats
@@ -374,3 +375,57 @@ def test_photo_like_dicom_has_no_invented_geometry(tmp_path):
     assert image.geometry.affine is None
     with pytest.raises(InputError, match="2-D image"):
         require_volume(image)
+
+
+def test_slices_farther_apart_than_they_are_thick_are_said(tmp_path):
+    def thin(spacing):
+        def change(k, ds):
+            ds.SliceThickness, ds.InstanceNumber = 3.0, k + 1
+            if spacing:
+                ds.SpacingBetweenSlices = spacing
+
+        return change
+
+    flat = {"orientation": (1, 0, 0, 0, 1, 0), "step": (0, 0, 6.0)}
+    write_series(tmp_path / "half", change=thin(0), **flat)
+    write_series(tmp_path / "gaps", change=thin(6.0), **flat)
+    write_series(tmp_path / "whole", change=thin(0), **{**flat, "step": (0, 0, 3.0)})
+    assert any("slices are 3 mm thick, and 6 mm apart" in n for n in wb.read(tmp_path / "half").notes)
+    assert not any("apart" in n for name in ("gaps", "whole") for n in wb.read(tmp_path / name).notes)
+
+
+def test_a_tube_voltage_that_differs_within_a_volume_is_said(tmp_path):
+    def second(k, ds):
+        ds.KVP, ds.AcquisitionNumber = (120, 1) if k < 4 else (80, 2)
+
+    def shuttle(k, ds):
+        ds.KVP, ds.AcquisitionNumber = 120, 1 + k % 2
+
+    flat = {"orientation": (1, 0, 0, 0, 1, 0)}
+    write_series(tmp_path / "two", change=second, **flat)
+    write_series(tmp_path / "one", change=shuttle, **flat)
+    (said,) = (n for n in wb.read(tmp_path / "two").notes if "KVP" in n)
+    assert "120" in said
+    assert "80" in said
+    assert "from slice 5 on" in said
+    assert not any("differ" in n for n in wb.read(tmp_path / "one").notes)
+
+
+def test_a_picture_of_a_screen_among_the_slices_is_said(tmp_path):
+    def screen(k, ds):
+        ds.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"] if k == 2 else ["ORIGINAL", "PRIMARY", "AXIAL"]
+
+    write_series(tmp_path / "ct", change=screen)
+    write_series(tmp_path / "right")
+    assert any("ImageType of s002.dcm says SCREEN SAVE" in n for n in wb.read(tmp_path / "ct").notes)
+    assert not any("SCREEN" in n for n in wb.read(tmp_path / "right").notes)
+
+
+def test_nuclear_medicine_is_said_not_to_be_read(tmp_path):
+    def frames(k, ds):
+        ds.Modality, ds.NumberOfFrames, ds.PixelData = "NM", 4, ds.PixelData * 4
+        del ds.ImagePositionPatient, ds.ImageOrientationPatient
+
+    write_series(tmp_path / "nm", n=1, change=frames)
+    with pytest.raises(InputError, match="NM is not read"):
+        wb.read(tmp_path / "nm")

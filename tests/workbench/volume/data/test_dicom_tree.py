@@ -64,6 +64,20 @@ def test_a_scout_by_its_name_only_counts_beside_a_volume(tmp_path):
     assert ids(find(tmp_path)) == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["haste_loc", "LOC", "Topo 1.0", "Übersicht", "Planung"])
+def test_few_pictures_with_a_short_name_of_a_scout_are_one(tmp_path, name):
+    write_ct(tmp_path / "a", "A", n=8)
+    write_ct(tmp_path / "a", "A", 2, n=3, SeriesDescription=name, SpecificCharacterSet="ISO_IR 192")
+    study = find(tmp_path)
+    (case,) = study.cases
+    assert open_case(case).geometry.shape[2] == 8
+    assert any("a localizer, by its description" in s.reason for s in study.skipped)
+    # As many as the other volume: a planning CT is one.
+    write_ct(tmp_path / "b", "B", n=8)
+    write_ct(tmp_path / "b", "B", 2, n=8, SeriesDescription=name, SpecificCharacterSet="ISO_IR 192")
+    assert "2 volumes of one study" in find(tmp_path / "b").cases[0].problem
+
+
 def test_two_volumes_of_a_folder_are_a_question_and_a_rule_the_answer(tmp_path):
     for name in ("P1", "P2"):
         write_ct(tmp_path / name, name, 1, SeriesDescription="arterial", ConvolutionKernel="B30f")
@@ -183,6 +197,29 @@ def test_a_copy_in_another_folder_is_a_case_and_said(tmp_path):
     study = find(tmp_path)
     assert ids(study) == ["P1", "P2", "P3"]
     assert sum("holds the same images as" in n for n in study.notes) == 2
+
+
+def test_a_folder_with_a_part_of_another_is_no_case_of_its_own(tmp_path):
+    write_series(tmp_path / "P1" / "all", **uids("P1"), n=8, orientation=FLAT)
+    (tmp_path / "P1" / "some").mkdir()
+    for file in sorted((tmp_path / "P1" / "all").iterdir())[:5]:
+        shutil.copy(file, tmp_path / "P1" / "some" / file.name)
+    study = find(tmp_path)
+    (case,) = study.cases
+    assert open_case(case).geometry.shape[2] == 8
+    assert any("its 5 images are also in" in n and "left out" in n for n in study.notes)
+
+
+def test_folders_that_share_images_are_not_counted_twice(tmp_path):
+    write_series(tmp_path / "P1" / "a", **uids("P1"), n=8, orientation=FLAT)
+    (tmp_path / "P1" / "b").mkdir()
+    files = sorted((tmp_path / "P1" / "a").iterdir())
+    for file in files[3:]:
+        shutil.copy(file, tmp_path / "P1" / "b" / file.name)
+    for file in files[5:]:
+        file.unlink()
+    (case,) = find(tmp_path).cases
+    assert "one series in 2 folders, which share 2 of its 8 images" in case.problem
 
 
 def test_a_damaged_file_fails_its_own_case_only(tmp_path):

@@ -188,3 +188,45 @@ def test_predict_evaluate_and_train_with_contours(tmp_path, capsys):
     train = ["train", "segformer3d", *labelled, "-o", str(tmp_path / "t.safetensors"), "--steps", "1"]
     train += ["--weights", "none", "--device", "cpu", "--force", "--spacing", "4", "4", "4", "--roi", "32", "32", "32"]
     assert run(train) == 0, capsys.readouterr().err
+
+
+BOX = [(2.5, 3.5), (12.5, 3.5), (12.5, 13.5), (2.5, 13.5)]  # 10 x 10 pixel centres
+HOLE = [(5.5, 6.5), (8.5, 6.5), (8.5, 10.5), (5.5, 10.5)]  # 3 x 4
+
+
+def filled(tmp_path, contours):
+    image = series(tmp_path / "ct", orientation=AXIAL)
+    drawn(tmp_path / "d.dcm", image, {"a": contours})
+    found = formats.read_labels(tmp_path / "d.dcm", reference=image.geometry)
+    return found.data, " ".join(found.notes)
+
+
+def test_a_contour_stored_twice_counts_once(tmp_path):
+    turned = BOX[2:] + BOX[:2]
+    data, said = filled(tmp_path, [(3, BOX), (3, turned[::-1]), (4, BOX), (4, HOLE), (4, HOLE)])
+    assert (data[:, :, 3].sum(), data[:, :, 4].sum()) == (100, 88)
+    assert "structure 'a': 2 contour(s) are stored twice, and count once" in said
+
+
+def test_contours_that_cross_are_joined(tmp_path):
+    moved = [(x + 3, y + 2) for x, y in BOX]
+    data, said = filled(tmp_path, [(3, BOX), (3, moved)])
+    assert data.sum() == 100 + 100 - 7 * 8
+    assert "1 contour(s) cross another one on their slice: they were joined" in said
+
+
+def test_holes_and_parts_that_touch_are_no_crossing(tmp_path):
+    beside = [(12.5, 3.5), (15.5, 3.5), (15.5, 13.5), (12.5, 13.5)]
+    data, said = filled(tmp_path, [(3, BOX), (3, HOLE), (3, beside)])
+    assert data.sum() == 100 - 12 + 30
+    assert "cross" not in said
+    assert "twice" not in said
+
+
+def test_slices_between_contours_that_have_none_are_said(tmp_path):
+    data, said = filled(tmp_path, [(k, BOX) for k in (1, 3, 5)])
+    assert data.sum() == 300
+    assert "structure 'a': 2 slices between its contours have none" in said
+    far = [(x + 4, y) for x, y in HOLE]
+    _, said = filled(tmp_path / "parts", [(1, HOLE), (5, [(x + 8, y) for x, y in far])])
+    assert "have none" not in said

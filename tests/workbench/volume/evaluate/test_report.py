@@ -92,6 +92,15 @@ def test_cases_without_labels_cannot_be_scored(tmp_path: Path) -> None:
         evaluate_cases([Case("a", tmp_path / "a.nii")], by_threshold)
 
 
+def test_a_case_without_labels_fails_and_the_others_are_scored(tmp_path: Path) -> None:
+    report = evaluate_cases(
+        [Case("bare", tmp_path / "bare.nii"), make_case(tmp_path, "good")], by_threshold, match="number"
+    )
+    assert list(report.failures) == ["bare"]
+    assert "bare.nii: has no labels, and is not scored" in report.failures["bare"]
+    assert {r["case"] for r in report.rows} == {"good"}
+
+
 def test_a_case_that_breaks_unexpectedly_does_not_stop_the_others(tmp_path: Path) -> None:
     def fragile(image, progress=None) -> Labels:
         if image.name == "bad":

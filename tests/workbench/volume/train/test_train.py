@@ -5,6 +5,7 @@ import json
 import runpy
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 import torch
 
@@ -141,6 +142,18 @@ def test_one_patient_is_validated_on_itself_and_the_record_says_so(cases, tmp_pa
     assert "not generalisation" in report.validation
     assert "not generalisation" in json.dumps(weights.find(report.weights).meta)
     assert "not generalisation" in report.report.read_text(encoding="utf-8")
+
+
+def test_a_held_out_copy_of_what_was_learnt_is_said(cases, tmp_path: Path) -> None:
+    image = nib.load(cases[0].image)
+    copy = tmp_path / "copy.nii"  # other bytes, the same voxels
+    nib.save(image, copy)
+    twice = [cases[0], Case("copy", copy, cases[0].labels, "another")]
+    config = build(TrainConfig, QUICK | {"steps": 1, "val_fraction": 0.5})
+    report = train_volumes(twice, config, tmp_path / "two.safetensors")
+    assert any("1 held-out case(s) are the same scan as one that was learnt from" in n for n in report.notes)
+    report = train_volumes(cases[:2], config, tmp_path / "other.safetensors")
+    assert not any("same scan" in n for n in report.notes)
 
 
 @pytest.mark.parametrize(
