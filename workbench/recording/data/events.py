@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,16 @@ from workbench.recording.data.breaks import is_no_event
 from workbench.recording.data.marks_files import read_marks
 from workbench.recording.data.recording import Event, Recording, RecordingNative, mne_call, open_recording
 
+_NAMED = 6
 _MARKS = re.compile(r"[-_]annot\.fif(\.gz)?$")
 
 
 def events_of(recording: Recording, kinds: Sequence[str] = ()) -> list[Event]:
     """(time [s], kind) of the events of a recording, in order of time; each kind comes from one source only.
 
-    A file of events stands in place of all others. Otherwise stimulus channels come first, and annotations give the
-    kinds that no channel has: the same event, read from both, would be two trials.
+    A file of events stands in place of all others. Otherwise stimulus channels come first, and annotations give those
+    kinds that no channel has and that were asked for (see `left_out`): the same event, read from both, would be two
+    trials.
 
     Parameters
     ----------
@@ -43,6 +46,23 @@ def events_of(recording: Recording, kinds: Sequence[str] = ()) -> list[Event]:
     if shown:
         return sorted(shown)
     return sorted((m.onset, m.label) for m in marks if m.duration == 0 and not is_no_event(m.label))
+
+
+def left_out(recording: Recording, kinds: Sequence[str] = ()) -> tuple[str, ...]:
+    """A note on annotations that could be events, and that `events_of` leaves out beside stimulus channels."""
+    if kinds or recording.events_from != "triggers":
+        return ()
+    own = {str(k) for _, k in recording.events}
+    if not any(not is_no_event(k) for k in own):
+        return ()
+    found = Counter(
+        m.label for m in recording.marks if m.duration == 0 and m.label not in own and not is_no_event(m.label)
+    )
+    if not found:
+        return ()
+    named = ", ".join(f"'{label}' ({count})" for label, count in sorted(found.items())[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return (f"annotations that no stimulus channel has are not taken for events: {named}{more}; name all that count",)
 
 
 def with_events(image: Image, path: str | Path) -> Image:

@@ -13,7 +13,7 @@ from workbench.core.types import Case, Mark, Progress
 from workbench.data.cases import naming, open_case
 from workbench.recording.data.agree import agree
 from workbench.recording.data.channels import only_named
-from workbench.recording.data.events import events_of
+from workbench.recording.data.events import events_of, left_out
 from workbench.recording.data.prepare import prepare
 from workbench.recording.data.read import with_triggers
 from workbench.recording.data.recording import open_recording
@@ -76,7 +76,7 @@ def open_one(case: Case, parts: Parts, config: MEGEvaluateConfig, course: Course
         if surprise is not None:
             surprise[:, ~prepared.good] = np.nan
         events = tuple(events_of(recording, config.events))
-    notes = (*image.notes, *chosen, *recording.event_notes)
+    notes = (*image.notes, *chosen, *recording.event_notes, *left_out(recording, config.events))
     session = session_of(case, prepared, recipe.sampling_rate, agreement, notes)
     places = None
     if prepared.info is not None and prepared.mixing is None:

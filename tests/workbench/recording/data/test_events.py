@@ -5,7 +5,7 @@ import pytest
 from tests.recording_maker import raw, save_raw
 from workbench.core.errors import InputError, NothingFound
 from workbench.data import cases, formats
-from workbench.recording.data.events import check_events, with_events
+from workbench.recording.data.events import check_events, left_out, with_events
 from workbench.recording.data.events import events_of as trials_of
 from workbench.recording.data.recording import open_recording
 
@@ -104,6 +104,20 @@ def test_a_kind_that_a_channel_has_is_not_taken_from_annotations_too(tmp_path):
     found = decoded(tmp_path, marks, triggers, kinds=("1", "2"))
     assert [e for e in found if e[1] != "rest"] == [(1.0, "1"), (2.0, "2")]
     assert decoded(tmp_path, marks, triggers, kinds=("1", "rest")) == [(1.0, "1"), (2.0, "2"), (5.0, "rest")]
+
+
+def test_annotations_that_no_channel_has_are_said_where_they_are_left_out(tmp_path):
+    triggers = ((1.0, 1), (2.0, 2))
+    marks = [(1.0004, 0.0, "1"), (4.0, 0.0, "button"), (5.0, 0.0, "button"), (6.0, 0.5, "blink"), (7.0, 0.0, "BAD_x")]
+    assert decoded(tmp_path, marks, triggers) == [(1.0, "1"), (2.0, "2")]
+    recording = open_recording(formats.read(tmp_path / "a_raw.fif"))
+    (note,) = left_out(recording)
+    assert "'button' (2)" in note
+    assert "blink" not in note
+    assert left_out(recording, ("1", "button")) == ()
+    assert (4.0, "button") in decoded(tmp_path, marks, triggers, kinds=("1", "button"))
+    decoded(tmp_path, marks[:1], triggers)
+    assert left_out(open_recording(formats.read(tmp_path / "a_raw.fif"))) == ()
 
 
 def test_a_file_of_events_stands_alone(tmp_path):
