@@ -164,10 +164,9 @@ def settle(done: Callable[[], bool], seconds: float) -> None:
 
 
 def scroll_to(tool: Any, widget: Any) -> None:
-    """Show a lower part of the tool."""
-    from qtpy.QtWidgets import QScrollArea
-
-    tool.findChild(QScrollArea).ensureWidgetVisible(widget, 0, 0)
+    """Show another part of the tool, on the page that it is on."""
+    tool.bring_into_sight(widget)
+    settle(lambda: False, 0.3)
 
 
 def shoot(viewer: Any, path: Path) -> None:
