@@ -6,6 +6,7 @@ The same for every kind of data whose labels meet the classes of weights: label 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -333,8 +334,14 @@ def _few(names: Iterable[str], most: int = 8) -> str:
 
 
 def compared_lines(classes: Sequence[tuple[ClassMatch, int]]) -> list[str]:
-    """``kidneys: kidney_right (2) + kidney_left (3), told by classes`` per class of the weights."""
+    """``kidneys: kidney_right (2) + kidney_left (3), told by classes`` per class of the weights.
+
+    A class that was compared in several ways has a line for each, with the number of cases.
+    """
+    ways = Counter(m.name for m, _ in classes)
+    total = {name: sum(n for m, n in classes if m.name == name) for name in ways}
     return [
-        f"{m.name} ({m.value}): {m.compared_with}, {m.why}" if m.reference else f"{m.name} ({m.value}): {m.why}"
-        for m, _ in classes
+        (f"{m.name} ({m.value}): {m.compared_with}, {m.why}" if m.reference else f"{m.name} ({m.value}): {m.why}")
+        + (f", in {count} of {total[m.name]} cases" if ways[m.name] > 1 else "")
+        for m, count in classes
     ]

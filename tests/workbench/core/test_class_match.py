@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench.core.class_match import Compared, adapting_note, match_classes
+from workbench.core.class_match import Compared, adapting_note, compared_lines, match_classes
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError
 from workbench.core.types import Geometry, Labels
@@ -79,3 +79,12 @@ def test_in_how_many_cases_a_class_was_compared_is_said():
     assert "case" not in Compared.of([match_classes(NAMED, whole)] * 2).headline
     lacking = Compared.of([match_classes(NAMED, m) for m in (whole, some, labels({1: "corn"}))])
     assert "of 3 case(s) the reference shows soil in 2, water in 1 only" in lacking.headline
+
+
+def test_a_class_that_was_compared_in_several_ways_says_in_how_many_cases():
+    lacking = Compared.of([match_classes(NAMED, labels(n)) for n in ({1: "corn", 2: "soil"}, {1: "corn"}, {1: "corn"})])
+    assert compared_lines(lacking.classes)[:3] == [
+        "corn (1): corn (1), same name",
+        "soil (2): soil (2), same name, in 1 of 3 cases",
+        "soil (2): no reference class, in 2 of 3 cases",
+    ]
