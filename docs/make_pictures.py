@@ -68,7 +68,7 @@ def make(out: Path, weights: str, home: Path) -> None:
         tool.model.weights.choose_file(weights)
     viewer.dims.set_current_step(0, int(viewer.dims.nsteps[0] * 0.5))
     assert tool.segmenting.run(), tool.status.text()
-    settle(lambda: tool.runner._state[0] > 0 or not tool.runner.is_busy, 120)
+    settle(lambda: not tool.runner.is_busy or tool.runner.job.steps[0] > 0, 120)
     shoot(viewer, out / "running.png")
     settle(lambda: not tool.runner.is_busy, 600)
     labels = tool.labels_layer

@@ -124,7 +124,20 @@ def _named(word: str) -> Callable[[Path], object]:
 
 
 def _egi_by_mne(path: Path) -> object:
-    return "named: EGI" if len(mne.io.read_raw_egi(path, verbose="ERROR").ch_names) else ""
+    raw = mne.io.read_raw_egi(path, preload=True, verbose="ERROR")
+    marks = sorted((round(float(a["onset"]), 3), a["description"]) for a in raw.annotations)
+    return [float(raw.info["sfreq"]), raw.n_times, _microvolt(raw.get_data()[:200]), marks]
+
+
+def _egi(path: Path) -> object:
+    recording = open_recording(wb.read(path))
+    data = wb.read(path).data
+    return [recording.rate, data.shape[1], _microvolt(data[:200]), [(round(t, 3), k) for t, k in recording.events]]
+
+
+def _microvolt(data: np.ndarray) -> int:
+    """Mean size of samples, one for both."""
+    return round(float(np.abs(data).mean()) * 1e6)
 
 
 ROWS = (
@@ -136,7 +149,8 @@ ROWS = (
     Row("rank8_of_30_raw.fif", "rank 8: refused", _rank_by_mne, _rank),
     Row("short_psg.edf", 0.0, _pieces_of_mne, _pieces),
     Row("fieldtrip_data.mat", "named: FieldTrip", lambda path: "named: FieldTrip", _named("FieldTrip")),
-    Row("test_egi.raw", "named: EGI", _egi_by_mne, _named("EGI")),
+    # Was to be named or read: it is read.
+    Row("test_egi.raw", [250.0, 77, 7216, [(0.076, "TRSP"), (0.228, "XXX1")]], _egi_by_mne, _egi),
 )  # fmt: skip
 
 
