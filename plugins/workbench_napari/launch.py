@@ -14,6 +14,7 @@ from workbench_napari.shared.studies import study_of
 GENERAL = "Any backend"
 """Title of the tool that serves the kinds without a tool of their own."""
 _FORMER = {"spectra": "scene", "meg": "recording"}
+_PULSE_MS = 250
 
 
 def tools() -> dict[str, str]:
@@ -71,7 +72,6 @@ def fitting_tool(paths: Sequence[str | Path]) -> str:
 
 def launch(paths: Sequence[str | Path] = (), tool: str | None = None, kind: str | None = None) -> None:
     """Open a window with these files and stay until it is closed. The engines load once the window is up."""
-    import signal
     import threading
 
     import napari
@@ -79,9 +79,23 @@ def launch(paths: Sequence[str | Path] = (), tool: str | None = None, kind: str 
     viewer = napari.Viewer(title="Workbench")
     open_files(viewer, paths, tool, kind)
     if threading.current_thread() is threading.main_thread():
-        # Somebody shuts the machine down: close as a person would, so that jobs stop and the last edits are kept.
-        signal.signal(signal.SIGTERM, lambda *_: _close_all())
+        close_on_sigterm()
     napari.run()
+
+
+def close_on_sigterm() -> None:
+    """Somebody shuts the machine down: close as a person would, so that jobs stop and the last edits are kept."""
+    import signal
+
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+
+    # The handler may interrupt Qt while it delivers an event to the very window that is to be closed: not now, then.
+    signal.signal(signal.SIGTERM, lambda *_: QTimer.singleShot(0, _close_all))
+    # Python looks for signals when it runs, and nothing of it need run while a window is idle.
+    pulse = QTimer(QApplication.instance())
+    pulse.timeout.connect(lambda: None)
+    pulse.start(_PULSE_MS)
 
 
 def _close_all() -> None:

@@ -20,7 +20,7 @@ CHILD = """
 import json, sys, threading, time
 import napari
 from qtpy.QtCore import QTimer
-from workbench_napari.launch import _close_all, open_files
+from workbench_napari.launch import close_on_sigterm, open_files
 from workbench_napari.shared import worker
 
 how = sys.argv[1]
@@ -40,8 +40,7 @@ def work(progress):
 tool.runner.finished.connect(lambda how, text: seen["ends"].append(how))
 runner, began = tool.runner, time.monotonic()
 if how == "SIGTERM":
-    import signal
-    signal.signal(signal.SIGTERM, lambda *_: _close_all())
+    close_on_sigterm()
 
 def start():
     assert tool.start("Working", work, tool.runner_answer)
