@@ -49,6 +49,13 @@ def labels_of(image: Image, reference: Geometry | None = None) -> Labels:
         return Labels(data, geometry, named, image.name, notes)
     data = whole_numbers(_without_empty(image), image.source or image.name)
     classes = image.classes
+    ignore = ignore_of(image)
+    if ignore and classes is None and (zeros := int(is_value(image.data[0], 0.0).sum())):
+        notes = (
+            *notes,
+            f"{zeros} pixels are 0, and the file's no-data value is {ignore:g}: 0 is no label here; give a class of 0"
+            " another value",
+        )
     present = [int(v) for v in np.unique(data) if v > 0]
     if classes is None:
         colors = image.header.get("colormap") or {}

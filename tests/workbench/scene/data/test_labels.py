@@ -101,3 +101,21 @@ def test_a_coordinate_system_may_be_spelled_otherwise(tmp_path):
     ]
     for path in made:
         assert not formats.read_labels(path, reference=reference).notes, path
+
+
+@pytest.mark.parametrize(("nodata", "dtype"), [(255, "uint8"), (-1, "int16"), (0, "uint8"), (None, "uint8")])
+def test_a_class_of_0_is_said_where_another_value_is_no_data(tmp_path, nodata, dtype):
+    values = np.array([[0, 0, 1], [2, 1, 0]], dtype)
+    values[1, 2] = nodata or 0
+    path = tmp_path / "gt.tif"
+    profile = {"driver": "GTiff", "width": 3, "height": 2, "count": 1, "dtype": dtype, "nodata": nodata}
+    with rasterio.open(path, "w", **profile, transform=rasterio.Affine(10, 0, 600000, 0, -10, 5000000)) as out:
+        out.write(values, 1)
+    labels = formats.read_labels(path)
+    assert labels.data.tolist() == [[0, 0, 1], [2, 1, 0]]
+    expected = f"2 pixels are 0, and the file's no-data value is {nodata}: 0 is no label here; give a class of 0"
+    assert any(expected in n for n in labels.notes) == bool(nodata)
+    values[values == 0] = 1
+    with rasterio.open(path, "r+") as out:
+        out.write(values, 1)
+    assert not any("0 is no label" in n for n in formats.read_labels(path).notes)
