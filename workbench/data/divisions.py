@@ -83,10 +83,14 @@ def divided(
         faults.append(str(error))
     ids = {c.id for c in cases}
     known = about or DataSet()
-    training, validation, tests = (_ids(n, ids) for n in (known.training, known.validation, known.tests))
+    training, validation, tests, shared = (
+        _ids(n, ids) for n in (known.training, known.validation, known.tests, known.shared)
+    )
     found, moved = [], []
     for case in cases:
         use = "test" if case.id in tests else "validation" if case.id in validation else part
+        if case.id in shared:  # names are numbered anew in each folder: its own says what this one is for
+            use = part
         moved += [case.id] if use == "test" != part else []
         folds = {"folds": splits.of(case.id)} if splits is not None and use != "test" else {}
         found.append(replace(case, options={**case.options, "split": use, **folds}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,8 @@ class DataSet:
         Names of the cases, where they are listed, as their files are called: perhaps with the number of a channel.
     pairs
         Name of an image -> name of its label map, as the lists pair them.
+    shared
+        Names that several folders have, each for another image (``imagesTr/case_001``, ``imagesTs/case_001``).
     """
 
     channels: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class DataSet:
     listed: bool = field(default=False)
     validation: tuple[str, ...] = ()
     pairs: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
 
 
 def data_set(folder: Path) -> DataSet | None:
@@ -99,6 +102,7 @@ def data_set(folder: Path) -> DataSet | None:
         channels = tuple(str(names[k]) for k in sorted(names, key=int))
     training, tests = _listed(content.get("training")), _listed(content.get("test"))
     stated = content.get("numTraining")
+    lists = [content.get(part) for part in ("training", "validation", "test")]
     return DataSet(
         channels,
         training,
@@ -106,7 +110,8 @@ def data_set(folder: Path) -> DataSet | None:
         stated if isinstance(stated, int) else None,
         isinstance(content.get("training"), list),
         _listed(content.get("validation")),
-        _paired([content.get(part) for part in ("training", "validation", "test")]),
+        _paired(lists),
+        _shared(lists),
     )
 
 
@@ -119,12 +124,21 @@ def read_json(path: Path) -> Any:
 
 
 def _listed(rows: Any) -> tuple[str, ...]:
-    found = []
+    return tuple(case_name(path) for path in _paths(rows))
+
+
+def _paths(rows: Any) -> Iterator[Path]:
     for row in rows if isinstance(rows, list) else ():
         text = row.get("image") if isinstance(row, dict) else row
         if isinstance(text, str) and text:
-            found.append(case_name(Path(text.replace("\\", "/"))))
-    return tuple(found)
+            yield Path(text.replace("\\", "/"))
+
+
+def _shared(lists: Iterable[Any]) -> tuple[str, ...]:
+    folders: dict[str, set[str]] = defaultdict(set)
+    for path in (p for rows in lists for p in _paths(rows)):
+        folders[case_name(path)].add(path.parent.name)
+    return tuple(name for name, own in folders.items() if len(own - {""}) > 1)
 
 
 def _paired(lists: Iterable[Any]) -> dict[str, str]:

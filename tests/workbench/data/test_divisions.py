@@ -117,6 +117,22 @@ def test_lists_of_a_dataset_give_the_split(tmp_path):
     assert [c.id for c in scored_on(study.cases)[0]] == ["amos_0004"]
 
 
+def test_names_that_begin_anew_in_each_folder_are_told_apart(tmp_path):
+    """``imagesTs/case_001`` is another image than ``imagesTr/case_001``, and says nothing about that one's use."""
+    for folder in ("imagesTr", "imagesVa", "imagesTs"):
+        for name in ("case_001", "case_002"):
+            save_nifti(tmp_path / folder / f"{name}.nii.gz", value=len(folder) + ord(folder[-1]))
+    lists = {
+        key: [f"./{folder}/case_001.nii.gz", f"./{folder}/case_002.nii.gz"]
+        for key, folder in (("training", "imagesTr"), ("validation", "imagesVa"), ("test", "imagesTs"))
+    }
+    save(tmp_path / "dataset.json", {"labels": {"0": "background"}, "numTraining": 2, **lists})
+    for folder, use in (("imagesTr", "training"), ("imagesVa", "validation"), ("imagesTs", "test")):
+        study = load_study(tmp_path / folder)
+        assert [(c.id, c.options["split"]) for c in study.cases] == [("case_001", use), ("case_002", use)]
+        assert not [n for n in study.notes if "dataset.json" in n]
+
+
 def test_what_no_list_names_is_said(tmp_path):
     decathlon(tmp_path, training=[*NAMES[:3], "amos_0007"])
     assert load_study(tmp_path).notes == (

@@ -145,15 +145,16 @@ def _height(plan: Plan, heights: npt.NDArray[np.float64]) -> float:
     steps = _steps(heights)
     if not steps.size:
         return plan.height
-    if plan.between > 0 and _divides(plan.between, steps):
-        return plan.between
     smallest = float(steps.min())
-    parts = (n for n in range(1, _MOST_PARTS + 1) if _divides(smallest / n, steps))
-    return smallest / next(parts, 1)
+    told = (plan.between, *(smallest / n for n in range(1, _MOST_PARTS + 1)))
+    height = next((h for h in told if h > 0 and _divides(h, steps)), smallest)
+    # A declared one is often rounded, which adds up to a slice too many: the frames tell it better.
+    return float(steps.sum() / np.rint(steps / height).sum())
 
 
 def _divides(height: float, steps: npt.NDArray[np.float64]) -> bool:
-    return bool(np.abs(steps / height - np.rint(steps / height)).max() < 0.1)
+    parts = np.rint(steps / height)
+    return bool(parts.min() >= 1 and np.abs(steps / height - parts).max() < 0.1)
 
 
 def slices_of(frames: Sequence[Frame], affine: npt.NDArray[np.float64], count: int, path: Path) -> list[int]:

@@ -24,7 +24,7 @@ from workbench.data.cases import naming, open_case
 from workbench.data.readable import left_out, readable
 from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
-from workbench.training.split import own_split, split_groups
+from workbench.training.split import OwnSplit, own_split, split_groups
 from workbench.volume.data import rtstruct
 from workbench.volume.data.checks import require_volume
 from workbench.volume.data.label_names import LabelReader, read_named
@@ -134,7 +134,8 @@ def train_volumes(
     if start is not None:
         output.refuse_start(out, start.path)
     cases, failures = readable(cases, require_volume)
-    train_index, val_index, judged, said = _split(cases, config)
+    own = own_split(cases, config.fold) if config.val_fraction else None
+    train_index, val_index, judged, said = _split(cases, config, own)
     recipe = _recipe(config, start)
     # Predicting may use larger windows than training: the network takes any size.
     x, y, z = config.roi or (min(n, _WINDOW) for n in recipe.roi)
@@ -172,7 +173,7 @@ def train_volumes(
             "cases": [c.id for c in cases],
             "start": start.sha256 if start else None,
             # A split of the data set itself may change while the cases stay the same.
-            **({"validated": [c.id for c in judging]} if any("folds" in c.options for c in cases) else {}),
+            **({"validated": [c.id for c in judging]} if own is not None else {}),
         },
         on_event=on_event,
     )
@@ -234,12 +235,14 @@ def _start(config: TrainConfig) -> weights.WeightsFile | None:
     return start
 
 
-def _split(cases: Sequence[Case], config: TrainConfig) -> tuple[list[int], list[int], str, tuple[str, ...]]:
+def _split(
+    cases: Sequence[Case], config: TrainConfig, own: OwnSplit | None
+) -> tuple[list[int], list[int], str, tuple[str, ...]]:
     """Training and validation cases, the sentence that says what the score means, and what to know of the split."""
     everything = list(range(len(cases)))
     if config.val_fraction == 0:
         why = "val_fraction=0"
-    elif (own := own_split(cases, config.fold)) is not None:
+    elif own is not None:
         return list(own.train), list(own.val), f"on {len(own.val)} held-out case(s), {own.said}", own.notes
     elif len({c.group or c.id for c in cases}) < 2:
         why = "one group only"

@@ -3,6 +3,7 @@
 import csv
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -95,6 +96,23 @@ def test_a_cancelled_training_resumes_to_the_same_weights(cases, trained, tmp_pa
     a, b = (weights.load_tensors(weights.find(r.weights)) for r in (whole, rest))
     for name in a:
         assert torch.allclose(a[name].float(), b[name].float(), atol=1e-6), name
+
+
+def test_a_state_with_another_validation_part_is_not_continued(cases, tmp_path: Path) -> None:
+    """What it learnt from would be scored as held out; ``split`` may be a column of the list."""
+    config = QUICK | {"steps": 2, "validate_every": 1}
+
+    def validating_on(number: int) -> list[Case]:
+        return [replace(c, options={"split": "val" if n == number else "train"}) for n, c in enumerate(cases)]
+
+    def stop(event) -> None:
+        raise Cancelled
+
+    train_volumes(validating_on(0), build(TrainConfig, config), tmp_path / "x.safetensors", stop)
+    again = build(TrainConfig, config | {"resume": True})
+    with pytest.raises(UsageError, match="validated"):
+        train_volumes(validating_on(1), again, tmp_path / "x.safetensors")
+    assert train_volumes(validating_on(0), again, tmp_path / "x.safetensors").stopped != "cancelled"
 
 
 def test_adapters_are_small_and_leave_the_base_alone(cases, trained, tmp_path: Path) -> None:
