@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from real_window import rerun_without_display, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ("table appears", "stroke is counted", "brush takes a label", "double click", "double click in 3-D")
@@ -40,12 +40,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON in the last line")
     parser.add_argument("--measure", type=int, metavar="LABELS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        program = shutil.which("xvfb-run")
-        if program is None:
-            parser.error("no display and no Xvfb: apt-get install xvfb")
-        command = [program, "-a", "-s", "-screen 0 1600x1000x24", sys.executable, *sys.argv]
-        return subprocess.run(command, check=False).returncode
+    if (status := rerun_without_display(parser)) is not None:
+        return status
     if arguments.measure:
         measure(arguments.measure)
         return 0
@@ -120,11 +116,11 @@ def measure(labels: int) -> None:
     updates: list[int] = []
     table.updated.connect(lambda: updates.append(1))
     table.set_layer(None)
-    settle(0.3)
+    settle(lambda: False, 0.3)
 
     def note(step: str, act: Callable[[], Any], done: Callable[[], bool]) -> None:
         print(json.dumps({step: longest(act, done)}), flush=True)
-        settle(0.3)
+        settle(lambda: False, 0.3)
 
     def painted() -> None:
         # What napari itself does for a stroke is not timed.
@@ -140,7 +136,7 @@ def measure(labels: int) -> None:
     viewer.dims.set_current_step(0, 0 if wanted else 5)
     note("double click", lambda: table.go_to(labels - 5), lambda: viewer.dims.current_step[0] == wanted)
     viewer.dims.ndisplay = 3
-    settle(0.5)
+    settle(lambda: False, 0.5)
     note("double click in 3-D", lambda: table.go_to(3), lambda: not getattr(table, "is_busy", False))
     viewer.close()
 
@@ -168,16 +164,6 @@ def longest(act: Callable[[], Any], done: Callable[[], bool]) -> tuple[float, fl
         time.sleep(0.001)
         work = QApplication.processEvents
     return 1000 * max(s[0] for s in steps), 1000 * max(s[1] for s in steps)
-
-
-def settle(seconds: float) -> None:
-    """Let Qt work for a while."""
-    from qtpy.QtWidgets import QApplication
-
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.005)
 
 
 if __name__ == "__main__":

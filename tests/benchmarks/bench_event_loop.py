@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from real_window import rerun_without_display
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("volume", "scene", "recording")
@@ -37,12 +38,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--one", choices=TOOLS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        program = shutil.which("xvfb-run")
-        if program is None:
-            parser.error("no display and no Xvfb: apt-get install xvfb")
-        command = [program, "-a", "-s", "-screen 0 1600x1000x24", sys.executable, *sys.argv]
-        return subprocess.run(command, check=False).returncode
+    if (status := rerun_without_display(parser)) is not None:
+        return status
     if arguments.one:
         print(json.dumps(session(arguments.one, arguments.cold)), flush=True)
         return 0
@@ -231,7 +228,10 @@ def dock(viewer: Any, title: str) -> Any:
 
 def loading(cold: bool) -> Iterator[Step]:
     """The engines load in the background."""
-    from workbench_napari.shared.engines import preload
+    try:
+        from workbench_napari.shared.engines import preload
+    except ModuleNotFoundError:  # trees of before the tools shared it
+        from workbench_napari.engines import preload
 
     if not cold:
         yield ("engines", preload), lambda: not preload().is_alive()

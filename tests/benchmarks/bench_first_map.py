@@ -11,16 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from real_window import rerun_without_display, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 JASPER = ROOT.parent / "shared" / "data" / "hyperspectral" / "jasper_ridge.mat"
@@ -37,12 +35,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON in the last line")
     parser.add_argument("--picture", type=Path, help="save the window at the end as PNG")
     arguments = parser.parse_args()
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        program = shutil.which("xvfb-run")
-        if program is None:
-            parser.error("no display and no Xvfb: apt-get install xvfb")
-        command = [program, "-a", "-s", "-screen 0 1600x1000x24", sys.executable, *sys.argv]
-        return subprocess.run(command, check=False).returncode
+    if (status := rerun_without_display(parser)) is not None:
+        return status
     with tempfile.TemporaryDirectory() as home:
         os.environ["WORKBENCH_HOME"] = home
         os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
@@ -137,16 +131,6 @@ def limit_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
-
-
-def settle(done: Callable[[], bool], seconds: float) -> None:
-    """Let Qt work until something holds, or the time is up."""
-    from qtpy.QtWidgets import QApplication
-
-    end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.005)
 
 
 if __name__ == "__main__":

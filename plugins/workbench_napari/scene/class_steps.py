@@ -54,12 +54,7 @@ class ClassSteps:
         if not self._undo or self._undo[-1].depth < _depth(layer):
             layer.undo()
             return
-        step = self._undo.pop()
-        now = _records(layer)
-        if step.has_stroke:
-            layer.undo()
-        _restore(layer, step.records)
-        self._redo.append(_Step(now, _depth(layer), step.has_stroke))
+        self._go("undo", self._undo, self._redo)
 
     def redo(self) -> None:
         """Do again what was taken back last."""
@@ -69,12 +64,15 @@ class ClassSteps:
         if not self._redo or self._redo[-1].depth != _depth(layer):
             layer.redo()
             return
-        step = self._redo.pop()
-        now = _records(layer)
+        self._go("redo", self._redo, self._undo)
+
+    def _go(self, what: str, steps: list[_Step], opposite: list[_Step]) -> None:
+        """One step, with the stroke that belongs to it, and how to come back."""
+        step, now = steps.pop(), _records(self._layer)
         if step.has_stroke:
-            layer.redo()
-        _restore(layer, step.records)
-        self._undo.append(_Step(now, _depth(layer), step.has_stroke))
+            getattr(self._layer, what)()
+        _restore(self._layer, step.records)
+        opposite.append(_Step(now, _depth(self._layer), step.has_stroke))
 
 
 def _records(layer: Any) -> dict[str, Any]:

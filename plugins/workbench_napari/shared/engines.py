@@ -7,7 +7,6 @@ by a call that lets go of Python, and garbage is collected once, after the impor
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import importlib
@@ -37,11 +36,9 @@ _LIBRARIES = (("torch", "libtorch_cpu.so"),)
 _CHUNK = 16 << 20
 _PAUSE = 0.02
 _SWITCH_SECONDS = 0.0005
-_END_SECONDS = 5.0
 
 _thread: threading.Thread | None = None
 _tried: set[str] = set()
-_stop = threading.Event()
 
 
 def engines(first: str = "") -> tuple[str, ...]:
@@ -68,9 +65,9 @@ def preload(first: str = "") -> threading.Thread | None:
         # Read when the libraries are loaded: waiting threads of a network sleep, instead of taking the processor from
         # the window.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        _thread = threading.Thread(target=_load, args=(first,), name="workbench-engines", daemon=True)
+        # Not a daemon: a library that is being imported while Python takes everything apart would fall over.
+        _thread = threading.Thread(target=_load, args=(first,), name="workbench-engines", daemon=False)
         _thread.start()
-        atexit.register(_end)
     return _thread
 
 
@@ -137,11 +134,11 @@ def _load(first: str) -> None:
     try:
         for name in for_opening(first):
             _import(name)
-        load_libraries(_stop.is_set)
+        load_libraries(_is_ending)
         for name in engines(first):
             _import(name)
             _tried.add(name)
-        if gc.isenabled() and not _stop.is_set():
+        if gc.isenabled() and not _is_ending():
             # Now, while nobody waits: Python would do it when the next file is opened, in the middle of that.
             gc.collect()
     finally:
@@ -150,7 +147,7 @@ def _load(first: str) -> None:
 
 def _import(name: str) -> None:
     """Import one module, and let the window have its turn."""
-    if _stop.is_set():
+    if _is_ending():
         return
     collects = gc.isenabled()
     gc.disable()
@@ -167,8 +164,6 @@ def _import(name: str) -> None:
     time.sleep(_PAUSE)
 
 
-def _end() -> None:
-    """Python ends: what is loading would fall over, so it is waited for as long as one library may take."""
-    _stop.set()
-    if _thread is not None:
-        _thread.join(_END_SECONDS)
+def _is_ending() -> bool:
+    """Whether Python ends: it waits for the import that has begun, and no other is to follow."""
+    return not threading.main_thread().is_alive()

@@ -15,8 +15,10 @@ from workbench.core.identity import DETAIL, Identity, identity_of, identity_of_l
 from workbench.core.layers import KEY
 from workbench.core.stamps import mark
 from workbench.core.types import Image, Progress, Provenance, Result, case_name
+from workbench.volume import choose_image
 from workbench_napari.shared.case import stored_identity
 from workbench_napari.shared.saving import samples_of
+from workbench_napari.volume.drawing import attributes_of, below
 from workbench_napari.volume.layer_roles import record_of
 
 _NUMBER = re.compile(r" \[\d+\]$")
@@ -74,7 +76,17 @@ class Belonging:
 
 
 def _below(labels: Any, images: Sequence[Any], chosen: Any) -> Any:
-    """The image that labels lie on: the chosen one if it has their shape, else the topmost that has, else the only."""
+    """The image that labels lie on, as they are drawn over it; where they lie on none, one of their shape, or the only.
+
+    ``None`` as long as it could be several: a person has to choose.
+    """
+    preferred = next((i for i, image in enumerate(images) if image is chosen), -1)
+    try:
+        found = choose_image(labels.data.shape, attributes_of(labels), [below(image) for image in images], preferred)
+    except WorkbenchError:
+        return None
+    if found >= 0:
+        return images[found]
     fitting = [image for image in images if tuple(image.data.shape[-3:]) == tuple(labels.data.shape)]
     if chosen is not None and any(image is chosen for image in fitting):
         return chosen

@@ -210,6 +210,21 @@ def test_new_labels_stay_with_the_image_they_were_drawn_over(desk, wait, tmp_pat
     assert save(tool, wait) == first
 
 
+def test_labels_are_of_the_image_they_lie_on_though_another_of_their_shape_is_chosen(desk, wait):
+    viewer, tool = desk()
+    place = {"scale": (2, 1, 1), "units": "mm"}
+    for number, (name, at) in enumerate((("here", 0), ("there", 500))):
+        pixels = np.random.default_rng(number).normal(size=(20, 30, 32)).astype(np.float32)
+        viewer.add_image(pixels, name=name, translate=(at, 0, 0), **place)
+    tool.panel.image.combos[0].setCurrentText("there")
+    drawn = np.zeros((20, 30, 32), np.uint8)
+    drawn[10, 5:9, 5:9] = 1
+    labels = viewer.add_labels(drawn, name="mine", **place)
+    assert tool.image_layer is viewer.layers["there"]
+    assert labels.metadata[KEY]["drawn_over"] == "here"
+    assert save(tool, wait).name == "here"
+
+
 def test_labels_over_nothing_are_a_drawing_of_their_own(desk, wait):
     viewer, tool = desk()
     alone = viewer.add_labels(np.zeros((20, 30, 32), np.uint8), name="sketch", scale=(2, 1, 1), units="mm")
