@@ -30,6 +30,7 @@ from workbench.core.layers import (
 from workbench.core.levels import finest, refuse_time
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
+from workbench.volume.data.assumed import orientation_note
 from workbench.volume.display import volume_scores, volume_table
 from workbench.volume.placement import (
     Matrix,
@@ -41,6 +42,9 @@ from workbench.volume.placement import (
     world_to_ras,
 )
 from workbench.volume.statistics import class_statistics
+
+AXES_TAKEN = "layer axes were taken as z: to the head, y: to the back, x: to the patient's left"
+"""What is noted where nothing says how the axes of a layer lie in the patient."""
 
 
 def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
@@ -158,7 +162,9 @@ def _common(spot: Placement, geometry: Geometry, record: dict[str, Any]) -> dict
 
 def _source_record(image: Image) -> dict[str, Any]:
     series = image.header.get("SeriesInstanceUID")
-    return source_record(image) | {"series": series if isinstance(series, str) else None, "modality": image.modality}
+    own = {"series": series if isinstance(series, str) else None, "modality": image.modality}
+    assumed = orientation_note(image.notes)
+    return source_record(image) | own | ({"orientation": {"assumed": assumed}} if assumed else {})
 
 
 def _classes_of(data: npt.NDArray[np.integer[Any]]) -> ClassTable:
@@ -204,6 +210,7 @@ def geometry_from_layer(
     record = (attributes.get("metadata") or {}).get(KEY) or {}
     pixel_is_mm = pixel_is_mm or bool(record.get("pixel_is_mm"))
     original = stored_grid(record, spatial)
+    by_hand = set_by_hand(record)
     if factors is not None:
         world = np.diag([*factors, 1.0]) @ world
     elif original is not None and original[0].affine is None and np.allclose(world, original[1].world):
@@ -218,12 +225,18 @@ def geometry_from_layer(
     if original is not None:
         geometry, spot = original
         if geometry.affine is not None and _same_place(world, spot.world, spatial):
-            return geometry, spot, tuple(notes)
+            return geometry, spot, (*notes, *([by_hand] if by_hand else []))
         notes.append("the layer was moved in the viewer; its new position counts")
         return _in_file_order(spot, world, geometry.axes), spot, tuple(notes)
-    notes.append("layer axes were taken as z: to the head, y: to the back, x: to the patient's left")
+    notes.append(by_hand or AXES_TAKEN)
     bare = Placement(spatial, (0, 1, 2), (False, False, False), world)
     return Geometry(spatial, world_to_ras(world), ("z", "y", "x"), "mm"), bare, tuple(notes)
+
+
+def set_by_hand(record: Mapping[str, Any]) -> str:
+    """What results say of an orientation that a person has set; "" where none has."""
+    own = record.get("orientation") or {}
+    return f"orientation set by hand: {own['set']} instead of {own['read']}" if own.get("set") else ""
 
 
 def _in_file_order(spot: Placement, world: Matrix, axes: tuple[str, ...]) -> Geometry:

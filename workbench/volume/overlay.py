@@ -13,7 +13,7 @@ from workbench.volume.layers import stored_grid, to_layers
 from workbench.volume.placement import Placement, place
 
 _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-_GRID = ("shape", "layer_shape", "affine", "axes", "unit")
+_GRID = ("shape", "layer_shape", "affine", "axes", "unit", "orientation")
 
 
 def follow_layer(result: Result, attributes: Mapping[str, Any], *, pixel_is_mm: bool = False) -> list[LayerTuple]:
@@ -43,7 +43,8 @@ def follow_layer(result: Result, attributes: Mapping[str, Any], *, pixel_is_mm: 
         native = place(result.image.geometry).to_file(data)
         copied = {k: last_axes(attributes[k], k) for k in _TRANSFORM if attributes.get(k) is not None}
         mine = {k: v for k, v in own["metadata"][KEY].items() if k not in _GRID}
-        mine |= {k: record[k] for k in _GRID if k in record} if original is not None else {}
+        kept_of = _GRID if original is not None else ("orientation",)
+        mine |= {k: record[k] for k in kept_of if k in record}
         if pixel_is_mm:
             mine["pixel_is_mm"] = True
         kept = {k: v for k, v in own.items() if k not in _TRANSFORM}

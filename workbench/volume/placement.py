@@ -27,7 +27,7 @@ from workbench.core.types import Geometry
 Matrix = npt.NDArray[np.float64]
 
 # RAS+ (our geometry) -> (S, P, L); its own inverse would be its transpose.
-_RAS_TO_SPL: Matrix = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
+RAS_TO_SPL: Matrix = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 
 # A viewer's matrix may differ from the true one by this part of a voxel (see `Geometry.matches`); the file's own affine
 # is kept apart and goes back untouched. Without it the rounding of a float32 header would count as an oblique scan.
@@ -92,7 +92,7 @@ def place(geometry: Geometry) -> Placement:
     if geometry.affine is None:
         # No position: last file axis first, as for any array read in Fortran order; the world is counted in voxels.
         return Placement(geometry.shape, (2, 1, 0), (False, False, False), np.eye(4))
-    to_world = _RAS_TO_SPL @ np.asarray(geometry.affine, dtype=np.float64)
+    to_world = RAS_TO_SPL @ np.asarray(geometry.affine, dtype=np.float64)
     linear = to_world[:3, :3]
     lengths = np.sqrt((linear**2).sum(axis=0))
     if not np.isfinite(to_world).all() or abs(np.linalg.det(linear)) <= 1e-9 * max(lengths.prod(), 1e-30):
@@ -190,4 +190,4 @@ def _millimetres(unit: Any) -> float | None:
 
 def world_to_ras(world: Matrix) -> Matrix:
     """Layer index -> (S, P, L) turned into layer index -> RAS+."""
-    return _RAS_TO_SPL.T @ world
+    return RAS_TO_SPL.T @ world

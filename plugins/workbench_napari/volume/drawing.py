@@ -70,6 +70,7 @@ class Drawing(QObject):
             labels.data = np.zeros(image.spatial, labels.data.dtype)
             journal.saved(labels)
         take_over(labels, image)
+        labels.metadata[KEY]["over"] = str(images[found].unique_id)
         self.said.emit(f"'{labels.name}' is drawn over '{image.name}' and is saved on its grid.")
 
     def unclear(self, labels: Any) -> str:
@@ -86,7 +87,8 @@ class Drawing(QObject):
     def new_labels(self, image_layer: Any) -> Any:
         """Add empty labels on the grid of an image, with one class in the brush."""
         image = below(image_layer)
-        return self._add(np.zeros(image.spatial, np.uint16), ClassTable.from_values([1]), image, "labels")
+        made = np.zeros(image.spatial, np.uint16)
+        return self._add(made, ClassTable.from_values([1]), image_layer, image, "labels")
 
     def labels_of(self, drawn: Any, image_layer: Any) -> Any:
         """Add labels that points or shapes cover, on the grid of an image; ``None`` if they cover none of it."""
@@ -95,12 +97,12 @@ class Drawing(QObject):
         if not array.any():
             self.said.emit(f"'{drawn.name}' covers no voxel of '{image.name}'.")
             return None
-        return self._add(array, classes, image, drawn.name)
+        return self._add(array, classes, image_layer, image, drawn.name)
 
-    def _add(self, array: npt.NDArray[Any], classes: ClassTable, image: Below, name: str) -> Any:
+    def _add(self, array: npt.NDArray[Any], classes: ClassTable, image_layer: Any, image: Below, name: str) -> Any:
         from napari.layers import Labels
 
-        record = {"classes": classes.to_json()}
+        record = {"classes": classes.to_json(), "over": str(image_layer.unique_id)}
         attributes = attributes_over({"metadata": {KEY: record}}, image)
         record = attributes["metadata"][KEY]
         layer = Labels(

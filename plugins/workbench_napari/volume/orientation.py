@@ -1,4 +1,4 @@
-"""The letters on the canvas that say which way the patient lies: left, right, front, back, head and feet."""
+"""The letters on the canvas that say which way the patient lies, in 2-D and 3-D: left, right, front, back, ..."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter
 from qtpy.QtWidgets import QWidget
 
 from workbench.core.errors import WorkbenchError
-from workbench.volume import geometry_from_layer, letters, screen_direction
+from workbench.volume import Below, geometry_from_layer, letters, screen_direction, taken
 from workbench_napari.shared.views import camera_of, canvas_of
 from workbench_napari.volume.drawing import below
+from workbench_napari.volume.orientation_cube import OrientationCube, places_of
 
 _EDGES = ("left", "right", "top", "bottom")
 _BACK, _TEXT = QColor(20, 22, 26, 190), QColor(245, 246, 248)
@@ -75,7 +76,9 @@ class Orientation(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._image: Any = None
-        self.letters = OrientationLetters(canvas_of(viewer))
+        canvas = canvas_of(viewer)
+        self.letters, self.cube = OrientationLetters(canvas), OrientationCube(canvas)
+        self._space: tuple[tuple[int, ...], str] | None = None
 
     def follow(self, image: Any) -> None:
         """Another volume may be chosen."""
@@ -85,19 +88,29 @@ class Orientation(QObject):
     def look(self, _event: Any = None) -> None:
         """The view, or the volume, may be turned another way."""
         self.letters.show_letters(letters_of(self._viewer, self._image))
+        self._space = space_of(self._viewer, self._image)
+        self.turn()
+
+    def turn(self, _event: Any = None) -> None:
+        """The camera may have been turned: nothing is asked of the layer, this happens many times a second."""
+        if self._space is None:
+            self.cube.show_places({})
+        else:
+            self.cube.show_places(places_of(camera_of(self._viewer), self._space[0]), self._space[1])
 
     def close(self) -> None:
         """Take the letters away."""
         self._image = None
-        self.letters.hide()
-        self.letters.setParent(None)
-        self.letters.deleteLater()
+        for drawn in (self.letters, self.cube):
+            drawn.hide()
+            drawn.setParent(None)
+            drawn.deleteLater()
 
 
 def letters_of(viewer: Any, image: Any) -> dict[str, str]:
     """The letter of each edge of the view; none in 3-D and for a volume that says nothing about where it lies.
 
-    A question mark says that the axes of the layer were taken as head, back and left because nothing tells.
+    A question mark says that the orientation was assumed because nothing tells.
     """
     dims = viewer.dims
     if image is None or image not in viewer.layers or not image.visible or dims.ndisplay != 2 or dims.ndim < 3:
@@ -107,14 +120,34 @@ def letters_of(viewer: Any, image: Any) -> dict[str, str]:
         return {}
     layer = below(image)
     try:
-        geometry, _, notes = geometry_from_layer(layer.shape, layer.attributes)
+        geometry, _, _ = geometry_from_layer(layer.shape, layer.attributes)
     except WorkbenchError:
         return {}
     if geometry.affine is None:
         return {}
-    doubt = "?" if any(note.startswith("layer axes were taken") for note in notes) else ""
+    doubt = doubt_of(layer)
     _, vertical, horizontal = (str(getattr(o, "value", o)) for o in camera_of(viewer).orientation)
     down = screen_direction(layer.shape, layer.attributes, shown, 0) * (1 if vertical == "down" else -1)
     right = screen_direction(layer.shape, layer.attributes, shown, 1) * (1 if horizontal == "right" else -1)
     directions = dict(zip(_EDGES, (-right, right, -down, down), strict=True))
     return {edge: letters(direction) + doubt for edge, direction in directions.items()}
+
+
+def space_of(viewer: Any, image: Any) -> tuple[tuple[int, ...], str] | None:
+    """World axes (0: S, 1: P, 2: L) that are shown in 3-D, and the sign of doubt; ``None`` for no letters."""
+    dims = viewer.dims
+    if image is None or image not in viewer.layers or not image.visible or dims.ndisplay != 3 or dims.ndim < 3:
+        return None
+    shown = tuple(int(a) - (dims.ndim - 3) for a in dims.order[-3:])
+    layer = below(image)
+    try:
+        geometry, _, _ = geometry_from_layer(layer.shape, layer.attributes)
+    except WorkbenchError:
+        return None
+    return None if min(shown) < 0 or geometry.affine is None else (shown, doubt_of(layer))
+
+
+def doubt_of(layer: Below) -> str:
+    """A question mark where the orientation was assumed, and nobody has set it."""
+    found = taken(layer.shape, layer.attributes)
+    return "?" if found is not None and not found.is_set else ""

@@ -12,6 +12,7 @@ from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, combo_box, empty_state, group_box, labelled_row, layer_row, note
 from workbench_napari.shared.plain_text import WrappedLabel, plain_label
+from workbench_napari.volume.orientation_box import OrientationBox
 from workbench_napari.volume.volumes_table import VolumesTable
 
 FORMATS = {
@@ -86,6 +87,7 @@ class ImageGroup:
             "Level", "The image has several resolutions. This one is computed; results lie exactly over it."
         )
         column.addWidget(self.level_row)
+        self.orientation = OrientationBox()
         self.new_labels = button("New labels", "Labels on the grid of this image, to draw in")
         self.sources = QMenu(self.new_labels)
         self.beforehand = WrappedLabel()
@@ -93,6 +95,7 @@ class ImageGroup:
         column.addWidget(self.info)
         column.addWidget(self.beforehand)
         column.addWidget(self.pixel_is_mm)
+        column.addWidget(self.orientation)
         column.addWidget(self.new_labels)
         self.set_channels(("Layer",))
 

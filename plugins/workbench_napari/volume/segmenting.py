@@ -11,6 +11,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from workbench.core.errors import WorkbenchError
+from workbench.core.layers import KEY
 from workbench.core.types import Result
 from workbench_napari.shared.agreement_box import AgreementBox, Asked
 from workbench_napari.shared.job import Done
@@ -98,14 +99,17 @@ class Segmenting(QObject):
         """Add the parts of a result where the level it was made from is now, or was `before` if its layer is gone."""
         from napari.layers import Layer
 
-        from workbench.volume import follow_layer
+        from workbench.volume import follow_layer, set_by_hand
 
         layer, made = reference(), result.provenance
-        if note:
-            result = replace(result, provenance=replace(made, notes=(*made.notes, note)))
+        by_hand = set_by_hand((before.get("metadata") or {}).get(KEY) or {})
+        if notes := [n for n in (note, by_hand) if n]:
+            result = replace(result, provenance=replace(made, notes=(*made.notes, *notes)))
         attributes = before if layer is None else unread_state(layer, level)[1]
         labels, stayed = None, self._view.has_stayed
         for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):
+            if layer is not None:
+                own["metadata"][KEY]["over"] = str(layer.unique_id)
             added = self._viewer.add_layer(Layer.create(data, own, kind))
             labels = added if kind == "labels" else labels
             yield

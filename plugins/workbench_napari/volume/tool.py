@@ -23,6 +23,7 @@ from workbench_napari.volume.drawing import Drawing, note_on
 from workbench_napari.volume.image_choice import ImageChoice
 from workbench_napari.volume.keeping import Keeping
 from workbench_napari.volume.orientation import Orientation
+from workbench_napari.volume.orienting import Orienting
 from workbench_napari.volume.panel import FORMATS, VolumePanel
 from workbench_napari.volume.segmenting import Segmenting
 from workbench_napari.volume.viewing import NAMES, Viewing
@@ -58,6 +59,7 @@ class VolumeTool(DockTool):
         self.active_layer = ActiveLayer(viewer, self.image_choice.follows_list)
         self.orientation = Orientation(viewer, self)
         choice = self.image_choice
+        self.orienting = Orienting(viewer, choice, panel.image.orientation, self.journal, self)
         self.beforehand = Beforehand(
             self.model, lambda: choice.layers, lambda: choice.pixel_is_mm, panel.image.beforehand, self
         )
@@ -102,6 +104,7 @@ class VolumeTool(DockTool):
             *self.active_layer.events(),
             *((e, self.orientation.look) for e in (v.dims.events.order, v.dims.events.ndisplay, v.dims.events.ndim)),
             (camera_of(v).events.orientation, self.orientation.look),
+            (camera_of(v).events.angles, self.orientation.turn),
             (v.dims.events.order, self.viewing.follow),
             (v.dims.events.ndisplay, self.viewing.follow),
         ]
@@ -109,14 +112,16 @@ class VolumeTool(DockTool):
     def _connect(self) -> None:
         self.connect_tool()
         self.keys.add(
-            Key("Ctrl+Z", "undo", lambda: self.labels_layer is not None and self.labels_layer.undo()),
-            Key("Ctrl+Shift+Z", "redo", lambda: self.labels_layer is not None and self.labels_layer.redo()),
+            Key("Ctrl+Z", "undo", partial(self._step, "undo")),
+            Key("Ctrl+Shift+Z", "redo", partial(self._step, "redo")),
         )
         self.model.changed.connect(self._on_model)
         self.model.edited.connect(self.agreement.withdraw)
         self.model.edited.connect(self.beforehand.look_soon)
         self.image_choice.changed.connect(self.follow_choice)
         self.image_choice.changed.connect(lambda: self.orientation.follow(self.image_layer))
+        self.image_choice.changed.connect(self.orienting.look)
+        self.orienting.turned.connect(self._on_turned)
         self.keeping.appeared.connect(self._make_room)
         self.segmenting.made.connect(self._on_made)
         self.segmenting.done.connect(self._on_done)
@@ -125,7 +130,7 @@ class VolumeTool(DockTool):
         self.panel.image.new_labels.setMenu(self.panel.image.sources)
         self.panel.image.sources.aboutToShow.connect(self._offer_sources)
         self.panel.open_button.clicked.connect(lambda: self.browse_file("Open a volume", _VOLUMES))
-        for part in (self.segmenting, self.keeping, self.drawing, self.class_row):
+        for part in (self.segmenting, self.keeping, self.drawing, self.class_row, self.orienting):
             part.said.connect(self.say)
 
     def _let_go(self) -> None:
@@ -140,6 +145,8 @@ class VolumeTool(DockTool):
     def _on_layers(self, event: Any = None) -> None:
         images = self.image_choice.look_around(event)
         self.drawing.look_around(self.image_layer, self.journal)
+        self.orienting.look_around()
+        self.orienting.look()
         labels = self.keeping.look_around(self.image_layer)
         self._show_class()
         self.orientation.follow(self.image_layer)
@@ -148,6 +155,18 @@ class VolumeTool(DockTool):
         self.viewing.look_around(event)
         self._enable_buttons()
         self.follow_choice()
+
+    def _on_turned(self) -> None:
+        """Layers lie another way: what is said of the image, and the letters, follow."""
+        self.image_choice.describe()
+        self.orienting.look()
+        self.orientation.look()
+        self.follow_choice()
+
+    def _step(self, what: str) -> None:
+        """Undo or redo: an orientation if it was set after the last stroke, else what napari keeps of the labels."""
+        if not getattr(self.orienting, what)() and self.labels_layer is not None:
+            getattr(self.labels_layer, what)()
 
     def follow_choice(self, _value: Any = None) -> None:
         super().follow_choice()
@@ -203,6 +222,8 @@ class VolumeTool(DockTool):
         busy = self.is_busy
         self.run_button.setEnabled(self.image_layer is not None or busy)
         self.panel.image.new_labels.setEnabled(self.image_layer is not None)
+        # What runs now was given the geometry of before.
+        self.panel.image.orientation.setEnabled(not busy)
         self.save_button.setEnabled(self.labels_layer is not None and not busy)
 
     # --- what a person does

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def run(tool, wait):
     assert tool.segmenting.run()
-    wait(lambda: not tool.runner.is_busy, 120)
+    wait(lambda: not tool.is_busy, 120)
     assert tool.labels_layer is not None, tool.status.text()
     return tool.labels_layer
 
@@ -17,7 +17,7 @@ def show(tool, view):
 
 def save(tool, wait):
     assert tool.save()
-    wait(lambda: not tool.runner.is_busy, 60)
+    wait(lambda: not tool.is_busy, 60)
     return tool.last_folder
 
 
