@@ -32,7 +32,6 @@ __getattr__, __dir__, __all__ = lazy_names(
             "WORDS",
             "Taken",
             "Turned",
-            "as_set",
             "flipped",
             "grid_record",
             "motion",

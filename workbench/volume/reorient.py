@@ -7,7 +7,7 @@ the middle of the volume, so that what was in the picture stays in it. All that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY
-from workbench.core.types import Geometry, Image
+from workbench.core.types import Geometry
 from workbench.volume.data.grid import world_axes
 from workbench.volume.layers import AXES_TAKEN, geometry_from_layer
 from workbench.volume.placement import (
@@ -241,12 +241,3 @@ def grid_record(
         "orientation": orientation,
         **({"pixel_is_mm": True} if pixel_is_mm or record.get("pixel_is_mm") else {}),
     }
-
-
-def as_set(image: Image, record: Mapping[str, Any]) -> Image:
-    """An image that was read anew, with the orientation that a person has set for the layer of that record."""
-    own = record.get("orientation") or {}
-    if not own.get("set") or tuple(record.get("shape") or ()) != tuple(image.geometry.shape):
-        return image
-    geometry = Geometry(image.geometry.shape, np.array(record["affine"]), image.geometry.axes, image.geometry.unit)
-    return replace(image, geometry=geometry, native=None)

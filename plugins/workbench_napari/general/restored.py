@@ -14,7 +14,7 @@ from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY
 from workbench.core.object_layers import objects_from_layer
 from workbench.core.types import Image, Labels, Marks, Part, Result, Scores
-from workbench_napari.general.results import State, corrected
+from workbench_napari.general.results import State, corrected, with_own_geometry
 from workbench_napari.shared.saving import stored_provenance
 
 
@@ -26,7 +26,7 @@ def is_whole(record: Mapping[str, Any]) -> bool:
 def read_image(record: Mapping[str, Any]) -> Image:
     """The image that a layer was made of; only headers are read."""
     source = f"{record['source']}:{record['key']}" if record.get("key") else record["source"]
-    return wb.read(source, series=record.get("series"), kind=record["kind"])
+    return with_own_geometry(wb.read(source, series=record.get("series"), kind=record["kind"]), record)
 
 
 def outline_of(image: Image, layers: Sequence[State]) -> tuple[Result, list[str]]:

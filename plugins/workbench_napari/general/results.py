@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 import workbench as wb
 from workbench.core import kinds
 from workbench.core.corrections import updated_parts
 from workbench.core.jsonable import plain_json
 from workbench.core.layers import KEY, LayerTuple, token
-from workbench.core.types import Result, Scores
+from workbench.core.types import Heatmap, Image, Labels, Result, Scores
+from workbench.volume import set_by_hand
 
 State = tuple[Any, dict[str, Any]]
 """Data and attributes of a layer."""
@@ -70,6 +73,7 @@ def corrected(result: Result, layers: Sequence[State]) -> Result:
     Of two layers of one part the first counts: napari puts a duplicate behind its model. A table that the kind does not
     make anew from the edited parts is named in a note.
     """
+    result = _as_it_lies(result, layers)
     shown: dict[str, State] = {}
     edited = result.provenance.edited_by_hand
     for data, attributes in layers:
@@ -83,6 +87,31 @@ def corrected(result: Result, layers: Sequence[State]) -> Result:
     if edited:
         notes += tuple(f"table '{key}' is from before the edits by hand" for key in old_tables(result, now))
     return replace(now, provenance=replace(result.provenance, edited_by_hand=edited, notes=notes))
+
+
+def with_own_geometry(image: Image, record: Mapping[str, Any]) -> Image:
+    """The image with the orientation that a person has set for its layer, where its file gives none."""
+    own = record.get("orientation") or {}
+    if own.get("affine") is None or tuple(record.get("shape") or ()) != tuple(image.geometry.shape):
+        return image
+    geometry = replace(image.geometry, affine=np.array(record["affine"], dtype=np.float64))
+    return replace(image, geometry=geometry, native=None)
+
+
+def _as_it_lies(result: Result, layers: Sequence[State]) -> Result:
+    """The result on the grid that its layers have now: a person may have set another orientation since the run."""
+    record = next((own for _, a in layers if (own := a["metadata"][KEY]).get("orientation")), {})
+    image = with_own_geometry(result.image, record)
+    if image is result.image:
+        return result
+    parts = dict(result.parts)
+    for key, part in parts.items():
+        if isinstance(part, Labels | Heatmap) and part.geometry.matches(result.image.geometry):
+            parts[key] = replace(part, geometry=image.geometry)
+    notes = [n for n in result.provenance.notes if not n.startswith("orientation set by hand")]
+    told = set_by_hand(record)
+    provenance = replace(result.provenance, notes=(*notes, *([told] if told else [])))
+    return replace(result, image=image, parts=parts, provenance=provenance)
 
 
 def old_tables(made: Result, now: Result) -> list[str]:

@@ -25,6 +25,7 @@ from workbench_napari.shared.following import ActiveLayer
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
+from workbench_napari.shared.result_view import ResultView
 from workbench_napari.shared.run_text import describe_run
 from workbench_napari.shared.shortcuts import Key
 from workbench_napari.shared.steps_back import StepsBack
@@ -49,6 +50,7 @@ class GeneralTool(DockTool):
         self.shown = ShownResult(self.viewer, self.journal, self)
         self.shown.changed.connect(self._refresh_buttons)
         self.shown.counted.connect(self.result.summary.setText)
+        self._view = ResultView(self.viewer)
         self.steps = StepsBack(self.viewer, lambda layer: bool((layer.metadata.get(KEY) or {}).get("result")), self)
         self.connect_tool()
         self.keys.add(Key("Ctrl+Z", "undo", self.steps.undo), Key("Ctrl+Shift+Z", "redo", self.steps.redo))
@@ -174,6 +176,7 @@ class GeneralTool(DockTool):
         if not self.start(title, work, partial(self._show, layer)):
             return False
         self.agreement.asking(config, asked)
+        self._view.remember()
         return True
 
     def _show(self, image_layer: Any, result: Result) -> Iterator[None]:
@@ -181,14 +184,26 @@ class GeneralTool(DockTool):
 
         token, layers = layers_of(result, image_layer.metadata[KEY].get("series"))
         self.shown.adding(token, result, image_layer, len(layers))
+        stayed, added = self._view.has_stayed, []
         try:
             for data, attributes, kind in layers:
-                self.viewer.add_layer(Layer.create(data, attributes, kind))
+                added.append(self.viewer.add_layer(Layer.create(data, attributes, kind)))
                 yield
         finally:
             self.shown.show(token)
+        self._go_to([layer for layer in added if layer in self.viewer.layers], stayed)
         self.bring_into_sight(self.result)
         self._done_text = describe_run(result.provenance, notes=notes_of(result, layers))
+
+    def _go_to(self, added: list[Any], stayed: bool) -> None:
+        """Choose what can be corrected of a new result, and let the view go there."""
+        drawn = next((x for x in added if type(x).__name__ in ("Labels", "Shapes", "Points")), None)
+        drawn = drawn or (added[-1] if added else None)
+        if drawn is None:
+            return
+        self.viewer.layers.selection.active = drawn
+        if stayed:
+            self._view.go_to(drawn)
 
     def _after_job(self, how: str) -> None:
         self._is_running = False

@@ -61,7 +61,12 @@ class VolumeTool(DockTool):
         choice = self.image_choice
         self.orienting = Orienting(viewer, choice, panel.image.orientation, self.journal, self)
         self.beforehand = Beforehand(
-            self.model, lambda: choice.layers, lambda: choice.pixel_is_mm, panel.image.beforehand, self
+            self.model,
+            lambda: choice.layers,
+            lambda: choice.pixel_is_mm,
+            lambda: choice.level,
+            panel.image.beforehand,
+            self,
         )
         self._connect()
         self._on_model()

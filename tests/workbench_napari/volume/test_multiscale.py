@@ -211,3 +211,28 @@ def test_multiscale_labels_are_measured_and_saved_at_their_finest_level(window, 
     moments = np.zeros((2, 4, 5, 6), np.uint8)
     with pytest.raises(InputError, match="2 moments in time"):
         write_labels(str(tmp_path / "t.nii.gz"), moments, {"name": "t", "axis_labels": ("t", "z", "y", "x")})
+
+
+def test_what_does_not_fit_is_said_of_the_level_that_is_computed(window, wait):
+    """MR under CT weights, NaN and odd units: of a pyramid too, and read in the background."""
+    viewer = window()
+    air = np.full((40, 48, 56), -1000.0, np.float32)
+    air[8:30, 8:40, 8:48] = organ()[8:30, 8:40, 8:48] / 4 + 20
+    odd = air.copy()
+    odd[:5] = np.nan
+    tool = open_files(viewer, [], tool="volume")
+    label = tool.panel.image.beforehand
+    bright = [np.abs(level) * 3 + 900 for level in pyramid(air)]
+    for levels, own, said in (
+        (bright, TRANSFORM, "values"),
+        ([odd, *pyramid(air)[1:]], TRANSFORM, "NaN"),
+        (pyramid(air), {**TRANSFORM, "scale": (0.002, 0.0015, 0.0015)}, "voxel size"),
+    ):
+        viewer.layers.clear()
+        layer = viewer.add_image(levels, name="ct", multiscale=True, contrast_limits=(-1000, 1000), **own)
+        assert tool.image_layer is layer
+        wait(lambda said=said: "Run would refuse this" in label.text() and said.lower() in label.text().lower(), 60)
+        assert "Use anyway" in label.text()
+        if said == "NaN":
+            tool.panel.image.level.setCurrentIndex(1)
+            wait(lambda: "NaN" not in label.text())
