@@ -1,8 +1,8 @@
 """The newcomer's path: ``python tests/benchmarks/bench_newcomer.py [--checkout PATH] [--size 1000x700] [tool ...]``.
 
-From an empty window with a tool docked to a saved, corrected result of the sample data, with real clicks, drags and
-keys only: how many of them, and how many seconds with all waiting. The person reads what is written on buttons and tabs,
-so that any state of the project can be measured: unpack it (``git archive COMMIT | tar x -C PATH``) and name its folder.
+From an empty window with a tool docked to a saved, corrected result of the sample data, with real clicks, drags
+and keys only: how many of them, and how many seconds with all waiting. The person reads what is written on buttons,
+so that any state of the project can be measured: unpack it (``git archive COMMIT | tar x -C PATH``) and name it.
 Each path ends with a look into the saved file: it must hold what was corrected.
 """
 

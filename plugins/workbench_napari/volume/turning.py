@@ -82,11 +82,8 @@ def turn_all(image: Any, others: Sequence[Any], code: str, journal: Any, *, pixe
 
 def _turn(layer: Any, how: Turned) -> None:
     before = bool(record_of(layer).get("edited"))
-    steps = (
-        None
-        if type(layer).__name__ != "Labels"
-        else [*layer._undo_history, *layer._redo_history, layer._staged_history]
-    )
+    is_labels = type(layer).__name__ == "Labels"
+    steps = [*layer._undo_history, *layer._redo_history, layer._staged_history] if is_labels else []
     if _is_pyramid(layer):
         layer.data = [how.array(_transposable(level)) for level in layer.data]
     else:
