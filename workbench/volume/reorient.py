@@ -93,7 +93,9 @@ def taken(shape: Sequence[int], attributes: Attributes, *, pixel_is_mm: bool = F
 def reoriented(geometry: Geometry, code: str) -> Geometry:
     """The same grid with its axes along other directions, around its own middle."""
     matrix = _around(_middle(geometry), _linear(geometry.affine, code))
-    return Geometry(geometry.shape, matrix @ geometry.affine, geometry.axes, geometry.unit)
+    return Geometry(
+        geometry.shape, matrix @ np.asarray(geometry.affine, dtype=np.float64), geometry.axes, geometry.unit
+    )
 
 
 def motion(shape: Sequence[int], attributes: Attributes, code: str, *, pixel_is_mm: bool = False) -> Matrix:

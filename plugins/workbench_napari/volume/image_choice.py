@@ -10,12 +10,13 @@ from qtpy.QtWidgets import QComboBox
 
 from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.types import Geometry, Image
-from workbench.volume import geometry_from_layer, image_from_layers, layer_world
+from workbench.volume import geometry_from_layer, image_from_layers, layer_world, set_by_hand
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.saving import unread_state
 from workbench_napari.volume.layer_roles import is_volume, record_of
 from workbench_napari.volume.level_choice import LevelChoice
 from workbench_napari.volume.panel import ImageGroup
+from workbench_napari.volume.turning import taken_for
 
 
 class ImageChoice(QObject):
@@ -129,6 +130,9 @@ class ImageChoice(QObject):
             return
         bare, _, _ = geometry_from_layer(data.shape, state)
         group.pixel_is_mm.setVisible(bare.affine is None)
+        if found := taken_for(layer, pixel_is_mm=self.pixel_is_mm):
+            # The box below says so, and offers another one.
+            notes = tuple(n for n in notes if n != found.why and n != set_by_hand(record_of(layer)))
         group.info.setText(describe_layer(layer, geometry, notes, state))
 
 

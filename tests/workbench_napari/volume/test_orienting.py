@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import nibabel as nib
 import numpy as np
@@ -61,11 +62,17 @@ def choose(tool, code):
     box = tool.panel.image.orientation.codes
     tool.pages.turn_to(box)
     tool._scroll_to(box)
-    QTest.mouseClick(box, Qt.MouseButton.LeftButton)
+    end = time.monotonic() + 20
+    while not box.view().isVisible() and time.monotonic() < end:
+        QTest.mouseClick(box, Qt.MouseButton.LeftButton)
+        QTest.qWait(50)
     QTest.qWait(QApplication.doubleClickInterval() + 100)  # Qt takes an earlier release for that of the first click
     index = box.model().index(box.findData(code), 0)
     box.view().scrollTo(index)
-    QTest.mouseClick(box.view().viewport(), Qt.MouseButton.LeftButton, pos=box.view().visualRect(index).center())
+    QTest.qWait(50)
+    place = box.view().visualRect(index).center()
+    QTest.mouseMove(box.view().viewport(), place)
+    QTest.mouseClick(box.view().viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert box.currentData() == code
 
 
