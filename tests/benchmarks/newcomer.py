@@ -42,6 +42,7 @@ class Person:
         seen = [b for b in self.window.findChildren(QAbstractButton) if b.isVisible()]
         exact = [b for b in seen if b.text().replace("&", "") == text]
         told = [b for b in seen if text.startswith("tip:") and text[4:].lower() in b.toolTip().lower()]
+        told = [b for b in told if not b.visibleRegion().isEmpty()]
         found = [b for b in exact or told if b.isEnabled()] or exact or told
         return found[0] if found else None
 
@@ -189,7 +190,8 @@ class Person:
         top = widget.window()
         place = widget.mapTo(top, at)
         hit = top.childAt(place)
-        assert hit is widget or widget.isAncestorOf(hit) or hit.isAncestorOf(widget), f"{hit} covers {widget}"
+        fits = hit is widget or (hit is not None and (widget.isAncestorOf(hit) or hit.isAncestorOf(widget)))
+        assert fits, f"{hit} covers {widget} after {self.path}"
         QTest.mouseMove(top.windowHandle(), place)
         QTest.mouseClick(top.windowHandle(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
         self.clicks += 1

@@ -34,6 +34,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "Turned",
             "flipped",
             "grid_record",
+            "in_order_read",
             "motion",
             "own_motion",
             "taken",

@@ -159,6 +159,14 @@ class Turned:
             return turned
         return turned[(..., *(slice(None, None, -1 if f else 1) for f in self.spot.flips))]
 
+    def array_back(self, data: Any) -> Any:
+        """The inverse of `array`."""
+        lead = data.ndim - 3
+        back = (
+            data[(..., *(slice(None, None, -1 if f else 1) for f in self.spot.flips))] if any(self.spot.flips) else data
+        )
+        return back.transpose((*range(lead), *(lead + int(a) for a in np.argsort(self.spot.order))))
+
     def index(self, index: Sequence[Any]) -> tuple[Any, ...]:
         """An index of the array, one array of whole numbers per axis, as an index of the turned one."""
         last = len(index) - 3
@@ -243,3 +251,17 @@ def grid_record(
         "orientation": orientation,
         **({"pixel_is_mm": True} if pixel_is_mm or record.get("pixel_is_mm") else {}),
     }
+
+
+def in_order_read(data: Any, attributes: Attributes) -> Any:
+    """A view of a layer's samples in the order in which they were read, whatever orientation was set since."""
+    record = (attributes.get("metadata") or {}).get(KEY) or {}
+    own = record.get("orientation") or {}
+    if not own.get("set"):
+        return data
+    if record.get("shape"):
+        _, spot, _ = geometry_from_layer(data.shape, attributes)
+        return Turned(spot, {}).array_back(data)
+    order = place(reoriented(Geometry(tuple(own["shape"]), np.array(own["affine"])), str(own["set"]))).order
+    lead = data.ndim - 3
+    return data.transpose((*range(lead), *(lead + int(a) for a in np.argsort(order))))

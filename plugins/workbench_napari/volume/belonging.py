@@ -15,7 +15,7 @@ from workbench.core.identity import DETAIL, Identity, identity_of, identity_of_l
 from workbench.core.layers import KEY
 from workbench.core.stamps import mark
 from workbench.core.types import Image, Progress, Provenance, Result, case_name
-from workbench.volume import choose_image
+from workbench.volume import choose_image, in_order_read
 from workbench_napari.shared.case import stored_identity
 from workbench_napari.shared.saving import samples_of
 from workbench_napari.volume.drawing import attributes_of, below
@@ -40,7 +40,11 @@ def shown(layer: Any) -> Shown:
 
     The number that napari gives to the second of a name (``image [1]``) is no part of it.
     """
-    return Shown(_NUMBER.sub("", str(layer.name)), dict(record_of(layer)), samples_of(layer))
+    record, data = dict(record_of(layer)), samples_of(layer)
+    if record.get("orientation"):
+        # Turned another way it still is the same image.
+        data = in_order_read(data, attributes_of(layer))
+    return Shown(_NUMBER.sub("", str(layer.name)), record, data)
 
 
 class Belonging:

@@ -10,7 +10,17 @@ import pytest
 
 import workbench as wb
 from workbench.core.layers import KEY
-from workbench.volume import ORIENTATIONS, flipped, geometry_from_layer, grid_record, layer_world, motion, taken, turned
+from workbench.volume import (
+    ORIENTATIONS,
+    flipped,
+    geometry_from_layer,
+    grid_record,
+    in_order_read,
+    layer_world,
+    motion,
+    taken,
+    turned,
+)
 from workbench.volume.data.assumed import orientation_note
 from workbench.volume.reorient import code_of, reoriented
 
@@ -62,6 +72,7 @@ def test_every_voxel_lies_where_the_affine_says(code):
     assert np.shares_memory(array, data)
     geometry, spot, notes = geometry_from_layer(array.shape, after)
     assert np.array_equal(spot.to_file(array), data), "the order of the file stays"
+    assert np.array_equal(in_order_read(array, after), data)
     assert np.array_equal(geometry.affine, record["affine"])
     assert notes == (f"orientation set by hand: {code} instead of SPL",)
     world = layer_world(after)
@@ -111,6 +122,11 @@ def test_levels_are_not_flipped_but_lie_the_same():
         ends.append(layer_world(how.attributes) @ [*where, 1])
     assert np.allclose(*ends)
     assert np.array_equal(pyramid.array(data), data)
+    matrix = motion(SHAPE, own, "LIA")
+    pyramid = turned(SHAPE, own, matrix, flips=False)
+    kept = {"orientation": grid_record(SHAPE, own, "LIA")["orientation"]}
+    assert pyramid.array(data).shape != SHAPE
+    assert np.array_equal(in_order_read(pyramid.array(data), {**own, "metadata": {KEY: kept}}), data)
 
 
 def test_an_orientation_that_the_file_gives_is_not_for_setting(tmp_path):

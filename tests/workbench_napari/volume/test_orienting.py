@@ -134,6 +134,11 @@ def test_axes_are_exchanged_and_the_run_and_the_file_see_it(desk, wait, tmp_path
     record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert "orientation set by hand: LPS instead of SPL" in record["notes"]
     assert not record["edited_by_hand"]
+    viewer.layers.remove(labels)
+    choose(tool, "PIR")
+    labels = run(tool, wait)
+    assert save(tool, wait) == folder, "turned another way it still is the same image"
+    choose(tool, "LPS")
     # Turned after it was made: what is shown is what is saved.
     viewer.layers.selection.active = image
     click(tool, tool.panel.image.orientation.flips["S"])
