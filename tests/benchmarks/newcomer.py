@@ -51,7 +51,7 @@ class Person:
         found = self.button(text)
         return found is not None and found.isEnabled()
 
-    def wait(self, done: Callable[[], bool], seconds: float = 900.0) -> None:
+    def wait(self, done: Callable[[], bool], seconds: float = 3600.0) -> None:
         """Wait as long as it takes."""
         settle(done, seconds)
         assert done(), f"waited {seconds} s in vain after {self.path}"
