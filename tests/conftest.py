@@ -13,6 +13,9 @@ settings.load_profile("workbench")
 # Before torch loads: its waiting threads sleep instead of spinning, which slows all tests on a machine with few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Studies of a few tiny cases are computed in the process of the test; those of the pool ask for processes themselves.
+os.environ.setdefault("WORKBENCH_JOBS", "0")
+
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

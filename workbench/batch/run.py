@@ -34,6 +34,9 @@ __all__ = ["Limits", "Options", "Outcome", "RunReport", "Stop", "check_output", 
 _LOOK_AGAIN_SECONDS = 1.0
 """Between two looks at cases that another run has."""
 
+_MANY = 200
+"""Cases whose outcomes are kept whole; of more, what their records hold is not kept here as well."""
+
 _SHARE = 2 * 10**9
 """Bytes of memory that a process should have when nobody says how many processes there are."""
 
@@ -343,7 +346,7 @@ class _Run:
 
     def _end(self, outcome: Outcome) -> None:
         # A run of a night has thousands: what is written in their records is not kept here as well.
-        self.report.outcomes.append(replace(outcome, table=(), notes=(), trace="") if self.count > 1 else outcome)
+        self.report.outcomes.append(replace(outcome, table=(), notes=(), trace="") if self.count > _MANY else outcome)
         if self._on_end is not None:
             self._on_end(outcome)
         if self.how.fail_fast and outcome.status == "failed":

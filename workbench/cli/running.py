@@ -90,7 +90,7 @@ class Shown:
             for note in outcome.notes:
                 say(f"  note: {note}", err=True)
             for row in outcome.table:
-                say(f"  {row.get('class', '')!s:<24} {_amount(row, self._size_column)}".rstrip(), err=True)
+                say(f"  {row.get('class', '')!s:<24} {amount(row, self._size_column)}".rstrip(), err=True)
         self._print_files(outcome)
 
     def _print_files(self, outcome: Any) -> None:
@@ -134,7 +134,7 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _amount(row: Any, size_column: str) -> str:
+def amount(row: Any, size_column: str) -> str:
     """The size of a class, in the unit that its table is in; counted samples where that is all the table has."""
     value = row.get(size_column)
     unit = size_column.partition("[")[2].rstrip("]")

@@ -38,8 +38,6 @@ def tell(
     wanted: Wanted,
 ) -> str:
     """Tell it; gives why something could not be written, or ""."""
-    from workbench.batch.overview import write_overview, write_run, write_summary
-    from workbench.batch.pictures import FOLDER
     from workbench.batch.rows import Rows
 
     kind = kinds.find(backend.kind)
@@ -47,6 +45,11 @@ def tell(
     whole = Rows(output, mine, outcomes, kind.size_part, whole=True)
     if wanted.as_json:
         _print(whole)
+    if wanted.report is None and not wanted.overview:
+        return ""
+    from workbench.batch.overview import write_overview, write_run, write_summary
+    from workbench.batch.pictures import FOLDER
+
     header = {**told, **_machine(), "options": _plain(how), "exit_code": done.exit_code}
     try:
         if wanted.report is not None:
