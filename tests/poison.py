@@ -95,11 +95,11 @@ def predict(model, image, config, progress=None):
     return Result({"labels": labels}, image, recorder.finish())
 '''
 
-ROW = '''
+ROW = """
 from workbench.core.registry import Backend
 
 ROW = Backend("poison", "Poison", "do what the name says", "volume", ("all",), ("labels",), "any", "poison_backend")
-'''
+"""
 
 
 def install(folder: Path) -> dict[str, str]:

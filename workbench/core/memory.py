@@ -21,8 +21,8 @@ from workbench.core.errors import OutOfMemory, UsageError, WorkbenchError, one_l
 from workbench.core.exhausted import is_out_of_memory
 
 __all__ = [
-    "Available", "Need", "array_bytes", "available", "exhausting", "guarding", "is_out_of_memory", "parse_size", "ran_out",
-    "require", "resident", "size",
+    "Available", "Need", "array_bytes", "available", "exhausting", "guarding", "is_out_of_memory", "parse_size",
+    "ran_out", "require", "resident", "size",
 ]  # fmt: skip
 
 VARIABLE = "WORKBENCH_MEMORY_LIMIT"
