@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import time
 import traceback
@@ -21,7 +22,7 @@ from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchE
 from workbench.core.output import require_inside
 from workbench.core.registry import Backend
 from workbench.core.study import SHOWN, Skipped
-from workbench.core.types import Case, Progress, Result, Scores
+from workbench.core.types import Case, Image, Progress, Result, Scores
 
 KEPT = "{folder}: files there were not as the workbench had written them; they are kept in {kept}"
 """What is said where a run found files that somebody else had changed or put there."""
@@ -165,9 +166,15 @@ def _run(
         "done",
         "",
         files=tuple(str(f) for f in files),
+        samples=samples_of(image),
         table=tuple(_plain(sizes.as_dicts()) if isinstance(sizes, Scores) else ()),
         notes=(*result.provenance.notes, *([KEPT.format(folder=folder, kept=kept)] if kept else [])),
     )
+
+
+def samples_of(image: Image) -> int:
+    """How many samples an image has, of all channels."""
+    return len(image.channels) * math.prod(image.geometry.shape)
 
 
 class _Gone(UsageError):

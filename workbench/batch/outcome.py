@@ -23,6 +23,8 @@ class Outcome:
         Of a failure: ``"read"``, ``"predict"`` or ``"write"``; the class of the error; why; what to do.
     exit_code
         Of a failure: that of its error.
+    samples
+        How many samples its image has.
     trace
         The traceback of what nobody foresaw, or what a process said last before it died.
     stops
@@ -44,6 +46,7 @@ class Outcome:
     message: str = ""
     hint: str = ""
     exit_code: int = 0
+    samples: int = 0
     trace: str = ""
     stops: str = ""
     lost: bool = False

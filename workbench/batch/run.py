@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.batch import failed, record
+from workbench.batch import estimates, failed, record
 from workbench.batch.case import Task, beside, cannot_write
 from workbench.batch.ends import Stop
 from workbench.batch.executors import Event, Executor, Here, Item, Ready
@@ -23,7 +23,7 @@ from workbench.batch.lease import Leases
 from workbench.batch.outcome import Outcome, RunReport
 from workbench.batch.pool import Limits, Pool
 from workbench.core import leftovers, memory
-from workbench.core.errors import UsageError, one_line
+from workbench.core.errors import UsageError, WeightsError, one_line
 from workbench.core.output import require_file, require_folder, require_inside
 from workbench.core.registry import Backend
 from workbench.core.study import Skipped
@@ -160,16 +160,25 @@ class _Run:
     def go(self, on_ready: Callable[[Ready], None] | None) -> RunReport:
         executor = self._executor()
         self.stop.interrupts = isinstance(executor, Here)
-        made = False
+        made = begun = False
         try:
-            ready = executor.open()
-            self.task = self.task.with_model(None, ready.weights_sha256)
-            if isinstance(executor, Pool) and self.how.jobs is None and not ready.device.startswith("cpu"):
-                executor.jobs = 1  # a second process would only share the one device
-            if on_ready is not None:
-                on_ready(ready)
-            made = self._begin()
-            self._compute(executor)
+            known = self._known_weights()
+            if known is not None:
+                # What is complete needs no model.
+                self.task = self.task.with_model(None, *known)
+                made, begun = self._begin(), True
+                self._settle_all()
+            if not begun or self.queue:
+                ready = executor.open()
+                if known is not None and known != (ready.weights_sha256,):
+                    raise WeightsError("the weights were changed while they were loaded. Run again.")
+                self.task = self.task.with_model(None, ready.weights_sha256)
+                if isinstance(executor, Pool) and self.how.jobs is None and not ready.device.startswith("cpu"):
+                    executor.jobs = 1  # a second process would only share the one device
+                if on_ready is not None:
+                    on_ready(ready)
+                made = self._begin() if not begun else made
+                self._compute(executor)
         except KeyboardInterrupt:
             if not self.stop.asked:
                 raise
@@ -183,6 +192,21 @@ class _Run:
         self.report.interrupted = self.stop.asked
         self._finish()
         return self.report
+
+    def _known_weights(self) -> tuple[str] | None:
+        """The hash of the weights, where the backend tells it without loading them and cases may be complete."""
+        tells = getattr(self.task.backend.load_module(), "weights_hash", None)
+        if tells is None or self.how.overwrite or self.how.verify or not self.output.is_dir():
+            return None
+        return (tells(self.task.config),)
+
+    def _settle_all(self) -> None:
+        left: deque[Case] = deque()
+        while self.queue and not self.stop.asked:
+            case = self.queue.popleft()
+            if not self._settle(case):
+                left.append(case)
+        self.queue = deque([*left, *self.queue])
 
     def _executor(self) -> Executor:
         how, jobs = self.how, self.how.jobs
@@ -378,6 +402,9 @@ class _Run:
         self.report.unfinished = self.count - len(ended)
         if self.report.stopped:
             return
+        estimates.remember(
+            self.task.backend.name, self.task.config, self.task.wanted.weights_sha256, self.how.threads, ended
+        )
         try:
             if self.output.is_dir():
                 failed.listing(self.output)

@@ -111,7 +111,12 @@ def _predict(
     if report:
         check_report(report, cases)
     if dry_run:
-        rows = [_planned(c, output) for c in mine]
+        from workbench.batch.estimates import estimates
+
+        expected = estimates(backend, config, mine, how.threads)
+        rows = [_planned(c, output) | expected.of(c) for c in mine]
+        for line in expected.lines():
+            say(line, err=True)
         if report:
             write_json(report, {"command": sys.argv, "dry_run": True, "planned": rows, **_left(study)})
         say(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
