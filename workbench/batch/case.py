@@ -150,6 +150,7 @@ def _run(
         raise UsageError(
             f"{folder} holds another result ({differing} differ); add --overwrite or choose another output folder"
         )
+    changed = (f"{case.image}: was changed since it was done before; computed again",) if state == "changed" else ()
     begin("predict")
     result = with_notes(contract.predict(task.backend, task.model, image, task.config, progress), task.format)
     result = _with_details(result, beside, task.threads)
@@ -168,7 +169,7 @@ def _run(
         files=tuple(str(f) for f in files),
         samples=samples_of(image),
         table=tuple(_plain(sizes.as_dicts()) if isinstance(sizes, Scores) else ()),
-        notes=(*result.provenance.notes, *([KEPT.format(folder=folder, kept=kept)] if kept else [])),
+        notes=(*changed, *result.provenance.notes, *([KEPT.format(folder=folder, kept=kept)] if kept else [])),
     )
 
 

@@ -19,7 +19,7 @@ from workbench.core.provenance import input_hash
 from workbench.core.types import Case, Image
 
 NAME = case_folder.RECORD
-State = Literal["new", "complete", "damaged", "other", "edited"]
+State = Literal["new", "complete", "damaged", "changed", "other", "edited"]
 
 # How a case was computed, not what: the spelling of a path, the device and the batch do not make another result.
 _HOW = {"weights", "device", "batch"}
@@ -125,7 +125,8 @@ def compare(
     """What `folder` holds, measured against what would be computed now, and for ``"other"`` what differs.
 
     ``"new"``: no record; ``"complete"``: exactly this; ``"damaged"``: this, but a file changed or is gone;
-    ``"other"``: made from another input, weights or settings; ``"edited"``: corrected by hand. `format` is the one to
+    ``"changed"``: the very file was changed since; ``"other"``: made from another input, weights or settings;
+    ``"edited"``: corrected by hand. `format` is the one to
     write; records of version 0.1 say none, and have the `kept` one. Inputs are always hashed here; what was written
     where its size or time is another, or to `verify`.
     """
@@ -140,6 +141,8 @@ def compare(
     if format and record.get("format", kept) != format:
         differing.append("format")
     differing += _other_options(record, case)
+    if differing == ["input"] and _same_place(record, case):
+        return "changed", "input"
     if differing:
         return "other", ", ".join(differing)
     files: dict[str, dict[str, Any]] = record.get("files", {})
@@ -179,6 +182,16 @@ def _other_options(record: Mapping[str, Any], case: Case) -> list[str]:
         return []  # of an earlier version, or saved by a person
     then, now = run["options"], _options(case)
     return [f"column '{k}'" for k in sorted({*then, *now} - _ABOUT) if then.get(k) != now.get(k)]
+
+
+def _same_place(record: Mapping[str, Any], case: Case) -> bool:
+    """Whether a result was made from what lay where the image of a case lies now: another file is another patient."""
+    run = record.get("run")
+    place = run.get("image") if isinstance(run, dict) else record.get("source")
+    try:
+        return isinstance(place, str) and Path(place).resolve() == case.image.resolve()
+    except (OSError, RuntimeError):
+        return False
 
 
 def _same_stamps(stored: Any) -> bool:
