@@ -1,7 +1,8 @@
 """A backend of a stranger that does what the name of an image says, for runs in processes of their own.
 
-``quick_*`` is done at once, ``slow_*`` takes a second, ``segv_*`` crashes... Installed as a package that processes
-find on their path, as one from pip would be.
+``quick_*`` is done at once, ``slow_*`` takes a second (``POISON_SECONDS``), ``segv_*`` crashes... The names of cases
+that are computed are written to the file ``POISON_NOTE``. Installed as a package that processes find on their path, as
+one from pip would be.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from workbench import ClassTable, Labels, Recorder, Result, setting
 @dataclass(frozen=True)
 class Config:
     level: float = setting(0.5, "Above this quantile is one class.", low=0.0, high=1.0)
-    seconds: float = setting(1.0, "How long slow ones take.", unit="s", low=0.0)
-    note: str = setting("", "A file to write the name of each case to that is computed.")
 
 
 class Odd(Exception):
@@ -53,17 +52,18 @@ def predict(model, image, config, progress=None):
 
     recorder = Recorder("poison", config, None, image)
     what = image.name.partition("_")[0]
-    if config.note:
-        with open(config.note, "a", encoding="utf-8") as file:
+    seconds = float(os.environ.get("POISON_SECONDS", "1"))
+    if "POISON_NOTE" in os.environ:
+        with open(os.environ["POISON_NOTE"], "a", encoding="utf-8") as file:
             file.write(image.name + "\\n")
     if what == "slow":
-        end = time.perf_counter() + config.seconds
+        end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             np.sort(np.random.default_rng(0).random(20000))
             if progress:
                 progress(1, 2)
     elif what == "sleep":
-        time.sleep(config.seconds)
+        time.sleep(seconds)
     elif what == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)
     elif what == "null":

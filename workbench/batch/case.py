@@ -263,7 +263,7 @@ def cannot_write(output: Path) -> str:
 
 def _draw(result: Result, output: Path, case: Case) -> None:
     """A small picture of the result for the overview; one that cannot be drawn is left out."""
-    draw = kinds.find(result.image.kind).hook("writer", "preview")
+    draw = kinds.find(result.image.kind).hook("layers", "preview")
     if draw is None:
         return
     try:

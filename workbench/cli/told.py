@@ -38,17 +38,18 @@ def tell(
     wanted: Wanted,
 ) -> str:
     """Tell it; gives why something could not be written, or ""."""
-    from workbench.batch.rows import Rows
+    from workbench.batch.on_disk import OnDisk, spooled
 
     kind = kinds.find(backend.kind)
     outcomes = {o.case: o for o in done.outcomes}
-    whole = Rows(output, mine, outcomes, kind.size_part, whole=True)
+    whole = OnDisk(output, mine, outcomes, kind.size_part, whole=True)
     if wanted.as_json:
         _print(whole)
     if wanted.report is None and not wanted.overview:
         return ""
-    from workbench.batch.overview import write_overview, write_run, write_summary
+    from workbench.batch.overview import write_overview
     from workbench.batch.pictures import FOLDER
+    from workbench.batch.summary import write_run, write_summary
 
     header = {**told, **_machine(), "options": _plain(how), "exit_code": done.exit_code}
     try:
@@ -56,17 +57,17 @@ def tell(
             write_run(wanted.report, header, whole)
         if not wanted.overview or done.stopped or not output.is_dir():
             return ""
-        write_run(output / f"run{wanted.part}.json", header, Rows(output, mine, outcomes, kind.size_part))
-        rows = Rows(output, cases, outcomes, kind.size_part)
-        write_summary(output / "summary.csv", rows, kind.size_column)
-        write_overview(
-            output / "overview.html",
-            rows,
-            title=f"{backend.title}: {output.absolute().name}",
-            facts=header,
-            size_column=kind.size_column,
-            pictures=output / FOLDER,
-        )
+        with spooled(OnDisk(output, cases, outcomes, kind.size_part)) as rows:
+            write_run(output / f"run{wanted.part}.json", header, rows)
+            write_summary(output / "summary.csv", rows, kind.size_column)
+            write_overview(
+                output / "overview.html",
+                rows,
+                title=f"{backend.title}: {output.absolute().name}",
+                facts=header,
+                size_column=kind.size_column,
+                pictures=output / FOLDER,
+            )
     except (OSError, UsageError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         return f"{output}: {getattr(cause, 'strerror', None) or one_line(error)}"

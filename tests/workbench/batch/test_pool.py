@@ -26,17 +26,21 @@ class Study:
         poison.volumes(self.folder / "in", *names)
 
     def words(self, *more: str) -> list[str]:
-        own = ["-i", str(self.folder / "in"), "-o", str(self.out), "--note", str(self.note), "-q"]
+        own = ["-i", str(self.folder / "in"), "-o", str(self.out), "-q"]
         return poison.command("predict", "poison", *own, *more)
 
-    def go(self, *more: str, **options) -> subprocess.CompletedProcess:
+    def environment(self, seconds: float) -> dict[str, str]:
+        return {**self.env, "POISON_NOTE": str(self.note), "POISON_SECONDS": str(seconds)}
+
+    def go(self, *more: str, seconds: float = 0.0) -> subprocess.CompletedProcess:
         return subprocess.run(
-            self.words(*more), env=self.env, capture_output=True, text=True, timeout=240, check=False, **options
+            self.words(*more), env=self.environment(seconds), capture_output=True, text=True, timeout=240, check=False
         )
 
-    def start(self, *more: str) -> subprocess.Popen:
+    def start(self, *more: str, seconds: float = 0.0, command: tuple[str, ...] = ()) -> subprocess.Popen:
+        words = [*command, *self.words(*more)]
         return subprocess.Popen(
-            self.words(*more), env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            words, env=self.environment(seconds), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     @property
@@ -117,14 +121,14 @@ def test_memory_that_runs_out_is_one_failure(study):
 
 def test_limits_alone_ask_for_a_process(study):
     study.make("sleep_1")
-    ran = study.go("--time-limit", "1", "--seconds", "60")
+    ran = study.go("--time-limit", "1", seconds=60)
     assert ran.returncode == 3
     assert "--time-limit" in ran.stderr
 
 
 def test_workers_end_with_the_run_however_that_ends(study):
     study.make("sleep_1", "sleep_2")
-    with study.start("--jobs", "2", "--seconds", "600") as run:
+    with study.start("--jobs", "2", seconds=600) as run:
         wait_for(lambda: len(study.computed) == 2)
         workers = [p for p in psutil.Process(run.pid).children() if "workbench.batch.worker" in " ".join(p.cmdline())]
         assert len(workers) == 2
@@ -137,7 +141,7 @@ def test_workers_end_with_the_run_however_that_ends(study):
 
 def test_a_worker_that_is_killed_from_outside_is_replaced(study):
     study.make("sleep_1", *QUICK)
-    with study.start("--jobs", "1", "--seconds", "600") as run:
+    with study.start("--jobs", "1", seconds=600) as run:
         wait_for(lambda: "sleep_1" in study.computed)
         (worker,) = psutil.Process(run.pid).children()
         os.kill(worker.pid, signal.SIGKILL)
@@ -160,7 +164,7 @@ def test_a_backend_that_cannot_load_is_said_before_any_case(study, tmp_path):
 def test_two_and_more_runs_on_one_folder_do_each_case_once(study):
     names = [f"sleep_{n}" for n in range(12)]
     study.make(*names)
-    runs = [study.start("--jobs", "1", "--seconds", "0.3") for _ in range(3)]
+    runs = [study.start("--jobs", "1", seconds=0.3) for _ in range(3)]
     said = [run.communicate(timeout=200)[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], said
     assert study.computed == sorted(names)
@@ -171,7 +175,7 @@ def test_two_and_more_runs_on_one_folder_do_each_case_once(study):
 def test_a_failure_in_one_of_two_runs_is_not_tried_by_the_other(study):
     names = [f"sleep_{n}" for n in range(4)]
     study.make(*names, "odd_1")
-    runs = [study.start("--jobs", "1", "--seconds", "0.5") for _ in range(2)]
+    runs = [study.start("--jobs", "1", seconds=0.5) for _ in range(2)]
     for run in runs:
         run.communicate(timeout=200)
     assert study.computed == sorted([*names, "odd_1"])
@@ -180,9 +184,9 @@ def test_a_failure_in_one_of_two_runs_is_not_tried_by_the_other(study):
 
 def test_the_case_of_a_run_that_was_killed_is_done_by_the_one_beside_it(study):
     study.make("sleep_1")
-    first = study.start("--jobs", "1", "--seconds", "600")
+    first = study.start("--jobs", "1", seconds=600)
     wait_for(lambda: study.computed == ["sleep_1"])
-    second = study.start("--jobs", "1", "--seconds", "0")
+    second = study.start("--jobs", "1", seconds=0)
     time.sleep(1.0)
     first.kill()
     first.communicate()

@@ -16,7 +16,7 @@ from workbench.core.atomic import sha256_of
 
 CODE = (
     strangers.CONFIG
-    + '''
+    + """
 COMPUTED = []
 BROKEN = set()
 
@@ -29,7 +29,7 @@ def predict(model, image, config, progress=None):
     labels = Labels((values > np.quantile(values, config.level)).astype(np.uint8), image.geometry,
                     ClassTable.from_names(["bright"]))
     return Result({"labels": labels}, image, recorder.finish())
-'''
+"""
 )
 
 
