@@ -165,23 +165,24 @@ def try_once(study: Study, folder: Path, seed: int, undisturbed: dict[str, str],
         killed = run.returncode == -signal.SIGKILL or b"SIGKILL" in said
     found = Count(seed, moment, who, killed)
     time.sleep(0.3)  # what the run had started ends with it
-    before = {p.parent.name: p.stat().st_mtime_ns for p in out.glob("*/provenance.json")}
+    before = saved(out)
     for path, digest in results(out).items():
         found.partial += undisturbed.get(path) != digest
     ended = subprocess.run(
         [*command(study, out), "--retry-failed"], env=environment(folder), capture_output=True, check=False
     )
-    after = {p.parent.name: p.stat().st_mtime_ns for p in out.glob("*/provenance.json")}
+    after = saved(out)
     found.lost = study.cases - len(after) + (ended.returncode != 0)
-    found.again = sum(after.get(case) != when for case, when in before.items() if _is_true(out / case))
+    found.again = sum(after.get(case) != when for case, when in before.items())
     found.differing = sum(results(out).get(path) != digest for path, digest in undisturbed.items())
     found.differing += len(set(results(out)) - set(undisturbed))
     return found
 
 
-def _is_true(case: Path) -> bool:
-    """Whether the record of a case is in place."""
-    return json.loads((case / "provenance.json").read_text(encoding="utf-8")).get("files") is not None
+def saved(out: Path) -> dict[str, tuple[str, float]]:
+    """When the result of each case that has a record was begun, and how long it took: no second one has the same."""
+    records = {p.parent.name: json.loads(p.read_text(encoding="utf-8")) for p in out.glob("*/provenance.json")}
+    return {case: (record["started"], record["seconds"]) for case, record in records.items()}
 
 
 def _kill(run: subprocess.Popen, who: str) -> bool:
