@@ -40,6 +40,7 @@ from workbench.volume.placement import (
     transform_attributes,
     world_to_ras,
 )
+from workbench.volume.preview import preview as preview
 from workbench.volume.statistics import class_statistics
 
 
