@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,8 +65,8 @@ def _make(backend: Backend) -> click.Command:
 def predict() -> None:
     """Run a model over a file, a folder, a glob or a CSV/JSONL list.
 
-    Each case gets its own folder in the output, with its provenance. A case that fails is reported and does not stop
-    the others. Cases that are already complete (verified by hash) are skipped.
+    Each case gets its own folder in the output, with its completion record. A case that fails, even by a crash, is
+    reported and does not stop the others. Cases whose record is true are skipped. docs/batch.md says what is promised.
     """
 
 
@@ -121,6 +122,7 @@ def _predict(
             write_json(report, {"command": sys.argv, "dry_run": True, "planned": rows, **_left(study)})
         say(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
         return 0
+    clock = time.monotonic()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     hidden = quiet or log_format == "json"
     with bar("loading", quiet=hidden, unit="window") as draw:
@@ -141,7 +143,13 @@ def _predict(
                 skipped=study.skipped,
                 stop=stop,
             )
-    told = {"command": sys.argv, "started": started, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    seconds = round(time.monotonic() - clock, 1)
+    told = {
+        "command": sys.argv,
+        "seconds": seconds,
+        "started": started,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     part = f"-{shard_index}of{num_shards}" if num_shards > 1 else ""
     wanted = Wanted(as_json=as_json, report=report, overview=overview and len(cases) > 1, part=part)
     problem = tell(backend, cases, mine, output, done, how, {**told, **_left(study)}, wanted)
