@@ -41,6 +41,8 @@ class Task:
         Of the results; whether those of other settings are replaced; whether finished ones are hashed.
     threads
         How many threads compute; 0 says nothing about it.
+    pictures
+        Whether a small picture of each result is made for the overview.
     """
 
     backend: Backend
@@ -50,6 +52,7 @@ class Task:
     overwrite: bool = False
     verify: bool = False
     threads: int = 0
+    pictures: bool = False
     wanted: record.Wanted = field(init=False)
     model: Any = None
 
@@ -161,7 +164,8 @@ def _run(
     files = write(result, task.output, format=task.format, name=case.id, about=about, allowed=allowed)
     kept = (case_folder.read_record(folder) or {}).get("kept")
     sizes = result.parts.get(kinds.find(image.kind).size_part)
-    _draw(result, task.output, case)
+    if task.pictures:
+        _draw(result, task.output, case)
     return Outcome(
         case.id,
         "done",
@@ -263,14 +267,9 @@ def cannot_write(output: Path) -> str:
 
 def _draw(result: Result, output: Path, case: Case) -> None:
     """A small picture of the result for the overview; one that cannot be drawn is left out."""
-    draw = kinds.find(result.image.kind).hook("layers", "preview")
-    if draw is None:
-        return
-    try:
-        png = draw(result)
-    except Exception:  # the result is written and true, whatever a picture of it meets
-        return
-    if png:
+    from workbench.core.preview import preview_of
+
+    if png := preview_of(result):
         from workbench.batch.pictures import keep
 
         keep(output, case.id, png)

@@ -65,7 +65,7 @@ class Outcome:
 
 @dataclass
 class RunReport:
-    """Outcomes of a run, in the order in which the cases ended.
+    """Outcomes of a run, in the order of the cases.
 
     Parameters
     ----------

@@ -176,6 +176,7 @@ class Pool:
             "overwrite": self.task.overwrite,
             "verify": self.task.verify,
             "threads": self.task.threads,
+            "pictures": self.task.pictures,
             "memory_limit": self.limits.bytes,
         }
         self._write(worker, setup)

@@ -141,7 +141,7 @@ def compare(
     if format and record.get("format", kept) != format:
         differing.append("format")
     differing += _other_options(record, case)
-    if differing == ["input"] and _same_place(record, case):
+    if differing == ["input"] and _same_place(record, case, image):
         return "changed", "input"
     if differing:
         return "other", ", ".join(differing)
@@ -184,12 +184,13 @@ def _other_options(record: Mapping[str, Any], case: Case) -> list[str]:
     return [f"column '{k}'" for k in sorted({*then, *now} - _ABOUT) if then.get(k) != now.get(k)]
 
 
-def _same_place(record: Mapping[str, Any], case: Case) -> bool:
+def _same_place(record: Mapping[str, Any], case: Case, image: Image) -> bool:
     """Whether a result was made from what lay where the image of a case lies now: another file is another patient."""
     run = record.get("run")
     place = run.get("image") if isinstance(run, dict) else record.get("source")
     try:
-        return isinstance(place, str) and Path(place).resolve() == case.image.resolve()
+        here = {p.resolve() for p in (case.image, *image.all_files)}
+        return isinstance(place, str) and Path(place).resolve() in here
     except (OSError, RuntimeError):
         return False
 

@@ -61,6 +61,8 @@ class Options:
         How many processes; 0 computes in this one, ``None`` takes as many as there are processors and memory for.
     threads
         For each case; 0 leaves it to the libraries.
+    pictures
+        Make a small picture of each result, in ``overview_pictures``.
     limits, gpus
         What one case may take; which GPUs get a process each.
     """
@@ -73,6 +75,7 @@ class Options:
     fail_fast: bool = False
     jobs: int | None = 0
     threads: int = 0
+    pictures: bool = False
     limits: Limits = field(default_factory=Limits)
     gpus: tuple[str, ...] = ()
 
@@ -122,7 +125,7 @@ def run(
     if output.is_dir():
         leftovers.clean(output)
     threads = how.threads
-    task = Task(backend, config, output, how.format, how.overwrite, how.verify, threads)
+    task = Task(backend, config, output, how.format, how.overwrite, how.verify, threads, how.pictures)
     one = _Run(task, cases, how, on_start, on_end, on_warning, skipped, stop or Stop(hears=False))
     return one.go(on_ready)
 
@@ -393,6 +396,7 @@ class _Run:
     def _finish(self) -> None:
         """Count what is there, and say it: nothing is called done whose record is gone."""
         ended = self.report.outcomes
+        ended.sort(key=lambda outcome: self._numbers[outcome.case])
         for number, outcome in enumerate(ended):
             if outcome.status != "failed" and not (self.output / outcome.case / record.NAME).is_file():
                 gone = f"{self.output / outcome.case}: its results were removed while the run was going on"

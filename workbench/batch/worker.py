@@ -100,6 +100,7 @@ def _set_up(setup: dict[str, Any], talk: _Talk) -> Any:
         setup["overwrite"],
         setup["verify"],
         int(setup["threads"]),
+        setup["pictures"],
     )
     model = registry.load(backend, config)
     torch: Any = sys.modules.get("torch")

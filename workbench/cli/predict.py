@@ -106,7 +106,7 @@ def _predict(
     if kind is not None:
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
     cases = reading_as_asked(cases, backend.kind, allow_truncated=allow_truncated, regularise=regularise)
-    how = _options(values, len(cases))
+    how = _options(values, len(cases), overview and len(cases) > 1)
     config = settings.build(backend.load_module().Config, values)
     mine = shard(cases, num_shards, shard_index)
     if report:
@@ -168,7 +168,7 @@ def _predict(
     return done.exit_code
 
 
-def _options(values: dict[str, Any], count: int) -> Any:
+def _options(values: dict[str, Any], count: int, pictures: bool) -> Any:
     """The options of the run, taken out of the values; what is left are settings of the backend."""
     from workbench.batch.run import Limits, Options
     from workbench.core.memory import parse_size
@@ -181,7 +181,7 @@ def _options(values: dict[str, Any], count: int) -> Any:
     threads = (1 if count > 1 else 0) if threads is None else threads
     names = ("overwrite", "verify", "retry_failed", "only_failed", "fail_fast", "jobs")
     chosen = {name: values.pop(name) for name in names}
-    return Options(format=values.pop("written"), threads=threads, limits=limits, gpus=gpus, **chosen)
+    return Options(format=values.pop("written"), threads=threads, pictures=pictures, limits=limits, gpus=gpus, **chosen)
 
 
 def _summary(done: Any, output: Path) -> None:

@@ -29,8 +29,8 @@ def test_a_scene_whose_header_changed_is_not_complete(tmp_path):
     assert state("scene.dat") == ("complete", "")
     with (tmp_path / "in" / "scene.hdr").open("a") as f:
         f.write("bbl = {1, 1, 1, 1, 1, 1, 0}\n")
-    assert state("scene.hdr") == ("other", "input")
-    assert state("scene.dat") == ("other", "input")
+    assert state("scene.hdr") == ("changed", "input")
+    assert state("scene.dat") == ("changed", "input")
 
 
 def test_other_weights_make_another_result(tmp_path):
