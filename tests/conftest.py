@@ -1,6 +1,9 @@
 """Fixtures for every test: the shared folders with real data, which are not part of the project."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,15 @@ settings.load_profile("workbench")
 
 # Before torch loads: its waiting threads sleep instead of spinning, which slows all tests on a machine with few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Studies of a few tiny cases are computed in the process of the test; those of the pool ask for processes themselves.
+os.environ.setdefault("WORKBENCH_JOBS", "0")
+
+# Nothing that a test does is remembered where a person works.
+if "WORKBENCH_HOME" not in os.environ:
+    _HOME = tempfile.mkdtemp(prefix="workbench-tests-")
+    os.environ["WORKBENCH_HOME"] = _HOME
+    atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -93,6 +93,7 @@ def check_backend(
     _check_cancel(lambda stop: module.predict(model, opened, config, stop))
     _check_same(result, module.predict(model, opened, config))
     _check_layers(result, opened)
+    _check_preview(kinds.find(row.kind), result)
     with TemporaryDirectory(prefix="workbench-check-") as temporary:
         _check_written(result, Path(folder) if folder is not None else Path(temporary))
     return result
@@ -246,6 +247,14 @@ def _check_layers(result: Result, image: Image) -> None:
     _check_layer_list(layers, "layers of the result", source=str(image.source) if image.source else None)
     for _, attributes, _ in layers:
         _require("part" in attributes["metadata"][KEY], "each layer of a result says its part in its metadata")
+
+
+def _check_preview(row: Kind, result: Result) -> None:
+    own = row.hook("layers", "preview")
+    if own is None or (found := own(result)) is None:
+        return
+    _require(isinstance(found, bytes) and found.startswith(b"\x89PNG\r\n\x1a\n"), "preview gives a PNG, or None")
+    _require(found == own(result), "preview gives the same bytes for the same result")
 
 
 def _check_layer_list(layers: Any, what: str, source: str | None = None) -> None:

@@ -75,7 +75,7 @@ def test_a_result_is_checked_before_it_is_shown_or_written(case, tmp_path, monke
     report = run(row, [Case("ct", volume), Case("again", volume)], tmp_path / "out", row.load_module().Config())
     assert [o.stage for o in report.outcomes] == ["predict", "predict"]
     assert all(words in o.message for o in report.outcomes)
-    assert not list((tmp_path / "out").glob("*/*"))
+    assert not list((tmp_path / "out").glob("[!.]*/*"))
     with pytest.raises(AssertionError):
         testing.check_backend("stranger", volume)
 
@@ -157,11 +157,11 @@ def test_side_files_of_a_strangers_kind_decide_about_resume(tmp_path, monkeypatc
 
 
 def test_a_table_without_the_column_of_sizes_says_no_size():
-    from workbench.cli.predict import _amount
+    from workbench.cli.running import amount
 
-    assert _amount({"class": "small", "count": 2}, "area [mm2]") == ""
-    assert _amount({"class": "small", "area [mm2]": 1.25}, "area [mm2]").strip() == "1.2 mm2"
-    assert _amount({"class": "liver", "volume [mL]": None, "voxels": 7}, "volume [mL]").strip() == "7 voxels"
+    assert amount({"class": "small", "count": 2}, "area [mm2]") == ""
+    assert amount({"class": "small", "area [mm2]": 1.25}, "area [mm2]").strip() == "1.2 mm2"
+    assert amount({"class": "liver", "volume [mL]": None, "voxels": 7}, "volume [mL]").strip() == "7 voxels"
 
 
 def test_built_in_faults_stay_faults(monkeypatch):

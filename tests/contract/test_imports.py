@@ -23,7 +23,7 @@ ALLOWED = {
     "volume": _SHARED,
     "scene": _SHARED,
     "recording": _SHARED,
-    "batch": {"core", "data"},
+    "batch": {"core", "data", "report"},
     "api": {"core", "data"},
 }
 HEAVY = {"torch", "monai", "napari", "qtpy", "matplotlib", "mne", "openslide", "highdicom", "itk"}

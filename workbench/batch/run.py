@@ -1,70 +1,83 @@
-"""Run one backend over many cases: the model is loaded once, and a failing case never stops the others.
+"""Run one backend over many cases: each once, whatever happens, and a failing one never stops the others.
 
-Resuming over shards, worker processes and clusters will plug in here: an executor only has to call `run_case`.
+A case counts as done when its completion record is true (`workbench.batch.record`). Runs that share an output folder
+share the work (`workbench.batch.lease`). The model is loaded once in each process that computes.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import time
-import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.batch import record
-from workbench.core import case_folder, contract, kinds, leftovers, memory, registry
-from workbench.core.atomic import write_json, write_text
-from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
+from workbench.batch import estimates, failed, record
+from workbench.batch.case import Task, beside, cannot_write
+from workbench.batch.ends import Stop
+from workbench.batch.executors import Event, Executor, Here, Item, Ready
+from workbench.batch.lease import Leases
+from workbench.batch.outcome import Outcome, RunReport
+from workbench.batch.pool import Limits, Pool
+from workbench.core import leftovers, memory
+from workbench.core.errors import UsageError, WeightsError, one_line
 from workbench.core.output import require_file, require_folder, require_inside
-from workbench.core.provenance import versions
 from workbench.core.registry import Backend
-from workbench.core.study import SHOWN, Skipped
-from workbench.core.types import Case, Progress, Result, Scores
+from workbench.core.study import Skipped
+from workbench.core.types import Case, Progress
 
-KEPT = "{folder}: files there were not as the workbench had written them; they are kept in {kept}"
-"""What is said where a run found files that somebody else had changed or put there."""
+__all__ = ["Limits", "Options", "Outcome", "RunReport", "Stop", "check_output", "check_report", "run"]
+
+_LOOK_AGAIN_SECONDS = 1.0
+"""Between two looks at cases that another run has."""
+
+_MANY = 200
+"""Cases whose outcomes are kept whole; of more, what their records hold is not kept here as well."""
+
+_SHARE = 2 * 10**9
+"""Bytes of memory that a process should have when nobody says how many processes there are."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one case. ``status`` is ``"done"``, ``"skipped"`` (already there, verified) or ``"failed"``."""
+class Options:
+    """How a run goes about it; nothing here changes a byte of a result but `threads`.
 
-    case: str
-    status: str
-    source: str
-    seconds: float = 0.0
-    files: tuple[str, ...] = ()
-    table: tuple[dict[str, Any], ...] = ()
-    provenance: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    stage: str = ""
-    error: str = ""
-    message: str = ""
-    exit_code: int = 0
-    trace: str = ""
+    Parameters
+    ----------
+    format
+        In which the results are written; ``"auto"`` keeps that of each image where it can.
+    overwrite
+        Replace results of other settings, and compute again what is complete.
+    verify
+        Hash inputs and results of complete cases, whatever their sizes and times say.
+    retry_failed, only_failed
+        Try what was refused before again; and nothing else.
+    fail_fast
+        Start no more cases after one that failed.
+    jobs
+        How many processes; 0 computes in this one, ``None`` takes as many as there are processors and memory for.
+    threads
+        For each case; 0 leaves it to the libraries.
+    pictures
+        Make a small picture of each result, in ``overview_pictures``.
+    limits, gpus
+        What one case may take; which GPUs get a process each.
+    """
 
-
-@dataclass
-class RunReport:
-    """Outcomes of a run, in order."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def failures(self) -> list[Outcome]:
-        return [o for o in self.outcomes if o.status == "failed"]
-
-    @property
-    def exit_code(self) -> int:
-        """0 if all are done; 6 if memory was the only problem; 3 if a case failed for another reason."""
-        codes = {o.exit_code for o in self.failures}
-        if not codes:
-            return 0
-        return 6 if codes == {6} else codes.pop() if len(self.outcomes) == 1 else 3
+    format: str = "auto"
+    overwrite: bool = False
+    verify: bool = False
+    retry_failed: bool = False
+    only_failed: bool = False
+    fail_fast: bool = False
+    jobs: int | None = 0
+    threads: int = 0
+    pictures: bool = False
+    limits: Limits = field(default_factory=Limits)
+    gpus: tuple[str, ...] = ()
 
 
 def run(
@@ -72,14 +85,15 @@ def run(
     cases: list[Case],
     output: Path,
     config: Any,
+    options: Options | None = None,
     *,
-    format: str = "auto",
-    overwrite: bool = False,
-    fail_fast: bool = False,
     on_start: Callable[[Case, int, int], Progress | None] | None = None,
     on_end: Callable[[Outcome], None] | None = None,
-    on_ready: Callable[[Any], None] | None = None,
+    on_ready: Callable[[Ready], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
     skipped: Sequence[Skipped] = (),
+    stop: Stop | None = None,
+    **values: Any,
 ) -> RunReport:
     """Predict every case into ``output/<case id>/``.
 
@@ -87,136 +101,331 @@ def run(
     ----------
     config
         Settings of the backend, with ``weights`` and ``device``.
-    format
-        In which the results are written; ``"auto"`` keeps that of each image where it can.
+    options
+        How; `values` are fields of it, by name.
     on_start, on_end
         Called around each case with (case, number, count) and its outcome; `on_start` may return a progress callable.
     on_ready
-        Called once with the loaded model.
+        Called once when the model is loaded.
+    on_warning
+        Called with a line that a process of its own had to say; those of this process are warnings of Python.
     skipped
         What of the input is no case: the record of each result names what lies beside its image.
+    stop
+        Asked before each case; see `workbench.batch.ends`.
 
     Raises
     ------
     UsageError, WeightsError
         Before any case is touched: the device, the weights or the output folder cannot be used.
     """
+    how = replace(options or Options(), **values)
     check_output(output, cases)
-    for folder in (output, *(output / case.id for case in cases)):
-        if folder == output or not folder.is_symlink():
-            leftovers.clean(folder)
     backend.module_for("predict")
-    model = registry.load(backend, config)
-    if on_ready:
-        on_ready(model)
-    report = RunReport()
-    for number, case in enumerate(cases):
-        progress = on_start(case, number, len(cases)) if on_start else None
-        outcome = run_case(
-            backend, model, case, output, config, format=format, overwrite=overwrite, progress=progress, skipped=skipped
-        )
-        report.outcomes.append(outcome)
-        if on_end:
-            on_end(outcome)
-        if fail_fast and outcome.status == "failed":
-            break
-    if report.failures and len(cases) > 1:
-        write_failures(output / "failures.jsonl", report)
-    elif not report.failures:
-        (output / "failures.jsonl").unlink(missing_ok=True)
-    return report
+    if output.is_dir():
+        leftovers.clean(output)
+    threads = how.threads
+    task = Task(backend, config, output, how.format, how.overwrite, how.verify, threads, how.pictures)
+    one = _Run(task, cases, how, on_start, on_end, on_warning, skipped, stop or Stop(hears=False))
+    return one.go(on_ready)
 
 
-def run_case(
-    backend: Backend,
-    model: Any,
-    case: Case,
-    output: Path,
-    config: Any,
-    *,
-    format: str = "auto",
-    overwrite: bool,
-    progress: Progress | None,
-    skipped: Sequence[Skipped] = (),
-) -> Outcome:
-    """Read, predict and write one case; every error but a cancel becomes part of the outcome."""
-    from workbench.data.cases import open_case, settled
-    from workbench.data.write import family_of, with_notes, write
+class _Run:
+    """One run: what waits, what is computed, what became of it."""
 
-    clock, stage, folder = time.perf_counter(), "read", output / case.id
-    base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
-    try:
-        require_inside(folder / record.NAME, output)
-        image = open_case(*settled([case], backend))
-        backend.require_kind(image)
-        weights = registry.weights_of(model)
-        state, differing = record.compare(
-            folder,
-            config=config,
-            weights_sha256=None if weights is None else weights.sha256,
-            image=image,
-            format=family_of(image, format),
-            kept=family_of(image),
-        )
-        if state == "complete" and not overwrite:
-            return Outcome(status="skipped", **base)
-        if state == "edited":
+    def __init__(
+        self,
+        task: Task,
+        cases: list[Case],
+        how: Options,
+        on_start: Callable[[Case, int, int], Progress | None] | None,
+        on_end: Callable[[Outcome], None] | None,
+        on_warning: Callable[[str], None] | None,
+        skipped: Sequence[Skipped],
+        stop: Stop,
+    ) -> None:
+        self.task, self.how, self.stop = task, how, stop
+        self.output, self.count = task.output, len(cases)
+        self.queue = deque(cases)
+        self.held: deque[Case] = deque()
+        self.alone: deque[Case] = deque()
+        self.report = RunReport()
+        self._on_start, self._on_end, self._on_warning = on_start, on_end, on_warning
+        self._skipped = skipped
+        self._numbers = {case.id: n for n, case in enumerate(cases)}
+        self._progress: dict[str, Progress | None] = {}
+        self._looked = 0.0
+        self._leases = Leases(self.output)
+        self._place: tuple[int, int] | None = None
+        self._failed_before: set[str] = set()
+        self._ending = False
+
+    def go(self, on_ready: Callable[[Ready], None] | None) -> RunReport:
+        executor = self._executor()
+        self.stop.interrupts = isinstance(executor, Here)
+        made = begun = False
+        try:
+            known = self._known_weights()
+            if known is not None:
+                # What is complete needs no model.
+                self.task = self.task.with_model(None, *known)
+                made, begun = self._begin(), True
+                self._settle_all()
+            if not begun or self.queue:
+                ready = executor.open()
+                if known is not None and known != (ready.weights_sha256,):
+                    raise WeightsError("the weights were changed while they were loaded. Run again.")
+                self.task = self.task.with_model(None, ready.weights_sha256)
+                if isinstance(executor, Pool) and self.how.jobs is None and not ready.device.startswith("cpu"):
+                    executor.jobs = 1  # a second process would only share the one device
+                if on_ready is not None:
+                    on_ready(ready)
+                made = self._begin() if not begun else made
+                self._compute(executor)
+        except KeyboardInterrupt:
+            if not self.stop.asked:
+                raise
+        finally:
+            executor.stop()
+            executor.close()
+            self._leases.close()
+            if made:
+                with suppress(OSError):  # only one that is still empty goes
+                    self.output.rmdir()
+        self.report.interrupted = self.stop.asked
+        self._finish()
+        return self.report
+
+    def _known_weights(self) -> tuple[str] | None:
+        """The hash of the weights, where the backend tells it without loading them and cases may be complete."""
+        tells = getattr(self.task.backend.load_module(), "weights_hash", None)
+        if tells is None or self.how.overwrite or self.how.verify or not self.output.is_dir():
+            return None
+        return (tells(self.task.config),)
+
+    def _settle_all(self) -> None:
+        left: deque[Case] = deque()
+        while self.queue and not self.stop.asked:
+            case = self.queue.popleft()
+            if not self._settle(case):
+                left.append(case)
+        self.queue = deque([*left, *self.queue])
+
+    def _executor(self) -> Executor:
+        how, jobs = self.how, self.how.jobs
+        limited = how.limits.seconds is not None or how.limits.bytes is not None or bool(how.gpus)
+        if jobs is None and self.count == 1 and not limited:
+            jobs = 0
+        if jobs == 0 and not limited:
+            return Here(self.task, self._start_progress)
+        if how.gpus:
+            return Pool(self.task, len(how.gpus), how.limits, how.gpus)
+        number = min(jobs or _processors(), max(1, self.count))
+        there = memory.available().bytes
+        if jobs is None:
+            number = max(1, min(number, there // _SHARE))
+        return Pool(self.task, number, how.limits, memory_share=there // number if number > 1 else None)
+
+    def _begin(self) -> bool:
+        made = not self.output.exists()
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            found = os.stat(self.output)
+            self._place = found.st_dev, found.st_ino
+            self._leases.open()
+        except OSError as error:
             raise UsageError(
-                f"{folder} was corrected by hand and is never replaced; choose another output folder or move it away"
-            )
-        if state == "other" and not overwrite:
-            raise UsageError(
-                f"{folder} holds another result ({differing} differ); add --overwrite or choose another output folder"
-            )
-        stage = "predict"
-        result = with_notes(contract.predict(backend, model, image, config, progress), format)
-        result = _with_skipped(result, case, skipped)
-        stage = "write"
-        files = write(result, output, format=format, name=case.id)
-        kept = (case_folder.read_record(folder) or {}).get("kept")
-    except (Cancelled, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        short = not isinstance(error, OutOfMemory) and memory.exhausting(error)
-        failure = OutOfMemory(memory.ran_out(case.image, short)) if short else error
-        known = isinstance(failure, WorkbenchError)
-        return Outcome(
-            status="failed",
-            seconds=round(time.perf_counter() - clock, 3),
-            stage=stage,
-            error=type(failure).__name__,
-            message=one_line(failure) if known else f"{case.image}: {type(failure).__name__}: {one_line(failure)}",
-            exit_code=failure.exit_code if isinstance(failure, WorkbenchError) else 1,
-            trace="" if known else traceback.format_exc(),
-            **base,
+                f"cannot write to {self.output}: {error.strerror}. Free space, or choose another output folder."
+            ) from error
+        self._failed_before = {str(f.get("case")) for f in failed.every(self.output)}
+        if self.how.only_failed:
+            self.queue = deque(c for c in self.queue if c.id in self._failed_before)
+            self.count = len(self.queue)
+            self._numbers = {case.id: n for n, case in enumerate(self.queue)}
+        return made
+
+    # --- the loop
+
+    def _compute(self, executor: Executor) -> None:
+        while not self._is_over(executor):
+            while executor.free and not self._ending and not self.stop.asked and self._start_one(executor):
+                pass
+            for event in executor.events(0.2 if executor.running or self.held else 0.0):
+                self._on_event(executor, event)
+            if self.stop.at_once or self.report.stopped:
+                return
+
+    def _is_over(self, executor: Executor) -> bool:
+        if executor.running:
+            return False
+        return self._ending or bool(self.stop.asked) or not (self.queue or self.alone or self.held)
+
+    def _start_one(self, executor: Executor) -> bool:
+        """Start the next case, or settle one that needs no computing; False if there is nothing to do now."""
+        try:
+            if self.queue:
+                case = self.queue.popleft()
+                if not self._start(executor, case):
+                    self.held.append(case)
+                return True
+            if self.alone:
+                return executor.running == 0 and self._start(executor, self.alone.popleft(), alone=True)
+            return self._look_again(executor)
+        except OSError as error:
+            self._stop_writing(f"{error.filename or self.output}: {error.strerror or one_line(error)}")
+            return False
+        except UsageError as error:
+            self._stop_writing(one_line(error))
+            return False
+
+    def _look_again(self, executor: Executor) -> bool:
+        """At what other runs had: they may have done it, or died."""
+        if not self.held or time.monotonic() - self._looked < _LOOK_AGAIN_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        for _ in range(len(self.held)):
+            case = self.held.popleft()
+            if not executor.free or not self._start(executor, case):
+                self.held.append(case)
+        return False
+
+    def _start(self, executor: Executor, case: Case, *, alone: bool = False) -> bool:
+        if self._settle(case):
+            return True
+        lease = self._leases.take(case.id)
+        if lease is None:
+            return False
+        if self._settle(case):  # another run has ended it between the two
+            self._leases.give_back(case.id)
+            return True
+        self._require_place()
+        item = Item(case, lease, tuple(beside(case, self._skipped)), alone)
+        if not isinstance(executor, Here):
+            self._start_progress(case)
+        executor.start(item)
+        return True
+
+    def _settle(self, case: Case) -> bool:
+        """Whether nothing has to be computed: the case is complete, or known to fail."""
+        how, wanted = self.how, self.task.wanted
+        base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
+        if not how.overwrite and not how.verify and record.quick(self.output / case.id, case, wanted):
+            failed.forget(self.output, case.id)
+            self._end(Outcome(status="skipped", **base))
+            return True
+        before = failed.find(self.output, case, wanted) if self.count > 1 else None
+        if before is None or how.overwrite:
+            return False
+        outcome, certain = before
+        # What failed since we began failed in a run beside this one: once is enough.
+        if case.id in self._failed_before and (how.retry_failed or how.only_failed or not certain):
+            return False
+        why = "refused before, and nothing has changed since: --retry-failed tries again"
+        self._end(replace(outcome, notes=(why,), seconds=0.0, **base))
+        return True
+
+    def _start_progress(self, case: Case) -> Progress | None:
+        found = self._on_start(case, self._numbers[case.id], self.count) if self._on_start is not None else None
+        self._progress[case.id] = found
+        return found
+
+    def _on_event(self, executor: Executor, event: Event) -> None:
+        if event.warning:
+            if self._on_warning is not None:
+                self._on_warning(event.warning)
+            return
+        item, outcome = event.item, event.outcome
+        if item is None:
+            return
+        if outcome is None:
+            progress = self._progress.get(item.case.id)
+            if progress is not None:
+                progress(event.done, event.total)
+            return
+        self._progress.pop(item.case.id, None)
+        self._on_outcome(executor, item, outcome)
+
+    def _on_outcome(self, executor: Executor, item: Item, outcome: Outcome) -> None:
+        case = item.case
+        if outcome.lost:
+            self._leases.give_back(case.id)
+            self.held.append(case)
+            return
+        if outcome.stops:
+            self._stop_writing(outcome.stops)
+            return
+        if outcome.error == "OutOfMemory" and not item.alone and isinstance(executor, Pool) and executor.jobs > 1:
+            self._leases.give_back(case.id)
+            self.alone.append(case)  # it may fit when no other case is beside it
+            return
+        try:
+            self._require_place()
+            if outcome.status != "failed":
+                failed.forget(self.output, case.id)
+            elif self.count > 1:
+                failed.keep(self.output, case, self.task.wanted, outcome)
+        except (OSError, UsageError) as error:
+            self._stop_writing(cannot_write(self.output) or one_line(error))
+            return
+        finally:
+            self._leases.give_back(case.id)
+        self._end(outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        # A run of a night has thousands: what is written in their records is not kept here as well.
+        self.report.outcomes.append(replace(outcome, table=(), notes=(), trace="") if self.count > _MANY else outcome)
+        if self._on_end is not None:
+            self._on_end(outcome)
+        if self.how.fail_fast and outcome.status == "failed":
+            self._ending = True
+
+    # --- the output folder
+
+    def _require_place(self) -> None:
+        """The output folder is the one that it was."""
+        try:
+            found = os.stat(self.output)
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._place:
+            raise UsageError(f"{self.output}: the output folder was removed or replaced while the run was going on")
+
+    def _stop_writing(self, reason: str) -> None:
+        self.report.stopped = self.report.stopped or reason
+
+    def _finish(self) -> None:
+        """Count what is there, and say it: nothing is called done whose record is gone."""
+        ended = self.report.outcomes
+        ended.sort(key=lambda outcome: self._numbers[outcome.case])
+        for number, outcome in enumerate(ended):
+            if outcome.status != "failed" and not (self.output / outcome.case / record.NAME).is_file():
+                gone = f"{self.output / outcome.case}: its results were removed while the run was going on"
+                ended[number] = replace(
+                    outcome, status="failed", stage="write", error="UsageError", message=gone, exit_code=2, files=()
+                )
+        self.report.unfinished = self.count - len(ended)
+        if self.report.stopped:
+            return
+        estimates.remember(
+            self.task.backend.name, self.task.config, self.task.wanted.weights_sha256, self.how.threads, ended
         )
-    sizes = result.parts.get(kinds.find(image.kind).size_part)
-    table = sizes.as_dicts() if isinstance(sizes, Scores) else []
-    return Outcome(
-        status="done",
-        seconds=round(time.perf_counter() - clock, 3),
-        files=tuple(str(f) for f in files),
-        table=tuple(table),
-        provenance=result.provenance.to_json(),
-        notes=(*result.provenance.notes, *([KEPT.format(folder=folder, kept=kept)] if kept else [])),
-        **base,
-    )
+        try:
+            if self.output.is_dir():
+                failed.listing(self.output)
+        except (OSError, UsageError) as error:
+            self._stop_writing(cannot_write(self.output) or one_line(error))
 
 
-def _with_skipped(result: Result, case: Case, skipped: Sequence[Skipped]) -> Result:
-    """The result whose record names what lies beside its image and was not read."""
-    beside = [s.line() for s in skipped if s.path.is_relative_to(case.image.parent)]
-    if not beside:
-        return result
-    more = [f"and {len(beside) - SHOWN} more"] if len(beside) > SHOWN else []
-    details = {**result.provenance.details, "skipped beside the image": [*beside[:SHOWN], *more]}
-    return replace(result, provenance=replace(result.provenance, details=details))
+def _processors() -> int:
+    from joblib import cpu_count  # knows of containers and of processors that we may not use
+
+    return int(cpu_count())
 
 
 def check_output(output: Path, cases: list[Case]) -> None:
     """Refuse an output that cannot be a folder, or that is one of the inputs, before any work is done."""
     require_folder(output)
-    require_inside(output / "failures.jsonl", output)
+    require_inside(output / failed.LISTING, output)
     target = output.resolve()
     for case in cases:
         source = case.image.resolve()
@@ -224,19 +433,6 @@ def check_output(output: Path, cases: list[Case]) -> None:
         inside = source.is_dir() and (target / case.id).is_relative_to(source)
         if inside or target in (source, source.parent):
             raise UsageError(f"output {output} lies with the input {case.image}; choose a folder outside the data")
-
-
-def write_failures(path: Path, report: RunReport) -> Path:
-    """One JSON line per failed case: what failed, at which stage, why."""
-    lines = [json.dumps({k: v for k, v in asdict(o).items() if v not in ("", (), {}, 0)}) for o in report.failures]
-    return write_text(path, "\n".join(lines) + "\n")
-
-
-def write_report(path: Path, report: RunReport, header: dict[str, Any]) -> Path:
-    """Machine-readable report of a run (``--report``): what ran, on what, with what, and every case."""
-    machine = {"system": platform.platform(), "processors": os.cpu_count(), "versions": versions()}
-    cases = [asdict(o) for o in report.outcomes]
-    return write_json(path, {**header, **machine, "exit_code": report.exit_code, "cases": cases})
 
 
 def check_report(path: Path, cases: list[Case]) -> None:

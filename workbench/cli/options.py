@@ -45,6 +45,55 @@ output_folder_option = click.option(
 )
 
 
+def run_options(function: F) -> F:
+    """How a study is gone through: what is done again, by how many processes, with which limits."""
+    options = [
+        click.option("--overwrite", is_flag=True, help="Replace results of other settings; compute all again."),
+        click.option("--resume", is_flag=True, help="Skip what is complete, the default.", expose_value=False),
+        click.option(
+            "--verify", is_flag=True, help="Hash inputs and results of complete cases before they are skipped."
+        ),
+        click.option(
+            "--retry-failed", is_flag=True, help="Also try again what was refused before and has not changed."
+        ),
+        click.option("--only-failed", is_flag=True, help="Only the cases that failed before."),
+        click.option("--fail-fast", is_flag=True, help="Start no more cases after one that failed."),
+        click.option(
+            "--jobs",
+            type=click.IntRange(min=0),
+            envvar="WORKBENCH_JOBS",
+            help="Worker processes; 0 computes in this one. Default: 0 for one case, else as many as there are"
+            " processors and memory for.",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            help="Threads for each case; they change the last bits. Default: 1 for a study, all for one case.",
+        ),
+        click.option("--gpus", help="GPUs with a worker each, by number: 0,1."),
+        click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), help="Seconds that a case may take."),
+        click.option("--memory-limit", help='Memory that a case may take, e.g. "8GB".'),
+        click.option(
+            "--num-shards", type=click.IntRange(min=1), default=1, help="Parts of the study, for several machines."
+        ),
+        click.option("--shard-index", type=click.IntRange(min=0), default=0, help="Which part to do; the first is 0."),
+        click.option(
+            "--overview/--no-overview",
+            default=True,
+            help="Of a study, write overview.html, summary.csv and run.json into the output folder.",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            help="Lines for people, or a JSON object per step, on standard error.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def reading_options(function: F) -> F:
     """How files are read that are not as they should be: the options whose values `reading_as_asked` takes."""
     return truncated_option(regularise_option(function))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,13 @@ from workbench.cli.options import (
     quiet_option,
     reading_as_asked,
     reading_options,
+    run_options,
     series_option,
     verbose_option,
 )
 from workbench.cli.say import say
-from workbench.core import kinds, registry
+from workbench.cli.told import Wanted, tell
+from workbench.core import kinds
 from workbench.core.atomic import write_json
 from workbench.core.errors import one_line
 from workbench.core.registry import Backend
@@ -46,8 +49,7 @@ def _make(backend: Backend) -> click.Command:
         default="auto",
         help="Format of the results; auto keeps that of the input where it can.",
     )
-    @click.option("--overwrite", is_flag=True, help="Replace results of other settings.")
-    @click.option("--fail-fast", is_flag=True, help="Stop at the first case that fails.")
+    @run_options
     @click.option("--dry-run", is_flag=True, help="List the cases and stop.")
     @click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report of the run here.")
     @json_option
@@ -63,8 +65,8 @@ def _make(backend: Backend) -> click.Command:
 def predict() -> None:
     """Run a model over a file, a folder, a glob or a CSV/JSONL list.
 
-    Each case gets its own folder in the output, with its provenance. A case that fails is reported and does not stop
-    the others. Cases that are already complete (verified by hash) are skipped.
+    Each case gets its own folder in the output, with its completion record. A case that fails, even by a crash, is
+    reported and does not stop the others. Cases whose record is true are skipped. docs/batch.md says what is promised.
     """
 
 
@@ -77,22 +79,24 @@ def _predict(
     kind: str | None,
     allow_truncated: bool,
     regularise: bool,
-    written: str,
-    overwrite: bool,
-    fail_fast: bool,
+    num_shards: int,
+    shard_index: int,
     dry_run: bool,
     report: Path | None,
+    overview: bool,
+    log_format: str,
     as_json: bool,
     quiet: bool,
     verbose: bool,
     **values: Any,
 ) -> int:
     from workbench.batch.inputs import find
-    from workbench.batch.run import Outcome, check_report, run, write_report
+    from workbench.batch.run import RunReport, Stop, check_report, run
+    from workbench.batch.shards import shard
     from workbench.cli.cases import say_skipped
     from workbench.cli.progress import bar
+    from workbench.cli.running import Shown
     from workbench.core import settings
-    from workbench.core.types import Progress
 
     if kind is not None:
         kinds.find(kind)
@@ -102,58 +106,89 @@ def _predict(
     if kind is not None:
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
     cases = reading_as_asked(cases, backend.kind, allow_truncated=allow_truncated, regularise=regularise)
+    how = _options(values, len(cases), overview and len(cases) > 1)
     config = settings.build(backend.load_module().Config, values)
+    mine = shard(cases, num_shards, shard_index)
+    if report:
+        check_report(report, cases)
     if dry_run:
-        rows = [_planned(c, output) for c in cases]
+        from workbench.batch.estimates import estimates
+
+        expected = estimates(backend, config, mine, how.threads)
+        rows = [_planned(c, output) | expected.of(c) for c in mine]
+        for line in expected.lines():
+            say(line, err=True)
         if report:
-            check_report(report, cases)
             write_json(report, {"command": sys.argv, "dry_run": True, "planned": rows, **_left(study)})
         say(json.dumps(rows, indent=2) if as_json else "\n".join("\t".join(r.values()) for r in rows))
         return 0
-    if report:
-        check_report(report, cases)
+    clock = time.monotonic()
     started = datetime.now(UTC).isoformat(timespec="seconds")
-
-    with bar("loading", quiet=quiet, unit="window") as draw:
-
-        def on_start(case: Case, number: int, count: int) -> Progress:
-            draw.label(f"[{number + 1}/{count}] {case.id}")
-            return draw
-
-        def on_end(outcome: Outcome) -> None:
-            with draw.paused():
-                _say(outcome, kinds.find(backend.kind).size_column, as_json=as_json, quiet=quiet, verbose=verbose)
-
-        def on_ready(model: Any) -> None:
-            if not quiet:
-                with draw.paused():
-                    say(registry.describe(model), err=True)
-
-        outcome = run(
-            backend,
-            cases,
-            output,
-            config,
-            format=written,
-            overwrite=overwrite,
-            fail_fast=fail_fast,
-            on_start=on_start,
-            on_end=on_end,
-            on_ready=on_ready,
-            skipped=study.skipped,
+    hidden = quiet or log_format == "json"
+    with bar("loading", quiet=hidden, unit="window") as draw:
+        shown = Shown(
+            draw, kinds.find(backend.kind).size_column, as_json=as_json, quiet=quiet, verbose=verbose, log=log_format
         )
-    if as_json:
-        say(json.dumps([o.__dict__ for o in outcome.outcomes], indent=2, default=str))
-    if report:
-        header = {"command": sys.argv, "started": started, "finished": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_report(report, outcome, {**header, **_left(study)})
+        with Stop(shown.on_stop) as stop:
+            done = run(
+                backend,
+                mine,
+                output,
+                config,
+                how,
+                on_start=shown.on_start,
+                on_end=shown.on_end,
+                on_ready=shown.on_ready,
+                on_warning=shown.on_warning,
+                skipped=study.skipped,
+                stop=stop,
+            )
+    seconds = round(time.monotonic() - clock, 1)
+    told = {
+        "command": sys.argv,
+        "seconds": seconds,
+        "started": started,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    part = f"-{shard_index}of{num_shards}" if num_shards > 1 else ""
+    wanted = Wanted(as_json=as_json, report=report, overview=overview and len(cases) > 1, part=part)
+    problem = tell(backend, cases, mine, output, done, how, {**told, **_left(study)}, wanted)
     if len(cases) > 1:
-        done = sum(o.status == "done" for o in outcome.outcomes)
-        skipped = sum(o.status == "skipped" for o in outcome.outcomes)
-        say(f"{done} done, {skipped} already complete, {len(outcome.failures)} failed", err=True)
-        if outcome.failures:
-            say(f"Failures are listed in {output / 'failures.jsonl'}", err=True)
-    return outcome.exit_code
+        _summary(done, output)
+    if done.interrupted:
+        say(f"Interrupted ({done.interrupted}). Run again to go on.", err=True)
+    if done.stopped or problem:
+        count = done.count("done") + done.count("skipped")
+        say(
+            f"Error: {done.stopped or problem}. {count} case(s) are complete; free space or choose another output "
+            "folder, and run again: only the rest is computed.",
+            err=True,
+        )
+        return RunReport(stopped=problem).exit_code if problem else done.exit_code
+    return done.exit_code
+
+
+def _options(values: dict[str, Any], count: int, pictures: bool) -> Any:
+    """The options of the run, taken out of the values; what is left are settings of the backend."""
+    from workbench.batch.run import Limits, Options
+    from workbench.core.memory import parse_size
+
+    limit = values.pop("memory_limit")
+    limits = Limits(values.pop("time_limit"), None if limit is None else parse_size(limit, "--memory-limit"))
+    gpus = tuple(g.strip() for g in (values.pop("gpus") or "").split(",") if g.strip())
+    threads = values.pop("threads")
+    # Sums depend on how many threads share them: a study gives the same bytes on every machine.
+    threads = (1 if count > 1 else 0) if threads is None else threads
+    names = ("overwrite", "verify", "retry_failed", "only_failed", "fail_fast", "jobs")
+    chosen = {name: values.pop(name) for name in names}
+    return Options(format=values.pop("written"), threads=threads, pictures=pictures, limits=limits, gpus=gpus, **chosen)
+
+
+def _summary(done: Any, output: Path) -> None:
+    counts = f"{done.count('done')} done, {done.count('skipped')} already complete, {len(done.failures)} failed"
+    say(counts + (f", {done.unfinished} not run" if done.unfinished else ""), err=True)
+    if done.failures and not done.stopped:
+        say(f"Failures are listed in {output / 'failures.jsonl'}", err=True)
 
 
 def _planned(case: Case, output: Path) -> dict[str, str]:
@@ -167,31 +202,3 @@ def _planned(case: Case, output: Path) -> dict[str, str]:
 def _left(study: Study) -> dict[str, Any]:
     """What of the input is no case, for reports."""
     return {"skipped": [s.to_json() for s in study.skipped], "input_notes": list(study.notes)}
-
-
-def _say(outcome: Any, size_column: str, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    if outcome.status == "failed":
-        if verbose and outcome.trace:
-            say(outcome.trace, err=True)
-        say(f"Error: {outcome.message}", err=True)
-        return
-    if not quiet:
-        how = "already complete" if outcome.status == "skipped" else f"{outcome.seconds:.1f} s"
-        say(f"{outcome.case}: {how}", err=True)
-        for note in outcome.notes:
-            say(f"  note: {note}", err=True)
-        for row in outcome.table:
-            say(f"  {row.get('class', '')!s:<24} {_amount(row, size_column)}".rstrip(), err=True)
-    if not as_json:
-        for file in outcome.files:
-            say(file)
-
-
-def _amount(row: Any, size_column: str) -> str:
-    """The size of a class, in the unit that its table is in; counted samples where that is all the table has."""
-    value = row.get(size_column)
-    unit = size_column.partition("[")[2].rstrip("]")
-    if isinstance(value, int | float):
-        return f"{value:>10.1f} {unit}"
-    counted = next((name for name in ("pixels", "voxels") if name in row), None)
-    return "" if counted is None else f"{row[counted]:>10} {counted}"

@@ -17,15 +17,15 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from workbench.core import leftovers
-from workbench.core.atomic import sha256_of
-from workbench.core.errors import UsageError
+from workbench.core.atomic import sha256_of, write_json
+from workbench.core.errors import UsageError, WorkbenchError
 from workbench.core.lock import locked
 from workbench.core.output import require_inside
 from workbench.core.types import plain_name
@@ -105,7 +105,13 @@ def staging(case: Path, stage: Path) -> Iterator[None]:
                 case.rmdir()
 
 
-def replace(case: Path, stage: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+class Superseded(WorkbenchError):
+    """Somebody else has taken over what is written here: nothing was replaced."""
+
+
+def replace(
+    case: Path, stage: Path, record: Mapping[str, Any], *, allowed: Callable[[], bool] | None = None
+) -> dict[str, Any]:
     """Let the files in `stage` be the newest state of a case; returns the record as it was written.
 
     Parameters
@@ -113,14 +119,20 @@ def replace(case: Path, stage: Path, record: Mapping[str, Any]) -> dict[str, Any
     record
         The completion record; ``files`` names all that is in `stage`. Its ``kept`` will say where the state before is
         now, ``None`` where that could be replaced: what a method made, and nobody changed since.
+    allowed
+        Asked at the last moment, while nobody else writes here.
 
     Raises
     ------
+    Superseded
+        `allowed` said no.
     UsageError
         The folder cannot be written to, or another program has been writing into it for a minute.
     """
     try:
         with locked(case / _LOCK, _SECONDS):
+            if allowed is not None and not allowed():
+                raise Superseded(f"{case}: another run has taken it over; nothing was written")
             _settle(case)
             kept = _keep(case, record)
             whole = {**record, "kept": None if kept is None else f"{VERSIONS}/{kept}"}
@@ -128,6 +140,7 @@ def replace(case: Path, stage: Path, record: Mapping[str, Any]) -> dict[str, Any
             _sync(stage)
             os.rename(stage, case / NEXT)
             _sync(case)
+            _sync(case.parent)  # the folder itself may be new
             _settle(case)
     except OSError as error:
         raise UsageError(
@@ -135,6 +148,14 @@ def replace(case: Path, stage: Path, record: Mapping[str, Any]) -> dict[str, Any
             "write to."
         ) from error
     return whole
+
+
+def amend(case: Path, changes: Mapping[str, Any]) -> None:
+    """Add to the completion record of a case what was found out since; its files stay as they are."""
+    with suppress(OSError, UsageError), locked(case / _LOCK, 0.0):
+        record = read_record(case)
+        if record is not None and not _is_folder(case / NEXT):
+            write_json(case / RECORD, {**record, **changes})
 
 
 def settle(case: Path) -> None:

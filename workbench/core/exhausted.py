@@ -29,5 +29,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
         return True
-    text = str(error).lower()
+    try:
+        text = str(error).lower()
+    except Exception:  # an error of a stranger that cannot even be shown
+        return False
     return any(said in text for said in _SAID)

@@ -23,6 +23,11 @@ def weights_folder() -> Path:
     return home() / "weights"
 
 
+def timings_file() -> Path:
+    """File with how long cases took on this machine, for estimates."""
+    return home() / "timings.json"
+
+
 def recovery_folder() -> Path:
     """Folder for recovery copies of hand edits."""
     return home() / "recovery"

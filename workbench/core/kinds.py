@@ -238,6 +238,9 @@ class KindLayers(Protocol):
     def updated(self, result: Any, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Any:
         """Optional: the result with the parts that a person changed in the layers (data and attributes by part)."""
 
+    def preview(self, result: Any) -> bytes | None:
+        """Optional: a small PNG of a result (`workbench.core.preview`), equal bytes for equal results, in moments."""
+
 
 class KindCases(Protocol):
     """What the ``cases`` module of a kind may offer; every function is optional."""

@@ -26,7 +26,7 @@ _OLD = re.compile(r"^(?P<stem>[^.]*)\.part-(?P<pid>\d+)(?P<rest>\..*)?$")
 
 def tag() -> str:
     """Machine, number and start of this process, as part of a file name."""
-    return f"{_host()}-{os.getpid()}-{_started(os.getpid())}"
+    return f"{_host()}-{os.getpid()}-{started(os.getpid())}"
 
 
 @cache
@@ -34,7 +34,7 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", platform.node()) or "here"
 
 
-def _started(pid: int) -> int:
+def started(pid: int) -> int:
     """When a process began: on Linux in ticks since the machine started, which no change of the clock moves."""
     if sys.platform == "linux":
         # The name of the program, in brackets, may hold anything.
@@ -58,7 +58,7 @@ def clean(folder: Path, prefix: str = PART) -> list[Path]:
     found = []
     for path in _entries(folder):
         match = pattern.match(path.name)
-        if match and path.is_dir() and not path.is_symlink() and not _lives(int(match[1]), int(match[2])):
+        if match and path.is_dir() and not path.is_symlink() and not lives(int(match[1]), int(match[2])):
             shutil.rmtree(path, ignore_errors=True)
             found.append(path)
     return found
@@ -95,7 +95,7 @@ def _exists(pid: int) -> bool:
     return bool(psutil.pid_exists(pid)) if 0 < pid < 2**31 else False
 
 
-def _lives(pid: int, started: int) -> bool:
+def lives(pid: int, began: int) -> bool:
     """Whether that process still runs; one that may not be asked counts as living."""
     if not _exists(pid):
         return False
@@ -104,7 +104,7 @@ def _lives(pid: int, started: int) -> bool:
     try:
         if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return False
-        return abs(_started(pid) - started) <= (0 if sys.platform == "linux" else 2)
+        return abs(started(pid) - began) <= (0 if sys.platform == "linux" else 2)
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False
     except (psutil.Error, OSError):

@@ -21,8 +21,8 @@ from workbench.core.errors import OutOfMemory, UsageError, WorkbenchError, one_l
 from workbench.core.exhausted import is_out_of_memory
 
 __all__ = [
-    "Available", "Need", "array_bytes", "available", "exhausting", "guarding", "is_out_of_memory", "ran_out", "require",
-    "resident", "size",
+    "Available", "Need", "array_bytes", "available", "exhausting", "guarding", "is_out_of_memory", "parse_size",
+    "ran_out", "require", "resident", "size",
 ]  # fmt: skip
 
 VARIABLE = "WORKBENCH_MEMORY_LIMIT"
@@ -189,11 +189,26 @@ def _own_limit() -> int | None:
     text = os.environ.get(VARIABLE, "").strip().lower().replace(" ", "")
     if not text or not _compares():
         return None
-    number = text.rstrip("bkmgti")
+    return parse_size(text, VARIABLE, ", or none")
+
+
+def parse_size(text: str, what: str, others: str = "") -> int:
+    """Bytes of a size as people write it, ``"8GB"`` or ``"512MiB"``; `what` it is for is named in the error.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    plain = text.strip().lower().replace(" ", "")
+    number = plain.rstrip("bkmgti")
     try:
-        return int(float(number) * _UNITS[text[len(number) :].removesuffix("b")])
+        found = int(float(number) * _UNITS[plain[len(number) :].removesuffix("b")])
     except (ValueError, KeyError, OverflowError):
-        raise UsageError(f"{VARIABLE}={text}: expected a size such as 8GB or 512MiB, or none") from None
+        found = 0
+    if found <= 0:
+        raise UsageError(f"{what}={text}: expected a size such as 8GB or 512MiB{others}")
+    return found
 
 
 def _of_limits() -> Iterator[Available]:

@@ -188,16 +188,21 @@ def items(
     found = _by_number(found, numbered)
     if sequences:
         found = _by_sequence(found)
-    maps = {f: case_name(f) for f in files if f not in single}
+    maps = {f: case_name(f) for f in files if f.name.lower().endswith(".seg.nrrd")}
     labels: dict[str, list[Path]] = defaultdict(list)
     skipped = []
+    # Folders hold tens of thousands of files: nothing here may look at all of them for each of them.
+    others = {*found, *beside}
+    numbers = _numbered_images(others)
     for name, item in list(found.items()):
-        stem = _image_of(name, {*found, *beside}, item)
-        if stem is not None and stem not in {*found, *beside}:
+        stem = _image_of(name, others, numbers, item)
+        if stem is not None and stem not in others:
             stem = next((stem + o for o in _ORIGINALS if stem + o in found), stem)
         if stem is not None and len(item.files) == 1:
             maps[item.files[0]] = stem
             del found[name]
+            if name not in beside:
+                others.discard(name)
     for file, stem in maps.items():
         if stem in found or stem in beside:
             labels[stem].append(file)
@@ -214,11 +219,20 @@ def _by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
     return {case_name(f) if counts[case_name(f)] == 1 else f.name.replace(".", "_"): [f] for f in files}
 
 
-def _image_of(name: str, others: Collection[str], item: Item) -> str | None:
+def _numbered_images(names: Iterable[str]) -> dict[str, list[str]]:
+    """Names such as ``image0001``, by what follows the word."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if (match := _IMAGE_WORD.fullmatch(name)) is not None:
+            found[match[2]].append(name)
+    return found
+
+
+def _image_of(name: str, others: Collection[str], numbers: Mapping[str, list[str]], item: Item) -> str | None:
     """The name of the image that a file of this name is the label map of; "" where it says no more than that."""
     lower = name.lower()
     if (match := _LABEL_WORD.fullmatch(name)) is not None:
-        same = [o for o in others if (m := _IMAGE_WORD.fullmatch(o)) is not None and m[2] == match[2]]
+        same = [o for o in numbers.get(match[2], ()) if o in others]
         if len(same) == 1:
             return same[0]
     for ending in sorted(LABEL_ENDINGS[1:], key=len, reverse=True):

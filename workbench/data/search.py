@@ -93,6 +93,7 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
     takers = [(row.name, own) for row, own in kinds.hooks("cases", "takes")]
     found: list[Path] = []
     unread: list[Path] = []
+    names = {f.name for f in files}
     for file in (f for f in files if not archive.is_archive(f)):
         taker = next((name for name, own in takers if own(file)), None)
         if taker is not None:
@@ -108,7 +109,7 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
             continue
         if not verdicts:
             unread.append(file)
-        elif formats.is_companion(file) or _is_data_of_header(file, files):
+        elif formats.is_companion(file) or _is_data_of_header(file, names):
             continue
         elif search.kind is not None and search.kind not in (
             [n for n, v in verdicts.items() if v == "sure"] or verdicts
@@ -117,7 +118,7 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
             search.skip(file, f"{titles}, {kinds.find(search.kind).title} was looked for")
         else:
             found.append(file)
-    unread = [f for f in unread if not _is_data_of_header(f, files)]
+    unread = [f for f in unread if not _is_data_of_header(f, names)]
     if unread:
         endings = sorted({f.suffix.lower() or f.name for f in unread})
         shown = ", ".join(endings[:FEW]) + (", ..." if len(endings) > FEW else "")
@@ -125,9 +126,9 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
     return found
 
 
-def _is_data_of_header(file: Path, files: list[Path]) -> bool:
-    """The samples that an MHD or NHDR header beside them names."""
+def _is_data_of_header(file: Path, names: Collection[str]) -> bool:
+    """The samples that an MHD or NHDR header beside them names; `names` are those of the files of its folder."""
     if not file.name.lower().endswith((".raw", ".zraw", ".raw.gz", ".gz", ".dat")):
         return False
     stem = file.name.partition(".")[0]
-    return any(file.with_name(stem + s) in files for s in (".mhd", ".nhdr"))
+    return any(stem + s in names for s in (".mhd", ".nhdr"))

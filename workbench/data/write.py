@@ -7,7 +7,7 @@ write alike is in `workbench.data.parts`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ def write(
     name: str | None = None,
     source: Image | None = None,
     beside: Beside | None = None,
+    about: Mapping[str, Any] | None = None,
+    allowed: Callable[[], bool] | None = None,
 ) -> list[Path]:
     """Write a result, an image or a part of a result; returns the paths, the completion record last.
 
@@ -57,6 +59,9 @@ def write(
         For a part: the image it belongs to; its native header keeps the geometry bit for bit.
     beside
         Of a result: writes more files that belong to it into the folder that it is given, and returns their paths.
+    about, allowed
+        Of a result: more entries of its completion record; whether it may still get its name, see
+        `case_folder.replace`.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def write(
     if format not in known:
         raise UsageError(f"no output format '{format}'.{nearest(format, known)}")
     if isinstance(thing, Result):
-        return _write_result(thing, folder, format, name, beside)
+        return _write_result(thing, folder, format, name, beside, about or {}, allowed)
     target = folder / require_name(name or thing.name)
     if isinstance(thing, Labels | Heatmap) and source is not None:
         what = "label map" if isinstance(thing, Labels) else "map"
@@ -159,7 +164,13 @@ def _save_all(jobs: list[Job], source: Any) -> list[Path]:
 
 
 def _write_result(
-    result: Result, folder: Path, format: str, name: str | None, beside: Beside | None = None
+    result: Result,
+    folder: Path,
+    format: str,
+    name: str | None,
+    beside: Beside | None,
+    about: Mapping[str, Any],
+    allowed: Callable[[], bool] | None,
 ) -> list[Path]:
     image = result.image
     case = folder / require_name(name or image.name)
@@ -190,7 +201,8 @@ def _write_result(
         for name in more:
             require_inside(case / name, folder)
             _protect(case / name, image)
-        case_folder.replace(case, stage, _record(result, stage, [*written, *more]) | {"format": family})
+        whole = _record(result, stage, [*written, *more]) | {"format": family, **about}
+        case_folder.replace(case, stage, whole, allowed=allowed)
     return [*(case / name for name in (*written, *more)), record]
 
 
@@ -224,6 +236,7 @@ def _record(result: Result, stage: Path, written: list[str]) -> dict[str, Any]:
         },
         "classes": labels[0].classes.to_json() if labels else [],
         "files": case_folder.listing(stage, written),
+        "times": {name: (stage / name).stat().st_mtime_ns for name in written},
         "saved": case_folder.now(),
         "author": case_folder.author(),
     }

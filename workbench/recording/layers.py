@@ -18,6 +18,7 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.layers import KEY, LayerTuple, colormap, token
 from workbench.core.types import Image, Mark, Marks, Result, Signals
+from workbench.recording.preview import preview as preview
 
 MANY = 16_000_000
 """Of recordings with more values the layer holds an overview of `COLUMNS` columns; ``step`` in its metadata says so."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from workbench.core.memory import Need
     from workbench.core.reports import EvaluationReport, TrainReport
     from workbench.recording.data.prepare import Prepared
     from workbench.recording.train.weights import Parts
@@ -117,6 +118,13 @@ def describe_checkpoint(preset: str | None) -> tuple[tuple[str, ...], str]:
     return (), "A checkpoint of the authors, or one without a record of ours."
 
 
+def weights_hash(config: Config) -> str:
+    """Hash of the weights that `load` would take, without loading them: whether a result is of them is known by it."""
+    from workbench import weights
+
+    return weights.find(config.weights, NAME).sha256
+
+
 def load(config: Config, device: torch.device) -> Model:
     """Find, check and load weights: ours, or the authors' tokeniser or transformer.
 
@@ -136,6 +144,13 @@ def load(config: Config, device: torch.device) -> Model:
     if parts.gpt is not None:
         parts.gpt.to(device).eval()
     return Model(parts, found, device, reason)
+
+
+def need(model: Model, image: Image, config: Config) -> Need:
+    """What `predict` takes of memory, from the header of the recording."""
+    from workbench.recording.predict.memory import need_of
+
+    return need_of(model, image, config)
 
 
 def predict(model: Model, image: Image, config: Config, progress: Progress | None = None) -> Result:

@@ -30,6 +30,7 @@ from workbench.core.levels import finest
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
 from workbench.data.label_values import whole_numbers
 from workbench.scene.display import area_table, areas, composite, first_bands, overview_step
+from workbench.scene.preview import preview as preview
 
 _LENGTHS = {"m": "m", "km": "km", "ft": "ft", "cm": "cm", "mm": "mm", "um": "um"}
 

@@ -112,6 +112,13 @@ class Model:
     taught: Taught | None = None
 
 
+def weights_hash(config: Config) -> str:
+    """Hash of the weights that `load` would take, without loading them: whether a result is of them is known by it."""
+    from workbench import weights
+
+    return weights.find(config.weights, NAME).sha256
+
+
 def load(config: Config, device: torch.device) -> Model:
     """Find, check and load the weights.
 
@@ -280,6 +287,9 @@ def need_of(model: Model, image: Image, config: Config) -> Need:
         on_cpu=on_cpu,
         half=_is_fast(config, model.device),
     )
+
+
+need = need_of
 
 
 def _require_memory(model: Model, image: Image, config: Config) -> None:

@@ -41,6 +41,7 @@ from workbench.volume.placement import (
     transform_attributes,
     world_to_ras,
 )
+from workbench.volume.preview import preview as preview
 from workbench.volume.statistics import class_statistics
 
 AXES_TAKEN = "layer axes were taken as z: to the head, y: to the back, x: to the patient's left"

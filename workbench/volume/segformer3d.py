@@ -130,6 +130,13 @@ def describe_checkpoint(preset: str | None) -> tuple[tuple[str, ...], str]:
     return (), "A checkpoint without a record of ours: choose its preset under Advanced settings"
 
 
+def weights_hash(config: Config) -> str:
+    """Hash of the weights that `load` would take, without loading them: whether a result is of them is known by it."""
+    from workbench import weights
+
+    return weights.find(config.weights, NAME).sha256
+
+
 def load(config: Config, device: torch.device) -> Model:
     """Find, check and load the weights.
 
@@ -338,6 +345,12 @@ def need_of(image: Image, config: Config, recipe: VolumeRecipe, net: Mapping[str
         on_cpu=device.type != "cuda",
         half=choose_precision(settings, device) == "bfloat16",
     )
+
+
+def need(model: Model, image: Image, config: Config) -> Need:
+    """What `predict` takes of memory, from the header of the image; see `need_of`."""
+    recipe = model.recipe if config.crop == "recipe" else replace(model.recipe, crop=config.crop)
+    return need_of(image, config, recipe, model.net.config, model.device)
 
 
 def _require_memory(model: Model, image: Image, config: Config, recipe: VolumeRecipe) -> Need:

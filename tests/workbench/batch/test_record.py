@@ -1,11 +1,11 @@
 import numpy as np
 
 from tests.scene_maker import cube, save_envi
-from workbench.batch.record import compare
+from workbench.batch.record import Wanted, compare
 from workbench.core.classes import ClassTable
 from workbench.core.provenance import Recorder
 from workbench.core.settings import build
-from workbench.core.types import Labels, Result
+from workbench.core.types import Case, Labels, Result
 from workbench.data.formats import read
 from workbench.data.write import write
 from workbench.scene.lola_specvit import Config
@@ -22,14 +22,15 @@ def test_a_scene_whose_header_changed_is_not_complete(tmp_path):
 
     def state(name):
         image = read(tmp_path / "in" / name)
-        return compare(tmp_path / "out" / "scene", config=Config(), weights_sha256="0" * 64, image=image)
+        wanted = Wanted.of("stats", Config(), "0" * 64)
+        return compare(tmp_path / "out" / "scene", wanted, Case("scene", tmp_path / "in" / name), image)
 
     assert state("scene.hdr") == ("complete", "")
     assert state("scene.dat") == ("complete", "")
     with (tmp_path / "in" / "scene.hdr").open("a") as f:
         f.write("bbl = {1, 1, 1, 1, 1, 1, 0}\n")
-    assert state("scene.hdr") == ("other", "input")
-    assert state("scene.dat") == ("other", "input")
+    assert state("scene.hdr") == ("changed", "input")
+    assert state("scene.dat") == ("changed", "input")
 
 
 def test_other_weights_make_another_result(tmp_path):
@@ -42,7 +43,8 @@ def test_other_weights_make_another_result(tmp_path):
 
     def state(sha256, **values):
         config = build(Config, {"weights": "w", **values})
-        return compare(tmp_path / "out" / "scene", config=config, weights_sha256=sha256, image=scene)
+        case = Case("scene", tmp_path / "in" / "scene.hdr")
+        return compare(tmp_path / "out" / "scene", Wanted.of("stats", config, sha256), case, scene)
 
     assert state("0" * 64) == ("complete", "")
     assert state("1" * 64) == ("other", "weights")

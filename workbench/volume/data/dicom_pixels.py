@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ def load(stack: Stack, samples: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if stack.even is not None:
         out = stack.even.resampled(out)
     return out.transpose(3, 2, 1, 0)
+
+
+def load_plane(stack: Stack, number: int, samples: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Samples ``(C, columns, rows)`` of one plane of a stack, whose slices are files of their own."""
+    return load(replace(stack, planes=(stack.planes[number],)), samples, dtype)[..., 0]
 
 
 def _fitting(values: npt.NDArray[Any], dtype: np.dtype[Any], file: Path) -> npt.NDArray[Any]:

@@ -82,6 +82,19 @@ def read(path: Path) -> Image:
     )
 
 
+def read_plane(path: Path, axis: int, index: int) -> npt.NDArray[Any]:
+    """One plane of the first channel across a voxel axis, to look at: no other is kept in memory.
+
+    Nothing but its bytes is checked; of a compressed file what lies before it is unpacked.
+    """
+    proxy, _ = _open(path)
+    where: list[slice | int] = [slice(None)] * 3
+    where[axis] = index
+    with reading(path, "the voxels cannot be read", "Copy or export it again.", kinds=_kinds()):
+        plane = np.asarray(proxy.dataobj[(*where, *[0] * (len(proxy.shape) - 3))])
+    return plane[plane.dtype.names[0]] if plane.dtype.names else plane
+
+
 def write(
     path: Path,
     data: npt.NDArray[Any],

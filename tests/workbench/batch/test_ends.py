@@ -1,0 +1,232 @@
+"""How a run ends when it is asked to, and when it can write no more: said, with the documented code, nothing false."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import poison
+from tests.workbench.batch.test_pool import Study, wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and small file systems of POSIX")
+
+
+@pytest.fixture
+def study(tmp_path):
+    return Study(tmp_path)
+
+
+def again(study, *more):
+    """A second run completes what the first left."""
+    ran = study.go(*more)
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+# --- asked to stop
+
+
+@pytest.mark.parametrize("jobs", ["0", "1"])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+def test_one_signal_finishes_the_case_and_ends_with_130(study, sign, jobs):
+    study.make("sleep_1", "sleep_2")
+    with study.start("--jobs", jobs, seconds=2) as run:
+        wait_for(lambda: study.computed)
+        run.send_signal(sign)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert study.done == study.computed == ["sleep_1"]
+    assert f"Interrupted ({sign.name})" in said
+    assert "1 done, 0 already complete, 0 failed, 1 not run" in said
+    again(study)
+    assert study.computed == ["sleep_1", "sleep_2"]
+
+
+@pytest.mark.parametrize("jobs", ["0", "1"])
+def test_two_signals_stop_at_once_and_leave_nothing_behind(study, jobs):
+    study.make("sleep_1", "sleep_2")
+    with study.start("--jobs", jobs, seconds=600) as run:
+        wait_for(lambda: study.computed)
+        time.sleep(0.5)
+        run.send_signal(signal.SIGINT)
+        time.sleep(1.0)
+        assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, said = run.communicate(timeout=120)
+    assert time.monotonic() - began < 30
+    assert run.returncode == 130, said
+    assert study.done == []
+    assert [p for p in study.folder.joinpath("out").rglob("*") if ".part" in p.name or p.name.endswith(".json")] in (
+        [],
+        [study.out / "run.json"],
+    )
+    again(study)
+    assert study.done == ["sleep_1", "sleep_2"]
+
+
+def test_what_was_started_with_nohup_goes_on(study):
+    study.make("sleep_1", "sleep_2")
+    with study.start("--jobs", "1", seconds=1, command=("nohup",)) as run:
+        wait_for(lambda: study.computed)
+        run.send_signal(signal.SIGHUP)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert study.done == ["sleep_1", "sleep_2"]
+
+
+# --- nothing can be written any more
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MB; only root may make one."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root can mount a small file system")
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False)
+    if made.returncode:
+        pytest.skip("this machine mounts no tmpfs here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def nothing_false(out: Path) -> list[str]:
+    """Every record on the disk is true; gives the cases."""
+    from workbench.core.case_folder import is_intact
+
+    found = []
+    for record in sorted(out.glob("*/provenance.json")):
+        told = json.loads(record.read_text(encoding="utf-8"))
+        assert all(is_intact(record.parent / n, e) for n, e in told["files"].items()), record
+        found.append(record.parent.name)
+    return found
+
+
+@pytest.mark.parametrize("jobs", ["0", "2"])
+@pytest.mark.parametrize("free", [0, 4, 12, 40, 100], ids=lambda n: f"{n} kB free")
+def test_a_full_disk_ends_the_run_with_2_and_a_second_run_completes_it(study, small_disk, free, jobs):
+    if free not in (4, 100) and jobs == "2":
+        pytest.skip("those of one process are enough")
+    names = [f"quick_{n}" for n in range(8)]
+    poison.volumes(study.folder / "in", *names, shape=(64, 64, 24))  # about 12 kB of labels each
+    study.out = small_disk / "out"
+    study.out.mkdir()
+    filler = small_disk / "filler"
+    room = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    filler.write_bytes(b"\0" * max(0, room - free * 1024))
+    ran = study.go("--jobs", jobs)
+    assert ran.returncode == 2, ran.stderr
+    assert "No space left" in ran.stderr or "Free space" in ran.stderr
+    assert "Unexpected" not in ran.stderr
+    assert "Traceback" not in ran.stderr
+    done = nothing_false(study.out)
+    assert f"{len(done)} case(s) are complete" in ran.stderr or not done
+    assert study.failures == {}
+    filler.unlink()
+    again(study, "--jobs", "0")
+    assert nothing_false(study.out) == names
+
+
+def test_a_disk_that_becomes_read_only_ends_the_run_with_2(study, small_disk):
+    study.make(*[f"sleep_{n}" for n in range(4)])
+    study.out = small_disk / "out"
+    with study.start("--jobs", "1", seconds=1.5) as run:
+        wait_for(lambda: len(study.computed) == 2)
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        _, said = run.communicate(timeout=120)
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert run.returncode == 2, said
+    assert "Read-only" in said
+    assert nothing_false(study.out) == ["sleep_0"]
+    again(study)
+    assert len(nothing_false(study.out)) == 4
+
+
+def test_a_limit_on_the_size_of_files_ends_the_run_with_2(study):
+    names = ["quick_1", "quick_2"]
+    poison.volumes(study.folder / "in", *names, shape=(64, 64, 48))
+    limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "-", *study.words("--jobs", "1")]
+    ran = subprocess.run(limited, env=study.environment(0), capture_output=True, text=True, check=False)
+    assert ran.returncode == 2, ran.stderr
+    assert "File too large" in ran.stderr
+    assert nothing_false(study.out) == []
+    again(study)
+
+
+@pytest.mark.parametrize("jobs", ["0", "1"])
+@pytest.mark.parametrize("what", ["removed", "replaced"])
+def test_an_output_folder_that_is_gone_ends_the_run_with_2(study, what, jobs):
+    study.make(*[f"sleep_{n}" for n in range(5)])
+    with study.start("--jobs", jobs, seconds=1) as run:
+        wait_for(lambda: len(study.computed) == 3)
+        study.out.rename(study.folder / "moved")
+        if what == "replaced":
+            study.out.mkdir()
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 2, said
+    assert "removed" in said
+    assert not list(study.out.glob("*/provenance.json"))  # no case in the new place that the run calls its own
+    assert "5 done" not in said
+    again(study)
+    assert len(study.done) == 5
+
+
+def test_a_result_that_is_removed_during_the_run_is_not_called_done(study):
+    study.make(*[f"sleep_{n}" for n in range(3)])
+    with study.start("--jobs", "1", seconds=1) as run:
+        wait_for(lambda: len(study.computed) == 3)
+        shutil.rmtree(study.out / "sleep_0")
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 3, said
+    assert "2 done, 0 already complete, 1 failed" in said
+    again(study)
+    assert len(study.done) == 3
+
+
+# --- who listens
+
+
+def test_a_reader_that_goes_away_stops_nothing(study):
+    study.make(*[f"quick_{n}" for n in range(4)])
+    with study.start("--jobs", "1") as run:
+        assert run.stdout is not None
+        run.stdout.close()
+        run.stdout = None
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert len(study.done) == 4
+
+
+def test_a_pipe_that_nobody_empties_stops_nothing(study):
+    """Standard error is full: its lines are lost, the work is not."""
+    study.make(*[f"quick_{n}" for n in range(3)])
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    try:
+        while True:
+            os.write(writes, b"x" * 65536)
+    except BlockingIOError:
+        os.set_blocking(writes, True)
+    words = [w for w in study.words("--jobs", "1") if w != "-q"]
+    ran = subprocess.run(
+        words, env=study.environment(0), stdout=subprocess.DEVNULL, stderr=writes, timeout=120, check=False
+    )
+    os.close(reads)
+    os.close(writes)
+    assert ran.returncode == 0
+    assert len(study.done) == 3
+
+
+def test_a_closed_standard_output_and_error_stop_nothing(study):
+    study.make("quick_1", "quick_2")
+    closed = ["bash", "-c", 'exec "$@" >&- 2>&-', "-", *study.words("--jobs", "1")]
+    assert subprocess.run(closed, env=study.environment(0), timeout=120, check=False).returncode == 0
+    assert len(study.done) == 2

@@ -1,0 +1,93 @@
+"""What a run leaves to be read: JSON on standard output, a report, and the overview of a study."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.cli.say import say
+from workbench.core import kinds
+from workbench.core.errors import UsageError, one_line
+from workbench.core.registry import Backend
+from workbench.core.types import Case
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be told; `part` is added to names of files of one part of a study."""
+
+    as_json: bool
+    report: Path | None
+    overview: bool
+    part: str = ""
+
+
+def tell(
+    backend: Backend,
+    cases: list[Case],
+    mine: list[Case],
+    output: Path,
+    done: Any,
+    how: Any,
+    told: Mapping[str, Any],
+    wanted: Wanted,
+) -> str:
+    """Tell it; gives why something could not be written, or ""."""
+    from workbench.batch.on_disk import OnDisk, spooled
+
+    kind = kinds.find(backend.kind)
+    outcomes = {o.case: o for o in done.outcomes}
+    whole = OnDisk(output, mine, outcomes, kind.size_part, whole=True)
+    if wanted.as_json:
+        _print(whole)
+    if wanted.report is None and not wanted.overview:
+        return ""
+    from workbench.batch.overview import write_overview
+    from workbench.batch.pictures import FOLDER
+    from workbench.batch.summary import write_run, write_summary
+
+    header = {**told, **_machine(), "options": _plain(how), "exit_code": done.exit_code}
+    try:
+        if wanted.report is not None:
+            write_run(wanted.report, header, whole)
+        if not wanted.overview or done.stopped or not output.is_dir():
+            return ""
+        with spooled(OnDisk(output, cases, outcomes, kind.size_part)) as rows:
+            write_run(output / f"run{wanted.part}.json", header, rows)
+            write_summary(output / "summary.csv", rows, kind.size_column)
+            write_overview(
+                output / "overview.html",
+                rows,
+                title=f"{backend.title}: {output.absolute().name}",
+                facts=header,
+                size_column=kind.size_column,
+                pictures=output / FOLDER,
+            )
+    except (OSError, UsageError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        return f"{output}: {getattr(cause, 'strerror', None) or one_line(error)}"
+    return ""
+
+
+def _print(rows: Any) -> None:
+    """A JSON array on standard output, a case after the other."""
+    say("[")
+    last = len(rows) - 1
+    for number, row in enumerate(rows):
+        say(json.dumps(row, indent=2, default=str) + ("," if number < last else ""))
+    say("]")
+
+
+def _machine() -> dict[str, Any]:
+    return {"system": platform.platform(), "host": platform.node(), "processors": os.cpu_count()}
+
+
+def _plain(how: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(how)
