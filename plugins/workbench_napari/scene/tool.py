@@ -186,6 +186,15 @@ class SceneTool(DockTool):
         self.learning.end()
         self.painting.show_table()
 
+    def covers(self, layer: Any) -> bool:
+        return self.looking.scene_of(layer) is not None or self.painting.offers(layer)
+
+    def take_up(self, layer: Any) -> None:
+        scene = self.looking.scene_of(layer)
+        if scene is not None:
+            self.looking.choose(scene)
+        self.painting.choose_layer(layer)
+
     def save(self) -> bool:
         """Write map, painted pixels, areas, spectra and model as they are now, in the background."""
         scene = self.looking.scene

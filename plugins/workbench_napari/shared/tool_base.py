@@ -69,6 +69,13 @@ class DockTool(ToolPanel):
         """Write what is shown now, in the background; returns whether it started."""
         raise NotImplementedError
 
+    def covers(self, layer: Any) -> bool:
+        """Whether `save` can write the hand work in a layer, once `take_up` has chosen it."""
+        return False
+
+    def take_up(self, layer: Any) -> None:
+        """Choose a layer that `covers` says yes to, so that `save` writes it."""
+
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
         """Emitters of the viewer and what they call, as long as the tool is docked."""
         layers = self.viewer.layers.events
@@ -120,6 +127,7 @@ class DockTool(ToolPanel):
             Key("?", "show this sheet", self.show_keys),
         )
         self.keys_button.clicked.connect(self.show_keys)
+        self.unsaved_sign.follow(self)
 
     def show_keys(self, _checked: bool = False) -> KeySheet:
         """Show all keys that work now: those of the tool, and those of napari that go with it."""
@@ -153,6 +161,7 @@ class DockTool(ToolPanel):
         self._wires, self._mouse = [], []
         self.viewer.events.theme.disconnect(self.use_theme)
         self.keys.let_go()
+        self.unsaved_sign.let_go()
         self.place.let_go()
         self._let_go()
 
@@ -161,6 +170,7 @@ class DockTool(ToolPanel):
         handled = super().event(event)
         if event.type() == QEvent.Type.ParentChange and (dock := self._dock()) is not None:
             self.place.docked(dock)
+            self.unsaved_sign.docked(dock)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and getattr(self, "_wires", None):
             self.disconnect_viewer()
             # Left to the garbage collector, the parts of a plot would go in an order that Qt does not survive.
