@@ -117,6 +117,9 @@ class SceneTool(DockTool):
         for part in (self.looking, self.painting, self.learning, self.others, self.results):
             part.said.connect(self.say)
 
+    def _habits(self) -> dict[str, QWidget]:
+        return {**super()._habits(), "spectra": self.save_ticks.spectra, "model": self.save_ticks.model}
+
     def _main_button(self) -> QPushButton:
         return self.learning.learn_button
 

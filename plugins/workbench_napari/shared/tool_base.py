@@ -21,6 +21,7 @@ from workbench_napari.shared.job import Done, Job, Work
 from workbench_napari.shared.key_sheet import KeySheet
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.remembered import Remembered
 from workbench_napari.shared.shortcuts import LOOKING, PAINTING, Key, ToolKeys, keys_of_napari
 from workbench_napari.shared.worker import Held, report
 
@@ -76,6 +77,11 @@ class DockTool(ToolPanel):
     def take_up(self, layer: Any) -> None:
         """Choose a layer that `covers` says yes to, so that `save` writes it."""
 
+    def _habits(self) -> dict[str, QWidget]:
+        """The fields that show next time what a person chose in them, besides backends, weights and settings."""
+        device = {"device": self.device} if hasattr(self, "device") else {}
+        return {"folder": self.folder, "format": self.format, **device}
+
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
         """Emitters of the viewer and what they call, as long as the tool is docked."""
         layers = self.viewer.layers.events
@@ -128,6 +134,10 @@ class DockTool(ToolPanel):
         )
         self.keys_button.clicked.connect(self.show_keys)
         self.unsaved_sign.follow(self)
+        self.remembered = Remembered(self, self.kind.name if self.kind else "general")
+        self.remembered.begin(self._habits())
+        if self.remembered.problems:
+            self.say(" ".join(self.remembered.problems))
 
     def show_keys(self, _checked: bool = False) -> KeySheet:
         """Show all keys that work now: those of the tool, and those of napari that go with it."""
@@ -367,6 +377,7 @@ class DockTool(ToolPanel):
         chosen = QFileDialog.getExistingDirectory(self, "Folder for results", self.folder.text())
         if chosen:
             self.folder.setText(chosen)
+            self.folder.textEdited.emit(chosen)  # a person chose it
 
     def _open_folder(self) -> None:
         if self.last_folder is not None:

@@ -1,4 +1,4 @@
-"""The sign that something is unsaved: in the tool, in the dock's title and in the window's, and never when it is not."""
+"""The sign that something is unsaved: in the tool, in the titles of dock and window, and never when all is saved."""
 
 from __future__ import annotations
 
