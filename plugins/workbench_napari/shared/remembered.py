@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -47,13 +47,16 @@ class Remembered(QObject):
         super().__init__(tool)
         self._tool, self._owner = tool, owner
         self._known: set[int] = set()
+        self._fields: dict[str, QWidget] = {}
+        self._choices: dict[str, WeightsChoice] = {}
+        self._models: list[ModelForm] = []
         self.problems: list[str] = []
 
     def begin(self, fields: dict[str, QWidget]) -> None:
         """Bring back and follow these fields, and all forms that are in the tool."""
         for name, field in fields.items():
-            self._field(name, field, _GONE.get(name, _is_there))
-        models = self._tool.findChildren(ModelForm)
+            self._field(name, field)
+        self._models = models = self._tool.findChildren(ModelForm)
         for model in models:
             if len(model.backends) > 1:
                 self._backend(model)
@@ -65,6 +68,31 @@ class Remembered(QObject):
         for form in self._tool.findChildren(SettingsForm):
             if not _is_in(form, models):
                 self._settings(form)
+
+    # --- for a session
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that is chosen now, whoever chose it, by its key."""
+        backends = {f"{model.verb}/backend": model.backend.name for model in self._models}
+        weights = {f"{key}/weights": choice.value for key, choice in self._here(self._choices).items()}
+        return backends | weights | {key: value_of(field) for key, field in self._here(self._fields).items()}
+
+    def apply(self, values: Mapping[str, Any]) -> list[str]:
+        """Choose all of that again; returns a line for each thing that is not there any more."""
+        self.problems = []
+        for model in self._models:
+            name = values.get(f"{model.verb}/backend")
+            if isinstance(name, str) and model.choice.findData(name) >= 0:
+                model.choose(name)
+        for key, choice in self._here(self._choices).items():
+            self._choose_weights(choice, values.get(f"{key}/weights"))
+        for key, field in self._here(self._fields).items():
+            self._show(key, field, values.get(key))
+        return self.problems
+
+    def _here(self, widgets: dict[str, Any]) -> dict[str, Any]:
+        """Without those of a form that was replaced."""
+        return {key: widget for key, widget in widgets.items() if _is_alive(widget)}
 
     # --- forms
 
@@ -86,39 +114,56 @@ class Remembered(QObject):
         if model.weights is not None:
             self._weights(where, model.weights)
         if model.device is not None:
-            self._field(f"{where}/device", model.device, gone_device)
+            self._field(f"{where}/device", model.device)
         self._settings(form)
 
     def _weights(self, where: str, weights: WeightsChoice) -> None:
         key, default = f"{where}/weights", weights.value
-        value = self._recall(key)
-        if isinstance(value, str) and value != default:
-            index = max(weights.combo.findData(value), weights.combo.findText(value))
-            if index >= 0:
-                weights.combo.setCurrentIndex(index)
-            elif Path(value).is_absolute() and Path(value).is_file():
-                weights.choose_file(value)
-            else:
-                self._gone(key, f"The weights {value} are not there any more; {default} is chosen.")
+        self._choices[where] = weights
+        if not self._choose_weights(weights, self._recall(key)):
+            forget(f"{self._owner}/chosen/{key}")
         weights.picked.connect(lambda: self._keep(key, weights.value, default))
+
+    def _choose_weights(self, weights: WeightsChoice, value: Any) -> bool:
+        """Choose weights, if they are still there."""
+        if not isinstance(value, str) or value == weights.value:
+            return True
+        index = max(weights.combo.findData(value), weights.combo.findText(value))
+        if index >= 0:
+            weights.combo.setCurrentIndex(index)
+        elif Path(value).is_absolute() and Path(value).is_file():
+            weights.choose_file(value)
+        else:
+            self.problems.append(f"The weights {value} are not there any more; {weights.value} is chosen.")
+            return False
+        return True
 
     def _settings(self, form: SettingsForm) -> None:
         where = f"{form.config.__module__}.{form.config.__qualname__}"
         for name, widget in form.widgets.items():
-            self._field(f"{where}/{name}", widget.native, _is_there)
+            self._field(f"{where}/{name}", widget.native)
 
     # --- one field
 
-    def _field(self, key: str, field: QWidget, gone: Callable[[str], str]) -> None:
+    def _field(self, key: str, field: QWidget) -> None:
+        self._fields[key] = field
         default = value_of(field)
-        value = self._recall(key)
-        if value is not None and value != default and type(value) is type(default):
-            if problem := gone(str(value)):
-                self._gone(key, f"{problem}; {default} is chosen.")
-            else:
-                with suppress(ValueError, OverflowError):
-                    set_value(field, value)
+        if not self._show(key, field, self._recall(key)):
+            forget(f"{self._owner}/chosen/{key}")
         follow_hand(field, lambda: self._keep(key, value_of(field), default))
+
+    def _show(self, key: str, field: QWidget, value: Any) -> bool:
+        """Show a value, if what it means is still there."""
+        now = value_of(field)
+        if value is None or value == now or type(value) is not type(now):
+            return True
+        problem = _GONE[name](str(value)) if (name := key.rpartition("/")[2]) in _GONE else ""
+        if problem:
+            self.problems.append(f"{problem}; {now} is chosen.")
+            return False
+        with suppress(ValueError, OverflowError):
+            set_value(field, value)
+        return True
 
     def _recall(self, key: str) -> Any:
         text = recall(f"{self._owner}/chosen/{key}")
@@ -133,10 +178,6 @@ class Remembered(QObject):
             forget(where)
         else:
             keep(where, json.dumps(value))
-
-    def _gone(self, key: str, problem: str) -> None:
-        forget(f"{self._owner}/chosen/{key}")
-        self.problems.append(problem)
 
 
 def follow_hand(field: QWidget, told: Callable[[], None]) -> None:
@@ -182,8 +223,12 @@ def _is_in(widget: QWidget, above: list[ModelForm]) -> bool:
     return any(model.isAncestorOf(widget) for model in above)
 
 
-def _is_there(_value: str) -> str:
-    return ""
+def _is_alive(widget: QWidget) -> bool:
+    try:
+        widget.objectName()
+    except RuntimeError:  # what the binding says of a widget that Qt has deleted
+        return False
+    return True
 
 
 def _gone_folder(value: str) -> str:
