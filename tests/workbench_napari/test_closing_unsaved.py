@@ -1,6 +1,6 @@
-"""Windows with unsaved hand work that are closed, each as a process: a person is asked once, everybody else never.
+"""Windows with unsaved hand work that are closed, in real processes: a person is asked once, everybody else never.
 
-The process prints one line of JSON when it has ended its event loop.
+Each process prints one line of JSON: what was asked, and what became of the windows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from workbench_napari.shared.recovery_store import Store
 
 pytestmark = pytest.mark.gui
 
-CHILD = """
+HEAD = """
 import json, sys, time
 from pathlib import Path
 import napari
@@ -26,173 +26,180 @@ from qtpy.QtCore import QTimer, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialog
 from workbench_napari.launch import close_on_sigterm, open_files
-from tests.workbench_napari.window_system import press_close
+from workbench_napari.shared.closing import guard
+from workbench_napari.shared.recovery_store import Store
+from tests.workbench_napari.window_system import give_focus, press_close
 
-how, answer, ct, out = sys.argv[1:]
-viewer = napari.Viewer()
-tool = open_files(viewer, [ct])
-tool.folder.setText(out)
-tool.drawing.new_labels(tool.image_layer)
-layer, window = tool.labels_layer, viewer.window._qt_window
-layer.name = "mine"
-if how in ("one of two", "exit of two"):
-    second = napari.Viewer()
-    theirs = open_files(second, [ct])
-    theirs.folder.setText(out + "-second")
-    theirs.drawing.new_labels(theirs.image_layer)
-    theirs.labels_layer.name = "theirs"
-seen = {"asked": [], "stays": False, "others": 0}
-if how == "SIGTERM":
-    close_on_sigterm()
+ct, out = Path(sys.argv[1]), Path(sys.argv[2])
 
-def draw(layer):
-    layer.data_setitem((np.array([3, 3]), np.array([4, 5]), np.array([5, 5])), 1)
+def opened(name):
+    viewer = napari.Viewer(title="Workbench")
+    tool = open_files(viewer, [ct])
+    tool.folder.setText(str(out / name))
+    tool.drawing.new_labels(tool.image_layer)
+    tool.labels_layer.name = name
+    tool.labels_layer.data_setitem((np.array([3, 3]), np.array([4, 5]), np.array([5, 5])), 1)
+    return viewer, tool
+
+def dialogs():
+    return [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]
+
+def rows(question):
+    return [question.list.item(n).text() for n in range(question.list.count())]
+
+def key(window, letter):
+    give_focus(window)
+    wait(lambda: QApplication.activeWindow() is window)
+    QTest.keyClick(window, letter, Qt.KeyboardModifier.ControlModifier)
+
+def wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        QTest.qWait(20)
 
 def work(progress):
     while True:
         progress(0, 0)
         time.sleep(0.005)
+"""
 
-def begin():
-    draw(layer)
-    if how in ("one of two", "exit of two"):
-        draw(theirs.labels_layer)
-    if how == "clean":
-        layer.undo()
-    if how == "while a job runs":
-        assert tool.start("Working", work, print)
-    QTimer.singleShot(300, act)
+CASES = """
+seen = {}
 
-def act():
-    QTimer.singleShot(50, look)
-    if how in ("SIGTERM", "kill"):
-        print("ready", flush=True)
-    elif how == "script":
-        viewer.close()
-    elif how in ("exit", "exit of two"):
-        window.activateWindow()
-        QTest.keyClick(window, Qt.Key.Key_Q, Qt.KeyboardModifier.ControlModifier)
-    elif how == "close":
-        QTest.keyClick(window, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
-    else:
-        press_close(window)
+def case(name, how, answer=None, prepare=None):
+    viewer, tool = opened(name)
+    window = viewer.window._qt_window
+    if prepare is not None:
+        prepare(viewer, tool)
+    told = seen[name] = {"asked": [], "notes": "", "others": 0}
+    how(viewer, window)
+    wait(lambda: bool(dialogs()) or not window.isVisible())
+    shown = dialogs()
+    if shown and not hasattr(shown[0], "chosen"):
+        told["others"] = len(shown)
+        shown[0].accept()
+    elif shown:
+        question = shown[0]
+        told["asked"], told["notes"], told["titles"] = rows(question), question.notes.text(), len(shown)
+        if answer == "cancel":
+            QTest.keyClick(question, Qt.Key.Key_Escape)
+        else:
+            QTest.mouseClick(question.buttons[answer], Qt.MouseButton.LeftButton)
+    watcher = guard(viewer) if window.isVisible() else None
+    wait(lambda: not window.isVisible() or (watcher.question is None and not tool.runner.is_busy))
+    QTest.qWait(150)
+    told["stays"] = window.isVisible()
+    told["others"] += len(dialogs())
+    if window.isVisible():
+        told["unsaved"], told["said"] = [la.name for la in tool.unsaved.layers()], tool.status.text()
+        viewer.close()  # a script is not asked
+        assert not dialogs() and not window.isVisible()
+    told["kept"] = name in [entry.name for entry in Store().entries()]
+    told["files"] = sorted(p.name for p in (out / name).rglob("*.nii.gz")) if (out / name).is_dir() else []
 
-answered = []
+def by_button(viewer, window): press_close(window)
+def by_key(viewer, window): key(window, Qt.Key.Key_W)
+def by_script(viewer, window): viewer.close()
 
-def look():
-    QTimer.singleShot(50, look)
-    shown = [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]
-    ours = [w for w in shown if hasattr(w, "chosen")]
-    seen["others"] += len(shown) - len(ours)
-    for other in [w for w in shown if w not in ours]:
-        other.accept()
-    for question in ours:
-        if question not in answered:
-            answered.append(question)
-            seen["asked"].append([question.list.item(n).text() for n in range(question.list.count())])
-            seen["notes"] = question.notes.text()
-            button = question.buttons[answer]
-            if answer == "cancel":
-                QTest.keyClick(question, Qt.Key.Key_Escape)
-            else:
-                QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-            QTimer.singleShot(1500, still)
-
-def still():
-    here = [w for w in (window,) if w.isVisible()]
-    if here and not tool.runner.is_busy:
-        seen["stays"] = True
-        seen["unsaved"] = [la.name for la in tool.unsaved.layers()]
-        seen["said"] = tool.status.text()
-        viewer.close()
-    elif here:
-        QTimer.singleShot(100, still)
-    if how == "one of two" and not here:
-        seen["second stays"] = second.window._qt_window.isVisible()
-        second.close()
-
-QTimer.singleShot(500, begin)
-napari.run()
+case("saved", by_button, "save")
+case("kept", by_key, "keep")
+case("discarded", by_button, "discard")
+case("cancelled", by_key, "cancel")
+case("failed", by_button, "save", lambda viewer, tool: (out / "failed").write_text("a file instead of the folder"))
+case("script", by_script)
+case("clean", by_button, None, lambda viewer, tool: tool.labels_layer.undo())
+case("running", by_button, "save", lambda viewer, tool: tool.start("Working", work, print))
+case("spots", by_button, "keep", lambda viewer, tool: viewer.add_points([[1, 2, 3]], name="dots").add([[2, 3, 4]]))
+second, theirs = opened("theirs")
+case("one of two", by_button, "save")
+seen["second stays"] = second.window._qt_window.isVisible() and theirs.unsaved_sign.is_on
+second.close()
 print(json.dumps(seen), flush=True)
 """
 
+LEAVING = """
+viewer, tool = opened("first")
+second, theirs = opened("second")
+seen = []
+if sys.argv[3] == "SIGTERM":
+    close_on_sigterm()
+    QTimer.singleShot(300, lambda: print("ready", flush=True))
+else:
+    QTimer.singleShot(100, lambda: key(viewer.window._qt_window, Qt.Key.Key_Q))
 
-def close(tmp_path, home, ct_file, display, how, answer="none", out=None):
+def look():
+    QTimer.singleShot(50, look)
+    for dialog in dialogs():
+        if dialog not in [d for d, _ in seen]:
+            seen.append((dialog, rows(dialog) if hasattr(dialog, "chosen") else None))
+            QTest.mouseClick(dialog.buttons["save"], Qt.MouseButton.LeftButton)
+
+QTimer.singleShot(100, look)
+napari.run()
+print(json.dumps([rows for _, rows in seen]), flush=True)
+"""
+
+
+def run(code, tmp_path, ct_file, display, *, send=None):
     if display is None:
         pytest.skip("no display and no Xvfb: apt-get install xvfb")
     script = tmp_path / "child.py"
-    script.write_text(CHILD, encoding="utf-8")
+    script.write_text(HEAD + code, encoding="utf-8")
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "WORKBENCH_PRELOAD": "0", "PYTHONPATH": path}
-    command = [sys.executable, str(script), how, answer, str(ct_file), str(out or tmp_path / "out")]
+    command = [sys.executable, str(script), str(ct_file), str(tmp_path / "out"), send or "key"]
+    (tmp_path / "out").mkdir()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    if how == "SIGTERM":
-        line = process.stdout.readline()
-        assert line.strip() == "ready", process.communicate(timeout=60)[1]
-        os.kill(process.pid, signal.SIGTERM)
-    output, errors = process.communicate(timeout=180)
+    try:
+        if send is not None:
+            assert process.stdout.readline().strip() == "ready", process.communicate(timeout=60)[1]
+            os.kill(process.pid, signal.SIGTERM)
+        output, errors = process.communicate(timeout=500)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"it hung: {process.communicate()}") from None
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     assert "deleted" not in errors
-    seen = json.loads(output.strip().splitlines()[-1])
-    kept = sorted(entry.name for entry in Store().entries())
-    return seen, kept
+    return json.loads(output.strip().splitlines()[-1])
 
 
-def saved(folder):
-    return sorted(p.name for p in Path(folder).rglob("*.nii.gz"))
-
-
-@pytest.mark.parametrize("how", ["button", "exit", "close"])
-@pytest.mark.parametrize("answer", ["save", "keep", "discard"])
-def test_a_person_is_asked_once_and_gets_what_was_answered(how, answer, tmp_path, home, ct_file, display):
-    seen, kept = close(tmp_path, home, ct_file, display, how, answer)
-    assert seen["asked"] == [[f"mine: Volume tool, {tmp_path / 'out'}"]]
-    assert (seen["others"], seen["stays"]) == (0, False), "another question, or the window is still there"
-    assert kept == (["mine"] if answer == "keep" else [])
-    assert saved(tmp_path / "out") == (["labels.nii.gz"] if answer == "save" else [])
-
-
-def test_cancel_leaves_the_window_and_a_script_that_closes_it_then_is_not_asked(tmp_path, home, ct_file, display):
-    seen, kept = close(tmp_path, home, ct_file, display, "button", "cancel")
-    assert len(seen["asked"]) == 1
-    assert (seen["stays"], seen["unsaved"]) == (True, ["mine"])
-    assert kept == ["mine"]
-
-
-def test_a_save_that_fails_leaves_the_window_and_the_work(tmp_path, home, ct_file, display):
-    (tmp_path / "out").write_text("a file where the folder should be")
-    seen, kept = close(tmp_path, home, ct_file, display, "button", "save")
-    assert (seen["stays"], seen["unsaved"]) == (True, ["mine"])
-    assert "cannot write" in seen["said"]
-    assert kept == ["mine"]
-
-
-@pytest.mark.parametrize("how", ["script", "SIGTERM", "clean"])
-def test_nobody_is_asked_by_scripts_and_signals_and_without_unsaved_work(how, tmp_path, home, ct_file, display):
-    seen, kept = close(tmp_path, home, ct_file, display, how)
-    assert seen["asked"] == []
-    assert kept == ([] if how == "clean" else ["mine"])
-    assert seen["others"] == (1 if how == "clean" else 0), "of clean windows napari asks as it always does"
-
-
-def test_a_job_that_runs_is_named_and_stops_and_the_work_is_saved(tmp_path, home, ct_file, display):
-    seen, kept = close(tmp_path, home, ct_file, display, "while a job runs", "save")
-    assert "'Working' still runs, and stops." in seen["notes"]
-    assert (seen["others"], seen["stays"]) == (0, False)
-    assert (kept, saved(tmp_path / "out")) == ([], ["labels.nii.gz"])
-
-
-def test_closing_one_viewer_of_two_asks_about_its_own_layers_only(tmp_path, home, ct_file, display):
-    seen, kept = close(tmp_path, home, ct_file, display, "one of two", "save")
-    assert seen["asked"] == [[f"mine: Volume tool, {tmp_path / 'out'}"]]
+@pytest.mark.slow
+def test_a_person_is_asked_once_and_gets_what_was_answered(tmp_path, home, ct_file, display):
+    seen = run(CASES, tmp_path, ct_file, display)
+    for name in ("saved", "kept", "discarded", "cancelled", "failed", "one of two"):
+        assert seen[name]["asked"] == [f"{name}: Volume tool, {tmp_path / 'out' / name}"], (
+            "its own layers, and no others"
+        )
+    assert not any(seen[name]["others"] for name in seen if name not in ("second stays", "clean")), "two questions"
+    ends = {name: (told["stays"], told["kept"], told["files"]) for name, told in seen.items() if name != "second stays"}
+    assert ends["saved"] == ends["one of two"] == (False, False, ["labels.nii.gz"])
+    assert ends["kept"] == (False, True, [])
+    assert ends["discarded"] == (False, False, [])
+    assert ends["cancelled"] == ends["failed"] == (True, True, [])
+    assert seen["cancelled"]["unsaved"] == ["cancelled"]
+    assert seen["failed"]["unsaved"] == ["failed"]
+    assert "cannot write" in seen["failed"]["said"]
+    assert (seen["script"]["asked"], ends["script"]) == ([], (False, True, []))
+    assert (seen["clean"]["asked"], ends["clean"]) == ([], (False, False, []))
+    assert seen["clean"]["others"] == 1, "of a window without unsaved work napari asks as it always does"
+    assert seen["running"]["notes"] == "'Working' still runs, and stops."
+    assert ends["running"] == (False, False, ["labels.nii.gz"])
+    assert "dots: no tool here saves it" in seen["spots"]["asked"]
     assert seen["second stays"]
-    assert (kept, saved(tmp_path / "out")) == (["theirs"], ["labels.nii.gz"])
 
 
-def test_leaving_the_program_asks_once_about_all_viewers(tmp_path, home, ct_file, display):
-    seen, kept = close(tmp_path, home, ct_file, display, "exit of two", "save")
-    assert [len(rows) for rows in seen["asked"]] == [2]
-    assert kept == []
-    assert (saved(tmp_path / "out"), saved(tmp_path / "out-second")) == (["labels.nii.gz"], ["labels.nii.gz"])
+@pytest.mark.slow
+def test_leaving_the_program_asks_once_about_all_windows(tmp_path, home, ct_file, display):
+    (rows,) = run(LEAVING, tmp_path, ct_file, display)
+    assert rows == [f"{name}: Volume tool, {tmp_path / 'out' / name}" for name in ("first", "second")]
+    assert Store().entries() == []
+    assert len(list((tmp_path / "out").rglob("labels.nii.gz"))) == 2
+
+
+def test_a_signal_asks_nobody_and_keeps_all(tmp_path, home, ct_file, display):
+    assert run(LEAVING, tmp_path, ct_file, display, send="SIGTERM") == []
+    assert sorted(entry.name for entry in Store().entries()) == ["first", "second"]
+    assert not list((tmp_path / "out").rglob("labels.nii.gz"))

@@ -123,7 +123,8 @@ class CloseGuard(QObject):
 
 def _leave(window_ref: Any, quit_app: bool) -> None:
     window = window_ref()
-    if window is not None:
+    # Meanwhile somebody else may have closed it.
+    if window is not None and window.isVisible():
         type(window).close(window, quit_app, False)
 
 
