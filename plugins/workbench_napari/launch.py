@@ -34,7 +34,8 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     viewer
         A napari viewer with a window.
     paths
-        Files, DICOM folders and sessions (``.session``), whose tools are docked as they were. One that cannot be opened is reported in the window and does not stop the others.
+        Files, DICOM folders and sessions (``.session``), whose tools are docked as they were. One that cannot be opened
+        is reported in the window and does not stop the others.
     tool
         Kind of data whose tool to dock (``"volume"``, ``"scene"``, ``"recording"``, or one that a package adds); by
         default that of the first file.
