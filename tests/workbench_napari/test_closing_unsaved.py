@@ -44,6 +44,12 @@ def opened(name):
 def dialogs():
     return [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]
 
+def is_open(window):
+    try:
+        return window.isVisible()
+    except RuntimeError:  # Qt has deleted it
+        return False
+
 def rows(question):
     return [question.list.item(n).text() for n in range(question.list.count())]
 
@@ -74,7 +80,7 @@ def case(name, how, answer=None, prepare=None):
         prepare(viewer, tool)
     told = seen[name] = {"asked": [], "notes": "", "others": 0}
     how(viewer, window)
-    wait(lambda: bool(dialogs()) or not window.isVisible())
+    wait(lambda: bool(dialogs()) or not is_open(window))
     shown = dialogs()
     if shown and not hasattr(shown[0], "chosen"):
         told["others"] = len(shown)
@@ -86,15 +92,15 @@ def case(name, how, answer=None, prepare=None):
             QTest.keyClick(question, Qt.Key.Key_Escape)
         else:
             QTest.mouseClick(question.buttons[answer], Qt.MouseButton.LeftButton)
-    watcher = guard(viewer) if window.isVisible() else None
-    wait(lambda: not window.isVisible() or (watcher.question is None and not tool.runner.is_busy))
+    watcher = guard(viewer) if is_open(window) else None
+    wait(lambda: not is_open(window) or (watcher.question is None and not tool.runner.is_busy))
     QTest.qWait(150)
-    told["stays"] = window.isVisible()
+    told["stays"] = is_open(window)
     told["others"] += len(dialogs())
-    if window.isVisible():
+    if is_open(window):
         told["unsaved"], told["said"] = [la.name for la in tool.unsaved.layers()], tool.status.text()
         viewer.close()  # a script is not asked
-        assert not dialogs() and not window.isVisible()
+        assert not dialogs() and not is_open(window)
     told["kept"] = name in [entry.name for entry in Store().entries()]
     told["files"] = sorted(p.name for p in (out / name).rglob("*.nii.gz")) if (out / name).is_dir() else []
 
@@ -113,7 +119,7 @@ case("running", by_button, "save", lambda viewer, tool: tool.start("Working", wo
 case("spots", by_button, "keep", lambda viewer, tool: viewer.add_points([[1, 2, 3]], name="dots").add([[2, 3, 4]]))
 second, theirs = opened("theirs")
 case("one of two", by_button, "save")
-seen["second stays"] = second.window._qt_window.isVisible() and theirs.unsaved_sign.is_on
+seen["second stays"] = is_open(second.window._qt_window) and theirs.unsaved_sign.is_on
 second.close()
 print(json.dumps(seen), flush=True)
 """

@@ -76,6 +76,7 @@ class CloseQuestion(QDialog):
         first = "save" if able else "keep"
         self.buttons["save"].setEnabled(bool(able))
         self.buttons[first].setDefault(True)
+        self.buttons[first].setStyleSheet("font-weight: bold;")  # napari's style shows no default button
         self.buttons[first].setFocus()
         column.addLayout(row)
         self.setMinimumWidth(440)

@@ -137,7 +137,7 @@ def open_session(viewer: Any, path: Path, dock: Dock) -> list[str]:
         problems += _dock(viewer, row, layers, dock)
     # A tool that finds no layer of its own makes one, and what it chose to show is not what was shown.
     for row, layer in zip(found["layers"], layers, strict=True):
-        if layer is not None and layer in viewer.layers and layer.visible != (row.get("looks") or {}).get("visible"):
+        if layer is not None and layer in viewer.layers:
             set_looks(layer, row)
     active = index(found["active"], len(layers))
     if active is not None and layers[active] is not None:
@@ -192,7 +192,8 @@ class _Loader:
         item = matching(self._files[key], row)
         if item is None:
             raise InputError(f"{file}: holds no such layer any more")
-        self._files[key].remove(item) if len(self._files[key]) > 1 else None
+        if len(self._files[key]) > 1:
+            self._files[key] = [other for other in self._files[key] if other is not item]
         return Layer.create(*item)
 
     def _of_others(self, file: Path, row: Mapping[str, Any]) -> Any | None:

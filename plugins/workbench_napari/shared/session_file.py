@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_text
-from workbench.core.errors import InputError, reading
+from workbench.core.errors import InputError, UsageError, reading
 from workbench_napari.shared.recovery_store import LIMIT_BYTES, Store, read_arrays, write_arrays
 
 FORMAT = 1
@@ -274,9 +274,11 @@ def write_session(path: Path, content: Mapping[str, Any], copies: Mapping[int, C
             layers[place]["copy"] = write_copy(store, arrays())
             new.append(layers[place]["copy"])
         write_text(path, json.dumps({"format": FORMAT, **content, "layers": layers}, indent=1, default=_plain) + "\n")
-    except BaseException:
+    except BaseException as error:
         for name in new:
             store.discard(store.root / name)
+        if isinstance(error, OSError):
+            raise UsageError(f"cannot write {path}: {error.strerror or error}. Choose another folder.") from error
         raise
     for folder in store.root.iterdir() if store.root.is_dir() else ():
         if _NAME.fullmatch(folder.name) and folder.name not in new:

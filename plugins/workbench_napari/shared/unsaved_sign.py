@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QPushButton, QWidget
 
 from workbench_napari.shared.plain_text import plain_tip
@@ -30,7 +31,10 @@ class UnsavedSign(QLabel):
         self._tool: Any = None
         self._dock: QDockWidget | None = None
         self.setProperty("quiet", True)
-        self.setFixedWidth(self.fontMetrics().horizontalAdvance(_SIGN) + 2)
+        # napari's style gives labels a padding, which would cut the dot in two.
+        self.setStyleSheet("padding: 0px; margin: 0px;")
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setFixedWidth(2 * self.fontMetrics().horizontalAdvance(_SIGN))
 
     def follow(self, tool: Any) -> None:
         """Show what concerns this tool from now on."""

@@ -171,7 +171,7 @@ def test_saving_again_replaces_copies_and_a_failure_leaves_the_session_as_it_was
     def fail():
         raise OSError("the disk is full")
 
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(wb.UsageError, match="full"):
         session_file.write_session(path, {"layers": [{"name": "x"}]}, {0: fail})
     assert path.read_bytes() == before
     assert {p.name for p in copies_of(path).root.iterdir()} == second
