@@ -113,14 +113,20 @@ case("kept", by_key, "keep")
 case("discarded", by_button, "discard")
 case("cancelled", by_key, "cancel")
 case("failed", by_button, "save", lambda viewer, tool: (out / "failed").write_text("a file instead of the folder"))
+"""
+
+FURTHER_CASES = """
 case("script", by_script)
 case("clean", by_button, None, lambda viewer, tool: tool.labels_layer.undo())
 case("running", by_button, "save", lambda viewer, tool: tool.start("Working", work, print))
 case("spots", by_button, "keep", lambda viewer, tool: viewer.add_points([[1, 2, 3]], name="dots").add([[2, 3, 4]]))
 second, theirs = opened("theirs")
 case("one of two", by_button, "save")
-seen["second stays"] = is_open(second.window._qt_window) and theirs.unsaved_sign.is_on
+seen["one of two"]["second stays"] = is_open(second.window._qt_window) and theirs.unsaved_sign.is_on
 second.close()
+"""
+
+TELL = """
 print(json.dumps(seen), flush=True)
 """
 
@@ -172,29 +178,48 @@ def run(code, tmp_path, ct_file, display, *, send=None):
     return json.loads(output.strip().splitlines()[-1])
 
 
+def ends(seen):
+    return {name: (told["stays"], told["kept"], told["files"]) for name, told in seen.items()}
+
+
+def asked_about_its_own(seen, name, tmp_path):
+    return seen[name]["asked"] == [f"{name}: Volume tool, {tmp_path / 'out' / name}"]
+
+
 @pytest.mark.slow
 def test_a_person_is_asked_once_and_gets_what_was_answered(tmp_path, home, ct_file, display):
-    seen = run(CASES, tmp_path, ct_file, display)
-    for name in ("saved", "kept", "discarded", "cancelled", "failed", "one of two"):
-        assert seen[name]["asked"] == [f"{name}: Volume tool, {tmp_path / 'out' / name}"], (
-            "its own layers, and no others"
-        )
-    assert not any(seen[name]["others"] for name in seen if name not in ("second stays", "clean")), "two questions"
-    ends = {name: (told["stays"], told["kept"], told["files"]) for name, told in seen.items() if name != "second stays"}
-    assert ends["saved"] == ends["one of two"] == (False, False, ["labels.nii.gz"])
-    assert ends["kept"] == (False, True, [])
-    assert ends["discarded"] == (False, False, [])
-    assert ends["cancelled"] == ends["failed"] == (True, True, [])
+    seen = run(CASES + TELL, tmp_path, ct_file, display)
+    assert all(asked_about_its_own(seen, name, tmp_path) for name in seen)
+    assert not any(told["others"] for told in seen.values()), "two questions"
+    assert ends(seen) == {
+        "saved": (False, False, ["labels.nii.gz"]),
+        "kept": (False, True, []),
+        "discarded": (False, False, []),
+        "cancelled": (True, True, []),
+        "failed": (True, True, []),
+    }
     assert seen["cancelled"]["unsaved"] == ["cancelled"]
     assert seen["failed"]["unsaved"] == ["failed"]
     assert "cannot write" in seen["failed"]["said"]
-    assert (seen["script"]["asked"], ends["script"]) == ([], (False, True, []))
-    assert (seen["clean"]["asked"], ends["clean"]) == ([], (False, False, []))
+
+
+@pytest.mark.slow
+def test_scripts_clean_windows_running_jobs_and_other_viewers(tmp_path, home, ct_file, display):
+    seen = run(CASES[: CASES.index('case("saved"')] + FURTHER_CASES + TELL, tmp_path, ct_file, display)
+    assert ends(seen) == {
+        "script": (False, True, []),
+        "clean": (False, False, []),
+        "running": (False, False, ["labels.nii.gz"]),
+        "spots": (False, True, []),
+        "one of two": (False, False, ["labels.nii.gz"]),
+    }
+    assert (seen["script"]["asked"], seen["clean"]["asked"]) == ([], [])
     assert seen["clean"]["others"] == 1, "of a window without unsaved work napari asks as it always does"
     assert seen["running"]["notes"] == "'Working' still runs, and stops."
-    assert ends["running"] == (False, False, ["labels.nii.gz"])
     assert "dots: no tool here saves it" in seen["spots"]["asked"]
-    assert seen["second stays"]
+    assert asked_about_its_own(seen, "one of two", tmp_path)
+    assert seen["one of two"]["second stays"]
+    assert not any(told["others"] for name, told in seen.items() if name != "clean"), "two questions"
 
 
 @pytest.mark.slow
