@@ -79,13 +79,20 @@ def case(name, how, answer=None, prepare=None):
     if prepare is not None:
         prepare(viewer, tool)
     told = seen[name] = {"asked": [], "notes": "", "others": 0}
+
+    def answer_napari():
+        # napari's own question runs a loop of its own: only a timer gets in.
+        for dialog in [d for d in dialogs() if not hasattr(d, "chosen")]:
+            told["others"] += 1
+            dialog.accept()
+
+    timer = QTimer()
+    timer.timeout.connect(answer_napari)
+    timer.start(100)
     how(viewer, window)
     wait(lambda: bool(dialogs()) or not is_open(window))
-    shown = dialogs()
-    if shown and not hasattr(shown[0], "chosen"):
-        told["others"] = len(shown)
-        shown[0].accept()
-    elif shown:
+    shown = [dialog for dialog in dialogs() if hasattr(dialog, "chosen")]
+    if shown:
         question = shown[0]
         told["asked"], told["notes"], told["titles"] = rows(question), question.notes.text(), len(shown)
         if answer == "cancel":
@@ -96,7 +103,7 @@ def case(name, how, answer=None, prepare=None):
     wait(lambda: not is_open(window) or (watcher.question is None and not tool.runner.is_busy))
     QTest.qWait(150)
     told["stays"] = is_open(window)
-    told["others"] += len(dialogs())
+    timer.stop()
     if is_open(window):
         told["unsaved"], told["said"] = [la.name for la in tool.unsaved.layers()], tool.status.text()
         viewer.close()  # a script is not asked
