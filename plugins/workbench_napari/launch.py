@@ -9,7 +9,11 @@ from typing import Any
 from workbench.core import kinds
 from workbench.core.errors import UsageError, WorkbenchError, nearest
 from workbench_napari.shared.opening import PLUGIN, open_path
+from workbench_napari.shared.session import open_and_tell
+from workbench_napari.shared.session_commands import dock_tool
+from workbench_napari.shared.session_file import is_session
 from workbench_napari.shared.studies import study_of
+from workbench_napari.shared.unsaved import unsaved_of
 
 GENERAL = "Any backend"
 """Title of the tool that serves the kinds without a tool of their own."""
@@ -30,7 +34,8 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     viewer
         A napari viewer with a window.
     paths
-        Files and DICOM folders. One that cannot be opened is reported in the window and does not stop the others.
+        Files, DICOM folders and sessions (``.session``), whose tools are docked as they were. One that cannot be opened
+        is reported in the window and does not stop the others.
     tool
         Kind of data whose tool to dock (``"volume"``, ``"scene"``, ``"recording"``, or one that a package adds); by
         default that of the first file.
@@ -42,6 +47,9 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     UsageError
         There is no tool of that name.
     """
+    sessions = [path for path in paths if is_session(path)]
+    if sessions:
+        return _open_sessions(viewer, sessions, [path for path in paths if path not in sessions], tool, kind)
     known = tools()
     name = tool or kind or fitting_tool(paths)
     name = _FORMER.get(name, name)
@@ -51,6 +59,18 @@ def open_files(viewer: Any, paths: Sequence[str | Path], tool: str | None = None
     for path in paths:
         open_path(viewer, path, widget, kind)
     return widget
+
+
+def _open_sessions(
+    viewer: Any, sessions: Sequence[str | Path], others: Sequence[str | Path], tool: str | None, kind: str | None
+) -> Any:
+    """Sessions first, the first one in this window and each other one in its own; then what else was named."""
+    for path in sessions:
+        open_and_tell(viewer, Path(path).expanduser(), dock_tool)
+    docked = unsaved_of(viewer).tools()
+    if others or tool or not docked:
+        return open_files(viewer, others, tool, kind)
+    return docked[-1]
 
 
 def fitting_tool(paths: Sequence[str | Path]) -> str:

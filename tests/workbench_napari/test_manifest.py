@@ -24,6 +24,7 @@ def test_every_command_is_used_and_leads_to_a_callable(manifest):
     c = manifest.contributions
     for group in (c.readers, c.writers, c.widgets, c.sample_data):
         used |= {item.command for item in group}
+    used |= {item.command for items in c.menus.values() for item in items}
     for command in c.commands:
         module, name = command.python_name.split(":")
         assert callable(getattr(importlib.import_module(module), name))
@@ -48,6 +49,7 @@ def test_menus_of_a_real_window_show_the_tools(window):
     volume, spectra, meg = (f"napari-workbench.{name}_tool" for name in ("volume", "scene", "recording"))
     # A plugin of several widgets has a submenu of its own.
     expected = {
+        "napari/file/io_utilities": {f"napari-workbench.{name}" for name in ("save_session_as", "open_session")},
         "napari/layers/segment": {volume},
         "napari/layers/classify": {spectra},
         "napari/layers/annotate": {meg},

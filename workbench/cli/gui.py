@@ -17,7 +17,7 @@ from workbench.cli.options import kind_option, verbose_option
 @kind_option
 @verbose_option
 def gui(paths: tuple[str, ...], tool: str | None, kind: str | None, verbose: bool) -> None:
-    """Open files in napari with the right tool docked."""
+    """Open files or a saved session (NAME.session) in napari with the right tool docked."""
     from workbench.core.errors import MissingExtra
 
     try:

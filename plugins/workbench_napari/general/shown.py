@@ -91,10 +91,17 @@ class ShownResult(QObject):
     def on_active(self, _event: Any = None) -> None:
         """A person chose a layer in napari's list: its result is meant."""
         layer = self._viewer.layers.selection.active
-        token = str(_record(layer).get("result") or "") if layer is not None else ""
-        if self._is_adding:
-            return
-        if token and token != self.token and (token in self._results or is_whole(_record(layer))):
+        if layer is not None and not self._is_adding:
+            self.show_with(layer)
+
+    def knows(self, layer: Any) -> bool:
+        """Whether a layer belongs to a result that can be shown and saved."""
+        token = str(_record(layer).get("result") or "")
+        return bool(token) and (token in self._results or is_whole(_record(layer)))
+
+    def show_with(self, layer: Any) -> None:
+        """Show the result that a layer belongs to, if there is one."""
+        if self.knows(layer) and (token := str(_record(layer)["result"])) != self.token:
             self.show(token)
 
     def on_layers(self) -> None:

@@ -209,6 +209,12 @@ class GeneralTool(DockTool):
         self._is_running = False
         self.shown.count()
 
+    def covers(self, layer: Any) -> bool:
+        return self.shown.knows(layer)
+
+    def take_up(self, layer: Any) -> None:
+        self.shown.show_with(layer)
+
     def save(self) -> bool:
         """Write the result as its layers show it now, in the background; returns whether it started."""
         if not self.shown.token:

@@ -12,11 +12,12 @@ from workbench_napari.recording.decoding import Decoding
 from workbench_napari.recording.head_map import HeadMap
 from workbench_napari.recording.keeping import Keeping
 from workbench_napari.recording.looking import Looking
+from workbench_napari.recording.marks import is_marks
 from workbench_napari.recording.mne_browser import MneBrowser
 from workbench_napari.recording.modelling import Modelling
 from workbench_napari.recording.panel import FORMATS, MOUSE, RecordingPanel
 from workbench_napari.recording.pointing import Pointing
-from workbench_napari.recording.recording import OpenRecording
+from workbench_napari.recording.recording import OpenRecording, key_of, record_of
 from workbench_napari.recording.results import Results
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
@@ -189,6 +190,18 @@ class RecordingTool(DockTool):
 
     def main_action(self) -> bool:
         return self.modelling.run()
+
+    def covers(self, layer: Any) -> bool:
+        return is_marks(layer) and self._recording_of(layer) >= 0
+
+    def take_up(self, layer: Any) -> None:
+        self.panel.recording.recordings.setCurrentIndex(self._recording_of(layer))
+
+    def _recording_of(self, layer: Any) -> int:
+        """Where the recording of annotations stands in the list; -1 if it is not open."""
+        choice, key = self.panel.recording.recordings, key_of(record_of(layer))
+        there = [choice.itemData(n)() for n in range(choice.count())]
+        return next((n for n, la in enumerate(there) if la is not None and key_of(record_of(la)) == key), -1)
 
     def save(self) -> bool:
         return self.keeping.save(self.chosen_folder, FORMATS[self.format.currentText()])

@@ -15,7 +15,7 @@ from workbench.core.layers import KEY, up_to_date
 from workbench_napari.scene.bands_panel import BandsPanel
 from workbench_napari.scene.scene import Scene
 from workbench_napari.scene.spectrum_plot import SpectrumPlot
-from workbench_napari.shared.layer_choice import chosen, fill, opened
+from workbench_napari.shared.layer_choice import chosen, fill, index_of, opened
 from workbench_napari.shared.panel_base import button, combo_box, layer_row, note
 from workbench_napari.shared.pixel_reader import PixelReader
 from workbench_napari.shared.plain_text import plain_label
@@ -91,6 +91,19 @@ class Looking(Section):
     @property
     def has_scenes(self) -> bool:
         return bool(self.scenes.count())
+
+    def scene_of(self, layer: Any) -> Any | None:
+        """The layer of the scene that labels were painted on or made from; ``None`` if it is not open."""
+        own = layer.metadata.get(KEY) or {}
+        if type(layer).__name__ != "Labels" or own.get("part") not in ("painted", "labels") or not own.get("source"):
+            return None
+        scenes = [scene for n in range(self.scenes.count()) if (scene := self.scenes.itemData(n)()) is not None]
+        same = [s for s in scenes if all(s.metadata[KEY].get(k) == own.get(k) for k in ("source", "key"))]
+        return same[-1] if same else None
+
+    def choose(self, layer: Any) -> None:
+        """Look at another scene of the list."""
+        self.scenes.setCurrentIndex(index_of(self.scenes, layer))
 
     def _on_choice(self, _index: int = 0) -> None:
         layer, before = chosen(self.scenes), self.scene

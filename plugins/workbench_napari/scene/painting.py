@@ -130,7 +130,15 @@ class Painting(Section):
 
     def on_active(self, _event: Any = None) -> None:
         """Paint in the layer that somebody activated in the viewer, if it fits."""
-        index = index_of(self.painted, self._viewer.layers.selection.active)
+        self.choose_layer(self._viewer.layers.selection.active)
+
+    def offers(self, layer: Any) -> bool:
+        """Whether one can paint in a layer now."""
+        return index_of(self.painted, layer) >= 0
+
+    def choose_layer(self, layer: Any) -> None:
+        """Paint in a layer, if it fits."""
+        index = index_of(self.painted, layer)
         if index >= 0:
             self.painted.setCurrentIndex(index)
 

@@ -117,6 +117,9 @@ class SceneTool(DockTool):
         for part in (self.looking, self.painting, self.learning, self.others, self.results):
             part.said.connect(self.say)
 
+    def _habits(self) -> dict[str, QWidget]:
+        return {**super()._habits(), "spectra": self.save_ticks.spectra, "model": self.save_ticks.model}
+
     def _main_button(self) -> QPushButton:
         return self.learning.learn_button
 
@@ -185,6 +188,15 @@ class SceneTool(DockTool):
     def _after_job(self, how: str) -> None:
         self.learning.end()
         self.painting.show_table()
+
+    def covers(self, layer: Any) -> bool:
+        return self.looking.scene_of(layer) is not None or self.painting.offers(layer)
+
+    def take_up(self, layer: Any) -> None:
+        scene = self.looking.scene_of(layer)
+        if scene is not None:
+            self.looking.choose(scene)
+        self.painting.choose_layer(layer)
 
     def save(self) -> bool:
         """Write map, painted pixels, areas, spectra and model as they are now, in the background."""

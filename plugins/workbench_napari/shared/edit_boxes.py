@@ -37,3 +37,28 @@ def history_of(layer: Any) -> tuple[int, ...] | None:
     if undo is None or redo is None:
         return None
     return len(undo), len(redo), id(undo[-1]) if len(undo) else 0, id(redo[-1]) if len(redo) else 0
+
+
+NEVER = object()
+"""Stands for a step that undo cannot lead back to."""
+_BEGIN: tuple[Any, ...] = ()
+
+
+def step_of(layer: Any) -> Any:
+    """The last step of a layer's edit history, for `is_step`; `NEVER` for layers without a history."""
+    undo = getattr(layer, "_undo_history", None)
+    if undo is None or not getattr(undo, "maxlen", None):
+        return NEVER
+    return tuple(undo[-1]) if len(undo) else _BEGIN
+
+
+def is_step(layer: Any, step: Any) -> bool:
+    """Whether a layer is again as it was after a step: undo and redo keep the parts of a step, in another order."""
+    now = step_of(layer)
+    if step is NEVER or now is NEVER:
+        return False
+    redo = layer._redo_history
+    # A full history has dropped its first steps: what it leads back to at its end is not the beginning.
+    if step is _BEGIN and len(layer._undo_history) + len(redo) >= layer._undo_history.maxlen:
+        return False
+    return {id(atom) for atom in now} == {id(atom) for atom in step}

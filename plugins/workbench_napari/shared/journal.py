@@ -20,7 +20,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from workbench.core.errors import WorkbenchError, one_line, reading
 from workbench.core.layers import KEY
 from workbench_napari.shared import recovery_store as store_files
-from workbench_napari.shared.edit_boxes import box_of, history_of, merge_boxes
+from workbench_napari.shared.edit_boxes import NEVER, box_of, history_of, is_step, merge_boxes, step_of
 from workbench_napari.shared.layer_record import arrays_of, kind_of, layer_tuple, record_of
 from workbench_napari.shared.recovery_store import Box, Entry, Store
 from workbench_napari.shared.window import main_window, unwrap
@@ -68,6 +68,8 @@ class _Track:
         self.kind = kind_of(layer)
         self.revision = 0
         self.saved_revision = 0
+        # The step of the edit history after which the layer is as it was opened or saved: undo may lead back there.
+        self.clean = step_of(layer)
         self.boxes: list[Box] = []
         self.whole = False
         # Boxes of the brush stroke that is still going on: napari tells of it only when the button is released.
@@ -93,11 +95,14 @@ class Journal(QObject):
         The list of entries may have changed.
     restored
         A layer was brought back: it is the one that was worked on, others of its kind are older.
+    edited
+        Other layers than before may be unsaved.
     """
 
     message = Signal(str)
     changed = Signal()
     restored = Signal(object)
+    edited = Signal()
 
     def __init__(self, viewer: Any, store: Store | None = None) -> None:
         viewer = unwrap(viewer)
@@ -152,11 +157,18 @@ class Journal(QObject):
             return
         track.saved_revision = track.revision if revision is None else revision
         if track.saved_revision < track.revision:
+            track.clean = NEVER
+            if track.base is None:  # undo had led back to what was saved before; that is not what is on the disk now
+                track.whole = True
+                self._timer.start()
+            self.edited.emit()
             return
+        track.clean = step_of(layer)
         track.boxes, track.whole, track.base = [], False, None
         folder, track.folder = track.folder, self.store.new_folder()
         self._going.add(folder)
         self._submit(lambda: self.store.discard(folder))
+        self.edited.emit()
 
     def offers(self) -> list[Entry]:
         """Entries that nobody is editing: of ended processes, and of layers removed in this window."""
@@ -186,10 +198,9 @@ class Journal(QObject):
             return None
         layer = viewer.add_layer(made)
         track = self._tracks[id(layer)]
-        old, track.revision = mine.folder, 1
-        mark_edited(layer)
+        old = mine.folder
         # A fresh entry replaces the old one only after it is complete on disk.
-        track.whole = True
+        self._on_whole(track)
         self._write_dirty()
         self._going.add(old)
         self._submit(lambda: self.store.discard(old))
@@ -238,6 +249,7 @@ class Journal(QObject):
         if track.base is not None:
             folder = track.folder
             self._submit(lambda: store_files.set_state(folder, "removed"), then_changed=True)
+        self.edited.emit()
 
     def _watch(self, layer: Any) -> None:
         kind = kind_of(layer)
@@ -299,6 +311,8 @@ class Journal(QObject):
         track.history = history
         stacks = (layer._undo_history, layer._redo_history)
         self._add(track, [atom for stack in stacks if len(stack) for atom in stack[-1]])
+        if is_step(layer, track.clean):
+            self.saved(layer)
 
     def _add(self, track: _Track, atoms: list[Any]) -> None:
         for atom in atoms:
@@ -310,7 +324,7 @@ class Journal(QObject):
         self._edited(track)
 
     def _on_whole(self, track: _Track) -> None:
-        track.whole = True
+        track.whole, track.clean = True, NEVER
         self._edited(track)
 
     def _edited(self, track: _Track) -> None:
@@ -320,6 +334,7 @@ class Journal(QObject):
             mark_edited(layer)
         if not self._timer.isActive():
             self._timer.start()
+        self.edited.emit()
 
     # --- writing
 

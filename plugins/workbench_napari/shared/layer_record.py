@@ -34,7 +34,7 @@ def record_of(layer: Any) -> dict[str, Any]:
     attributes["units"] = [str(u) for u in layer.units]
     attributes["axis_labels"] = list(layer.axis_labels)
     attributes["features"] = {str(c): _plain(layer.features[c]) for c in layer.features.columns}
-    attributes["metadata"] = _json_only(layer.metadata)
+    attributes["metadata"] = json_only(layer.metadata)
     if kind == "labels" and hasattr(layer.colormap, "color_dict"):
         colors = layer.colormap.color_dict
         attributes["colors"] = [[None if k is None else int(k), np.asarray(v).tolist()] for k, v in colors.items()]
@@ -93,7 +93,7 @@ def _plain(column: Any) -> list[Any]:
     return [v.item() if isinstance(v, np.generic) else v for v in column]
 
 
-def _json_only(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def json_only(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """What JSON can hold; of a mapping the entries that it can hold, so that one odd value does not take the rest."""
     kept: dict[str, Any] = {}
     for key, value in metadata.items():
@@ -101,5 +101,5 @@ def _json_only(metadata: Mapping[str, Any]) -> dict[str, Any]:
             kept[str(key)] = json.loads(json.dumps(value))
         except (TypeError, ValueError):
             if isinstance(value, Mapping):
-                kept[str(key)] = _json_only(value)
+                kept[str(key)] = json_only(value)
     return kept

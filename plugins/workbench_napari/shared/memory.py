@@ -1,4 +1,4 @@
-"""What the window remembers from one session to the next: folded sections, pages, where a tool had its place."""
+"""What the window remembers from one session to the next: folded sections, pages, what a person chose in a tool."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ def keep(key: str, value: str) -> None:
     """Keep a text under a key, for the sessions to come."""
     settings = _settings()
     settings.setValue(key, value)
+    settings.sync()
+
+
+def forget(key: str) -> None:
+    """Keep nothing under a key any more."""
+    settings = _settings()
+    settings.remove(key)
     settings.sync()
 
 

@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 
 from workbench.core import kinds, registry
 from workbench_napari.shared.agreement_box import AgreementBox
+from workbench_napari.shared.closing import guard
 from workbench_napari.shared.delivery import kind_of
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.jobs_panel import JobsPanel
@@ -37,6 +38,8 @@ from workbench_napari.shared.recovery_panel import RecoveryPanel
 from workbench_napari.shared.section import Section
 from workbench_napari.shared.spoken import name_all
 from workbench_napari.shared.theme import colors_of
+from workbench_napari.shared.unsaved import unsaved_of
+from workbench_napari.shared.unsaved_sign import UnsavedSign
 from workbench_napari.shared.window import unwrap
 from workbench_napari.shared.worker import runner_of
 
@@ -59,6 +62,8 @@ class ToolPanel(QWidget):
         self.viewer = unwrap(viewer)
         self.journal = journal_of(self.viewer)
         self.runner = runner_of(self.viewer)
+        self.unsaved = unsaved_of(self.viewer)
+        guard(self.viewer)
         self.kind = kinds.find(kind) if kind else None
         self._backend = registry.of_kind(kind)[0] if kind else None
         self._build()
@@ -153,7 +158,8 @@ class ToolPanel(QWidget):
         self.keys_button.setAccessibleName("Show all keys of this tool")
         self.keys_button.setFixedWidth(30)
         first = QWidget()
-        line = button_row(*rows, self.save_button, self.keys_button)
+        self.unsaved_sign = UnsavedSign(self.unsaved, self.save_button)
+        line = button_row(*rows, self.save_button, self.unsaved_sign, self.keys_button)
         line.setContentsMargins(0, 0, 0, 0)
         first.setLayout(line)
         for number in range(len(rows)):

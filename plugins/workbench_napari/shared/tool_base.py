@@ -21,6 +21,7 @@ from workbench_napari.shared.job import Done, Job, Work
 from workbench_napari.shared.key_sheet import KeySheet
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.remembered import Remembered
 from workbench_napari.shared.shortcuts import LOOKING, PAINTING, Key, ToolKeys, keys_of_napari
 from workbench_napari.shared.worker import Held, report
 
@@ -68,6 +69,18 @@ class DockTool(ToolPanel):
     def save(self) -> bool:
         """Write what is shown now, in the background; returns whether it started."""
         raise NotImplementedError
+
+    def covers(self, layer: Any) -> bool:
+        """Whether `save` can write the hand work in a layer, once `take_up` has chosen it."""
+        return False
+
+    def take_up(self, layer: Any) -> None:
+        """Choose a layer that `covers` says yes to, so that `save` writes it."""
+
+    def _habits(self) -> dict[str, QWidget]:
+        """The fields that show next time what a person chose in them, besides backends, weights and settings."""
+        device = {"device": self.device} if hasattr(self, "device") else {}
+        return {"folder": self.folder, "format": self.format, **device}
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
         """Emitters of the viewer and what they call, as long as the tool is docked."""
@@ -120,6 +133,11 @@ class DockTool(ToolPanel):
             Key("?", "show this sheet", self.show_keys),
         )
         self.keys_button.clicked.connect(self.show_keys)
+        self.unsaved_sign.follow(self)
+        self.remembered = Remembered(self, self.kind.name if self.kind else "general")
+        self.remembered.begin(self._habits())
+        if self.remembered.problems:
+            self.say(" ".join(self.remembered.problems))
 
     def show_keys(self, _checked: bool = False) -> KeySheet:
         """Show all keys that work now: those of the tool, and those of napari that go with it."""
@@ -153,6 +171,7 @@ class DockTool(ToolPanel):
         self._wires, self._mouse = [], []
         self.viewer.events.theme.disconnect(self.use_theme)
         self.keys.let_go()
+        self.unsaved_sign.let_go()
         self.place.let_go()
         self._let_go()
 
@@ -161,6 +180,7 @@ class DockTool(ToolPanel):
         handled = super().event(event)
         if event.type() == QEvent.Type.ParentChange and (dock := self._dock()) is not None:
             self.place.docked(dock)
+            self.unsaved_sign.docked(dock)
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and getattr(self, "_wires", None):
             self.disconnect_viewer()
             # Left to the garbage collector, the parts of a plot would go in an order that Qt does not survive.
@@ -357,6 +377,7 @@ class DockTool(ToolPanel):
         chosen = QFileDialog.getExistingDirectory(self, "Folder for results", self.folder.text())
         if chosen:
             self.folder.setText(chosen)
+            self.folder.textEdited.emit(chosen)  # a person chose it
 
     def _open_folder(self) -> None:
         if self.last_folder is not None:

@@ -14,9 +14,18 @@ _SUFFIXES = "Weights (*.safetensors *.pt *.pth *.bin);;All files (*)"
 
 
 class WeightsChoice(QWidget):
-    """Combo box of the weights on this machine for one backend, and a button for any file."""
+    """Combo box of the weights on this machine for one backend, and a button for any file.
+
+    Signals
+    -------
+    changed
+        Other weights are chosen.
+    picked
+        A person chose them.
+    """
 
     changed = Signal()
+    picked = Signal()
 
     def __init__(self, backend: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,9 +47,13 @@ class WeightsChoice(QWidget):
         for name, path in _here(backend):
             self.combo.addItem(name, path)
         self.combo.currentIndexChanged.connect(self._on_index)
+        self.combo.activated.connect(self._on_activated)
 
     def _on_index(self, _index: int) -> None:
         self.changed.emit()
+
+    def _on_activated(self, _index: int) -> None:
+        self.picked.emit()
 
     @property
     def value(self) -> str:
@@ -85,6 +98,7 @@ class WeightsChoice(QWidget):
         path, _ = QFileDialog.getOpenFileName(self, "Choose weights", "", _SUFFIXES)
         if path:
             self.choose_file(path)
+            self.picked.emit()
 
 
 def _here(backend: str) -> list[tuple[str, str | None]]:

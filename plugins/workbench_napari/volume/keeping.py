@@ -64,7 +64,11 @@ class Keeping(QObject):
 
     def on_active(self, _event: Any = None) -> None:
         """A person chose a layer in the list of napari: if it holds labels, it is meant here too."""
-        index = index_of(self._group.layers, self._viewer.layers.selection.active)
+        self.choose(self._viewer.layers.selection.active)
+
+    def choose(self, layer: Any) -> None:
+        """Show these labels, if they are in the list."""
+        index = index_of(self._group.layers, layer)
         if index >= 0:
             self._group.layers.setCurrentIndex(index)
 

@@ -22,6 +22,7 @@ from workbench_napari.volume.class_row import ClassRow
 from workbench_napari.volume.drawing import Drawing, note_on
 from workbench_napari.volume.image_choice import ImageChoice
 from workbench_napari.volume.keeping import Keeping
+from workbench_napari.volume.layer_roles import is_label_map
 from workbench_napari.volume.orientation import Orientation
 from workbench_napari.volume.orienting import Orienting
 from workbench_napari.volume.panel import FORMATS, VolumePanel
@@ -245,6 +246,12 @@ class VolumeTool(DockTool):
 
     def main_action(self) -> bool:
         return self.segmenting.run()
+
+    def covers(self, layer: Any) -> bool:
+        return is_label_map(layer)
+
+    def take_up(self, layer: Any) -> None:
+        self.keeping.choose(layer)
 
     def save(self) -> bool:
         # What was drawn before its layer was put in place is looked at once more.
