@@ -21,17 +21,18 @@ class Watch:
 
     Parameters
     ----------
-    expected
-        Lines that an error notification of napari may begin with: what a person is told, and no fault.
+    refusals
+        Whether a person may be told of an error in one line, for a file that is damaged say: only what comes with an
+        exception is a fault then.
     """
 
-    def __init__(self, expected: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, refusals: bool = False) -> None:
         self.faults: list[str] = []
         self.told: list[str] = []
-        self._expected = expected
+        self._refusals = refusals
 
     def start(self) -> Watch:
-        """Take the places of all hooks. napari has hooks of its own while its event loop runs; see `listen_to_napari`."""
+        """Take the places of all hooks; what napari catches itself is heard by `listen_to_napari`."""
         faulthandler.enable()
         sys.excepthook = self._on_error
         threading.excepthook = lambda args: self._on_error(args.exc_type, args.exc_value, args.exc_traceback)
@@ -81,5 +82,5 @@ class Watch:
         error = getattr(event, "exception", None)
         if error is not None:
             self.say("notification: " + "".join(traceback.format_exception(type(error), error, error.__traceback__)))
-        elif str(event.severity) == "error" and not str(event.message).startswith(self._expected or ("\0",)):
+        elif str(event.severity) == "error" and not self._refusals:
             self.say(f"notification: {event.message}")
