@@ -5,18 +5,17 @@ pressed; after all windows were closed no widget, object or thread more than bef
 something is found, the seed and the last actions are printed, and ``--replay`` does them again::
 
     python -m tests.workbench_napari.monkey --minutes 2 --seed 1
-    python -m tests.workbench_napari.monkey --replay monkey-1.json
+    python -m tests.workbench_napari.monkey --replay monkey-1.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,96 +24,23 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.workbench_napari import monkey_hands  # noqa: F401 (its actions)
+from tests.workbench_napari.monkey_actions import ACTIONS, OF_OURS
+from tests.workbench_napari.monkey_desk import Desk
+from tests.workbench_napari.monkey_lives import Life, left, left_over, slope
 from tests.workbench_napari.watching import Watch
 
 _SHOWN = 30
 """Last actions that are printed."""
 _ACTIONS_A_LIFE = (50, 90)
 _BEGINNING = 6
-_WARM_SECONDS = 300.0
-"""Memory counts from here on: what is loaded once has been loaded."""
 _MB_A_MINUTE = 3.0
-_SPARE_WIDGETS = 0
+_MOST_FALLS = 3
+"""Processes that napari may end by itself."""
 
 
 class Found(Exception):
     """Something that must never happen."""
-
-
-@dataclass
-class Life:
-    """What was left after all windows had been closed."""
-
-    seconds: float
-    actions: int
-    rss_mb: float
-    widgets: Counter[str]
-    objects: Counter[str]
-    threads: Counter[str]
-
-
-class Desk:
-    """A window and the tools in it."""
-
-    def __init__(self, files: Any, out: Path) -> None:
-        import napari
-
-        self.viewer = napari.Viewer()
-        self.window = self.viewer.window._qt_window
-        self.window.resize(1100, 750)
-        self.tools: dict[str, Any] = {}
-        self._files, self._out = files, out
-
-    def dock(self, title: str, rng: Random) -> None:
-        """Dock a tool, with settings that take seconds."""
-        _, tool = self.viewer.window.add_plugin_dock_widget("napari-workbench", title, tabify=False)
-        self.tools[title] = tool
-        tool.folder.setText(str(self._out))
-        if title == "Volume tool":
-            tool.model.choose("segformer3d")
-            tool.model.weights.choose_file(self._files.volume_weights)
-            tool.model.device.setCurrentText("cpu")
-            if rng.random() < 0.5:
-                tool.model.choose("threshold")
-        elif title == "Spectra tool":
-            tool.device.setCurrentText("cpu")
-            fast = {"steps": 3, "components": 5, "validate_every": 3, "patch": 5, "head_start": 30, "batch": 8}
-            tool.learning.form.set_values(fast)
-        elif title == "MEG tool":
-            tool.panel.model.model.weights.choose_file(self._files.recording_weights)
-            tool.panel.model.model.device.setCurrentText("cpu")
-        else:
-            tool.input.model.choose(rng.choice(("bright", "threshold")))
-
-    def undock(self, title: str, *, by_button: bool) -> None:
-        """Take a tool out of the window, by its cross or by a script."""
-        tool = self.tools.pop(title)
-        if by_button:
-            self._dock_of(tool).destroyOnClose()
-        else:
-            self.viewer.window.remove_dock_widget(tool)
-
-    def any_tool(self, rng: Random) -> Any:
-        return rng.choice(list(self.tools.values())) if self.tools else None
-
-    def any_dock(self, rng: Random) -> Any:
-        tool = self.any_tool(rng)
-        return None if tool is None else self._dock_of(tool)
-
-    @staticmethod
-    def _dock_of(tool: Any) -> Any:
-        above = tool.parentWidget()
-        while not hasattr(above, "destroyOnClose"):
-            above = above.parentWidget()
-        return above
-
-    def places(self, rng: Random, number: int) -> list[tuple[float, float]]:
-        """Some places on the canvas, in its pixels."""
-        from tests.workbench_napari.mouse import canvas_of
-
-        canvas = canvas_of(self.viewer)
-        w, h = canvas.width(), canvas.height()
-        return [(rng.uniform(0.05, 0.95) * w, rng.uniform(0.05, 0.95) * h) for _ in range(number)]
 
 
 @dataclass
@@ -140,16 +66,20 @@ class Monkey:
         Hears what goes wrong.
     tell
         Print every action.
+    is_plain
+        Leave our plugin out: what napari does alone.
     """
 
     files: Any
     folder: Path
     watch: Watch
     tell: bool = False
+    is_plain: bool = False
     desks: list[Desk] = field(default_factory=list)
     history: list[Step] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     lives: list[Life] = field(default_factory=list)
+    diary: Path | None = None
 
     def __post_init__(self) -> None:
         from qtpy.QtCore import QTimer
@@ -232,8 +162,6 @@ class Monkey:
         """Do one action, and look."""
         from qtpy.QtTest import QTest
 
-        from tests.workbench_napari.monkey_actions import ACTIONS
-
         rng = Random(seed)
         if not self.desks:
             self.open_window()
@@ -241,6 +169,10 @@ class Monkey:
         self._modal_rng = Random(seed + 1)
         made = Step(name, seed)
         self.history.append(made)
+        if self.diary is not None:
+            # Written before it is done: the process may not live to tell.
+            with self.diary.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([name, seed]) + "\n")
         said = ACTIONS[name][1](self, rng)
         made.said = "-" if said is None else said
         if self.tell:
@@ -259,15 +191,18 @@ class Monkey:
 
     def live(self, rng: Random, until: float) -> None:
         """Open a window, act for a while, close everything, and count what is left."""
-        from tests.workbench_napari.monkey_actions import ACTIONS
-
-        names, weights = list(ACTIONS), [weight for weight, _ in ACTIONS.values()]
+        names = [name for name in ACTIONS if not (self.is_plain and name in OF_OURS)]
+        weights = [ACTIONS[name][0] for name in names]
         number = rng.randint(*_ACTIONS_A_LIFE)
         for done in range(number):
             if time.monotonic() > until and done > 20:
                 break
             # Something to work with first.
-            name = ("dock", "open_file")[done % 2] if done < _BEGINNING else rng.choices(names, weights)[0]
+            name = (
+                ("dock", "open_file")[done % 2]
+                if done < _BEGINNING and not self.is_plain
+                else rng.choices(names, weights)[0]
+            )
             self.step(name, rng.getrandbits(32))
         self.end_life()
 
@@ -284,27 +219,9 @@ class Monkey:
         jobs.clear()
         runners.clear()
         self.look()
-        self.lives.append(_left(time.monotonic() - self.began, sum(self.counts.values())))
-        self._compare()
-
-    def _compare(self) -> None:
-        """Nothing may be left that was not left after the first life too."""
-        if len(self.lives) < 3:
-            return
-        first, now = self.lives[1], self.lives[-1]
-        for what, spare in (("objects", 0), ("widgets", _SPARE_WIDGETS), ("threads", 0)):
-            more = getattr(now, what) - getattr(first, what)
-            if sum(more.values()) > spare:
-                raise Found(f"{what} left over after {len(self.lives)} lives: {dict(more)}")
-
-    def slope(self) -> float | None:
-        """Memory per minute [MB] after the first minutes; ``None`` while there are too few points."""
-        import numpy as np
-
-        points = [(life.seconds / 60, life.rss_mb) for life in self.lives if life.seconds > _WARM_SECONDS]
-        if len(points) < 4 or points[-1][0] - points[0][0] < 5:
-            return None
-        return float(np.polyfit(*np.array(points).T, 1)[0])
+        self.lives.append(left(time.monotonic() - self.began, sum(self.counts.values())))
+        if problem := left_over(self.lives):
+            raise Found(problem)
 
 
 def _is_ours(widget: Any, kind: type) -> bool:
@@ -317,29 +234,6 @@ def _is_ours(widget: Any, kind: type) -> bool:
     return False
 
 
-def _left(seconds: float, actions: int) -> Life:
-    """Count what is there now, after everything that can go has gone."""
-    import psutil
-    from qtpy.QtCore import QEvent
-    from qtpy.QtTest import QTest
-    from qtpy.QtWidgets import QApplication
-
-    for _ in range(3):
-        QTest.qWait(150)
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        gc.collect()
-    widgets = Counter(f"{type(w).__module__.split('.')[0]}.{type(w).__name__}" for w in QApplication.allWidgets())
-    kinds = ("DockTool", "JobRunner", "Journal", "Desk", "Layer", "ViewerModel", "QtViewer")
-    objects = Counter(
-        type(o).__name__
-        for o in gc.get_objects()
-        if any(c.__name__ in kinds for c in type(o).__mro__) and "napari" in type(o).__module__
-    )
-    threads = Counter(t.name.rstrip("0123456789-_") for t in threading.enumerate())
-    rss = psutil.Process().memory_info().rss / 1e6
-    return Life(seconds, actions, rss, widgets, objects, threads)
-
-
 # --- by hand
 
 
@@ -350,11 +244,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--replay", type=Path, help="a file that a run has left: do its actions again")
     parser.add_argument("--tell", action="store_true", help="print every action")
+    parser.add_argument("--plain", action="store_true", help="without our plugin: what does napari do alone?")
     parser.add_argument("--folder", type=Path, help="where to work; by default a folder that goes at the end")
+    parser.add_argument("--alone", action="store_true", help="in this process, whatever becomes of it")
     given = parser.parse_args(argv)
+    if not given.alone:
+        return _keep(given, list(sys.argv[1:] if argv is None else argv))
     with tempfile.TemporaryDirectory(prefix="monkey-") as made:
         folder = given.folder or Path(made)
         return _run(given, folder)
+
+
+def _keep(given: argparse.Namespace, arguments: list[str]) -> int:
+    """Run it as a process, and again with another seed where napari's own drawing ends the process."""
+    end, falls = time.monotonic() + given.minutes * 60, 0
+    command = [sys.executable, "-X", "faulthandler", "-m", "tests.workbench_napari.monkey", *arguments, "--alone"]
+    while True:
+        minutes = max(1.0, (end - time.monotonic()) / 60)
+        own = ["--minutes", f"{minutes:.2f}", "--seed", str(given.seed + 1000 * falls)]
+        child = subprocess.Popen([*command, *own], stderr=subprocess.PIPE, text=True)
+        assert child.stderr is not None
+        said = []
+        for line in child.stderr:
+            said.append(line)
+            sys.stderr.write(line)
+        if child.wait() >= 0 or not is_of_napari("".join(said)):
+            print(f"napari's own drawing ended {falls} processes" if falls else "no process ended by itself")
+            return abs(child.returncode)
+        falls += 1
+        print(f"napari fell over while it drew, with no code of ours in its stack ({falls}); on with another seed")
+        if given.replay is not None or falls > _MOST_FALLS or end - time.monotonic() < 60:
+            return 0 if falls <= _MOST_FALLS else 1
+
+
+def is_of_napari(said: str) -> bool:
+    """Whether a process fell over in the drawing of OpenGL, in a stack in which nothing of ours stands.
+
+    Under Xvfb Mesa draws, and napari alone falls over in it too (see ``--plain``): in ``glDrawArrays``, when layers
+    have come and gone.
+    """
+    current = said.rpartition("Current thread")[2].partition("Extension modules")[0]
+    return "glDrawArrays" in current and "workbench_napari/shared" not in current and "plugins/" not in current
 
 
 def _run(given: argparse.Namespace, folder: Path) -> int:
@@ -372,20 +302,23 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
 
     napari.Viewer().close()
     watch.listen_to_napari()
-    monkey, rng = Monkey(files, folder, watch, given.tell), Random(seed)
+    monkey, rng = Monkey(files, folder, watch, given.tell, given.plain), Random(seed)
     problem = ""
+    if replay is None:
+        Path(f"monkey-{seed}.jsonl").unlink(missing_ok=True)
+        monkey.diary = Path(f"monkey-{seed}.jsonl")
     try:
         if replay is not None:
-            for name, number in json.loads(replay.read_text(encoding="utf-8"))["actions"]:
-                monkey.step(name, number)
+            for line in replay.read_text(encoding="utf-8").splitlines():
+                monkey.step(*json.loads(line))
             monkey.end_life()
         until = monkey.began + minutes * 60
         while replay is None and time.monotonic() < until:
             monkey.live(rng, until)
             print(_row(monkey.lives[-1], monkey), flush=True)
-        slope = monkey.slope()
-        if slope is not None and slope > _MB_A_MINUTE:
-            raise Found(f"memory rises by {slope:.1f} MB a minute")
+        rise = slope(monkey.lives)
+        if rise is not None and rise > _MB_A_MINUTE:
+            raise Found(f"memory rises by {rise:.1f} MB a minute")
     except Exception as error:
         import traceback
 
@@ -411,15 +344,13 @@ def _tell(monkey: Monkey, seed: int, problem: str) -> None:
     print("saves compared:", dict(monkey.saves.checked))
     told = Counter(line[:100] for line in monkey.watch.told)
     print("napari told:", *(f"{count:5d} x {line}" for line, count in told.most_common(12)), sep="\n")
-    slope = monkey.slope()
-    print("memory:", "too few points for a slope" if slope is None else f"{slope:+.2f} MB a minute")
+    rise = slope(monkey.lives)
+    print("memory:", "too few points for a slope" if rise is None else f"{rise:+.2f} MB a minute")
     if not problem:
         print("nothing found")
         return
-    file = Path(f"monkey-{seed}.json")
-    actions = [[s.name, s.seed] for s in monkey.history]
-    file.write_text(json.dumps({"seed": seed, "actions": actions}), encoding="utf-8")
-    print(f"FOUND with seed {seed}, after {len(actions)} actions (all of them in {file.absolute()}):\n{problem}")
+    number = len(monkey.history)
+    print(f"FOUND with seed {seed}, after {number} actions (all of them in monkey-{seed}.jsonl):\n{problem}")
     print(f"the last {_SHOWN}:")
     for step in monkey.history[-_SHOWN:]:
         print(f"  {step.name:18s} {step.seed:10d}  {step.said}")

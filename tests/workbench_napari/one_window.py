@@ -16,21 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from tests.workbench_napari.mouse import at_rest, canvas_of, canvas_place, drag
+from tests.workbench_napari.mouse import at_rest, canvas_of, canvas_place, drag, pause
 from tests.workbench_napari.watching import Watch
 
 TOOLS = ("Volume tool", "Spectra tool", "MEG tool", "Any backend")
 
 
-def wait(condition: Callable[[], Any], what: str, seconds: float = 240.0) -> None:
+def wait(condition: Callable[[], Any], what: str, seconds: float = 600.0) -> None:
     """Let Qt work until a condition holds."""
-    from qtpy.QtTest import QTest
-
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise SystemExit(f"waited {seconds} s in vain: {what}")
-        QTest.qWait(20)
+        pause(0.02)
 
 
 def click(widget: Any) -> None:
@@ -49,7 +47,7 @@ def press(viewer: Any, keys: str) -> None:
     canvas = canvas_of(viewer)
     canvas.setFocus()
     QTest.keySequence(canvas, QKeySequence(keys))
-    QTest.qWait(50)
+    pause(0.05)
 
 
 def dock_of(tool: Any) -> Any:
