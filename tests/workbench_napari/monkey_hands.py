@@ -106,7 +106,7 @@ def let_run(m: Any, rng: Random) -> str | None:
     busy = [tool for desk in m.desks for tool in desk.tools.values() if tool.runner.is_busy]
     if not busy:
         return None
-    m.wait(lambda: not any(tool.runner.is_busy for tool in busy), 40)
+    m.wait(lambda: not any(tool.runner.is_busy for tool in busy), 300)
     return "ended"
 
 
