@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _WARM_SECONDS = 300.0
 """Memory counts from here on: what is loaded once has been loaded."""
@@ -37,25 +38,37 @@ def left(seconds: float, actions: int) -> Life:
         QTest.qWait(150)
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         gc.collect()
-    widgets = Counter(f"{type(w).__module__.split('.')[0]}.{type(w).__name__}" for w in QApplication.allWidgets())
+    widgets = Counter(_name(w) for w in QApplication.allWidgets())
     objects = Counter(
-        type(o).__name__
+        name
         for o in gc.get_objects()
-        if any(c.__name__ in KINDS for c in type(o).__mro__) and "napari" in type(o).__module__
+        if any(c.__name__ in KINDS for c in type(o).__mro__)
+        and (name := _name(o)).startswith(("napari.", "workbench_napari."))
     )
     threads = Counter(t.name.rstrip("0123456789-_") for t in threading.enumerate())
     rss = psutil.Process().memory_info().rss / 1e6
     return Life(seconds, actions, rss, widgets, objects, threads)
 
 
+def _name(thing: Any) -> str:
+    return f"{type(thing).__module__.partition('.')[0]}.{type(thing).__name__}"
+
+
 def left_over(lives: Sequence[Life]) -> str:
-    """What was not there after the second life, when everything had been loaded; "" if there is nothing."""
-    if len(lives) < 3:
-        return ""
+    """What should have gone with its window; "" if there is nothing.
+
+    Of ours nothing may be left at all. napari and Qt make some things when they are first needed, and keep them; so
+    of theirs it counts what became more twice, after the second life.
+    """
+    ours = {k: n for k, n in (lives[-1].objects + lives[-1].widgets).items() if k.startswith("workbench_napari.")}
+    if ours:
+        return f"left over after {len(lives)} lives: {ours}"
     for what in ("objects", "widgets", "threads"):
-        more = getattr(lives[-1], what) - getattr(lives[1], what)
-        if more:
-            return f"{what} left over after {len(lives)} lives: {dict(more)}"
+        for name in getattr(lives[-1], what):
+            counts = [getattr(life, what)[name] for life in lives[1:]]
+            rises = sum(n > max(counts[:i]) for i, n in enumerate(counts) if i)
+            if rises > 1:
+                return f"{what} left over: {name}, {counts} after the lives from the second on"
     return ""
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.tiny import make_volume
+from tests.workbench_napari.monkey import is_of_napari
+from tests.workbench_napari.monkey_lives import Life, left_over
 from tests.workbench_napari.monkey_saves import _differ, _read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,3 +97,26 @@ def test_a_file_that_differs_by_one_voxel_is_found(tmp_path):
     assert not _differ(one, one)
     assert _differ(one, other)
     assert _differ(other, elsewhere)
+
+
+def life(objects=(), widgets=(), threads=("MainThread",)):
+    return Life(1.0, 1, 100.0, Counter(widgets), Counter(objects), Counter(threads))
+
+
+def test_what_is_left_over_is_found():
+    clean = life()
+    assert not left_over([clean, clean, clean])
+    assert "VolumeTool" in left_over([life(["workbench_napari.VolumeTool"])])
+    assert "Fold" in left_over([life(widgets=["workbench_napari.Fold"])])
+    once = life(widgets=["PyQt6.QMenu"])
+    assert not left_over([clean, clean, once, once]), "made once, and kept"
+    assert "QMenu" in left_over([clean, clean, once, life(widgets=2 * ["PyQt6.QMenu"])])
+    thread = life(threads=["MainThread", "Thread"])
+    assert "Thread" in left_over([clean, clean, thread, life(threads=["MainThread", "Thread", "Thread"])])
+
+
+def test_only_a_stack_without_us_is_that_of_napari():
+    stack = 'Current thread 0x1:\n  File "/vispy/gloo/gl/_gl2.py", line 414 in glDrawArrays\n{}Extension modules: a'
+    assert is_of_napari(stack.format(""))
+    assert not is_of_napari(stack.format('  File "/plugins/workbench_napari/shared/journal.py", line 1 in a\n'))
+    assert not is_of_napari('Current thread 0x1:\n  File "a.py", line 1 in b\nExtension modules: a')
