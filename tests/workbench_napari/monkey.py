@@ -35,12 +35,19 @@ _SHOWN = 30
 _ACTIONS_A_LIFE = (50, 90)
 _BEGINNING = 6
 _MB_A_MINUTE = 3.0
+_FELL_OVER = 75
+"""What a process returns that napari's drawing ended."""
+_OURS = ("shared", "volume", "scene", "recording", "general")
 _MOST_FALLS = 3
 """Processes that napari may end by itself."""
 
 
 class Found(Exception):
     """Something that must never happen."""
+
+
+class FellOver(Exception):
+    """napari could not draw any more, and we had no part in it."""
 
 
 @dataclass
@@ -186,8 +193,8 @@ class Monkey:
         """Whatever was heard since, or differs on disk, is found."""
         for problem in self.saves.look():
             self.watch.say(problem)
-        if self.watch.faults:
-            raise Found(self.watch.faults[0])
+        for fault in self.watch.faults:
+            raise FellOver(fault) if is_of_napari(fault) else Found(fault)
 
     def live(self, rng: Random, until: float) -> None:
         """Open a window, act for a while, close everything, and count what is left."""
@@ -268,7 +275,8 @@ def _keep(given: argparse.Namespace, arguments: list[str]) -> int:
         for line in child.stderr:
             said.append(line)
             sys.stderr.write(line)
-        if child.wait() >= 0 or not is_of_napari("".join(said)):
+        code = child.wait()
+        if code != _FELL_OVER and (code >= 0 or not is_of_napari("".join(said))):
             print(f"napari's own drawing ended {falls} processes" if falls else "no process ended by itself")
             return abs(child.returncode)
         falls += 1
@@ -278,13 +286,14 @@ def _keep(given: argparse.Namespace, arguments: list[str]) -> int:
 
 
 def is_of_napari(said: str) -> bool:
-    """Whether a process fell over in the drawing of OpenGL, in a stack in which nothing of ours stands.
+    """Whether the drawing of OpenGL failed, in a stack in which nothing of ours stands.
 
-    Under Xvfb Mesa draws, and napari alone falls over in it too (see ``--plain``): in ``glDrawArrays``, when layers
-    have come and gone.
+    Under Xvfb Mesa draws, and a napari alone (``--plain``) falls over in it too once windows and layers have come and
+    gone: in ``glDrawArrays``, or because a buffer is not there any more.
     """
-    current = said.rpartition("Current thread")[2].partition("Extension modules")[0]
-    return "glDrawArrays" in current and "workbench_napari/shared" not in current and "plugins/" not in current
+    at_end = said.rpartition("Current thread")[2].partition("Extension modules")[0]
+    in_drawing = "in glDrawArrays" in at_end or ("paintGL" in at_end and "GLError" in at_end)
+    return in_drawing and not any(f"workbench_napari/{part}/" in at_end for part in _OURS)
 
 
 def _run(given: argparse.Namespace, folder: Path) -> int:
@@ -298,9 +307,9 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
     watch = Watch(refusals=True).start()
     files = lay(folder / "files")
     minutes, seed, replay = given.minutes, given.seed, given.replay
-    import napari
+    from napari.qt import get_qapp
 
-    napari.Viewer().close()
+    application = get_qapp()
     watch.listen_to_napari()
     monkey, rng = Monkey(files, folder, watch, given.tell, given.plain), Random(seed)
     problem = ""
@@ -319,11 +328,17 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
         rise = slope(monkey.lives)
         if rise is not None and rise > _MB_A_MINUTE:
             raise Found(f"memory rises by {rise:.1f} MB a minute")
+    except FellOver as error:
+        print(f"napari could not draw any more: {str(error)[-300:]}")
+        _tell(monkey, seed, "")
+        sys.stdout.flush()
+        os._exit(_FELL_OVER)
     except Exception as error:
         import traceback
 
         problem = str(error) if isinstance(error, Found) else traceback.format_exc()
     _tell(monkey, seed, problem)
+    del application
     sys.stdout.flush()
     # What is left of a window that failed must not decide how the process ends.
     os._exit(1 if problem else 0)

@@ -104,9 +104,15 @@ def recording(viewer: Any, tool: Any, out: Path) -> None:
     before = len(tool.annotating.editor.marks)
     page.draw_button.setChecked(True)
     at_rest(viewer)
-    canvas = canvas_of(viewer)
-    w, h = canvas.width(), canvas.height()
-    drag(viewer, (w * 0.4, h * 0.4), (w * 0.5, h * 0.6))
+    shown = tool.opened.main.layer
+    rows, columns = shown.data.shape[:2]
+
+    def at(share: float) -> tuple[float, float]:
+        return canvas_place(viewer, shown, (share * rows, share * columns))
+
+    # The view goes to the recording once the window has been laid out.
+    wait(lambda: 0 < at(0.4)[0] < at(0.5)[0] < canvas_of(viewer).width(), "the recording in sight", 60)
+    drag(viewer, at(0.4), at(0.5))
     page.draw_button.setChecked(False)
     wait(lambda: len(tool.annotating.editor.marks) == before + 1, "the drawn annotation")
     marks = [[m.onset, m.duration, m.label] for m in tool.annotating.editor.marks]
