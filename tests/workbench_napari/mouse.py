@@ -35,16 +35,23 @@ def drag(viewer: Any, *places: tuple[float, float], steps: int = 6) -> None:
     QApplication.processEvents()
 
 
+def pause(seconds: float) -> None:
+    """Let Qt work for a while; unlike the `QTest.qWait` that vispy makes for PySide6, without taking the processor."""
+    from qtpy.QtCore import QEventLoop, QTimer
+
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    loop.exec()
+
+
 def at_rest(viewer: Any, seconds: float = 0.4) -> None:
     """Let Qt work until the canvas has kept its size for a while: docks make room one after the other."""
     import time
 
-    from qtpy.QtTest import QTest
-
     canvas, end = canvas_of(viewer), time.monotonic() + 30
     size, since = None, time.monotonic()
     while time.monotonic() < end and time.monotonic() - since < seconds:
-        QTest.qWait(20)
+        pause(0.02)
         if canvas.size() != size:
             size, since = canvas.size(), time.monotonic()
 

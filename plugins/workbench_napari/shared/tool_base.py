@@ -19,6 +19,7 @@ from workbench_napari.shared.case import Saved, remember
 from workbench_napari.shared.delivery import Delivery
 from workbench_napari.shared.job import Done, Job, Work
 from workbench_napari.shared.key_sheet import KeySheet
+from workbench_napari.shared.napari_versions import renamed_of
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.remembered import Remembered
@@ -84,8 +85,9 @@ class DockTool(ToolPanel):
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
         """Emitters of the viewer and what they call, as long as the tool is docked."""
-        layers = self.viewer.layers.events
-        return [(e, self._on_layers) for e in (layers.inserted, layers.removed, layers.renamed)]
+        layers = self.viewer.layers
+        emitters = (layers.events.inserted, layers.events.removed, renamed_of(layers))
+        return [(emitter, self._on_layers) for emitter in emitters]
 
     def _on_layers(self, event: Any = None) -> None:
         """Layers came, went, or have another name."""

@@ -6,13 +6,10 @@ from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
+from workbench_napari.shared.napari_versions import camera_of
 from workbench_napari.shared.window import main_window
 
-
-def camera_of(viewer: Any) -> Any:
-    """The camera; napari 0.9 moved it."""
-    scene = getattr(viewer, "scene", None)
-    return viewer.camera if scene is None else scene.camera
+__all__ = ["camera_of", "canvas_of"]
 
 
 def canvas_of(viewer: Any) -> QWidget:

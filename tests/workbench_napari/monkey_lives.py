@@ -1,0 +1,82 @@
+"""What is left after all windows of a life of the monkey were closed: widgets, objects, threads, memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_WARM_SECONDS = 300.0
+"""Memory counts from here on: what is loaded once has been loaded."""
+KINDS = ("DockTool", "JobRunner", "Journal", "Desk", "Layer", "ViewerModel", "QtViewer")
+"""Classes whose objects must go with their window."""
+
+
+@dataclass
+class Life:
+    """What was left after all windows had been closed."""
+
+    seconds: float
+    actions: int
+    rss_mb: float
+    widgets: Counter[str]
+    objects: Counter[str]
+    threads: Counter[str]
+
+
+def left(seconds: float, actions: int) -> Life:
+    """Count what is there now, after everything that can go has gone."""
+    import psutil
+    from qtpy.QtCore import QEvent
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication
+
+    for _ in range(3):
+        QTest.qWait(150)
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+    widgets = Counter(_name(w) for w in QApplication.allWidgets())
+    objects = Counter(
+        name
+        for o in gc.get_objects()
+        if any(c.__name__ in KINDS for c in type(o).__mro__)
+        and (name := _name(o)).startswith(("napari.", "workbench_napari."))
+    )
+    threads = Counter(t.name.rstrip("0123456789-_") for t in threading.enumerate())
+    rss = psutil.Process().memory_info().rss / 1e6
+    return Life(seconds, actions, rss, widgets, objects, threads)
+
+
+def _name(thing: Any) -> str:
+    return f"{type(thing).__module__.partition('.')[0]}.{type(thing).__name__}"
+
+
+def left_over(lives: Sequence[Life]) -> str:
+    """What should have gone with its window; "" if there is nothing.
+
+    Of ours nothing may be left at all. napari and Qt make some things when they are first needed, and keep them; so
+    of theirs it counts what became more twice, after the second life.
+    """
+    ours = {k: n for k, n in (lives[-1].objects + lives[-1].widgets).items() if k.startswith("workbench_napari.")}
+    if ours:
+        return f"left over after {len(lives)} lives: {ours}"
+    for what in ("objects", "widgets", "threads"):
+        for name in getattr(lives[-1], what):
+            counts = [getattr(life, what)[name] for life in lives[1:]]
+            rises = sum(n > max(counts[:i]) for i, n in enumerate(counts) if i)
+            if rises > 1:
+                return f"{what} left over: {name}, {counts} after the lives from the second on"
+    return ""
+
+
+def slope(lives: Sequence[Life]) -> float | None:
+    """Memory per minute [MB] after the first minutes; ``None`` while there are too few points."""
+    import numpy as np
+
+    points = [(life.seconds / 60, life.rss_mb) for life in lives if life.seconds > _WARM_SECONDS]
+    if len(points) < 4 or points[-1][0] - points[0][0] < 5:
+        return None
+    return float(np.polyfit(*np.array(points).T, 1)[0])
