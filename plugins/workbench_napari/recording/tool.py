@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from workbench_napari.recording.annotating import Annotating
+from workbench_napari.recording.bad_channels import BadChannels
 from workbench_napari.recording.decoding import Decoding
 from workbench_napari.recording.head_map import HeadMap
 from workbench_napari.recording.keeping import Keeping
@@ -57,13 +58,16 @@ class RecordingTool(DockTool):
         self.tracing = Tracing(viewer, shown, stack, traces, panel, self)
         self.head_map = HeadMap(shown, stack, panel.channels, self)
         self.annotating = Annotating(viewer, shown, stack, traces, panel.annotations, self)
+        self.bad_channels = BadChannels(shown, self.annotating, panel.channels, self.journal, self)
         self.results = Results(viewer, shown, panel.variance, panel.generation, panel.result, self)
         self.modelling = Modelling(
             viewer, shown, stack, self.annotating, self.results, panel.model, panel.generation, self.start,
             self.agreement, self,
         )  # fmt: skip
         self.decoding = Decoding(panel.model, panel.decoding, self.start, self.chosen_folder, self.agreement, self)
-        self.keeping = Keeping(shown, self.annotating, self.results, self.start, self.start_saving, self)
+        self.keeping = Keeping(
+            shown, self.annotating, self.results, self.bad_channels, self.start, self.start_saving, self
+        )
         self.mne_browser = MneBrowser(shown, self.annotating, panel.browser_button, self)
         self._connect()
         self.use_theme()
@@ -115,15 +119,18 @@ class RecordingTool(DockTool):
     def _connect(self) -> None:
         self.connect_tool()
         self.follow_mouse(self.pointing.on_move, self.pointing.on_press)
-        self.pointing.channel_clicked.connect(self.tracing.toggle)
+        self.pointing.channel_wanted.connect(self.tracing.toggle)
+        for clicked in (self.pointing.channel_clicked, self.traces.channel_clicked):
+            clicked.connect(self.bad_channels.toggle)
+        self.bad_channels.changed.connect(self._on_bads)
         self.shown.present.connect(self._on_present)
         self.shown.changed.connect(self._refresh_buttons)
         self.panel.model.model.changed.connect(self.follow_choice)
         self.panel.model.model.edited.connect(self.agreement.withdraw)
         self.shown.changed.connect(self.follow_choice)
         parts = (
-            self.looking, self.pointing, self.tracing, self.head_map, self.annotating, self.modelling, self.keeping,
-            self.mne_browser,
+            self.looking, self.pointing, self.tracing, self.head_map, self.annotating, self.bad_channels,
+            self.modelling, self.keeping, self.mne_browser,
         )  # fmt: skip
         for part in parts:
             part.said.connect(self.say)
@@ -163,6 +170,15 @@ class RecordingTool(DockTool):
     def _on_present(self, there: bool) -> None:
         self.empty.setVisible(not there)
         self.body.setVisible(there)
+
+    def _on_bads(self) -> None:
+        """Other channels are bad: everything that shows them follows."""
+        found = self.opened
+        if found is not None:
+            self.stack.set_bads(found.bads)
+            self.panel.recording.info.setText(found.describe())
+        for part in (self.tracing, self.head_map):
+            part.on_bads()
 
     def _asked(self) -> tuple[Asked, ...]:
         return self.modelling.asked, self.decoding.asked

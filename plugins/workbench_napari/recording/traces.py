@@ -24,7 +24,10 @@ _ROOM = 14
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One channel: name, unit, colour, times [s] and values ``(n,)``, and the value that one row is high."""
+    """One channel: name, unit, colour, times [s] and values ``(n,)``, and the value that one row is high.
+
+    `channel` is its name in the recording, and `is_bad` whether it is drawn in grey.
+    """
 
     name: str
     unit: str
@@ -32,6 +35,8 @@ class Trace:
     times: npt.NDArray[Any]
     values: npt.NDArray[Any]
     height: float
+    channel: str = ""
+    is_bad: bool = False
 
 
 class Traces(QWidget):
@@ -45,11 +50,14 @@ class Traces(QWidget):
         The person zoomed or moved the time axis [s, s].
     gain_changed
         Rows are to be so many times higher.
+    channel_clicked
+        Name of a channel whose name was clicked, or whose row with Ctrl held.
     """
 
     cursor_moved = Signal(float)
     range_changed = Signal(float, float)
     gain_changed = Signal(float)
+    channel_clicked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -134,7 +142,7 @@ class Traces(QWidget):
             item.addItem(curve, ignoreBounds=True)
             self._curves.append(curve)
         for row, (curve, trace) in enumerate(zip(self._curves, traces, strict=True)):
-            curve.setPen(pg.mkPen(self.colors.readable(trace.color), width=1))
+            curve.setPen(pg.mkPen(self._color_of(trace), width=1))
             curve.setData(trace.times, np.asarray(trace.values, float) / trace.height - row)
         self._names()
         self._mine = True
@@ -144,6 +152,9 @@ class Traces(QWidget):
         text = ", ".join(f"{h:g} {u}".strip() for u, h in heights.items())
         self.info.setText(f"Height of a row: {text}" if traces else "Choose channels in the MEG tool")
         self._show_values()
+
+    def _color_of(self, trace: Trace) -> str:
+        return self.colors.line if trace.is_bad else self.colors.readable(trace.color)
 
     def set_marks(self, lines: Sequence[Any]) -> None:
         """Marks as coloured stretches; moments only as long as there is room between them."""
@@ -241,7 +252,7 @@ class Traces(QWidget):
             if value is not None:
                 trace = self.traces[row]
                 text.fill = pg.mkBrush(self.colors.panel)
-                text.setText(f"{number(value)} {trace.unit}".strip(), color=self.colors.readable(trace.color))
+                text.setText(f"{number(value)} {trace.unit}".strip(), color=self._color_of(trace))
                 text.setPos(last, -row)
 
     # --- the mouse
@@ -251,9 +262,18 @@ class Traces(QWidget):
             self.range_changed.emit(float(span[0]), float(span[1]))
 
     def _on_click(self, event: Any) -> None:
-        box = self.plot.getPlotItem().getViewBox()
-        if event.button() == event.button().LeftButton and box.sceneBoundingRect().contains(event.scenePos()):
-            self.cursor_moved.emit(float(box.mapSceneToView(event.scenePos()).x()))
+        item = self.plot.getPlotItem()
+        box, at = item.getViewBox(), event.scenePos()
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        inside = box.sceneBoundingRect().contains(at)
+        names = item.getAxis("left").sceneBoundingRect().contains(at)
+        if names or (inside and event.modifiers() & Qt.KeyboardModifier.ControlModifier):
+            row = round(-box.mapSceneToView(at).y())
+            if 0 <= row < len(self.traces) and self.traces[row].channel:
+                self.channel_clicked.emit(self.traces[row].channel)
+        elif inside:
+            self.cursor_moved.emit(float(box.mapSceneToView(at).x()))
 
 
 def _arrange(item: Any) -> None:

@@ -147,17 +147,33 @@ class Tracing(QObject):
         others = [n for n in found.sensors.rows if n not in set(found.main.rows)]
         for name in (*found.main.rows, *others):
             kind = found.sensors.kinds[found.sensors.rows.index(name)]
-            bad = name in found.recording.bads
             item = QListWidgetItem(name)
-            item.setToolTip(plain_tip(f"{name}: {KINDS.get(kind, kind)}{', marked bad' if bad else ''}"))
-            if bad:
-                font = item.font()
-                font.setStrikeOut(True)
-                item.setFont(font)
+            item.setData(Qt.ItemDataRole.UserRole, KINDS.get(kind, kind))
             self._names.addItem(item)
+        self._strike_out()
         for n in range(min(_FIRST, len(found.main.rows))):
             self._names.item(n).setSelected(True)
         self._names.blockSignals(False)
+
+    def _strike_out(self) -> None:
+        """Strike the bad channels out in the list."""
+        found = self._shown.opened
+        bads = set() if found is None else set(found.bads)
+        for n in range(self._names.count()):
+            item = self._names.item(n)
+            bad, kind = item.text() in bads, item.data(Qt.ItemDataRole.UserRole)
+            item.setToolTip(plain_tip(f"{item.text()}: {kind}{', bad' if bad else ''}"))
+            font = item.font()
+            if font.strikeOut() != bad:
+                font.setStrikeOut(bad)
+                item.setFont(font)
+
+    def on_bads(self) -> None:
+        """Other channels are bad."""
+        self._names.blockSignals(True)
+        self._strike_out()
+        self._names.blockSignals(False)
+        self._read()
 
     def choose(self, numbers: Iterable[int]) -> None:
         """Draw these channels (numbers in the list) as traces."""
@@ -215,8 +231,9 @@ class Tracing(QObject):
         start, stop = self._stack.span
         room = 0.5 * (stop - start)
         most = 2 * max(400, self._plot.width())
-        token = weakref.ref(self._shown.opened)
-        self.reader.ask(token, lambda: traces_of(block, rows, start - room, stop + room, most))
+        assert self._shown.opened is not None
+        token, bads = weakref.ref(self._shown.opened), frozenset(self._shown.opened.bads)
+        self.reader.ask(token, lambda: traces_of(block, rows, start - room, stop + room, most, bads))
 
     def _on_lines(self, token: Any, traces: Any) -> None:
         if self._shown.is_still(token()):
@@ -224,14 +241,25 @@ class Tracing(QObject):
             self._align(*self._stack.span)
 
 
-def traces_of(block: Block, rows: list[tuple[int, str]], start: float, stop: float, most: int) -> list[Trace]:
-    """Traces of some rows (number and colour) from `start` to `stop` [s]; rows of one unit get one height."""
+def traces_of(
+    block: Block,
+    rows: list[tuple[int, str]],
+    start: float,
+    stop: float,
+    most: int,
+    bads: frozenset[str] = frozenset(),
+) -> list[Trace]:
+    """Traces of some rows (number and colour) from `start` to `stop` [s]; rows of one unit get one height.
+
+    Those that are bad do not count for the height, unless all are.
+    """
     times, values = block.lines(start, stop, [r for r, _ in rows], most)
-    heights = {
-        unit: nice(1.5 * block.reach([r for r, _ in rows if block.units[r] == unit]))
-        for unit in {block.units[r] for r, _ in rows}
-    }
-    return [
-        Trace(block.labels[r], block.units[r], color, times, values[n], heights[block.units[r]])
-        for n, (r, color) in enumerate(rows)
-    ]
+    heights = {}
+    for unit in {block.units[r] for r, _ in rows}:
+        alike = [r for r, _ in rows if block.units[r] == unit]
+        heights[unit] = nice(1.5 * block.reach([r for r in alike if block.rows[r] not in bads] or alike))
+    made = []
+    for n, (r, color) in enumerate(rows):
+        name, unit = block.rows[r], block.units[r]
+        made.append(Trace(block.labels[r], unit, color, times, values[n], heights[unit], name, name in bads))
+    return made

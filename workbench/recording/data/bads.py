@@ -1,4 +1,4 @@
-"""Which channels of a recording are bad, where a person knows better than its file; and a table of that, as BIDS has it.
+"""Which channels of a recording are bad, where a person knows better than its file, and the table of BIDS that says so.
 
 Bad channels that are given take the place of those of the file. From there on everything treats them alike: what is
 computed with either is the same, bit for bit.
@@ -20,8 +20,6 @@ from workbench.recording.data.recording import Recording, RecordingNative, open_
 
 NONE = "none"
 """Instead of names: no channel is bad."""
-TABLE = "channels.tsv"
-"""Name of the table of channels in a folder of results."""
 
 _COLUMNS = ("name", "type", "units", "status", "status_description")
 _LONGEST = 64 << 20  # bytes
@@ -55,7 +53,7 @@ def with_bads(recording: Recording, names: Sequence[str]) -> tuple[Recording, tu
         event_notes=recording.event_notes,
         raw_opener=None if recording.raw_opener is None else lambda: _marked(recording.raw(), bads),
     )
-    return chosen, (describe(recording.bads, bads),)
+    return chosen, (describe_bads(recording.bads, bads),)
 
 
 def with_bad_channels(image: Image, names: Sequence[str]) -> Image:
@@ -79,7 +77,7 @@ def with_bad_channels(image: Image, names: Sequence[str]) -> Image:
     return replace(image, header=header, native=native, notes=(*image.notes, *notes))
 
 
-def describe(of_file: Sequence[str], bads: Sequence[str]) -> str:
+def describe_bads(of_file: Sequence[str], bads: Sequence[str]) -> str:
     """Which channels are bad by whom, in a line: those that were given, and what the file says of them."""
     both, own = [n for n in bads if n in of_file], [n for n in bads if n not in of_file]
     other = [n for n in of_file if n not in bads]
@@ -101,13 +99,16 @@ def write_channels(recording: Recording, bads: Iterable[str], path: Path) -> Non
         table.writerow(_COLUMNS)
         for name, kind in zip(recording.channels, recording.kinds, strict=True):
             status = "bad" if name in wanted else "good"
-            said = {(True, True): "bad in the file", (True, False): "marked bad by hand",
-                    (False, True): "bad in the file, good by hand"}.get((name in wanted, name in recording.bads), "n/a")
+            said = {
+                (True, True): "bad in the file",
+                (True, False): "marked bad by hand",
+                (False, True): "bad in the file, good by hand",
+            }.get((name in wanted, name in recording.bads), "n/a")
             table.writerow((name, _TYPES.get(kind, kind.upper()), UNITS.get(kind, "n/a"), status, said))
 
 
 def read_bads(path: str | Path) -> tuple[str, ...] | None:
-    """The bad channels of a ``channels.tsv``, as BIDS and `write_channels` write it; ``None`` if it says nothing of them.
+    """The bad channels of a ``channels.tsv`` as BIDS has it; ``None`` if it says nothing of them.
 
     Raises
     ------

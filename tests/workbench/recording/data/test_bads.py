@@ -12,7 +12,7 @@ from tests.tiny import make_tiny_meg_weights
 from workbench.cli import run
 from workbench.core.errors import InputError, UsageError
 from workbench.recording import open_recording, read_bads, with_bad_channels, write_channels
-from workbench.recording.data.bads import describe, with_bads
+from workbench.recording.data.bads import describe_bads, with_bads
 
 THEIRS = ["MEG 0002"]  # what the file of the maker says
 
@@ -75,9 +75,10 @@ def test_the_shell_takes_them_and_the_record_keeps_them(file, net, tmp_path, cap
     record = json.loads((folder / "provenance.json").read_text())
     assert record["settings"]["bad_channels"] in (["MEG 0002,MEG 0005"], ["MEG 0002", "MEG 0005"])
     assert "bad channels were given: MEG 0005 (not by the file), MEG 0002 (as in the file)" in record["notes"]
-    assert np.load(folder / "tokens.npy").tobytes() == predict(file, net, bad_channels=("MEG 0002", "MEG 0005"))[
-        "tokens"
-    ].data.tobytes()
+    assert (
+        np.load(folder / "tokens.npy").tobytes()
+        == predict(file, net, bad_channels=("MEG 0002", "MEG 0005"))["tokens"].data.tobytes()
+    )
     assert run([str(a) for a in (*command, "--bad-channels", "MEG 9999", "-o", tmp_path / "no")]) != 0
     assert "no channel(s) 'MEG 9999'" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
@@ -100,7 +101,7 @@ def test_a_recording_that_is_marked_anew_is_the_same_otherwise(file):
     assert marked.notes[-1].startswith("bad channels were given: MEG 0001")
     assert with_bads(before, ()) == (before, ())
     assert with_bad_channels(image, ()) is image
-    assert describe((), ()) == "bad channels were given: none"
+    assert describe_bads((), ()) == "bad channels were given: none"
     with pytest.raises(InputError, match="no channel"):
         with_bads(before, ("MEG 0100",))
     with pytest.raises(UsageError, match="either 'none' or names"):
