@@ -140,3 +140,12 @@ def test_factors_that_destroy_samples_are_refused(tmp_path, what, at, value):
     path.write_bytes(body)
     with pytest.raises(InputError, match=rf"damaged FIF file: the {what} of channel 'MEG 0001' is {value:g}"):
         formats.read(path)
+
+
+def test_projections_do_not_count_the_channels(tmp_path):
+    """They lie before the number of channels, and say how many of them they concern."""
+    source = raw(n_eeg=7)
+    source.set_eeg_reference(projection=True, verbose="ERROR")
+    source.save(tmp_path / "a_raw.fif", verbose="ERROR")
+    image = formats.read(tmp_path / "a_raw.fif")
+    assert np.allclose(image.data, source.get_data(), rtol=1e-6, atol=1e-20)
