@@ -14,7 +14,8 @@ from workbench_napari.recording.overlay import GUTTER
 from workbench_napari.recording.panel import RecordingGroup
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
-from workbench_napari.recording.traces import Traces, number
+from workbench_napari.recording.trace import number
+from workbench_napari.recording.traces import Traces
 from workbench_napari.shared.pixel_reader import PixelReader
 
 _DRAG_PIXELS = 4

@@ -15,6 +15,7 @@ from workbench_napari.recording.keeping import Keeping
 from workbench_napari.recording.looking import Looking
 from workbench_napari.recording.mne_browser import MneBrowser
 from workbench_napari.recording.modelling import Modelling
+from workbench_napari.recording.overviewing import Overviewing
 from workbench_napari.recording.panel import FORMATS, MOUSE, RecordingPanel
 from workbench_napari.recording.pointing import Pointing
 from workbench_napari.recording.recording import OpenRecording
@@ -56,6 +57,7 @@ class RecordingTool(DockTool):
         self.looking = Looking(viewer, shown, stack, panel.recording, self)
         self.pointing = Pointing(shown, stack, traces, panel.recording, self)
         self.tracing = Tracing(viewer, shown, stack, traces, panel, self)
+        self.overviewing = Overviewing(shown, stack, traces.overview, self)
         self.head_map = HeadMap(shown, stack, panel.channels, self)
         self.annotating = Annotating(viewer, shown, stack, traces, panel.annotations, self)
         self.bad_channels = BadChannels(shown, self.annotating, panel.channels, self.journal, self)
@@ -129,8 +131,8 @@ class RecordingTool(DockTool):
         self.panel.model.model.edited.connect(self.agreement.withdraw)
         self.shown.changed.connect(self.follow_choice)
         parts = (
-            self.looking, self.pointing, self.tracing, self.head_map, self.annotating, self.bad_channels,
-            self.modelling, self.keeping, self.mne_browser,
+            self.looking, self.pointing, self.tracing, self.overviewing, self.head_map, self.annotating,
+            self.bad_channels, self.modelling, self.keeping, self.mne_browser,
         )  # fmt: skip
         for part in parts:
             part.said.connect(self.say)
@@ -148,6 +150,7 @@ class RecordingTool(DockTool):
             Key("Ctrl+Right", "time cursor: one sample forth", lambda: self.pointing.step(1)),
             Key("Ctrl+Shift+Left", "time cursor: a tenth of what is in sight back", lambda: self.pointing.jump(-0.1)),
             Key("Ctrl+Shift+Right", "time cursor: a tenth of what is in sight forth", lambda: self.pointing.jump(0.1)),
+            Key("Ctrl+B", "all channels of a kind over each other, and back", self.traces.butterfly_button.toggle),
             Key("Ctrl+D", "draw annotations, and stop", panel.annotations.draw_button.toggle),
             Key("Ctrl+Z", "undo", panel.annotations.undo_button.click),
             Key("Ctrl+Shift+Z", "redo", panel.annotations.redo_button.click),
@@ -157,7 +160,7 @@ class RecordingTool(DockTool):
         return [*super()._painted(), *([self.traces, self.stack.overlay] if hasattr(self, "traces") else [])]
 
     def _let_go(self) -> None:
-        for part in (self.annotating, self.pointing, self.head_map, self.looking, self.tracing):
+        for part in (self.annotating, self.pointing, self.head_map, self.overviewing, self.looking, self.tracing):
             part.close()
 
     # --- what parts tell
@@ -177,7 +180,7 @@ class RecordingTool(DockTool):
         if found is not None:
             self.stack.set_bads(found.bads)
             self.panel.recording.info.setText(found.describe())
-        for part in (self.tracing, self.head_map):
+        for part in (self.tracing, self.head_map, self.overviewing):
             part.on_bads()
 
     def _asked(self) -> tuple[Asked, ...]:

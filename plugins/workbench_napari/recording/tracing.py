@@ -5,17 +5,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QListWidgetItem
 
 from workbench_napari.recording.blocks import KINDS, Block
+from workbench_napari.recording.butterfly import Wing, rows_by_kind, wings_of
 from workbench_napari.recording.overlay import GUTTER, RIGHT
 from workbench_napari.recording.panel import RecordingPanel, refill
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
-from workbench_napari.recording.traces import COLORS, Trace, Traces, nice
+from workbench_napari.recording.trace import Trace, nice
+from workbench_napari.recording.traces import COLORS, Traces
 from workbench_napari.shared.pixel_reader import PixelReader
 from workbench_napari.shared.plain_text import plain_tip
 
@@ -60,6 +63,7 @@ class Tracing(QObject):
         stack.settled.connect(self._on_settled)
         traces.range_changed.connect(self._on_plot_range)
         traces.gain_changed.connect(self._on_gain)
+        traces.butterfly_wanted.connect(self._on_butterfly)
         self._button.toggled.connect(self.show_dock)
         self._names.itemSelectionChanged.connect(self._on_names)
         self._source.currentIndexChanged.connect(self._read)
@@ -123,6 +127,7 @@ class Tracing(QObject):
             self._plot.set_range(start, stop)
         else:
             self._plot.set_range(self._stack.time_at(origin + left), self._stack.time_at(origin + right))
+        self._plot.overview.set_sides(left, self._plot.width() - right)
 
     def _on_plot_range(self, first: float, last: float) -> None:
         """The person moved the time axis of the plot: the canvas goes along."""
@@ -221,8 +226,32 @@ class Tracing(QObject):
             return None
         return found.sensors if key == "recording" else found.parts.get(str(key))
 
+    @property
+    def is_butterfly(self) -> bool:
+        """Whether all channels of a kind are drawn over each other."""
+        return self._plot.butterfly_button.isChecked()
+
+    def _on_butterfly(self, on: bool) -> None:
+        if on:
+            self.show_dock(True)
+        self._read()
+
+    def _read_wings(self, block: Block) -> None:
+        """Pictures of what is in sight and a little more, as many pixels as it has on the screen."""
+        found, (start, stop) = self._shown.opened, self._stack.span
+        assert found is not None
+        whose = found.main.kinds if block is found.sensors else block.kinds
+        kinds = rows_by_kind(block, whose, found.bads)
+        room, width = 0.5 * (stop - start), 2 * max(200, self._plot.plot.width())
+        size = (max(40, self._plot.plot.height() // max(1, len(kinds))), width)
+        work = partial(wings_of, block, kinds, start - room, stop + room, size, self.gain)
+        self.reader.ask(weakref.ref(found), work)
+
     def _read(self, _event: Any = None) -> None:
         block = self._block()
+        if block is not None and self.is_butterfly:
+            self._read_wings(block)
+            return
         if block is None:
             self._plot.set_traces([])
             return
@@ -236,9 +265,15 @@ class Tracing(QObject):
         self.reader.ask(token, lambda: traces_of(block, rows, start - room, stop + room, most, bads))
 
     def _on_lines(self, token: Any, traces: Any) -> None:
-        if self._shown.is_still(token()):
+        if not self._shown.is_still(token()):
+            return
+        is_wings = bool(traces) and isinstance(traces[0], Wing)
+        if self.is_butterfly:
+            if is_wings or not traces:
+                self._plot.set_wings(traces)
+        elif not is_wings:
             self._plot.set_traces([replace(t, height=nice(t.height / self.gain * (1 - 1e-6))) for t in traces])
-            self._align(*self._stack.span)
+        self._align(*self._stack.span)
 
 
 def traces_of(
