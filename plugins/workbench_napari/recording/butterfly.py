@@ -30,8 +30,8 @@ class Wing:
 
     Parameters
     ----------
-    title, count, unit
-        What they are, how many are good and bad, and the unit of their values.
+    kind, title, count, unit
+        MNE channel type, what people call it, how many are good and bad, and the unit of their values.
     height
         The value that the whole picture is high; zero is in its middle.
     start, stop
@@ -42,6 +42,7 @@ class Wing:
         ``(pixels wide,)``: extremes of the good channels in each column.
     """
 
+    kind: str
     title: str
     count: tuple[int, int]
     unit: str
@@ -90,6 +91,7 @@ def wings_of(
         row = theirs.stop
         made.append(
             Wing(
+                kind,
                 KINDS.get(kind, kind),
                 (len(good), len(bad)),
                 block.units[counted[0]],

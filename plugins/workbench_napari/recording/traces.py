@@ -133,7 +133,10 @@ class Traces(QWidget):
         from qtpy.QtCore import QRectF
 
         none = np.zeros(0)
-        rows = [Trace(w.title, w.unit, COLORS[n % len(COLORS)], none, none, w.height) for n, w in enumerate(wings)]
+        rows = [
+            Trace(f"{w.kind} [{w.unit}]" if w.unit else w.title, w.unit, COLORS[n % len(COLORS)], none, none, w.height)
+            for n, w in enumerate(wings)
+        ]
         self.set_traces(rows)
         self.wings, item = list(wings), self.plot.getPlotItem()
         grey = pg.mkColor(self.colors.line).getRgb()[:3]
