@@ -146,5 +146,5 @@ def picture(wing: Wing, color: tuple[int, int, int], grey: tuple[int, int, int])
 def in_words(wing: Wing) -> str:
     """How many channels are drawn, and what the picture reaches to."""
     good, bad = wing.count
-    text = f"{good} {wing.title} ±{wing.height / 2:g} {wing.unit}".rstrip()
-    return text + (f" ({bad} bad, grey)" if bad else "")
+    text = f"{good} {wing.kind if wing.unit else wing.title} ±{wing.height / 2:g} {wing.unit}".rstrip()
+    return text + (f" ({bad} bad)" if bad else "")

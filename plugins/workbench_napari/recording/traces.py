@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFont, QFontMetrics
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench_napari.recording.butterfly import Wing, in_words, picture
 from workbench_napari.recording.overlay import GUTTER
 from workbench_napari.recording.overview_bar import OverviewBar
 from workbench_napari.recording.trace import Trace, number
 from workbench_napari.shared.panel_base import button
-from workbench_napari.shared.plain_text import plain_label
+from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.theme import Colors
 
 COLORS = ("#8bd5ff", "#ffb454", "#7ee787", "#ff9ec6", "#d2a8ff", "#e3e37a", "#6fdcc8", "#f0a08a", "#a5b4ff", "#c8cace")
@@ -110,6 +110,8 @@ class Traces(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(8, 2, 8, 0)
         self.info = plain_label("Choose channels in the MEG tool")
+        # A long line must not push plot and buttons out of a narrow window.
+        self.info.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row.addWidget(self.info, 1)
         self.butterfly_button = button("Butterfly", "All channels of a kind over each other (Ctrl+B)", checkable=True)
         self.butterfly_button.setFixedHeight(22)
@@ -148,6 +150,7 @@ class Traces(QWidget):
             item.addItem(shown, ignoreBounds=True)
             self._pictures.append(shown)
         self.info.setText(f"Butterfly: {', '.join(map(in_words, wings))}" if wings else "No channels to draw")
+        self.info.setToolTip(plain_tip(self.info.text()))
 
     def _clear_wings(self) -> None:
         self.wings = []
@@ -177,6 +180,7 @@ class Traces(QWidget):
         heights = {t.unit: t.height for t in traces}
         text = ", ".join(f"{h:g} {u}".strip() for u, h in heights.items())
         self.info.setText(f"Height of a row: {text}" if traces else "Choose channels in the MEG tool")
+        self.info.setToolTip(plain_tip(self.info.text()))
         self._show_values()
 
     def _color_of(self, trace: Trace) -> str:

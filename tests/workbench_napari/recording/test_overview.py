@@ -232,7 +232,10 @@ def test_the_key_shows_all_channels_in_their_units_and_back(seen, wait, qtbot, s
     assert tool.traces.butterfly_button.isChecked()
     (wing,) = tool.traces.wings
     text = tool.traces.info.text()
-    assert text == f"Butterfly: 7 magnetometers ±{wing.height / 2:g} fT (1 bad, grey)"
+    assert text == f"Butterfly: 7 mag ±{wing.height / 2:g} fT (1 bad)"
+    before = tool.traces.minimumSizeHint().width()
+    tool.traces.info.setText(10 * text)
+    assert tool.traces.minimumSizeHint().width() == before, "a long line widens nothing"
     raw = mne.io.read_raw_fif(sensor_file, verbose="ERROR")
     data = raw.get_data(picks=mne.pick_types(raw.info, meg="mag", exclude="bads")) * 1e15
     inside = data[:, round(wing.start * 500) : round(wing.stop * 500) + 1]
