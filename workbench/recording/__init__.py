@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "workbench.recording.data.recording": ("as_annotations", "open_recording"),
+        "workbench.recording.data.bads": ("describe_bads", "read_bads", "with_bad_channels", "write_channels"),
         "workbench.recording.data.results": ("SIGNALS", "TABLES", "read_results"),
         "workbench.recording.data.marks_files": ("read_marks",),
         "workbench.recording.data.triggers": ("Triggers",),

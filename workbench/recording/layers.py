@@ -57,7 +57,10 @@ def _read_annotations(path: Path) -> list[LayerTuple]:
 
 
 def image_layers(image: Image) -> list[LayerTuple]:
-    """The channels of a recording as one image layer, each in robust standard deviations from its median."""
+    """The channels of a recording as one image layer, each in robust standard deviations from its median.
+
+    Bad ones are among them: whether a channel is bad is seen by looking at it.
+    """
     from workbench.core.errors import InputError
     from workbench.recording.data.channels import choose_channels
     from workbench.recording.data.recipe import RecordingRecipe
@@ -65,7 +68,7 @@ def image_layers(image: Image) -> list[LayerTuple]:
 
     recording = open_recording(image)
     try:
-        numbers: Sequence[int] = choose_channels(recording, RecordingRecipe()).numbers
+        numbers: Sequence[int] = choose_channels(replace(recording, bads=()), RecordingRecipe()).numbers
     except InputError:  # no brain signal in it: show what there is
         numbers = range(len(recording.channels))
     names = [recording.channels[n] for n in numbers]

@@ -51,6 +51,10 @@ class Config:
     channels: tuple[str, ...] = setting(
         (), "Names of the channels to use, in this order (one each, or with commas); empty: all of the kind."
     )
+    bad_channels: tuple[str, ...] = setting(
+        (), "Names of the bad channels (one each, or with commas), instead of those that the file calls bad; none: no "
+        "channel is bad; empty: as the file says.",
+    )  # fmt: skip
     session: str = setting(
         "mean",
         "Session vector, for weights that have them: mean, none, or the name of a session they learnt (its number, for "
@@ -181,6 +185,7 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     """
     from workbench.core.provenance import Recorder
     from workbench.recording.data.agree import agree
+    from workbench.recording.data.bads import with_bads
     from workbench.recording.data.channels import only_named
     from workbench.recording.data.prepare import prepare
     from workbench.recording.data.recording import open_recording
@@ -200,10 +205,11 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
     if config.bad_segments:
         recipe = replace(recipe, bad_segments=True)
     require_memory(model, image, config)
-    recording, chosen = only_named(open_recording(image), config.channels)
+    recording, given = with_bads(open_recording(image), config.bad_channels)
+    recording, chosen = only_named(recording, config.channels)
     agreement = agree(recording, recipe, parts.contract, force=config.force)
     prepared = prepare(recording, recipe, allow_resample=config.allow_resample, progress=steps.part("prepare"))
-    for note in (*chosen, *agreement.notes, *prepared.notes):
+    for note in (*given, *chosen, *agreement.notes, *prepared.notes):
         recorder.note(note)
     recorder.details["agreement"] = agreement.record
     recorder.details["preparation"] = list(prepared.records)

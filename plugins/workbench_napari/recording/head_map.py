@@ -45,6 +45,10 @@ class HeadMap(QObject):
         """Stop reading."""
         self.reader.close()
 
+    def on_bads(self) -> None:
+        """Other channels are bad: they are left out of the map."""
+        self._on_choice()
+
     def _on_present(self, there: bool) -> None:
         if not there:
             self._picture.say("Open a recording")
@@ -95,7 +99,7 @@ class HeadMap(QObject):
             part = found.parts.get(key)
             return None if part is None else (part, list(range(len(part.rows))), part.title)
         kind, block = key[5:], found.sensors
-        rows = [r for r, k in enumerate(block.kinds) if k == kind and block.rows[r] not in found.recording.bads]
+        rows = [r for r, k in enumerate(block.kinds) if k == kind and block.rows[r] not in found.bads]
         return block, rows, self._choice.currentText()
 
     def _draw(self, seconds: float) -> None:

@@ -65,7 +65,7 @@ class Looking(QObject):
                 layer.visible = False
         if not self._stack.blocks:
             found.main.layer.visible = True
-        self._stack.set_blocks(found.shown_blocks(self._viewer))
+        self._stack.set_blocks(found.shown_blocks(self._viewer), bads=found.bads)
 
     def _read_view(self) -> None:
         """The view rests: read what is in sight of long blocks."""

@@ -83,10 +83,10 @@ class MarkLayers(QObject):
                 self._viewer.layers.remove(layer)
         self.current.emit(self.add(found, Marks(tuple(in_order(marks))), part, **({"edited": True} if edited else {})))
 
-    def add_saved(self, found: OpenRecording, saved: Result) -> None:
+    def add_saved(self, found: OpenRecording, saved: Result, **record: Any) -> None:
         """Annotations that were saved: they are those of the recording now, and what is on the disk makes room.
 
-        Annotations that are not saved yet stay beside them.
+        Annotations that are not saved yet stay beside them. What else their layer remembers is in `record`.
         """
         edited, provenance = saved.provenance.edited_by_hand, saved.provenance.to_json()
         marks, peaks = (p if isinstance(p := saved.parts.get(k), Marks) else None for k in (OWN, SAVED_PEAKS))
@@ -101,7 +101,7 @@ class MarkLayers(QObject):
                     stay.append(layer.name)
                 else:
                     self._viewer.layers.remove(layer)
-            self.current.emit(self.add(found, marks, OWN, **({"edited": True} if edited else {})))
+            self.current.emit(self.add(found, marks, OWN, **record, **({"edited": True} if edited else {})))
             if stay:
                 self.said.emit(f"What is not saved stays beside it: {', '.join(stay)}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,14 @@ def _faint(label: str) -> tuple[float, ...]:
     return (*(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)), 0.3)
 
 
+@dataclass(frozen=True)
+class OtherStep:
+    """A change of something else than annotations: what takes it back, and what does it again."""
+
+    back: Callable[[], None]
+    forth: Callable[[], None]
+
+
 class MarksEditor(QObject):
     """The annotations of one layer: follows what is drawn, takes steps back, and tells when they changed.
 
@@ -108,8 +116,8 @@ class MarksEditor(QObject):
         """Whether what is drawn concerns all channels, or those that it covers."""
         self._layer: Any = lambda: None
         self._marks: list[Mark] = []
-        self._undo: list[list[Mark]] = []
-        self._redo: list[list[Mark]] = []
+        self._undo: list[list[Mark] | OtherStep] = []
+        self._redo: list[list[Mark] | OtherStep] = []
         self._mine = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -219,12 +227,25 @@ class MarksEditor(QObject):
             self._timer.stop()
             self._take_over()
 
-    def _step(self, source: list[list[Mark]], target: list[list[Mark]]) -> bool:
+    def remember(self, step: OtherStep) -> None:
+        """Something else was changed: it is taken back in one order with the annotations."""
+        self.settle()
+        self._undo = [*self._undo, step][-_STEPS_BACK:]
+        self._redo = []
+        self.changed.emit()
+
+    def _step(self, source: list[list[Mark] | OtherStep], target: list[list[Mark] | OtherStep]) -> bool:
         if not source or self.layer is None:
             return False
+        step = source.pop()
+        if isinstance(step, OtherStep):
+            target.append(step)
+            (step.back if source is self._undo else step.forth)()
+            self.changed.emit()
+            return True
         before = self._marks
         target.append(before)
-        self._show(source.pop())
+        self._show(step)
         self.stepped.emit(before, self._marks)
         return True
 

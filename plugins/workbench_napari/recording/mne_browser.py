@@ -50,7 +50,7 @@ class MneBrowser(QObject):
 
             from workbench.recording import as_annotations, open_recording
 
-            raw = open_recording(found.read_again()).raw()
+            raw = open_recording(found.read_again(found.bads_to_give)).raw()
             raw.set_annotations(as_annotations(self._annotating.all_marks()))
             with mne.viz.use_browser_backend("qt"):
                 # MNE knows no usual size of parcel time courses.

@@ -96,6 +96,9 @@ class Modelling(QObject):
         try:
             values = self._group.model.values() | {k: v for k, v in more.items() if self._group.model.asks_for(k)}
             values |= self._agreement.values(config, asked)
+            given = found.bads_to_give
+            by_name = bool(given) and self._group.model.asks_for("bad_channels")
+            values |= {"bad_channels": given} if by_name else {}
         except WorkbenchError as error:
             self.said.emit(report(error))
             return False
@@ -104,7 +107,8 @@ class Modelling(QObject):
             import workbench as wb
 
             # Opened anew: the window reads the same file in threads of its own.
-            image = found.read_again()
+            # A backend without that setting gets a recording whose header says which channels are bad.
+            image = found.read_again(() if by_name else given)
             result = wb.predict(backend, image, progress=progress, **values)
             return result, spectra_of(found, result.parts.get("generated"))
 

@@ -20,6 +20,8 @@ from workbench_napari.shared.theme import Colors
 GUTTER, RIGHT, TOP, BOTTOM, TITLE = 112, 12, 29, 24, 17
 """Pixels for names on the left, on the right, for marks on top, for seconds below, and above every block."""
 _ROOM = 14
+_VEIL = 205
+"""How much of what lies on a bad row is hidden, of 255."""
 
 
 @dataclass
@@ -97,6 +99,11 @@ class CanvasOverlay(QWidget):
         font.setPixelSize(size)
         painter.save()
         painter.setFont(font)
+        veil = QColor(self.colors.back)
+        veil.setAlpha(_VEIL)
+        for row in band.bads:
+            top = band.top + row * band.row
+            painter.fillRect(QRectF(GUTTER, top, self.width() - GUTTER - RIGHT, band.row), veil)
         metrics = QFontMetricsF(font)
         every = max(1, int(np.ceil((size + 2) / max(band.row, 1e-6))))
         for row in range(0, len(band.names), every):

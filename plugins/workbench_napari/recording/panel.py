@@ -23,7 +23,7 @@ from workbench_napari.shared.agreement_box import ResultNotes
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.panel_base import button, button_row, combo_box, empty_state, group_box, layer_row, note
-from workbench_napari.shared.plain_text import plain_label
+from workbench_napari.shared.plain_text import WrappedLabel, plain_label
 
 FORMATS = {"FIF where it has a unit": "auto", "FIF (MNE)": "fif", "NumPy (.npy)": "npy"}
 """Names in the form and formats of `workbench.api.write`; annotations are always written for MNE and as CSV."""
@@ -31,12 +31,15 @@ FORMATS = {"FIF where it has a unit": "auto", "FIF (MNE)": "fif", "NumPy (.npy)"
 WINDOWS = {"All": None, "60 s": 60.0, "10 s": 10.0, "2 s": 2.0}
 GENERATION = ("generate", "top_p", "temperature", "seed")
 """Settings that the Generate tab asks for."""
+_NOT_HERE = (*GENERATION, "bad_channels")
+"""Those and the bad channels, which are marked where they are seen."""
 
 MOUSE = [
     ("wheel", "on canvas and traces: zoom time around the mouse"),
     ("Shift+wheel, drag", "move along time"),
     ("click", "set the time cursor"),
-    ("click on a name", "add the channel to the traces, or take it away"),
+    ("click on a name", "mark the channel as bad, and good again; Ctrl+click on its trace does the same"),
+    ("Shift+click on a name", "add the channel to the traces, or take it away"),
 ]
 """What the mouse does, for the sheet of keys."""
 
@@ -135,7 +138,9 @@ class ChannelsGroup:
         self.filter.setClearButtonEnabled(True)
         self.first_button = button("First 8", "Draw the first eight channels of the list")
         self.none_button = button("None", "Draw no channels")
-        column.addLayout(button_row(self.filter, self.first_button, self.none_button))
+        self.bad_button = button("Bad", "Mark the channel that was clicked last as bad, or good again")
+        self.bad_button.setAccessibleName("Mark as bad, or good again")
+        column.addLayout(button_row(self.filter, self.first_button, self.none_button, self.bad_button))
         self.names = QListWidget()
         self.names.setFlow(QListWidget.Flow.LeftToRight)
         self.names.setWrapping(True)
@@ -146,6 +151,13 @@ class ChannelsGroup:
         self.names.setToolTip("Channels that are drawn as traces: click to add or take away")
         self.names.setFixedHeight(92)
         column.addWidget(self.names)
+        self.bads = WrappedLabel()
+        self.bads.setAccessibleName("Bad channels")
+        self.as_file_button = button("As in the file", "The bad channels are those of the file again")
+        self.as_file_button.hide()
+        row = button_row(self.bads, self.as_file_button, spacing=6)
+        row.setStretch(0, 1)
+        column.addLayout(row)
         self._row(column, "Map of", self.mapped)
         self.topomap = Topomap()
         column.addWidget(self.topomap)
@@ -177,7 +189,7 @@ class ModelGroup:
 
     def __init__(self) -> None:
         self.box, column = group_box("Model")
-        self.model = ModelForm(registry.of_kind("recording"), skip=GENERATION, folded=True)
+        self.model = ModelForm(registry.of_kind("recording"), skip=_NOT_HERE, folded=True)
         column.addWidget(self.model)
 
     def choice(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from workbench_napari.recording.overlay import GUTTER
 from workbench_napari.recording.panel import RecordingGroup
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
-from workbench_napari.recording.traces import Traces, number
+from workbench_napari.recording.trace import number
+from workbench_napari.recording.traces import Traces
 from workbench_napari.shared.pixel_reader import PixelReader
 
 _DRAG_PIXELS = 4
@@ -29,10 +30,13 @@ class Pointing(QObject):
         A line for the user.
     channel_clicked
         Name of a channel whose name on the canvas was clicked.
+    channel_wanted
+        The same with Shift held: it is wanted as a trace, or no longer.
     """
 
     said = Signal(str)
     channel_clicked = Signal(str)
+    channel_wanted = Signal(str)
 
     def __init__(
         self, shown: Shown, stack: StackView, traces: Traces, group: RecordingGroup, parent: QObject | None = None
@@ -128,7 +132,7 @@ class Pointing(QObject):
             self._place.setText(f"{block.title}, {block.rows[row]} at {seconds:.3f} s{text}")
 
     def on_press(self, viewer: Any, event: Any) -> Any:
-        """A click sets the cursor, or chooses a channel by its name; a drag moves the view. A callback of napari."""
+        """A click sets the cursor, or is for a channel, by its name; a drag moves the view. A callback of napari."""
         at = self._canvas_place(event)
         active = viewer.layers.selection.active
         drawing = str(getattr(active, "mode", "pan_zoom")) not in ("pan_zoom", "transform")
@@ -145,4 +149,5 @@ class Pointing(QObject):
         else:
             row = self._stack.row_at(at[1])
             if row is not None:
-                self.channel_clicked.emit(row[0].rows[row[1]])
+                wanted = "Shift" in [str(getattr(m, "name", m)) for m in event.modifiers]
+                (self.channel_wanted if wanted else self.channel_clicked).emit(row[0].rows[row[1]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +35,8 @@ class OpenRecording:
         self.image = image
         self.recording = open_recording(image)
         self.record = recording_record(image) | {"sampling_rate": self.recording.sampling_rate}
+        self.given_bads: tuple[str, ...] | None = None
+        """The bad channels as a person has marked them; ``None``: as the file says."""
         self.sensors = sensors_block(self.recording)
         names = [n for n in record_of(layer).get("channels", ()) if n in self.sensors.rows] or self.sensors.rows
         self.main = part_of(self.sensors, names, "recording", "Recording")
@@ -50,9 +52,27 @@ class OpenRecording:
         """The recording whose sensors a layer shows."""
         return cls(image_of(record_of(layer)), layer)
 
-    def read_again(self) -> Image:
-        """The same recording, opened a second time."""
-        return image_of(self.record)
+    def read_again(self, bads: Sequence[str] = ()) -> Image:
+        """The same recording, opened a second time; if any are given, with these channels as the bad ones."""
+        from workbench.recording import with_bad_channels
+
+        return with_bad_channels(image_of(self.record), bads)
+
+    @property
+    def bads(self) -> tuple[str, ...]:
+        """Names of the bad channels, in the order of the recording."""
+        return self.recording.bads if self.given_bads is None else self.given_bads
+
+    @bads.setter
+    def bads(self, names: Iterable[str]) -> None:
+        wanted = set(names)
+        bads = tuple(name for name in self.recording.channels if name in wanted)
+        self.given_bads = None if set(bads) == set(self.recording.bads) else bads
+
+    @property
+    def bads_to_give(self) -> tuple[str, ...]:
+        """What to give to a run: the bad channels where a person has marked others than the file, else nothing."""
+        return () if self.given_bads is None else self.given_bads or ("none",)
 
     @property
     def name(self) -> str:
@@ -124,8 +144,8 @@ class OpenRecording:
         high, low = header.get("highpass"), header.get("lowpass")
         if low and (high or low < 0.49 * r.rate):
             parts.append(f"filtered {high or 0:g} to {low:g} Hz")
-        if r.bads:
-            parts.append(f"bad: {', '.join(r.bads[:6])}{' …' if len(r.bads) > 6 else ''}")
+        if self.bads:
+            parts.append(f"bad: {', '.join(self.bads[:6])}{' …' if len(self.bads) > 6 else ''}")
         missing = len(r.channels) - len(self.main.rows)
         if missing:
             parts.append(f"the picture shows {len(self.main.rows)} channels, the list all {len(r.channels)}")

@@ -94,6 +94,11 @@ class StackView(QObject):
         self._traced = colors
         self.layout()
 
+    def set_bads(self, names: Sequence[str]) -> None:
+        """Rows of these channels are grey, and their names struck out."""
+        self._bads = frozenset(names)
+        self.layout()
+
     def set_marks(self, lines: list[Any]) -> None:
         """Marks to write above the blocks."""
         self.overlay.marks = lines

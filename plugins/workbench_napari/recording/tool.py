@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from workbench_napari.recording.annotating import Annotating
+from workbench_napari.recording.bad_channels import BadChannels
 from workbench_napari.recording.decoding import Decoding
 from workbench_napari.recording.head_map import HeadMap
 from workbench_napari.recording.keeping import Keeping
@@ -15,6 +16,7 @@ from workbench_napari.recording.looking import Looking
 from workbench_napari.recording.marks import is_marks
 from workbench_napari.recording.mne_browser import MneBrowser
 from workbench_napari.recording.modelling import Modelling
+from workbench_napari.recording.overviewing import Overviewing
 from workbench_napari.recording.panel import FORMATS, MOUSE, RecordingPanel
 from workbench_napari.recording.pointing import Pointing
 from workbench_napari.recording.recording import OpenRecording, key_of, record_of
@@ -56,15 +58,19 @@ class RecordingTool(DockTool):
         self.looking = Looking(viewer, shown, stack, panel.recording, self)
         self.pointing = Pointing(shown, stack, traces, panel.recording, self)
         self.tracing = Tracing(viewer, shown, stack, traces, panel, self)
+        self.overviewing = Overviewing(shown, stack, traces.overview, self)
         self.head_map = HeadMap(shown, stack, panel.channels, self)
         self.annotating = Annotating(viewer, shown, stack, traces, panel.annotations, self)
+        self.bad_channels = BadChannels(shown, self.annotating, panel.channels, self.journal, self)
         self.results = Results(viewer, shown, panel.variance, panel.generation, panel.result, self)
         self.modelling = Modelling(
             viewer, shown, stack, self.annotating, self.results, panel.model, panel.generation, self.start,
             self.agreement, self,
         )  # fmt: skip
         self.decoding = Decoding(panel.model, panel.decoding, self.start, self.chosen_folder, self.agreement, self)
-        self.keeping = Keeping(shown, self.annotating, self.results, self.start, self.start_saving, self)
+        self.keeping = Keeping(
+            shown, self.annotating, self.results, self.bad_channels, self.start, self.start_saving, self
+        )
         self.mne_browser = MneBrowser(shown, self.annotating, panel.browser_button, self)
         self._connect()
         self.use_theme()
@@ -116,15 +122,18 @@ class RecordingTool(DockTool):
     def _connect(self) -> None:
         self.connect_tool()
         self.follow_mouse(self.pointing.on_move, self.pointing.on_press)
-        self.pointing.channel_clicked.connect(self.tracing.toggle)
+        self.pointing.channel_wanted.connect(self.tracing.toggle)
+        for clicked in (self.pointing.channel_clicked, self.traces.channel_clicked):
+            clicked.connect(self.bad_channels.toggle)
+        self.bad_channels.changed.connect(self._on_bads)
         self.shown.present.connect(self._on_present)
         self.shown.changed.connect(self._refresh_buttons)
         self.panel.model.model.changed.connect(self.follow_choice)
         self.panel.model.model.edited.connect(self.agreement.withdraw)
         self.shown.changed.connect(self.follow_choice)
         parts = (
-            self.looking, self.pointing, self.tracing, self.head_map, self.annotating, self.modelling, self.keeping,
-            self.mne_browser,
+            self.looking, self.pointing, self.tracing, self.overviewing, self.head_map, self.annotating,
+            self.bad_channels, self.modelling, self.keeping, self.mne_browser,
         )  # fmt: skip
         for part in parts:
             part.said.connect(self.say)
@@ -142,6 +151,7 @@ class RecordingTool(DockTool):
             Key("Ctrl+Right", "time cursor: one sample forth", lambda: self.pointing.step(1)),
             Key("Ctrl+Shift+Left", "time cursor: a tenth of what is in sight back", lambda: self.pointing.jump(-0.1)),
             Key("Ctrl+Shift+Right", "time cursor: a tenth of what is in sight forth", lambda: self.pointing.jump(0.1)),
+            Key("Ctrl+B", "all channels of a kind over each other, and back", self.traces.butterfly_button.toggle),
             Key("Ctrl+D", "draw annotations, and stop", panel.annotations.draw_button.toggle),
             Key("Ctrl+Z", "undo", panel.annotations.undo_button.click),
             Key("Ctrl+Shift+Z", "redo", panel.annotations.redo_button.click),
@@ -151,7 +161,7 @@ class RecordingTool(DockTool):
         return [*super()._painted(), *([self.traces, self.stack.overlay] if hasattr(self, "traces") else [])]
 
     def _let_go(self) -> None:
-        for part in (self.annotating, self.pointing, self.head_map, self.looking, self.tracing):
+        for part in (self.annotating, self.pointing, self.head_map, self.overviewing, self.looking, self.tracing):
             part.close()
 
     # --- what parts tell
@@ -164,6 +174,15 @@ class RecordingTool(DockTool):
     def _on_present(self, there: bool) -> None:
         self.empty.setVisible(not there)
         self.body.setVisible(there)
+
+    def _on_bads(self) -> None:
+        """Other channels are bad: everything that shows them follows."""
+        found = self.opened
+        if found is not None:
+            self.stack.set_bads(found.bads)
+            self.panel.recording.info.setText(found.describe())
+        for part in (self.tracing, self.head_map, self.overviewing):
+            part.on_bads()
 
     def _asked(self) -> tuple[Asked, ...]:
         return self.modelling.asked, self.decoding.asked

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFont, QFontMetrics
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from workbench_napari.recording.butterfly import Wing, in_words, picture
 from workbench_napari.recording.overlay import GUTTER
+from workbench_napari.recording.overview_bar import OverviewBar
+from workbench_napari.recording.trace import Trace, number
 from workbench_napari.shared.panel_base import button
-from workbench_napari.shared.plain_text import plain_label
+from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.theme import Colors
 
 COLORS = ("#8bd5ff", "#ffb454", "#7ee787", "#ff9ec6", "#d2a8ff", "#e3e37a", "#6fdcc8", "#f0a08a", "#a5b4ff", "#c8cace")
-_STEPS = (1, 2, 5)
 _ROOM = 14
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """One channel: name, unit, colour, times [s] and values ``(n,)``, and the value that one row is high."""
-
-    name: str
-    unit: str
-    color: str
-    times: npt.NDArray[Any]
-    values: npt.NDArray[Any]
-    height: float
 
 
 class Traces(QWidget):
@@ -45,11 +33,17 @@ class Traces(QWidget):
         The person zoomed or moved the time axis [s, s].
     gain_changed
         Rows are to be so many times higher.
+    channel_clicked
+        Name of a channel whose name was clicked, or whose row with Ctrl held.
+    butterfly_wanted
+        All channels of a kind are wanted over each other, or no longer.
     """
 
     cursor_moved = Signal(float)
     range_changed = Signal(float, float)
     gain_changed = Signal(float)
+    channel_clicked = Signal(str)
+    butterfly_wanted = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,6 +63,10 @@ class Traces(QWidget):
         column.addLayout(self._head())
         self.plot = pg.PlotWidget()
         column.addWidget(self.plot)
+        self.overview = OverviewBar()
+        column.addWidget(self.overview)
+        self.wings: list[Wing] = []
+        self._pictures: list[Any] = []
         item = self.plot.getPlotItem()
         _arrange(item)
         self.line = pg.InfiniteLine(angle=90, movable=True)
@@ -86,8 +84,12 @@ class Traces(QWidget):
     def use_colors(self, colors: Colors) -> None:
         """Draw in these colours from now on."""
         self.colors = colors
+        self.overview.use_colors(colors)
         self._dress()
-        self.set_traces(self.traces)
+        if self.wings:
+            self.set_wings(self.wings)
+        else:
+            self.set_traces(self.traces)
         self.set_marks(self._lines)
 
     def _dress(self) -> None:
@@ -108,7 +110,13 @@ class Traces(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(8, 2, 8, 0)
         self.info = plain_label("Choose channels in the MEG tool")
+        # A long line must not push plot and buttons out of a narrow window.
+        self.info.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row.addWidget(self.info, 1)
+        self.butterfly_button = button("Butterfly", "All channels of a kind over each other (Ctrl+B)", checkable=True)
+        self.butterfly_button.setFixedHeight(22)
+        self.butterfly_button.toggled.connect(self.butterfly_wanted)
+        row.addWidget(self.butterfly_button)
         for text, factor, tip in (
             ("−", 0.5, "Draw the traces half as high"),
             ("+", 2.0, "Draw the traces twice as high"),
@@ -121,10 +129,39 @@ class Traces(QWidget):
 
     # --- what is shown
 
+    def set_wings(self, wings: Sequence[Wing]) -> None:
+        """Draw all channels of each kind over each other, from top to bottom."""
+        import pyqtgraph as pg
+        from qtpy.QtCore import QRectF
+
+        none = np.zeros(0)
+        rows = [
+            Trace(f"{w.kind} [{w.unit}]" if w.unit else w.title, w.unit, COLORS[n % len(COLORS)], none, none, w.height)
+            for n, w in enumerate(wings)
+        ]
+        self.set_traces(rows)
+        self.wings, item = list(wings), self.plot.getPlotItem()
+        grey = pg.mkColor(self.colors.line).getRgb()[:3]
+        for row, wing in enumerate(wings):
+            shown = pg.ImageItem(axisOrder="row-major")
+            color = pg.mkColor(self.colors.readable(rows[row].color)).getRgb()[:3]
+            shown.setImage(picture(wing, color, grey), levels=(0, 255))
+            shown.setRect(QRectF(wing.start, -row - 0.5, wing.stop - wing.start, 1.0))
+            item.addItem(shown, ignoreBounds=True)
+            self._pictures.append(shown)
+        self.info.setText(f"Butterfly: {', '.join(map(in_words, wings))}" if wings else "No channels to draw")
+        self.info.setToolTip(plain_tip(self.info.text()))
+
+    def _clear_wings(self) -> None:
+        self.wings = []
+        while self._pictures:
+            self.plot.getPlotItem().removeItem(self._pictures.pop())
+
     def set_traces(self, traces: Sequence[Trace]) -> None:
         """Draw these channels from top to bottom."""
         import pyqtgraph as pg
 
+        self._clear_wings()
         item = self.plot.getPlotItem()
         self.traces = list(traces)
         while len(self._curves) > len(traces):
@@ -134,7 +171,7 @@ class Traces(QWidget):
             item.addItem(curve, ignoreBounds=True)
             self._curves.append(curve)
         for row, (curve, trace) in enumerate(zip(self._curves, traces, strict=True)):
-            curve.setPen(pg.mkPen(self.colors.readable(trace.color), width=1))
+            curve.setPen(pg.mkPen(self._color_of(trace), width=1))
             curve.setData(trace.times, np.asarray(trace.values, float) / trace.height - row)
         self._names()
         self._mine = True
@@ -143,11 +180,16 @@ class Traces(QWidget):
         heights = {t.unit: t.height for t in traces}
         text = ", ".join(f"{h:g} {u}".strip() for u, h in heights.items())
         self.info.setText(f"Height of a row: {text}" if traces else "Choose channels in the MEG tool")
+        self.info.setToolTip(plain_tip(self.info.text()))
         self._show_values()
+
+    def _color_of(self, trace: Trace) -> str:
+        return self.colors.line if trace.is_bad else self.colors.readable(trace.color)
 
     def set_marks(self, lines: Sequence[Any]) -> None:
         """Marks as coloured stretches; moments only as long as there is room between them."""
         self._lines, self._crowded = list(lines), None
+        self.overview.set_marks(lines)
         self._draw_marks()
 
     def _draw_marks(self) -> None:
@@ -241,7 +283,7 @@ class Traces(QWidget):
             if value is not None:
                 trace = self.traces[row]
                 text.fill = pg.mkBrush(self.colors.panel)
-                text.setText(f"{number(value)} {trace.unit}".strip(), color=self.colors.readable(trace.color))
+                text.setText(f"{number(value)} {trace.unit}".strip(), color=self._color_of(trace))
                 text.setPos(last, -row)
 
     # --- the mouse
@@ -251,9 +293,18 @@ class Traces(QWidget):
             self.range_changed.emit(float(span[0]), float(span[1]))
 
     def _on_click(self, event: Any) -> None:
-        box = self.plot.getPlotItem().getViewBox()
-        if event.button() == event.button().LeftButton and box.sceneBoundingRect().contains(event.scenePos()):
-            self.cursor_moved.emit(float(box.mapSceneToView(event.scenePos()).x()))
+        item = self.plot.getPlotItem()
+        box, at = item.getViewBox(), event.scenePos()
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        inside = box.sceneBoundingRect().contains(at)
+        names = item.getAxis("left").sceneBoundingRect().contains(at)
+        if names or (inside and event.modifiers() & Qt.KeyboardModifier.ControlModifier):
+            row = round(-box.mapSceneToView(at).y())
+            if 0 <= row < len(self.traces) and self.traces[row].channel:
+                self.channel_clicked.emit(self.traces[row].channel)
+        elif inside:
+            self.cursor_moved.emit(float(box.mapSceneToView(at).x()))
 
 
 def _arrange(item: Any) -> None:
@@ -270,21 +321,6 @@ def _arrange(item: Any) -> None:
     item.getAxis("left").setWidth(GUTTER)
     item.getAxis("bottom").setHeight(42)
     item.showGrid(x=True, y=False, alpha=0.18)
-
-
-def nice(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten that is not smaller."""
-    if not np.isfinite(value) or value <= 0:
-        return 1.0
-    power = 10.0 ** np.floor(np.log10(value))
-    return next(float(f"{f * power:.6g}") for f in (*_STEPS, 10) if f * power >= value * (1 - 1e-9))
-
-
-def number(value: float) -> str:
-    """Three digits, and never an exponent that people have to work out."""
-    if np.isnan(value):
-        return "-"
-    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _font() -> QFont:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QListWidgetItem
 
 from workbench_napari.recording.blocks import KINDS, Block
+from workbench_napari.recording.butterfly import Wing, rows_by_kind, wings_of
 from workbench_napari.recording.overlay import GUTTER, RIGHT
 from workbench_napari.recording.panel import RecordingPanel, refill
 from workbench_napari.recording.shown import Shown
 from workbench_napari.recording.stack import StackView
-from workbench_napari.recording.traces import COLORS, Trace, Traces, nice
+from workbench_napari.recording.trace import Trace, nice
+from workbench_napari.recording.traces import COLORS, Traces
 from workbench_napari.shared.pixel_reader import PixelReader
 from workbench_napari.shared.plain_text import plain_tip
 
@@ -60,6 +63,7 @@ class Tracing(QObject):
         stack.settled.connect(self._on_settled)
         traces.range_changed.connect(self._on_plot_range)
         traces.gain_changed.connect(self._on_gain)
+        traces.butterfly_wanted.connect(self._on_butterfly)
         self._button.toggled.connect(self.show_dock)
         self._names.itemSelectionChanged.connect(self._on_names)
         self._source.currentIndexChanged.connect(self._read)
@@ -123,6 +127,7 @@ class Tracing(QObject):
             self._plot.set_range(start, stop)
         else:
             self._plot.set_range(self._stack.time_at(origin + left), self._stack.time_at(origin + right))
+        self._plot.overview.set_sides(left, self._plot.width() - right)
 
     def _on_plot_range(self, first: float, last: float) -> None:
         """The person moved the time axis of the plot: the canvas goes along."""
@@ -147,17 +152,33 @@ class Tracing(QObject):
         others = [n for n in found.sensors.rows if n not in set(found.main.rows)]
         for name in (*found.main.rows, *others):
             kind = found.sensors.kinds[found.sensors.rows.index(name)]
-            bad = name in found.recording.bads
             item = QListWidgetItem(name)
-            item.setToolTip(plain_tip(f"{name}: {KINDS.get(kind, kind)}{', marked bad' if bad else ''}"))
-            if bad:
-                font = item.font()
-                font.setStrikeOut(True)
-                item.setFont(font)
+            item.setData(Qt.ItemDataRole.UserRole, KINDS.get(kind, kind))
             self._names.addItem(item)
+        self._strike_out()
         for n in range(min(_FIRST, len(found.main.rows))):
             self._names.item(n).setSelected(True)
         self._names.blockSignals(False)
+
+    def _strike_out(self) -> None:
+        """Strike the bad channels out in the list."""
+        found = self._shown.opened
+        bads = set() if found is None else set(found.bads)
+        for n in range(self._names.count()):
+            item = self._names.item(n)
+            bad, kind = item.text() in bads, item.data(Qt.ItemDataRole.UserRole)
+            item.setToolTip(plain_tip(f"{item.text()}: {kind}{', bad' if bad else ''}"))
+            font = item.font()
+            if font.strikeOut() != bad:
+                font.setStrikeOut(bad)
+                item.setFont(font)
+
+    def on_bads(self) -> None:
+        """Other channels are bad."""
+        self._names.blockSignals(True)
+        self._strike_out()
+        self._names.blockSignals(False)
+        self._read()
 
     def choose(self, numbers: Iterable[int]) -> None:
         """Draw these channels (numbers in the list) as traces."""
@@ -205,8 +226,32 @@ class Tracing(QObject):
             return None
         return found.sensors if key == "recording" else found.parts.get(str(key))
 
+    @property
+    def is_butterfly(self) -> bool:
+        """Whether all channels of a kind are drawn over each other."""
+        return self._plot.butterfly_button.isChecked()
+
+    def _on_butterfly(self, on: bool) -> None:
+        if on:
+            self.show_dock(True)
+        self._read()
+
+    def _read_wings(self, block: Block) -> None:
+        """Pictures of what is in sight and a little more, as many pixels as it has on the screen."""
+        found, (start, stop) = self._shown.opened, self._stack.span
+        assert found is not None
+        whose = found.main.kinds if block is found.sensors else block.kinds
+        kinds = rows_by_kind(block, whose, found.bads)
+        room, width = 0.5 * (stop - start), 2 * max(200, self._plot.plot.width())
+        size = (max(40, self._plot.plot.height() // max(1, len(kinds))), width)
+        work = partial(wings_of, block, kinds, start - room, stop + room, size, self.gain)
+        self.reader.ask(weakref.ref(found), work)
+
     def _read(self, _event: Any = None) -> None:
         block = self._block()
+        if block is not None and self.is_butterfly:
+            self._read_wings(block)
+            return
         if block is None:
             self._plot.set_traces([])
             return
@@ -215,23 +260,41 @@ class Tracing(QObject):
         start, stop = self._stack.span
         room = 0.5 * (stop - start)
         most = 2 * max(400, self._plot.width())
-        token = weakref.ref(self._shown.opened)
-        self.reader.ask(token, lambda: traces_of(block, rows, start - room, stop + room, most))
+        assert self._shown.opened is not None
+        token, bads = weakref.ref(self._shown.opened), frozenset(self._shown.opened.bads)
+        self.reader.ask(token, lambda: traces_of(block, rows, start - room, stop + room, most, bads))
 
     def _on_lines(self, token: Any, traces: Any) -> None:
-        if self._shown.is_still(token()):
+        if not self._shown.is_still(token()):
+            return
+        is_wings = bool(traces) and isinstance(traces[0], Wing)
+        if self.is_butterfly:
+            if is_wings or not traces:
+                self._plot.set_wings(traces)
+        elif not is_wings:
             self._plot.set_traces([replace(t, height=nice(t.height / self.gain * (1 - 1e-6))) for t in traces])
-            self._align(*self._stack.span)
+        self._align(*self._stack.span)
 
 
-def traces_of(block: Block, rows: list[tuple[int, str]], start: float, stop: float, most: int) -> list[Trace]:
-    """Traces of some rows (number and colour) from `start` to `stop` [s]; rows of one unit get one height."""
+def traces_of(
+    block: Block,
+    rows: list[tuple[int, str]],
+    start: float,
+    stop: float,
+    most: int,
+    bads: frozenset[str] = frozenset(),
+) -> list[Trace]:
+    """Traces of some rows (number and colour) from `start` to `stop` [s]; rows of one unit get one height.
+
+    Those that are bad do not count for the height, unless all are.
+    """
     times, values = block.lines(start, stop, [r for r, _ in rows], most)
-    heights = {
-        unit: nice(1.5 * block.reach([r for r, _ in rows if block.units[r] == unit]))
-        for unit in {block.units[r] for r, _ in rows}
-    }
-    return [
-        Trace(block.labels[r], block.units[r], color, times, values[n], heights[block.units[r]])
-        for n, (r, color) in enumerate(rows)
-    ]
+    heights = {}
+    for unit in {block.units[r] for r, _ in rows}:
+        alike = [r for r, _ in rows if block.units[r] == unit]
+        heights[unit] = nice(1.5 * block.reach([r for r in alike if block.rows[r] not in bads] or alike))
+    made = []
+    for n, (r, color) in enumerate(rows):
+        name, unit = block.rows[r], block.units[r]
+        made.append(Trace(block.labels[r], unit, color, times, values[n], heights[unit], name, name in bads))
+    return made

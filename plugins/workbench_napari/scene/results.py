@@ -6,15 +6,17 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QPushButton, QWidget
 
 from workbench.scene import doubtful_spot
 from workbench_napari.scene import paint_layer
+from workbench_napari.scene.doubt_marks import DoubtMarks
 from workbench_napari.scene.map_layers import MapLayers
 from workbench_napari.scene.painting import Painting
 from workbench_napari.shared.agreement_box import ResultNotes, notes_in
 from workbench_napari.shared.panel_base import button, button_row
+from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.section import Section
 from workbench_napari.shared.views import camera_of
 
@@ -51,6 +53,8 @@ class Results(Section):
         super().__init__("Map", parent)
         self._viewer, self._painting, self._maps = viewer, painting, maps
         self._seen: list[tuple[int, int]] = []
+        self._told: dict[tuple[int, int], str] = {}
+        self.marks = DoubtMarks(viewer)
         self.notes = ResultNotes()
         self.column.addWidget(self.notes)
         self.show_buttons: dict[str, QPushButton] = {}
@@ -69,6 +73,16 @@ class Results(Section):
         )
         self.next_button.clicked.connect(self.go_to_doubt)
         self.column.addWidget(self.next_button)
+        self.spots = QListWidget()
+        self.spots.setAccessibleName("Spots to paint next")
+        self.spots.setToolTip("Marked on the canvas; click to go there. What is painted goes from the list.")
+        self.spots.setFixedHeight(74)
+        self.spots.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.spots.hide()
+        self.column.addWidget(self.spots)
+        self.spots.itemClicked.connect(self._on_spot)
+        self.spots.itemActivated.connect(self._on_spot)
+        painting.changed.connect(self._on_painted)
 
     def refresh_buttons(self, busy: bool = False) -> None:
         """What can be done now?"""
@@ -93,10 +107,19 @@ class Results(Section):
 
     def forget(self) -> None:
         """The maps are others now: no doubtful spot of theirs was seen."""
-        self._seen = []
+        self._seen, self._told = [], {}
+        self.marks.clear()
+        self._fill()
+
+    def let_go(self) -> None:
+        """Leave nothing behind on the canvas."""
+        self.marks.clear()
 
     def go_to_doubt(self) -> tuple[int, int] | None:
-        """Centre the view on the next spot where a few painted pixels would help most; returns its row and column."""
+        """Centre the view on the next spot where a few painted pixels would help most; returns its row and column.
+
+        The spot is marked on the canvas and stands in the list until it was painted or the map is another one.
+        """
         scene, confidence, shown = self._painting.scene, self._maps.get("confidence"), self._maps.get("labels")
         if scene is None or confidence is None or shown is None:
             return None
@@ -114,8 +137,40 @@ class Results(Section):
         says = f"the network says {names.get(int(shown.data[spot]), 'nothing')} ({percent:.0f} % sure)"
         if reference is not None:
             says += f", the reference {names.get(int(reference.data[spot]), 'nothing')}"
-        self.said.emit(f"{scene.place_text(*spot)}: {says}. Paint what it is.")
+        self._told[spot] = f"{scene.place_text(*spot)}: {says}"
+        self.marks.show(scene, list(self._told))
+        self._fill()
+        self.said.emit(f"{self._told[spot]}. Paint what it is.")
         return spot
+
+    def _fill(self) -> None:
+        """The spots that are marked, the latest chosen."""
+        self.spots.clear()
+        for spot, text in self._told.items():
+            item = QListWidgetItem(text)
+            item.setData(Qt.ItemDataRole.UserRole, spot)
+            item.setToolTip(plain_tip(text))
+            self.spots.addItem(item)
+        self.spots.setVisible(bool(self._told))
+        self.spots.setCurrentRow(len(self._told) - 1)
+
+    def _on_spot(self, item: QListWidgetItem) -> None:
+        scene, spot = self._painting.scene, tuple(item.data(Qt.ItemDataRole.UserRole))
+        if scene is not None:
+            self._centre(scene, *spot)
+            self.said.emit(f"{item.text()}. Paint what it is.")
+
+    def _on_painted(self) -> None:
+        """Marks of spots that were painted since go."""
+        scene, layer = self._painting.scene, self._painting.layer
+        if not self._told or scene is None or layer is None:
+            return
+        data = np.asarray(layer.data)
+        left = {spot: text for spot, text in self._told.items() if not data[_around(*spot)].any()}
+        if len(left) < len(self._told):
+            self._told = left
+            self.marks.show(scene, list(left))
+            self._fill()
 
     def _centre(self, scene: Any, row: int, column: int) -> None:
         camera = camera_of(self._viewer)
@@ -124,3 +179,8 @@ class Results(Section):
         # Close enough to paint single pixels.
         height = min(scene.shape) * abs(scene.world_of(1, 0)[0] - scene.world_of(0, 0)[0])
         camera.zoom = max(camera.zoom, 1500 / max(height, 1e-9))
+
+
+def _around(row: int, column: int) -> tuple[slice, slice]:
+    """A pixel and its neighbours."""
+    return slice(max(0, row - 1), row + 2), slice(max(0, column - 1), column + 2)

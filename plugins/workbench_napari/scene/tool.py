@@ -161,6 +161,7 @@ class SceneTool(DockTool):
         self.save_button.setEnabled(not busy and something)
 
     def _let_go(self) -> None:
+        self.results.let_go()
         self.learning.let_go()
         self.painting.let_go()
         self.looking.let_go()

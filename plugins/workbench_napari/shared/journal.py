@@ -21,7 +21,7 @@ from workbench.core.errors import WorkbenchError, one_line, reading
 from workbench.core.layers import KEY
 from workbench_napari.shared import recovery_store as store_files
 from workbench_napari.shared.edit_boxes import NEVER, box_of, history_of, is_step, merge_boxes, step_of
-from workbench_napari.shared.layer_record import arrays_of, kind_of, layer_tuple, record_of
+from workbench_napari.shared.layer_record import HINT, arrays_of, kind_of, layer_tuple, record_of
 from workbench_napari.shared.recovery_store import Box, Entry, Store
 from workbench_napari.shared.window import main_window, unwrap
 
@@ -254,8 +254,8 @@ class Journal(QObject):
     def _watch(self, layer: Any) -> None:
         kind = kind_of(layer)
         own = layer.metadata.get(KEY) or {}
-        if kind is None or id(layer) in self._tracks or own.get("role") == "tokens":
-            return  # tokens are nobody's hand work; the MEG tool changes what their layer holds when the view is zoomed
+        if kind is None or id(layer) in self._tracks or own.get("role") in ("tokens", HINT):
+            return  # nobody's hand work; the MEG tool changes what layers of tokens hold when the view is zoomed
         track = _Track(layer, self.store.new_folder())
         self._tracks[id(layer)] = track
         if kind == "labels":

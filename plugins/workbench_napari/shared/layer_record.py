@@ -13,6 +13,9 @@ from workbench.core.layers import KEY
 
 KINDS = ("labels", "shapes", "points")
 
+HINT = "hint"
+"""Role of a layer of ours that only points at something: it is nobody's work, and is neither kept nor saved."""
+
 _COMMON = ("name", "opacity", "blending", "visible")
 _POINTS = ("size", "face_color", "border_color", "shown")
 _SHAPES = ("edge_width", "edge_color", "face_color", "z_index")

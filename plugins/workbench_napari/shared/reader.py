@@ -123,6 +123,10 @@ def _shown(image: Image, name: str | None = None) -> list[LayerTuple]:
         from workbench_napari.shared.plain_text import plain_tip
 
         show_warning(plain_tip(f"{name or image.name}: {'; '.join(image.notes)}"))
+    if _has_window():
+        from workbench_napari.shared import tool_hint
+
+        tool_hint.tell_soon(image.kind, name or image.name)
     layers = to_layers(image)
     if name is None:
         return layers

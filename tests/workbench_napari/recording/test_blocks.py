@@ -8,7 +8,7 @@ from workbench_napari.recording import blocks as meg_blocks
 from workbench_napari.recording.blocks import Block, part_of, reduced, sensors_block, signals_block
 from workbench_napari.recording.overlay import ticks
 from workbench_napari.recording.topomap import flattened, sensor_places
-from workbench_napari.recording.traces import nice, number
+from workbench_napari.recording.trace import nice, number
 
 from tests.recording_maker import info, raw, save_raw
 from workbench.core.types import Signals, time_base

@@ -138,7 +138,7 @@ def test_the_plot_shares_the_seconds_of_the_canvas(window, parcel_file, wait):
 def test_names_choose_traces(opened, wait):
     _, tool = opened
     band = tool.stack.overlay.bands[0]
-    click(tool, 20, band.top + 1.5 * band.row)
+    click(tool, 20, band.top + 1.5 * band.row, keys=("Shift",))
     assert tool.tracing.chosen == ["parcel 1", "parcel 3", "parcel 4", "parcel 5"]
     wait(lambda: [t.name for t in tool.traces.traces] == tool.tracing.chosen)
     assert 1 not in tool.stack.overlay.bands[0].colors
@@ -155,12 +155,13 @@ def test_sensors_have_units_kinds_bads_and_a_map(window, wait, sensor_file):
     viewer = window()
     tool = open_files(viewer, [sensor_file])
     raw = mne.io.read_raw_fif(sensor_file, verbose="ERROR")
-    assert tool.stack.overlay.bands[0].names == tuple(f"MEG {i:04d}" for i in (1, 3, 4, 5, 6, 7, 8))
+    assert tool.stack.overlay.bands[0].names == tuple(f"MEG {i:04d}" for i in range(1, 9))
     assert "8 magnetometers, 4 EEG" in tool.panel.recording.info.text()
     assert "bad: MEG 0002" in tool.panel.recording.info.text()
     items = [tool.panel.channels.names.item(n) for n in range(tool.panel.channels.names.count())]
     assert [i.text() for i in items if i.font().strikeOut()] == ["MEG 0002"]
-    wait(lambda: len(tool.traces.traces) == 7)
+    wait(lambda: len(tool.traces.traces) == 8)
+    assert [t.channel for t in tool.traces.traces if t.is_bad] == ["MEG 0002"]
     assert {t.unit for t in tool.traces.traces} == {"fT"}
     assert tool.traces.info.text().endswith(" fT")
     tool.tracing.choose([n for n, i in enumerate(items) if i.text() in ("MEG 0001", "Cz", "MEG 0002")])

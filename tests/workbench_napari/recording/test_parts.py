@@ -11,7 +11,7 @@ import workbench_napari.recording
 from workbench_napari.recording.blocks import Block
 from workbench_napari.recording.modelling import describe_run
 from workbench_napari.recording.results import describe_variance
-from workbench_napari.recording.traces import nice
+from workbench_napari.recording.trace import nice
 from workbench_napari.recording.tracing import traces_of
 
 from workbench.core.types import Provenance, Scores

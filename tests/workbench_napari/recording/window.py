@@ -24,10 +24,10 @@ def pixel_of(tool, layer, row, seconds):
     return (x - centre_x) * camera.zoom + canvas.width() / 2, (y - centre_y) * camera.zoom + canvas.height() / 2
 
 
-def click(tool, x, y):
+def click(tool, x, y, keys=()):
     """A press and release of the mouse on the canvas, as napari sends them."""
     viewer = tool.viewer
-    event = SimpleNamespace(type="mouse_press", pos=np.array([x, y]), position=(0, 0), button=1, modifiers=())
+    event = SimpleNamespace(type="mouse_press", pos=np.array([x, y]), position=(0, 0), button=1, modifiers=keys)
     generators = [g for c in viewer.mouse_drag_callbacks if (g := c(viewer, event)) is not None]
     for g in generators:
         next(g, None)

@@ -110,17 +110,7 @@ def only_named(recording: Recording, names: Sequence[str]) -> tuple[Recording, t
     """
     if not names:
         return recording, ()
-    numbers = []
-    plain = [plain_name(n) for n in recording.channels]
-    there = {*recording.channels, *plain}
-    for name in (n for text in names for n in ([text] if text in there else _listed(text))):
-        alike = [i for i, n in enumerate(recording.channels) if n == name]
-        alike = alike or [i for i, n in enumerate(plain) if n == plain_name(name)]
-        if len(alike) != 1:
-            raise InputError(
-                f"{recording.name}: {len(alike) or 'no'} channel(s) '{name}'.{nearest(name, recording.channels)}"
-            )
-        numbers += alike
+    numbers = numbers_of(recording, names)
     twice = next((recording.channels[n] for n in numbers if numbers.count(n) > 1), None)
     if twice is not None:
         raise InputError(f"{recording.name}: channel '{twice}' was named twice. Name each channel once.")
@@ -152,6 +142,28 @@ def only_named(recording: Recording, names: Sequence[str]) -> tuple[Recording, t
         raw_opener=None if recording.raw_opener is None else lambda: _picked(recording.raw(), numbers),
     )
     return chosen, tuple(notes)
+
+
+def numbers_of(recording: Recording, names: Sequence[str]) -> list[int]:
+    """Numbers of channels by their names, as they are spelt or as `plain_name` has them, also several with commas.
+
+    Raises
+    ------
+    InputError
+        A channel that is not there, or several that could be meant.
+    """
+    numbers = []
+    plain = [plain_name(n) for n in recording.channels]
+    there = {*recording.channels, *plain}
+    for name in (n for text in names for n in ([text] if text in there else _listed(text))):
+        alike = [i for i, n in enumerate(recording.channels) if n == name]
+        alike = alike or [i for i, n in enumerate(plain) if n == plain_name(name)]
+        if len(alike) != 1:
+            raise InputError(
+                f"{recording.name}: {len(alike) or 'no'} channel(s) '{name}'.{nearest(name, recording.channels)}"
+            )
+        numbers += alike
+    return numbers
 
 
 def _listed(text: str) -> list[str]:

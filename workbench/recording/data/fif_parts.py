@@ -121,7 +121,7 @@ def check(path: Path, what: str, allow_truncated: bool) -> Checked:
 
 def _samples(path: Path, tags: Tags) -> _Span:
     """Samples in the buffers of a file, and which numbers they have, gaps counted."""
-    channels = whole_number(path, "the number of channels", str(tags.value(fif_tags.CHANNELS, 0)), 1, 65535)
+    channels = whole_number(path, "the number of channels", str(tags.channels()), 1, 65535)
     inside, count, gap, waiting, end = False, 0, 0, 0, 0
     begin, last = tags.value(fif_tags.FIRST_SAMPLE, 0), 0
     depth = 0

@@ -14,7 +14,7 @@ from workbench.recording.data.extent import ADVICE
 FILE_ID, DIR_POINTER, DIRECTORY, BLOCK_START, BLOCK_END = 100, 101, 102, 104, 105
 CHANNELS, RATE, CHANNEL, DATE, FIRST_SAMPLE, BUFFER, SKIP = 200, 201, 203, 204, 208, 300, 301
 REF_ROLE, REF_NUMBER, REF_NAME = 115, 117, 118
-EVOKED, REFERENCE, EPOCHS = 104, 118, 373
+MEASUREMENT, EVOKED, REFERENCE, EPOCHS = 101, 104, 118, 373
 CONTINUOUS = frozenset({102, 112, 119})  # raw data, continuous data, data recorded with active shielding
 
 SAMPLE_BYTES = {2: 2, 16: 2, 3: 4, 4: 4, 5: 8, 20: 8, 21: 16}
@@ -58,6 +58,23 @@ class Tags:
     def value(self, kind: int, default: int) -> int:
         """The whole number in the first tag of that kind."""
         return next(iter(self.values.get(kind, ())), default)
+
+    def channels(self) -> int:
+        """How many channels were measured; 0 if nothing says so.
+
+        Projections (SSP) and the record of a cleaning (SSS) say how many they concern, before that.
+        """
+        opened, blocks, numbers = list[int](), iter(self.blocks), iter(self.values.get(CHANNELS, ()))
+        for kind, *_ in self.tags:
+            if kind == BLOCK_START:
+                opened.append(next(blocks)[0])
+            elif kind == BLOCK_END:
+                del opened[-1:]
+            elif kind == CHANNELS:
+                number = next(numbers)
+                if opened[-1:] == [MEASUREMENT]:
+                    return number
+        return self.value(CHANNELS, 0)
 
 
 _NUMBERS = (DIR_POINTER, CHANNELS, FIRST_SAMPLE, SKIP)
