@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gap_meter import GapMeter, Sampler
 from real_window import rerun_without_display
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,19 +36,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tools", nargs="*", help=f"which of {', '.join(TOOLS)}; all by default")
     parser.add_argument("--cold", action="store_true", help="do not wait until the engines are loaded")
+    parser.add_argument("--where", type=float, metavar="MS", help="say what the window did in every gap over this")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--one", choices=TOOLS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if (status := rerun_without_display(parser)) is not None:
         return status
     if arguments.one:
-        print(json.dumps(session(arguments.one, arguments.cold)), flush=True)
+        print(json.dumps(session(arguments.one, arguments.cold, arguments.where)), flush=True)
         return 0
     rows = []
     heads = f"{'gap [ms]':>9} {'window':>8} {'held':>8} {'slower':>7} {'quiet':>8}"
     print(f"{'tool':<10} {'step':<12} {'seconds':>8} {heads}")
     for tool in arguments.tools or TOOLS:
         command = [sys.executable, __file__, "--one", tool, *(["--cold"] if arguments.cold else [])]
+        command += ["--where", str(arguments.where)] if arguments.where is not None else []
         with tempfile.TemporaryDirectory() as home:
             own = {"WORKBENCH_HOME": home, "WORKBENCH_PRELOAD": "1", "HOME": home, "OMP_WAIT_POLICY": "PASSIVE"}
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, **own})
@@ -68,65 +71,18 @@ def main() -> int:
     return 0
 
 
-class GapMeter:
-    """A timer of 5 ms and the longest time that it had to wait.
-
-    ``gaps`` holds, for every gap over 20 ms: wall time, processor time of the window's thread, time that it was held up
-    by others [ms].
-    """
-
-    def __init__(self) -> None:
-        from qtpy.QtCore import Qt, QTimer
-
-        self.gaps: list[tuple[float, float, float]] = []
-        self._best = float("inf")
-        self._last = self._now()
-        self.timer = QTimer()
-        self.timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self.timer.setInterval(5)
-        self.timer.timeout.connect(self._tick)
-        self.timer.start()
-
-    @staticmethod
-    def _now() -> tuple[float, float, float, float]:
-        return time.perf_counter(), time.thread_time(), time.process_time(), _waited()
-
-    def _tick(self) -> None:
-        now = self._now()
-        wall, own, all_, waited = (1e3 * (b - a) for a, b in zip(self._last, now, strict=True))
-        if wall > 20:
-            slept = max(0.0, wall - own - waited)
-            self.gaps.append((wall, own, min(slept, max(0.0, all_ - own))))
-        self._last = now
-
-    def take(self) -> dict[str, float]:
-        """The longest gap since the last call, by the time that the process worked in it."""
-        found = max(self.gaps, key=lambda g: g[1] + g[2], default=(0.0, 0.0, 0.0))
-        longest = max((g[0] for g in self.gaps), default=0.0)
-        slower = self.slower()
-        self._last, self.gaps = self._now(), []
-        quiet = (found[1] + found[2]) / slower
-        return {"gap": longest, "window": found[1], "held": found[2], "slower": slower, "quiet": quiet}
-
-    def slower(self) -> float:
-        """How much more processor time than at best a fixed piece of Python takes now: caches are shared."""
-        times = []
-        for _ in range(40):
-            began = time.thread_time()
-            sum({str(n): n for n in range(5000)}.values())
-            times.append(time.thread_time() - began)
-        self._best = min(self._best, *times)
-        return sum(times) / len(times) / self._best
-
-
-def session(kind: str, cold: bool) -> list[dict[str, Any]]:
+def session(kind: str, cold: bool, where: float | None = None) -> list[dict[str, Any]]:
     """One tool in a window of its own; a row per step."""
     import napari
 
     viewer = napari.Viewer(title="Workbench")
     viewer.window.resize(1400, 900)
     wait(lambda: False, 1.0)
-    meter, rows = GapMeter(), []
+    sampler = None
+    if where is not None:
+        sampler = Sampler()
+        sampler.start()
+    meter, rows = GapMeter(sampler), []
     wait(lambda: False, 0.3)
     meter.take()
     for step, done in STEPS[kind](viewer, cold):
@@ -136,20 +92,14 @@ def session(kind: str, cold: bool) -> list[dict[str, Any]]:
         wait(lambda: False, 0.05)
         wait(done, 900)
         wait(lambda: False, 0.8)
+        if where is not None and step_name:
+            print(f"=== {kind}: {step_name}\n{meter.where(where)}", file=sys.stderr, flush=True)
         row = meter.take()
         if step_name:
             rows.append({"step": step_name, "seconds": time.perf_counter() - began - 0.8, **row})
     meter.timer.stop()
     viewer.close()
     return rows
-
-
-def _waited() -> float:
-    """Seconds that this thread has waited for a processor so far; 0 where the system does not tell."""
-    try:
-        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except OSError:
-        return 0.0
 
 
 Step = tuple[tuple[str, Callable[[], Any]], Callable[[], bool]]
