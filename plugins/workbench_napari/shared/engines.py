@@ -1,8 +1,8 @@
 """Load the heavy libraries in the background once a tool is docked, so that the first Run does not wait for them.
 
-Imports run in a thread, which is not enough: while Python loads a library of hundreds of megabytes, or looks through what
-an import left for garbage, no other thread of it runs, and the window stands still. So the library is loaded before its
-import by a call that lets go of Python, and what was imported is left out of later collections.
+Imports run in a thread, which is not enough: while Python loads a library of hundreds of megabytes, or looks through
+what an import left for garbage, no other thread of it runs, and the window stands still. So the library is loaded
+before its import by a call that lets go of Python, and what was imported is left out of later collections.
 """
 
 from __future__ import annotations

@@ -105,8 +105,12 @@ class Segmenting(QObject):
             result = replace(result, provenance=replace(made, notes=(*made.notes, note)))
         attributes = before if layer is None else unread_state(layer, level)[1]
         labels, stayed = None, self._view.has_stayed
-        for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):
-            added = self._viewer.add_layer(Layer.create(data, own, kind))
+        items = follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm)
+        yield
+        for data, own, kind in items:
+            made_layer = Layer.create(data, own, kind)
+            yield
+            added = self._viewer.add_layer(made_layer)
             labels = added if kind == "labels" else labels
             yield
         if labels is not None:
