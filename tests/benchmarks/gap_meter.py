@@ -86,7 +86,8 @@ class GapMeter:
 class Sampler(threading.Thread):
     """Looks at the stack of the main thread while it is late, and notes long collections and what is imported.
 
-    It needs Python itself, so of a call that holds Python it sees the end only: what other threads are at then is what
+    For looking, not for measuring: it takes time itself, and Python 3.11 has crashed under it in long sessions. It
+    needs Python itself, so of a call that holds Python it sees the end only: what other threads are at then is what
     held it.
     """
 
