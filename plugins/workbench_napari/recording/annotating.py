@@ -29,6 +29,8 @@ from workbench_napari.shared.following import our_choice
 from workbench_napari.shared.layer_choice import chosen, fill, index_of
 from workbench_napari.shared.worker import report
 
+_ENSURE_MS = 60
+
 
 class Annotating(QObject):
     """Follows the annotations of the recording that is shown.
@@ -115,8 +117,9 @@ class Annotating(QObject):
 
     def _on_switched(self) -> None:
         if self._shown.opened is not None:
-            # The reader adds the annotations of the file right after its channels; they come first.
-            QTimer.singleShot(0, partial(self._ensure_layer, weakref.ref(self._shown.opened)))
+            # The reader adds the annotations of the file right after its channels; they come first. And the window
+            # would stand still for both layers if the second came in the same turn of the event loop.
+            QTimer.singleShot(_ENSURE_MS, partial(self._ensure_layer, weakref.ref(self._shown.opened)))
 
     def _ensure_layer(self, reference: Any) -> None:
         """A layer to annotate in, if the file came without annotations."""

@@ -128,7 +128,7 @@ class Modelling(QObject):
                 self._annotating.mark_layers.add_peaks(found, peaks, record)
             more = f" {len(peaks)} peaks of surprisal."
             yield
-        self._finish(found, result, more)
+        yield from self._finish(found, result, more)
 
     def _require_open(self, found: OpenRecording) -> OpenRecording:
         now = self._shown.still_open(found)
@@ -142,13 +142,15 @@ class Modelling(QObject):
         found.provenance = found.provenance or result.provenance
         parts = {"generated": result.parts["generated"]}
         yield from self._results.add_signals(found, parts, result.provenance, at=round(self._stack.span[0], 2))
-        self._finish(found, result)
+        yield from self._finish(found, result)
         yield
         self.generated.emit()
 
-    def _finish(self, found: OpenRecording, result: Result, more: str = "") -> None:
+    def _finish(self, found: OpenRecording, result: Result, more: str = "") -> Iterator[None]:
         self._results.keep_tables(found, result.parts)
+        yield
         self._shown.look_around()
+        yield
         if found.main.layer in self._viewer.layers:
             with our_choice():
                 self._viewer.layers.selection.active = found.main.layer

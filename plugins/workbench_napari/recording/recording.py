@@ -93,7 +93,9 @@ class OpenRecording:
         from napari.layers import Layer
 
         for key, part in signals.items():
-            self.remove_part(viewer, key)
+            if key in self.parts:
+                self.remove_part(viewer, key)
+                yield
             shown = part
             if key == "generated":
                 room = self.main.stop - part.data.shape[1] / part.sampling_rate
@@ -104,7 +106,9 @@ class OpenRecording:
                 shown_signals(shown, block), {**self.record, **record, "part": key}, f"{self.name} {key}"
             )
             attributes["visible"] = key not in HIDDEN
-            block.layer = viewer.add_layer(Layer.create(data, attributes, kind))
+            made = Layer.create(data, attributes, kind)
+            yield
+            block.layer = viewer.add_layer(made)
             if kind == "labels":
                 block.layer.editable = False
             self.parts[key], self.signals[key] = block, part

@@ -28,6 +28,10 @@ SAVED_PEAKS = "peaks"
 """The same as a part of saved results; files are named after it."""
 
 
+MACHINES = "model"
+"""Who marked what no person did, as the table says it."""
+
+
 def is_machines(layer: Any) -> bool:
     """Whether a method made the annotations of a layer and nobody has changed them since."""
     own = record_of(layer)
@@ -60,7 +64,7 @@ class MarkRow:
     @property
     def by(self) -> str:
         """Who marked it, where that was no person."""
-        return "model" if self.is_machines else ""
+        return MACHINES if self.is_machines else ""
 
 
 def rows_of(layers: Sequence[Any], marks: dict[int, Sequence[Mark]]) -> list[MarkRow]:

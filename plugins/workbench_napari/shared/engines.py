@@ -1,8 +1,8 @@
 """Load the heavy libraries in the background once a tool is docked, so that the first Run does not wait for them.
 
-Imports run in a thread, which is not enough: while Python loads a library of hundreds of megabytes, or collects garbage
-that an import left, no other thread of it runs, and the window stands still. So the library is loaded before its import
-by a call that lets go of Python, and garbage is collected once, after the imports.
+Imports run in a thread, which is not enough: while Python loads a library of hundreds of megabytes, or looks through
+what an import left for garbage, no other thread of it runs, and the window stands still. So the library is loaded
+before its import by a call that lets go of Python, and what was imported is left out of later collections.
 """
 
 from __future__ import annotations
@@ -17,20 +17,29 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from workbench.core import kinds
+from workbench_napari.shared import collecting
 
 LOADING = "loading the engine"
 """What is said while a run waits for the libraries."""
 
+FIGURES = ("matplotlib.figure", "matplotlib.backends.backend_qtagg")
+"""What a figure takes."""
 _FOR_OPENING: dict[str, tuple[str, ...]] = {
-    "": ("scipy.ndimage",),  # napari makes the small picture of a layer with it
+    # napari makes the small picture of a layer with the first, and its controls with the second.
+    "": ("scipy.ndimage", "napari.components.histogram", "workbench.api", "workbench.data.study"),
     "volume": ("nibabel",),
-    "scene": ("matplotlib.backends.backend_qtagg",),
-    "recording": ("matplotlib.backends.backend_qtagg", "mne", "scipy.signal"),
+    "scene": FIGURES,
+    "recording": (*FIGURES, "mne", "mne.io", "scipy.signal"),
 }
 """What opening the first file of a kind would load while the window stands still."""
+_WITH = {"torch": ("torch._dynamo",)}
+"""What a module loads only when it is first used: here, when a network is made. It takes as long as the module."""
+_FOR_SAVING = ("workbench.data.write",)
 _LIBRARIES = (("torch", "libtorch_cpu.so"),)
 """Packages and the library in them that takes longest to load."""
 _CHUNK = 16 << 20
@@ -39,12 +48,14 @@ _SWITCH_SECONDS = 0.0005
 
 _thread: threading.Thread | None = None
 _tried: set[str] = set()
+_units: Any = None
 
 
 def engines(first: str = "") -> tuple[str, ...]:
     """Modules worth loading, as the rows of the kinds say; those of the kind `first` come first."""
     rows = sorted(kinds.kinds().values(), key=lambda row: row.name != first)
-    return tuple(dict.fromkeys(name for row in rows for name in row.engines))
+    own = [name for row in rows for name in row.engines]
+    return tuple(dict.fromkeys(more for name in own for more in (name, *_WITH.get(name, ()))))
 
 
 def is_wanted() -> bool:
@@ -73,25 +84,51 @@ def preload(first: str = "") -> threading.Thread | None:
 
 def for_opening(kind: str) -> tuple[str, ...]:
     """Modules that opening a file of a kind takes, those that are needed first at the beginning."""
-    row = kinds.kinds().get(kind)
-    own = () if row is None else (*dict.fromkeys(row.readers.values()), row.files, row.layers)
-    return tuple(name for name in (*_FOR_OPENING[""], *_FOR_OPENING.get(kind, ()), *own) if name)
+    rows = kinds.kinds()
+    row = rows.get(kind)
+    own = () if row is None else (*dict.fromkeys(row.readers.values()), row.layers)
+    # Every kind is asked whose file it is.
+    asked = [other.files for other in rows.values()]
+    return tuple(name for name in (*_FOR_OPENING[""], *_FOR_OPENING.get(kind, ()), *asked, *own) if name)
 
 
-def warm_window() -> None:
-    """Read napari's table of units now, for the window would stand still when the first layer asks for it.
+def prepare_opening(kind: str) -> None:
+    """Import what opening a file of a kind takes, if nobody did yet; for threads that open one."""
+    _read_units()
+    for name in for_opening(kind):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
-    On the main thread: while the table is read nobody else may ask for a unit.
+
+def _read_units() -> None:
+    """Read the table of units that napari asks when the first layer comes, for the window to take."""
+    global _units
+    pint = sys.modules.get("pint")
+    if _units is None and pint is not None and _is_unread(pint):
+        made = pint.UnitRegistry(on_redefinition="raise")
+        made.pixel  # noqa: B018  # asking for any unit reads the table
+        _units = made
+
+
+def give_units() -> None:
+    """Let napari have the table of units that was read in the background, unless it has read it itself.
+
+    On the main thread: nobody else may ask for a unit meanwhile.
     """
-    if is_wanted() and "pint" in sys.modules:
-        # Asking for any unit reads the table.
-        sys.modules["pint"].get_application_registry().pixel  # noqa: B018
+    pint = sys.modules.get("pint")
+    if _units is not None and pint is not None and _is_unread(pint):
+        pint.set_application_registry(_units)
+
+
+def _is_unread(pint: Any) -> bool:
+    return type(pint.get_application_registry().get()).__name__ == "LazyRegistry"
 
 
 def is_loading(kind: str = "") -> bool:
     """Whether libraries for a kind of data ("": for any) are still being loaded."""
     row = kinds.kinds().get(kind)
     wanted = engines() if row is None else row.engines
+    wanted = tuple(more for name in wanted for more in (name, *_WITH.get(name, ())))
     return _thread is not None and _thread.is_alive() and not _tried.issuperset(wanted)
 
 
@@ -132,15 +169,15 @@ def _load(first: str) -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(min(interval, _SWITCH_SECONDS))
     try:
+        _read_units()
         for name in for_opening(first):
             _import(name)
         load_libraries(_is_ending)
         for name in engines(first):
             _import(name)
             _tried.add(name)
-        if gc.isenabled() and not _is_ending():
-            # Now, while nobody waits: Python would do it when the next file is opened, in the middle of that.
-            gc.collect()
+        for name in (*_FOR_SAVING, *(row.writer for row in kinds.kinds().values() if row.writer)):
+            _import(name)
     finally:
         sys.setswitchinterval(interval)
 
@@ -160,6 +197,8 @@ def _import(name: str) -> None:
         pass  # the tool that needs it says so when it is used, with the install command
     finally:
         if collects:
+            # Else Python would look through all that came, now and when a quarter as much has come again.
+            collecting.freeze()
             gc.enable()
     time.sleep(_PAUSE)
 

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from workbench_napari.shared import engines
 from workbench_napari.shared.theme import Colors
 
-_BACKEND = "matplotlib.backends.backend_qtagg"
 _LOOK_MS = 400
 
 
@@ -65,7 +64,7 @@ class FigureWidget(QWidget):
 
     def _make_if_loaded(self) -> None:
         """Make the figure before it is needed, once that takes no time."""
-        if _BACKEND in sys.modules and not engines.is_busy_with(_BACKEND):
+        if all(name in sys.modules and not engines.is_busy_with(name) for name in engines.FIGURES):
             self.first_drawing()
 
     def first_drawing(self) -> None:

@@ -13,13 +13,14 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QPushButton, QWidget
 
 from workbench.core.errors import MismatchError, WorkbenchError
-from workbench_napari.shared import engines
+from workbench_napari.shared import collecting, engines
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, remember
 from workbench_napari.shared.delivery import Delivery
 from workbench_napari.shared.job import Done, Job, Work
 from workbench_napari.shared.key_sheet import KeySheet
 from workbench_napari.shared.napari_versions import renamed_of
+from workbench_napari.shared.opening import Opening
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.remembered import Remembered
@@ -51,10 +52,12 @@ class DockTool(ToolPanel):
         self._done_text = self._failure_note = ""
         self._outlives = False
         self._job: Job | None = None
+        self.opening = Opening(self.viewer, kind)
         # The button becomes Cancel at once, but a second click that was meant for Run must not cancel.
         self._guard = QTimer(self)
         self._guard.setSingleShot(True)
         if engines.is_wanted():
+            collecting.follow(self.viewer.layers)
             QTimer.singleShot(0, partial(_warm_up, kind))
 
     # --- what a tool says of itself
@@ -115,7 +118,9 @@ class DockTool(ToolPanel):
             emitter.connect(callback)
         self._main_text = self._main_button().text()
         self._main_button().clicked.connect(self._main_or_cancel)
-        self.sample_button.clicked.connect(self.open_sample)
+        self.sample_button.clicked.connect(lambda: self.opening.open_sample(self.SAMPLE))
+        self.opening.said.connect(self.say)
+        self.opening.outdated.connect(self._take_away)
         self.browse_button.clicked.connect(self._browse)
         self.save_button.clicked.connect(self.save)
         self.open_button.clicked.connect(self._open_folder)
@@ -330,7 +335,7 @@ class DockTool(ToolPanel):
     # --- open, save, speak
 
     def open_sample(self, _checked: bool = False) -> None:
-        """Open the sample of this tool; works offline."""
+        """Open the sample of this tool before anything else goes on; works offline."""
         try:
             self.viewer.open_sample("napari-workbench", self.SAMPLE)
         except WorkbenchError as error:
@@ -340,9 +345,7 @@ class DockTool(ToolPanel):
         """Ask for a file and open it."""
         path, _ = QFileDialog.getOpenFileName(self, title, "", pattern)
         if path:
-            from workbench_napari.shared.opening import open_path
-
-            open_path(self.viewer, path, self)
+            self.opening.open_path(path)
 
     def chosen_folder(self) -> Path | None:
         """Where to save; says so if nobody has chosen."""
@@ -399,12 +402,13 @@ class DockTool(ToolPanel):
 
 def _left(key: int, _tool: Any = None) -> None:
     _leaving.pop(key, None)
+    collecting.thaw()
 
 
 def _warm_up(kind: str) -> None:
     """The event loop runs again: once the tool is drawn, load what it will need."""
     QTimer.singleShot(_PRELOAD_MS, partial(engines.preload, kind))
-    QTimer.singleShot(2 * _PRELOAD_MS, engines.warm_window)
+    QTimer.singleShot(4 * _PRELOAD_MS, engines.give_units)
 
 
 def _saved(journal: Any, revisions: Any, saved: Saved) -> str:

@@ -18,8 +18,10 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from workbench.core.agreement import KNOW_BETTER
 from workbench.core.errors import MismatchError, WorkbenchError, one_line
+from workbench_napari.shared import collecting
 from workbench_napari.shared.delivery import Delivery, NotNow
 from workbench_napari.shared.job import Done, Job, Work, join_all
+from workbench_napari.shared.painting_later import painted_later
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.window import announce, main_window, unwrap
 
@@ -182,7 +184,8 @@ class JobRunner(QObject):
             self._hand_over(job, partial(self._next_step, job))
         else:
             ended = job.outcome is not None
-            self.progressed.emit(*job.steps)
+            with painted_later(self.viewer):
+                self.progressed.emit(*job.steps)
             if ended and self.job is job:
                 self._ended(job)
 
@@ -220,7 +223,8 @@ class JobRunner(QObject):
         """Take one step of handing over an answer; the last one gives the line to say."""
         assert job.outcome is not None
         try:
-            text = step()
+            with painted_later(self.viewer):
+                text = step()
         except NotNow as reason:
             if isinstance(job.done, Delivery):
                 job.done.forget_tool()
@@ -303,6 +307,7 @@ def _close(key: int, reference: Callable[[], JobRunner | None], _window: Any = N
     if runner is None:
         return
     runner.close()
+    collecting.thaw()
     _leaving[:] = [job for job in _leaving if job.is_alive or job.writes]
     if _runners.get(key) is runner:
         del _runners[key]

@@ -107,10 +107,14 @@ class Segmenting(QObject):
             result = replace(result, provenance=replace(made, notes=(*made.notes, *notes)))
         attributes = before if layer is None else unread_state(layer, level)[1]
         labels, stayed = None, self._view.has_stayed
-        for data, own, kind in follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm):
+        items = follow_layer(result, attributes, pixel_is_mm=self._choice.pixel_is_mm)
+        yield
+        for data, own, kind in items:
             if layer is not None:
                 own["metadata"][KEY]["over"] = str(layer.unique_id)
-            added = self._viewer.add_layer(Layer.create(data, own, kind))
+            made_layer = Layer.create(data, own, kind)
+            yield
+            added = self._viewer.add_layer(made_layer)
             labels = added if kind == "labels" else labels
             yield
         if labels is not None:

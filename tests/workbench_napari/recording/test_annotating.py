@@ -31,7 +31,7 @@ def test_annotations_are_drawn_named_taken_back_and_kept(opened, wait):
     assert drawn in editor.marks.marks
     box = layer.data[1]
     assert (box[:, 0].min(), box[:, 0].max()) == (-0.5, 4.5), "it concerns all channels, so it spans them"
-    texts = [page.table.item(1, c).text() for c in range(4)]
+    texts = [page.table.text_at(1, c) for c in range(4)]
     assert texts == ["3.000", "1.500", "BAD_artefact", "all"]
     assert tool.journal.is_unsaved(layer)
     assert [m.label for m in tool.stack.overlay.marks] == ["press", "BAD_artefact", "blink"]
@@ -41,7 +41,7 @@ def test_annotations_are_drawn_named_taken_back_and_kept(opened, wait):
     draw(tool, wait, 8.0, 8.2, rows=(0.6, 1.9))
     assert editor.marks.marks[-1] == Mark(8.0, pytest.approx(0.2, abs=1e-5), "spike", ("parcel 2", "parcel 3"))
 
-    page.table.item(1, 2).setText("swallowing")
+    assert page.table.type_label(1, "swallowing")
     assert [m.label for m in editor.marks] == ["press", "swallowing", "blink", "spike"]
     assert "swallowing" in [page.label.itemText(n) for n in range(page.label.count())]
     page.table.selectRow(0)

@@ -33,7 +33,7 @@ def test_a_recording_opens_with_time_in_seconds_names_and_its_annotations(opened
     assert "5 time courses; 12 s at 250 Hz" in tool.panel.recording.info.text()
     assert tool.stack.overlay.bands[0].names == PARCELS
     assert marks_of(marks) == [Mark(2.0, 0.0, "press"), Mark(pytest.approx(5.123456), 0.75, "blink")]
-    assert tool.panel.annotations.table.rowCount() == 2
+    assert tool.panel.annotations.table.row_count() == 2
     assert not tool.journal.is_unsaved(marks), "what a file says is no edit by hand"
     wait(lambda: len(tool.traces.traces) == 5)
     assert [t.name for t in tool.traces.traces] == list(PARCELS)

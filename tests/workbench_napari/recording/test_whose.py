@@ -51,7 +51,7 @@ def draw_by_mouse(tool, wait, start, stop):
 def shown(tool):
     """The rows of the table: label, and who marked it."""
     table = tool.panel.annotations.table
-    return [(table.item(r, 2).text(), table.item(r, 4).text()) for r in range(table.rowCount())]
+    return [(table.text_at(r, 2), table.text_at(r, 4)) for r in range(table.row_count())]
 
 
 def labels_in(path):
@@ -92,7 +92,7 @@ def test_a_person_draws_in_their_own_layer_also_after_a_run(seen, wait):
     press(tool.panel.annotations.delete_button)
     assert shown(tool) == rows
     assert "take it over" in tool.status.text()
-    assert not table.item(row, 2).flags() & Qt.ItemFlag.ItemIsEditable
+    assert not table.model().index(row, 2).flags() & Qt.ItemFlag.ItemIsEditable
     # Taken over, one can be deleted, and the step goes back and forth.
     press(tool.panel.annotations.take_button)
     assert sum(by == "model" for _, by in shown(tool)) == len(before) - 1
