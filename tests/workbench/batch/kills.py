@@ -140,7 +140,9 @@ def results(out: Path) -> dict[str, str]:
     return {
         str(p.relative_to(out)): sha256_of(p)
         for p in sorted(out.rglob("*"))
-        if p.is_file() and not any(part.startswith(".") for part in p.relative_to(out).parts) and p.suffix not in (".json", ".jsonl")
+        if p.is_file()
+        and not any(part.startswith(".") for part in p.relative_to(out).parts)
+        and p.suffix not in (".json", ".jsonl")
     }
 
 
