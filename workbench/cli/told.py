@@ -55,7 +55,7 @@ def tell(
     try:
         if wanted.report is not None:
             write_run(wanted.report, header, whole)
-        if not wanted.overview or done.stopped or not output.is_dir():
+        if not wanted.overview or done.stopped or not output.is_dir() or _is_told(output, done, wanted.part):
             return ""
         with spooled(OnDisk(output, cases, outcomes, kind.size_part)) as rows:
             write_run(output / f"run{wanted.part}.json", header, rows)
@@ -72,6 +72,13 @@ def tell(
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         return f"{output}: {getattr(cause, 'strerror', None) or one_line(error)}"
     return ""
+
+
+def _is_told(output: Path, done: Any, part: str) -> bool:
+    """Whether nothing has happened since the files of a study were written: they are of the run that did something."""
+    names = (f"run{part}.json", "summary.csv", "overview.html")
+    nothing = bool(done.outcomes) and done.count("skipped") == len(done.outcomes)
+    return nothing and not done.unfinished and all((output / name).exists() for name in names)
 
 
 def _print(rows: Any) -> None:
