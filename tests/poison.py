@@ -55,14 +55,15 @@ def predict(model, image, config, progress=None):
     seconds = float(os.environ.get("POISON_SECONDS", "1"))
     if "POISON_NOTE" in os.environ:
         with open(os.environ["POISON_NOTE"], "a", encoding="utf-8") as file:
-            file.write(image.name + "\\n")
+            gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "") if what == "gpu" else ""
+            file.write(image.name + (f":{gpu}" if gpu else "") + "\\n")
     if what == "slow":
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             np.sort(np.random.default_rng(0).random(20000))
             if progress:
                 progress(1, 2)
-    elif what == "sleep":
+    elif what in ("sleep", "gpu"):
         time.sleep(seconds)
     elif what == "segv":
         os.kill(os.getpid(), signal.SIGSEGV)

@@ -125,7 +125,7 @@ def _predict(
     clock = time.monotonic()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     hidden = quiet or log_format == "json"
-    with bar("loading", quiet=hidden, unit="window") as draw:
+    with bar("loading", quiet=hidden, unit="case" if len(mine) > 1 else "window") as draw:
         shown = Shown(
             draw, kinds.find(backend.kind).size_column, as_json=as_json, quiet=quiet, verbose=verbose, log=log_format
         )

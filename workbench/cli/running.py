@@ -41,9 +41,14 @@ class Shown:
 
     def on_start(self, case: Case, number: int, count: int) -> Progress:
         self._count = count
-        self._draw.label(f"[{number + 1}/{count}] {one_line(case.id)}")
+        name = f"[{number + 1}/{count}] {one_line(case.id)}"
+        self._draw.label(name)
         self._event("start", case=case.id, number=number + 1, cases=count)
-        return self._draw
+        if count == 1:
+            return self._draw
+        # Of a study the bar counts cases, and says how fast they go and how long they will take.
+        self._draw(self._ended, count)
+        return lambda done, total: self._draw.label(f"{name} {100 * done // max(1, total)} %")
 
     def on_ready(self, ready: Any) -> None:
         self._began = time.monotonic()
@@ -67,6 +72,8 @@ class Shown:
 
     def on_end(self, outcome: Any) -> None:
         self._ended += 1
+        if self._count > 1:
+            self._draw(self._ended, self._count)
         self._computed += outcome.status != "skipped"
         if self._log == "json":
             told = {k: v for k, v in outcome.to_json().items() if k != "trace" or self._verbose}

@@ -161,6 +161,15 @@ def test_a_backend_that_cannot_load_is_said_before_any_case(study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_each_gpu_has_a_process_of_its_own(study):
+    study.make("gpu_1", "gpu_2", "gpu_3", "gpu_4")
+    ran = study.go("--gpus", "3,5", seconds=2.0)
+    assert ran.returncode == 0, ran.stderr
+    seen = [line.partition(":") for line in study.computed]
+    assert {case for case, _, _ in seen} == {"gpu_1", "gpu_2", "gpu_3", "gpu_4"}
+    assert {gpu for _, _, gpu in seen} == {"3", "5"}
+
+
 def test_two_and_more_runs_on_one_folder_do_each_case_once(study):
     names = [f"sleep_{n}" for n in range(12)]
     study.make(*names)
