@@ -107,11 +107,11 @@ def test_marks_are_neither_kept_nor_saved_nor_left_behind(learnt, wait):
     press(tool.results.next_button)
     (layer,) = hints(viewer)
     assert layer not in tool.journal.layers()
+    assert not layer.editable
     layer.data = layer.data + 1.0
     assert not tool.journal.is_unsaved(layer)
     tool.journal.flush()
     assert all("paint next" not in e.name for e in tool.journal.store.entries())
-    assert not layer.editable
     press(tool.save_button)
     finish(tool, wait)
     record = json.loads((tool.last_folder / "provenance.json").read_text(encoding="utf-8"))
