@@ -145,7 +145,9 @@ def test_factors_that_destroy_samples_are_refused(tmp_path, what, at, value):
 def test_the_record_of_a_cleaning_does_not_count_the_channels(tmp_path, shared_data):
     """It lies before the number of channels, and says how many of them were cleaned: 306 of 376."""
     info = mne.read_evokeds(shared_data / "meg" / "neuromag_evoked-ave.fif.gz", verbose="ERROR")[0].info
-    source = mne.io.RawArray(1e-13 * np.random.default_rng(0).normal(size=(len(info["ch_names"]), 601)), info)
+    source = mne.io.RawArray(
+        1e-13 * np.random.default_rng(0).normal(size=(len(info["ch_names"]), 601)), info, verbose="ERROR"
+    )
     source.save(tmp_path / "a_raw.fif", verbose="ERROR")
     image = formats.read(tmp_path / "a_raw.fif")
     assert image.data.shape == source.get_data().shape
