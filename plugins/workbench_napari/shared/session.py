@@ -11,9 +11,11 @@ from typing import Any
 from qtpy.QtWidgets import QComboBox, QFileDialog
 
 from workbench.core.errors import InputError, WorkbenchError, one_line
+from workbench.core.layers import KEY
 from workbench_napari.shared.job import Job
 from workbench_napari.shared.journal import journal_of
 from workbench_napari.shared.layer_choice import chosen, index_of
+from workbench_napari.shared.layer_record import HINT
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.session_file import (
     SUFFIX,
@@ -47,6 +49,8 @@ def save_session(viewer: Any, path: Path) -> bool:
     journal = journal_of(viewer)
     rows, copies, left_out = [], {}, []
     for layer in viewer.layers:
+        if (layer.metadata.get(KEY) or {}).get("role") == HINT:
+            continue  # the tool makes them anew
         row, arrays, problem = row_of(layer, journal)
         if problem:
             left_out.append(problem)
