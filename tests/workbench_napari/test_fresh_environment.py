@@ -50,8 +50,9 @@ def test_what_the_plugin_imports_is_a_plain_dependency():
                 needed |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 needed.add(node.module.split(".")[0])
-    # napari is there where a plugin is; mne-qt-browser is asked for by name, with its command.
-    needed -= {*sys.stdlib_module_names, "workbench", "workbench_napari", "napari", "mne_qt_browser"}
+    # napari is there where a plugin is, and with it npe2 and dask, which it is made of; mne-qt-browser is asked for by
+    # name, with its command.
+    needed -= {*sys.stdlib_module_names, "workbench", "workbench_napari", "napari", "npe2", "dask", "mne_qt_browser"}
     owners = packages_distributions()
     unknown = {n for n in needed if not {o.lower() for o in owners.get(n, [n])} & _dependencies()}
     assert not unknown

@@ -152,8 +152,13 @@ def compare(
 
 
 def refresh(folder: Path, case: Case, image: Image, format: str) -> None:
-    """Note sizes and times as they are now in a record that was found to be true: the next look is quick."""
+    """Note sizes and times as they are now in a record that was found to be true: the next look is quick.
+
+    Those of earlier versions, and what a person saved, stay as they are.
+    """
     record = case_folder.read_record(folder) or {}
+    if not isinstance(record.get("run"), dict):
+        return
     times = {name: (_times(folder / name) or (0, 0))[1] for name in record.get("files", {})}
     case_folder.amend(folder, {**about(case, image, format), "times": times})
 

@@ -146,7 +146,7 @@ class _Run:
     ) -> None:
         self.task, self.how, self.stop = task, how, stop
         self.output, self.count = task.output, len(cases)
-        self.queue = deque(cases)
+        self.queue, self._cases = deque(cases), cases
         self.held: deque[Case] = deque()
         self.alone: deque[Case] = deque()
         self.report = RunReport()
@@ -403,6 +403,12 @@ class _Run:
                 ended[number] = replace(
                     outcome, status="failed", stage="write", error="UsageError", message=gone, exit_code=2, files=()
                 )
+        if self.report.stopped:
+            # What another process was just writing when everything was stopped.
+            known = {outcome.case for outcome in ended}
+            for case in self._cases:
+                if case.id not in known and record.quick(self.output / case.id, case, self.task.wanted):
+                    ended.append(Outcome(case.id, "done", str(case.image)))
         self.report.unfinished = self.count - len(ended)
         if self.report.stopped:
             return

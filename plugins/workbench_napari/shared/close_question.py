@@ -69,7 +69,7 @@ class CloseQuestion(QDialog):
         self.buttons: dict[str, QPushButton] = {}
         for name, (title, tip) in tips.items():
             self.buttons[name] = made = QPushButton(title)
-            made.setToolTip(tip)
+            made.setToolTip(plain_tip(tip))
             made.setAutoDefault(False)
             made.clicked.connect(partial(self._choose, name))
             row.addWidget(made)

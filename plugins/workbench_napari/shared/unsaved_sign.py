@@ -30,6 +30,7 @@ class UnsavedSign(QLabel):
         self._unsaved, self._save_button = unsaved, save_button
         self._tool: Any = None
         self._dock: QDockWidget | None = None
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("quiet", True)
         # napari's style gives labels a padding, which would cut the dot in two.
         self.setStyleSheet("padding: 0px; margin: 0px;")

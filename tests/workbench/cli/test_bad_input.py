@@ -171,7 +171,10 @@ def test_a_failing_case_does_not_stop_the_others(tmp_path, tiny_weights, capsys)
     out = tmp_path / "out"
     arguments = ["predict", "segformer3d", "-i", str(folder), "-o", str(out), "--weights", str(tiny_weights), "-q"]
     assert run(arguments) == 3
-    assert sorted(p.name for p in out.iterdir()) == ["case1", "case3", "failures.jsonl"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        *(".workbench", "case1", "case3", "failures.jsonl"),
+        *("overview.html", "overview_pictures", "run.json", "summary.csv"),
+    ]
     assert "2 done, 0 already complete, 1 failed" in capsys.readouterr().err
     failure = (out / "failures.jsonl").read_text(encoding="utf-8")
     assert "case2.nii.gz" in failure

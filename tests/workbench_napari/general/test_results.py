@@ -113,6 +113,7 @@ def test_the_numbers_of_another_image_or_run_are_never_shown(tool, run, tmp_path
     tool.input.layer.setCurrentIndex(tool.input.layer.findText("p"))
     assert not tool.result.isHidden()
     assert tool.result.summary.text() == first
+    tool.viewer.layers.selection.active = tool.viewer.layers["p colonies"]
     tool.viewer.layers.selection.active = tool.viewer.layers["q colonies"]
     assert tool.result.summary.text().startswith("q, Brightspot")
 

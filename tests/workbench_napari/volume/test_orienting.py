@@ -54,6 +54,10 @@ def click(tool, part):
     tool.pages.turn_to(part)
     tool._scroll_to(part)
     assert part.isVisible()
+    end = time.monotonic() + 20
+    while not part.isEnabled() and time.monotonic() < end:
+        QTest.qWait(20)
+    assert part.isEnabled()
     QTest.mouseClick(part, Qt.MouseButton.LeftButton)
 
 
