@@ -54,7 +54,7 @@ def predict(model, image, config, progress=None):
     what = image.name.partition("_")[0]
     seconds = float(os.environ.get("POISON_SECONDS", "1"))
     if "POISON_NOTE" in os.environ:
-        with open(os.environ["POISON_NOTE"], "a", encoding="utf-8") as file:
+        with open(os.environ["POISON_NOTE"], "a", encoding="utf-8", errors="replace") as file:
             gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "") if what == "gpu" else ""
             file.write(image.name + (f":{gpu}" if gpu else "") + "\\n")
     if what == "slow":

@@ -57,6 +57,8 @@ def open_tool(viewer: Any, kind: str, path: Path, weights: str) -> Any:
     from workbench_napari.launch import open_files
 
     tool = open_files(viewer, [path], tool=kind)
+    if kind == "recording" and len(viewer.layers):  # the layer to annotate in comes a moment later
+        until(lambda: len(viewer.layers) > 1)
     choose(tool, kind, weights)
     return tool
 

@@ -8,7 +8,7 @@ crash, memory, a limit of time) is tried.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,16 +29,16 @@ def _path(output: Path, case: str) -> Path:
     return output / STATE / "failed" / file_name(case)
 
 
-def keep(output: Path, case: Case, wanted: Wanted, outcome: Outcome) -> None:
-    """Note a failure.
+def keep(output: Path, outcome: Outcome, tried: Mapping[str, Any]) -> None:
+    """Note a failure, and what was tried (`key_of`, as it was when that began).
 
     Raises
     ------
     OSError, UsageError
         It cannot be written.
     """
-    stored = {**outcome.to_json(), "tried": _key(case, wanted)}
-    write_text(_path(output, case.id), json.dumps(stored, default=str) + "\n")
+    stored = {**outcome.to_json(), "tried": tried}
+    write_text(_path(output, outcome.case), json.dumps(stored, default=str) + "\n")
 
 
 def forget(output: Path, case: str) -> None:
@@ -53,7 +53,7 @@ def find(output: Path, case: Case, wanted: Wanted) -> tuple[Outcome, bool] | Non
     if stored is None:
         return None
     outcome = Outcome.from_json(stored)
-    key = _key(case, wanted)
+    key = key_of(case, wanted)
     same = stored.get("tried") == json.loads(json.dumps(key, default=str))
     return outcome, bool(same and outcome.error in REFUSED and key["files"])
 
@@ -91,7 +91,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     return stored if isinstance(stored, dict) else None
 
 
-def _key(case: Case, wanted: Wanted) -> dict[str, Any]:
+def key_of(case: Case, wanted: Wanted) -> dict[str, Any]:
     """What decides how a case fails. Of folders nobody sees from outside whether something in them was changed."""
     files = case.files or (case.image,)
     plain = all(f.is_file() for f in files)

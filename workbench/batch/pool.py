@@ -202,6 +202,7 @@ class Pool:
         for line in worker.process.stdout:
             with suppress(ValueError):
                 self._messages.put((worker, json.loads(line)))
+        worker.process.stdout.close()
         self._messages.put((worker, None))
 
     def _write(self, worker: _Worker, value: Mapping[str, Any]) -> None:
@@ -277,6 +278,9 @@ class Pool:
         code = worker.process.wait()
         said = _last_words(worker.said)
         worker.said.close()
+        with suppress(OSError):  # what was still to be written to it is lost
+            if worker.process.stdin is not None:
+                worker.process.stdin.close()
         if worker in self._workers:
             self._workers.remove(worker)
         item, worker.item = worker.item, None

@@ -153,6 +153,7 @@ class _Run:
         self._on_start, self._on_end, self._on_warning = on_start, on_end, on_warning
         self._skipped = skipped
         self._numbers = {case.id: n for n, case in enumerate(cases)}
+        self._tried: dict[str, dict[str, Any]] = {}
         self._progress: dict[str, Progress | None] = {}
         self._looked = 0.0
         self._leases = Leases(self.output)
@@ -176,7 +177,8 @@ class _Run:
                 if known is not None and known != (ready.weights_sha256,):
                     raise WeightsError("the weights were changed while they were loaded. Run again.")
                 self.task = self.task.with_model(None, ready.weights_sha256)
-                if isinstance(executor, Pool) and self.how.jobs is None and not ready.device.startswith("cpu"):
+                shares = isinstance(executor, Pool) and self.how.jobs is None and not self.how.gpus
+                if shares and ready.device.startswith(("cuda", "mps")):
                     executor.jobs = 1  # a second process would only share the one device
                 if on_ready is not None:
                     on_ready(ready)
@@ -299,6 +301,8 @@ class _Run:
             self._leases.give_back(case.id)
             return True
         self._require_place()
+        # How it was before: what is changed meanwhile is tried again.
+        self._tried[case.id] = failed.key_of(case, self.task.wanted)
         item = Item(case, lease, tuple(beside(case, self._skipped)), alone)
         if not isinstance(executor, Here):
             self._start_progress(case)
@@ -363,11 +367,12 @@ class _Run:
             if outcome.status != "failed":
                 failed.forget(self.output, case.id)
             elif self.count > 1:
-                failed.keep(self.output, case, self.task.wanted, outcome)
+                failed.keep(self.output, outcome, self._tried[case.id])
         except (OSError, UsageError) as error:
             self._stop_writing(cannot_write(self.output) or one_line(error))
             return
         finally:
+            self._tried.pop(case.id, None)
             self._leases.give_back(case.id)
         self._end(outcome)
 

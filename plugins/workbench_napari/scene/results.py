@@ -54,6 +54,7 @@ class Results(Section):
         self._viewer, self._painting, self._maps = viewer, painting, maps
         self._seen: list[tuple[int, int]] = []
         self._told: dict[tuple[int, int], str] = {}
+        self._painted: dict[tuple[int, int], int] = {}
         self.marks = DoubtMarks(viewer)
         self.notes = ResultNotes()
         self.column.addWidget(self.notes)
@@ -107,7 +108,7 @@ class Results(Section):
 
     def forget(self) -> None:
         """The maps are others now: no doubtful spot of theirs was seen."""
-        self._seen, self._told = [], {}
+        self._seen, self._told, self._painted = [], {}, {}
         self.marks.clear()
         self._fill()
 
@@ -137,10 +138,11 @@ class Results(Section):
         says = f"the network says {names.get(int(shown.data[spot]), 'nothing')} ({percent:.0f} % sure)"
         if reference is not None:
             says += f", the reference {names.get(int(reference.data[spot]), 'nothing')}"
-        self._told[spot] = f"{scene.place_text(*spot)}: {says}"
+        self._told[spot] = told = f"{scene.place_text(*spot)}: {says}"
+        self._painted[spot] = self._painted_around(spot)
         self.marks.show(scene, list(self._told))
         self._fill()
-        self.said.emit(f"{self._told[spot]}. Paint what it is.")
+        self.said.emit(f"{told}. Paint what it is.")
         return spot
 
     def _fill(self) -> None:
@@ -165,12 +167,16 @@ class Results(Section):
         scene, layer = self._painting.scene, self._painting.layer
         if not self._told or scene is None or layer is None:
             return
-        data = np.asarray(layer.data)
-        left = {spot: text for spot, text in self._told.items() if not data[_around(*spot)].any()}
+        left = {s: text for s, text in self._told.items() if self._painted_around(s) <= self._painted.get(s, 0)}
         if len(left) < len(self._told):
             self._told = left
             self.marks.show(scene, list(left))
             self._fill()
+
+    def _painted_around(self, spot: tuple[int, int]) -> int:
+        """How many pixels of a spot and around it are painted: it may lie beside some from the beginning."""
+        layer = self._painting.layer
+        return 0 if layer is None else int(np.count_nonzero(np.asarray(layer.data)[_around(*spot)]))
 
     def _centre(self, scene: Any, row: int, column: int) -> None:
         camera = camera_of(self._viewer)

@@ -32,8 +32,17 @@ def again(study, *more):
 # --- asked to stop
 
 
-@pytest.mark.parametrize("jobs", ["0", "1"])
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    ("sign", "jobs"),
+    [
+        (signal.SIGINT, "1"),
+        (signal.SIGTERM, "0"),
+        pytest.param(signal.SIGINT, "0", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, "1", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, "0", marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, "1", marks=pytest.mark.slow),
+    ],
+)
 def test_one_signal_finishes_the_case_and_ends_with_130(study, sign, jobs):
     study.make("sleep_1", "sleep_2")
     with study.start("--jobs", jobs, seconds=2) as run:
@@ -110,11 +119,16 @@ def nothing_false(out: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("jobs", ["0", "2"])
-@pytest.mark.parametrize("free", [0, 4, 12, 40, 100], ids=lambda n: f"{n} kB free")
+@pytest.mark.parametrize(
+    ("free", "jobs"),
+    [
+        (4, "0"),
+        (100, "2"),
+        *(pytest.param(free, "0", marks=pytest.mark.slow) for free in (0, 12, 40, 100)),
+        pytest.param(4, "2", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_disk_ends_the_run_with_2_and_a_second_run_completes_it(study, small_disk, free, jobs):
-    if free not in (4, 100) and jobs == "2":
-        pytest.skip("those of one process are enough")
     names = [f"quick_{n}" for n in range(8)]
     poison.volumes(study.folder / "in", *names, shape=(64, 64, 24))  # about 12 kB of labels each
     study.out = small_disk / "out"
@@ -161,8 +175,15 @@ def test_a_limit_on_the_size_of_files_ends_the_run_with_2(study):
     again(study)
 
 
-@pytest.mark.parametrize("jobs", ["0", "1"])
-@pytest.mark.parametrize("what", ["removed", "replaced"])
+@pytest.mark.parametrize(
+    ("what", "jobs"),
+    [
+        ("removed", "1"),
+        pytest.param("removed", "0", marks=pytest.mark.slow),
+        pytest.param("replaced", "0", marks=pytest.mark.slow),
+        pytest.param("replaced", "1", marks=pytest.mark.slow),
+    ],
+)
 def test_an_output_folder_that_is_gone_ends_the_run_with_2(study, what, jobs):
     study.make(*[f"sleep_{n}" for n in range(5)])
     with study.start("--jobs", jobs, seconds=1) as run:

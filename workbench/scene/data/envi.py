@@ -5,6 +5,7 @@ The samples are mapped, never copied as a whole, so a scene larger than memory o
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -158,7 +159,8 @@ def header_of(path: Path) -> Path | None:
     """The ENVI header beside a file of samples: ``scene.dat.hdr`` before ``scene.hdr``; any case."""
     for name in (f"{path.name}.hdr", f"{path.stem}.hdr"):
         for candidate in (path.with_name(name), path.with_name(name[:-4] + ".HDR")):
-            if candidate != path and candidate.is_file() and eh.is_header(candidate):
+            # A name too long for the system is that of no file; `Path.is_file` raises there.
+            if candidate != path and os.path.isfile(candidate) and eh.is_header(candidate):
                 return candidate
     return None
 
