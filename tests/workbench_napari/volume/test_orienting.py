@@ -52,11 +52,11 @@ def desk(window, monkeypatch, tmp_path):
 
 def click(tool, part):
     tool.pages.turn_to(part)
+    end = time.monotonic() + 20
+    while not (part.isEnabled() and part.height()) and time.monotonic() < end:
+        QTest.qWait(20)  # a page that was just turned to is laid out in the next turn
     tool._scroll_to(part)
     assert part.isVisible()
-    end = time.monotonic() + 20
-    while not part.isEnabled() and time.monotonic() < end:
-        QTest.qWait(20)
     assert part.isEnabled()
     QTest.mouseClick(part, Qt.MouseButton.LeftButton)
 
