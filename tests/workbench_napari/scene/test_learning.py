@@ -55,6 +55,7 @@ def test_learn_map_save_reopen(opened, wait, window, tmp_path):
     assert spot is not None
     assert tool.results.go_to_doubt() != spot
 
+    shown.visible = True  # nobody corrects a map that is not seen
     shown.data_setitem((np.array([0, 0]), np.array([0, 1])), 2)
     corrected = shown.data.copy()
     assert tool.save()
