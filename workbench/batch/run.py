@@ -177,8 +177,8 @@ class _Run:
                 if known is not None and known != (ready.weights_sha256,):
                     raise WeightsError("the weights were changed while they were loaded. Run again.")
                 self.task = self.task.with_model(None, ready.weights_sha256)
-                shares = isinstance(executor, Pool) and self.how.jobs is None and not self.how.gpus
-                if shares and ready.device.startswith(("cuda", "mps")):
+                shares = ready.device.startswith(("cuda", "mps")) and self.how.jobs is None and not self.how.gpus
+                if shares and isinstance(executor, Pool):
                     executor.jobs = 1  # a second process would only share the one device
                 if on_ready is not None:
                     on_ready(ready)
