@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -62,6 +63,8 @@ class Tracing(QObject):
         stack.range_changed.connect(self._align)
         stack.settled.connect(self._on_settled)
         traces.range_changed.connect(self._on_plot_range)
+        # The plot has no parent until it is docked: a window that closes does not take it along.
+        self.destroyed.connect(partial(_delete, traces))
         traces.gain_changed.connect(self._on_gain)
         traces.butterfly_wanted.connect(self._on_butterfly)
         self._button.toggled.connect(self.show_dock)
@@ -298,3 +301,9 @@ def traces_of(
         name, unit = block.rows[r], block.units[r]
         made.append(Trace(block.labels[r], unit, color, times, values[n], heights[unit], name, name in bads))
     return made
+
+
+def _delete(plot: Any, _tracing: Any = None) -> None:
+    """The tool has gone with its window: its plot would be held for ever by what it is connected to."""
+    with suppress(RuntimeError):  # docked in the window it has gone too
+        plot.deleteLater()
