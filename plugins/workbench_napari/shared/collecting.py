@@ -16,10 +16,15 @@ from typing import Any
 _MARGIN_SECONDS = 10.0
 """A layer is older than the moment it came into the list of layers."""
 
+_SETTLE_SECONDS = 30.0
+"""From the moment that something goes until everything is left out again: Qt deletes a window in turns of its own, and
+what only then is garbage must not be among what is left out."""
+
 _inserted: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 _followed: weakref.WeakSet[Any] = weakref.WeakSet()
 _lock = threading.Lock()
 _frozen_at: float | None = None
+_thawed_at = 0.0
 _is_owed = False
 """Whether something of then has gone, and no full collection has come since."""
 
@@ -35,11 +40,12 @@ def freeze() -> None:
 
 def thaw() -> None:
     """Something goes that may have been left out: the next full collection is to find it."""
-    global _frozen_at, _is_owed
+    global _frozen_at, _is_owed, _thawed_at
     with _lock:
         if _frozen_at is not None:
             gc.unfreeze()
             _frozen_at, _is_owed = None, True
+        _thawed_at = time.monotonic()
 
 
 def is_frozen() -> bool:
@@ -68,7 +74,8 @@ def _on_collection(phase: str, info: dict[str, int]) -> None:
     """Everything was looked at after something had gone: it need not be looked at again."""
     global _frozen_at, _is_owed
     # In whatever line of whatever thread: no lock.
-    if phase == "stop" and info["generation"] == 2 and _is_owed:
+    settled = time.monotonic() - _thawed_at > _SETTLE_SECONDS
+    if phase == "stop" and info["generation"] == 2 and _is_owed and settled:
         gc.freeze()
         _frozen_at, _is_owed = time.monotonic(), False
 

@@ -32,7 +32,7 @@ def test_what_an_import_brought_is_left_out(tmp_path, monkeypatch):
     assert looked_at < 20_000, "a full collection would look through all that was imported"
 
 
-def test_a_layer_of_then_is_found_once_it_goes():
+def test_a_layer_of_then_is_found_once_it_goes(monkeypatch):
     layers = EventedList()
     collecting.follow(layers)
     old = Thing()
@@ -48,7 +48,27 @@ def test_a_layer_of_then_is_found_once_it_goes():
     gc.collect()
     gc.collect()
     assert kept() is None
+    assert not collecting.is_frozen(), "Qt may delete more of it in turns to come"
+    monkeypatch.setattr(collecting, "_thawed_at", collecting._thawed_at - collecting._SETTLE_SECONDS - 1)
+    gc.collect()
     assert collecting.is_frozen(), "everything was looked at: now it can be left out again"
+
+
+def test_what_becomes_garbage_a_moment_after_it_went_is_found():
+    """A window that was closed is deleted by Qt some turns later, and a collection may come between."""
+    layers = EventedList()
+    collecting.follow(layers)
+    old = Thing()
+    old.itself = old
+    layers.append(old)
+    collecting.freeze()
+    layers.pop()
+    gc.collect()  # it is still held, as by Qt
+    kept = weakref.ref(old)
+    del old
+    gc.collect()
+    gc.collect()
+    assert kept() is None
 
 
 def test_a_result_that_came_later_goes_without_a_look_at_everything(monkeypatch):
