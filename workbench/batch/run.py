@@ -65,6 +65,8 @@ class Options:
         Make a small picture of each result, in ``overview_pictures``.
     limits, gpus
         What one case may take; which GPUs get a process each.
+    part_of
+        How many cases the study has that these are a part of.
     """
 
     format: str = "auto"
@@ -78,6 +80,7 @@ class Options:
     pictures: bool = False
     limits: Limits = field(default_factory=Limits)
     gpus: tuple[str, ...] = ()
+    part_of: int = 0
 
 
 def run(
@@ -124,8 +127,16 @@ def run(
     backend.module_for("predict")
     if output.is_dir():
         leftovers.clean(output)
-    threads = how.threads
-    task = Task(backend, config, output, how.format, how.overwrite, how.verify, threads, how.pictures)
+    task = Task(
+        backend,
+        config,
+        output,
+        format=how.format,
+        overwrite=how.overwrite,
+        verify=how.verify,
+        threads=how.threads,
+        pictures=how.pictures,
+    )
     one = _Run(task, cases, how, on_start, on_end, on_warning, skipped, stop or Stop(hears=False))
     return one.go(on_ready)
 
@@ -160,10 +171,12 @@ class _Run:
         self._place: tuple[int, int] | None = None
         self._failed_before: set[str] = set()
         self._ending = False
+        # What fails of a study is kept for other runs on it, though this part may be one case.
+        self._is_study = max(self.count, how.part_of) > 1
 
     def go(self, on_ready: Callable[[Ready], None] | None) -> RunReport:
         executor = self._executor()
-        self.stop.interrupts = isinstance(executor, Here)
+        self.stop.interrupts = True  # while the model loads, a second signal ends that
         made = begun = False
         try:
             known = self._known_weights()
@@ -183,6 +196,7 @@ class _Run:
                 if on_ready is not None:
                     on_ready(ready)
                 made = self._begin() if not begun else made
+                self.stop.interrupts = isinstance(executor, Here)
                 self._compute(executor)
         except KeyboardInterrupt:
             if not self.stop.asked:
@@ -317,7 +331,7 @@ class _Run:
             failed.forget(self.output, case.id)
             self._end(Outcome(status="skipped", **base))
             return True
-        before = failed.find(self.output, case, wanted) if self.count > 1 else None
+        before = failed.find(self.output, case, wanted) if self._is_study else None
         if before is None or how.overwrite:
             return False
         outcome, certain = before
@@ -366,7 +380,7 @@ class _Run:
             self._require_place()
             if outcome.status != "failed":
                 failed.forget(self.output, case.id)
-            elif self.count > 1:
+            elif self._is_study:
                 failed.keep(self.output, outcome, self._tried[case.id])
         except (OSError, UsageError) as error:
             self._stop_writing(cannot_write(self.output) or one_line(error))
@@ -401,6 +415,9 @@ class _Run:
     def _finish(self) -> None:
         """Count what is there, and say it: nothing is called done whose record is gone."""
         ended = self.report.outcomes
+        if self._place is None:  # stopped while the model was loaded
+            self.report.unfinished = self.count
+            return
         ended.sort(key=lambda outcome: self._numbers[outcome.case])
         for number, outcome in enumerate(ended):
             if outcome.status != "failed" and not (self.output / outcome.case / record.NAME).is_file():
@@ -411,7 +428,7 @@ class _Run:
         if self.report.stopped:
             # What another process was just writing when everything was stopped.
             known = {outcome.case for outcome in ended}
-            for case in self._cases:
+            for case in [c for c in self._cases if c.id in self._numbers]:
                 if case.id not in known and record.quick(self.output / case.id, case, self.task.wanted):
                     ended.append(Outcome(case.id, "done", str(case.image)))
         self.report.unfinished = self.count - len(ended)

@@ -24,7 +24,7 @@ from workbench.cli.options import (
     series_option,
     verbose_option,
 )
-from workbench.cli.say import say
+from workbench.cli.say import say, take_lost
 from workbench.cli.told import Wanted, tell
 from workbench.core import kinds
 from workbench.core.atomic import write_json
@@ -153,6 +153,8 @@ def _predict(
     part = f"-{shard_index}of{num_shards}" if num_shards > 1 else ""
     wanted = Wanted(as_json=as_json, report=report, overview=overview and len(cases) > 1, part=part)
     problem = tell(backend, cases, mine, output, done, how, {**told, **_left(study)}, wanted)
+    if lost := take_lost():
+        say(f"note: {lost} line(s) were lost, as nobody read them in time", err=True)
     if len(cases) > 1:
         _summary(done, output)
     if done.interrupted:
@@ -181,7 +183,15 @@ def _options(values: dict[str, Any], count: int, pictures: bool) -> Any:
     threads = (1 if count > 1 else 0) if threads is None else threads
     names = ("overwrite", "verify", "retry_failed", "only_failed", "fail_fast", "jobs")
     chosen = {name: values.pop(name) for name in names}
-    return Options(format=values.pop("written"), threads=threads, pictures=pictures, limits=limits, gpus=gpus, **chosen)
+    return Options(
+        format=values.pop("written"),
+        threads=threads,
+        pictures=pictures,
+        limits=limits,
+        gpus=gpus,
+        part_of=count,
+        **chosen,
+    )
 
 
 def _summary(done: Any, output: Path) -> None:

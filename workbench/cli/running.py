@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.cli.progress import Bar
-from workbench.cli.say import say
+from workbench.cli.say import say, take_lost
 from workbench.core.errors import one_line
 from workbench.core.types import Case, Progress
 
@@ -132,7 +132,8 @@ class Shown:
     def _event(self, name: str, **values: Any) -> None:
         if self._log == "json":
             when = datetime.now(UTC).isoformat(timespec="milliseconds")
-            say(json.dumps({"time": when, "event": name, **values}, default=str), err=True)
+            lost = {"lines_lost": count} if (count := take_lost()) else {}
+            say(json.dumps({"time": when, "event": name, **values, **lost}, default=str), err=True)
 
 
 def _duration(seconds: float) -> str:

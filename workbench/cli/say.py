@@ -21,6 +21,14 @@ _PATIENCE_MS = 2000
 """How long the first line waits for a pipe that is full; those after it do not wait."""
 
 _stuck: set[int] = set()
+_lost = 0
+
+
+def take_lost() -> int:
+    """How many lines nobody has read, since this was asked for the last time."""
+    global _lost
+    count, _lost = _lost, 0
+    return count
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -29,9 +37,12 @@ def say(text: object = "", *, err: bool = False) -> None:
     if not err:
         click.echo(shown)
         return
+    global _lost
     if _takes(sys.stderr):
         with suppress(BrokenPipeError):
             click.echo(shown, err=True)
+    else:
+        _lost += 1
 
 
 def _takes(stream: IO[str] | None) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench.cli.say import say
-from workbench.core import kinds
+from workbench.core import kinds, leftovers
 from workbench.core.errors import UsageError, one_line
+from workbench.core.lock import locked
 from workbench.core.registry import Backend
 from workbench.core.types import Case
 
@@ -51,13 +50,15 @@ def tell(
     from workbench.batch.pictures import FOLDER
     from workbench.batch.summary import write_run, write_summary
 
-    header = {**told, **_machine(), "options": _plain(how), "exit_code": done.exit_code}
+    header = {**told, "options": _plain(how), "exit_code": done.exit_code}
     try:
         if wanted.report is not None:
             write_run(wanted.report, header, whole)
-        if not wanted.overview or done.stopped or not output.is_dir() or _is_told(output, done, wanted.part):
+        if not wanted.overview or done.stopped or not output.is_dir():
             return ""
-        with spooled(OnDisk(output, cases, outcomes, kind.size_part)) as rows:
+        study = OnDisk(output, cases, outcomes, kind.size_part)
+        # Of runs that end together the last one sees what all of them have done.
+        with locked(output / f"{leftovers.PART}-overview-lock", 600.0), spooled(study) as rows:
             write_run(output / f"run{wanted.part}.json", header, rows)
             write_summary(output / "summary.csv", rows, kind.size_column)
             write_overview(
@@ -74,13 +75,6 @@ def tell(
     return ""
 
 
-def _is_told(output: Path, done: Any, part: str) -> bool:
-    """Whether nothing has happened since the files of a study were written: they are of the run that did something."""
-    names = (f"run{part}.json", "summary.csv", "overview.html")
-    nothing = bool(done.outcomes) and done.count("skipped") == len(done.outcomes)
-    return nothing and not done.unfinished and all((output / name).exists() for name in names)
-
-
 def _print(rows: Any) -> None:
     """A JSON array on standard output, a case after the other."""
     say("[")
@@ -88,10 +82,6 @@ def _print(rows: Any) -> None:
     for number, row in enumerate(rows):
         say(json.dumps(row, indent=2, default=str) + ("," if number < last else ""))
     say("]")
-
-
-def _machine() -> dict[str, Any]:
-    return {"system": platform.platform(), "host": platform.node(), "processors": os.cpu_count()}
 
 
 def _plain(how: Any) -> dict[str, Any]:

@@ -80,6 +80,24 @@ def test_two_signals_stop_at_once_and_leave_nothing_behind(study, jobs):
     assert study.done == ["sleep_1", "sleep_2"]
 
 
+@pytest.mark.parametrize("jobs", ["0", "1"])
+def test_two_signals_while_the_model_is_loaded_end_it(study, jobs):
+    study.make("quick_1", "quick_2")
+    module = study.folder / "site" / "poison_backend.py"
+    text = module.read_text(encoding="utf-8")
+    slow = "def load(config, device):\n    import os, time\n    open(os.environ['POISON_NOTE'], 'w').write('loading')\n"
+    module.write_text(text.replace("def load(config, device):\n", f"{slow}    time.sleep(100)\n"), encoding="utf-8")
+    with study.start("--jobs", jobs) as run:
+        wait_for(lambda: study.note.exists())
+        run.send_signal(signal.SIGINT)
+        time.sleep(1.0)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=30)
+    assert run.returncode == 130, said
+    assert "Unexpected" not in said
+    assert not study.out.exists()
+
+
 def test_what_was_started_with_nohup_goes_on(study):
     study.make("sleep_1", "sleep_2")
     with study.start("--jobs", "1", seconds=1, command=("nohup",)) as run:
@@ -244,6 +262,18 @@ def test_a_pipe_that_nobody_empties_stops_nothing(study):
     os.close(writes)
     assert ran.returncode == 0
     assert len(study.done) == 3
+
+
+def test_lines_that_nobody_read_are_counted(monkeypatch):
+    import importlib
+
+    speaking = importlib.import_module("workbench.cli.say")  # the package has the function under this name
+    monkeypatch.setattr(speaking, "_takes", lambda stream: False)
+    speaking.take_lost()
+    speaking.say("one", err=True)
+    speaking.say("two", err=True)
+    assert speaking.take_lost() == 2
+    assert speaking.take_lost() == 0
 
 
 def test_a_closed_standard_output_and_error_stop_nothing(study):

@@ -170,6 +170,25 @@ def test_each_gpu_has_a_process_of_its_own(study):
     assert {gpu for _, _, gpu in seen} == {"3", "5"}
 
 
+def test_the_overview_is_not_that_of_a_run_before_one_that_was_killed(study):
+    """Its cases are all complete by then: nothing is computed, and the page must say so all the same."""
+    study.make("quick_1", "quick_2")
+    assert study.go("--jobs", "0").returncode == 0
+    study.make("quick_1", "quick_2", "quick_3")
+    assert study.go("--jobs", "0", "--no-overview").returncode == 0  # as one that is killed before it writes the page
+    assert study.go("--jobs", "0").returncode == 0
+    assert "quick_3" in (study.out / "overview.html").read_text(encoding="utf-8")
+    assert "quick_3" in (study.out / "summary.csv").read_text(encoding="utf-8")
+
+
+def test_what_fails_in_a_part_of_one_case_is_kept_for_the_study(study):
+    study.make("odd_1", "quick_1")
+    for index in range(8):
+        study.go("--jobs", "0", "--num-shards", "8", "--shard-index", str(index))
+    assert list(study.failures) == ["odd_1"]
+    assert ",failed," in (study.out / "summary.csv").read_text(encoding="utf-8")
+
+
 def test_two_and_more_runs_on_one_folder_do_each_case_once(study):
     names = [f"sleep_{n}" for n in range(12)]
     study.make(*names)
