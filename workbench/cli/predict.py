@@ -157,6 +157,8 @@ def _predict(
         say(f"note: {lost} line(s) were lost, as nobody read them in time", err=True)
     if len(cases) > 1:
         _summary(done, output)
+        if wanted.overview and not (problem or done.stopped):
+            say(f"Overview with pictures: {output / 'overview.html'}", err=True)
     if done.interrupted:
         say(f"Interrupted ({done.interrupted}). Run again to go on.", err=True)
     if done.stopped or problem:
