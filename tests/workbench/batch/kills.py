@@ -151,7 +151,9 @@ def try_once(study: Study, folder: Path, seed: int, undisturbed: dict[str, str],
     chance = random.Random(seed)
     moment, who = chance.choice(MOMENTS), chance.choice(("run", "worker"))
     out = folder / f"out {study.name} {seed}"
-    kill = f"{moment},{chance.randint(1, 40)},{who},0"
+    # A process renames once for each of its cases, and flushes and replaces several files for each.
+    call = chance.randint(1, 4 if moment in ("rename", "renamed") else 24)
+    kill = f"{moment},{call},{who},0"
     with subprocess.Popen(
         command(study, out),
         env=environment(folder, KILL=kill),
