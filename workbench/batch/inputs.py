@@ -72,10 +72,10 @@ def _once(named: Iterable[Iterable[Case]]) -> list[Case]:
     found: list[Case] = []
     before: set[tuple[Any, ...]] = set()
     for cases in named:
-        own = {(c.id, c.group, *_content(c)): c for c in cases}
-        new = [c for c in own.values() if _content(c) not in before]
-        before |= {_content(c) for c in new}
-        found += new
+        own = {(c.id, c.group, content := _content(c)): (c, content) for c in cases}
+        new = [(c, content) for c, content in own.values() if content not in before]
+        before |= {content for _, content in new}
+        found += [c for c, _ in new]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 Status = Literal["done", "skipped", "failed"]
@@ -53,7 +53,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """All that says something."""
-        return {k: v for k, v in asdict(self).items() if v not in ("", (), {}, 0, None, False)}
+        return {k: v for k, v in vars(self).items() if v not in ("", (), {}, 0, None, False)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Outcome:

@@ -204,12 +204,12 @@ def _same_stamps(stored: Any) -> bool:
     if not isinstance(stored, list) or not stored:
         return False
     try:
-        return all(tuple(rest) == _times(Path(path)) for path, *rest in stored)
+        return all(tuple(rest) == _times(path) for path, *rest in stored)
     except (TypeError, ValueError):
         return False
 
 
-def _times(path: Path) -> tuple[int, int, int] | None:
+def _times(path: Path | str) -> tuple[int, int, int] | None:
     """Size, time of the last change of the content, and of anything; no program can set the last one back."""
     try:
         at = os.stat(path)

@@ -328,7 +328,8 @@ class _Run:
         how, wanted = self.how, self.task.wanted
         base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
         if not how.overwrite and not how.verify and record.quick(self.output / case.id, case, wanted):
-            failed.forget(self.output, case.id)
+            if case.id in self._failed_before:
+                failed.forget(self.output, case.id)
             self._end(Outcome(status="skipped", **base))
             return True
         before = failed.find(self.output, case, wanted) if self._is_study else None

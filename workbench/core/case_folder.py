@@ -62,9 +62,11 @@ def now() -> str:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The completion record in a folder, or ``None`` where none can be read."""
     try:
-        if not (folder / RECORD).is_file():
+        path = os.path.join(folder, RECORD)  # thousands are read in a row: no Path for each
+        if not os.path.isfile(path):
             return None
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
     except (OSError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

@@ -29,7 +29,7 @@ def line_for(kind: str, name: str) -> str:
     """The line: which menu to go to, and what for."""
     row = kinds.find(kind)
     tool = row.tool or "Any backend"
-    return f"{name} is a {row.title}. To run, correct and save it, dock its tool: Plugins > Workbench > {tool}."
+    return f"{name} is {row.title}. To run, correct and save it, dock its tool: Plugins > Workbench > {tool}."
 
 
 def is_docked(viewer: Any, kind: str) -> bool:
