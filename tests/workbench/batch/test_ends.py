@@ -118,7 +118,7 @@ def small_disk(tmp_path):
         pytest.skip("only root can mount a small file system")
     place = tmp_path / "disk"
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=400", "tmpfs", str(place)], check=False)
     if made.returncode:
         pytest.skip("this machine mounts no tmpfs here")
     yield place

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sys
+from datetime import datetime
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -133,12 +135,39 @@ def test_weights_that_are_swapped_during_the_run_stop_it(study, tmp_path):
     assert not list((tmp_path / "out").glob("*/provenance.json"))
 
 
+SLEEP = """
+import select, time
+# libfaketime 0.9.10 breaks the sleeping of Python (an absolute time of a clock that it leaves alone).
+time.sleep = lambda seconds: select.select([], [], [], seconds)
+"""
+
+
 @pytest.mark.parametrize("days", [-1, 1])
-def test_a_clock_that_is_set_changes_nothing(study, days):
-    if shutil.which("faketime") is None:
-        pytest.skip("faketime is not installed")
-    study.make("quick_1", "quick_2")
-    with study.start("--jobs", "1", command=("faketime", f"{days:+d} day")) as run:
-        _, said = run.communicate(timeout=120)
+def test_a_clock_that_is_set_midway_changes_nothing(study, days):
+    """What is held stays held, what is done stays done, and a run with the right clock finds all complete."""
+    library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed")
+    study.make("sleep_1", "sleep_2", "sleep_3")
+    (study.folder / "site" / "sitecustomize.py").write_text(SLEEP, encoding="utf-8")
+    clock = study.folder / "clock"
+    clock.write_text("+0\n", encoding="ascii")
+    faked = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": clock, "FAKETIME_NO_CACHE": "1"}
+    words = ["env", *(f"{k}={v}" for k, v in faked.items()), "DONT_FAKE_MONOTONIC=1"]
+    with study.start("--jobs", "1", seconds=1.5, command=tuple(words)) as run:
+        wait_for(lambda: len(study.computed) == 2)
+        clock.write_text(f"{days:+d}d\n", encoding="ascii")
+        try:
+            _, said = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert run.returncode == 0, said
-    assert "0 done, 2 already complete" in study.go("--jobs", "1").stderr
+    times = [
+        datetime.fromisoformat(json.loads(p.read_text(encoding="utf-8"))["started"])
+        for p in sorted(study.out.glob("*/provenance.json"))
+    ]
+    assert round((times[-1] - times[0]).total_seconds() / 86400) == days  # the clock was really set
+    assert "3 done, 0 already complete" in said
+    (study.folder / "site" / "sitecustomize.py").unlink()
+    assert "0 done, 3 already complete" in study.go("--jobs", "1").stderr
+    assert study.computed == ["sleep_1", "sleep_2", "sleep_3"]

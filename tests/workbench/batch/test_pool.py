@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -119,6 +120,40 @@ def test_memory_that_runs_out_is_one_failure(study):
     assert study.computed.count("oom_1") == 2  # a second time alone: beside others it might not have fitted
 
 
+@pytest.fixture
+def group_of_processes():
+    """A control group with 1.5 GB of memory, as a cluster or a container gives one; only root may make one."""
+    for root, most in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = Path(root) / f"workbench-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / most).write_text("1500000000", encoding="ascii")
+        except OSError:
+            with suppress(OSError):
+                group.rmdir()
+            continue
+        yield group
+        group.rmdir()
+        return
+    pytest.skip("no control groups here, or no right to make one")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_the_system_kills_for_its_memory_is_one_failure(study, group_of_processes, jobs):
+    """The kernel ends the process with the most memory, without a word; others go on."""
+    study.make(*QUICK, "oom_1")
+    words = ("bash", "-c", f'echo $$ > {group_of_processes}/cgroup.procs; exec "$@"', "-")
+    began = time.monotonic()
+    with study.start("--jobs", jobs, command=words) as run:
+        _, said = run.communicate(timeout=240)
+    assert run.returncode == 6, said
+    assert time.monotonic() - began < 120
+    assert study.done == QUICK
+    assert study.failures["oom_1"]["error"] == "OutOfMemory"
+    assert study.failures["oom_1"]["stage"] == "predict"
+
+
 def test_limits_alone_ask_for_a_process(study):
     study.make("sleep_1")
     ran = study.go("--time-limit", "1", seconds=60)
@@ -189,12 +224,13 @@ def test_what_fails_in_a_part_of_one_case_is_kept_for_the_study(study):
     assert ",failed," in (study.out / "summary.csv").read_text(encoding="utf-8")
 
 
-def test_two_and_more_runs_on_one_folder_do_each_case_once(study):
+@pytest.mark.parametrize("count", [2, 4])
+def test_two_and_more_runs_on_one_folder_do_each_case_once(study, count):
     names = [f"sleep_{n}" for n in range(12)]
     study.make(*names)
-    runs = [study.start("--jobs", "1", seconds=0.3) for _ in range(3)]
+    runs = [study.start("--jobs", "1", seconds=0.3) for _ in range(count)]
     said = [run.communicate(timeout=200)[1] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0, 0], said
+    assert [run.returncode for run in runs] == [0] * count, said
     assert study.computed == sorted(names)
     assert study.done == sorted(names)
     assert list((study.out).glob(".*")) == []
