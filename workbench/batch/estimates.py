@@ -40,8 +40,8 @@ class Estimates:
         """Two columns for a case: memory and time."""
         return self.cases.get(case.id, {})
 
-    def lines(self) -> list[str]:
-        """The whole in words."""
+    def lines(self, processes: int = 1) -> list[str]:
+        """The whole in words, for so many processes at once."""
         found = [f"note: memory is not estimated: {self.problem}"] if self.problem else []
         size, case = self.largest
         if case:
@@ -51,8 +51,10 @@ class Estimates:
                 f" is there ({there.limit})"
             )
         if self.timed:
+            at_once = max(1, min(processes, self.timed))
+            how = f"{at_once} at a time" if at_once > 1 else "one after the other"
             found.append(
-                f"note: about {_duration(self.seconds)} for {self.timed} case(s), one after the other, going by what"
+                f"note: about {_duration(self.seconds / at_once)} for {self.timed} case(s), {how}, going by what"
                 " others took on this machine"
             )
         else:

@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import secrets
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -79,6 +80,7 @@ class Leases:
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
     _beating: threading.Thread | None = None
+    _began_ns: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -88,6 +90,8 @@ class Leases:
     def open(self) -> None:
         """Begin: make the folder, and keep what is taken alive from now on."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.folder) as file:  # the clock of the disk, which may be another machine's
+            self._began_ns = os.fstat(file.fileno()).st_mtime_ns
         self._beating = threading.Thread(target=self._beat, name="workbench-leases", daemon=True)
         self._beating.start()
 
@@ -101,6 +105,13 @@ class Leases:
         for folder in (self.folder, self.output / STATE):
             with suppress(OSError):
                 folder.rmdir()
+
+    def is_since(self, path: Path) -> bool:
+        """Whether a file was written since this run began, by the clock of the disk."""
+        try:
+            return self._began_ns is not None and path.stat().st_mtime_ns > self._began_ns
+        except OSError:
+            return False
 
     def take(self, case: str) -> Lease | None:
         """The lease of a case, or ``None`` while somebody else has it who may be alive.

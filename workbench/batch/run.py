@@ -29,7 +29,7 @@ from workbench.core.registry import Backend
 from workbench.core.study import Skipped
 from workbench.core.types import Case, Progress
 
-__all__ = ["Limits", "Options", "Outcome", "RunReport", "Stop", "check_output", "check_report", "run"]
+__all__ = ["Limits", "Options", "Outcome", "RunReport", "Stop", "check_output", "check_report", "processes", "run"]
 
 _LOOK_AGAIN_SECONDS = 1.0
 """Between two looks at cases that another run has."""
@@ -228,19 +228,14 @@ class _Run:
         self.queue = deque([*left, *self.queue])
 
     def _executor(self) -> Executor:
-        how, jobs = self.how, self.how.jobs
-        limited = how.limits.seconds is not None or how.limits.bytes is not None or bool(how.gpus)
-        if jobs is None and self.count == 1 and not limited:
-            jobs = 0
-        if jobs == 0 and not limited:
+        how = self.how
+        number = processes(how, self.count)
+        if number == 0:
             return Here(self.task, self._start_progress)
         if how.gpus:
-            return Pool(self.task, len(how.gpus), how.limits, how.gpus)
-        number = min(jobs or _processors(), max(1, self.count))
-        there = memory.available().bytes
-        if jobs is None:
-            number = max(1, min(number, there // _SHARE))
-        return Pool(self.task, number, how.limits, memory_share=there // number if number > 1 else None)
+            return Pool(self.task, number, how.limits, how.gpus)
+        share = memory.available().bytes // number if number > 1 else None
+        return Pool(self.task, number, how.limits, memory_share=share)
 
     def _begin(self) -> bool:
         made = not self.output.exists()
@@ -327,7 +322,8 @@ class _Run:
         """Whether nothing has to be computed: the case is complete, or known to fail."""
         how, wanted = self.how, self.task.wanted
         base: dict[str, Any] = {"case": case.id, "source": str(case.image)}
-        if not how.overwrite and not how.verify and record.quick(self.output / case.id, case, wanted):
+        new = not how.overwrite or self._leases.is_since(self.output / case.id / record.NAME)
+        if new and not how.verify and record.quick(self.output / case.id, case, wanted):
             if case.id in self._failed_before:
                 failed.forget(self.output, case.id)
             self._end(Outcome(status="skipped", **base))
@@ -443,6 +439,19 @@ class _Run:
                 failed.listing(self.output)
         except (OSError, UsageError) as error:
             self._stop_writing(cannot_write(self.output) or one_line(error))
+
+
+def processes(how: Options, count: int) -> int:
+    """How many processes compute so many cases; 0 if this one does."""
+    if how.gpus:
+        return len(how.gpus)
+    limited = how.limits.seconds is not None or how.limits.bytes is not None
+    if not limited and (how.jobs == 0 or (how.jobs is None and count == 1)):
+        return 0
+    number = min(how.jobs or _processors(), max(1, count))
+    if how.jobs is None:
+        number = max(1, min(number, memory.available().bytes // _SHARE))
+    return number
 
 
 def _processors() -> int:

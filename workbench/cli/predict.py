@@ -91,7 +91,7 @@ def _predict(
     **values: Any,
 ) -> int:
     from workbench.batch.inputs import find
-    from workbench.batch.run import RunReport, Stop, check_report, run
+    from workbench.batch.run import RunReport, Stop, check_report, processes, run
     from workbench.batch.shards import shard
     from workbench.cli.cases import say_skipped
     from workbench.cli.progress import bar
@@ -116,7 +116,7 @@ def _predict(
 
         expected = estimates(backend, config, mine, how.threads)
         rows = [_planned(c, output) | expected.of(c) for c in mine]
-        for line in expected.lines():
+        for line in expected.lines(processes(how, len(mine))):
             say(line, err=True)
         if report:
             write_json(report, {"command": sys.argv, "dry_run": True, "planned": rows, **_left(study)})

@@ -206,8 +206,8 @@ def _kill(run: subprocess.Popen, who: str) -> bool:
     return True
 
 
-def trial(folder: Path, seeds: range, small: bool = False) -> list[Count]:
-    """Try all seeds, each on the next of the studies."""
+def trial(folder: Path, seeds: range, small: bool = False, table: Path | None = None) -> list[Count]:
+    """Try all seeds, each on the next of the studies; each line is appended to the table as soon as it is known."""
     tried = []
     known: dict[str, tuple[dict[str, str], float]] = {}
     rows = studies(folder, small)
@@ -220,6 +220,9 @@ def trial(folder: Path, seeds: range, small: bool = False) -> list[Count]:
             known[study.name] = results(out), time.monotonic() - began
         tried.append(try_once(study, folder, seed, *known[study.name]))
         print(tried[-1].line(), flush=True)
+        if table is not None:
+            with table.open("a", encoding="utf-8") as file:
+                file.write(f"{study.name:<10} {tried[-1].line()}\n")
     return tried
 
 
@@ -233,10 +236,7 @@ def main() -> int:
     arguments = parser.parse_args()
     print(HEAD)
     with tempfile.TemporaryDirectory() as folder:
-        tried = trial(Path(folder), range(arguments.first, arguments.first + arguments.count))
-    if arguments.table:
-        with arguments.table.open("a", encoding="utf-8") as file:
-            file.writelines(f"{count.line()}\n" for count in tried)
+        tried = trial(Path(folder), range(arguments.first, arguments.first + arguments.count), table=arguments.table)
     clean = sum(c.is_clean for c in tried)
     print(f"{len(tried)} runs, {sum(c.killed for c in tried)} killed, {clean} clean")
     return 0 if clean == len(tried) else 1

@@ -236,6 +236,19 @@ def test_two_and_more_runs_on_one_folder_do_each_case_once(study, count):
     assert list((study.out).glob(".*")) == []
 
 
+def test_two_runs_that_compute_everything_again_share_it(study):
+    names = [f"sleep_{n}" for n in range(6)]
+    study.make(*names)
+    assert study.go("--jobs", "1").returncode == 0
+    study.note.unlink()
+    runs = [study.start("--jobs", "1", "--overwrite", seconds=1.5) for _ in range(2)]
+    said = [run.communicate(timeout=200)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert study.computed == sorted(names)
+    assert study.go("--jobs", "1", "--overwrite").returncode == 0  # one that begins later does as it is told
+    assert study.computed == sorted(names * 2)
+
+
 def test_a_failure_in_one_of_two_runs_is_not_tried_by_the_other(study):
     names = [f"sleep_{n}" for n in range(4)]
     study.make(*names, "odd_1")
