@@ -108,7 +108,7 @@ def case(name, how, answer=None, prepare=None):
         told["unsaved"], told["said"] = [la.name for la in tool.unsaved.layers()], tool.status.text()
         viewer.close()  # a script is not asked
         assert not dialogs() and not is_open(window)
-    told["kept"] = name in [entry.name for entry in Store().entries()]
+    told["kept"] = any(entry.name.split(f"{name} ")[0] in (name, "") for entry in Store().entries())
     told["files"] = sorted(p.name for p in (out / name).rglob("*.nii.gz")) if (out / name).is_dir() else []
 
 def by_button(viewer, window): press_close(window)
@@ -241,3 +241,57 @@ def test_a_signal_asks_nobody_and_keeps_all(tmp_path, home, ct_file, display):
     assert run(LEAVING, tmp_path, ct_file, display, send="SIGTERM") == []
     assert sorted(entry.name for entry in Store().entries()) == ["first", "second"]
     assert not list((tmp_path / "out").rglob("labels.nii.gz"))
+
+
+OTHER_KINDS = """
+from tests.tiny import make_tiny_recording, make_tiny_scene
+from tests.workbench_napari.recording.window import draw
+
+def waits(condition, seconds=60):
+    wait(condition, seconds)
+
+def opened(name):
+    viewer = napari.Viewer(title="Workbench")
+    if name.startswith("scene"):
+        tool = open_files(viewer, [make_tiny_scene(ct.parent / f"{name}.npy")])
+        tool.folder.setText(str(out / name))
+        for n, material in enumerate(("wood", "water")):
+            value = tool.painting.add_class(material)
+            tool.painting.layer.paint((4 + n, 5), value)
+    else:
+        tool = open_files(viewer, [make_tiny_recording(ct.parent / f"{name}.npy", channels=5, seconds=8.0)])
+        tool.folder.setText(str(out / name))
+        wait(lambda: len(viewer.layers) > 0)
+        draw(tool, waits, 1.0, 2.0)
+    return viewer, tool
+"""
+
+OTHER_CASES = """
+for kind in ("scene", "recording"):
+    case(f"{kind} saved", by_button, "save")
+    case(f"{kind} kept", by_key, "keep")
+    case(f"{kind} discarded", by_button, "discard")
+"""
+
+
+@pytest.mark.slow
+def test_what_is_drawn_in_scenes_and_recordings_is_asked_about_too(tmp_path, home, ct_file, display):
+    start = CASES[: CASES.index('case("saved"')].replace("*.nii.gz", "*.*")
+    seen = run(OTHER_KINDS + start + OTHER_CASES + TELL, tmp_path, ct_file, display)
+    assert not any(told["others"] for told in seen.values()), "two questions"
+    tools = {"scene": ("painted", "Spectra tool"), "recording": ("annotations", "MEG tool")}
+    for name, told in seen.items():
+        layer, tool = tools[name.split()[0]]
+        assert told["asked"] == [f"{name} {layer}: {tool}, {tmp_path / 'out' / name}"]
+    assert ends(seen) == {
+        "scene saved": (False, False, ["areas.csv", "painted.dat", "painted.hdr", "provenance.json"]),
+        "scene kept": (False, True, []),
+        "scene discarded": (False, False, []),
+        "recording saved": (
+            False,
+            False,
+            ["annotations-annot.fif", "annotations.csv", "channels.tsv", "provenance.json"],
+        ),
+        "recording kept": (False, True, []),
+        "recording discarded": (False, False, []),
+    }
