@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from workbench.batch import process_end
 from workbench.batch.case import Task
 from workbench.batch.executors import Event, Item, Ready
 from workbench.batch.outcome import Outcome
@@ -31,7 +32,9 @@ from workbench.core.errors import WorkbenchError
 _LOOK_SECONDS = 0.1
 """Between two looks at the memory of the processes."""
 
-_SAID_BYTES = 4096
+_STILLBORN = 3
+"""Processes in a row that may end while they load the model, after one could load it."""
+
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -62,6 +65,10 @@ class _Worker:
     def is_free(self) -> bool:
         return self.ready is not None and self.item is None and not self.ended
 
+    def give(self, item: Item) -> None:
+        """This case is to be computed next."""
+        self.item, self.stage, self.since = item, "start", time.monotonic()
+
 
 @dataclass
 class Pool:
@@ -88,10 +95,11 @@ class Pool:
     _waiting: list[Event] = field(default_factory=list)
     _first: Ready | None = None
     _kills: int = 0
+    _stillborn: int = 0
     _looked: float = 0.0
 
     def open(self) -> Ready:
-        self._kills = _kills_for_memory()
+        self._kills = process_end.kills_for_memory()
         self._start_process()
         while self._first is None:
             self._waiting += self.events(1.0)
@@ -108,7 +116,7 @@ class Pool:
 
     def start(self, item: Item) -> None:
         idle = next((w for w in self._workers if w.is_free), None) or self._start_process()
-        idle.item, idle.stage, idle.since = item, "start", time.monotonic()
+        idle.give(item)
         if idle.ready is not None:
             self._send(idle)
 
@@ -215,7 +223,7 @@ class Pool:
         item = worker.item
         assert item is not None
         worker.stage, worker.since = "read", time.monotonic()
-        _empty(worker.said)
+        process_end.empty(worker.said)
         self._write(
             worker,
             {
@@ -249,7 +257,7 @@ class Pool:
         return []
 
     def _on_ready(self, worker: _Worker, ready: Ready) -> None:
-        worker.ready = ready
+        worker.ready, self._stillborn = ready, 0
         if self._first is None:
             self._first = ready
         elif ready.weights_sha256 != self._first.weights_sha256:
@@ -276,7 +284,7 @@ class Pool:
     def _on_end(self, worker: _Worker) -> list[Event]:
         """A process has ended: the case that it was computing failed."""
         code = worker.process.wait()
-        said = _last_words(worker.said)
+        said = process_end.last_words(worker.said)
         worker.said.close()
         with suppress(OSError):  # what was still to be written to it is lost
             if worker.process.stdin is not None:
@@ -285,9 +293,16 @@ class Pool:
             self._workers.remove(worker)
         item, worker.item = worker.item, None
         if worker.ready is None and not worker.killed and not worker.ended:
-            raise WorkbenchError(
-                f"a worker process ended before it was ready ({_how(code)}). {said.strip().splitlines()[-1:] or ''}"
-            )
+            self._stillborn += 1
+            if self._first is None or self._stillborn > _STILLBORN:
+                last = "".join(said.strip().splitlines()[-1:])
+                raise WorkbenchError(
+                    f"a worker process ended before it was ready ({process_end.how(code)}). {last}".rstrip()
+                )
+            # Others could load the model: what ended this one, memory say, was of the moment. The case was not begun.
+            if item is not None:
+                self._start_process().give(item)
+            return []
         if item is None:
             return []
         return [Event(item, self._death(item, worker, code, said))]
@@ -295,7 +310,7 @@ class Pool:
     def _death(self, item: Item, worker: _Worker, code: int, said: str) -> Outcome:
         seconds = round(time.monotonic() - worker.since, 3)
         error, exit_code, hint = "Crash", 1, "Try it alone with -v; if it dies again, report it with what it said last."
-        cause = f"its process ended: {_how(code)}"
+        cause = f"its process ended: {process_end.how(code)}"
         if worker.killed == "time":
             error, exit_code = "TimeLimit", 3
             cause = f"took longer than the {self.limits.seconds:g} s that --time-limit allows, and was ended"
@@ -306,7 +321,7 @@ class Pool:
                 f"took more than the {memory.size(self.limits.bytes or 0)} that --memory-limit allows, and was ended"
             )
             hint = "Give it more memory."
-        elif code == -int(getattr(signal, "SIGKILL", 9)) and (kills := _kills_for_memory()) > self._kills:
+        elif code == -int(getattr(signal, "SIGKILL", 9)) and (kills := process_end.kills_for_memory()) > self._kills:
             self._kills = kills
             error, exit_code, cause = "OutOfMemory", 6, "the system ended its process because memory ran out"
             hint = "Use fewer --jobs, a --memory-limit, or a machine with more memory."
@@ -360,15 +375,6 @@ def _kill(worker: _Worker) -> None:
             os.killpg(worker.process.pid, signal.SIGKILL)
 
 
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"exit status {code}"
-    try:
-        return f"{signal.Signals(-code).name}, {signal.strsignal(-code) or ''}".rstrip(", ")
-    except ValueError:
-        return f"signal {-code}"
-
-
 def _resident(worker: _Worker) -> int:
     import psutil
 
@@ -378,27 +384,3 @@ def _resident(worker: _Worker) -> int:
         return int(worker.proc.memory_info().rss)
     except psutil.Error:
         return 0
-
-
-def _kills_for_memory() -> int:
-    """How often the system ended a process because memory ran out, since it was started; 0 where it does not tell."""
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0
-
-
-def _empty(said: IO[bytes]) -> None:
-    with suppress(OSError):
-        os.ftruncate(said.fileno(), 0)
-        os.lseek(said.fileno(), 0, os.SEEK_SET)
-
-
-def _last_words(said: IO[bytes]) -> str:
-    """The end of what a process printed."""
-    with suppress(OSError, ValueError):
-        size = os.fstat(said.fileno()).st_size
-        os.lseek(said.fileno(), max(0, size - _SAID_BYTES), os.SEEK_SET)
-        return os.read(said.fileno(), _SAID_BYTES).decode("utf-8", "replace").strip("\x00")
-    return ""

@@ -196,6 +196,32 @@ def test_a_backend_that_cannot_load_is_said_before_any_case(study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("often", "ends"), [(1, 3), (9, 1)])
+def test_a_process_that_dies_while_it_loads_is_started_again(study, often, ends):
+    """Memory may be short for a moment, and the case has done nothing; but nobody tries for ever."""
+    study.make("quick_1", "segv_1", "sleep_1")
+    module, loads = study.folder / "site" / "poison_backend.py", study.folder / "loads"
+    dies = (
+        "def load(config, device):\n"
+        "    import os\n"
+        f"    with open({str(loads)!r}, 'a') as file:\n"
+        "        file.write('x')\n"
+        f"    if 1 < os.path.getsize({str(loads)!r}) < {2 + often}:\n"
+        "        os._exit(9)\n"
+    )
+    text = module.read_text(encoding="utf-8")
+    module.write_text(text.replace("def load(config, device):\n", dies), encoding="utf-8")
+    ran = study.go("--jobs", "1")
+    assert ran.returncode == ends, ran.stderr
+    if often == 1:
+        assert study.done == ["quick_1", "sleep_1"]
+        assert list(study.failures) == ["segv_1"]
+        assert study.computed == ["quick_1", "segv_1", "sleep_1"]
+    else:
+        assert "a worker process ended before it was ready (exit status 9)" in ran.stderr
+        assert loads.stat().st_size == 5
+
+
 def test_each_gpu_has_a_process_of_its_own(study):
     study.make("gpu_1", "gpu_2", "gpu_3", "gpu_4")
     ran = study.go("--gpus", "3,5", seconds=2.0)
