@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -92,6 +94,19 @@ def test_each_death_is_one_failure_and_nobody_else_is_harmed(study):
     assert sorted(study.failures) == sorted(bad)
     assert f"{len(QUICK)} done, 0 already complete, {len(bad)} failed" in ran.stderr
     assert "poison_backend.py" in study.failures["segv_1"]["trace"]  # where it died
+
+
+@pytest.mark.slow
+def test_after_a_death_work_goes_on_within_seconds(study):
+    """A new process has loaded the model and ended the next case in less than ten seconds."""
+    study.make("a_1", "exit_1", "quick_1", "recursion_1", "quick_2", "segv_1", "sleep_1")
+    ran = study.go("--jobs", "1", "--log-format", "json")
+    events = [json.loads(line) for line in ran.stderr.splitlines() if line.startswith("{")]
+    ends = [(e["status"], datetime.fromisoformat(e["time"])) for e in events if e["event"] == "end"]
+    gaps = [(after - before).total_seconds() for (status, before), (_, after) in pairwise(ends) if status == "failed"]
+    print("seconds from a death to the end of the next case:", gaps)
+    assert len(gaps) == 3
+    assert max(gaps) < 10
 
 
 @pytest.mark.slow
