@@ -8,6 +8,7 @@ group ``workbench.kinds`` whose value is a `Kind`; `docs/add-a-kind.md` shows ho
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -115,6 +116,10 @@ class Kind:
         return self in BUILT_IN
 
     def _import(self, name: str) -> ModuleType:
+        there = sys.modules.get(name)
+        # Asked some thirty times for each case; one that is just being imported is waited for below.
+        if there is not None and not getattr(there.__spec__, "_initializing", False):
+            return there
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported
