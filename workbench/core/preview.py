@@ -23,7 +23,7 @@ LONG_SIDE = 320
 UNLISTED: RGB = (191, 191, 191)
 """Values without a class."""
 _LEAST = 8
-_LEVEL = 1  # of zlib: a fifth of the time of its default, for a sixth more bytes
+_LEVEL = 1  # of zlib: a third of the time of its default, for a third more bytes (a hippocampus at 320 pixels: 60 kB)
 
 Pixels = npt.NDArray[np.uint8]
 
