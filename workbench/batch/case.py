@@ -145,6 +145,8 @@ def _run(
     if state == "complete" and not task.overwrite:
         record.refresh(folder, case, image, task.format)
         return Outcome(case.id, "skipped", "")
+    if state == "edited" and not task.overwrite and record.is_of(folder, image):
+        return Outcome(case.id, "skipped", "", notes=(f"{folder}: was corrected by hand, and stays as it is",))
     if state == "edited":
         raise UsageError(
             f"{folder} was corrected by hand and is never replaced; choose another output folder or move it away"

@@ -21,6 +21,7 @@ from workbench.core.atomic import write_text
 from workbench.core.types import Case
 
 LISTING = "failures.jsonl"
+_TRIES = 20
 REFUSED = ("InputError", "GeometryError", "MismatchError")
 """Errors about what a case is."""
 
@@ -38,7 +39,13 @@ def keep(output: Path, outcome: Outcome, tried: Mapping[str, Any]) -> None:
         It cannot be written.
     """
     stored = {**outcome.to_json(), "tried": tried}
-    write_text(_path(output, outcome.case), json.dumps(stored, default=str) + "\n")
+    for tries in range(_TRIES):
+        try:
+            write_text(_path(output, outcome.case), json.dumps(stored, default=str) + "\n")
+            return
+        except FileNotFoundError:  # a run that ended beside this one has removed the folder, which was empty
+            if tries == _TRIES - 1 or not output.is_dir():
+                raise
 
 
 def forget(output: Path, case: str) -> None:

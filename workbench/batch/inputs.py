@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import InputError, NothingFound, WorkbenchWarning, one_line
-from workbench.core.study import Skipped, Study, joined
+from workbench.core.study import SHOWN, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 
 
@@ -61,7 +61,20 @@ def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None =
     once = _once(named)
     if twice := len(cases) - len(once):
         warnings.warn(f"{twice} case(s) given more than once, each taken once", WorkbenchWarning, stacklevel=2)
-    return replace(study, cases=tuple(sorted(_with_unique_ids(once, roots), key=lambda c: c.id)))
+    named_apart = _with_unique_ids(once, roots)
+    notes = (*study.notes, *_renamed(once, named_apart))
+    return replace(study, notes=notes, cases=tuple(sorted(named_apart, key=lambda c: c.id)))
+
+
+def _renamed(before: list[Case], after: list[Case]) -> list[str]:
+    """Which names of a list became others: who joins by them must know."""
+    lines = [
+        f"'{one_line(old.id)}' of the list is the case {new.id} (a folder cannot have its name, or another differs "
+        "only in capitals)"
+        for old, new in zip(before, after, strict=True)
+        if old.id != new.id and old.id != case_name(old.image)
+    ]
+    return lines[:SHOWN] + ([f"and {len(lines) - SHOWN} more names of the list"] if len(lines) > SHOWN else [])
 
 
 def _once(named: Iterable[Iterable[Case]]) -> list[Case]:

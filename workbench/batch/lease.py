@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core import leftovers
+from workbench.core.errors import UsageError
 from workbench.core.lock import locked
 
 STATE = ".workbench"
@@ -33,6 +34,7 @@ STATE = ".workbench"
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 180.0
+_TRIES = 20
 
 
 def file_name(case: str) -> str:
@@ -89,11 +91,22 @@ class Leases:
 
     def open(self) -> None:
         """Begin: make the folder, and keep what is taken alive from now on."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         with tempfile.TemporaryFile(dir=self.folder) as file:  # the clock of the disk, which may be another machine's
             self._began_ns = os.fstat(file.fileno()).st_mtime_ns
         self._beating = threading.Thread(target=self._beat, name="workbench-leases", daemon=True)
         self._beating.start()
+
+    def _make_folder(self) -> None:
+        state = self.output / STATE
+        if state.is_symlink():
+            raise UsageError(f"{state} is a link, and what runs tell each other stays in {self.output}. Remove it.")
+        for _ in range(_TRIES):  # another run may just be removing what is empty
+            with suppress(FileNotFoundError):
+                state.mkdir(exist_ok=True)
+                self.folder.mkdir(exist_ok=True)
+                return
+        self.folder.mkdir(exist_ok=True)
 
     def close(self) -> None:
         """End: give back all that is held, and leave no empty folder behind."""
@@ -124,17 +137,25 @@ class Leases:
         path = self.folder / file_name(case)
         mine = Lease(path, secrets.token_hex(16))
         text = json.dumps({"token": mine.token, "case": case, **_me()})
-        # Judging and replacing the dead is one step: of two that see the same dead one, one gets it.
-        with locked(self.folder / ".lock", 60.0):
-            if not self._is_free(case, path):
-                return None
-            part = path.with_name(f".{path.name}-{mine.token}")
+        for tries in range(_TRIES):
             try:
-                part.write_text(text, encoding="ascii")
-                os.replace(part, path)
-            finally:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
+                # Judging and replacing the dead is one step: of two that see the same dead one, one gets it.
+                with locked(self.folder / ".lock", 60.0):
+                    if not self._is_free(case, path):
+                        return None
+                    part = path.with_name(f".{path.name}-{mine.token}")
+                    try:
+                        part.write_text(text, encoding="ascii")
+                        os.replace(part, path)
+                    finally:
+                        with suppress(OSError):
+                            part.unlink(missing_ok=True)
+                break
+            except FileNotFoundError:
+                # A run that ended beside this one has removed the folder, which was empty; one that is gone stays so.
+                if tries == _TRIES - 1 or not self.output.is_dir():
+                    raise
+                self._make_folder()
         with self._lock:
             self._mine[case] = mine
         return mine

@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.batch import failed
 from workbench.batch.outcome import Outcome
+from workbench.batch.record import Wanted
 from workbench.batch.rows import JsonLines
 from workbench.core import case_folder, leftovers
 from workbench.core.types import Case
@@ -42,6 +43,8 @@ class OnDisk:
         What this run did, by case; what other runs did tells the disk.
     size_part
         Name of the table of sizes, as the kind of the data calls it.
+    wanted
+        What this run computes: a result of other settings, which it did not come to, has no part in the study.
     whole
         Whether a row holds the whole record of its case under ``provenance``.
     """
@@ -50,6 +53,7 @@ class OnDisk:
     cases: Sequence[Case]
     outcomes: Mapping[str, Outcome]
     size_part: str = ""
+    wanted: Wanted | None = None
     whole: bool = False
 
     def __len__(self) -> int:
@@ -86,6 +90,9 @@ class OnDisk:
         record = case_folder.read_record(folder)
         if record is None:
             return row
+        differing = [] if outcome is not None or self.wanted is None else self.wanted.differing(record)
+        if differing and not record.get("edited_by_hand"):
+            return row | {"notes": [f"the result that is there has other settings: {', '.join(differing)}"]}
         status = "skipped" if outcome is None else outcome.status
         row |= {
             "status": status,

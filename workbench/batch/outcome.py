@@ -75,12 +75,15 @@ class RunReport:
         Why nothing more could be written, or "".
     unfinished
         How many cases were neither done nor tried: the run was stopped before.
+    wanted
+        What would be computed for any case (`workbench.batch.record.Wanted`), once that is known.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
     interrupted: str = ""
     stopped: str = ""
     unfinished: int = 0
+    wanted: Any = None
 
     @property
     def failures(self) -> list[Outcome]:

@@ -27,7 +27,7 @@ from workbench.batch.executors import Event, Item, Ready
 from workbench.batch.outcome import Outcome
 from workbench.batch.worker import case_to_json
 from workbench.core import errors, memory, settings
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import OutOfMemory, WorkbenchError
 
 _LOOK_SECONDS = 0.1
 """Between two looks at the memory of the processes."""
@@ -295,6 +295,11 @@ class Pool:
         if worker.ready is None and not worker.killed and not worker.ended:
             self._stillborn += 1
             if self._first is None or self._stillborn > _STILLBORN:
+                if self.limits.bytes is not None:
+                    raise OutOfMemory(
+                        f"--memory-limit {memory.size(self.limits.bytes)}: a process ended while it loaded the model "
+                        f"({process_end.how(code)}); that is too little for the model alone. Allow more."
+                    )
                 last = "".join(said.strip().splitlines()[-1:])
                 raise WorkbenchError(
                     f"a worker process ended before it was ready ({process_end.how(code)}). {last}".rstrip()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.core import case_folder, leftovers, settings
+from workbench.core import case_folder, kinds, leftovers, settings
 from workbench.core.provenance import input_hash
 from workbench.core.types import Case, Image
 
@@ -26,6 +26,10 @@ _HOW = {"weights", "device", "batch"}
 
 # What a list says of a case that does not change how its image is read; which series it is tells the hash of its files.
 _ABOUT = {"series", "kind", "group", "split", "subject"}
+
+
+READING_COLUMNS = ("allow_truncated", "regularise")
+"""Columns of a list that change how an image of any kind is read; a kind names its own in its ``cases`` module."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def compare(
         differing.append("input")
     if format and record.get("format", kept) != format:
         differing.append("format")
-    differing += _other_options(record, case)
+    differing += _other_options(record, case, image.kind)
     if differing == ["input"] and _same_place(record, case, image):
         return "changed", "input"
     if differing:
@@ -149,6 +153,11 @@ def compare(
     times: dict[str, Any] = {} if verify else record.get("times", {})
     intact = bool(files) and all(_intact(folder / Path(n).name, entry, times.get(n)) for n, entry in files.items())
     return ("complete" if intact else "damaged"), ""
+
+
+def is_of(folder: Path, image: Image) -> bool:
+    """Whether what lies in `folder` was made from this very image."""
+    return (case_folder.read_record(folder) or {}).get("input_sha256") == input_hash(image)
 
 
 def refresh(folder: Path, case: Case, image: Image, format: str) -> None:
@@ -180,13 +189,20 @@ def _options(case: Case) -> dict[str, str]:
     return {k: str(v) for k, v in case.options.items()}
 
 
-def _other_options(record: Mapping[str, Any], case: Case) -> list[str]:
-    """Columns of a list that say how an image is read, and said something else then."""
+def _other_options(record: Mapping[str, Any], case: Case, kind: str) -> list[str]:
+    """Columns of a list that say how an image is read, and said something else then.
+
+    A kind of a stranger that does not say which these are may read any column.
+    """
+    row = kinds.find(kind)
+    own = row.hook("cases", "READING_COLUMNS")
+    reading = None if own is None and not row.is_built_in else {*READING_COLUMNS, *(own or ())}
     run = record.get("run")
     if not isinstance(run, dict) or not isinstance(run.get("options"), dict):
         return []  # of an earlier version, or saved by a person
     then, now = run["options"], _options(case)
-    return [f"column '{k}'" for k in sorted({*then, *now} - _ABOUT) if then.get(k) != now.get(k)]
+    looked_at = {*then, *now} - _ABOUT if reading is None else {*then, *now} & reading
+    return [f"column '{k}'" for k in sorted(looked_at) if then.get(k) != now.get(k)]
 
 
 def _same_place(record: Mapping[str, Any], case: Case, image: Image) -> bool:

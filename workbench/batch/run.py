@@ -19,7 +19,7 @@ from workbench.batch import estimates, failed, record
 from workbench.batch.case import Task, beside, cannot_write
 from workbench.batch.ends import Stop
 from workbench.batch.executors import Event, Executor, Here, Item, Ready
-from workbench.batch.lease import Leases
+from workbench.batch.lease import STATE, Leases
 from workbench.batch.outcome import Outcome, RunReport
 from workbench.batch.pool import Limits, Pool
 from workbench.core import leftovers, memory
@@ -209,6 +209,7 @@ class _Run:
                 with suppress(OSError):  # only one that is still empty goes
                     self.output.rmdir()
         self.report.interrupted = self.stop.asked
+        self.report.wanted = getattr(self.task, "wanted", None)
         self._finish()
         return self.report
 
@@ -463,7 +464,11 @@ def _processors() -> int:
 def check_output(output: Path, cases: list[Case]) -> None:
     """Refuse an output that cannot be a folder, or that is one of the inputs, before any work is done."""
     require_folder(output)
-    require_inside(output / failed.LISTING, output)
+    for name in (failed.LISTING, "summary.csv", "run.json", "overview.html"):
+        require_inside(output / name, output)
+        require_file(output / name)
+    if os.path.lexists(output / STATE) and not (output / STATE).is_dir():
+        raise UsageError(f"{output / STATE} is no folder; runs keep there what they tell each other. Remove it.")
     target = output.resolve()
     for case in cases:
         source = case.image.resolve()

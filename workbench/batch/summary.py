@@ -19,15 +19,15 @@ from workbench.core.csv_text import safe_cell
 from workbench.core.jsonable import plain_json
 from workbench.core.provenance import versions
 
-_BEFORE, _AFTER = ("case",), ("status", "seconds", "message", "notes")
+_BEFORE, _AFTER = ("case", "group"), ("source", "status", "seconds", "message", "notes")
 
 
 def write_summary(path: Path, rows: Rows, size_column: str) -> Path:
     """One line per case in the order of the rows, joined to the columns of the input list; written whole or not at all.
 
-    Columns: ``case``; those of the input list, of which one that has a name of ours gets " (list)" behind it; status,
-    seconds, message, number of notes; the size of each class, with its unit. A case without a class, or without a
-    size, has an empty cell there, never 0.
+    Columns: ``case`` and ``group``; those of the input list, of which one that has a name of ours gets " (list)" behind
+    it; source, status, seconds, message, number of notes; the size of each class, with its unit. A case without a
+    class, or without a size, has an empty cell there, never 0.
 
     Parameters
     ----------
@@ -50,7 +50,9 @@ def write_summary(path: Path, rows: Rows, size_column: str) -> Path:
             columns, has = row.get("columns") or {}, sizes(row, found.measure)
             cells = [
                 row.get("case", ""),
+                row.get("group", ""),
                 *(columns.get(name, "") for name in found.columns),
+                row.get("source", ""),
                 row.get("status") or "not run",
                 "" if (seconds := number(row.get("seconds"))) is None else seconds,
                 row.get("message", ""),

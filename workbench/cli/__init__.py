@@ -49,9 +49,24 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: runs the command and turns every error into one line and the documented exit code."""
+    _open_all()
     # Waiting threads sleep instead of spinning: on a machine with other work to do a step is several times faster.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_all() -> None:
+    """Who closed our standard streams listens to none of them; files that are opened must not get their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            got = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            if got != number:
+                os.dup2(got, number)
+                os.close(got)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def run(arguments: list[str]) -> int:
@@ -74,11 +89,15 @@ def run(arguments: list[str]) -> int:
         say("Interrupted.", err=True)
         return 130
     except BrokenPipeError:
-        # The reader of a pipe (head, less) went away; keep Python from complaining once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_standard_output()  # the reader of a pipe (head, less) went away
         return 0
     except Exception as error:
         return failed(error, verbose=verbose)
+
+
+def _leave_standard_output() -> None:
+    """Keep Python from complaining once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def failed(error: Exception, *, verbose: bool = False, subject: str = "workbench") -> int:
@@ -99,6 +118,10 @@ def failed(error: Exception, *, verbose: bool = False, subject: str = "workbench
         # Of all others nobody knows here whether they were about a place to write or a file to read.
         advice = " Free space, or choose another place." if error.errno in _NO_PLACE else ""
         say(f"Error: {error.filename}: {error.strerror}.{advice}", err=True)
+        return 2
+    if isinstance(error, OSError) and error.errno in _NO_PLACE:  # of a stream: what it leads to is full
+        say(f"Error: cannot write: {error.strerror}. Free space, or choose another place.", err=True)
+        _leave_standard_output()
         return 2
     where = "" if subject == "workbench" else f"{subject}: "
     text = f"{where}{type(error).__name__}: {one_line(error)}"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import time
 from dataclasses import replace
@@ -25,13 +27,15 @@ from workbench.cli.options import (
     verbose_option,
 )
 from workbench.cli.say import say, take_lost
-from workbench.cli.told import Wanted, tell
+from workbench.cli.told import Wanted, others_than, tell
 from workbench.core import kinds
 from workbench.core.atomic import write_json
 from workbench.core.errors import one_line
 from workbench.core.registry import Backend
 from workbench.core.study import Study
 from workbench.core.types import Case
+
+_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 
 
 def _make(backend: Backend) -> click.Command:
@@ -155,21 +159,34 @@ def _predict(
     problem = tell(backend, cases, mine, output, done, how, {**told, **_left(study)}, wanted)
     if lost := take_lost():
         say(f"note: {lost} line(s) were lost, as nobody read them in time", err=True)
+    code = RunReport(stopped=problem).exit_code if problem else done.exit_code
+    if log_format == "json":
+        shown.on_finish(
+            **{name: done.count(name) for name in ("done", "skipped", "failed")},
+            not_run=done.unfinished,
+            exit_code=code,
+            interrupted=done.interrupted,
+            error=done.stopped or problem,
+        )
+        return code
     if len(cases) > 1:
         _summary(done, output)
-        if wanted.overview and not (problem or done.stopped):
+        if wanted.overview and not (problem or done.stopped) and (output / "overview.html").is_file():
             say(f"Overview with pictures: {output / 'overview.html'}", err=True)
+        if others := others_than(cases, output):
+            say(f"note: {output} holds results of {others} other case(s), which are not in the overview", err=True)
     if done.interrupted:
         say(f"Interrupted ({done.interrupted}). Run again to go on.", err=True)
     if done.stopped or problem:
         count = done.count("done") + done.count("skipped")
+        reason = done.stopped or problem
+        advice = "free space" if reason.endswith(_FULL) else "mend that"
         say(
-            f"Error: {done.stopped or problem}. {count} case(s) are complete; free space or choose another output "
-            "folder, and run again: only the rest is computed.",
+            f"Error: {reason}. {count} case(s) are complete; {advice} or choose another output folder, and run again: "
+            "only the rest is computed.",
             err=True,
         )
-        return RunReport(stopped=problem).exit_code if problem else done.exit_code
-    return done.exit_code
+    return code
 
 
 def _options(values: dict[str, Any], count: int, pictures: bool) -> Any:

@@ -107,7 +107,7 @@ class Shown:
         try:
             for file in outcome.files:
                 say(file)
-        except BrokenPipeError:
+        except OSError:  # a pipe that was closed, or the disk behind it is full
             self._closed = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -128,6 +128,10 @@ class Shown:
             "cases_per_hour": round(3600 * rate, 1),
             "seconds_left": round((self._count - self._ended) / rate, 1),
         }
+
+    def on_finish(self, **values: Any) -> None:
+        """The counts at the end, for programs; people are told in words."""
+        self._event("finish", **values)
 
     def _event(self, name: str, **values: Any) -> None:
         if self._log == "json":

@@ -10,7 +10,6 @@ import os
 import select
 import stat
 import sys
-from contextlib import suppress
 from typing import IO, Any
 
 import click
@@ -38,11 +37,15 @@ def say(text: object = "", *, err: bool = False) -> None:
         click.echo(shown)
         return
     global _lost
-    if _takes(sys.stderr):
-        with suppress(BrokenPipeError):
+    try:
+        if _takes(sys.stderr):
             click.echo(shown, err=True)
-    else:
-        _lost += 1
+            return
+    except BrokenPipeError:
+        return  # nobody listens any more
+    except OSError:
+        pass  # the disk with the log is full, say
+    _lost += 1
 
 
 def _takes(stream: IO[str] | None) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench.cli.say import say
 from workbench.core import kinds, leftovers
+from workbench.core.case_folder import RECORD
 from workbench.core.errors import UsageError, one_line
 from workbench.core.lock import locked
 from workbench.core.registry import Backend
@@ -41,9 +45,15 @@ def tell(
 
     kind = kinds.find(backend.kind)
     outcomes = {o.case: o for o in done.outcomes}
-    whole = OnDisk(output, mine, outcomes, kind.size_part, whole=True)
+    whole = OnDisk(output, mine, outcomes, kind.size_part, done.wanted, whole=True)
     if wanted.as_json:
-        _print(whole)
+        try:
+            _print(whole)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return f"standard output: {error.strerror}"
     if wanted.report is None and not wanted.overview:
         return ""
     from workbench.batch.overview import write_overview
@@ -56,7 +66,7 @@ def tell(
             write_run(wanted.report, header, whole)
         if not wanted.overview or done.stopped or not output.is_dir():
             return ""
-        study = OnDisk(output, cases, outcomes, kind.size_part)
+        study = OnDisk(output, cases, outcomes, kind.size_part, done.wanted)
         # Of runs that end together the last one sees what all of them have done.
         with locked(output / f"{leftovers.PART}-overview-lock", 600.0), spooled(study) as rows:
             write_run(output / f"run{wanted.part}.json", header, rows)
@@ -73,6 +83,14 @@ def tell(
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         return f"{output}: {getattr(cause, 'strerror', None) or one_line(error)}"
     return ""
+
+
+def others_than(cases: list[Case], output: Path) -> int:
+    """How many results of other cases lie in an output folder: a smaller study is told of alone."""
+    known = {case.id for case in cases}
+    with suppress(OSError):
+        return sum(e.name not in known and os.path.isfile(os.path.join(e.path, RECORD)) for e in os.scandir(output))
+    return 0
 
 
 def _print(rows: Any) -> None:

@@ -41,6 +41,8 @@ NEXT = f"{leftovers.PART}-next"
 
 _LOCK = f"{leftovers.PART}-lock"
 _SECONDS = 60.0
+_MOST_BYTES = 64 << 20
+"""Of a record that is read."""
 
 
 def author() -> str:
@@ -65,11 +67,30 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         path = os.path.join(folder, RECORD)  # thousands are read in a row: no Path for each
         if not os.path.isfile(path):
             return None
+        if os.path.getsize(path) > _MOST_BYTES:
+            return None
         with open(path, encoding="utf-8") as file:
             record = json.load(file)
     except (OSError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
+    return record if isinstance(record, dict) and _is_sound(record) else None
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Whether a record holds what all who read it take for granted; an edited one may hold anything."""
+    files, times, notes, run = (record.get(key) for key in ("files", "times", "notes", "run"))
+    return (
+        (files is None or (isinstance(files, dict) and all(_is_entry(n, e) for n, e in files.items())))
+        and (times is None or isinstance(times, dict))
+        and (notes is None or (isinstance(notes, list) and all(isinstance(note, str) for note in notes)))
+        and (run is None or isinstance(run, dict))
+        and isinstance(record.get("settings", {}), dict)
+        and isinstance(record.get("details") or {}, dict)
+    )
+
+
+def _is_entry(name: str, entry: Any) -> bool:
+    return "\0" not in name and isinstance(entry, dict)
 
 
 def record_of_file(path: Path) -> dict[str, Any] | None:

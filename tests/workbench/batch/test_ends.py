@@ -281,3 +281,84 @@ def test_a_closed_standard_output_and_error_stop_nothing(study):
     closed = ["bash", "-c", 'exec "$@" >&- 2>&-', "-", *study.words("--jobs", "1")]
     assert subprocess.run(closed, env=study.environment(0), timeout=120, check=False).returncode == 0
     assert len(study.done) == 2
+
+
+@pytest.mark.parametrize(
+    "words", ['exec "$@" 2>&-', 'exec "$@" >&-', 'exec "$@" <&- 2>/dev/full', 'exec "$@" >/dev/full']
+)
+def test_streams_that_are_closed_or_full_stop_nothing(study, words):
+    study.make("quick_1", "quick_2")
+    command = ["bash", "-c", words, "-", *study.words("--jobs", "1")]
+    ended = subprocess.run(command, env=study.environment(0), capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert len(study.done) == 2
+
+
+def test_json_that_cannot_be_written_is_said_with_2(study):
+    study.make("quick_1", "quick_2")
+    command = ["bash", "-c", 'exec "$@" >/dev/full', "-", *study.words("--jobs", "1", "--json")]
+    ended = subprocess.run(command, env=study.environment(0), capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "standard output: No space left on device" in ended.stderr
+    assert len(study.done) == 2
+
+
+def test_programs_are_told_of_the_end_in_json_alone(study):
+    study.make("quick_1", "exit_1")
+    ran = study.go("--jobs", "1", "--log-format", "json")
+    events = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert {k: events[-1][k] for k in ("event", "done", "skipped", "failed", "not_run", "exit_code")} == {
+        "event": "finish", "done": 1, "skipped": 0, "failed": 1, "not_run": 0, "exit_code": 3,
+    }  # fmt: skip
+
+
+def test_a_file_where_a_folder_is_needed_is_found_before_any_case(study):
+    study.make("quick_1", "quick_2")
+    for name in ("failures.jsonl", "summary.csv", "overview.html", "run.json"):
+        (study.out / name).mkdir(parents=True)
+        ran = study.go("--jobs", "1")
+        assert ran.returncode == 2, ran.stderr
+        assert "there is a folder of this name" in ran.stderr
+        (study.out / name).rmdir()
+    (study.out / ".workbench").write_text("a file", encoding="utf-8")
+    ran = study.go("--jobs", "1")
+    assert ran.returncode == 2, ran.stderr
+    assert ".workbench is no folder" in ran.stderr
+    assert study.computed == []
+
+
+def test_a_study_is_never_of_two_settings(study):
+    """A part of it was computed anew: what the others hold is named and has no share in the statistics."""
+    study.make("quick_1", "sleep_2", "sleep_3")
+    assert study.go("--jobs", "1").returncode == 0
+    with study.start("--jobs", "1", "--level", "0.7", "--overwrite", seconds=2) as run:
+        wait_for(lambda: len(study.computed) == 5)
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=120)
+    told = json.loads((study.out / "run.json").read_text(encoding="utf-8"))
+    assert [(c["case"], c["status"]) for c in told["cases"]] == [
+        ("quick_1", "done"), ("sleep_2", "done"), ("sleep_3", "not run"),
+    ]  # fmt: skip
+    assert told["cases"][2]["notes"] == ["the result that is there has other settings: level"]
+    assert told["cases"][2]["table"] == []
+
+
+def test_a_part_of_a_study_says_what_else_lies_there(study):
+    study.make("quick_1", "quick_2", "quick_3")
+    assert study.go("--jobs", "1").returncode == 0
+    (study.folder / "in" / "quick_3.nii.gz").unlink()
+    assert "holds results of 1 other case(s), which are not in the overview" in study.go("--jobs", "1").stderr
+
+
+def test_a_limit_below_what_the_model_needs_is_called_so(study):
+    """Libraries abort where the system gives them no memory: nobody should take that for a bug."""
+    study.make("quick_1", "quick_2")
+    module = study.folder / "site" / "poison_backend.py"
+    text = module.read_text(encoding="utf-8")
+    aborts = "def load(config, device):\n    import os\n    os.abort()\n"
+    module.write_text(text.replace("def load(config, device):\n", aborts), encoding="utf-8")
+    ran = study.go("--jobs", "1", "--memory-limit", "1GB")
+    assert ran.returncode == 6, ran.stderr
+    assert "--memory-limit" in ran.stderr
+    assert "too little for the model alone" in ran.stderr
+    assert study.done == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from workbench.batch import lease as leases_of
 from workbench.batch.lease import STATE, Lease, Leases, file_name
 from workbench.core import leftovers
+from workbench.core.errors import UsageError
 
 
 @pytest.fixture
@@ -159,3 +161,28 @@ def test_the_end_leaves_nothing(tmp_path):
 
 def test_names_of_cases_may_be_as_long_as_a_name_can_be(leases):
     assert leases().take("x" * 255) is not None
+
+
+def test_a_folder_that_a_run_removed_when_it_ended_is_made_again(leases, tmp_path):
+    first, second = leases(), leases()
+    first.close()  # the folder was empty
+    assert second.folder.exists() is False
+    assert second.take("a") is not None
+    second.give_back("a")
+
+
+def test_an_output_folder_that_is_gone_stays_gone(leases, tmp_path):
+    one = leases()
+    shutil.rmtree(one.output)
+    with pytest.raises(FileNotFoundError):
+        one.take("a")
+    assert not one.output.exists()
+
+
+def test_what_runs_tell_each_other_stays_in_the_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    out = tmp_path / "linked"
+    out.mkdir()
+    (out / STATE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="is a link"):
+        Leases(out).open()

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from tests import strangers
 from tests.poison import volumes
+from workbench.batch import record
 from workbench.batch.inputs import expand
 from workbench.batch.run import run
 from workbench.core.atomic import sha256_of
@@ -156,15 +158,64 @@ def test_another_setting_is_another_result(study):
 
 def test_how_a_list_says_that_a_case_is_read_belongs_to_it(study, tmp_path):
     table = tmp_path / "list.csv"
-    table.write_text("image,id,spacing\nin/a.nii.gz,a,1\n", encoding="utf-8")
+    table.write_text("image,id,regularise\nin/a.nii.gz,a,no\n", encoding="utf-8")
     assert study.go(table) == ["a"]
     assert study.go(table) == []
-    table.write_text("image,id,spacing\nin/a.nii.gz,a,2\n", encoding="utf-8")
+    table.write_text("image,id,regularise\nin/a.nii.gz,a,yes\n", encoding="utf-8")
     assert study.go(table) == []
-    assert "column 'spacing' differ" in study.report.failures[0].message
-    table.write_text("image,id,spacing,group\nin/a.nii.gz,a,1,anna\n", encoding="utf-8")
-    assert study.go(table) == []
-    assert study.report.failures == []  # whose it is changes nothing about it
+    assert "column 'regularise' differ" in study.report.failures[0].message
+    for more, value in (("group", "anna"), ("age", "60"), ("age", "61"), ("reader", "bert")):
+        table.write_text(f"image,id,regularise,{more}\nin/a.nii.gz,a,no,{value}\n", encoding="utf-8")
+        assert study.go(table) == []
+        assert study.report.failures == []  # whose it is, and what else is known of it, changes nothing about it
+
+
+def test_a_kind_that_does_not_say_which_columns_it_reads_may_read_any(monkeypatch):
+    from dataclasses import replace
+
+    from workbench.core import kinds
+    from workbench.core.types import Case
+
+    case = Case("a", Path("a"), options={"age": "61"})
+    then = {"run": {"options": {"age": "60"}}}
+    assert record._other_options(then, case, "recording") == []
+    stranger = replace(kinds.find("recording"), name="strange", cases="json")
+    monkeypatch.setattr(kinds, "find", lambda name: stranger)
+    assert record._other_options(then, case, "strange") == ["column 'age'"]
+
+
+def test_what_a_person_corrected_is_complete_as_long_as_its_image_is_the_same(study):
+    study.go()
+    path = study.out / "a" / "provenance.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"edited_by_hand": false', '"edited_by_hand": true'))
+    assert study.go() == []
+    assert study.report.failures == []
+    (outcome,) = [o for o in study.report.outcomes if o.case == "a"]
+    assert "corrected by hand, and stays as it is" in outcome.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("notes", 5),
+        ("notes", [1]),
+        ("files", 7),
+        ("files", {"a\0b": {}}),
+        ("files", {"labels.nii.gz": 3}),
+        ("times", "x"),
+        ("run", []),
+        ("settings", []),
+        ("details", 1),
+    ],
+)
+def test_a_record_that_somebody_broke_is_none_and_its_case_is_done_again(study, key, value):
+    study.go()
+    path = study.out / "a" / "provenance.json"
+    broken = json.loads(path.read_text(encoding="utf-8")) | {key: value}
+    path.write_text(json.dumps(broken), encoding="utf-8")
+    assert study.go() == ["a"]
+    assert study.report.failures == []
+    assert study.go() == []
 
 
 def test_a_record_is_written_last_and_names_inputs_and_results(study):

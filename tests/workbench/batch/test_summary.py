@@ -22,7 +22,7 @@ def test_cases_are_joined_to_the_columns_of_the_list(tmp_path):
     ]
     frame = pd.read_csv(write_summary(tmp_path / "summary.csv", rows, MEASURE))
     assert list(frame.columns) == [
-        "case", "image", "site", "age", "late", "status", "seconds", "message", "notes",
+        "case", "group", "image", "site", "age", "late", "source", "status", "seconds", "message", "notes",
         "liver volume [mL]", "spleen volume [mL]",
     ]  # fmt: skip
     assert frame["case"].tolist() == ["b", "a", "c"]  # the order of the list
@@ -51,7 +51,7 @@ def test_no_cell_is_a_formula_and_every_name_is_one_cell(tmp_path):
     path = write_summary(tmp_path / "s.csv", rows, MEASURE)
     with path.open(encoding="utf-8", newline="") as file:
         head, *lines = list(csv.reader(file))
-    assert head[1] == "'=cmd"
+    assert head[2] == "'=cmd"
     assert len(lines) == len(NASTY)
     for name, cells in zip(NASTY, lines, strict=True):
         assert len(cells) == len(head)

@@ -12,6 +12,9 @@ from workbench.recording.data.events import with_events
 FILE_COLUMNS = ("events",)
 """Columns of a list that hold paths, relative to the list."""
 
+READING_COLUMNS = ("events", "sampling_rate")
+"""Columns of a list that change what is read."""
+
 _ARRAYS = (".npy", ".npz", ".mat")
 
 
