@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,18 @@ from workbench_napari.recording.butterfly import Wing, in_words, picture
 from workbench_napari.recording.overlay import GUTTER
 from workbench_napari.recording.overview_bar import OverviewBar
 from workbench_napari.recording.trace import Trace, number
+from workbench_napari.shared import engines
 from workbench_napari.shared.panel_base import button
 from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.theme import Colors
+from workbench_napari.shared.when_loaded import WhenLoaded
 
 COLORS = ("#8bd5ff", "#ffb454", "#7ee787", "#ff9ec6", "#d2a8ff", "#e3e37a", "#6fdcc8", "#f0a08a", "#a5b4ff", "#c8cace")
 _ROOM = 14
 
 
 class Traces(QWidget):
-    """The plot and its buttons.
+    """The plot and its buttons; the plot is made when it is first needed, or when there is time.
 
     Signals
     -------
@@ -47,8 +50,6 @@ class Traces(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        import pyqtgraph as pg
-
         self.setMinimumHeight(170)
         self.traces: list[Trace] = []
         self._mine = False
@@ -61,31 +62,55 @@ class Traces(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addLayout(self._head())
-        self.plot = pg.PlotWidget()
-        column.addWidget(self.plot)
         self.overview = OverviewBar()
         column.addWidget(self.overview)
         self.wings: list[Wing] = []
         self._pictures: list[Any] = []
-        item = self.plot.getPlotItem()
-        _arrange(item)
-        self.line = pg.InfiniteLine(angle=90, movable=True)
-        self.line.setZValue(50)
-        self.line.hide()
-        self.marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
-        self.marks.setZValue(-10)
-        item.addItem(self.marks, ignoreBounds=True)
-        item.addItem(self.line, ignoreBounds=True)
-        self.line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
-        self.plot.scene().sigMouseClicked.connect(self._on_click)
-        item.getViewBox().sigXRangeChanged.connect(self._on_range)
+        self._when_loaded = WhenLoaded((engines.PLOTS,), self)
+        self._when_loaded.loaded.connect(self._make)
         self._dress()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a plot yet."""
+        return "_made" in vars(self)
+
+    @cached_property
+    def _made(self) -> tuple[Any, Any, Any]:
+        """The plot, the line of the cursor, and the marks."""
+        self._when_loaded.stop()
+        plot, line, _ = made = _new_plot()
+        self.layout().insertWidget(1, plot)
+        line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
+        plot.scene().sigMouseClicked.connect(self._on_click)
+        plot.getPlotItem().getViewBox().sigXRangeChanged.connect(self._on_range)
+        _dress(plot, line, self.colors)
+        return made
+
+    def _make(self) -> None:
+        self._made  # noqa: B018
+
+    @property
+    def plot(self) -> Any:
+        return self._made[0]
+
+    @property
+    def line(self) -> Any:
+        """The cursor."""
+        return self._made[1]
+
+    @property
+    def marks(self) -> Any:
+        """The stretches that are marked."""
+        return self._made[2]
 
     def use_colors(self, colors: Colors) -> None:
         """Draw in these colours from now on."""
         self.colors = colors
         self.overview.use_colors(colors)
         self._dress()
+        if not self.is_made:
+            return
         if self.wings:
             self.set_wings(self.wings)
         else:
@@ -93,17 +118,9 @@ class Traces(QWidget):
         self.set_marks(self._lines)
 
     def _dress(self) -> None:
-        import pyqtgraph as pg
-
-        colors, item = self.colors, self.plot.getPlotItem()
-        self.plot.setBackground(colors.panel)
-        self.line.setPen(pg.mkPen(colors.cursor, width=1))
-        self.line.setHoverPen(pg.mkPen(colors.cursor, width=3))
-        for side in ("left", "bottom"):
-            item.getAxis(side).setPen(colors.line)
-            item.getAxis(side).setTextPen(colors.text)
-        item.setLabel("bottom", "Time [s]", color=colors.text, **{"font-size": "8.5pt"})
-        self.info.setStyleSheet(f"color: {colors.quiet};")
+        self.info.setStyleSheet(f"color: {self.colors.quiet};")
+        if self.is_made:
+            _dress(self.plot, self.line, self.colors)
 
     def _head(self) -> QHBoxLayout:
         """The height of a row in words, and the buttons that change it."""
@@ -159,6 +176,8 @@ class Traces(QWidget):
 
     def set_traces(self, traces: Sequence[Trace]) -> None:
         """Draw these channels from top to bottom."""
+        if not traces and not self.is_made:
+            return
         import pyqtgraph as pg
 
         self._clear_wings()
@@ -190,7 +209,8 @@ class Traces(QWidget):
         """Marks as coloured stretches; moments only as long as there is room between them."""
         self._lines, self._crowded = list(lines), None
         self.overview.set_marks(lines)
-        self._draw_marks()
+        if lines or self.is_made:
+            self._draw_marks()
 
     def _draw_marks(self) -> None:
         import pyqtgraph as pg
@@ -231,6 +251,8 @@ class Traces(QWidget):
 
     def set_cursor(self, seconds: float | None) -> None:
         """Put the time cursor somewhere, or away."""
+        if seconds is None and not self.is_made:
+            return
         self.line.setVisible(seconds is not None)
         if seconds is not None:
             self.line.setValue(seconds)
@@ -305,6 +327,36 @@ class Traces(QWidget):
                 self.channel_clicked.emit(self.traces[row].channel)
         elif inside:
             self.cursor_moved.emit(float(box.mapSceneToView(at).x()))
+
+
+def _new_plot() -> tuple[Any, Any, Any]:
+    """A plot, the line of the cursor, and the marks."""
+    import pyqtgraph as pg
+
+    plot = pg.PlotWidget()
+    item = plot.getPlotItem()
+    _arrange(item)
+    line = pg.InfiniteLine(angle=90, movable=True)
+    line.setZValue(50)
+    line.hide()
+    marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
+    marks.setZValue(-10)
+    item.addItem(marks, ignoreBounds=True)
+    item.addItem(line, ignoreBounds=True)
+    return plot, line, marks
+
+
+def _dress(plot: Any, line: Any, colors: Colors) -> None:
+    import pyqtgraph as pg
+
+    plot.setBackground(colors.panel)
+    line.setPen(pg.mkPen(colors.cursor, width=1))
+    line.setHoverPen(pg.mkPen(colors.cursor, width=3))
+    item = plot.getPlotItem()
+    for side in ("left", "bottom"):
+        item.getAxis(side).setPen(colors.line)
+        item.getAxis(side).setTextPen(colors.text)
+    item.setLabel("bottom", "Time [s]", color=colors.text, **{"font-size": "8.5pt"})
 
 
 def _arrange(item: Any) -> None:

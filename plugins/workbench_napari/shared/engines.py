@@ -29,12 +29,14 @@ LOADING = "loading the engine"
 
 FIGURES = ("matplotlib.figure", "matplotlib.backends.backend_qtagg")
 """What a figure takes."""
+PLOTS = "pyqtgraph"
+"""What the traces take."""
 _FOR_OPENING: dict[str, tuple[str, ...]] = {
     # napari makes the small picture of a layer with the first, and its controls with the second.
     "": ("scipy.ndimage", "napari.components.histogram", "workbench.api", "workbench.data.study"),
     "volume": ("nibabel",),
     "scene": FIGURES,
-    "recording": (*FIGURES, "mne", "mne.io", "scipy.signal"),
+    "recording": (*FIGURES, PLOTS, "mne", "mne.io", "scipy.signal"),
 }
 """What opening the first file of a kind would load while the window stands still."""
 _WITH = {"torch": ("torch._dynamo",)}
