@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QFont, QFontMetrics
+from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench_napari.recording.butterfly import Wing, in_words, picture
-from workbench_napari.recording.overlay import GUTTER
 from workbench_napari.recording.overview_bar import OverviewBar
 from workbench_napari.recording.trace import Trace, number
+from workbench_napari.recording.trace_plot import dress, new_plot, small_font, stretches
 from workbench_napari.shared import engines
 from workbench_napari.shared.panel_base import button
 from workbench_napari.shared.plain_text import plain_label, plain_tip
@@ -79,12 +79,12 @@ class Traces(QWidget):
     def _made(self) -> tuple[Any, Any, Any]:
         """The plot, the line of the cursor, and the marks."""
         self._when_loaded.stop()
-        plot, line, _ = made = _new_plot()
+        plot, line, _ = made = new_plot()
         self.layout().insertWidget(1, plot)
         line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
         plot.scene().sigMouseClicked.connect(self._on_click)
         plot.getPlotItem().getViewBox().sigXRangeChanged.connect(self._on_range)
-        _dress(plot, line, self.colors)
+        dress(plot, line, self.colors)
         return made
 
     def _make(self) -> None:
@@ -120,7 +120,7 @@ class Traces(QWidget):
     def _dress(self) -> None:
         self.info.setStyleSheet(f"color: {self.colors.quiet};")
         if self.is_made:
-            _dress(self.plot, self.line, self.colors)
+            dress(self.plot, self.line, self.colors)
 
     def _head(self) -> QHBoxLayout:
         """The height of a row in words, and the buttons that change it."""
@@ -213,8 +213,6 @@ class Traces(QWidget):
             self._draw_marks()
 
     def _draw_marks(self) -> None:
-        import pyqtgraph as pg
-
         first, last = self.plot.getPlotItem().getViewBox().viewRange()[0]
         count = sum(m.stop >= first and m.start <= last for m in self._lines)
         crowded = count * _ROOM > self.plot.width()
@@ -225,21 +223,7 @@ class Traces(QWidget):
         self.marks.setVisible(bool(lines))
         if not lines:
             return
-        brushes, pens = [], []
-        for line in lines:
-            color = pg.mkColor(line.color)
-            color.setAlpha(110)
-            pens.append(pg.mkPen(color))
-            color.setAlpha(45)
-            brushes.append(pg.mkBrush(color))
-        self.marks.setOpts(
-            x0=[m.start for m in lines],
-            x1=[m.stop for m in lines],
-            y0=[-1000.0] * len(lines),
-            y1=[1000.0] * len(lines),
-            brushes=brushes,
-            pens=pens,
-        )
+        self.marks.setOpts(**stretches(lines))
 
     def set_range(self, start: float, stop: float) -> None:
         """Show a stretch of time."""
@@ -267,7 +251,7 @@ class Traces(QWidget):
 
     def _names(self) -> None:
         axis = self.plot.getPlotItem().getAxis("left")
-        metrics = QFontMetrics(_font())
+        metrics = QFontMetrics(small_font())
         room = int(axis.width()) - 14
         names = [metrics.elidedText(t.name, Qt.TextElideMode.ElideMiddle, room) for t in self.traces]
         axis.setTicks([[(-row, name) for row, name in enumerate(names)]])
@@ -295,7 +279,7 @@ class Traces(QWidget):
         shown = self.line.isVisible() and first <= at <= last
         while len(self._values) < len(self.traces):
             text = pg.TextItem(anchor=(1.0, 0.5))
-            text.setFont(_font())
+            text.setFont(small_font())
             text.setZValue(60)
             item.addItem(text, ignoreBounds=True)
             self._values.append(text)
@@ -327,55 +311,3 @@ class Traces(QWidget):
                 self.channel_clicked.emit(self.traces[row].channel)
         elif inside:
             self.cursor_moved.emit(float(box.mapSceneToView(at).x()))
-
-
-def _new_plot() -> tuple[Any, Any, Any]:
-    """A plot, the line of the cursor, and the marks."""
-    import pyqtgraph as pg
-
-    plot = pg.PlotWidget()
-    item = plot.getPlotItem()
-    _arrange(item)
-    line = pg.InfiniteLine(angle=90, movable=True)
-    line.setZValue(50)
-    line.hide()
-    marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
-    marks.setZValue(-10)
-    item.addItem(marks, ignoreBounds=True)
-    item.addItem(line, ignoreBounds=True)
-    return plot, line, marks
-
-
-def _dress(plot: Any, line: Any, colors: Colors) -> None:
-    import pyqtgraph as pg
-
-    plot.setBackground(colors.panel)
-    line.setPen(pg.mkPen(colors.cursor, width=1))
-    line.setHoverPen(pg.mkPen(colors.cursor, width=3))
-    item = plot.getPlotItem()
-    for side in ("left", "bottom"):
-        item.getAxis(side).setPen(colors.line)
-        item.getAxis(side).setTextPen(colors.text)
-    item.setLabel("bottom", "Time [s]", color=colors.text, **{"font-size": "8.5pt"})
-
-
-def _arrange(item: Any) -> None:
-    """Names at the left, seconds below; the mouse moves time only."""
-    item.setMenuEnabled(False)
-    item.layout.setContentsMargins(0, 0, 0, 7)  # pyqtgraph lets the label stick out
-    item.hideButtons()
-    item.setMouseEnabled(x=True, y=False)
-    # pyqtgraph would shrink the numbers to powers of ten of its own choice.
-    for side in ("left", "bottom"):
-        axis = item.getAxis(side)
-        axis.enableAutoSIPrefix(False)
-        axis.setStyle(tickLength=-4, tickFont=_font(), autoExpandTextSpace=False, hideOverlappingLabels=False)
-    item.getAxis("left").setWidth(GUTTER)
-    item.getAxis("bottom").setHeight(42)
-    item.showGrid(x=True, y=False, alpha=0.18)
-
-
-def _font() -> QFont:
-    font = QFont()
-    font.setPixelSize(11)
-    return font
