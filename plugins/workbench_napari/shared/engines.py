@@ -34,7 +34,8 @@ PLOTS = "pyqtgraph"
 _FOR_OPENING: dict[str, tuple[str, ...]] = {
     # napari makes the small picture of a layer with the first, and its controls with the second.
     "": ("scipy.ndimage", "napari.components.histogram", "workbench.api", "workbench.data.study"),
-    "volume": ("nibabel",),
+    # With the last napari turns its camera, so that the head is up.
+    "volume": ("nibabel", "scipy.spatial.transform"),
     "scene": FIGURES,
     "recording": (*FIGURES, PLOTS, "mne", "mne.io", "scipy.signal"),
 }
