@@ -37,7 +37,8 @@ _FOR_OPENING: dict[str, tuple[str, ...]] = {
     # With the last napari turns its camera, so that the head is up.
     "volume": ("nibabel", "scipy.spatial.transform"),
     "scene": FIGURES,
-    "recording": (*FIGURES, PLOTS, "mne", "mne.io", "scipy.signal"),
+    # napari's layers of annotations take the last.
+    "recording": (*FIGURES, PLOTS, "mne", "mne.io", "scipy.signal", "pandas"),
 }
 """What opening the first file of a kind would load while the window stands still."""
 _WITH = {"torch": ("torch._dynamo",)}
