@@ -10,11 +10,14 @@ divided by how much slower a fixed piece of Python ran during the step than it e
 said what the window's thread did in every gap over that. Without a display it runs under Xvfb.
 
 The engines are loaded before a file is opened, and their loading is a step of its own; with ``--cold`` nobody waits.
+Our modules are compiled first, as pip does where it installs them. What plain napari takes for the same (the longest
+of its rows for layers where a layer comes) stands beside each step if ``control`` is among what is measured.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import subprocess
@@ -31,6 +34,14 @@ from real_window import rerun_without_display
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("volume", "scene", "recording", "control")
 LIMIT_MS = 250
+SAME = {
+    "dock": ("dock",),
+    "open": ("image",),
+    "theme": ("theme",),
+    "delete": ("delete",),
+    **dict.fromkeys(("run", "learn", "generate", "annotate"), ("labels", "shapes")),
+}
+"""Rows of plain napari that do the same as a step of a tool: its first dock, image, labels and shapes."""
 
 
 def main() -> int:
@@ -47,10 +58,13 @@ def main() -> int:
     if arguments.one:
         print(json.dumps(session(arguments.one, arguments.cold, arguments.where)), flush=True)
         return 0
-    rows = []
-    heads = f"{'gap [ms]':>9} {'window':>8} {'held':>8} {'slower':>7} {'quiet':>8}"
+    for folder in (ROOT / "workbench", ROOT / "plugins"):
+        compileall.compile_dir(folder, quiet=2)
+    rows: list[dict[str, Any]] = []
+    heads = f"{'gap [ms]':>9} {'window':>8} {'held':>8} {'slower':>7} {'quiet':>8} {'napari':>7}"
     print(f"{'tool':<10} {'step':<12} {'seconds':>8} {heads}")
-    for tool in arguments.tools or TOOLS:
+    # Plain napari first: its rows stand beside those of the tools.
+    for tool in sorted(arguments.tools or TOOLS, key=lambda name: name != "control"):
         command = [sys.executable, __file__, "--one", tool, *(["--cold"] if arguments.cold else [])]
         command += ["--where", str(arguments.where)] if arguments.where is not None else []
         with tempfile.TemporaryDirectory() as home:
@@ -60,11 +74,14 @@ def main() -> int:
             print(f"{tool}: ended with {done.returncode}")
             return 1
         for row in json.loads(done.stdout.strip().splitlines()[-1]):
+            plain = [r["quiet"] for r in rows if r["tool"] == "control" and r["step"] in SAME.get(row["step"], ())]
+            row["napari"] = max(plain, default=None) if tool != "control" else None
             rows.append({"tool": tool, **row})
             over = " *" if row["quiet"] > LIMIT_MS and tool != "control" else ""
+            beside = "" if row["napari"] is None else f"{row['napari']:.0f}"
             print(
                 f"{tool:<10} {row['step']:<12} {row['seconds']:8.2f} {row['gap']:9.0f} {row['window']:8.0f} "
-                f"{row['held']:8.0f} {row['slower']:7.1f} {row['quiet']:8.0f}{over}",
+                f"{row['held']:8.0f} {row['slower']:7.1f} {row['quiet']:8.0f} {beside:>7}{over}",
                 flush=True,
             )
     longest = max((r["quiet"] for r in rows if r["tool"] != "control"), default=0)

@@ -44,10 +44,10 @@ def main() -> int:
         return 0
     rows, failed = [], 0
     print(f"{'state':<12} {'window':<10} {'tool':<12} {'clicks':>6} {'keys':>5} {'drags':>6} {'scrolls':>8} {'s':>7}")
-    for checkout in arguments.checkout or [ROOT]:
+    for checkout in map(Path.resolve, arguments.checkout or [ROOT]):
         for size in arguments.size or SIZES:
             for tool in arguments.tools or PATHS:
-                row = measured(checkout.resolve(), size, tool, arguments.shot)
+                row = measured(checkout, size, tool, arguments.shot)
                 failed += row is None
                 if row is None:
                     continue
@@ -181,8 +181,10 @@ def spectra(person: Person) -> Callable[[], None]:
         person.drag((width * 0.4, height * row), (width * 0.6, height * row))
     known = set(map(id, viewer.layers))
     person.press("Learn and map" if person.button("Learn and map") else "Learn", page="Learn")
-    person.wait(lambda: any(id(x) not in known for x in layers_of(viewer, "Labels")) and person.is_ready("Save"))
-    made = [x for x in layers_of(viewer, "Labels") if id(x) not in known][-1]
+    # Other maps may lie hidden beside the one that is seen.
+    maps = lambda: [x for x in layers_of(viewer, "Labels") if id(x) not in known and x.visible]  # noqa: E731
+    person.wait(lambda: bool(maps()) and person.is_ready("Save"))
+    made = maps()[-1]
     if viewer.layers.selection.active is not made:
         person.choose_layer(made)
     before = np.array(made.data)

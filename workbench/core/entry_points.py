@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib import metadata
+from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 from workbench.core.errors import WorkbenchWarning
@@ -38,6 +41,17 @@ def rows_of(group: str, row_type: type[T], built_in: Iterable[T]) -> dict[str, T
             continue
         rows[row.name] = row
     return rows
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """The entry points of a group in everything that is installed."""
+    return list(_everything(tuple(sys.path)).select(group=group))
+
+
+@lru_cache(maxsize=1)
+def _everything(path: tuple[str, ...]) -> Any:
+    """All entry points on a path: Python reads a file of every distribution, so all groups are read at once."""
+    return metadata.entry_points()
 
 
 def _loaded(point: EntryPoint, row_type: type[T]) -> tuple[Any, str]:

@@ -7,6 +7,7 @@ height of a row follows the zoom: the wheel zooms time only, and all rows stay i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -280,9 +281,12 @@ class StackView(QObject):
 def place(layer: Any, row: float, top: float) -> None:
     """Height of a row and place of the first one; only what changes is set, for every change draws anew."""
     scale, translate = np.array(layer.scale), np.array(layer.translate)
+    moves = not np.isclose(translate[0], top, rtol=1e-6, atol=1e-12)
     if not np.isclose(scale[0], row, rtol=1e-6, atol=0):
-        layer.scale = (row, *scale[1:])
-    if not np.isclose(translate[0], top, rtol=1e-6, atol=1e-12):
+        # napari measures all layers anew for every change: for both together once.
+        with layer.events.scale.blocker() if moves else nullcontext():
+            layer.scale = (row, *scale[1:])
+    if moves:
         layer.translate = (top, *translate[1:])
 
 

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QFont, QFontMetrics
+from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench_napari.recording.butterfly import Wing, in_words, picture
-from workbench_napari.recording.overlay import GUTTER
 from workbench_napari.recording.overview_bar import OverviewBar
 from workbench_napari.recording.trace import Trace, number
+from workbench_napari.recording.trace_plot import dress, new_plot, small_font, stretches
+from workbench_napari.shared import engines
 from workbench_napari.shared.panel_base import button
 from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.theme import Colors
+from workbench_napari.shared.when_loaded import WhenLoaded
 
 COLORS = ("#8bd5ff", "#ffb454", "#7ee787", "#ff9ec6", "#d2a8ff", "#e3e37a", "#6fdcc8", "#f0a08a", "#a5b4ff", "#c8cace")
 _ROOM = 14
 
 
 class Traces(QWidget):
-    """The plot and its buttons.
+    """The plot and its buttons; the plot is made when it is first needed, or when there is time.
 
     Signals
     -------
@@ -47,8 +50,6 @@ class Traces(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        import pyqtgraph as pg
-
         self.setMinimumHeight(170)
         self.traces: list[Trace] = []
         self._mine = False
@@ -61,31 +62,55 @@ class Traces(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addLayout(self._head())
-        self.plot = pg.PlotWidget()
-        column.addWidget(self.plot)
         self.overview = OverviewBar()
         column.addWidget(self.overview)
         self.wings: list[Wing] = []
         self._pictures: list[Any] = []
-        item = self.plot.getPlotItem()
-        _arrange(item)
-        self.line = pg.InfiniteLine(angle=90, movable=True)
-        self.line.setZValue(50)
-        self.line.hide()
-        self.marks = pg.BarGraphItem(x0=[], x1=[], y0=[], y1=[], pen=None)
-        self.marks.setZValue(-10)
-        item.addItem(self.marks, ignoreBounds=True)
-        item.addItem(self.line, ignoreBounds=True)
-        self.line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
-        self.plot.scene().sigMouseClicked.connect(self._on_click)
-        item.getViewBox().sigXRangeChanged.connect(self._on_range)
+        self._when_loaded = WhenLoaded((engines.PLOTS,), self)
+        self._when_loaded.loaded.connect(self._make)
         self._dress()
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a plot yet."""
+        return "_made" in vars(self)
+
+    @cached_property
+    def _made(self) -> tuple[Any, Any, Any]:
+        """The plot, the line of the cursor, and the marks."""
+        self._when_loaded.stop()
+        plot, line, _ = made = new_plot()
+        self.layout().insertWidget(1, plot)
+        line.sigDragged.connect(lambda line: self.cursor_moved.emit(float(line.value())))
+        plot.scene().sigMouseClicked.connect(self._on_click)
+        plot.getPlotItem().getViewBox().sigXRangeChanged.connect(self._on_range)
+        dress(plot, line, self.colors)
+        return made
+
+    def _make(self) -> None:
+        self._made  # noqa: B018
+
+    @property
+    def plot(self) -> Any:
+        return self._made[0]
+
+    @property
+    def line(self) -> Any:
+        """The cursor."""
+        return self._made[1]
+
+    @property
+    def marks(self) -> Any:
+        """The stretches that are marked."""
+        return self._made[2]
 
     def use_colors(self, colors: Colors) -> None:
         """Draw in these colours from now on."""
         self.colors = colors
         self.overview.use_colors(colors)
         self._dress()
+        if not self.is_made:
+            return
         if self.wings:
             self.set_wings(self.wings)
         else:
@@ -93,17 +118,9 @@ class Traces(QWidget):
         self.set_marks(self._lines)
 
     def _dress(self) -> None:
-        import pyqtgraph as pg
-
-        colors, item = self.colors, self.plot.getPlotItem()
-        self.plot.setBackground(colors.panel)
-        self.line.setPen(pg.mkPen(colors.cursor, width=1))
-        self.line.setHoverPen(pg.mkPen(colors.cursor, width=3))
-        for side in ("left", "bottom"):
-            item.getAxis(side).setPen(colors.line)
-            item.getAxis(side).setTextPen(colors.text)
-        item.setLabel("bottom", "Time [s]", color=colors.text, **{"font-size": "8.5pt"})
-        self.info.setStyleSheet(f"color: {colors.quiet};")
+        self.info.setStyleSheet(f"color: {self.colors.quiet};")
+        if self.is_made:
+            dress(self.plot, self.line, self.colors)
 
     def _head(self) -> QHBoxLayout:
         """The height of a row in words, and the buttons that change it."""
@@ -159,6 +176,8 @@ class Traces(QWidget):
 
     def set_traces(self, traces: Sequence[Trace]) -> None:
         """Draw these channels from top to bottom."""
+        if not traces and not self.is_made:
+            return
         import pyqtgraph as pg
 
         self._clear_wings()
@@ -190,11 +209,10 @@ class Traces(QWidget):
         """Marks as coloured stretches; moments only as long as there is room between them."""
         self._lines, self._crowded = list(lines), None
         self.overview.set_marks(lines)
-        self._draw_marks()
+        if lines or self.is_made:
+            self._draw_marks()
 
     def _draw_marks(self) -> None:
-        import pyqtgraph as pg
-
         first, last = self.plot.getPlotItem().getViewBox().viewRange()[0]
         count = sum(m.stop >= first and m.start <= last for m in self._lines)
         crowded = count * _ROOM > self.plot.width()
@@ -205,21 +223,7 @@ class Traces(QWidget):
         self.marks.setVisible(bool(lines))
         if not lines:
             return
-        brushes, pens = [], []
-        for line in lines:
-            color = pg.mkColor(line.color)
-            color.setAlpha(110)
-            pens.append(pg.mkPen(color))
-            color.setAlpha(45)
-            brushes.append(pg.mkBrush(color))
-        self.marks.setOpts(
-            x0=[m.start for m in lines],
-            x1=[m.stop for m in lines],
-            y0=[-1000.0] * len(lines),
-            y1=[1000.0] * len(lines),
-            brushes=brushes,
-            pens=pens,
-        )
+        self.marks.setOpts(**stretches(lines))
 
     def set_range(self, start: float, stop: float) -> None:
         """Show a stretch of time."""
@@ -231,6 +235,8 @@ class Traces(QWidget):
 
     def set_cursor(self, seconds: float | None) -> None:
         """Put the time cursor somewhere, or away."""
+        if seconds is None and not self.is_made:
+            return
         self.line.setVisible(seconds is not None)
         if seconds is not None:
             self.line.setValue(seconds)
@@ -245,7 +251,7 @@ class Traces(QWidget):
 
     def _names(self) -> None:
         axis = self.plot.getPlotItem().getAxis("left")
-        metrics = QFontMetrics(_font())
+        metrics = QFontMetrics(small_font())
         room = int(axis.width()) - 14
         names = [metrics.elidedText(t.name, Qt.TextElideMode.ElideMiddle, room) for t in self.traces]
         axis.setTicks([[(-row, name) for row, name in enumerate(names)]])
@@ -273,7 +279,7 @@ class Traces(QWidget):
         shown = self.line.isVisible() and first <= at <= last
         while len(self._values) < len(self.traces):
             text = pg.TextItem(anchor=(1.0, 0.5))
-            text.setFont(_font())
+            text.setFont(small_font())
             text.setZValue(60)
             item.addItem(text, ignoreBounds=True)
             self._values.append(text)
@@ -305,25 +311,3 @@ class Traces(QWidget):
                 self.channel_clicked.emit(self.traces[row].channel)
         elif inside:
             self.cursor_moved.emit(float(box.mapSceneToView(at).x()))
-
-
-def _arrange(item: Any) -> None:
-    """Names at the left, seconds below; the mouse moves time only."""
-    item.setMenuEnabled(False)
-    item.layout.setContentsMargins(0, 0, 0, 7)  # pyqtgraph lets the label stick out
-    item.hideButtons()
-    item.setMouseEnabled(x=True, y=False)
-    # pyqtgraph would shrink the numbers to powers of ten of its own choice.
-    for side in ("left", "bottom"):
-        axis = item.getAxis(side)
-        axis.enableAutoSIPrefix(False)
-        axis.setStyle(tickLength=-4, tickFont=_font(), autoExpandTextSpace=False, hideOverlappingLabels=False)
-    item.getAxis("left").setWidth(GUTTER)
-    item.getAxis("bottom").setHeight(42)
-    item.showGrid(x=True, y=False, alpha=0.18)
-
-
-def _font() -> QFont:
-    font = QFont()
-    font.setPixelSize(11)
-    return font

@@ -29,12 +29,16 @@ LOADING = "loading the engine"
 
 FIGURES = ("matplotlib.figure", "matplotlib.backends.backend_qtagg")
 """What a figure takes."""
+PLOTS = "pyqtgraph"
+"""What the traces take."""
 _FOR_OPENING: dict[str, tuple[str, ...]] = {
     # napari makes the small picture of a layer with the first, and its controls with the second.
     "": ("scipy.ndimage", "napari.components.histogram", "workbench.api", "workbench.data.study"),
-    "volume": ("nibabel",),
+    # With the last napari turns its camera, so that the head is up.
+    "volume": ("nibabel", "scipy.spatial.transform"),
     "scene": FIGURES,
-    "recording": (*FIGURES, "mne", "mne.io", "scipy.signal"),
+    # napari's layers of annotations take the last.
+    "recording": (*FIGURES, PLOTS, "mne", "mne.io", "scipy.signal", "pandas"),
 }
 """What opening the first file of a kind would load while the window stands still."""
 _WITH = {"torch": ("torch._dynamo",)}

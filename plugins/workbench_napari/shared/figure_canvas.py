@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cached_property
 from typing import Any
 
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from workbench_napari.shared import engines
 from workbench_napari.shared.theme import Colors
-
-_LOOK_MS = 400
+from workbench_napari.shared.when_loaded import WhenLoaded
 
 
 class FigureWidget(QWidget):
@@ -35,10 +32,9 @@ class FigureWidget(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.setFixedHeight(height)
-        self._timer_made = QTimer(self)
-        self._timer_made.setInterval(_LOOK_MS)
-        self._timer_made.timeout.connect(self._make_if_loaded)
-        self._timer_made.start()
+        self._when_loaded = WhenLoaded(engines.FIGURES, self)
+        # Made before it is needed, once that takes no time.
+        self._when_loaded.loaded.connect(self._on_loaded)
 
     @property
     def is_made(self) -> bool:
@@ -56,16 +52,14 @@ class FigureWidget(QWidget):
     def canvas(self) -> Any:
         from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 
-        self._timer_made.stop()
+        self._when_loaded.stop()
         canvas = FigureCanvasQTAgg(self.figure)
         canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.layout().addWidget(canvas)
         return canvas
 
-    def _make_if_loaded(self) -> None:
-        """Make the figure before it is needed, once that takes no time."""
-        if all(name in sys.modules and not engines.is_busy_with(name) for name in engines.FIGURES):
-            self.first_drawing()
+    def _on_loaded(self) -> None:
+        self.first_drawing()
 
     def first_drawing(self) -> None:
         """What is to be seen as long as there is nothing to show."""

@@ -33,7 +33,8 @@ from workbench_napari.shared.jobs_panel import JobsPanel
 from workbench_napari.shared.journal import journal_of
 from workbench_napari.shared.pages import Pages, Part
 from workbench_napari.shared.place import ToolPlace
-from workbench_napari.shared.plain_text import WrappedLabel, plain_label, plain_tip
+from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
+from workbench_napari.shared.quiet_label import QuietLabel
 from workbench_napari.shared.recovery_panel import RecoveryPanel
 from workbench_napari.shared.section import Section
 from workbench_napari.shared.spoken import name_all
@@ -176,7 +177,6 @@ class ToolPanel(QWidget):
     def use_theme(self, _event: Any = None) -> None:
         """Colours that can be read in the theme of the viewer."""
         colors = colors_of(self.viewer.theme)
-        self.setStyleSheet(f'QLabel[quiet="true"] {{ color: {colors.quiet}; }}')
         for widget in self._painted():
             widget.use_colors(colors)
 
@@ -277,12 +277,12 @@ def labelled_row(label: str, tooltip: str) -> tuple[QWidget, QComboBox]:
     return row, combo
 
 
-def note(text: str, tooltip: str = "") -> QLabel:
+def note(text: str, tooltip: str = "") -> QuietLabel:
     """A quiet line that explains."""
-    label = plain_label(text)
+    label = QuietLabel()
+    label.setText(text)
     label.setWordWrap(True)
     label.setToolTip(plain_tip(tooltip))
-    label.setProperty("quiet", True)
     return label
 
 

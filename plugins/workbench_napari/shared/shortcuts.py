@@ -53,9 +53,9 @@ class ToolKeys(QObject):
 
     def add(self, *keys: Key) -> None:
         """More keys, in the order in which they are shown."""
+        self._desk.bind(*(key.keys for key in keys))
         for key in keys:
             self.keys.append(key)
-            self._desk.bind(key.keys)
             for place in self._places:
                 self._at(place(), key)
 
@@ -115,12 +115,18 @@ class Desk(QObject):
         """A tool was docked."""
         self._tools.append(weakref.ref(tool))
 
-    def bind(self, keys: str) -> None:
-        """Let a key work on the canvas, unless napari or another plugin has it."""
+    def bind(self, *wanted: str) -> None:
+        """Let keys work on the canvas, unless napari or another plugin has them."""
         viewer = self.viewer
-        if keys in self._bound or viewer is None or keys in taken(viewer):
+        new = [keys for keys in dict.fromkeys(wanted) if keys not in self._bound]
+        if not new or viewer is None:
             return
+        others = taken(viewer)
+        for keys in new:
+            if keys not in others:
+                self._bind(viewer, keys)
 
+    def _bind(self, viewer: Any, keys: str) -> None:
         me = weakref.ref(self)
 
         def press(_viewer: Any) -> None:

@@ -45,6 +45,9 @@ class DockTool(ToolPanel):
     SAMPLE: ClassVar[str] = ""
 
     def __init__(self, napari_viewer: Any, kind: str, parent: QWidget | None = None) -> None:
+        if engines.is_wanted() and not collecting.is_frozen():
+            # What napari has loaded so far need not be looked through while the tool is built.
+            collecting.freeze()
         super().__init__(napari_viewer, kind, parent)
         self.last_folder: Path | None = None
         self._wires: list[tuple[Any, Callable[..., Any]]] = []
@@ -56,6 +59,9 @@ class DockTool(ToolPanel):
         # The button becomes Cancel at once, but a second click that was meant for Run must not cancel.
         self._guard = QTimer(self)
         self._guard.setSingleShot(True)
+        self._themed = QTimer(self)
+        self._themed.setSingleShot(True)
+        self._themed.timeout.connect(self.use_theme)
         if engines.is_wanted():
             collecting.follow(self.viewer.layers)
             QTimer.singleShot(0, partial(_warm_up, kind))
@@ -129,7 +135,7 @@ class DockTool(ToolPanel):
         self.runner.finished.connect(self._on_finished)
         self.jobs.wanted.connect(self.show_held)
         self.journal.message.connect(self._on_journal)
-        self.viewer.events.theme.connect(self.use_theme)
+        self.viewer.events.theme.connect(self._on_theme)
         self.keys = ToolKeys(self, self.viewer)
         self.keys.add(
             Key("Ctrl+Return", f"{self._main_text.lower()}", self.main_action),
@@ -145,6 +151,10 @@ class DockTool(ToolPanel):
         self.remembered.begin(self._habits())
         if self.remembered.problems:
             self.say(" ".join(self.remembered.problems))
+
+    def _on_theme(self, _event: Any = None) -> None:
+        """napari dresses all widgets of the window now: what we draw ourselves comes after that, and once."""
+        self._themed.start(0)
 
     def show_keys(self, _checked: bool = False) -> KeySheet:
         """Show all keys that work now: those of the tool, and those of napari that go with it."""
@@ -176,7 +186,8 @@ class DockTool(ToolPanel):
             if mine in callbacks:
                 callbacks.remove(mine)
         self._wires, self._mouse = [], []
-        self.viewer.events.theme.disconnect(self.use_theme)
+        self.viewer.events.theme.disconnect(self._on_theme)
+        self._themed.stop()
         self.keys.let_go()
         self.unsaved_sign.let_go()
         self.place.let_go()

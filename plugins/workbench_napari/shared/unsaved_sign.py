@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QPushButton, QWidget
 
 from workbench_napari.shared.plain_text import plain_tip
+from workbench_napari.shared.quiet_label import QuietLabel
 from workbench_napari.shared.unsaved import Unsaved, named
 
 _SIGN = "●"
 _IN_TITLE = " *"
 
 
-class UnsavedSign(QLabel):
+class UnsavedSign(QuietLabel):
     """A dot beside Save; pointing at it names the layers. Without unsaved work its place stays empty.
 
     Parameters
@@ -25,15 +26,14 @@ class UnsavedSign(QLabel):
         Says so to screen readers, too.
     """
 
+    # napari's style gives labels a padding, which would cut the dot in two.
+    STYLE: ClassVar[str] = "padding: 0px; margin: 0px;"
+
     def __init__(self, unsaved: Unsaved, save_button: QPushButton, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._unsaved, self._save_button = unsaved, save_button
         self._tool: Any = None
         self._dock: QDockWidget | None = None
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setProperty("quiet", True)
-        # napari's style gives labels a padding, which would cut the dot in two.
-        self.setStyleSheet("padding: 0px; margin: 0px;")
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setFixedWidth(2 * self.fontMetrics().horizontalAdvance(_SIGN))
 

@@ -52,7 +52,7 @@ def test_plots_canvas_text_and_notes_follow_the_theme(window, wait, title):
         for label in notes_of(tool):
             wait(lambda label=label: drawn(label) >= LEAST, 5)
         for figure in tool.findChildren(FigureWidget):
-            assert hex_of(figure.figure.get_facecolor()) == back
+            wait(lambda figure=figure, back=back: hex_of(figure.figure.get_facecolor()) == back)
             for text in figure.figure.findobj(lambda artist: hasattr(artist, "get_fontsize")):
                 if text.get_text().strip() and text.get_visible():
                     assert contrast(text.get_color(), back) >= LEAST, (theme, text.get_text())
