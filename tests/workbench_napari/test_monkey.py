@@ -119,5 +119,6 @@ def test_what_is_left_over_is_found():
 def test_only_a_stack_without_us_is_that_of_napari():
     stack = 'Current thread 0x1:\n  File "/vispy/gloo/gl/_gl2.py", line 414 in glDrawArrays\n{}Extension modules: a'
     assert is_of_napari(stack.format(""))
+    assert is_of_napari(stack.replace("Arrays", "Elements").format(""))
     assert not is_of_napari(stack.format('  File "/plugins/workbench_napari/shared/journal.py", line 1 in a\n'))
     assert not is_of_napari('Current thread 0x1:\n  File "a.py", line 1 in b\nExtension modules: a')
