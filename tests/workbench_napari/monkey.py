@@ -298,8 +298,8 @@ def _keep(given: argparse.Namespace, arguments: list[str]) -> int:
 def is_of_napari(said: str) -> bool:
     """Whether the drawing of OpenGL failed, in a stack in which nothing of ours stands.
 
-    A napari alone (``--plain``) falls over within minutes once layers come and go: see `shared.own_context`. With a tool
-    of ours in the window that should not happen.
+    A napari alone (``--plain``) falls over within minutes once layers come and go: see `shared.own_context`. With a
+    tool of ours in the window that should not happen.
     """
     at_end = said.rpartition("Current thread")[2].partition("Extension modules")[0]
     in_drawing = "in glDraw" in at_end or ("in draw_visual" in at_end and "GLError" in at_end)
