@@ -12,7 +12,7 @@ import pytest
 
 from tests.tiny import make_volume
 from tests.workbench_napari.monkey import is_of_napari
-from tests.workbench_napari.monkey_lives import Life, left_over
+from tests.workbench_napari.monkey_lives import Life, left_over, slope
 from tests.workbench_napari.monkey_saves import _differ, _read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,8 +100,8 @@ def test_a_file_that_differs_by_one_voxel_is_found(tmp_path):
     assert _differ(other, elsewhere)
 
 
-def life(objects=(), widgets=(), threads=("MainThread",)):
-    return Life(1.0, 1, 100.0, Counter(widgets), Counter(objects), Counter(threads))
+def life(objects=(), widgets=(), threads=("MainThread",), minutes=0.0, rss_mb=100.0):
+    return Life(60 * minutes, 1, rss_mb, Counter(widgets), Counter(objects), Counter(threads))
 
 
 def test_what_is_left_over_is_found():
@@ -114,6 +114,13 @@ def test_what_is_left_over_is_found():
     assert "QMenu" in left_over([clean, clean, once, life(widgets=2 * ["PyQt6.QMenu"])])
     thread = life(threads=["MainThread", "Thread"])
     assert "Thread" in left_over([clean, clean, thread, life(threads=["MainThread", "Thread", "Thread"])])
+
+
+def test_memory_counts_from_the_fifth_minute_on():
+    warming = [life(minutes=m, rss_mb=100.0 * m) for m in range(6)]
+    assert slope([*warming, *(life(minutes=m, rss_mb=500.0 + m % 2) for m in range(6, 20))]) == pytest.approx(0, abs=0.1)
+    assert slope([*warming, *(life(minutes=m, rss_mb=500.0 + 7 * m) for m in range(6, 20))]) == pytest.approx(7)
+    assert slope([*warming, life(minutes=6), life(minutes=7)]) is None, "too few to say anything"
 
 
 def test_only_a_stack_without_us_is_that_of_napari():
