@@ -118,8 +118,10 @@ def test_what_is_left_over_is_found():
 
 def test_memory_counts_from_the_fifth_minute_on():
     warming = [life(minutes=m, rss_mb=100.0 * m) for m in range(6)]
-    assert slope([*warming, *(life(minutes=m, rss_mb=500.0 + m % 2) for m in range(6, 20))]) == pytest.approx(0, abs=0.1)
-    assert slope([*warming, *(life(minutes=m, rss_mb=500.0 + 7 * m) for m in range(6, 20))]) == pytest.approx(7)
+    level = [life(minutes=m, rss_mb=500.0 + m % 2) for m in range(6, 20)]
+    rising = [life(minutes=m, rss_mb=500.0 + 7 * m) for m in range(6, 20)]
+    assert slope([*warming, *level]) == pytest.approx(0, abs=0.1)
+    assert slope([*warming, *rising]) == pytest.approx(7)
     assert slope([*warming, life(minutes=6), life(minutes=7)]) is None, "too few to say anything"
 
 

@@ -40,6 +40,7 @@ from workbench_napari.shared.spoken import name_all
 from workbench_napari.shared.theme import colors_of
 from workbench_napari.shared.unsaved import unsaved_of
 from workbench_napari.shared.unsaved_sign import UnsavedSign
+from workbench_napari.shared.view_direction import allow_no_view_direction
 from workbench_napari.shared.window import unwrap
 from workbench_napari.shared.worker import runner_of
 
@@ -65,6 +66,7 @@ class ToolPanel(QWidget):
         self.unsaved = unsaved_of(self.viewer)
         guard(self.viewer)
         keep_to_own_context()
+        allow_no_view_direction()
         self._wanted: QWidget | None = None
         self.kind = kinds.find(kind) if kind else None
         self._backend = registry.of_kind(kind)[0] if kind else None
