@@ -37,9 +37,9 @@ def lives(display, tmp_path, minutes, seed):
     return done.stdout
 
 
-@pytest.mark.slow  # until it has come through on more than one machine
 def test_two_minutes_of_random_actions(display, tmp_path):
-    lives(display, tmp_path, 2, 1)
+    # With this seed napari fell over in its second window, until it was made to tidy up in its own context.
+    lives(display, tmp_path, 2, 21)
 
 
 @pytest.mark.slow
