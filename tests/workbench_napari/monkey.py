@@ -308,6 +308,7 @@ def is_of_napari(said: str) -> bool:
 
 def _run(given: argparse.Namespace, folder: Path) -> int:
     from tests.workbench_napari.monkey_files import install, lay
+    from tests.workbench_napari.monkey_loading import load_all
 
     os.environ |= {
         "WORKBENCH_HOME": str(folder / "home"), "NAPARI_CONFIG": str(folder / "napari.yaml"), "WORKBENCH_PRELOAD": "0",
@@ -320,6 +321,7 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
     from napari.qt import get_qapp
 
     application = get_qapp()
+    load_all()
     watch.listen_to_napari()
     monkey, rng = Monkey(files, folder, watch, given.tell, given.plain), Random(seed)
     problem = ""
