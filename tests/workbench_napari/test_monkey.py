@@ -12,7 +12,7 @@ import pytest
 
 from tests.tiny import make_volume
 from tests.workbench_napari.monkey import is_of_napari
-from tests.workbench_napari.monkey_lives import Life, left_over
+from tests.workbench_napari.monkey_lives import Life, left_over, slope
 from tests.workbench_napari.monkey_saves import _differ, _read_volume
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,9 +37,9 @@ def lives(display, tmp_path, minutes, seed):
     return done.stdout
 
 
-@pytest.mark.slow  # until it has come through on more than one machine
 def test_two_minutes_of_random_actions(display, tmp_path):
-    lives(display, tmp_path, 2, 1)
+    # With this seed napari fell over in its second window, until it was made to tidy up in its own context.
+    lives(display, tmp_path, 2, 21)
 
 
 @pytest.mark.slow
@@ -100,8 +100,8 @@ def test_a_file_that_differs_by_one_voxel_is_found(tmp_path):
     assert _differ(other, elsewhere)
 
 
-def life(objects=(), widgets=(), threads=("MainThread",)):
-    return Life(1.0, 1, 100.0, Counter(widgets), Counter(objects), Counter(threads))
+def life(objects=(), widgets=(), threads=("MainThread",), minutes=0.0, rss_mb=100.0):
+    return Life(60 * minutes, 1, rss_mb, Counter(widgets), Counter(objects), Counter(threads))
 
 
 def test_what_is_left_over_is_found():
@@ -116,8 +116,18 @@ def test_what_is_left_over_is_found():
     assert "Thread" in left_over([clean, clean, thread, life(threads=["MainThread", "Thread", "Thread"])])
 
 
+def test_memory_counts_from_the_fifth_minute_on():
+    warming = [life(minutes=m, rss_mb=100.0 * m) for m in range(6)]
+    level = [life(minutes=m, rss_mb=500.0 + m % 2) for m in range(6, 20)]
+    rising = [life(minutes=m, rss_mb=500.0 + 7 * m) for m in range(6, 20)]
+    assert slope([*warming, *level]) == pytest.approx(0, abs=0.1)
+    assert slope([*warming, *rising]) == pytest.approx(7)
+    assert slope([*warming, life(minutes=6), life(minutes=7)]) is None, "too few to say anything"
+
+
 def test_only_a_stack_without_us_is_that_of_napari():
     stack = 'Current thread 0x1:\n  File "/vispy/gloo/gl/_gl2.py", line 414 in glDrawArrays\n{}Extension modules: a'
     assert is_of_napari(stack.format(""))
+    assert is_of_napari(stack.replace("Arrays", "Elements").format(""))
     assert not is_of_napari(stack.format('  File "/plugins/workbench_napari/shared/journal.py", line 1 in a\n'))
     assert not is_of_napari('Current thread 0x1:\n  File "a.py", line 1 in b\nExtension modules: a')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from workbench_napari.shared.delivery import kind_of
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.jobs_panel import JobsPanel
 from workbench_napari.shared.journal import journal_of
+from workbench_napari.shared.own_context import keep_to_own_context
 from workbench_napari.shared.pages import Pages, Part
 from workbench_napari.shared.place import ToolPlace
 from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
@@ -41,6 +41,7 @@ from workbench_napari.shared.spoken import name_all
 from workbench_napari.shared.theme import colors_of
 from workbench_napari.shared.unsaved import unsaved_of
 from workbench_napari.shared.unsaved_sign import UnsavedSign
+from workbench_napari.shared.view_direction import allow_no_view_direction
 from workbench_napari.shared.window import unwrap
 from workbench_napari.shared.worker import runner_of
 
@@ -65,6 +66,9 @@ class ToolPanel(QWidget):
         self.runner = runner_of(self.viewer)
         self.unsaved = unsaved_of(self.viewer)
         guard(self.viewer)
+        keep_to_own_context()
+        allow_no_view_direction()
+        self._wanted: QWidget | None = None
         self.kind = kinds.find(kind) if kind else None
         self._backend = registry.of_kind(kind)[0] if kind else None
         self._build()
@@ -204,9 +208,15 @@ class ToolPanel(QWidget):
             if isinstance(above, Section):
                 above.set_open(True)
             above = above.parentWidget()
-        QTimer.singleShot(0, partial(self._scroll_to, part))
+        self._wanted = part
+        # A method of the tool and nothing around it: only then Qt drops the call when the tool has gone by then.
+        QTimer.singleShot(0, self._scroll_to)
 
-    def _scroll_to(self, part: QWidget) -> None:
+    def _scroll_to(self) -> None:
+        part = self._wanted
+        if part is None:
+            return
+        self._wanted = None
         top = part.mapTo(self.scroll.widget(), QPoint(0, 0)).y()
         self.scroll.ensureVisible(0, top + min(part.height(), self.scroll.viewport().height()), 0, 0)
 

@@ -1,0 +1,41 @@
+"""Load whatever the tools load when they first need it: what is loaded once is no leak, however late it comes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+_OURS = ("workbench", "workbench_napari")
+# What libraries load themselves, once a function of theirs is called.
+_OF_LIBRARIES = (
+    "mne.io", "mne.preprocessing", "mne.time_frequency", "mne.viz", "monai.inferers", "rasterio.features", "scipy.fft",
+    "scipy.interpolate", "scipy.ndimage", "scipy.optimize", "scipy.signal", "scipy.sparse.csgraph", "scipy.stats",
+    "skimage.measure", "sklearn.linear_model", "torch._dynamo", "vispy.visuals.mesh", "vispy.visuals.volume",
+)  # fmt: skip
+
+
+def load_all() -> None:
+    """Import the modules that any line of our packages names, in functions as well."""
+    names = set(_OF_LIBRARIES)
+    for package in _OURS:
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            for path in Path(folder).rglob("*.py"):
+                names |= _named_in(path)
+    for name in sorted(names):
+        if not name.endswith("__main__"):
+            with suppress(Exception):  # an extra that is not installed, or another version of it
+                importlib.import_module(name)
+
+
+def _named_in(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
