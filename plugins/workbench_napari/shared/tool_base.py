@@ -20,6 +20,7 @@ from workbench_napari.shared.delivery import Delivery
 from workbench_napari.shared.job import Done, Job, Work
 from workbench_napari.shared.key_sheet import KeySheet
 from workbench_napari.shared.napari_versions import renamed_of
+from workbench_napari.shared.next_turn import NextTurn
 from workbench_napari.shared.opening import Opening
 from workbench_napari.shared.panel_base import ToolPanel
 from workbench_napari.shared.plain_text import plain_tip
@@ -59,9 +60,8 @@ class DockTool(ToolPanel):
         # The button becomes Cancel at once, but a second click that was meant for Run must not cancel.
         self._guard = QTimer(self)
         self._guard.setSingleShot(True)
-        self._themed = QTimer(self)
-        self._themed.setSingleShot(True)
-        self._themed.timeout.connect(self.use_theme)
+        # napari dresses all widgets of the window in its turn: what we draw ourselves comes after that, and once.
+        self._themed = NextTurn(self.use_theme, self)
         if engines.is_wanted():
             collecting.follow(self.viewer.layers)
             QTimer.singleShot(0, partial(_warm_up, kind))
@@ -135,7 +135,7 @@ class DockTool(ToolPanel):
         self.runner.finished.connect(self._on_finished)
         self.jobs.wanted.connect(self.show_held)
         self.journal.message.connect(self._on_journal)
-        self.viewer.events.theme.connect(self._on_theme)
+        self.viewer.events.theme.connect(self._themed.ask)
         self.keys = ToolKeys(self, self.viewer)
         self.keys.add(
             Key("Ctrl+Return", f"{self._main_text.lower()}", self.main_action),
@@ -151,10 +151,6 @@ class DockTool(ToolPanel):
         self.remembered.begin(self._habits())
         if self.remembered.problems:
             self.say(" ".join(self.remembered.problems))
-
-    def _on_theme(self, _event: Any = None) -> None:
-        """napari dresses all widgets of the window now: what we draw ourselves comes after that, and once."""
-        self._themed.start(0)
 
     def show_keys(self, _checked: bool = False) -> KeySheet:
         """Show all keys that work now: those of the tool, and those of napari that go with it."""
@@ -186,8 +182,8 @@ class DockTool(ToolPanel):
             if mine in callbacks:
                 callbacks.remove(mine)
         self._wires, self._mouse = [], []
-        self.viewer.events.theme.disconnect(self._on_theme)
-        self._themed.stop()
+        self.viewer.events.theme.disconnect(self._themed.ask)
+        self._themed.forget()
         self.keys.let_go()
         self.unsaved_sign.let_go()
         self.place.let_go()
