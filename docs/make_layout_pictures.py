@@ -18,7 +18,8 @@ from make_pictures import HERE, on_a_display, settle, shoot
 TOOLS = {"volume": "torso_ct_labels", "scene": "spectral_scene", "recording": "meg_recording", "general": "torso_ct"}
 SIZES = ((1000, 700), (1600, 1000))
 KEPT = ("volume-1000x700-dark", "recording-1000x700-light", "scene-1000x700-scale2-light")
-"""The pictures that the pages show; the others are looked at and thrown away."""
+"""The pictures that the pages show whole; all of them are on the sheets of each tool (``--sheets``)."""
+SHEET_WIDTH, SHEET_GAP = 640, 8
 
 
 def main() -> int:
@@ -26,6 +27,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "pictures", help="folder for the PNG files")
     parser.add_argument("--all", action="store_true", help="keep all pictures, not only those that the pages show")
+    parser.add_argument(
+        "--sheets", type=Path, help="with --all: put the pictures of each tool on one sheet, in this folder"
+    )
     parser.add_argument("--tool", choices=list(TOOLS), action="append", help="only these tools")
     parser.add_argument("--scale", type=int, choices=(1, 2), action="append", help="only these scales")
     arguments = parser.parse_args()
@@ -37,6 +41,9 @@ def main() -> int:
             env.pop("DISPLAY", None)
             if subprocess.run(command, check=False, env=env).returncode:
                 return 1
+        if arguments.sheets is not None:
+            for name in arguments.tool or list(TOOLS):
+                sheet(arguments.out, name, arguments.sheets / f"windows-{name}.jpg")
         return 0
     scale = int(os.environ["WORKBENCH_SCALE"])
     names = arguments.tool or list(TOOLS)
@@ -67,6 +74,25 @@ def make(out: Path, names: list[str], scale: int, keep_all: bool) -> None:
                 if keep_all or title in KEPT:
                     shoot(viewer, out / f"{title}.png")
         viewer.close()
+
+
+def sheet(folder: Path, name: str, path: Path) -> None:
+    """Small and large window and scale 2 from left to right, the dark theme above the light one."""
+    from PIL import Image
+
+    windows = ("1000x700", "1600x1000", "1000x700-scale2")
+    rows = [
+        [Image.open(folder / f"{name}-{w}-{theme}.png").convert("RGB") for w in windows] for theme in ("dark", "light")
+    ]
+    rows = [[p.resize((SHEET_WIDTH, round(p.height * SHEET_WIDTH / p.width))) for p in row] for row in rows]
+    height = max(p.height for row in rows for p in row)
+    whole = Image.new("RGB", (3 * (SHEET_WIDTH + SHEET_GAP), 2 * (height + SHEET_GAP)), "gray")
+    for down, row in enumerate(rows):
+        for across, picture in enumerate(row):
+            whole.paste(picture, (across * (SHEET_WIDTH + SHEET_GAP), down * (height + SHEET_GAP)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole.save(path, quality=80, optimize=True)
+    print(f"{path.name}: {whole.width} x {whole.height}, {path.stat().st_size // 1000} kB")
 
 
 def measured(viewer: Any, tool: Any) -> str:
