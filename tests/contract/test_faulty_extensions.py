@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import replace
 
@@ -166,8 +167,10 @@ def test_a_table_without_the_column_of_sizes_says_no_size():
 
 def test_built_in_faults_stay_faults(monkeypatch):
     """Only strangers are blamed: a bug of ours comes through as it is."""
-    monkeypatch.setattr("importlib.import_module", _raise)
     from workbench.core.registry import SEGFORMER3D
+
+    monkeypatch.setattr("importlib.import_module", _raise)
+    monkeypatch.delitem(sys.modules, kinds.VOLUME.layers, raising=False)
 
     with pytest.raises(NameError):
         SEGFORMER3D.load_module()
