@@ -41,9 +41,16 @@ class Study:
         )
 
     def start(self, *more: str, seconds: float = 0.0, command: tuple[str, ...] = ()) -> subprocess.Popen:
+        # Tests that were started in the background ignore Ctrl-C, and so would all that they start.
+        hears = None if os.name == "nt" else lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
         words = [*command, *self.words(*more)]
         return subprocess.Popen(
-            words, env=self.environment(seconds), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            words,
+            env=self.environment(seconds),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=hears,
         )
 
     @property
