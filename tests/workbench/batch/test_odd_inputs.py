@@ -142,7 +142,7 @@ time.sleep = lambda seconds: select.select([], [], [], seconds)
 """
 
 
-@pytest.mark.parametrize("days", [-1, 1])
+@pytest.mark.parametrize("days", [-1, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_clock_that_is_set_midway_changes_nothing(study, days):
     """What is held stays held, what is done stays done, and a run with the right clock finds all complete."""
     library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)

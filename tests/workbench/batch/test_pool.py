@@ -218,7 +218,7 @@ def test_a_backend_that_cannot_load_is_said_before_any_case(study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("often", "ends"), [(1, 3), (9, 1)])
+@pytest.mark.parametrize(("often", "ends"), [(1, 3), pytest.param(9, 1, marks=pytest.mark.slow)])
 def test_a_process_that_dies_while_it_loads_is_started_again(study, often, ends):
     """Memory may be short for a moment, and the case has done nothing; but nobody tries for ever."""
     study.make("quick_1", "segv_1", "sleep_1")
@@ -272,7 +272,7 @@ def test_what_fails_in_a_part_of_one_case_is_kept_for_the_study(study):
     assert ",failed," in (study.out / "summary.csv").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_two_and_more_runs_on_one_folder_do_each_case_once(study, count):
     names = [f"sleep_{n}" for n in range(12)]
     study.make(*names)
@@ -284,6 +284,7 @@ def test_two_and_more_runs_on_one_folder_do_each_case_once(study, count):
     assert list((study.out).glob(".*")) == []
 
 
+@pytest.mark.slow
 def test_two_runs_that_compute_everything_again_share_it(study):
     names = [f"sleep_{n}" for n in range(6)]
     study.make(*names)
