@@ -4,7 +4,8 @@ Each seed kills a run of small cases of all backends once, the run itself or one
 or at a named moment of writing (before a file is flushed, before and after the rename by which a result counts, before
 the record has its place). Then a second run completes it. Counted: files under final names that are no whole results,
 cases that are lost, cases that were computed again although their record was there, and results that differ from those
-of a run that nobody disturbed. One line per seed; lines of earlier seeds are appended to a table with ``--table FILE``; those so far are in ``kills.txt``.
+of a run that nobody disturbed. One line per seed, appended to a table with ``--table FILE``; ``kills.txt`` has those so
+far.
 """
 
 from __future__ import annotations
