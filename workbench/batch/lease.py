@@ -91,9 +91,15 @@ class Leases:
 
     def open(self) -> None:
         """Begin: make the folder, and keep what is taken alive from now on."""
-        self._make_folder()
-        with tempfile.TemporaryFile(dir=self.folder) as file:  # the clock of the disk, which may be another machine's
-            self._began_ns = os.fstat(file.fileno()).st_mtime_ns
+        for tries in range(_TRIES):
+            self._make_folder()
+            try:
+                with tempfile.TemporaryFile(dir=self.folder) as file:  # the clock of the disk: another machine's, maybe
+                    self._began_ns = os.fstat(file.fileno()).st_mtime_ns
+                break
+            except FileNotFoundError:  # removed by a run that has just ended
+                if tries == _TRIES - 1:
+                    raise
         self._beating = threading.Thread(target=self._beat, name="workbench-leases", daemon=True)
         self._beating.start()
 

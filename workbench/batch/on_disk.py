@@ -92,7 +92,7 @@ class OnDisk:
             return row
         differing = [] if outcome is not None or self.wanted is None else self.wanted.differing(record)
         if differing and not record.get("edited_by_hand"):
-            return row | {"notes": [f"the result that is there has other settings: {', '.join(differing)}"]}
+            return row | {"notes": [f"the result that is there was made otherwise: {', '.join(differing)}"]}
         status = "skipped" if outcome is None else outcome.status
         row |= {
             "status": status,

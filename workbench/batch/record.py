@@ -58,11 +58,12 @@ class Wanted:
         return cls(backend, _plain(settings.as_dict(config)), _plain(usual), weights_sha256, format)
 
     def differing(self, record: Mapping[str, Any]) -> list[str]:
-        """Which settings a record has otherwise, and whether it is of other weights."""
+        """Which settings a record has otherwise, and whether it is of another backend or of other weights."""
+        other = ["backend"] if record.get("backend", self.backend) != self.backend else []
         found = {**{k: v for k, v in self.usual.items() if k in self.settings}, **record.get("settings", {})}
         names = sorted({*self.settings, *found} - _HOW)
         told = [k for k in names if self.settings.get(k) != found.get(k)]
-        return told + (["weights"] if record.get("weights_sha256") != self.weights_sha256 else [])
+        return other + told + (["weights"] if record.get("weights_sha256") != self.weights_sha256 else [])
 
 
 def about(case: Case, image: Image, format: str) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def quick(folder: Path, case: Case, wanted: Wanted) -> bool:
     if record is None or not isinstance(run, dict) or record.get("edited_by_hand"):
         return False
     facts = {"format": wanted.format, **_case_facts(case)}
-    if record.get("backend") != wanted.backend or any(run.get(k) != v for k, v in facts.items()):
+    if any(run.get(k) != v for k, v in facts.items()):
         return False
     if wanted.differing(record) or not _same_stamps(run.get("inputs")):
         return False

@@ -99,13 +99,21 @@ def _predict(
     from workbench.batch.shards import shard
     from workbench.cli.cases import say_skipped
     from workbench.cli.progress import bar
-    from workbench.cli.running import Shown
+    from workbench.cli.running import Shown, event, tell_warnings_as_events
     from workbench.core import settings
 
+    if log_format == "json":
+        tell_warnings_as_events()
     if kind is not None:
         kinds.find(kind)
     study = find(inputs, series=series, kind=kind or backend.kind)
-    say_skipped(study, quiet=quiet, everything=dry_run)
+    if log_format == "json":
+        for left in () if quiet else study.skipped:
+            event("left out", **left.to_json())
+        for note in study.notes:
+            event("note", text=note)
+    else:
+        say_skipped(study, quiet=quiet, everything=dry_run)
     cases = list(study.cases)
     if kind is not None:
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
@@ -157,7 +165,7 @@ def _predict(
     part = f"-{shard_index}of{num_shards}" if num_shards > 1 else ""
     wanted = Wanted(as_json=as_json, report=report, overview=overview and len(cases) > 1, part=part)
     problem = tell(backend, cases, mine, output, done, how, {**told, **_left(study)}, wanted)
-    if lost := take_lost():
+    if log_format == "text" and (lost := take_lost()):
         say(f"note: {lost} line(s) were lost, as nobody read them in time", err=True)
     code = RunReport(stopped=problem).exit_code if problem else done.exit_code
     if log_format == "json":
@@ -167,6 +175,7 @@ def _predict(
             exit_code=code,
             interrupted=done.interrupted,
             error=done.stopped or problem,
+            other_cases=others_than(cases, output),
         )
         return code
     if len(cases) > 1:

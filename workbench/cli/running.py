@@ -6,12 +6,13 @@ import json
 import os
 import sys
 import time
+import warnings
 from datetime import UTC, datetime
 from typing import Any
 
 from workbench.cli.progress import Bar
 from workbench.cli.say import say, take_lost
-from workbench.core.errors import one_line
+from workbench.core.errors import WorkbenchWarning, one_line
 from workbench.core.types import Case, Progress
 
 
@@ -135,9 +136,24 @@ class Shown:
 
     def _event(self, name: str, **values: Any) -> None:
         if self._log == "json":
-            when = datetime.now(UTC).isoformat(timespec="milliseconds")
-            lost = {"lines_lost": count} if (count := take_lost()) else {}
-            say(json.dumps({"time": when, "event": name, **values, **lost}, default=str), err=True)
+            event(name, **values)
+
+
+def event(name: str, **values: Any) -> None:
+    """One line of JSON on standard error, with the time."""
+    when = datetime.now(UTC).isoformat(timespec="milliseconds")
+    lost = {"lines_lost": count} if (count := take_lost()) else {}
+    say(json.dumps({"time": when, "event": name, **values, **lost}, default=str), err=True)
+
+
+def tell_warnings_as_events() -> None:
+    """Warnings of ours become events too, from now on; those of libraries speak to programmers, and are left out."""
+
+    def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        if issubclass(category, WorkbenchWarning):
+            event("warning", text=one_line(message))
+
+    warnings.showwarning = show
 
 
 def _duration(seconds: float) -> str:

@@ -118,7 +118,7 @@ class Kind:
     def _import(self, name: str) -> ModuleType:
         there = sys.modules.get(name)
         # Asked some thirty times for each case; one that is just being imported is waited for below.
-        if there is not None and not getattr(there.__spec__, "_initializing", False):
+        if there is not None and not getattr(getattr(there, "__spec__", None), "_initializing", False):
             return there
         try:
             return importlib.import_module(name)

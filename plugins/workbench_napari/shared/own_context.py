@@ -20,7 +20,7 @@ def keep_to_own_context() -> None:
     except ImportError:
         return
     tidy = getattr(VispyCanvas, "_clean_and_update_scenegraph", None)
-    if tidy is None or hasattr(tidy, "__wrapped__"):
+    if tidy is None or getattr(tidy, "is_in_own_context", False):
         return
 
     @wraps(tidy)
@@ -28,6 +28,7 @@ def keep_to_own_context() -> None:
         _take(canvas)
         return tidy(canvas, *args, **named)
 
+    in_own_context.is_in_own_context = True  # type: ignore[attr-defined]
     VispyCanvas._clean_and_update_scenegraph = in_own_context
 
 

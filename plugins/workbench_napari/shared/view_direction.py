@@ -18,7 +18,7 @@ def allow_no_view_direction() -> None:
     from napari.layers import Labels
 
     asked = getattr(Labels, "_get_properties", None)
-    if asked is None or hasattr(asked, "__wrapped__"):
+    if asked is None or getattr(asked, "allows_no_direction", False):
         return
 
     @wraps(asked)
@@ -26,4 +26,5 @@ def allow_no_view_direction() -> None:
         none = view_direction is None or np.ndim(view_direction) == 0
         return asked(layer, *args, view_direction=None if none else view_direction, **named)
 
+    without_direction.allows_no_direction = True  # type: ignore[attr-defined]
     Labels._get_properties = without_direction

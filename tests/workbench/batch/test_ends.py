@@ -311,8 +311,11 @@ def test_json_that_cannot_be_written_is_said_with_2(study):
 
 def test_programs_are_told_of_the_end_in_json_alone(study):
     study.make("quick_1", "exit_1")
-    ran = study.go("--jobs", "1", "--log-format", "json")
+    (study.folder / "in" / "notes.txt").write_text("no image", encoding="utf-8")
+    words = [w for w in study.words("--jobs", "1", "--log-format", "json", "-i", str(study.folder / "in")) if w != "-q"]
+    ran = subprocess.run(words, env=study.environment(0), capture_output=True, text=True, timeout=120, check=False)
     events = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert {"left out", "warning", "ready", "end"} <= {e["event"] for e in events}  # the folder was given twice
     assert {k: events[-1][k] for k in ("event", "done", "skipped", "failed", "not_run", "exit_code")} == {
         "event": "finish", "done": 1, "skipped": 0, "failed": 1, "not_run": 0, "exit_code": 3,
     }  # fmt: skip
@@ -345,7 +348,7 @@ def test_a_study_is_never_of_two_settings(study):
     assert [(c["case"], c["status"]) for c in told["cases"]] == [
         ("quick_1", "done"), ("sleep_2", "done"), ("sleep_3", "not run"),
     ]  # fmt: skip
-    assert told["cases"][2]["notes"] == ["the result that is there has other settings: level"]
+    assert told["cases"][2]["notes"] == ["the result that is there was made otherwise: level"]
     assert told["cases"][2]["table"] == []
 
 

@@ -170,6 +170,17 @@ def test_how_a_list_says_that_a_case_is_read_belongs_to_it(study, tmp_path):
         assert study.report.failures == []  # whose it is, and what else is known of it, changes nothing about it
 
 
+def test_what_another_method_made_with_the_same_settings_is_not_complete(study):
+    """Two methods without weights may have settings of the same names and values."""
+    assert study.go() == ["a", "b", "c"]
+    path = study.out / "b" / "provenance.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**told, "backend": "another"}), encoding="utf-8")
+    assert study.go() == []
+    (failure,) = study.report.failures
+    assert "holds another result (backend differ)" in failure.message
+
+
 def test_a_kind_that_does_not_say_which_columns_it_reads_may_read_any(monkeypatch):
     from dataclasses import replace
 
