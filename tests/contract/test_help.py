@@ -52,3 +52,13 @@ def test_help_is_quick(arguments):
         spent = after.children_user + after.children_system - before.children_user - before.children_system
         seconds.append(min(spent, time.perf_counter() - clock))
     assert min(seconds) < 0.3, seconds
+
+
+@pytest.mark.parametrize("arguments", [[], ["predict"], ["train"], ["evaluate"]], ids=" ".join)
+def test_a_verb_alone_prints_its_help_on_its_lines(arguments):
+    command = [str(Path(sys.executable).with_name("workbench")), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    said = done.stdout + done.stderr
+    assert done.returncode in (0, 2)
+    assert "Usage: workbench" in said and len(said.splitlines()) > 6
+    assert "Error:" not in said

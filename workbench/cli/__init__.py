@@ -79,6 +79,9 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Abort:
         say("Interrupted.", err=True)
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()  # the whole help, on its lines
+        return 2
     except click.ClickException as error:
         if visible(error.message) == error.message:
             error.show()

@@ -22,7 +22,7 @@ def test_a_scene_whose_header_changed_is_not_complete(tmp_path):
 
     def state(name):
         image = read(tmp_path / "in" / name)
-        wanted = Wanted.of("stats", Config(), "0" * 64)
+        wanted = Wanted.of("lola_specvit", Config(), "0" * 64)
         return compare(tmp_path / "out" / "scene", wanted, Case("scene", tmp_path / "in" / name), image)
 
     assert state("scene.hdr") == ("complete", "")
@@ -44,7 +44,7 @@ def test_other_weights_make_another_result(tmp_path):
     def state(sha256, **values):
         config = build(Config, {"weights": "w", **values})
         case = Case("scene", tmp_path / "in" / "scene.hdr")
-        return compare(tmp_path / "out" / "scene", Wanted.of("stats", config, sha256), case, scene)
+        return compare(tmp_path / "out" / "scene", Wanted.of("lola_specvit", config, sha256), case, scene)
 
     assert state("0" * 64) == ("complete", "")
     assert state("1" * 64) == ("other", "weights")
