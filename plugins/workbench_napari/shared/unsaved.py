@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent, QObject, Signal
 
 from workbench.core.layers import KEY
 from workbench_napari.shared.journal import Journal, journal_of
+from workbench_napari.shared.napari_versions import renamed_of
 from workbench_napari.shared.window import main_window, unwrap
 
 _MARK = "[*]"
@@ -46,7 +47,7 @@ class Unsaved(QObject):
         if window is not None:
             window.installEventFilter(self)
         journal.edited.connect(self._look)
-        viewer.layers.events.renamed.connect(self._look)
+        renamed_of(viewer.layers).connect(self._look)
         self._look()
 
     @property
