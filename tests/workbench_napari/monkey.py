@@ -227,8 +227,7 @@ class Monkey:
         for desk in list(self.desks):
             self.close_window(desk)
         jobs = [job for runner in runners for job in [runner.job] if job is not None]
-        jobs += worker._leaving
-        self.wait(lambda: not any(job.is_alive for job in jobs), 60)
+        self.wait(lambda: not any(job.is_alive for job in jobs) and not worker._leaving, 60)
         jobs.clear()
         runners.clear()
         self.look()

@@ -116,6 +116,8 @@ class Journal(QObject):
         self._pending: list[Future[None]] = []
         # Entries that were saved, or restored and kept anew: the writing thread removes them, nobody is offered them.
         self._going: set[Path] = set()
+        # Entries of layers that left with unsaved edits, and how many edits those were.
+        self._parted: dict[Path, int] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -169,6 +171,22 @@ class Journal(QObject):
         self._going.add(folder)
         self._submit(lambda: self.store.discard(folder))
         self.edited.emit()
+
+    def entry_of(self, layer: Any) -> Path | None:
+        """The folder that keeps the edits of a layer; take it before saving and hand it to `saved_since`."""
+        track = self._tracks.get(id(layer))
+        return None if track is None else track.folder
+
+    def saved_since(self, folder: Path | None, revision: int) -> None:
+        """A save succeeded whose layer has left the window meanwhile: forget its copy, unless edits came after it."""
+        if folder is None or self._parted.get(folder) != revision:
+            return
+        del self._parted[folder]
+        self._going.add(folder)
+        try:
+            self._submit(lambda: self.store.discard(folder), then_changed=True)
+        except RuntimeError:  # the window is gone, and its writing thread has ended
+            self.store.discard(folder)
 
     def offers(self) -> list[Entry]:
         """Entries that nobody is editing: of ended processes, and of layers removed in this window."""
@@ -248,6 +266,7 @@ class Journal(QObject):
         del self._tracks[id(event.value)]
         if track.base is not None:
             folder = track.folder
+            self._parted[folder] = track.revision
             self._submit(lambda: store_files.set_state(folder, "removed"), then_changed=True)
         self.edited.emit()
 

@@ -367,7 +367,8 @@ class DockTool(ToolPanel):
 
         `work` gives a `Saved`: once it has, everything is on the disk, and only then a recovery copy goes.
         """
-        revisions = [(weakref.ref(layer), self.journal.revision(layer)) for layer in drawn]
+        journal = self.journal
+        revisions = [(weakref.ref(layer), journal.revision(layer), journal.entry_of(layer)) for layer in drawn]
         self.journal.write_soon()
         unsaved = any(self.journal.is_unsaved(layer) for layer in drawn)
         self._failure_note = f"Nothing was lost: {kept} kept for recovery." if unsaved else ""
@@ -420,10 +421,11 @@ def _warm_up(kind: str) -> None:
 
 def _saved(journal: Any, revisions: Any, saved: Saved) -> str:
     """The layers as they were then are on disk, whether or not the tool is still there; gives the line to say."""
-    for reference, revision in revisions:
+    for reference, revision, entry in revisions:
         layer = reference()
         if layer is not None:
             remember([layer], saved.identity)
             journal.saved(layer, revision)
+        journal.saved_since(entry, revision)
     told = f" ({'; '.join(saved.notes)})" if saved.notes else ""
     return f"Saved {', '.join(p.name for p in saved.paths)} in {saved.paths[-1].parent}{told}"

@@ -297,7 +297,7 @@ class JobRunner(QObject):
                 job.done = _no_answer
             elif job.is_waiting:
                 job.start()
-            if job.is_alive:
+            if job.is_alive or job.writes:  # what was written already is to be told, too
                 _leaving.append(job)
 
 
@@ -308,9 +308,18 @@ def _close(key: int, reference: Callable[[], JobRunner | None], _window: Any = N
         return
     runner.close()
     collecting.thaw()
-    _leaving[:] = [job for job in _leaving if job.is_alive or job.writes]
     if _runners.get(key) is runner:
         del _runners[key]
+    _see_off()
+
+
+def _see_off() -> None:
+    """Settle the jobs of closed windows as soon as their threads have ended: nothing of a window is kept until then."""
+    for job in [job for job in _leaving if not job.is_alive]:
+        _leaving.remove(job)
+        _settle(job)
+    if _leaving and QCoreApplication.instance() is not None:
+        QTimer.singleShot(_POLL_MS, _see_off)
 
 
 def end_all() -> None:
