@@ -1,7 +1,7 @@
 """Batch runs: ``python tests/benchmarks/bench_batch.py [many] [speed] [loop]``; all by default.
 
-- ``many``: 10,000 tiny cases: time per case that is not computing, growth of the memory of the run, and how long a
-  second run takes to find that all is complete.
+- ``many``: 10,000 tiny cases: time per case that is not computing, growth of the memory of the run and of the process
+  that computes, and how long a second run takes to find that all is complete.
 - ``speed``: cases of a second each, ``--jobs 2`` against ``--jobs 1``, one thread per case on both sides; the time from
   the first case on, so that loading does not count.
 - ``loop``: small volumes in one run against a shell loop with a command for each.
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,8 @@ def many(folder: Path, count: int) -> None:
         spread = ends[-1]["at"] - ends[0]["at"]
         print(
             f"{count} cases {what}: {seconds:.1f} s in all; between the first and the last {spread:.2f} s, "
-            f"{1e3 * spread / count:.2f} ms per case; memory of the run grew by {grown / 1e6:.1f} MB meanwhile",
+            f"{1e3 * spread / count:.2f} ms per case; memory of the run grew by {grown[0] / 1e6:.1f} MB meanwhile, "
+            f"that of its process by {grown[1] / 1e6:.1f} MB",
             flush=True,
         )
 
@@ -86,24 +88,30 @@ def loop(folder: Path) -> None:
     print(f"ratio {single / together:.1f}")
 
 
-def run(words: list[str], env: dict[str, str]) -> tuple[list[dict[str, float]], int]:
-    """Events of a run, with the time at which each came; and by how much its memory grew after the first case [B]."""
+def run(words: list[str], env: dict[str, str]) -> tuple[list[dict[str, float]], tuple[int, int]]:
+    """Events of a run, with the time at which each came; and by how much its memory and that of its processes grew
+    after the first case [B]."""
     import psutil
 
     env = {**env, "PYTHONPATH": os.pathsep.join([env.get("PYTHONPATH", ""), str(ROOT)]).strip(os.pathsep)}
-    events, memory = [], [0, 0]
+    events: list[dict[str, float]] = []
+    first, most = (0, 0), (0, 0)
     with subprocess.Popen(
         poison.command("predict", *words), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         ended = threading.Event()
 
+        runner = psutil.Process(process.pid)
+
+        def held() -> tuple[int, int]:
+            return runner.memory_info().rss, sum(c.memory_info().rss for c in runner.children())
+
         def look() -> None:
-            with_memory = psutil.Process(process.pid)
+            nonlocal most
             while not ended.wait(0.2):
-                try:
-                    memory[1] = max(memory[1], with_memory.memory_info().rss)
-                except psutil.Error:
-                    return
+                with suppress(psutil.Error):  # one of them has just ended
+                    now = held()
+                    most = max(most[0], now[0]), max(most[1], now[1])
 
         threading.Thread(target=look, daemon=True).start()
         assert process.stderr is not None
@@ -113,12 +121,12 @@ def run(words: list[str], env: dict[str, str]) -> tuple[list[dict[str, float]], 
             except ValueError:
                 continue
             events.append({**event, "at": time.perf_counter()})
-            if event["event"] == "end" and not memory[0]:
-                memory[0] = psutil.Process(process.pid).memory_info().rss
+            if event["event"] == "end" and not first[0]:
+                first = held()
         ended.set()
         if process.wait():
             raise SystemExit(f"ended with {process.returncode}")
-    return events, max(0, memory[1] - memory[0])
+    return events, (max(0, most[0] - first[0]), max(0, most[1] - first[1]))
 
 
 if __name__ == "__main__":

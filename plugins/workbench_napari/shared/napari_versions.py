@@ -29,31 +29,29 @@ class _Renamed:
     def __init__(self, layers: Any) -> None:
         self._layers = layers
         self._callbacks: list[Callable[..., Any]] = []
+        # Emitters keep functions, but methods only weakly: like this whoever listens need not keep this object.
+        self._inserted = lambda event: event.value.events.name.connect(self._name)
+        self._removed = lambda event: event.value.events.name.disconnect(self._name)
+        self._name = lambda event: self._tell(event)
 
     def connect(self, callback: Callable[..., Any]) -> None:
         """Call this with an event whenever a layer has got another name."""
         if not self._callbacks:
-            self._layers.events.inserted.connect(self._on_inserted)
-            self._layers.events.removed.connect(self._on_removed)
+            self._layers.events.inserted.connect(self._inserted)
+            self._layers.events.removed.connect(self._removed)
             for layer in self._layers:
-                layer.events.name.connect(self._on_name)
+                layer.events.name.connect(self._name)
         self._callbacks.append(callback)
 
     def disconnect(self, callback: Callable[..., Any]) -> None:
         """Call it no longer."""
         self._callbacks.remove(callback)
         if not self._callbacks:
-            self._layers.events.inserted.disconnect(self._on_inserted)
-            self._layers.events.removed.disconnect(self._on_removed)
+            self._layers.events.inserted.disconnect(self._inserted)
+            self._layers.events.removed.disconnect(self._removed)
             for layer in self._layers:
-                layer.events.name.disconnect(self._on_name)
+                layer.events.name.disconnect(self._name)
 
-    def _on_inserted(self, event: Any) -> None:
-        event.value.events.name.connect(self._on_name)
-
-    def _on_removed(self, event: Any) -> None:
-        event.value.events.name.disconnect(self._on_name)
-
-    def _on_name(self, event: Any) -> None:
+    def _tell(self, event: Any) -> None:
         for callback in list(self._callbacks):
             callback(event)

@@ -369,11 +369,11 @@ class DockTool(ToolPanel):
         """
         journal = self.journal
         revisions = [(weakref.ref(layer), journal.revision(layer), journal.entry_of(layer)) for layer in drawn]
-        self.journal.write_soon()
-        unsaved = any(self.journal.is_unsaved(layer) for layer in drawn)
+        journal.write_soon()
+        unsaved = any(journal.is_unsaved(layer) for layer in drawn)
         self._failure_note = f"Nothing was lost: {kept} kept for recovery." if unsaved else ""
         busy = "save again when it has finished"
-        told = partial(_saved, self.journal, revisions)
+        told = partial(_saved, journal, revisions)
         return self.start(f"Saving {name}", work, partial(self._on_saved, revisions), busy=busy, without=told)
 
     def _on_saved(self, revisions: Any, saved: Saved) -> None:

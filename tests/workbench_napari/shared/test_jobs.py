@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -239,8 +240,6 @@ def test_a_result_that_waits_can_be_thrown_away(window, wait, gate):
 
 
 def test_a_dock_closed_during_a_save_counts_the_layers_as_saved(window, wait, ct_file, tmp_path, notes):
-    import numpy as np
-
     viewer = window()
     tool = open_files(viewer, [ct_file])
     image = viewer.layers["ct"]
@@ -256,6 +255,27 @@ def test_a_dock_closed_during_a_save_counts_the_layers_as_saved(window, wait, ct
     assert list((tmp_path / "out").rglob("labels.nii.gz"))
     assert not journal.is_unsaved(layer)
     assert runner.held == []
+
+
+@pytest.mark.parametrize("strokes", [0, 1])
+def test_a_layer_that_is_deleted_during_its_save_is_kept_only_with_later_edits(
+    window, wait, ct_file, tmp_path, strokes
+):
+    viewer = window()
+    tool = open_files(viewer, [ct_file])
+    image = viewer.layers["ct"]
+    layer = viewer.add_labels(np.zeros(image.data.shape, np.uint8), scale=image.scale, units=image.units, name="drawn")
+    layer.paint((3, 3, 3), 1)
+    tool.folder.setText(str(tmp_path / "out"))
+    journal, runner = tool.journal, tool.runner
+    assert tool.save()
+    for _ in range(strokes):
+        layer.paint((9, 9, 9), 2)
+    viewer.layers.remove(layer)
+    wait(lambda: not runner.is_busy)
+    journal.flush()
+    assert list((tmp_path / "out").rglob("labels.nii.gz"))
+    assert [entry.name for entry in journal.offers()] == ["drawn"] * strokes
 
 
 def test_a_double_click_starts_and_does_not_cancel(window, wait, ct_file, gate, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 from napari.components import LayerList
 from napari.layers import Image
@@ -48,3 +50,19 @@ def test_a_new_name_is_told_of_by_every_version():
         second.name = "f"
         assert len(told) == 2
     assert isinstance(emitter, napari_versions._Renamed), "the second list was asked layer by layer"
+
+
+def test_who_listens_need_not_keep_what_tells():
+    """Emitters of napari hold what they call only weakly; this one must stay as long as its list."""
+    first = layer("a")
+    layers = LayerList()
+    layers.append(first)
+    told = []
+    listed = Of06(layers)
+    napari_versions.renamed_of(listed).connect(lambda event: told.append(event.type))
+    gc.collect()
+    first.name = "b"
+    second = layer("c")
+    layers.append(second)
+    second.name = "d"
+    assert told == ["name", "name"]
