@@ -91,7 +91,8 @@ class Pool:
     gpus: tuple[str, ...] = ()
     memory_share: int | None = None
     _workers: list[_Worker] = field(default_factory=list)
-    _messages: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]] = field(default_factory=queue.SimpleQueue)
+    # No SimpleQueue: a signal that is heard right before its time is over makes that wait for ever (Python 3.11).
+    _messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = field(default_factory=queue.Queue)
     _waiting: list[Event] = field(default_factory=list)
     _first: Ready | None = None
     _kills: int = 0
