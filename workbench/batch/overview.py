@@ -10,6 +10,7 @@ import base64
 import hashlib
 import math
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -64,7 +65,7 @@ def write_overview(
     chunks = environment.get_template("overview.html.j2").generate(
         title=title,
         figures=figures(found, facts),
-        facts={k: v for k, v in facts.items() if k != "seconds"},
+        facts=readable(facts),
         page=page,
         failed=found.counts["failed"],
         most_failures=MOST_FAILURES,
@@ -80,6 +81,28 @@ def write_overview(
     with replacing(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         file.writelines(chunks)
     return path
+
+
+def readable(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What is said of the run, for people: the command as it is typed, and nothing of what is not set."""
+    said = {}
+    for name, value in facts.items():
+        text = shlex.join(map(str, value)) if name == "command" and isinstance(value, list | tuple) else _text(value)
+        if text and name != "seconds":
+            said[name.replace("_", " ")] = text
+    return said
+
+
+def _text(value: Any) -> str:
+    """A value in words; "" for one that is not set."""
+    if value is None or value is False:
+        return ""
+    if isinstance(value, Mapping):
+        each = {str(name).replace("_", " "): _text(own) for name, own in value.items()}
+        return ", ".join(f"{name}: {text}" for name, text in each.items() if text)
+    if isinstance(value, list | tuple):
+        return "; ".join(text for text in map(_text, value) if text)
+    return "yes" if value is True else str(value)
 
 
 def figures(found: Survey, facts: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.html_page import Page
 from tests.workbench.batch.study_rows import NASTY, row, study
-from workbench.batch.overview import MOST_CLASSES, MOST_FAILURES, amount, duration, plain, write_overview
+from workbench.batch.overview import MOST_CLASSES, MOST_FAILURES, amount, duration, plain, readable, write_overview
 from workbench.batch.rows import JsonLines
 from workbench.core.provenance import peak_memory_mb
 
@@ -246,3 +246,19 @@ def test_ten_thousand_cases_are_written_in_seconds_and_in_little_memory(tmp_path
     assert time.process_time() - clock < 8  # 2 to 4 s of a processor, as busy as it is
     assert peak_memory_mb() - before < 20
     assert (tmp_path / "overview.html").read_text(encoding="utf-8").count('<tr id="case-') == 10_000
+
+
+def test_how_it_was_run_reads_as_a_person_would_say_it():
+    facts = {
+        "command": ["workbench", "predict", "segformer3d", "-i", "my study", "-o", "out"],
+        "skipped": [],
+        "input_notes": ["two files have one name", "one is empty"],
+        "options": {"format": "auto", "verify": False, "jobs": 2, "pictures": True, "limits": {"seconds": None}},
+        "exit_code": 0,
+    }
+    assert readable(facts) == {
+        "command": "workbench predict segformer3d -i 'my study' -o out",
+        "input notes": "two files have one name; one is empty",
+        "options": "format: auto, jobs: 2, pictures: yes",
+        "exit code": "0",
+    }
