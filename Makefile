@@ -2,6 +2,8 @@
 #   make demo    set up, segment the sample CTs, print a table and the path of a report with pictures
 #   make test    set up, install the system libraries of the GUI tests if missing, run all tests
 # Where a test says that a page is not current: make docs. New pictures from the real window (needs Xvfb): make pictures.
+# Hundreds of tests start the program anew: its modules are compiled once, as in every installation.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test test-slow lint docs pictures benchmark setup clean
 
 setup:

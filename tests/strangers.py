@@ -59,14 +59,21 @@ def predict(model, image, config, progress=None):
 
 
 def install(
-    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch, code: str = "", verbs: tuple[str, ...] = ("predict",)
+    kind: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str = "",
+    verbs: tuple[str, ...] = ("predict",),
+    settings: str = "",
 ) -> Backend:
     """A backend ``stranger`` of that kind, without weights and without a device, among the installed ones."""
     name = f"stranger_of_{kind}s_{folder.name}".replace("-", "_")
     (folder / f"{name}.py").write_text(code or _MODULES[kind], encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     sys.modules.pop(name, None)
-    row = Backend("stranger", "Stranger", "split in two", kind, ("all",), ("all",), "any", name, verbs)
+    row = Backend(
+        "stranger", "Stranger", "split in two", kind, ("all",), ("all",), "any", name, verbs, settings=settings
+    )
     rows = {**registry.backends(), "stranger": row}
     monkeypatch.setattr(registry, "backends", lambda: rows)
     return row

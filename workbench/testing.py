@@ -191,6 +191,8 @@ def _check_row(row: Backend) -> None:
         if verb in row.verbs:
             _require(there == list(names), f"for '{verb}' the module defines {', '.join(names)}; it has {there}")
             _check_config(getattr(module, names[0]))
+            same = row.settings_of(verb) is getattr(module, names[0])
+            _require(same, f"{row.settings} and the module have the same {names[0]}")
         else:
             _require(names[-1] not in there, f"the module defines '{names[-1]}', but the row does not list '{verb}'")
 

@@ -106,6 +106,28 @@ def test_a_verb_that_is_listed_and_not_defined(tmp_path, monkeypatch, capsys):
     assert "its row lists 'evaluate', but" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("pass", "its row lists 'predict', but stranger_settings defines no Config"),
+        ("raise RuntimeError('no')", "its module stranger_settings cannot be loaded (RuntimeError: no)"),
+        (
+            "import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass Config:\n    pass\n",
+            "differ in Config",
+        ),
+    ],
+    ids=["without the class", "raises", "another class"],
+)
+def test_settings_of_their_own_are_checked(code, words, tmp_path, monkeypatch):
+    """What help shows is what the backend takes."""
+    row = strangers.install("volume", tmp_path, monkeypatch, _result(), settings="stranger_settings")
+    (tmp_path / "stranger_settings.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "stranger_settings", raising=False)
+    assert words in row.problems()[0]
+    with pytest.raises(AssertionError):
+        testing.check_backend("stranger", make_volume(tmp_path / "in" / "ct.nii.gz", shape=(6, 7, 8)))
+
+
 def _with_kind(monkeypatch, **more):
     row = replace(kinds.VOLUME, name="odd", title="an odd thing", readers={".odd": "no.such.module"}, **more)
     rows = {**kinds.kinds(), "odd": row}

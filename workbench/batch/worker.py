@@ -91,7 +91,7 @@ def _set_up(setup: dict[str, Any], talk: _Talk) -> Any:
     if setup.get("memory_limit"):
         _limit_memory(int(setup["memory_limit"]))
     backend = registry.find(setup["backend"])
-    config = settings.build(backend.load_module().Config, setup["settings"])
+    config = settings.build(backend.settings_of("predict"), setup["settings"])
     task = Task(
         backend,
         config,

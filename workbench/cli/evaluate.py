@@ -35,7 +35,7 @@ def _make(backend: Backend) -> click.Command:
     def command(**arguments: Any) -> int:
         return _evaluate(backend, **arguments)
 
-    config = backend.load_module().EvaluateConfig
+    config = backend.settings_of("evaluate")
     return as_command(backend.name, command, config, f"Score {backend.title} against reference labels.")
 
 

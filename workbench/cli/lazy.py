@@ -68,7 +68,6 @@ class BackendGroup(click.Group):
         # Undo the hyphen of the token normaliser: names of backends are spelt with underscores.
         name = cmd_name.replace("-", "_")
         row = find(name if name in backends() else cmd_name)
-        row.module_for(self.verb)  # says which backends can, where this one cannot
         command: click.Command = self.make(row)
         return command
 

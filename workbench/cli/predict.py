@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -32,14 +32,16 @@ from workbench.core import kinds
 from workbench.core.atomic import write_json
 from workbench.core.errors import one_line
 from workbench.core.registry import Backend
-from workbench.core.study import Study
-from workbench.core.types import Case
+
+if TYPE_CHECKING:
+    from workbench.core.study import Study
+    from workbench.core.types import Case
 
 _FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 
 
 def _make(backend: Backend) -> click.Command:
-    config = backend.load_module().Config
+    config = backend.settings_of("predict")
 
     @input_option
     @output_folder_option
@@ -119,7 +121,7 @@ def _predict(
         cases = [replace(c, options={**c.options, "kind": kind}) for c in cases]
     cases = reading_as_asked(cases, backend.kind, allow_truncated=allow_truncated, regularise=regularise)
     how = _options(values, len(cases), overview and len(cases) > 1)
-    config = settings.build(backend.load_module().Config, values)
+    config = settings.build(backend.settings_of("predict"), values)
     mine = shard(cases, num_shards, shard_index)
     if report:
         check_report(report, cases)

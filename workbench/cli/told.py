@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.say import say
 from workbench.core import kinds, leftovers
-from workbench.core.case_folder import RECORD
 from workbench.core.errors import UsageError, one_line
 from workbench.core.lock import locked
 from workbench.core.registry import Backend
-from workbench.core.types import Case
+
+if TYPE_CHECKING:
+    from workbench.core.types import Case
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def tell(
 
 def others_than(cases: list[Case], output: Path) -> int:
     """How many results of other cases lie in an output folder: a smaller study is told of alone."""
+    from workbench.core.case_folder import RECORD
+
     known = {case.id for case in cases}
     with suppress(OSError):
         return sum(e.name not in known and os.path.isfile(os.path.join(e.path, RECORD)) for e in os.scandir(output))

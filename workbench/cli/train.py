@@ -33,7 +33,7 @@ def _make(backend: Backend) -> click.Command:
     def command(**arguments: Any) -> int:
         return _train(backend, **arguments)
 
-    return as_command(backend.name, command, backend.load_module().TrainConfig, f"Teach {backend.title}.")
+    return as_command(backend.name, command, backend.settings_of("train"), f"Teach {backend.title}.")
 
 
 @click.group(cls=BackendGroup, make=_make, verb="train")

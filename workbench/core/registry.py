@@ -58,6 +58,9 @@ class Backend:
         Which of ``predict``, ``train`` and ``evaluate`` it offers; the others are absent, not broken.
     extra
         Extra of the distribution that it needs, or "".
+    settings
+        Import path of a module with the settings classes of its verbs alone, so that help need not import the backend;
+        "": they are in ``module``.
     licence, paper
         Licence of the code, and DOI or arXiv number of the method.
     """
@@ -72,6 +75,7 @@ class Backend:
     module: str
     verbs: tuple[str, ...] = ("predict",)
     extra: str = ""
+    settings: str = ""
     licence: str = "BSD-3-Clause"
     paper: str = ""
 
@@ -80,27 +84,30 @@ class Backend:
 
     def load_module(self) -> ModuleType:
         """Import the module of the backend (cheap: a backend imports torch only inside its functions)."""
+        return self._import(self.module)
+
+    def _import(self, module: str) -> ModuleType:
         try:
-            return importlib.import_module(self.module)
+            return importlib.import_module(module)
         except ModuleNotFoundError as error:
             if self.extra:
                 raise MissingExtra(f"backend {self.name} ({error.name} is not installed)", self.extra) from error
             if self.is_built_in:
                 raise
-            raise self._unusable(error) from error
+            raise self._unusable(module, error) from error
         except (Exception, SystemExit) as error:  # a stranger's module may do anything while it is imported
             if self.is_built_in:
                 raise
-            raise self._unusable(error) from error
+            raise self._unusable(module, error) from error
 
     @property
     def is_built_in(self) -> bool:
         """Whether the row is one of ours."""
         return self in BUILT_IN
 
-    def _unusable(self, error: BaseException) -> FaultyExtension:
+    def _unusable(self, module: str, error: BaseException) -> FaultyExtension:
         return FaultyExtension(
-            f"backend {self.name}: its module {self.module} cannot be loaded ({type(error).__name__}: "
+            f"backend {self.name}: its module {module} cannot be loaded ({type(error).__name__}: "
             f"{one_line(error)}). Update or reinstall the package that brings it."
         )
 
@@ -112,15 +119,27 @@ class Backend:
         UsageError
             It does not; the message names the backends of its kind that do.
         """
+        self._require(verb)
+        return self._with(self.load_module(), verb, VERBS[verb])
+
+    def settings_of(self, verb: str) -> Any:
+        """The class of the settings of a verb (errors as in `module_for`); the backend itself need not be imported."""
+        self._require(verb)
+        name = VERBS[verb][0]
+        module = self._with(self._import(self.settings), verb, (name,)) if self.settings else self.module_for(verb)
+        return getattr(module, name)
+
+    def _require(self, verb: str) -> None:
         if verb not in self.verbs:
             others = [b.name for b in backends().values() if verb in b.verbs and b.kind == self.kind]
             way_out = f" Backends of its kind that can: {', '.join(others)}." if others else ""
             raise UsageError(f"backend {self.name} offers {', '.join(self.verbs)}, not {verb}.{way_out}")
-        module = self.load_module()
-        missing = [name for name in VERBS[verb] if not hasattr(module, name)]
+
+    def _with(self, module: ModuleType, verb: str, names: tuple[str, ...]) -> ModuleType:
+        missing = [name for name in names if not hasattr(module, name)]
         if missing:
             raise FaultyExtension(
-                f"backend {self.name}: its row lists '{verb}', but {self.module} defines no {', '.join(missing)}. "
+                f"backend {self.name}: its row lists '{verb}', but {module.__name__} defines no {', '.join(missing)}. "
                 "Update the package that brings it, or tell its makers."
             )
         return module
@@ -130,8 +149,10 @@ class Backend:
         found = []
         for verb in self.verbs:
             try:
-                module = self.module_for(verb)
-                settings.describe(getattr(module, VERBS[verb][0]))
+                own = getattr(self.module_for(verb), VERBS[verb][0])
+                if self.settings_of(verb) is not own:
+                    found.append(f"backend {self.name}: {self.settings} and {self.module} differ in {own.__name__}")
+                settings.describe(own)
             except WorkbenchError as error:
                 found.append(str(error))
         return list(dict.fromkeys(found))
@@ -165,6 +186,7 @@ SEGFORMER3D = Backend(
     gives=("label map", "class volumes [mL]", "uncertainty map"),
     axes="C, X, Y, Z",
     module="workbench.volume.segformer3d",
+    settings="workbench.volume.settings",
     verbs=tuple(VERBS),
     paper="arXiv:2404.10156",
 )
@@ -178,6 +200,7 @@ LOLA_SPECVIT = Backend(
     gives=("class map", "confidence map", "class areas"),
     axes="components, rows, columns",
     module="workbench.scene.lola_specvit",
+    settings="workbench.scene.settings",
     verbs=tuple(VERBS),
     paper="arXiv:2506.17759",
 )
@@ -191,6 +214,7 @@ MEG_GPT = Backend(
     gives=("tokens", "reconstruction", "surprisal map", "annotations", "generated signals"),
     axes="channels, samples",
     module="workbench.recording.meg_gpt",
+    settings="workbench.recording.settings",
     verbs=tuple(VERBS),
     paper="arXiv:2510.18080",
 )

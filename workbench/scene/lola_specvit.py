@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import memory, settings
-from workbench.core.agreement import Finding, force_setting
+from workbench.core.agreement import Finding
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
-from workbench.core.settings import setting
 from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.scene.data.spectra import FittedSpectra
 from workbench.scene.data.taught import Taught
 from workbench.scene.display import areas
-from workbench.scene.train.settings import ScenePixelConfig, SceneTrainConfig
+from workbench.scene.settings import Config, EvaluateConfig, TrainConfig
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
@@ -37,62 +36,9 @@ if TYPE_CHECKING:
     from workbench.scene.train.learnt import Learnt
     from workbench.training.loop import Event
 
+__all__ = ["Config", "EvaluateConfig", "TrainConfig", "evaluate", "load", "predict", "train"]
+
 NAME = "lola_specvit"
-TrainConfig = SceneTrainConfig
-
-
-@dataclass(frozen=True)
-class Config:
-    """Settings of `predict`."""
-
-    weights: str = setting("demo", "Weights: demo, a known name, or a file or folder.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
-    mode: Literal["auto", "dense", "patches"] = setting(
-        "auto",
-        "dense: convolve once over the scene; patches: cut out every patch (slow); auto: dense where that is exact.",
-    )
-    pca: Literal["weights", "scene"] = setting(
-        "weights", "Principal components of the weights, or fitted on this scene by their recipe."
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", "Number type: auto is bfloat16 on a GPU and float32 on a CPU."
-    )
-    reference: bool = setting(
-        False, "Also map with a support vector machine taught on the spectra that the weights learnt from."
-    )
-    force: bool = force_setting()
-    min_confidence: float = setting(
-        0.0, "Leave pixels unlabelled (0) whose confidence is lower.", low=0.0, high=1.0, advanced=True
-    )
-    tile: int = setting(
-        128, "Side of the blocks that are worked on at once; memory grows with its square.", unit="pixels", low=8,
-        advanced=True,
-    )  # fmt: skip
-    batch: int | None = setting(None, "Pixels at once; by default what suits the device.", low=1, advanced=True)
-
-
-@dataclass(frozen=True)
-class EvaluateConfig(ScenePixelConfig):
-    """Settings of `evaluate`: how to teach, and what to compare."""
-
-    protocol: Literal["auto", "train", "score"] = setting(
-        "auto",
-        "train: teach anew on each split and seed; score: compare the map of given weights with all labels; "
-        "auto: train if weights=none, else score",
-    )
-    classes: str = setting(
-        "",
-        "which classes of the labels make up a class of the given weights, where names do not say it: 'corn:2+3+4', by "
-        "value, range or name",
-    )
-    split: Literal["both", "random", "disjoint"] = setting(
-        "both",
-        "which pixels to learn from: a random draw (as papers do, leaks through overlapping patches), a draw from "
-        "spatial blocks, tested a patch away from every training pixel (honest), or both side by side",
-        aliases=("splits",),
-    )
-    seeds: int = setting(5, "how many draws of training pixels", low=1)
-    references: bool = setting(True, "also teach a support vector machine and a random forest on the same pixels")
 
 
 @dataclass(frozen=True)
@@ -334,7 +280,7 @@ def _value_type(classes: ClassTable) -> Any:
 
 
 def train(
-    cases: Sequence[Case], config: SceneTrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
+    cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
 ) -> TrainReport:
     """Teach the network with the labelled pixels of a scene; see `workbench.scene.train.train.train_pixels`."""
     from workbench.scene.train.train import train_pixels
@@ -381,11 +327,11 @@ def evaluate(
     names: tuple[str, ...] = ("random", "disjoint") if config.split == "both" else (config.split,)
     if study.test is not None:
         names = ("fixed",)
-    known = set(settings.describe(SceneTrainConfig)) - {"split"}
+    known = set(settings.describe(TrainConfig)) - {"split"}
     plain = {k: v for k, v in settings.as_dict(config).items() if k in known}
-    base = settings.build(SceneTrainConfig, plain)
+    base = settings.build(TrainConfig, plain)
     draws: dict[str, Literal["all", "random", "disjoint"]] = {"random": "random", "disjoint": "disjoint"}
-    configs: dict[str, Sequence[SceneTrainConfig]] = {
+    configs: dict[str, Sequence[TrainConfig]] = {
         n: [replace(base, split=draws.get(n, "all"), seed=base.seed + i) for i in range(config.seeds)] for n in names
     }
     return compare_on_scene(

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.core import memory
-from workbench.core.agreement import Finding, force_setting, settle
+from workbench.core.agreement import Finding, settle
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.layers import count_labels
-from workbench.core.settings import setting
 from workbench.core.types import Case, Heatmap, Image, Labels, Progress, Result, Scores
 from workbench.volume.data.agreement import (
     Expectation,
@@ -27,11 +26,11 @@ from workbench.volume.data.agreement import (
     settings_findings,
     value_findings,
 )
-from workbench.volume.data.nan_values import NAN_HELP, filled
+from workbench.volume.data.nan_values import filled
 from workbench.volume.data.recipe import VolumeRecipe
 from workbench.volume.data.taught import facts_of, facts_of_header
 from workbench.volume.segformer3d_presets import PRESETS
-from workbench.volume.train.settings import TrainConfig
+from workbench.volume.settings import Config, EvaluateConfig, TrainConfig
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
@@ -47,67 +46,10 @@ if TYPE_CHECKING:
     from workbench.volume.net.segformer3d import SegFormer3D
     from workbench.volume.predict.windows import WindowSettings
 
+__all__ = ["Config", "EvaluateConfig", "TrainConfig", "evaluate", "load", "predict", "train"]
+
 NAME = "segformer3d"
 _LESS = "Free memory, use a machine with more, or give a volume of fewer voxels."
-
-
-@dataclass(frozen=True)
-class Config:
-    """Settings of `predict`."""
-
-    weights: str = setting("demo", "Weights: demo, a known name, or a file or folder.")
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
-    mode: Literal["exact", "fast"] = setting(
-        "exact", "How windows are blended: exact (full resolution) or fast (at a quarter, upsampled once)."
-    )
-    overlap: float = setting(0.5, "Overlap of neighbouring windows, as a share of the window.", low=0.0, high=0.9)
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", "Number type: auto is float32 in exact mode, bfloat16 in fast mode where the device computes in it."
-    )
-    crop: Literal["recipe", "none", "body", "nonzero"] = setting(
-        "recipe", "Lay windows only in this box: as the weights say, nowhere, the body (CT), or voxels that are not 0."
-    )
-    flips: bool = setting(
-        False, "Average over flips along the axes that training mirrored (up to 8 times slower); refused without any."
-    )
-    statistics: bool = setting(
-        False, "Also give a table per class: volume, mean, median and sd of the values, surface, longest diameter."
-    )
-    uncertainty: bool = setting(False, "Also give a map of uncertainty (entropy: 0 sure, 1 undecided).")
-    nan: Literal["refuse", "background"] = setting("refuse", NAN_HELP)
-    force: bool = force_setting()
-    preset: Literal["none", "brats", "synapse", "acdc"] = setting(
-        "none", "Preparation for a checkpoint without a record of ours (official BraTS weights: brats).", advanced=True
-    )
-    roi: tuple[int, int, int] | None = setting(
-        None, "Window size along R, A, S; by default that of the weights.", unit="voxels", low=16, advanced=True
-    )
-    batch: int | None = setting(None, "Windows at once; by default what suits the device.", low=1, advanced=True)
-    attention_scale: Literal["weights", "num_heads", "head_dim"] = setting(
-        "weights", "Scale of the attention for foreign checkpoints; official ones need num_heads.", advanced=True
-    )
-
-
-@dataclass(frozen=True)
-class EvaluateConfig(Config):
-    """Settings of `evaluate`: those of `predict`, and how to score."""
-
-    classes: str = setting(
-        "", "How the labels' values become the classes of the weights, as in training: 'kidneys:2+3,vertebrae:26-50'."
-    )
-    match: Literal["name", "number"] = setting(
-        "name", "Reference labels without names: name refuses them, number takes equal values for the same class."
-    )
-    names: str = setting(
-        "",
-        "Names of the references' values: a table (dataset.json, CSV, ITK-SNAP, Slicer), or totalsegmentator[_v1|_mr].",
-    )
-    resample_labels: bool = setting(
-        False,
-        "Resample label maps of another grid to their image (nearest voxel) instead of refusing them; it is noted.",
-    )
-    tolerance_mm: float = setting(2.0, "Tolerance of the normalised surface Dice.", unit="mm", low=0.0)
-    worst: int = setting(3, "How many of the worst cases to show as pictures.", low=0)
 
 
 @dataclass(frozen=True)

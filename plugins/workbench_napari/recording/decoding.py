@@ -65,7 +65,7 @@ class Decoding(QObject):
         if folder is None:
             return False
         row, self._path = self._group.model.backend, str(path)
-        backend, asked, config = row.name, self.asked, row.module_for("evaluate").EvaluateConfig
+        backend, asked, config = row.name, self.asked, row.settings_of("evaluate")
         values = {**self._group.choice(), "task": "decode", **self._agreement.values(config, asked)}
         out = folder / f"{Path(path).stem}-decode"
 

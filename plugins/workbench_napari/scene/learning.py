@@ -108,7 +108,7 @@ class Learning(Section):
         self.weights.combo.setCurrentIndex(0)
         self.weights.combo.setToolTip("What the network knows before it sees your pixels; nothing is fetched")
         own = (("Start from", self.weights), ("Device", self._device))
-        self.form = SettingsForm(backend.load_module().TrainConfig, skip=_NOT_HERE, above=own)
+        self.form = SettingsForm(backend.settings_of("train"), skip=_NOT_HERE, above=own)
         self.form.settings_fold.begin(is_open=False)
         column.addWidget(self.form)
         self.row = QWidget()
@@ -146,7 +146,7 @@ class Learning(Section):
         try:
             if scene is None or painted is None:
                 raise UsageError(TOO_FEW)
-            config = self._backend.load_module().TrainConfig
+            config = self._backend.settings_of("train")
             forced = self._agreement.values(config, self.asked)
             learner = SceneLearner(scene.image, **self.form.values(), **self._choices(), **forced)
             lesson = Lesson(learner, painted, self.versions.new_file(), before=self._maps.array("labels"))
@@ -159,7 +159,7 @@ class Learning(Section):
     def map_scene(self) -> bool:
         """Map the scene with the chosen weights as they are; returns whether it started."""
         scene = self._painting.scene
-        config = self._backend.load_module().Config
+        config = self._backend.settings_of("predict")
         values: dict[str, Any] = {**self._choices(), **self._agreement.values(config, self.asked)}
         if scene is None or values["weights"] == "none":
             self.said.emit("Choose weights to map with, or paint and learn.")
@@ -177,7 +177,7 @@ class Learning(Section):
         if scene is None:
             self.said.emit("Open a scene first.")
             return False
-        config = registry.find(backend).module_for("predict").Config
+        config = registry.find(backend).settings_of("predict")
         asked = (backend, values.get("weights", ""), id(scene))
         values = values | self._agreement.values(config, asked)
         image, board = scene.image, MapBoard(scene.shape, ClassTable(), before=self._maps.array("labels"))

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from workbench.core.agreement import is_force
 from workbench.core.errors import FaultyExtension, WorkbenchError
-from workbench.core.registry import VERBS, Backend
+from workbench.core.registry import Backend
 from workbench.core.settings import describe
 from workbench_napari.shared.form import SettingsForm, add_row, form_layout
 from workbench_napari.shared.plain_text import plain_label, plain_tip
@@ -126,7 +126,7 @@ class ModelForm(QWidget):
 
     def _make(self) -> SettingsForm:
         row = self.backend
-        config = getattr(row.module_for(self.verb), VERBS[self.verb][0])
+        config = row.settings_of(self.verb)
         known = describe(config)
         above: list[tuple[str, QWidget]] = []
         self.weights_info = plain_label()

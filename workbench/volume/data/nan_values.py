@@ -14,9 +14,6 @@ from workbench.volume.data.recipe import VolumeRecipe
 Nan = Literal["refuse", "background"]
 
 
-NAN_HELP = "Voxels that are NaN: refuse the volume, or take them as background (air in CT, 0 in MR); it is noted."
-
-
 def background(recipe: VolumeRecipe) -> float:
     """The value of what surrounds the body, in the unit of the image."""
     return float(recipe.window[0]) if recipe.intensity == "window" else 0.0

@@ -7,7 +7,7 @@ from typing import Literal
 
 from workbench.core.agreement import force_setting
 from workbench.core.settings import setting
-from workbench.volume.data.nan_values import NAN_HELP
+from workbench.volume.predict.settings import NAN_HELP
 
 
 @dataclass(frozen=True)
