@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from workbench_napari.shared import engines
@@ -29,6 +30,8 @@ class FigureWidget(QWidget):
         super().__init__(parent)
         self._layout, self._height = layout, height
         self.colors = Colors()
+        self._repainting = QTimer(self, singleShot=True, interval=0)
+        self._repainting.timeout.connect(self._paint_anew)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self.setFixedHeight(height)
@@ -71,14 +74,19 @@ class FigureWidget(QWidget):
         super().showEvent(event)
 
     def use_colors(self, colors: Colors) -> None:
-        """Draw in these colours from now on."""
+        """Draw in these colours from now on; what is shown is drawn anew in the next turn of the event loop.
+
+        Another theme of napari styles every widget of the window, which takes as long as one turn should.
+        """
         if colors != self.colors:
             self.colors = colors
-            if not self.is_made:
-                return
-            self.figure.set_facecolor(colors.back)
-            self.redraw()
-            self.canvas.draw_idle()
+            if self.is_made:
+                self._repainting.start()
+
+    def _paint_anew(self) -> None:
+        self.figure.set_facecolor(self.colors.back)
+        self.redraw()
+        self.canvas.draw_idle()
 
     def redraw(self) -> None:
         """Draw anew what is shown."""
