@@ -48,7 +48,14 @@ from workbench_napari.shared.recovery_store import Store
 
 folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
 write, written = wb.write, []
-wb.write = lambda *args, **named: (time.sleep(seconds), written.extend(write(*args, **named)))[1] or written
+def slowly(*args, **named):
+    time.sleep(seconds)
+    if sys.argv[3:]:
+        written.append(Path("nowhere"))
+        raise OSError(28, "No space left on device")
+    written.extend(write(*args, **named))
+    return written
+wb.write = slowly
 viewer = napari.Viewer()
 tool = open_files(viewer, [make_tiny_scene(folder / "meadow.npy")])
 while not tool.empty.isHidden():
@@ -84,3 +91,16 @@ def test_a_window_that_is_closed_while_it_saves_goes_when_all_is_written(window,
     command = [sys.executable, "-c", SAVING, str(tmp_path), str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "1 gone True 0\n"), done.stderr[-2000:]
+
+
+@pytest.mark.gui
+def test_a_save_that_fails_after_its_window_was_closed_is_said_and_the_work_kept(window, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    code = SAVING.replace(" or Store().entries())", ")")  # nothing waits for what is to stay
+    command = [sys.executable, "-c", code, str(tmp_path), "1.5", "full"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.endswith("gone False 1\n"), "napari itself may say it, too"
+    (line,) = [line for line in done.stderr.splitlines() if "after its window was closed" in line]
+    assert "No space left on device" in line
+    assert line.endswith("The work is kept; the tool offers it at the next start.")

@@ -7,6 +7,7 @@ what waits for a tool of their kind. Only closing the viewer's window ends the j
 from __future__ import annotations
 
 import atexit
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -30,6 +31,8 @@ __all__ = ["Held", "JobRunner", "Work", "report", "runner_of"]
 _POLL_MS = 40
 _JOIN_SECONDS = 10.0
 """How long the end of the program waits for jobs that were told to stop, and for what is being written."""
+
+_KEPT = "The work is kept; the tool offers it at the next start."
 
 _runners: dict[int, JobRunner] = {}
 _leaving: list[Job] = []
@@ -353,11 +356,25 @@ def _at_exit() -> None:
 
 
 def _settle(job: Job) -> None:
-    """What was written after its window was closed is no unsaved work at the next start."""
-    if job.writes and job.outcome is not None and job.outcome[0] == "done":
+    """What was written after its window was closed is no unsaved work at the next start; what was not is said."""
+    if not job.writes or job.outcome is None:
+        return
+    how, answer = job.outcome
+    if how == "done":
         with suppress(Exception):
-            job.done.without(job.outcome[1])  # type: ignore[attr-defined]
-        job.outcome = ("done", None)
+            job.done.without(answer)  # type: ignore[attr-defined]
+    elif how == "failed":
+        _say_lost(f"{job.title} failed after its window was closed: {one_line(answer)} {_KEPT}")
+    job.outcome = (how, None)
+
+
+def _say_lost(line: str) -> None:
+    """To whoever sees it: in a window that is still open, and where the program was started."""
+    print(line, file=sys.stderr)
+    with suppress(Exception):  # there may be no window any more, and no napari
+        from napari.utils.notifications import show_error
+
+        show_error(plain_tip(line))
 
 
 def _nothing() -> None:
