@@ -26,26 +26,28 @@ _lock = threading.Lock()
 _frozen_at: float | None = None
 _thawed_at = 0.0
 _is_owed = False
-"""Whether something of then has gone, and no full collection has come since."""
+"""Whether something has gone, and no full collection has come since."""
+_is_wanted = False
+"""Whether anybody has asked to leave something out."""
 
 
 def freeze() -> None:
-    """Leave out of later collections what is there now; not as long as garbage may be among it."""
-    global _frozen_at
+    """Leave out of later collections what is there now; as long as garbage may be among it, once that has gone."""
+    global _frozen_at, _is_wanted
     with _lock:
+        _is_wanted = True
         if not _is_owed:
             gc.freeze()
             _frozen_at = time.monotonic()
 
 
 def thaw() -> None:
-    """Something goes that may have been left out: the next full collection is to find it."""
+    """Something goes: the next full collection is to find it, also where an engine is loaded before that."""
     global _frozen_at, _is_owed, _thawed_at
     with _lock:
         if _frozen_at is not None:
             gc.unfreeze()
-            _frozen_at, _is_owed = None, True
-        _thawed_at = time.monotonic()
+        _frozen_at, _is_owed, _thawed_at = None, True, time.monotonic()
 
 
 def is_frozen() -> bool:
@@ -66,7 +68,7 @@ def _on_inserted(event: Any) -> None:
 
 def _on_removed(event: Any) -> None:
     since = _inserted.pop(event.value, 0.0)
-    if _frozen_at is not None and since < _frozen_at + _MARGIN_SECONDS:
+    if _frozen_at is None or since < _frozen_at + _MARGIN_SECONDS:
         thaw()
 
 
@@ -76,8 +78,10 @@ def _on_collection(phase: str, info: dict[str, int]) -> None:
     # In whatever line of whatever thread: no lock.
     settled = time.monotonic() - _thawed_at > _SETTLE_SECONDS
     if phase == "stop" and info["generation"] == 2 and _is_owed and settled:
-        gc.freeze()
-        _frozen_at, _is_owed = time.monotonic(), False
+        _is_owed = False
+        if _is_wanted:
+            gc.freeze()
+            _frozen_at = time.monotonic()
 
 
 gc.callbacks.append(_on_collection)

@@ -19,6 +19,7 @@ def as_before(monkeypatch):
     """No test leaves anything out for the others."""
     monkeypatch.setattr(collecting, "_frozen_at", None)
     monkeypatch.setattr(collecting, "_is_owed", False)
+    monkeypatch.setattr(collecting, "_is_wanted", False)
     yield
     gc.unfreeze()
 
@@ -69,6 +70,38 @@ def test_what_becomes_garbage_a_moment_after_it_went_is_found():
     gc.collect()
     gc.collect()
     assert kept() is None
+
+
+@pytest.mark.parametrize("how", ["window", "layer"])
+def test_what_goes_while_engines_are_loaded_is_not_left_out_with_them(how, tmp_path, monkeypatch):
+    """A window was closed while the job that it had cancelled still loaded its engine: nothing was left out yet."""
+    layers = EventedList()
+    collecting.follow(layers)
+    old = Thing()
+    old.itself = old
+    layers.append(old)
+    assert not collecting.is_frozen()
+    collecting.thaw() if how == "window" else layers.pop()
+    (tmp_path / "engine_of_a_test.py").write_text("found = [[] for _ in range(1000)]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    engines._import("engine_of_a_test")
+    if how == "window":
+        layers.clear()
+    kept = weakref.ref(old)
+    del old
+    gc.collect()
+    gc.collect()
+    assert kept() is None
+    monkeypatch.setattr(collecting, "_thawed_at", collecting._thawed_at - collecting._SETTLE_SECONDS - 1)
+    gc.collect()
+    assert collecting.is_frozen(), "what the engine brought is left out now"
+
+
+def test_nothing_is_left_out_where_nobody_asked(monkeypatch):
+    collecting.thaw()
+    monkeypatch.setattr(collecting, "_thawed_at", collecting._thawed_at - collecting._SETTLE_SECONDS - 1)
+    gc.collect()
+    assert not collecting.is_frozen()
 
 
 def test_a_result_that_came_later_goes_without_a_look_at_everything(monkeypatch):
