@@ -227,6 +227,8 @@ class Monkey:
         for desk in list(self.desks):
             self.close_window(desk)
         jobs = [job for runner in runners for job in [runner.job] if job is not None]
+        # Qt deletes a window in a later turn; only then what was still to be saved begins.
+        self.wait(lambda: not worker._runners, 60)
         self.wait(lambda: not any(job.is_alive for job in jobs) and not worker._leaving, 60)
         jobs.clear()
         runners.clear()
