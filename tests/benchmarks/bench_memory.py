@@ -43,7 +43,7 @@ class Trial:
 TRIALS = (
     Trial("volume", (128, 128, 96), "int16", ".nii.gz", 2.0, slow=False),
     Trial("volume", (128, 128, 96), "int16", ".nii.gz", 2.0, {"flips": True, "force": True}),
-    Trial("volume", (160, 160, 160), "int16", ".mha", 2.0, {"roi": [96, 96, 96]}, slow=False),
+    Trial("volume", (160, 160, 160), "int16", ".mha", 2.0, {"roi": [96, 96, 96]}),
     Trial("volume", (256, 256, 200), "int16", ".nii", 1.5),
     Trial("volume", (256, 256, 200), "int16", ".nii", 1.5, {"batch": 1}),
     Trial("volume", (300, 300, 300), "float32", ".nii.gz", 1.0),
@@ -62,7 +62,7 @@ TRIALS = (
     Trial("recording", (12, 1_500_000)),
     Trial("recording", (12, 1_500_000), settings={"surprisal": False}),
     Trial("recording", (12, 15_000), settings={"generate": 20.0}),
-    Trial("training", (128, 128, 96), "int16", ".nii.gz", 2.0, slow=False),
+    Trial("training", (128, 128, 96), "int16", ".nii.gz", 2.0),
     Trial("training", (200, 200, 160), "int16", ".nii", 1.5, {"batch": 4}),
     Trial("training", (200, 200, 160), "float32", ".nii", 1.5, {"roi": [96, 96, 96], "weights": "none"}),
 )

@@ -87,7 +87,7 @@ def test_predict(name, study, tiny_weights, tmp_path):
     assert parts(out) == []
 
 
-@pytest.mark.parametrize("name", ["scores.csv", "report.html"])
+@pytest.mark.parametrize("name", [pytest.param("scores.csv", marks=pytest.mark.slow), "report.html"])
 def test_evaluate(name, study, tiny_weights, tmp_path):
     out = tmp_path / "out"
     words = ["evaluate", "segformer3d", *study, "-o", str(out), "--weights", str(tiny_weights)]
@@ -98,7 +98,14 @@ def test_evaluate(name, study, tiny_weights, tmp_path):
     assert parts(out) == []
 
 
-@pytest.mark.parametrize("name", ["state.safetensors", "mine.safetensors", "report.html"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("state.safetensors", marks=pytest.mark.slow),
+        pytest.param("mine.safetensors", marks=pytest.mark.slow),
+        "report.html",
+    ],
+)
 def test_train(name, study, tiny_weights, tmp_path):
     out = tmp_path / "out" / "mine.safetensors"
     words = ["train", "segformer3d", *study, "-o", str(out), "--weights", str(tiny_weights), "--overwrite"]

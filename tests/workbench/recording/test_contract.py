@@ -320,6 +320,7 @@ def test_rows_that_taught_the_weights_are_marked_whatever_they_are_called(net, t
     assert "did not teach the weights" in (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_every_table_of_an_evaluation_carries_the_marks(net, taught_cases, tmp_path):
     """Generated signals, decoded events and similarities, not only tokens."""
     cases, wanted = taught_cases
@@ -364,6 +365,7 @@ def test_weights_that_go_on_from_others_remember_what_taught_those(net, taught_c
         assert weights.read_meta(out)["taught"]["recordings"] == 3
 
 
+@pytest.mark.slow
 def test_weights_that_go_on_from_ones_that_remember_names_do_not_claim_to_know(net, taught_cases, tmp_path):
     cases, _ = taught_cases
     by_id = {c.id: c for c in cases}
@@ -375,6 +377,7 @@ def test_weights_that_go_on_from_ones_that_remember_names_do_not_claim_to_know(n
     assert [row["seen"] for row in rows] == ["same name", "learnt", "not known"]
 
 
+@pytest.mark.slow
 def test_the_demo_weights_know_their_recordings(tmp_path):
     import runpy
 

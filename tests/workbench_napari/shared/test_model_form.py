@@ -136,6 +136,7 @@ def test_changed_tells_of_backends_and_weights_once_each(form, tmp_path):
     assert told == ["threshold", "segformer3d", "segformer3d"], "weights of the new form are listened to, once"
 
 
+@pytest.mark.slow
 def test_switching_leaks_nothing(form):
     form.choose("threshold")
     form.choose("segformer3d")
