@@ -60,9 +60,7 @@ def level_for(pyramid: Pyramid, factor: float) -> int:
     return max((i for i, one in enumerate(pyramid.levels) if one.downsample <= factor * (1 + _EQUAL)), default=0)
 
 
-def read_square(
-    pyramid: Pyramid, square: Square, factor: float, level: int | None = None
-) -> npt.NDArray[np.uint8]:
+def read_square(pyramid: Pyramid, square: Square, factor: float, level: int | None = None) -> npt.NDArray[np.uint8]:
     """A square at `factor` pixels of level 0 per pixel: ``(size, size, 3)``; what lies outside the slide is white.
 
     Parameters

@@ -23,7 +23,7 @@ _SAME = 0.05
 
 @dataclass(frozen=True)
 class Scale:
-    """Micrometres per pixel of level 0 along (x, y) or ``None``, where they come from, and what a person should know."""
+    """Micrometres per pixel of level 0 along (x, y) or ``None``, where they come from, what a person should know."""
 
     mpp: tuple[float, float] | None = None
     source: str = ""

@@ -59,8 +59,8 @@ class SlideFile:
             handle = openslide.OpenSlide(self.path)
         except openslide.OpenSlideUnsupportedFormatError as error:
             raise InputError(
-                f"{self.path}: OpenSlide knows no slide of this format, or parts of it are missing. Expected SVS, NDPI, "
-                "MRXS with its folder, SCN, VMS, BIF, tiled TIFF or DICOM."
+                f"{self.path}: OpenSlide knows no slide of this format, or parts of it are missing. Expected SVS, "
+                "NDPI, MRXS with its folder, SCN, VMS, BIF, tiled TIFF or DICOM."
             ) from error
         except openslide.OpenSlideError as error:
             raise InputError(f"{self.path}: cannot be opened as a slide ({one_line(error)}). Copy it again, or "

@@ -1,0 +1,141 @@
+"""OME-TIFF and tiled TIFF that OpenSlide does not open, through tifffile; sizes stand in OME-XML.
+
+The OME data model: I. Goldberg et al., Genome Biology 6:R47, 2005; https://docs.openmicroscopy.org/ome-model/.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError, one_line
+from workbench.core.pyramid import Level, Pyramid
+from workbench.core.types import Image
+from workbench.slide.data.scale import Scale, believed
+from workbench.slide.data.wsi import CHANNELS, image_from
+
+_TO_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "Å": 1e-4, "pm": 1e-6}
+_PER = {2: 25_400.0, 3: 10_000.0}
+"""Micrometres in the unit of a TIFF resolution: inch, centimetre."""
+
+
+class TiffLevels:
+    """The levels of a TIFF, read tile by tile from several threads."""
+
+    def __init__(self, path: Path, series: int = 0) -> None:
+        import tifffile
+
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            self.file = tifffile.TiffFile(path)
+            self.series = self.file.series[series]
+        except (OSError, ValueError, IndexError, tifffile.TiffFileError) as error:
+            raise InputError(f"{path}: is no TIFF that can be read ({one_line(error)})") from error
+        self.levels = list(self.series.levels)
+        self._kept: dict[int, Any] = {}
+
+    def read(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+        """A region of a level: the tiles or strips that it touches are decoded."""
+        page = self.levels[level].pages[0]
+        out = np.zeros((height, width, 3), np.uint8)
+        tile_height, tile_width = page.chunks[0], page.chunks[1]
+        across = -(-page.shape[1] // tile_width)
+        for r in range(row // tile_height, -(-(row + height) // tile_height)):
+            for c in range(column // tile_width, -(-(column + width) // tile_width)):
+                tile = self._segment(level, page, r * across + c)
+                top, left = r * tile_height, c * tile_width
+                a, b = max(row, top), min(row + height, top + tile.shape[0])
+                d, e = max(column, left), min(column + width, left + tile.shape[1])
+                out[a - row : b - row, d - column : e - column] = tile[a - top : b - top, d - left : e - left]
+        return out
+
+    def _segment(self, level: int, page: Any, index: int) -> npt.NDArray[np.uint8]:
+        handle = page.parent.filehandle
+        try:
+            with self._lock:
+                handle.seek(page.dataoffsets[index])
+                found = handle.read(page.databytecounts[index])
+            tables = page.jpegtables
+            decoded, _, shape = page.decode(found, index, **({"jpegtables": tables} if tables is not None else {}))
+        except Exception as error:
+            what = f"{self.path}: level {level}, tile {index}"
+            raise InputError(f"{what} cannot be decoded ({one_line(error)})") from error
+        if decoded is None:
+            return np.full((page.chunks[0], page.chunks[1], 3), 255, np.uint8)
+        return np.asarray(decoded[0, : shape[1], : shape[2]])
+
+
+def read(path: Path) -> Image:
+    """Open an OME-TIFF or another TIFF with red, green and blue of 8 bits: levels and sizes now, pixels in parts.
+
+    Raises
+    ------
+    InputError
+        It is no such TIFF; one line says what was found.
+    """
+    tiff = TiffLevels(path)
+    page = tiff.levels[0].pages[0]
+    if tiff.series.ndim > 3 or page.samplesperpixel != 3 or page.bitspersample != 8 or page.planarconfig != 1:
+        raise InputError(
+            f"{path}: {'x'.join(str(n) for n in tiff.series.shape)} samples ({tiff.series.axes}) of "
+            f"{page.bitspersample} bits; a slide in brightfield has red, green and blue of 8 bits in one plane"
+        )
+    rows, columns = page.shape[:2]
+    levels = [(0, Level((rows, columns)))]
+    for number, level in enumerate(tiff.levels[1:], 1):
+        high, wide = level.pages[0].shape[:2]
+        step = (rows / high + columns / wide) / 2
+        if step > levels[-1][1].downsample * 1.001:
+            levels.append((number, Level((high, wide), step)))
+    kept = [number for number, _ in levels]
+
+    def region(level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+        return tiff.read(kept[level], row, column, height, width)
+
+    scale = scale_of(tiff)
+    pyramid = Pyramid(
+        tuple(one for _, one in levels), region, np.dtype(np.uint8), CHANNELS, scale.mpp, scale.source, None,
+        (page.chunks[0], page.chunks[1]),
+    )  # fmt: skip
+    return image_from(pyramid, path, scale, "ome-tiff" if tiff.file.is_ome else "tiff")
+
+
+def scale_of(tiff: TiffLevels) -> Scale:
+    """Physical size of a pixel from OME-XML, else from the resolution of the TIFF."""
+    import xml.etree.ElementTree as ElementTree
+
+    text = tiff.file.ome_metadata if tiff.file.is_ome else None
+    if text:
+        try:
+            pixels = next(e for e in ElementTree.fromstring(text).iter() if e.tag.rpartition("}")[2] == "Pixels")
+        except (ElementTree.ParseError, StopIteration):
+            pixels = None
+        if pixels is not None and pixels.get("PhysicalSizeX"):
+            sides = [_length(pixels.get(f"PhysicalSize{a}"), pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "XY"]
+            return believed(*sides, "OME-XML")
+    tags = tiff.levels[0].pages[0].tags
+    unit = _PER.get(int(tags["ResolutionUnit"].value)) if "ResolutionUnit" in tags else None
+    if unit is None or "XResolution" not in tags or "YResolution" not in tags:
+        return Scale()
+    sides = [_per_pixel(tags[name].value, unit) for name in ("XResolution", "YResolution")]
+    return believed(*sides, "TIFF resolution")
+
+
+def _length(text: str | None, unit: str) -> str | float | None:
+    try:
+        return float(text or "") * _TO_UM[unit]
+    except (ValueError, KeyError):
+        return None if text is None else f"{text} {unit}"
+
+
+def _per_pixel(value: Any, unit: float) -> float | None:
+    try:
+        number, per = value
+        return unit * per / number if number else None
+    except (TypeError, ValueError):
+        return None

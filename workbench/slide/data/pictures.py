@@ -1,0 +1,95 @@
+"""Pictures of a region (PNG, JPEG, plain TIFF) as slides with one level."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError, one_line
+from workbench.core.pyramid import Level, Pyramid
+from workbench.core.types import Image
+from workbench.slide.data.scale import Scale, believed
+from workbench.slide.data.wsi import CHANNELS, image_from
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+_MOST_PIXELS = 1 << 28
+"""A picture is decoded whole; a larger one is to be a pyramid (16,384 x 16,384)."""
+
+
+class Picture:
+    """The pixels of a picture, decoded once when they are first asked for; transparent ones are white."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._pixels: npt.NDArray[np.uint8] | None = None
+
+    def read(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+        with self._lock:
+            if self._pixels is None:
+                self._pixels = _decode(self.path)
+        return np.ascontiguousarray(self._pixels[row : row + height, column : column + width])
+
+
+def _decode(path: Path) -> npt.NDArray[np.uint8]:
+    from PIL import Image as Pillow
+
+    try:
+        with Pillow.open(path) as file:
+            if file.mode in ("RGBA", "LA", "PA") or "transparency" in file.info:
+                shown = file.convert("RGBA")
+                shown = Pillow.alpha_composite(Pillow.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
+                return np.asarray(shown.convert("RGB"))
+            return np.asarray(file.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        problem = one_line(error)
+        raise InputError(f"{path}: the picture cannot be decoded ({problem}); copy or export it again") from error
+
+
+def read(path: Path) -> Image:
+    """Open a picture: its size now, its pixels when they are asked for.
+
+    Raises
+    ------
+    InputError
+        It is no picture, one of more than 8 bits or of other colours, or too large to be decoded whole.
+    """
+    from PIL import Image as Pillow
+
+    limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+    try:
+        with Pillow.open(path) as file:
+            (columns, rows), mode, info = file.size, file.mode, dict(file.info)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path}: is no picture that can be read ({one_line(error)})") from error
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = limit
+    if mode in ("I", "F", "I;16", "I;16B", "CMYK", "LAB", "HSV"):
+        raise InputError(f"{path}: has pixels of type {mode}; a picture of a slide has red, green and blue of 8 bits")
+    if rows * columns > _MOST_PIXELS:
+        raise InputError(
+            f"{path}: {rows} x {columns} pixels are too many for a picture without levels; convert it to a pyramidal "
+            "TIFF (libvips: vips tiffsave --tile --pyramid)"
+        )
+    pyramid_scale = scale_of(info)
+    pyramid = Pyramid(
+        (Level((rows, columns)),), Picture(path).read, np.dtype(np.uint8), CHANNELS, pyramid_scale.mpp,
+        pyramid_scale.source, None, (min(rows, 512), columns),
+    )  # fmt: skip
+    return image_from(pyramid, path, pyramid_scale, path.suffix.lower().lstrip("."))
+
+
+def scale_of(info: dict[str, Any]) -> Scale:
+    """What the file states: dots per inch are nearly always those of a screen or a printer, and are looked at."""
+    dots = info.get("dpi")
+    if not isinstance(dots, tuple) or len(dots) != 2:
+        return Scale()
+    try:
+        x, y = (25_400 / float(d) for d in dots)
+    except (ValueError, ZeroDivisionError):
+        return Scale()
+    return believed(x, y, "dots per inch")
