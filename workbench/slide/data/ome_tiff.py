@@ -6,6 +6,7 @@ The OME data model: I. Goldberg et al., Genome Biology 6:R47, 2005; https://docs
 from __future__ import annotations
 
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,15 @@ class TiffLevels:
         self._lock = threading.Lock()
         try:
             self.file = tifffile.TiffFile(path)
+        except (OSError, ValueError, tifffile.TiffFileError) as error:
+            raise InputError(f"{path}: is no TIFF that can be read ({one_line(error)})") from error
+        # The image that reads from it may live as long as a window; the file is closed when nobody has it any more.
+        weakref.finalize(self, self.file.close)
+        try:
             self.series = self.file.series[series]
         except (OSError, ValueError, IndexError, tifffile.TiffFileError) as error:
-            raise InputError(f"{path}: is no TIFF that can be read ({one_line(error)})") from error
+            raise InputError(f"{path}: is no TIFF with an image ({one_line(error)})") from error
         self.levels = list(self.series.levels)
-        self._kept: dict[int, Any] = {}
 
     def read(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
         """A region of a level: the tiles or strips that it touches are decoded."""

@@ -85,8 +85,11 @@ def find_tissue(
     pen = np.zeros_like(found) if keep_pen else _pen(values, saturation, step)
     found &= ~pen
     width = max(1, round(24 / step))
-    found = ndimage.binary_closing(found, iterations=width) if min(found.shape) > 4 * width else found
-    found = ndimage.binary_opening(found & ~pen, iterations=1)
+    # Tissue goes on beyond the edge of a picture of a region: nothing is worn off there.
+    wider = np.pad(found, width + 1, mode="edge")
+    wider = ndimage.binary_closing(wider, iterations=width)
+    wider = ndimage.binary_opening(wider & ~np.pad(pen, width + 1), iterations=1)
+    found = wider[width + 1 : -width - 1, width + 1 : -width - 1]
     least = max(1, round(min_area * 1e6 / step**2))
     found = _without_small(found, least)
     found = ~_without_small(~found, least) & ~pen
