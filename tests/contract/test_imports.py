@@ -23,6 +23,7 @@ ALLOWED = {
     "volume": _SHARED,
     "scene": _SHARED,
     "recording": _SHARED,
+    "slide": _SHARED,
     "batch": {"core", "data", "report"},
     "api": {"core", "data"},
 }

@@ -42,7 +42,7 @@ class TiffLevels:
             self.series = self.file.series[series]
         except (OSError, ValueError, IndexError, tifffile.TiffFileError) as error:
             raise InputError(f"{path}: is no TIFF with an image ({one_line(error)})") from error
-        self.levels = list(self.series.levels)
+        self.levels: list[Any] = list(self.series.levels)
 
     def read(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
         """A region of a level: the tiles or strips that it touches are decoded."""
@@ -121,14 +121,14 @@ def scale_of(tiff: TiffLevels) -> Scale:
         except (ElementTree.ParseError, StopIteration):
             pixels = None
         if pixels is not None and pixels.get("PhysicalSizeX"):
-            sides = [_length(pixels.get(f"PhysicalSize{a}"), pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "XY"]
-            return believed(*sides, "OME-XML")
+            x, y = (_length(pixels.get(f"PhysicalSize{a}"), pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "XY")
+            return believed(x, y, "OME-XML")
     tags = tiff.levels[0].pages[0].tags
     unit = _PER.get(int(tags["ResolutionUnit"].value)) if "ResolutionUnit" in tags else None
     if unit is None or "XResolution" not in tags or "YResolution" not in tags:
         return Scale()
-    sides = [_per_pixel(tags[name].value, unit) for name in ("XResolution", "YResolution")]
-    return believed(*sides, "TIFF resolution")
+    wide, high = (_per_pixel(tags[name].value, unit) for name in ("XResolution", "YResolution"))
+    return believed(wide, high, "TIFF resolution")
 
 
 def _length(text: str | None, unit: str) -> str | float | None:

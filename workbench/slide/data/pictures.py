@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def read(path: Path) -> Image:
     return image_from(pyramid, path, pyramid_scale, path.suffix.lower().lstrip("."))
 
 
-def scale_of(info: dict[str, Any]) -> Scale:
+def scale_of(info: Mapping[Any, Any]) -> Scale:
     """What the file states: dots per inch are nearly always those of a screen or a printer, and are looked at."""
     dots = info.get("dpi")
     if not isinstance(dots, tuple) or len(dots) != 2:
