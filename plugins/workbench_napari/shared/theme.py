@@ -9,6 +9,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 LEAST = 4.5
@@ -101,9 +102,15 @@ def mixed(one: Any, other: Any, share: float) -> str:
 
 def readable(color: Any, backs: tuple[str, ...], least: float = LEAST) -> str:
     """The colour in the same hue, as little lighter or darker as the contrast with all these backgrounds needs."""
+    return _readable(hex_of(color), tuple(backs), least)
+
+
+@lru_cache(maxsize=4096)
+def _readable(color: str, backs: tuple[str, ...], least: float) -> str:
+    """The same, remembered: every mark is painted in such a colour, at every move of the mouse."""
     hue, light, saturation = colorsys.rgb_to_hls(*_parts(color))
     step = 0.01 if max(luminance(b) for b in backs) < 0.18 else -0.01
-    found = hex_of(color)
+    found = color
     while min(contrast(found, b) for b in backs) < least and 0.0 < light + step < 1.0:
         light += step
         found = _text([255 * c for c in colorsys.hls_to_rgb(hue, light, saturation)])
