@@ -309,7 +309,7 @@ def is_of_napari(said: str) -> bool:
 
 def _run(given: argparse.Namespace, folder: Path) -> int:
     from tests.workbench_napari.monkey_files import install, lay
-    from tests.workbench_napari.monkey_loading import load_all
+    from tests.workbench_napari.monkey_loading import draw_once, load_all
 
     os.environ |= {
         "WORKBENCH_HOME": str(folder / "home"), "NAPARI_CONFIG": str(folder / "napari.yaml"), "WORKBENCH_PRELOAD": "0",
@@ -323,6 +323,11 @@ def _run(given: argparse.Namespace, folder: Path) -> int:
 
     application = get_qapp()
     load_all()
+    draw_once()
+    if given.plain:  # which ends a napari alone within minutes: see there
+        from workbench_napari.shared.own_context import keep_to_own_context
+
+        keep_to_own_context()
     watch.listen_to_napari()
     monkey, rng = Monkey(files, folder, watch, given.tell, given.plain), Random(seed)
     problem = ""

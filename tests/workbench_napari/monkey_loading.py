@@ -31,6 +31,25 @@ def load_all() -> None:
                 importlib.import_module(name)
 
 
+def draw_once() -> None:
+    """Draw each kind of layer in two and in three dimensions: drivers, fonts and shaders take 100 MB and stay."""
+    import napari
+    import numpy as np
+    from qtpy.QtTest import QTest
+
+    viewer = napari.Viewer()
+    volume = np.random.default_rng(0).random((40, 40, 40), np.float32)
+    viewer.add_image(volume)
+    viewer.add_labels((volume > 0.7).astype(np.uint8))
+    viewer.add_points(np.full((3, 3), 20.0))
+    viewer.add_shapes([np.array([[20, 5, 5], [20, 5, 15], [20, 15, 15]])], shape_type="polygon")
+    for dimensions in (2, 3, 2):
+        viewer.dims.ndisplay = dimensions
+        QTest.qWait(400)
+    viewer.close()
+    QTest.qWait(200)
+
+
 def _named_in(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
