@@ -299,9 +299,10 @@ def test_two_runs_that_compute_everything_again_share_it(study):
 
 
 def test_a_failure_in_one_of_two_runs_is_not_tried_by_the_other(study):
-    names = [f"sleep_{n}" for n in range(4)]
+    # They sleep, and come before the one that fails: both runs have begun by then. One that begins later tries again.
+    names = [f"gpu_{n}" for n in range(4)]
     study.make(*names, "odd_1")
-    runs = [study.start("--jobs", "1", seconds=0.5) for _ in range(2)]
+    runs = [study.start("--jobs", "1", seconds=1.5) for _ in range(2)]
     for run in runs:
         run.communicate(timeout=200)
     assert study.computed == sorted([*names, "odd_1"])

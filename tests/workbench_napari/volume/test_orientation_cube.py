@@ -53,10 +53,10 @@ def _seen(viewer, letter):
 @pytest.mark.parametrize(
     ("view", "up"),
     [
-        ((0, 1, 0), (1, 0, 0)),
-        ((-0.4, 0.8, -0.3), (1, 0, 0)),
+        pytest.param((0, 1, 0), (1, 0, 0), marks=pytest.mark.slow),
+        pytest.param((-0.4, 0.8, -0.3), (1, 0, 0), marks=pytest.mark.slow),
         ((0.5, -0.6, 0.5), (0.6, 0.5, 0.0)),
-        ((1, 0.2, 0.3), (0, 0, 1)),
+        pytest.param((1, 0.2, 0.3), (0, 0, 1), marks=pytest.mark.slow),
     ],
 )
 def test_letters_point_to_where_the_parts_are_drawn(balls, qtbot, view, up):
