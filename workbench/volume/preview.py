@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from workbench.core.layers import contrast_limits, count_labels
 from workbench.core.levels import slabs
-from workbench.core.preview import first_labels, fitted, gray, nearest, painted, png_of, smooth
+from workbench.core.preview import LONG_SIDE, first_labels, fitted, gray, nearest, painted, png_of, smooth
 from workbench.core.types import Image, Result
 from workbench.volume.placement import Placement, place
 
@@ -19,6 +19,8 @@ LARGE = 256 << 20
 """Bytes of samples: smaller volumes are read whole where nobody holds them, larger ones only plane by plane."""
 _COUNTED = 1 << 18
 _NO_IMAGE = 32
+_ENLARGED = 24
+"""Pixels of a picture along a voxel at most: more shows nothing more."""
 
 
 def preview(result: Result) -> bytes:
@@ -34,7 +36,7 @@ def preview(result: Result) -> bytes:
     number = None if labels is None else _middle_of_largest(labels.data, axis)
     at = planes // 2 if number is None else planes - 1 - number if spot.flips[0] else number
     _, tall, wide = (np.array(image.geometry.spacing or (1.0, 1.0, 1.0))[list(spot.order)] * spot.layer_shape).tolist()
-    rows, columns = fitted(tall, wide)
+    rows, columns = fitted(tall, wide, min(LONG_SIDE, _ENLARGED * max(spot.layer_shape[1:])))
     plane = _plane(image, spot, at)
     if plane is None:
         picture = np.full((rows, columns), _NO_IMAGE, np.uint8)

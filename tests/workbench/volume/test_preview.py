@@ -64,7 +64,6 @@ def place_of(pixels, color):
     return tuple((found.mean(axis=0) / pixels.shape[:2]).tolist())
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_the_patients_right_is_on_the_left_and_the_front_on_top(order):
     samples, labels = body()
