@@ -14,8 +14,6 @@ from typing import Any
 
 _WARM_SECONDS = 300.0
 """Memory counts from here on: what is loaded once has been loaded."""
-_ROUNDS, _MOST_ROUNDS = 3, 12
-"""How often Qt and the collector have their turn, and how often where something of ours is left."""
 KINDS = ("DockTool", "JobRunner", "Journal", "Desk", "Layer", "ViewerModel", "QtViewer")
 """Classes whose objects must go with their window."""
 
@@ -39,32 +37,21 @@ def left(seconds: float, actions: int) -> Life:
     from qtpy.QtTest import QTest
     from qtpy.QtWidgets import QApplication
 
-    for number in range(_MOST_ROUNDS):
+    for _ in range(3):
         QTest.qWait(150)
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         gc.collect()
-        # Each round may only let go what holds the next: a window its dock, the dock a tool.
-        widgets, objects = Counter(_name(w) for w in QApplication.allWidgets()), _objects()
-        if number >= _ROUNDS - 1 and not of_ours(widgets + objects):
-            break
-    threads = Counter(t.name.rstrip("0123456789-_") for t in threading.enumerate())
-    _give_back()
-    rss = psutil.Process().memory_info().rss / 1e6
-    return Life(seconds, actions, rss, widgets, objects, threads)
-
-
-def _objects() -> Counter[str]:
-    return Counter(
+    widgets = Counter(_name(w) for w in QApplication.allWidgets())
+    objects = Counter(
         name
         for o in gc.get_objects()
         if any(c.__name__ in KINDS for c in type(o).__mro__)
         and (name := _name(o)).startswith(("napari.", "workbench_napari."))
     )
-
-
-def of_ours(counts: Counter[str]) -> dict[str, int]:
-    """What is ours of that."""
-    return {k: n for k, n in counts.items() if k.startswith("workbench_napari.")}
+    threads = Counter(t.name.rstrip("0123456789-_") for t in threading.enumerate())
+    _give_back()
+    rss = psutil.Process().memory_info().rss / 1e6
+    return Life(seconds, actions, rss, widgets, objects, threads)
 
 
 def _give_back() -> None:
@@ -84,7 +71,8 @@ def left_over(lives: Sequence[Life]) -> str:
     Of ours nothing may be left at all. napari and Qt make some things when they are first needed, and keep them; so
     of theirs it counts what became more twice, after the second life.
     """
-    if ours := of_ours(lives[-1].objects + lives[-1].widgets):
+    ours = {k: n for k, n in (lives[-1].objects + lives[-1].widgets).items() if k.startswith("workbench_napari.")}
+    if ours:
         return f"left over after {len(lives)} lives: {ours}"
     for what in ("objects", "widgets", "threads"):
         for name in getattr(lives[-1], what):
