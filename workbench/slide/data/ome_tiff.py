@@ -64,10 +64,11 @@ class TiffLevels:
         try:
             with self._lock:
                 handle.seek(page.dataoffsets[index])
-                found = handle.read(page.databytecounts[index])
+                # A tile without bytes was never scanned.
+                found = handle.read(page.databytecounts[index]) if page.databytecounts[index] else None
             tables = page.jpegtables
             decoded, _, shape = page.decode(found, index, **({"jpegtables": tables} if tables is not None else {}))
-        except Exception as error:
+        except (OSError, ValueError, RuntimeError, IndexError) as error:  # RuntimeError: those of imagecodecs
             what = f"{self.path}: level {level}, tile {index}"
             raise InputError(f"{what} cannot be decoded ({one_line(error)})") from error
         if decoded is None:

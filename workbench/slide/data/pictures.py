@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,6 @@ from workbench.slide.data.scale import Scale, believed
 from workbench.slide.data.wsi import CHANNELS, image_from
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-_MOST_PIXELS = 1 << 28
-"""A picture is decoded whole; a larger one is to be a pyramid (16,384 x 16,384)."""
 
 
 class Picture:
@@ -36,11 +36,31 @@ class Picture:
         return np.ascontiguousarray(self._pixels[row : row + height, column : column + width])
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A picture by Pillow, header first; it is decoded whole, so that its limit of pixels is ours, too."""
+    from PIL import Image as Pillow
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Pillow.DecompressionBombWarning)
+            file = Pillow.open(path)
+    except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
+        raise InputError(
+            f"{path}: {one_line(error)}; too large for a picture without levels. Convert it to a pyramidal TIFF "
+            "(libvips: vips tiffsave --tile --pyramid)."
+        ) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path}: is no picture that can be read ({one_line(error)})") from error
+    with file:
+        yield file
+
+
 def _decode(path: Path) -> npt.NDArray[np.uint8]:
     from PIL import Image as Pillow
 
     try:
-        with Pillow.open(path) as file:
+        with _opened(path) as file:
             if file.mode in ("RGBA", "LA", "PA") or "transparency" in file.info:
                 shown = file.convert("RGBA")
                 shown = Pillow.alpha_composite(Pillow.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
@@ -59,23 +79,10 @@ def read(path: Path) -> Image:
     InputError
         It is no picture, one of more than 8 bits or of other colours, or too large to be decoded whole.
     """
-    from PIL import Image as Pillow
-
-    limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
-    try:
-        with Pillow.open(path) as file:
-            (columns, rows), mode, info = file.size, file.mode, dict(file.info)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{path}: is no picture that can be read ({one_line(error)})") from error
-    finally:
-        Pillow.MAX_IMAGE_PIXELS = limit
+    with _opened(path) as file:
+        (columns, rows), mode, info = file.size, file.mode, dict(file.info)
     if mode in ("I", "F", "I;16", "I;16B", "CMYK", "LAB", "HSV"):
         raise InputError(f"{path}: has pixels of type {mode}; a picture of a slide has red, green and blue of 8 bits")
-    if rows * columns > _MOST_PIXELS:
-        raise InputError(
-            f"{path}: {rows} x {columns} pixels are too many for a picture without levels; convert it to a pyramidal "
-            "TIFF (libvips: vips tiffsave --tile --pyramid)"
-        )
     pyramid_scale = scale_of(info)
     pyramid = Pyramid(
         (Level((rows, columns)),), Picture(path).read, np.dtype(np.uint8), CHANNELS, pyramid_scale.mpp,

@@ -7,7 +7,6 @@ doi 10.4103/2153-3539.119005. The label and the macro image, which carry names o
 from __future__ import annotations
 
 import threading
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +166,5 @@ def image_from(
 
 def read(path: Path) -> Image:
     """Open a slide: its levels and sizes now, pixels region by region."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        slide = SlideFile(path)
+    slide = SlideFile(path)
     return image_of(slide, scale_of(slide))

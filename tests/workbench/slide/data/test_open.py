@@ -153,3 +153,33 @@ def test_a_picture_is_a_slide_of_one_level(tmp_path):
     (tmp_path / "no.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match="no picture"):
         pictures.read(tmp_path / "no.png")
+
+
+def test_a_picture_too_large_to_be_decoded_whole_is_refused_when_it_is_opened(tmp_path, monkeypatch):
+    from PIL import Image as Pillow
+
+    Pillow.new("RGB", (60, 50)).save(tmp_path / "roi.png")
+    for limit in (2000, 100):  # Pillow warns above the limit, and refuses above twice
+        monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(InputError, match=r"roi\.png: .*3000 pixels.* pyramidal TIFF"):
+            pictures.read(tmp_path / "roi.png")
+
+
+def test_a_tile_that_was_never_scanned_is_white(tmp_path):
+    import tifffile
+
+    tiles = [np.full((64, 64, 3), 9, np.uint8), None, None, np.full((64, 64, 3), 7, np.uint8)]
+    options = {"shape": (128, 128, 3), "dtype": np.uint8, "tile": (64, 64), "photometric": "rgb"}
+    tifffile.imwrite(tmp_path / "a.tif", iter(tiles), **options)
+    found = ome_tiff.read(tmp_path / "a.tif").pyramid.read(0, 0, 0, 128, 128)
+    assert (found[:64, :64] == 9).all()
+    assert (found[64:, 64:] == 7).all()
+    assert (found[:64, 64:] == 255).all()
+
+
+def test_a_fault_of_ours_is_not_called_a_bad_file(tmp_path, planes, monkeypatch):
+    pyramid_file(tmp_path / "a.tif", planes[:1])
+    pyramid = ome_tiff.read(tmp_path / "a.tif").pyramid
+    monkeypatch.setattr("tifffile.TiffPage.decode", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pyramid.read(0, 0, 0, 10, 10)
