@@ -50,7 +50,6 @@ def left(seconds: float, actions: int) -> Life:
     )
     threads = Counter(t.name.rstrip("0123456789-_") for t in threading.enumerate())
     _give_back()
-    give_back()
     rss = psutil.Process().memory_info().rss / 1e6
     return Life(seconds, actions, rss, widgets, objects, threads)
 
@@ -82,17 +81,6 @@ def left_over(lives: Sequence[Life]) -> str:
             if rises > 1:
                 return f"{what} left over: {name}, {counts} after the lives from the second on"
     return ""
-
-
-def give_back() -> None:
-    """What was freed goes back to the system, where the C library holds on to it (glibc): it is no memory in use."""
-    import ctypes
-    import sys
-
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 def slope(lives: Sequence[Life]) -> float | None:

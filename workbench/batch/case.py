@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from workbench.core import case_folder, contract, kinds, leftovers, memory, prov
 from workbench.core.atomic import write_text
 from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
 from workbench.core.output import require_inside
+from workbench.core.pieces import Pieces
 from workbench.core.registry import Backend
 from workbench.core.study import SHOWN, Skipped
 from workbench.core.types import Case, Image, Progress, Result, Scores
@@ -157,13 +159,16 @@ def _run(
         )
     changed = (f"{case.image}: was changed since it was done before; computed again",) if state == "changed" else ()
     begin("predict")
-    result = with_notes(contract.predict(task.backend, task.model, image, task.config, progress), task.format)
+    pieces = partial(Pieces, folder)
+    result = contract.predict(task.backend, task.model, image, task.config, progress, pieces)
+    result = with_notes(result, task.format)
     result = _with_details(result, beside, task.threads)
     begin("write")
     _require_there(task.output, lease)
     about = record.about(case, image, task.format)
     allowed = None if lease is None else lease.is_held
     files = write(result, task.output, format=task.format, name=case.id, about=about, allowed=allowed)
+    Pieces.clear_all(folder)
     kept = (case_folder.read_record(folder) or {}).get("kept")
     sizes = result.parts.get(kinds.find(image.kind).size_part)
     if task.pictures:

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, get_args
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
 from workbench.core import memory
 from workbench.core.errors import FaultyExtension, GeometryError, one_line
+from workbench.core.fitting import fits, is_of
 from workbench.core.objects import Objects
+from workbench.core.pieces import Pieces
 from workbench.core.registry import Backend
 from workbench.core.types import Heatmap, Image, Labels, Part, Progress, Provenance, Result
 
+PiecesOf: TypeAlias = Callable[[Mapping[str, Any]], Pieces]
 
-def predict(backend: Backend, model: Any, image: Image, config: Any, progress: Progress | None = None) -> Result:
+
+def predict(
+    backend: Backend,
+    model: Any,
+    image: Image,
+    config: Any,
+    progress: Progress | None = None,
+    pieces: PiecesOf | None = None,
+) -> Result:
     """Let a loaded model propose a result, and check it before anybody sees it; see `check_result`.
 
     Memory that runs out becomes an `OutOfMemory` with what is in use and what is there, whoever made the backend.
+
+    Parameters
+    ----------
+    pieces
+        Where parts of the work are kept that a run which is killed need not do again, for backends whose ``predict``
+        has a parameter of this name: called with what the parts are made of (`workbench.core.pieces.Pieces`).
     """
+    own = backend.load_module().predict
+    more = {"pieces": pieces} if pieces is not None and "pieces" in inspect.signature(own).parameters else {}
     with memory.guarding(image.source or image.name):
-        result: Result = backend.load_module().predict(model, image, config, progress)
+        result: Result = own(model, image, config, progress, **more)
     if not image.was_read_whole:  # but piece by piece: from one and the same file
         image.require_unchanged()
     check_result(backend, image, result)
@@ -46,15 +66,16 @@ def check_result(backend: Backend, image: Image, result: Any) -> None:
         raise fault("its result has no provenance (Recorder.finish() makes it)")
     if not result.parts:
         raise fault("its result has no parts")
-    if not result.image.geometry.matches(image.geometry):
+    if not is_of(result.image, image):
         raise fault("its result belongs to another image")
     for key, part in result.parts.items():
         if not isinstance(part, get_args(Part)):
             raise fault(f"part '{key}' is a {type(part).__name__}, one of {', '.join(_PARTS)} was expected")
-        if isinstance(part, Labels | Heatmap) and image.pyramid is None:
-            if part.data.shape != image.geometry.shape or part.geometry.shape != image.geometry.shape:
-                raise fault(f"part '{key}' has the shape {part.data.shape}, the image {image.geometry.shape}")
-            if not part.geometry.matches(image.geometry):
+        if isinstance(part, Labels | Heatmap):
+            expected = image.geometry.shape if image.pyramid is None else part.geometry.shape
+            if part.data.shape != expected or part.geometry.shape != expected:
+                raise fault(f"part '{key}' has the shape {part.data.shape}, the image {expected}")
+            if not fits(part.geometry, result.image):
                 raise fault(f"part '{key}' does not lie on the grid of the image")
         if isinstance(part, Labels) and part.data.dtype.kind not in "iub":
             raise fault(f"part '{key}' has the type {part.data.dtype}, label maps hold whole numbers")

@@ -65,6 +65,9 @@ class Kind:
         Key of its sample in the plugin, or "".
     engines
         Modules worth loading in the background before the first run.
+    if_asked
+        Suffixes of files that are taken from a folder only where this kind is looked for: snapshots and thumbnails lie
+        in folders of every kind.
     demo
         ``"module:function"`` that makes its part of ``workbench demo`` (`workbench.report.demo.KindDemo`), or "".
     """
@@ -88,6 +91,7 @@ class Kind:
     tool: str = ""
     sample: str = ""
     engines: tuple[str, ...] = field(default=("torch",))
+    if_asked: tuple[str, ...] = ()
     demo: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -354,7 +358,29 @@ RECORDING = Kind(
     demo="workbench.recording.demo:explore_sample",
 )
 
-BUILT_IN = (VOLUME, SCENE, RECORDING)
+SLIDE = Kind(
+    name="slide",
+    title="a slide",
+    axes=("y", "x"),
+    readers=dict.fromkeys(
+        (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".ome.tif", ".ome.tiff", ".tif", ".tiff",
+         ".ome.zarr", ".zarr", ".dcm", ".png", ".jpg", ".jpeg"), "workbench.slide.data.open",
+    ),  # fmt: skip
+    files="workbench.slide.data.files",
+    writer="workbench.slide.data.write",
+    formats=("hdf5",),
+    layers="workbench.slide.layers",
+    cases="workbench.slide.data.cases",
+    monai="workbench.slide.data.monai_reader:SlideReader",
+    owns=("Embeddings",),
+    needs_labels=False,
+    size_part="areas",
+    size_column="area [mm2]",
+    hidden=("affine", "orientation", "classes", "value_unit"),
+    if_asked=(".png", ".jpg", ".jpeg", ".tif", ".tiff"),
+)
+
+BUILT_IN = (VOLUME, SCENE, RECORDING, SLIDE)
 
 
 @cache

@@ -219,7 +219,21 @@ MEG_GPT = Backend(
     paper="arXiv:2510.18080",
 )
 
-BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT)
+STAINNET = Backend(
+    name="stainnet",
+    title="StainNet",
+    task="find the tissue of a slide, cut it into tiles, and describe each by an embedding",
+    kind="slide",
+    reads=("SVS", "NDPI", "MRXS", "SCN", "VMS", "BIF", "DICOM", "OME-TIFF", "TIFF", "OME-Zarr", "PNG", "JPEG"),
+    gives=("tile embeddings", "tissue mask", "heat maps", "areas [mm2]"),
+    axes="C, rows, columns",
+    module="workbench.slide.stainnet",
+    settings="workbench.slide.settings",
+    verbs=("predict",),
+    paper="arXiv:2512.10326",
+)
+
+BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET)
 
 
 @cache

@@ -405,11 +405,26 @@ class Marks:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """One feature vector per item: ``data`` float32 ``(items, features)``, ``ids`` says what each item is."""
+    """One feature vector per item.
 
-    data: npt.NDArray[np.float32]
+    Parameters
+    ----------
+    data
+        ``(items, features)``; float32 or float16.
+    ids
+        What each item is.
+    places
+        ``(items, 2)``, (x, y) of the upper left corner of each item in pixels of level 0 of its image, counted from the
+        outer corner of the first; ``None`` for items without a place.
+    about
+        Plain values that a reader of the file needs (size of the items, encoder).
+    """
+
+    data: npt.NDArray[np.floating[Any]]
     ids: tuple[str, ...]
     name: str = "embeddings"
+    places: npt.NDArray[np.float64] | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 Part: TypeAlias = Labels | Objects | Heatmap | Scores | Signals | Marks | Embeddings

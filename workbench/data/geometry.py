@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import GeometryError, InputError
-from workbench.core.types import Geometry
+from workbench.core.fitting import fits
+from workbench.core.types import Geometry, Image
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM and ITK point to the left and the back, NIfTI to the right and the front: negating x and y is exact."""
@@ -137,6 +138,17 @@ def require_match(found: Geometry, expected: Geometry, what: str, source: Path |
         f"{what} does not lie on the grid of {source or 'its image'}: found {describe(found)}{_origin(found)}, "
         f"expected {describe(expected)}{_origin(expected)}. Nothing was written; resample it to the image first."
     )
+
+
+def require_fit(found: Geometry, image: Image, what: str) -> None:
+    """Refuse a map unless it lies on its image: on its grid, or within the area of one with a pyramid."""
+    if image.pyramid is None:
+        require_match(found, image.geometry, what, image.source)
+    elif not fits(found, image):
+        raise GeometryError(
+            f"{what} does not lie within {image.source or image.name}: found {describe(found)}{_origin(found)}, the "
+            f"image has {describe(image.geometry)}. Nothing was written."
+        )
 
 
 def _origin(geometry: Geometry) -> str:

@@ -95,7 +95,10 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
     unread: list[Path] = []
     names = {f.name for f in files}
     for file in (f for f in files if not archive.is_archive(f)):
-        taker = next((name for name, own in takers if own(file)), None)
+        taking = [name for name, own in takers if own(file)]
+        # Of several that take such files the one that is sure (a slide among DICOM files).
+        taker = next((n for n in taking if len(taking) > 1 and kinds.find(n).sniff(file) == "sure"), None)
+        taker = taker or next(iter(taking), None)
         if taker is not None:
             if search.kind in (None, taker):
                 search.taken[taker].append(file)
@@ -107,6 +110,8 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
         except (InputError, NothingFound, OSError) as error:
             search.skip(file, one_line(error).removeprefix(f"{file}: "))
             continue
+        if search.kind is None:
+            verdicts = {n: v for n, v in verdicts.items() if v == "sure" or not _is_shy(n, file)}
         if not verdicts:
             unread.append(file)
         elif formats.is_companion(file) or _is_data_of_header(file, names):
@@ -124,6 +129,11 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
         shown = ", ".join(endings[:FEW]) + (", ..." if len(endings) > FEW else "")
         search.skip(unread[0] if len(unread) == 1 else path, f"no image that can be read ({shown})", len(unread))
     return found
+
+
+def _is_shy(kind: str, file: Path) -> bool:
+    """Whether a kind takes such files only where it is looked for."""
+    return file.name.lower().endswith(kinds.find(kind).if_asked or ("\0",))
 
 
 def _is_data_of_header(file: Path, names: Collection[str]) -> bool:

@@ -19,7 +19,7 @@ from workbench.core.kinds import Kind
 from workbench.core.objects import Objects
 from workbench.core.output import require_inside, require_name
 from workbench.core.types import Heatmap, Image, Labels, Part, Result
-from workbench.data.geometry import orientation, require_match
+from workbench.data.geometry import orientation, require_fit
 from workbench.data.objects import require_frame
 from workbench.data.parts import Job, common_jobs
 
@@ -80,7 +80,7 @@ def write(
     target = folder / require_name(name or thing.name)
     if isinstance(thing, Labels | Heatmap) and source is not None:
         what = "label map" if isinstance(thing, Labels) else "map"
-        require_match(thing.geometry, source.geometry, f"{what} '{thing.name}'", source.source)
+        require_fit(thing.geometry, source, f"{what} '{thing.name}'")
     if isinstance(thing, Objects) and source is not None:
         require_frame(thing, source.geometry, f"objects '{thing.name}'", source.source)
     row = _kind_of(thing, source)
@@ -182,7 +182,7 @@ def _write_result(
     # Everything is checked before anything is written.
     for key, part in result.parts.items():
         if isinstance(part, Labels | Heatmap):
-            require_match(part.geometry, image.geometry, f"part '{key}' of the result", image.source)
+            require_fit(part.geometry, image, f"part '{key}' of the result")
         elif isinstance(part, Objects):
             require_frame(part, image.geometry, f"objects '{key}' of the result", image.source)
         if isinstance(part, Labels) and result.provenance.edited_by_hand:

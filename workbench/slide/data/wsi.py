@@ -98,6 +98,16 @@ class SlideFile:
                 self._handle = self._open()
 
 
+def maker_of(path: Path) -> str:
+    """What OpenSlide takes a file for (``"aperio"``, ``"generic-tiff"``), "" where it knows none; cheap."""
+    import openslide
+
+    try:
+        return str(openslide.OpenSlide.detect_format(path) or "")
+    except openslide.OpenSlideError:
+        return ""
+
+
 def tile_of(properties: dict[str, str]) -> tuple[int, int]:
     """(height, width) of the tiles of level 0."""
     height = properties.get("openslide.level[0].tile-height", "256")
