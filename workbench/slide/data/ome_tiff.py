@@ -91,6 +91,11 @@ def read(path: Path) -> Image:
             f"{path}: {'x'.join(str(n) for n in tiff.series.shape)} samples ({tiff.series.axes}) of "
             f"{page.bitspersample} bits; a slide in brightfield has red, green and blue of 8 bits in one plane"
         )
+    if page.compression not in tifffile_compressions():
+        raise InputError(
+            f"{path}: its pixels are packed by a method ({int(page.compression)}) that nobody here can undo; save it "
+            "again as JPEG, LZW or deflate"
+        )
     rows, columns = page.shape[:2]
     levels = [(0, Level((rows, columns)))]
     for number, level in enumerate(tiff.levels[1:], 1):
@@ -109,6 +114,13 @@ def read(path: Path) -> Image:
         (page.chunks[0], page.chunks[1]),
     )  # fmt: skip
     return image_from(pyramid, path, scale, "ome-tiff" if tiff.file.is_ome else "tiff")
+
+
+def tifffile_compressions() -> frozenset[int]:
+    """Numbers of the packings that can be undone."""
+    import tifffile
+
+    return frozenset(int(one) for one in tifffile.COMPRESSION)
 
 
 def scale_of(tiff: TiffLevels) -> Scale:

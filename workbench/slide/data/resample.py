@@ -55,6 +55,16 @@ def ratio(pyramid: Pyramid, mpp: float, *, allow_upsample: bool = False, name: o
     return factor
 
 
+def upsampling_note(pyramid: Pyramid, mpp: float) -> str:
+    """A line where pixels are enlarged to reach `mpp`, else ""."""
+    if pyramid.mpp is None:
+        return ""
+    own = math.sqrt(pyramid.mpp[0] * pyramid.mpp[1])
+    if own <= mpp * (1 + _EQUAL):
+        return ""
+    return f"tiles of {mpp:g} um per pixel are enlarged from {own:.5g} um ({100 * (own / mpp - 1):.1f} %)"
+
+
 def level_for(pyramid: Pyramid, factor: float) -> int:
     """The coarsest level that is as fine as `factor` pixels of level 0 or finer."""
     return max((i for i, one in enumerate(pyramid.levels) if one.downsample <= factor * (1 + _EQUAL)), default=0)

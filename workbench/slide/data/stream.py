@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +59,8 @@ class TileStream:
         Numbers of the tiles to read, in this order; by default all.
     threads
         How many read; by default one for each processor, at most eight.
+    prepare
+        What the threads make of the pixels of a tile, given its number and them; by default the pixels themselves.
 
     Attributes
     ----------
@@ -70,9 +72,10 @@ class TileStream:
     tiles: Lattice
     chosen: Sequence[int] | None = None
     threads: int | None = None
+    prepare: Callable[[int, npt.NDArray[np.uint8]], npt.NDArray[Any]] | None = None
     damaged: list[Damaged] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    def __iter__(self) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         places = self.tiles.places()
         numbers = range(len(self.tiles)) if self.chosen is None else self.chosen
         threads = self.threads or min(8, os.cpu_count() or 1)
@@ -89,7 +92,7 @@ class TileStream:
                 for _, future in waiting:
                     future.cancel()
 
-    def _next(self, waiting: deque[tuple[int, Future[Any]]]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    def _next(self, waiting: deque[tuple[int, Future[Any]]]) -> Iterator[tuple[int, npt.NDArray[Any]]]:
         index, future = waiting.popleft()
         pixels, damage = future.result()
         if damage is not None:
@@ -97,7 +100,7 @@ class TileStream:
         if pixels is not None:
             yield index, pixels
 
-    def _read(self, index: int, place: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.uint8] | None, Damaged | None]:
+    def _read(self, index: int, place: npt.NDArray[np.float64]) -> tuple[npt.NDArray[Any] | None, Damaged | None]:
         square = Square(float(place[0]), float(place[1]), self.tiles.size)
         best = level_for(self.pyramid, self.tiles.factor)
         # Finer levels show all that is wanted; a coarser one is blurred, and better than nothing.
@@ -109,18 +112,24 @@ class TileStream:
             except InputError as error:
                 first = first or one_line(error)
                 continue
-            return pixels, Damaged(index, (square.x, square.y), level, first) if first else None
+            made = pixels if self.prepare is None else self.prepare(index, pixels)
+            return made, Damaged(index, (square.x, square.y), level, first) if first else None
         return None, Damaged(index, (square.x, square.y), None, first)
 
     def notes(self) -> tuple[str, ...]:
-        """What to say of damaged tiles, a line each kind: how many, and the first of them with what was found."""
-        found = []
-        for text, some in (
-            ("were read from another level", [d for d in self.damaged if d.level is not None]),
-            ("could not be read and were left out", [d for d in self.damaged if d.level is None]),
-        ):
-            if some:
-                x, y = some[0].place
-                count = f"{len(some)} tile(s)"
-                found.append(f"{count} {text}; the first at x {x:.0f}, y {y:.0f} ({some[0].why})")
-        return tuple(found)
+        """What to say of damaged tiles; see `notes_of`."""
+        return notes_of(self.damaged)
+
+
+def notes_of(damaged: Sequence[Damaged], tiles: int | None = None) -> tuple[str, ...]:
+    """What to say of damaged tiles, a line each kind: how many (of `tiles`), and the first with what was found."""
+    found = []
+    of = "" if tiles is None else f" of {tiles}"
+    for text, some in (
+        ("were read from another level", [d for d in damaged if d.level is not None]),
+        ("could not be read and were left out", [d for d in damaged if d.level is None]),
+    ):
+        if some:
+            x, y = some[0].place
+            found.append(f"{len(some)} tile(s){of} {text}; the first at x {x:.0f}, y {y:.0f} ({some[0].why})")
+    return tuple(found)

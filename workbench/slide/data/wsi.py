@@ -7,6 +7,7 @@ doi 10.4103/2153-3539.119005. The label and the macro image, which carry names o
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def image_of(slide: SlideFile, scale: Scale, notes: tuple[str, ...] = (), files:
     pyramid = Pyramid(
         levels, read, np.dtype(np.uint8), CHANNELS, scale.mpp, scale.source, bounds_of(slide), tile_of(slide.properties)
     )
-    return image_from(pyramid, slide.path, scale, slide.format, notes, files)
+    return replace(image_from(pyramid, slide.path, scale, slide.format, notes, files), native=slide)
 
 
 def image_from(

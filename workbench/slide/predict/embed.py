@@ -19,7 +19,7 @@ SIZE = 224
 """Side of what the network sees, in pixels."""
 MEAN = STD = 0.5
 
-Tile = tuple[int, npt.NDArray[np.uint8]]
+Tile = tuple[int, npt.NDArray[Any]]
 
 
 def to_input(tile: npt.NDArray[np.uint8], size: int = SIZE) -> npt.NDArray[np.float32]:
@@ -51,6 +51,7 @@ def embed(
     dtype: torch.dtype = torch.float32,
     total: int = 0,
     progress: Progress | None = None,
+    width: int = 0,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """The embeddings of tiles: their numbers ``(N,)`` and ``(N, D)`` float32, in the order the tiles came.
 
@@ -59,21 +60,22 @@ def embed(
     net
         Gives ``(B, D)`` for ``(B, 3, 224, 224)``; on `device`, with parameters of `dtype`.
     tiles
-        ``(number, pixels)``, e.g. a `workbench.slide.data.stream.TileStream`.
+        ``(number, pixels)``, e.g. a `workbench.slide.data.stream.TileStream`; or with what `to_input` made of them.
     batch
         Tiles at once. Every batch is filled up to it, so that neighbours do not change a byte of an embedding.
     total
         How many tiles there are, for `progress`.
+    width
+        Length of an embedding, for the shape of the result where there is no tile.
     """
     numbers: list[int] = []
     found: list[npt.NDArray[np.float32]] = []
-    width = 0
     net.eval()
     with torch.inference_mode():
         for some in _batches(tiles, batch):
             inputs = np.zeros((batch, 3, SIZE, SIZE), np.float32)
             for place, (_, pixels) in enumerate(some):
-                inputs[place] = to_input(pixels)
+                inputs[place] = to_input(pixels) if pixels.dtype == np.uint8 else pixels
             x = torch.from_numpy(inputs).to(device=device, dtype=dtype, non_blocking=True)
             out: Any = net(x)[: len(some)].float().cpu().numpy()
             width = out.shape[1]

@@ -1,0 +1,164 @@
+"""Embeddings of tiles in the files that others load: HDF5 as TRIDENT and CLAM users know it, Parquet, AnnData.
+
+HDF5: ``features`` ``(N, D)`` and ``coords`` int64 ``(N, 2)``, (x, y) of the upper left corner of each tile in pixels of
+level 0 of the whole file; what a tile is stands in the attributes of ``coords``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError, MissingExtra, one_line
+from workbench.core.types import Embeddings
+
+EXTRA = "slides"
+_WHOLE = ("patch_size", "patch_size_level0", "overlap", "level0_width", "level0_height")
+_REAL = ("level0_magnification", "target_magnification")
+_MORE = ("mpp_x", "mpp_y", "target_mpp")
+_TEXT = ("encoder", "weights_sha256")
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class TileEmbeddings:
+    """What a file of embeddings holds.
+
+    Parameters
+    ----------
+    features
+        ``(N, D)`` float32 or float16.
+    coords
+        ``(N, 2)`` int64, (x, y) of the upper left corner in pixels of level 0.
+    facts
+        ``patch_size`` (side of a tile at its scale), ``patch_size_level0`` (in pixels of level 0), ``overlap`` (pixels
+        of a tile), ``level0_magnification``, ``target_magnification``, ``name``, ``level0_width``, ``level0_height``;
+        of ours also ``mpp_x``, ``mpp_y``, ``target_mpp``, ``encoder``, ``weights_sha256``.
+    ids
+        Name of each tile, or none.
+    """
+
+    features: npt.NDArray[np.floating[Any]]
+    coords: npt.NDArray[np.int64]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, part: Embeddings) -> TileEmbeddings:
+        """Those of a result."""
+        places = np.zeros((0, 2)) if part.places is None else part.places
+        coords = np.rint(places).astype(np.int64).reshape(-1, 2)
+        return cls(part.data, coords, part.about, part.ids)
+
+    @property
+    def centres(self) -> npt.NDArray[np.float64]:
+        """Centres of the tiles ``(N, 2)`` in pixels of level 0."""
+        half = float(self.facts.get("patch_size_level0", 0)) / 2
+        return self.coords.astype(np.float64) + half
+
+
+def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) -> None:
+    """Write them; equal embeddings give equal bytes.
+
+    Parameters
+    ----------
+    savetodir
+        The attribute of this name, which loaders expect; by default the name of the folder, no whole path.
+    """
+    import h5py
+
+    count, width = tiles.features.shape
+    name = str(tiles.facts.get("name", path.stem))
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        features = file.create_dataset(
+            "features", data=tiles.features, track_times=False, chunks=(min(_CHUNK, count), width) if count else None
+        )
+        features.attrs["name"] = name
+        features.attrs["savetodir"] = savetodir or path.parent.name
+        coords = file.create_dataset("coords", data=tiles.coords.astype(np.int64), track_times=False)
+        coords.attrs["name"] = name
+        coords.attrs["savetodir"] = savetodir or path.parent.name
+        for key in _WHOLE:
+            coords.attrs[key] = int(tiles.facts.get(key, 0))
+        for key in (*_REAL, *_MORE):
+            if key in tiles.facts:
+                coords.attrs[key] = float(tiles.facts[key])
+        for key in _TEXT:
+            if key in tiles.facts:
+                features.attrs[key] = str(tiles.facts[key])
+
+
+def read_hdf5(path: Path) -> TileEmbeddings:
+    """Read embeddings of ours, of TRIDENT, or of CLAM (features ``(1, N, D)``, ``patch_level`` among the attributes).
+
+    Raises
+    ------
+    InputError
+        It is no HDF5, or lacks ``features`` or ``coords``; one line says what was found.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [k for k in ("features", "coords") if not isinstance(file.get(k), h5py.Dataset)]
+            if missing:
+                there = ", ".join(sorted(file)[:8]) or "nothing"
+                raise InputError(f"{path}: has no {' and no '.join(missing)}; it holds {there}. Are these embeddings?")
+            features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
+            facts = {
+                key: value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
+                for part in ("features", "coords")
+                for key, value in file[part].attrs.items()
+            }
+    except OSError as error:
+        raise InputError(f"{path}: is no HDF5 file that can be read ({one_line(error)}). Copy it again.") from error
+    if features.ndim == 3 and features.shape[0] == 1:
+        features = features[0]
+    if features.ndim != 2 or coords.shape != (len(features), 2) or features.dtype.kind != "f":
+        raise InputError(
+            f"{path}: holds features of {features.shape} {features.dtype} and coords of {coords.shape}; one row of "
+            "numbers and one (x, y) per tile were expected."
+        )
+    return TileEmbeddings(features, coords.astype(np.int64), facts)
+
+
+def write_parquet(path: Path, tiles: TileEmbeddings) -> None:
+    """A row per tile: x, y [pixels of level 0], x_um, y_um, and its embedding as a list of fixed length."""
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("writing Parquet (pyarrow)", EXTRA) from None
+    width = tiles.features.shape[1]
+    values = arrow.array(np.ascontiguousarray(tiles.features, np.float32).ravel())
+    columns: dict[str, Any] = {"x": tiles.coords[:, 0], "y": tiles.coords[:, 1]}
+    for axis, key in enumerate(("mpp_x", "mpp_y")):
+        if key in tiles.facts:
+            columns[f"{'xy'[axis]}_um"] = tiles.coords[:, axis] * float(tiles.facts[key])
+    if tiles.ids:
+        columns["tile"] = list(tiles.ids)
+    columns["embedding"] = arrow.FixedSizeListArray.from_arrays(values, width)
+    table = arrow.table(columns)
+    table = table.replace_schema_metadata({str(k): str(v) for k, v in tiles.facts.items()})
+    parquet.write_table(table, path)
+
+
+def write_h5ad(path: Path, tiles: TileEmbeddings) -> None:
+    """AnnData: embeddings in ``X``, corners and names in ``obs``, centres of the tiles in ``obsm["spatial"]``."""
+    try:
+        import anndata
+        import pandas as pd
+    except ImportError:
+        raise MissingExtra("writing AnnData (anndata)", EXTRA) from None
+    names = list(tiles.ids) or [str(i) for i in range(len(tiles.coords))]
+    obs = pd.DataFrame({"x": tiles.coords[:, 0], "y": tiles.coords[:, 1]}, index=pd.Index(names, dtype=object))
+    plain = {k: v for k, v in tiles.facts.items() if isinstance(v, str | int | float)}
+    made = anndata.AnnData(X=np.asarray(tiles.features, np.float32), obs=obs)
+    made.obsm["spatial"] = tiles.centres
+    made.uns["workbench"] = plain
+    made.write_h5ad(path)

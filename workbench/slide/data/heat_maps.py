@@ -1,0 +1,95 @@
+"""Maps over a slide (a value per tile, a mask at low power) as OME-TIFF that lies where it belongs.
+
+The size of a pixel and the place of the first one stand in OME-XML (PhysicalSize, PositionX, PositionY), in micrometres
+of the slide: https://docs.openmicroscopy.org/ome-model/.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError, one_line
+from workbench.core.types import Geometry, Heatmap, Labels
+from workbench.data.label_values import smallest_unsigned
+
+_LEAST_LEVEL = 512
+_TILE = 256
+
+
+def write_map(path: Path, part: Labels | Heatmap) -> None:
+    """Write a map, with coarser levels where it is large; NaN stays where there is no value."""
+    import tifffile
+
+    labels = isinstance(part, Labels)
+    data: npt.NDArray[Any] = smallest_unsigned(part.data, part.name) if labels else np.asarray(part.data, np.float32)
+    levels = [data]
+    while min(levels[-1].shape) > _LEAST_LEVEL:
+        levels.append(np.ascontiguousarray(levels[-1][::2, ::2]) if labels else _halved(levels[-1]))
+    with tifffile.TiffWriter(path, bigtiff=data.nbytes > 3 << 30, ome=True) as file:
+        options: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
+        if min(data.shape) >= _TILE:
+            options["tile"] = (_TILE, _TILE)
+        file.write(levels[0], subifds=len(levels) - 1, metadata=_metadata(part), **options)
+        for level in levels[1:]:
+            file.write(level, subfiletype=1, **options)
+
+
+def _metadata(part: Labels | Heatmap) -> dict[str, Any]:
+    """What OME-XML says of a map."""
+    about: dict[str, Any] = {"axes": "YX", "Name": part.name}
+    facts: dict[str, Any] = {"name": part.name}
+    if isinstance(part, Labels):
+        facts["classes"] = part.classes.to_json()
+    elif part.unit:
+        facts["unit"] = part.unit
+    affine, unit = part.geometry.affine, part.geometry.unit
+    if affine is not None and unit == "um":
+        # The first pixel's corner from that of the slide: the affine counts from pixel centres.
+        facts["affine"] = np.asarray(affine).tolist()
+        about |= {"PhysicalSizeX": float(affine[1, 1]), "PhysicalSizeXUnit": "µm"}
+        about |= {"PhysicalSizeY": float(affine[0, 0]), "PhysicalSizeYUnit": "µm"}
+        place = {"PositionX": float(affine[1, 2]), "PositionXUnit": "µm"}
+        about["Plane"] = place | {"PositionY": float(affine[0, 2]), "PositionYUnit": "µm"}
+    about["Description"] = "workbench " + json.dumps(facts)
+    return about
+
+
+def _halved(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Means of 2 x 2 values; of those that are there."""
+    import warnings
+
+    rows, columns = data.shape
+    filled = np.pad(data, ((0, rows % 2), (0, columns % 2)), constant_values=np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nothing but NaN
+        halved: npt.NDArray[Any] = np.nanmean(filled.reshape(-(-rows // 2), 2, -1, 2), axis=(1, 3))
+    return halved.astype(data.dtype)
+
+
+def read_map(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
+    """A map of ours again, and where it lies.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    import xml.etree.ElementTree as ElementTree
+
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            data = file.series[0].levels[0].asarray()
+            text = file.ome_metadata or ""
+        found = next(e for e in ElementTree.fromstring(text).iter() if e.tag.rpartition("}")[2] == "Description")
+        facts = json.loads((found.text or "").removeprefix("workbench "))
+        affine = np.array(facts["affine"], np.float64) if "affine" in facts else None
+    except (OSError, ValueError, KeyError, StopIteration, ElementTree.ParseError, tifffile.TiffFileError) as error:
+        raise InputError(f"{path}: is no map of the workbench ({type(error).__name__}: {one_line(error)})") from error
+    return data, Geometry((data.shape[0], data.shape[1]), affine, ("y", "x"), None if affine is None else "um")

@@ -1,0 +1,191 @@
+"""The levels of a slide for a viewer: read where they are looked at, kept within a limit of memory.
+
+A viewer that asks for a whole fine level (napari lets people lock one) would take gigabytes and stand still for half a
+minute: such a request is refused with one line. Slides with one level alone get coarser ones, made when looked at.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError, UsageError
+from workbench.core.pyramid import Pyramid
+from workbench.core.types import Image
+
+MOST_PIXELS = 64_000_000
+"""Of one request: eight times what the largest screens show."""
+CACHE_BYTES = 256 << 20
+TILE = 512
+"""Side of what is read and kept at once, in pixels of a level."""
+_COARSEST = 1024
+_FACTOR = 4
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class TileCache:
+    """Tiles that were read last, up to a number of bytes; shared by the levels of a slide."""
+
+    def __init__(self, most: int = CACHE_BYTES) -> None:
+        self.most, self.size = most, 0
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Any, Pixels] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], Pixels]) -> Pixels:
+        """The tile of that key; made where it is not there any more."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self.size += made.nbytes
+            while self.size > self.most and len(self._kept) > 1:
+                _, old = self._kept.popitem(last=False)
+                self.size -= old.nbytes
+        return made
+
+
+class LazyLevel:
+    """One level as a viewer wants it: ``shape`` (rows, columns, 3), ``dtype``, and slices that are read when taken.
+
+    Parameters
+    ----------
+    pyramid, level
+        Where its pixels come from.
+    shrink
+        Pixels of that level along one of its own: 1, or more for a level that the file does not hold.
+    cache
+        Keeps its tiles.
+    """
+
+    ndim = 3
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, pyramid: Pyramid, level: int, shrink: int, cache: TileCache) -> None:
+        self._pyramid, self._level, self._shrink, self._cache = pyramid, level, shrink, cache
+        rows, columns = pyramid.levels[level].shape
+        self.shape = (-(-rows // shrink), -(-columns // shrink), len(pyramid.channels))
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        found = self[:, :, :]
+        return found if dtype is None else found.astype(dtype)
+
+    def __getitem__(self, key: Any) -> Pixels:
+        """Pixels of a slice; ``level[a:b, c:d]``, whole numbers and steps are understood, too.
+
+        Raises
+        ------
+        UsageError
+            More than `MOST_PIXELS` at once.
+        """
+        parts = key if isinstance(key, tuple) else (key,)
+        if Ellipsis in [p for p in parts if p is Ellipsis]:
+            at = next(i for i, p in enumerate(parts) if p is Ellipsis)
+            parts = (*parts[:at], *[slice(None)] * (self.ndim - len(parts) + 1), *parts[at + 1 :])
+        parts = (*parts, *[slice(None)] * (self.ndim - len(parts)))
+        spans = [_span(p, n) for p, n in zip(parts[:2], self.shape, strict=False)]
+        (top, bottom, down), (left, right, across) = spans
+        height, width = max(0, bottom - top), max(0, right - left)
+        if height * width > MOST_PIXELS:
+            raise UsageError(
+                f"{height:,} x {width:,} pixels of a slide at once are more than can be shown. Unlock the level of the "
+                "layer (automatic levels), or zoom in."
+            )
+        picked: Any = self._region(top, left, height, width)[::down, ::across][:, :, parts[2]]
+        for axis in (1, 0):
+            if isinstance(parts[axis], int | np.integer):
+                picked = picked.take(0, axis=axis)
+        found: Pixels = picked
+        return found
+
+    def _region(self, top: int, left: int, height: int, width: int) -> Pixels:
+        out = np.full((height, width, self.shape[2]), 255, np.uint8)
+        places = [
+            (r, c)
+            for r in range(top // TILE, -(-(top + height) // TILE))
+            for c in range(left // TILE, -(-(left + width) // TILE))
+        ]
+        if not height or not width:
+            return out
+        if len(places) == 1:
+            found = [self._tile(*places[0])]
+        else:
+            with ThreadPoolExecutor(min(4, len(places)), thread_name_prefix="workbench-view") as pool:
+                found = list(pool.map(lambda place: self._tile(*place), places))
+        for (r, c), tile in zip(places, found, strict=True):
+            y, x = r * TILE, c * TILE
+            a, b = max(top, y), min(top + height, y + tile.shape[0])
+            d, e = max(left, x), min(left + width, x + tile.shape[1])
+            if b > a and e > d:
+                out[a - top : b - top, d - left : e - left] = tile[a - y : b - y, d - x : e - x]
+        return out
+
+    def _tile(self, r: int, c: int) -> Pixels:
+        return self._cache.get((self._level, self._shrink, r, c), lambda: self._read(r, c))
+
+    def _read(self, r: int, c: int) -> Pixels:
+        """A tile; one that cannot be decoded is grey, so that it is seen and nothing else is lost."""
+        rows, columns = self._pyramid.levels[self._level].shape
+        top, left = r * TILE * self._shrink, c * TILE * self._shrink
+        height, width = (min(TILE * self._shrink, n - at) for n, at in ((rows, top), (columns, left)))
+        try:
+            pixels = self._pyramid.read(self._level, top, left, height, width)
+        except InputError:
+            pixels = np.full((height, width, self.shape[2]), 128, np.uint8)
+        return np.ascontiguousarray(_shrunk(pixels, self._shrink))
+
+
+def _shrunk(pixels: Pixels, n: int) -> Pixels:
+    if n == 1:
+        return pixels
+    from PIL import Image as Pillow
+
+    rows, columns = -(-pixels.shape[0] // n), -(-pixels.shape[1] // n)
+    box = (0, 0, pixels.shape[1], pixels.shape[0])
+    return np.asarray(Pillow.fromarray(pixels).resize((columns, rows), Pillow.Resampling.BOX, box=box))
+
+
+def _span(part: Any, length: int) -> tuple[int, int, int]:
+    if isinstance(part, int | np.integer):
+        at = int(part) + (length if part < 0 else 0)
+        return at, at + 1, 1
+    start, stop, step = part.indices(length)
+    if step < 1:
+        raise UsageError("levels of a slide are read forwards")
+    return start, stop, step
+
+
+def lazy_levels(image: Image) -> list[LazyLevel]:
+    """The levels of a slide, the finest first; coarser ones are added until one is about a screen."""
+    pyramid = image.pyramid
+    if pyramid is None:
+        raise UsageError(f"{image.source or image.name}: is no pyramid of levels")
+    cache = TileCache()
+    found = [LazyLevel(pyramid, n, 1, cache) for n in range(len(pyramid.levels))]
+    last, shrink = len(pyramid.levels) - 1, 1
+    while max(found[-1].shape[:2]) > 2 * _COARSEST and shrink < 256:
+        shrink *= _FACTOR
+        found.append(LazyLevel(pyramid, last, shrink, cache))
+    return found

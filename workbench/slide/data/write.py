@@ -1,0 +1,47 @@
+"""Results of slides to files: embeddings as HDF5 (and Parquet, AnnData), maps as OME-TIFF on their own coarse grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.core.errors import UsageError
+from workbench.core.types import Embeddings, Heatmap, Image, Labels
+from workbench.data.parts import Job
+from workbench.slide.data import embedding_files, heat_maps
+
+FORMATS = ("hdf5",)
+
+
+def family(format: str, source: Image | None) -> str:
+    """Embeddings have one format of their own; maps are OME-TIFF."""
+    if format not in ("auto", *FORMATS):
+        raise UsageError(f"format {format} holds no embeddings of a slide: choose {', '.join(FORMATS)}.")
+    return "hdf5"
+
+
+def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job] | None:
+    """Files to write for embeddings and maps; ``None`` for tables and outlines, which all kinds write alike.
+
+    Parameters
+    ----------
+    target
+        Folder and name, without suffix.
+    """
+    if isinstance(part, Embeddings) and part.places is not None:
+        return _embeddings(part, target)
+    if isinstance(part, Labels | Heatmap):
+        path = target.with_name(f"{target.name}.ome.tif")
+        return [(path, lambda to: heat_maps.write_map(to, part))]
+    return None
+
+
+def _embeddings(part: Embeddings, target: Path) -> list[Job]:
+    tiles = embedding_files.TileEmbeddings.of(part)
+    made: list[Job] = [(target.with_name(f"{target.name}.h5"), lambda to: embedding_files.write_hdf5(to, tiles))]
+    also = part.about.get("also", ())
+    if "parquet" in also:
+        made.append((target.with_name(f"{target.name}.parquet"), lambda to: embedding_files.write_parquet(to, tiles)))
+    if "anndata" in also:
+        made.append((target.with_name(f"{target.name}.h5ad"), lambda to: embedding_files.write_h5ad(to, tiles)))
+    return made

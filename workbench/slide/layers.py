@@ -1,0 +1,147 @@
+"""Slides and what was found on them as napari layers, and back, without importing napari.
+
+A slide is one colour layer of several levels whose pixels are read when they are looked at. Layers lie in micrometres
+from the first pixel of the slide; in pixels where its scale is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import ClassTable
+from workbench.core.errors import GeometryError
+from workbench.core.layers import KEY, LayerTuple, colormap, count_labels, source_record, token
+from workbench.core.levels import finest
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
+from workbench.slide.data.lazy_levels import lazy_levels
+from workbench.slide.preview import preview as preview
+
+__all__ = ["preview", "to_layers", "updated"]
+
+
+def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
+    """A slide as one layer of levels; of a result its tissue as labels, and a heat map for each value of its tiles."""
+    if isinstance(item, Result):
+        return _result_layers(item, token(item))
+    return [image_layer(item)]
+
+
+def image_layer(image: Image) -> LayerTuple:
+    """The levels of a slide, and lower ones made from them where the file has none."""
+    levels = lazy_levels(image)
+    record = slide_record(image) | {"role": "image"}
+    attributes: dict[str, Any] = {"name": image.name, "rgb": True, **common_attributes(image.geometry, record)}
+    attributes["multiscale"] = len(levels) > 1
+    return (levels if len(levels) > 1 else levels[0]), attributes, "image"
+
+
+def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
+    record = slide_record(result.image) | {"provenance": result.provenance.to_json(), "result": mark}
+    found: list[LayerTuple] = []
+    for key, part in result.parts.items():
+        name = f"{result.image.name} {part.name}"
+        if isinstance(part, Labels):
+            found.append(labels_layer(part, record | {"part": key}, name))
+        elif isinstance(part, Heatmap):
+            found.append(heatmap_layer(part, record | {"part": key}, name))
+    return found
+
+
+def labels_layer(labels: Labels, record: Mapping[str, Any], name: str) -> LayerTuple:
+    """A mask or class map on its own coarse grid, that people can paint in."""
+    data = labels.data if labels.data.flags.writeable else labels.data.copy()
+    own = {"role": "labels", "part_name": labels.name, "classes": labels.classes.to_json()}
+    attributes = {
+        "name": name,
+        "opacity": 0.4,
+        "colormap": colormap(labels.classes),
+        **common_attributes(labels.geometry, {**record, **own}),
+    }
+    return data, attributes, "labels"
+
+
+def heatmap_layer(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerTuple:
+    """A value per tile; places without a tile are seen through."""
+    values = part.data[np.isfinite(part.data)]
+    low, high = (float(v) for v in np.percentile(values, (2, 98))) if values.size else (0.0, 1.0)
+    limits = part.limits or ((low, high) if high > low else (low, low + 1.0))
+    own = {"role": "heatmap", "value_unit": part.unit, "range": list(limits), "heatmap": part.name}
+    attributes = {
+        "name": name,
+        "colormap": part.colormap,
+        "contrast_limits": limits,
+        "blending": "translucent_no_depth",
+        "opacity": 0.6,
+        "visible": False,
+        "rgb": False,
+        **common_attributes(part.geometry, {**record, **own}),
+    }
+    return part.data, attributes, "image"
+
+
+def slide_record(image: Image) -> dict[str, Any]:
+    """What a layer remembers of its slide: small, plain values that survive JSON."""
+    mpp = None if image.pyramid is None or image.pyramid.mpp is None else list(image.pyramid.mpp)
+    return source_record(image) | {"mpp": mpp, "slide_shape": list(image.geometry.shape)}
+
+
+def common_attributes(geometry: Geometry, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Transform and metadata of a layer on the grid of a slide, or on a coarser one over it."""
+    unit = "um" if geometry.affine is not None and geometry.unit == "um" else "pixel"
+    affine = np.eye(3) if geometry.affine is None else np.asarray(geometry.affine, np.float64)
+    own = {
+        "shape": list(geometry.shape),
+        "affine": None if geometry.affine is None else affine.tolist(),
+        "axes": list(geometry.axes),
+        "unit": geometry.unit,
+    }
+    return {
+        "scale": (float(affine[0, 0]), float(affine[1, 1])),
+        "translate": (float(affine[0, 2]), float(affine[1, 2])),
+        "units": (unit, unit),
+        "axis_labels": ("y", "x"),
+        "metadata": {KEY: {**record, **own}},
+    }
+
+
+def geometry_of(record: Mapping[str, Any]) -> Geometry | None:
+    """Grid of a layer, bit for bit, from its metadata; ``None`` if it is no layer of a slide."""
+    if record.get("kind") != "slide" or "shape" not in record:
+        return None
+    affine = record.get("affine")
+    matrix = None if affine is None else np.array(affine, np.float64)
+    return Geometry(tuple(record["shape"]), matrix, tuple(record.get("axes", ("y", "x"))), record.get("unit"))
+
+
+def labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any], name: str = "tissue") -> Labels:
+    """A labels layer as `Labels` on its own grid over its slide.
+
+    Raises
+    ------
+    GeometryError
+        The layer has other rows and columns than when it was made, or belongs to no slide.
+    """
+    record = metadata.get(KEY) or {}
+    geometry = geometry_of(record)
+    if geometry is None or geometry.shape != tuple(array.shape):
+        expected = "no slide" if geometry is None else " x ".join(map(str, geometry.shape))
+        raise GeometryError(f"labels of {' x '.join(map(str, array.shape))} pixels belong to {expected}")
+    known = ClassTable.from_json(record.get("classes", []))
+    listed = {c.value for c in known}
+    extra = ClassTable.from_values(sorted(int(v) for v in count_labels(array) if v > 0 and v not in listed))
+    return Labels(array, geometry, ClassTable((*known, *extra)), record.get("part_name", name))
+
+
+def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
+    """The result with its masks as the layers show them now (data and attributes by part)."""
+    parts = dict(result.parts)
+    for key, (data, attributes) in layers.items():
+        if isinstance(parts.get(key), Labels):
+            part = labels_from_layer(np.asarray(finest(data, attributes)), attributes.get("metadata") or {}, key)
+            parts[key] = replace(part, name=key)
+    return replace(result, parts=parts)

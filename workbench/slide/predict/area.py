@@ -1,0 +1,110 @@
+"""Where tiles are taken: in the tissue that was found, in outlines that a person drew, or in both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import ClassInfo, ClassTable
+from workbench.core.errors import InputError, UsageError
+from workbench.core.types import Image
+from workbench.slide.data.tissue import MASK_MPP, find_tissue
+from workbench.slide.predict.chosen import low_power
+from workbench.slide.settings import Config
+
+_FEWEST = 256
+"""Pixels along the longer side at which tissue is looked for, where a slide has them; small ones are seen finer."""
+TISSUE, PEN, REGION = 1, 2, 3
+_NAMES = {TISSUE: ("tissue", (220, 120, 160)), PEN: ("pen", (60, 160, 80)), REGION: ("region", (80, 120, 220))}
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """Where tiles are taken.
+
+    Parameters
+    ----------
+    mask
+        ``(rows, columns)`` over the whole slide.
+    pen
+        The same shape: pen marks that were left out.
+    step
+        Pixels of level 0 along (y, x) of one of its pixels.
+    level
+        The level that was looked at.
+    value
+        Class of what is true: `TISSUE` or `REGION`.
+    notes
+        What a person should know.
+    """
+
+    mask: npt.NDArray[np.bool_]
+    pen: npt.NDArray[np.bool_]
+    step: tuple[float, float]
+    level: int
+    value: int = TISSUE
+    notes: tuple[str, ...] = ()
+
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """The mask as classes."""
+        data = np.where(self.mask, np.uint8(self.value), np.uint8(0))
+        data[self.pen & ~self.mask] = PEN
+        return data
+
+    @property
+    def classes(self) -> ClassTable:
+        values = (self.value, *((PEN,) if self.pen.any() else ()))
+        return ClassTable(tuple(ClassInfo(v, *_NAMES[v]) for v in values))
+
+
+def mask_mpp(image: Image) -> float:
+    """Micrometres per pixel at which tissue is looked for."""
+    assert image.pyramid is not None
+    assert image.pyramid.mpp is not None
+    own = math.sqrt(image.pyramid.mpp[0] * image.pyramid.mpp[1])
+    return max(own, min(MASK_MPP, max(image.geometry.shape) * own / _FEWEST))
+
+
+def find_area(image: Image, config: Config, name: Any) -> Area:
+    """Where tiles are taken; the whole slide where the settings ask for no tissue."""
+    assert image.pyramid is not None
+    low = low_power(image.pyramid, mask_mpp(image))
+    shape = low.pixels.shape[:2]
+    none = np.zeros(shape, bool)
+    if config.roi:
+        region, notes = _drawn(image, config, shape, low.step)
+        if not config.tissue_in_roi:
+            return Area(region, none, low.step, low.level, REGION, notes)
+    elif not config.tissue:
+        return Area(~none, none, low.step, low.level, REGION)
+    else:
+        region, notes = ~none, ()
+    mpp = math.sqrt(image.pyramid.mpp[0] * image.pyramid.mpp[1]) if image.pyramid.mpp else None
+    tissue = find_tissue(low.pixels, None if mpp is None else mpp * low.step[0], keep_pen=config.keep_pen, name=name)
+    return Area(tissue.mask & region, tissue.pen, low.step, low.level, TISSUE, (*notes, *tissue.notes))
+
+
+def _drawn(
+    image: Image, config: Config, shape: tuple[int, ...], step: tuple[float, float]
+) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+    """The outlines of the file that the settings name, as a mask."""
+    from workbench.slide.annotations.place import place_of
+    from workbench.slide.annotations.reading import read_annotations
+    from workbench.slide.annotations.region import mask_of
+
+    path = Path(config.roi).expanduser()
+    if not path.is_file():
+        raise UsageError(f"--roi {config.roi}: no such file")
+    drawn = read_annotations(path, slide=place_of(image), frame=config.frame)
+    mask = mask_of(drawn, (shape[0], shape[1]), step)
+    if not mask.any():
+        raise InputError(
+            f"{path}: no outline of it lies on {image.source or image.name} ({len(drawn)} annotations). Is it of this "
+            "slide, and in pixels of the whole file (--frame)?"
+        )
+    return mask, drawn.notes

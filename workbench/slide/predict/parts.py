@@ -1,0 +1,145 @@
+"""What a slide gives: embeddings with their places, the table and the maps of its tiles, and areas."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
+from workbench.slide.data.stream import Damaged
+from workbench.slide.data.tiles import Lattice
+from workbench.slide.predict.area import Area
+from workbench.slide.predict.chosen import coarse_geometry
+
+if TYPE_CHECKING:
+    from workbench.slide.settings import Config
+    from workbench.weights import WeightsFile
+
+
+@dataclass(eq=False)
+class Found:
+    """What was found for some tiles.
+
+    Parameters
+    ----------
+    numbers
+        ``(N,)`` int64, places in the lattice.
+    features
+        ``(N, D)`` float32.
+    sharpness
+        ``(N,)`` float32.
+    damaged
+        Tiles that were read from another level, or left out.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float32]
+    sharpness: npt.NDArray[np.float32]
+    damaged: list[Damaged]
+
+
+def parts_of(
+    weights: WeightsFile,
+    slide: Image,
+    config: Config,
+    tiles: Lattice,
+    area: Area,
+    share: npt.NDArray[np.float32],
+    found: Found,
+) -> dict[str, Part]:
+    """All parts of the result of a slide; see `workbench.slide.predict.slide.embed_slide`."""
+    places = tiles.places()[found.numbers]
+    parts: dict[str, Part] = {
+        "embeddings": Embeddings(
+            found.features,
+            tuple(f"r{i // tiles.count[1]}_c{i % tiles.count[1]}" for i in found.numbers.tolist()),
+            places=places,
+            about=_about(weights, slide, config, tiles),
+        ),
+        "tiles": tile_table(slide, tiles, found, share),
+        "tissue": Labels(
+            area.labels(), coarse_geometry(slide, area.mask.shape, (0.0, 0.0), area.step), area.classes, "tissue"
+        ),
+        "sharpness": tile_map(slide, tiles, found.numbers, found.sharpness, "sharpness"),
+        "areas": areas(slide, area, tiles, found),
+    }
+    if len(found.numbers) >= 4:
+        parts["structure"] = tile_map(slide, tiles, found.numbers, first_component(found.features), "structure")
+    return parts
+
+
+def _about(weights: WeightsFile, slide: Image, config: Config, tiles: Lattice) -> dict[str, Any]:
+    """What readers of the file of embeddings need."""
+    assert slide.pyramid is not None
+    assert slide.pyramid.mpp is not None
+    rows, columns = slide.pyramid.levels[0].shape
+    mpp = math.sqrt(slide.pyramid.mpp[0] * slide.pyramid.mpp[1])
+    objective = str(slide.header.get("objective", "")).rstrip("x")
+    return {
+        "patch_size": tiles.size, "patch_size_level0": round(tiles.side),
+        "level0_magnification": float(objective) if objective else round(10 / mpp, 3),
+        "target_magnification": round(10 / config.target_mpp, 3), "overlap": tiles.size - tiles.stride,
+        "name": slide.name, "level0_width": columns, "level0_height": rows, "mpp_x": slide.pyramid.mpp[0],
+        "mpp_y": slide.pyramid.mpp[1], "target_mpp": config.target_mpp, "encoder": weights.name,
+        "weights_sha256": weights.sha256,
+        "also": [kind for kind, wanted in (("parquet", config.parquet), ("anndata", config.anndata)) if wanted],
+    }  # fmt: skip
+
+
+def tile_table(slide: Image, tiles: Lattice, found: Found, share: npt.NDArray[np.float32]) -> Scores:
+    """A row per tile: its corner in pixels of level 0 and in micrometres, share of tissue, sharpness."""
+    places = tiles.places()[found.numbers]
+    assert slide.pyramid is not None
+    assert slide.pyramid.mpp is not None
+    um = places * np.array(slide.pyramid.mpp)
+    rows = zip(
+        np.round(places[:, 0], 2).tolist(), np.round(places[:, 1], 2).tolist(), np.round(um[:, 0], 3).tolist(),
+        np.round(um[:, 1], 3).tolist(), np.round(share[found.numbers].astype(float), 4).tolist(),
+        np.round(found.sharpness.astype(float), 2).tolist(), strict=True,
+    )  # fmt: skip
+    columns = ("x [px of level 0]", "y [px of level 0]", "x [um]", "y [um]", "tissue share", "sharpness")
+    return Scores(columns, tuple(rows), "tiles")
+
+
+def tile_map(
+    slide: Image, tiles: Lattice, numbers: npt.NDArray[np.int64], values: npt.NDArray[np.floating[Any]], name: str
+) -> Heatmap:
+    """One value per tile as a map with a pixel per step of the lattice, NaN where there is no tile."""
+    data = np.full(len(tiles), np.nan, np.float32)
+    data[numbers] = values
+    step = tiles.stride * tiles.factor
+    shift = (tiles.side - step) / 2
+    corner = (tiles.corner[1] + shift, tiles.corner[0] + shift)
+    geometry = coarse_geometry(slide, tiles.count, corner, (step, step))
+    return Heatmap(data.reshape(tiles.count), geometry, name)
+
+
+def first_component(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The first principal component of embeddings ``(N,)``, deviation 1; its largest loading is positive."""
+    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    first = vectors[:, -1]
+    first = first * np.sign(first[np.argmax(np.abs(first))])
+    values = centred @ first
+    deviation = values.std()
+    scaled_: npt.NDArray[np.float32] = (values / deviation if deviation > 0 else values).astype(np.float32)
+    return scaled_
+
+
+def areas(slide: Image, area: Area, tiles: Lattice, found: Found) -> Scores:
+    """How much tissue there is, from the pixels of the mask, and how much of it the tiles cover [mm2]."""
+    assert slide.pyramid is not None
+    assert slide.pyramid.mpp is not None
+    pixel = slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
+    data = area.labels()
+    rows: list[tuple[Any, ...]] = [
+        (c.name, round(float((data == c.value).sum()) * area.step[0] * area.step[1] * pixel, 6), "")
+        for c in area.classes
+    ]
+    step = min(tiles.stride, tiles.size) * tiles.factor
+    rows.append(("tiles", round(len(found.numbers) * step**2 * pixel, 6), len(found.numbers)))
+    return Scores(("class", "area [mm2]", "tiles"), tuple(rows), "areas")

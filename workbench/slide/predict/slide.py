@@ -1,0 +1,230 @@
+"""A slide from its tissue to the embeddings of its tiles, in pieces that a run which was killed need not do again."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core import settings
+from workbench.core.errors import InputError, UsageError
+from workbench.core.types import Image, Progress, Result
+from workbench.slide.data.color import to_srgb
+from workbench.slide.data.resample import ratio, upsampling_note
+from workbench.slide.data.scaled import scaled
+from workbench.slide.data.stream import Damaged, TileStream, notes_of
+from workbench.slide.data.tiles import Lattice, lattice
+from workbench.slide.predict.area import find_area
+from workbench.slide.predict.chosen import share_of, sharpness_of
+from workbench.slide.predict.parts import Found, parts_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.core.contract import PiecesOf
+    from workbench.core.pieces import Pieces
+    from workbench.slide.settings import Config
+    from workbench.slide.stainnet import Model
+
+NAME = "stainnet"
+PIECE = 512
+"""Tiles that are kept together: what a run that is killed loses at most."""
+_HOW = {"device", "batch", "threads", "weights", "parquet", "anndata"}
+"""Settings that do not change what a tile becomes."""
+
+
+def embed_slide(
+    model: Model, image: Image, config: Config, progress: Progress | None = None, pieces: PiecesOf | None = None
+) -> Result:
+    """Find the tissue of a slide, and embed its tiles.
+
+    Parameters
+    ----------
+    progress
+        Called with (tiles done, tiles in all).
+    pieces
+        Where finished tiles are kept until the whole is written; see `workbench.core.contract.predict`.
+
+    Returns
+    -------
+    Result
+        ``embeddings``: one row per tile with its place; ``tiles``: the same tiles as a table (place, share of tissue,
+        sharpness); ``tissue``: where tissue, pen marks or the region lie, at low power; ``sharpness`` and, from four
+        tiles on, ``structure`` (first principal component of the embeddings): a value per tile; ``areas``: mm2.
+
+    Raises
+    ------
+    InputError
+        The slide does not say how large its pixels are, no tile fits, or it is no brightfield slide.
+    UsageError
+        It is too coarse for `Config.target_mpp`, there are more tiles than `Config.most_tiles`, or a setting is wrong.
+    """
+    from workbench.core.provenance import Recorder
+
+    recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
+    name = image.source or image.name
+    slide = scaled(image, config.mpp)
+    _note_new(recorder, slide)
+    if config.icc:
+        slide, said = to_srgb(slide)
+        recorder.note(said)
+    pyramid = slide.pyramid
+    if pyramid is None:
+        raise InputError(f"{name}: is no slide: it has no levels")
+    factor = ratio(pyramid, config.target_mpp, allow_upsample=config.allow_upsample, name=name)
+    for note in (upsampling_note(pyramid, config.target_mpp), _taught_otherwise(model, config)):
+        if note:
+            recorder.note(note)
+    rows, columns = pyramid.levels[0].shape
+    bounds = pyramid.bounds or (0, 0, rows, columns)
+    tiles = lattice(bounds, factor, config.tile, config.stride, name)
+    area = find_area(slide, config, name)
+    for note in area.notes:
+        recorder.note(note)
+    share = share_of(area.mask, area.step, tiles)
+    chosen = np.flatnonzero(share >= max(config.tissue, 1e-6)) if config.tissue or config.roi else np.arange(len(tiles))
+    if len(chosen) > config.most_tiles:
+        raise UsageError(
+            f"{name}: {len(chosen):,} tiles, more than {config.most_tiles:,}: is the scale right ({pyramid.mpp[0]:.4g} "  # type: ignore[index]
+            "um per pixel)? Raise --most-tiles if it is."
+        )
+    if not len(chosen):
+        recorder.note(f"no tile has {100 * config.tissue:.0f} % tissue: there are no embeddings")
+    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config))
+    found = _all_tiles(model, slide, tiles, chosen, config, progress, kept)
+    for note in notes_of(found.damaged, len(chosen)):
+        recorder.note(note)
+    recorder.details |= {
+        "tiles": len(found.numbers), "tiles_in_all": len(tiles), "level_read": area.level,
+        "mpp": list(pyramid.mpp or ()), "mpp_source": pyramid.mpp_source,
+        "precision": precision_of(config, model.device), "damaged": [asdict(d) for d in found.damaged[:1000]],
+    }  # fmt: skip
+    parts = parts_of(model.weights, slide, config, tiles, area, share, found)
+    return Result(parts, slide, recorder.finish())
+
+
+def precision_of(config: Config, device: torch.device) -> str:
+    """Number type of the network: as asked for; by default bfloat16 on a GPU."""
+    if config.precision != "auto":
+        return config.precision
+    return "bfloat16" if device.type == "cuda" else "float32"
+
+
+def _note_new(recorder: Any, slide: Image) -> None:
+    for note in slide.notes:
+        if note not in recorder.notes:
+            recorder.note(note)
+
+
+def _taught_otherwise(model: Model, config: Config) -> str:
+    own = model.recipe.get("mpp")
+    if not isinstance(own, int | float) or abs(config.target_mpp / own - 1) < 0.05:
+        return ""
+    return f"the weights were taught on tiles of {own:g} um per pixel; these have {config.target_mpp:g}"
+
+
+def _made_of(input_sha256: str | None, model: Model, config: Config) -> dict[str, Any]:
+    """All that decides what a piece holds."""
+    plain = {k: v for k, v in settings.as_dict(config).items() if k not in _HOW}
+    roi = Path(config.roi).expanduser() if config.roi else None
+    drawn = "" if roi is None else json.dumps([roi.stat().st_size, roi.stat().st_mtime_ns])
+    return {
+        "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
+        "roi": drawn, "precision": precision_of(config, model.device), "device": model.device.type,
+    }  # fmt: skip
+
+
+def _all_tiles(
+    model: Model,
+    slide: Image,
+    tiles: Lattice,
+    chosen: npt.NDArray[np.int64],
+    config: Config,
+    progress: Progress | None,
+    kept: Pieces | None,
+) -> Found:
+    """What there is of pieces already, and the others."""
+    import torch
+
+    precision = precision_of(config, model.device)
+    net: torch.nn.Module = model.net
+    if precision == "bfloat16":
+        net = copy.deepcopy(model.net).to(torch.bfloat16)
+    parts: list[Found] = []
+    done = 0
+    if progress is not None:
+        progress(0, len(chosen))
+    for start in range(0, len(chosen), PIECE):
+        some = chosen[start : start + PIECE]
+        name = f"tiles-{start:08d}.npz"
+        path = None if kept is None else kept.find(name)
+        if path is not None:
+            parts.append(_unpacked(path.read_bytes()))
+        else:
+            parts.append(_embed(net, precision, model, slide, tiles, some, config, progress, (done, len(chosen))))
+            if kept is not None:
+                with kept.writing(name) as part:
+                    part.write_bytes(_packed(parts[-1]))
+        done += len(some)
+        if progress is not None:
+            progress(done, len(chosen))
+    width = model.net.dim
+    return Found(
+        np.concatenate([p.numbers for p in parts]) if parts else np.zeros(0, np.int64),
+        np.concatenate([p.features for p in parts]) if parts else np.zeros((0, width), np.float32),
+        np.concatenate([p.sharpness for p in parts]) if parts else np.zeros(0, np.float32),
+        [d for p in parts for d in p.damaged],
+    )
+
+
+def _embed(
+    net: torch.nn.Module,
+    precision: str,
+    model: Model,
+    slide: Image,
+    tiles: Lattice,
+    some: npt.NDArray[np.int64],
+    config: Config,
+    progress: Progress | None,
+    place: tuple[int, int],
+) -> Found:
+    import torch
+
+    from workbench.slide.predict.embed import embed, to_input
+
+    assert slide.pyramid is not None
+    sharp: dict[int, float] = {}
+
+    def prepared(index: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        sharp[index] = sharpness_of(pixels)
+        return to_input(pixels)
+
+    stream = TileStream(slide.pyramid, tiles, some.tolist(), config.threads, prepare=prepared)
+    numbers, features = embed(
+        net, stream, batch=config.batch or (32 if model.device.type == "cpu" else 256), device=model.device,
+        dtype=getattr(torch, precision), width=model.net.dim,
+        progress=None if progress is None else lambda done, _: progress(place[0] + done, place[1]),
+    )  # fmt: skip
+    return Found(numbers, features, np.array([sharp[int(i)] for i in numbers], np.float32), list(stream.damaged))
+
+
+def _packed(found: Found) -> bytes:
+    buffer = io.BytesIO()
+    damaged = json.dumps([asdict(d) for d in found.damaged]).encode()
+    np.savez(
+        buffer, numbers=found.numbers, features=found.features, sharpness=found.sharpness,
+        damaged=np.frombuffer(damaged, np.uint8),
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _unpacked(content: bytes) -> Found:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        damaged = [Damaged(**{**d, "place": tuple(d["place"])}) for d in json.loads(file["damaged"].tobytes())]
+        return Found(file["numbers"], file["features"], file["sharpness"], damaged)

@@ -1,0 +1,94 @@
+"""StainNet: embeddings of the tiles of a slide, by a vision transformer that was taught on stains of many kinds.
+
+J. Li et al., "StainNet", arXiv 2512.10326 (ViT-S/16 and ViT-B/16). Its weights are theirs (CC-BY-NC-ND 4.0): they are
+fetched by whoever wants them, and never come with the workbench.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.errors import WeightsError
+from workbench.core.types import Image, Progress, Result
+from workbench.slide.settings import Config
+from workbench.weights import WeightsFile
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.core.contract import PiecesOf
+    from workbench.nets.vit import VisionTransformer
+
+__all__ = ["Config", "load", "predict"]
+
+NAME = "stainnet"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded network with what belongs to its weights; ``recipe`` has the scale and the tile that it learnt from."""
+
+    net: VisionTransformer
+    weights: WeightsFile
+    device: torch.device
+    reason: str
+    recipe: dict[str, Any]
+
+
+def weights_hash(config: Config) -> str:
+    """Hash of the weights that `load` would take, without loading them."""
+    from workbench import weights
+
+    return weights.find(config.weights, NAME).sha256
+
+
+def load(config: Config, device: torch.device) -> Model:
+    """Find, check and load the weights.
+
+    Raises
+    ------
+    WeightsError
+        Not found, made for another backend, not plain data, or not a plain ViT for colour images of 224 pixels.
+    """
+    from workbench import weights
+    from workbench.core import device as devices
+
+    found = weights.find(config.weights, NAME)
+    net = build_network(found)
+    _, reason = devices.choose(config.device)
+    return Model(net.eval().to(device), found, device, reason, dict(found.meta.get("recipe", {})))
+
+
+def build_network(found: WeightsFile) -> VisionTransformer:
+    """The network with its weights, on the CPU in float32."""
+    from workbench import weights
+    from workbench.nets.vit import VisionTransformer, infer_config
+    from workbench.slide.predict.embed import SIZE
+
+    state = {k: v.float() if v.is_floating_point() else v for k, v in weights.load_tensors(found).items()}
+    with weights.blaming(found.path):
+        heads = found.meta.get("net", {}).get("num_heads")
+        config = infer_config(state, heads)
+        if config["channels"] != 3 or SIZE % config["patch_size"]:
+            raise WeightsError(
+                f"a network for {config['channels']} channels and patches of {config['patch_size']} pixels; expected "
+                f"3 channels, and patches that divide {SIZE} pixels"
+            )
+        net = VisionTransformer(**config)
+        own = net.state_dict()
+        if missing := sorted(own.keys() - state.keys()):
+            raise WeightsError(f"lacks {len(missing)} entries of a ViT, first {missing[0]}")
+        if more := sorted(state.keys() - own.keys()):
+            raise WeightsError(f"has {len(more)} entries that a plain ViT has not, first {more[0]}")
+        net.load_state_dict(state)
+    return net
+
+
+def predict(
+    model: Model, image: Image, config: Config, progress: Progress | None = None, pieces: PiecesOf | None = None
+) -> Result:
+    """Embed the tiles of a slide; see `workbench.slide.predict.slide.embed_slide`."""
+    from workbench.slide.predict.slide import embed_slide
+
+    return embed_slide(model, image, config, progress, pieces)
