@@ -48,7 +48,7 @@ class Config:
         "auto", "Number type: auto is bfloat16 on a GPU and float32 on a CPU."
     )
     batch: int | None = setting(None, "Tiles at once; by default what suits the device.", low=1, advanced=True)
-    threads: int | None = setting(
+    reading_threads: int | None = setting(
         None, "Threads that read tiles; by default one for each processor, at most eight.", low=1, high=64,
         advanced=True,
     )  # fmt: skip

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NAME = "stainnet"
 PIECE = 512
 """Tiles that are kept together: what a run that is killed loses at most."""
-_HOW = {"device", "batch", "threads", "weights", "parquet", "anndata"}
+_HOW = {"device", "batch", "reading_threads", "weights", "parquet", "anndata"}
 """Settings that do not change what a tile becomes."""
 
 
@@ -205,7 +205,7 @@ def _embed(
         sharp[index] = sharpness_of(pixels)
         return to_input(pixels)
 
-    stream = TileStream(slide.pyramid, tiles, some.tolist(), config.threads, prepare=prepared)
+    stream = TileStream(slide.pyramid, tiles, some.tolist(), config.reading_threads, prepare=prepared)
     numbers, features = embed(
         net, stream, batch=config.batch or (32 if model.device.type == "cpu" else 256), device=model.device,
         dtype=getattr(torch, precision), width=model.net.dim,
