@@ -13,7 +13,8 @@ from workbench.core.errors import GeometryError, InputError, NothingFound, Usage
 from workbench.slide.annotations import asap, imagescope, ndpa
 from workbench.slide.annotations.geojson import read_geojson
 from workbench.slide.annotations.place import Bounds, FrameName, SlidePlace, outside_note, shift_of
-from workbench.slide.annotations.types import Annotation, Annotations, Floats
+from workbench.slide.annotations.types import Annotation, Annotations, Fault, Floats
+from workbench.slide.annotations.xml_tree import first_tag
 
 _HEAD = 1 << 16
 _KNOWN = "GeoJSON (QuPath, Digital Slide Archive), NDPA (NDP.view), or the XML of ASAP or ImageScope"
@@ -86,19 +87,14 @@ def _root(file: Path) -> str:
         return ""
     if plain[:1] != b"<" and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{file}: begins with {head[:12]!r}, which no file of annotations does. Expected {_KNOWN}.")
-    tags: list[str] = []
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda tag, _: tags.append(tag)
     try:
-        parser.Parse(head, False)
-    except (expat.ExpatError, UnicodeError, LookupError) as error:
-        if not tags:
-            raise InputError(f"{file}: no well-formed XML ({error}). Export or copy the file again.") from error
-    if not tags or tags[0] not in (ndpa.ROOT, asap.ROOT, imagescope.ROOT):
-        raise InputError(
-            f"{file}: XML whose first element is {tags[0][:40] if tags else 'missing'!r}. Expected {_KNOWN}."
-        )
-    return tags[0]
+        tag = first_tag(head)
+    except (Fault, expat.ExpatError, UnicodeError, LookupError) as error:
+        raise InputError(f"{file}: no well-formed XML ({error}). Export or copy the file again.") from error
+    if tag not in (ndpa.ROOT, asap.ROOT, imagescope.ROOT):
+        first = repr(tag[:40]) if tag else "missing"
+        raise InputError(f"{file}: XML whose first element is {first}. Expected {_KNOWN}.")
+    return tag
 
 
 def _read(file: Path, tag: str) -> Annotations:

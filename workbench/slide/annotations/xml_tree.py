@@ -48,11 +48,29 @@ def parse(path: Path, units: frozenset[str]) -> ElementTree.Element:
     return root
 
 
+def first_tag(head: bytes) -> str:
+    """Name of the first element, which says whose file it is; empty where none begins in these first bytes.
+
+    Raises
+    ------
+    Fault, xml.parsers.expat.ExpatError, UnicodeError, LookupError
+        It declares entities; or it is no XML, before any element.
+    """
+    tree = _Tree(frozenset())
+    try:
+        tree.parser.Parse(head, False)
+    except (Fault, expat.ExpatError, UnicodeError, LookupError):
+        if not tree.first:
+            raise
+    return tree.first
+
+
 class _Tree:
     """Builds the tree while expat reads; what could hurt stops it."""
 
     def __init__(self, units: frozenset[str]) -> None:
         self.builder = ElementTree.TreeBuilder()
+        self.first = ""
         self._units, self._begun, self._depth, self._count = units, 0, 0, 0
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
@@ -73,6 +91,7 @@ class _Tree:
             raise Fault(f"elements within elements, more than {_DEEPEST} deep")
         if self._count > _MOST:
             raise Fault(f"more than {_MOST // 1_000_000} million elements")
+        self.first = self.first or tag
         self._begun += tag in self._units
         self.builder.start(tag, attributes)
 
