@@ -121,6 +121,8 @@ class _Gathered:
             frame, name, count = Frame.from_json(self.own["frame"]), self.own["name"], self.own.get("count")
             if not isinstance(name, str) or type(count) not in (int, type(None)):
                 raise TypeError("name or count")
+            if frame.unit == "pixel" and frame.pixel_size != (1.0, 1.0):
+                raise ValueError(f"pixels of {frame.pixel_size} pixels")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Fault(f"member 'workbench' is damaged ({type(error).__name__}: {error})") from error
         if count not in (None, self._rings.number):
