@@ -89,7 +89,11 @@ def _layer(
         "metadata": {KEY: {**record, **own}},
         **placement,
     }
-    colors = np.array([_shown(items[i][1], annotations.classes) for i in owners]).reshape(-1, 3) / 255
+    by_class = {c.name: c.color for c in annotations.classes}
+    colors = (
+        np.array([by_class.get(a.class_name) or a.color or _GRAY for a in (items[i][1] for i in owners)]).reshape(-1, 3)
+        / 255
+    )
     solid = np.concatenate([colors, np.ones((len(colors), 1))], axis=1)
     data = [piece for own_ in pieces for piece in own_]
     if kind == "points":
@@ -98,7 +102,8 @@ def _layer(
     areas = [items[i][1].shape.kind == "areas" for i in owners]
     faint = solid * np.where(areas, 0.35, 0.0)[:, None] ** np.array([0, 0, 0, 1])
     types = ["polygon" if area else "path" for area in areas]
-    attributes |= {"shape_type": types, "face_color": faint, "edge_color": solid, "edge_width": 1.0}
+    if data:  # napari takes no colours of no shapes
+        attributes |= {"shape_type": types, "face_color": faint, "edge_color": solid, "edge_width": 1.0}
     return data, attributes, "shapes"
 
 
@@ -130,12 +135,6 @@ def _blank(table: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
     blank = {name: "" if v.dtype == object else v.dtype.type(0) if v.dtype.kind in "ib" else np.nan
              for name, v in table.items()}  # fmt: skip
     return blank | {"type": "annotation"}
-
-
-def _shown(annotation: Annotation, classes: ClassTable) -> RGB:
-    """Its class's colour, its own without a class."""
-    by_name = {c.name: c.color for c in classes}
-    return by_name.get(annotation.class_name) or annotation.color or _GRAY
 
 
 def from_shapes(data: Any, attributes: Mapping[str, Any]) -> Annotations:
@@ -209,11 +208,14 @@ class _Layer:
     def annotations(self, data: Any) -> tuple[list[tuple[int, Annotation]], list[str]]:
         """(number, annotation), the number 0 of new ones, and what to note."""
         places = [(i, k) for i, a in enumerate(self.items) for k in range(len(_pieces(a.shape, self.frame)))]
-        rows = self.columns.get("row") or [0] * len(data)
+        rows = self.columns.get("row", [0] * len(data))
+        if len(rows) != len(data):
+            raise GeometryError(f"this layer has {len(data)} shapes and a table of {len(rows)} rows; one each was "
+                                "expected")  # fmt: skip
         kept: dict[int, dict[int, int]] = {}
         fresh: list[tuple[int, Annotation | None]] = []
         taken: set[int] = set()
-        for at, row in enumerate(rows[: len(data)]):
+        for at, row in enumerate(rows):
             place = int(row) if row == row and row is not None else 0
             if not 0 < place <= len(places) or place in taken:
                 fresh.append((at, self.items[places[place - 1][0]] if 0 < place <= len(places) else None))
@@ -258,6 +260,8 @@ class _Layer:
         notes = [f"{what} is locked and was changed"] if annotation.locked else []
         if annotation.measurements:
             notes.append(f"{what} was changed; its measurements are those of before")
+        if annotation.nucleus is not None:
+            notes.append(f"{what} was changed; its nucleus is where it was before")
         return notes
 
     def _described(self, old: Annotation, at: int) -> Annotation:

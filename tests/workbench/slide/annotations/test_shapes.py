@@ -146,8 +146,22 @@ def test_layers_of_others_and_unfinished_shapes_are_refused():
     with pytest.raises(GeometryError, match="no layer"):
         from_layers([])
     ((data, attributes, _),) = to_shapes(Annotations((area(SQUARE),)))
+    with pytest.raises(GeometryError, match="2 shapes and a table of 1 rows"):
+        from_shapes([data[0], data[0]], attributes)
     with pytest.raises(GeometryError, match="an outline has 2 points"):
         from_shapes([data[0][:2]], attributes)
     metadata = {KEY: {**attributes["metadata"][KEY], "features": [{"type": "Feature"}]}}
     with pytest.raises(GeometryError, match="record of this layer of annotations is damaged"):
         from_shapes(data, attributes | {"metadata": metadata})
+
+
+def test_no_annotations_are_an_empty_layer_to_draw_on():
+    ((data, attributes, kind),) = to_shapes(Annotations(name="new"))
+    layer = pytest.importorskip("napari.layers").Shapes(data, **attributes)
+    layer.add_polygons(np.array([(0.0, 0.0), (0.0, 10.0), (10.0, 10.0), (10.0, 0.0)]))
+    found = from_shapes(
+        layer.data, {"features": layer.features, "metadata": layer.metadata, "shape_type": layer.shape_type}
+    )
+    assert kind == "shapes"
+    assert [a.area for a in found] == [100]
+    assert found.items[0].shape.parts[0][0].min() == 0.5
