@@ -87,7 +87,7 @@ def objects_layer(
         return objects.frame.to_index(objects.centroids()), attributes, "points"
     faint = colors * (1, 1, 1, 0.35)
     attributes |= {"shape_type": "polygon", "face_color": faint, "edge_color": colors, "edge_width": 1.0}
-    return _outlines(objects), attributes, "shapes"
+    return walks_of(objects), attributes, "shapes"
 
 
 def objects_from_layer(data: Any, attributes: Mapping[str, Any]) -> Objects:
@@ -132,7 +132,7 @@ def objects_from_layer(data: Any, attributes: Mapping[str, Any]) -> Objects:
     for outline in data:
         if len(outline) < 3:
             raise GeometryError(f"an outline has {len(outline)} points, 3 or more were expected; remove or finish it")
-        polygons.append(_rings(frame.from_index(outline).astype(record["coordinates"])))
+        polygons.append(rings_of_walk(frame.from_index(outline).astype(record["coordinates"])))
     measured = record["measurements"]
     return Objects.from_polygons(
         polygons,
@@ -201,10 +201,10 @@ def _colors(objects: Objects) -> npt.NDArray[np.float64]:
     return found
 
 
-def _outlines(objects: Objects) -> list[npt.NDArray[np.float64]]:
+def walks_of(objects: Objects) -> list[npt.NDArray[np.float64]]:
     """One closed walk per object as (row, column): each further ring is reached from the first point and left to it.
 
-    Outlines go round one way, holes the other; that is how `_rings` tells them.
+    Outlines go round one way, holes the other; that is how `rings_of_walk` tells them.
     """
     points = objects.frame.to_index(objects.coordinates)
     turns = signed_areas(points, objects.ring_offsets) > 0 if len(objects) else np.zeros(0, bool)
@@ -227,8 +227,8 @@ def _outlines(objects: Objects) -> list[npt.NDArray[np.float64]]:
     return walks
 
 
-def _rings(walk: npt.NDArray[np.floating[Any]]) -> list[list[npt.NDArray[np.floating[Any]]]]:
-    """Inverse of `_outlines` for one object: its pieces, each an outline with its holes."""
+def rings_of_walk(walk: npt.NDArray[np.floating[Any]]) -> list[list[npt.NDArray[np.floating[Any]]]]:
+    """Inverse of `walks_of` for one object: its pieces, each an outline with its holes."""
     anchor, at = walk[0], 0
     rings: list[npt.NDArray[np.floating[Any]]] = []
     while at < len(walk):

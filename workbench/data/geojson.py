@@ -4,14 +4,18 @@ The layout is that of QuPath: a FeatureCollection whose features have ``classifi
 ``measurements`` and ``probability`` among their properties, with coordinates in pixels of the full resolution counted
 from the corner of the first pixel. What GeoJSON has no place for (frame, table of classes, number types) is in one more
 member, ``workbench``, before the features; files of others do without.
+
+Every outline that is written is valid as OGC Simple Features have it: one that crosses itself is mended (see
+`workbench.data.outlines`), all others keep their coordinates to the last bit.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from array import array
-from collections.abc import Iterator, Mapping
-from itertools import chain, pairwise
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,11 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import RGB, ClassInfo, ClassTable
-from workbench.core.errors import GeometryError, InputError, NothingFound
+from workbench.core.errors import GeometryError, InputError, NothingFound, WorkbenchWarning
 from workbench.core.frame import PIXELS, Frame
 from workbench.core.objects import Objects
 from workbench.core.rings import offsets_of
+from workbench.data.geojson_lines import features_of, written
 from workbench.data.json_stream import JsonError, JsonStream
+from workbench.data.outlines import Faults
 
 _BATCH = 4096
 """Features that are turned to text at once."""
@@ -35,6 +41,9 @@ _INFINITE = {"inf": np.inf, "-inf": -np.inf, "nan": np.nan, "infinity": np.inf, 
 def write_geojson(objects: Objects, path: Path) -> None:
     """Write objects in order; numbers as short as they can be and still come back exactly.
 
+    Outlines that are not valid are mended. Where that changes an area, and where objects without any area are left
+    out, a `WorkbenchWarning` says how many and how much, and so does the file (``mended`` in its own member).
+
     Raises
     ------
     GeometryError
@@ -45,71 +54,32 @@ def write_geojson(objects: Objects, path: Path) -> None:
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise GeometryError(f"objects '{objects.name}': two classes are called '{twice}'; a file tells them by name")
+    faults = Faults.of(objects, written, _BATCH)
     header = {
         "format": "objects",
         "version": 1,
         "name": objects.name,
-        "count": len(objects),
+        "count": len(objects) - len(faults.empty),
         "frame": objects.frame.to_json(),
         "classes": objects.classes.to_json(),
         "coordinates": objects.coordinates.dtype.name,
         "probabilities": objects.probabilities is not None,
         "measurements": {k: v.dtype.name for k, v in objects.measurements.items()},
+        **faults.to_json(),
     }
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(
             f'{{"type":"FeatureCollection",\n"workbench":{json.dumps(header, ensure_ascii=False)},\n"features":['
         )
+        before = "\n"
         for start in range(0, len(objects), _BATCH):
-            lines = _features(objects.select(slice(start, start + _BATCH)))
-            file.write(("\n" if start == 0 else ",\n") + ",\n".join(lines))
+            stop = start + _BATCH
+            for line in features_of(objects.select(slice(start, stop)), faults.within(start, stop)):
+                file.write(before + line)
+                before = ",\n"
         file.write("\n]}\n")
-
-
-def _features(objects: Objects) -> Iterator[str]:
-    encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
-    points = _short(objects.coordinates).tolist()
-    rings = [[*points[a:b], points[a]] for a, b in pairwise(objects.ring_offsets.tolist())]
-    polygons = [rings[a:b] for a, b in pairwise(objects.polygon_offsets.tolist())]
-    classes = {c.value: {"name": c.name, "color": list(c.color)} for c in objects.classes}
-    chances = None if objects.probabilities is None else _plain(objects.probabilities)
-    columns = {k: _plain(v) for k, v in objects.measurements.items()}
-    values, ids = objects.class_values.tolist(), objects.ids.tolist()
-    for i, (a, b) in enumerate(pairwise(objects.object_offsets.tolist())):
-        one = b - a == 1
-        properties: dict[str, Any] = {"objectType": "detection"}
-        if values[i]:
-            properties["classification"] = classes[values[i]]
-        if chances is not None:
-            properties["probability"] = chances[i]
-        if columns:
-            properties["measurements"] = {k: v[i] for k, v in columns.items()}
-        geometry = {"type": "Polygon" if one else "MultiPolygon", "coordinates": polygons[a] if one else polygons[a:b]}
-        yield encode({"type": "Feature", "id": ids[i], "geometry": geometry, "properties": properties})
-
-
-def _short(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The float64 with the fewest decimals that becomes the same float32; other types as they are."""
-    if values.dtype != np.float32:
-        return values
-    exact = values.astype(np.float64).ravel()
-    found, todo = exact.copy(), np.flatnonzero(np.isfinite(exact))
-    for decimals in range(10):
-        rounded = np.round(exact[todo], decimals)
-        same = rounded.astype(np.float32) == exact[todo]
-        found[todo[same]] = rounded[same]
-        todo = todo[~same]
-        if not todo.size:
-            break
-    return found.reshape(values.shape)
-
-
-def _plain(values: npt.NDArray[Any]) -> list[Any]:
-    """Numbers as JSON has them: ``null`` for NaN, text for infinity."""
-    if values.dtype.kind != "f" or np.isfinite(values).all():
-        plain: list[Any] = _short(values).tolist()
-        return plain
-    return [v if np.isfinite(v) else None if v != v else "inf" if v > 0 else "-inf" for v in _short(values).tolist()]
+    if notes := faults.notes(objects.frame.area_unit):
+        warnings.warn(f"objects '{objects.name}': {'; '.join(notes)}", WorkbenchWarning, stacklevel=2)
 
 
 def read_geojson(path: Path) -> Objects:

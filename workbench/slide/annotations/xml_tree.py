@@ -1,0 +1,126 @@
+"""XML files of annotations as a tree: nothing outside of the file is looked at, and nothing in it can grow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from workbench.core.errors import InputError
+from workbench.slide.annotations.types import Fault
+
+LARGEST = 256 << 20
+"""Bytes of a file that is read at once."""
+_DEEPEST = 32
+_MOST = 4_000_000
+_CHUNK = 1 << 16
+
+
+def parse(path: Path, units: frozenset[str]) -> ElementTree.Element:
+    """The root of a file.
+
+    Parameters
+    ----------
+    units
+        Names of the elements that hold one annotation each: an error says how many had begun.
+
+    Raises
+    ------
+    InputError
+        It is no XML, is cut off, larger or deeper than annotations are, or declares entities.
+    """
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise InputError(f"{path}: has {size >> 20} MiB, annotations of up to {LARGEST >> 20} MiB are read as XML. "
+                         "Export them in parts, or as GeoJSON.")  # fmt: skip
+    tree = _Tree(units)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                tree.parser.Parse(chunk, False)
+        tree.parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise InputError(f"{path}: {tree.where}no well-formed XML ({error}). Export or copy the file again.") from error
+    except (Fault, UnicodeError, LookupError) as error:  # the latter of names of encodings that nobody knows
+        raise InputError(f"{path}: {tree.where}{error}. Export or copy the file again.") from error
+    root: ElementTree.Element = tree.builder.close()
+    return root
+
+
+def first_tag(head: bytes) -> str:
+    """Name of the first element, which says whose file it is; empty where none begins in these first bytes.
+
+    Raises
+    ------
+    Fault, xml.parsers.expat.ExpatError, UnicodeError, LookupError
+        It declares entities; or it is no XML, before any element.
+    """
+    tree = _Tree(frozenset())
+    try:
+        tree.parser.Parse(head, False)
+    except (Fault, expat.ExpatError, UnicodeError, LookupError):
+        if not tree.first:
+            raise
+    return tree.first
+
+
+class _Tree:
+    """Builds the tree while expat reads; what could hurt stops it."""
+
+    def __init__(self, units: frozenset[str]) -> None:
+        self.builder = ElementTree.TreeBuilder()
+        self.first = ""
+        self._units, self._begun, self._depth, self._count = units, 0, 0, 0
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self.builder.data
+        self.parser.StartDoctypeDeclHandler = self._doctype
+        self.parser.EntityDeclHandler = self._entity
+
+    @property
+    def where(self) -> str:
+        return f"annotation {self._begun}: " if self._begun else ""
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        self._count += 1
+        if self._depth > _DEEPEST:
+            raise Fault(f"elements within elements, more than {_DEEPEST} deep")
+        if self._count > _MOST:
+            raise Fault(f"more than {_MOST // 1_000_000} million elements")
+        self.first = self.first or tag
+        self._begun += tag in self._units
+        self.builder.start(tag, attributes)
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self.builder.end(tag)
+
+    def _doctype(self, name: str, system: str | None, public: str | None, internal: int) -> None:
+        if system or public or internal:
+            raise Fault("its document type declares more than a name (entities, another file); annotations need none")
+
+    def _entity(self, *_: Any) -> None:
+        raise Fault("it declares entities; annotations need none")
+
+
+def text_of(element: ElementTree.Element, tag: str) -> str:
+    """Text of a child, or ""."""
+    return (element.findtext(tag) or "").strip()
+
+
+def number_of(text: str | None, what: str) -> float:
+    """A number; that it is finite is asked later.
+
+    Raises
+    ------
+    Fault
+        It is none.
+    """
+    try:
+        return float((text or "").strip())
+    except ValueError:
+        raise Fault(f"{what} is {(text or '')[:40]!r}, a number was expected") from None
