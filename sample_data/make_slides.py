@@ -5,9 +5,9 @@
 
 ``slide_9301.tif`` (pyramidal TIFF, JPEG) shows the picture "immunohistochemistry" of scikit-image: colonic glands,
 FHL2 revealed with DAB, haematoxylin as counterstain, acquired at the Center for Microscopy And Molecular Imaging
-(CMMI), no known copyright restrictions. Its 512 x 512 pixels are mirrored, turned and stained stronger or weaker to make
-three pieces of tissue on glass. The left pieces show the left part of the picture, the right piece what the left ones
-never show: `HELD_OUT` is for testing. How large its pixels are is not known; 0.5 um is what the size of its nuclei
+(CMMI), no known copyright restrictions. Its 512 x 512 pixels are mirrored, turned and stained stronger or weaker to
+make three pieces of tissue on glass. The left pieces show the left part of the picture, the right piece what the left
+ones never show: `HELD_OUT` is for testing. How large its pixels are is not known; 0.5 um is what the size of its nuclei
 suggests.
 
 ``slide_9302.ome.tif`` (OME-TIFF, JPEG) is painted by formulas after Masson's trichrome: blue collagen, red muscle,
@@ -121,7 +121,7 @@ def _stamp(field: Floats, y: float, x: float, a: float, b: float) -> None:
 
 def paint_section(rng: np.random.Generator) -> tuple[Dyes, list[tuple[str, npt.NDArray[np.float64]]]]:
     """One section of painted tissue, and its regions: name and outline ``(V, 2)`` as (x, y) from its corner."""
-    rows, columns = SECTION
+    rows = SECTION[0]
     zeros = np.zeros(SECTION, np.float32)
     dyes = Dyes(zeros.copy(), zeros.copy(), zeros.copy())
     _tubules(dyes, rng)
@@ -269,7 +269,7 @@ def special_stain(seed: int = SEED) -> tuple[Pixels, list[tuple[str, npt.NDArray
         dyes, own = paint_section(rng)
         gains = tuple(float(g) for g in rng.uniform(0.75, 1.25, 3))
         found[row : row + height, column : column + width] = dyes.pixels((gains[0], gains[1], gains[2]), rng)
-        regions += [(name, outline + (column, row)) for name, outline in own]
+        regions += [(name, outline + np.array([column, row])) for name, outline in own]
     return found, regions
 
 
