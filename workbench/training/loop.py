@@ -23,7 +23,7 @@ from workbench.core.atomic import write_text
 from workbench.core.csv_text import table_text
 from workbench.core.errors import Cancelled, UsageError
 from workbench.training import checkpoint
-from workbench.training.schedule import Ema, warmup_cosine
+from workbench.training.schedule import Ema, half_cosine, warmup_cosine
 
 Batch = TypeVar("Batch")
 Stop = Literal["finished", "no progress", "time is up", "cancelled"]
@@ -35,6 +35,7 @@ class LoopSettings:
 
     `no_decay` is searched in the names of parameters: those that match (embeddings, say) do not decay, as norms and
     biases never do. `floor` is the share of `lr` that is left at the end; 1 keeps the rate as it is after the warm-up.
+    `weight_decay_end` is where the decay has gone by the end, along half a cosine; by default it stays as it is.
     `keep` ``"last"`` is for trainings whose course is planned to its end (a temperature that falls, say): their last
     state is the one that counts, whatever scored best on the way.
     """
@@ -57,6 +58,7 @@ class LoopSettings:
     precision: Literal["float32", "bfloat16"] = "float32"
     measure: str = "Dice"
     keep: Literal["best", "last"] = "best"
+    weight_decay_end: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.validate_every < 1 or self.save_every < 1:
@@ -166,7 +168,8 @@ def fit(
     ema = Ema(model, settings.ema)
     best = {k: v.clone() for k, v in ema.state.items()}
     p = _Progress()
-    identity = {"settings": asdict(settings), **(fingerprint or {})}
+    plain = {k: v for k, v in asdict(settings).items() if k != "weight_decay_end" or v is not None}  # newer than states
+    identity = {"settings": plain, **(fingerprint or {})}
     state_file = folder / "state.safetensors" if folder else None
     if resume and state_file is not None and state_file.exists():
         saved = checkpoint.load(state_file)
@@ -218,6 +221,9 @@ def fit(
                 fraction = _fraction(p, settings)
                 for group in optimizer.param_groups:
                     group["lr"] = settings.lr * warmup_cosine(fraction, settings.warmup, settings.floor)
+                if settings.weight_decay_end is not None:
+                    decay = half_cosine(settings.weight_decay, settings.weight_decay_end, fraction)
+                    optimizer.param_groups[0]["weight_decay"] = decay  # the other group never decays
                 loss = _step(model, batch, loss_of, optimizer, trainable, settings, p.step)
                 p.step += 1
                 p.loss = loss if p.step == 1 else 0.95 * p.loss + 0.05 * loss

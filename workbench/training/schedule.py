@@ -22,6 +22,11 @@ def warmup_cosine(fraction: float, warmup: float, floor: float = 0.01) -> float:
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * turn))
 
 
+def half_cosine(start: float, end: float, fraction: float) -> float:
+    """From `start` to `end` along half a cosine, at a `fraction` (0 to 1) of the way."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, fraction))))
+
+
 class Ema:
     """Running average of a model's state; the averages are what is validated and saved.
 
