@@ -119,3 +119,45 @@ def make_tiny_meg_weights(path: Path, *, channels: int = 3, gpt: bool = True, se
         "sessions": [f"session {i + 1}" for i in range(sessions)],
     }  # fmt: skip
     return save_parts(path, codec, net, record, half=False)
+
+
+def make_tiny_slide(path: Path, *, mpp: float = 0.5, seed: int = 0) -> Path:
+    """A slide of 1024 x 1024 pixels with stained tissue on glass, in two levels, as ``path`` (.ome.tif)."""
+    import tifffile
+    from scipy import ndimage
+
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(0, 1, (1024, 1024, 3)), (3, 3, 0))
+    stained = np.array([180, 120, 170]) + 200 * noise
+    y, x = np.mgrid[:1024, :1024]
+    inside = ((y - 512) / 400) ** 2 + ((x - 512) / 300) ** 2 < 1
+    pixels = np.where(inside[..., None], np.clip(stained, 0, 255), 244).astype(np.uint8)
+    about = {
+        "axes": "YXS",
+        "PhysicalSizeX": mpp,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": mpp,
+        "PhysicalSizeYUnit": "µm",
+    }
+    options = {"photometric": "rgb", "tile": (256, 256), "compression": "zlib"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, ome=True) as file:
+        file.write(pixels, subifds=1, metadata=about, **options)
+        file.write(pixels[::2, ::2].copy(), subfiletype=1, **options)
+    return path
+
+
+def make_tiny_slide_weights(path: Path, *, seed: int = 0) -> Path:
+    """A vision transformer of a few thousand random parameters."""
+    import torch
+
+    from workbench import weights
+    from workbench.nets.vit import VisionTransformer
+
+    torch.manual_seed(seed)
+    net = VisionTransformer(224, 32, 16, 2, 2)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(torch.randn_like(p) * 0.1)
+    meta = {"backend": "stainnet", "net": net.config, "recipe": {"mpp": 0.5, "tile": 256, "size": 224}, "kind": "full"}
+    return weights.save(path, net.state_dict(), meta)

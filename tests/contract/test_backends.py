@@ -7,13 +7,15 @@ from tests.tiny import (
     make_tiny_recording,
     make_tiny_scene,
     make_tiny_scene_weights,
+    make_tiny_slide,
+    make_tiny_slide_weights,
     make_tiny_weights,
     make_volume,
 )
 from workbench import api
 from workbench.core import kinds, settings
 from workbench.core.errors import UsageError
-from workbench.core.registry import BUILT_IN, find
+from workbench.core.registry import BUILT_IN, VERBS, find
 from workbench.testing import check_backend, check_kind
 
 # A function per backend that makes (weights file, image file) in a folder.
@@ -26,6 +28,10 @@ TINY = {
     "meg_gpt": lambda folder: (
         make_tiny_meg_weights(folder / "w.safetensors"),
         make_tiny_recording(folder / "parcels.npy"),
+    ),
+    "stainnet": lambda folder: (
+        make_tiny_slide_weights(folder / "w.safetensors"),
+        make_tiny_slide(folder / "slide.ome.tif"),
     ),
 }
 
@@ -44,8 +50,8 @@ def test_the_row_is_one_of_ours(tiny):
     row, *_ = tiny
     assert row.paper
     assert row.licence == "BSD-3-Clause"
-    assert row.verbs == ("predict", "train", "evaluate")
-    for name in ("Config", "TrainConfig", "EvaluateConfig"):
+    assert row.verbs == (("predict", "train") if row.name == "stainnet" else ("predict", "train", "evaluate"))
+    for name in [VERBS[verb][0] for verb in row.verbs]:
         assert {"weights", "device"} <= set(settings.describe(getattr(row.load_module(), name)))
 
 
@@ -55,6 +61,7 @@ def test_it_keeps_what_every_kind_must_keep(row, tmp_path):
         "volume": lambda: make_volume(tmp_path / "ct.nii.gz"),
         "scene": lambda: make_tiny_scene(tmp_path / "scene.npy"),
         "recording": lambda: make_tiny_recording(tmp_path / "parcels.npy"),
+        "slide": lambda: make_tiny_slide(tmp_path / "slide.ome.tif"),
     }[row.name]()
     image = check_kind(row, path, folder=tmp_path / "out")
     assert image.kind == row.name

@@ -229,7 +229,7 @@ STAINNET = Backend(
     axes="C, rows, columns",
     module="workbench.slide.stainnet",
     settings="workbench.slide.settings",
-    verbs=("predict",),
+    verbs=("predict", "train"),
     paper="arXiv:2512.10326",
 )
 

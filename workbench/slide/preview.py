@@ -29,10 +29,12 @@ def thumbnail(image: Image, side: int) -> Pixels:
 
 def preview(result: Result) -> bytes | None:
     """PNG of the slide with the edge of its tissue, and beside it its tiles in colours of their structure."""
+    return None if result.image.pyramid is None else drawn(result, (LONG_SIDE - _GAP) // 2)
+
+
+def drawn(result: Result, side: int) -> bytes:
+    """The same with `side` pixels along the longer edge of each half."""
     image = result.image
-    if image.pyramid is None:
-        return None
-    side = (LONG_SIDE - _GAP) // 2
     left = thumbnail(image, side).copy()
     tissue = result.parts.get("tissue")
     if isinstance(tissue, Labels):

@@ -6,34 +6,28 @@ fetched by whoever wants them, and never come with the workbench.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.core.errors import WeightsError
-from workbench.core.types import Image, Progress, Result
-from workbench.slide.settings import Config
+from workbench.core.types import Case, Image, Progress, Result
+from workbench.slide.predict.model import Model
+from workbench.slide.settings import Config, TrainConfig
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
     import torch
 
     from workbench.core.contract import PiecesOf
     from workbench.nets.vit import VisionTransformer
+    from workbench.slide.train.train import SlideTrainReport
+    from workbench.training.loop import Event
 
-__all__ = ["Config", "load", "predict"]
+__all__ = ["Config", "TrainConfig", "load", "predict", "train"]
 
 NAME = "stainnet"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A loaded network with what belongs to its weights; ``recipe`` has the scale and the tile that it learnt from."""
-
-    net: VisionTransformer
-    weights: WeightsFile
-    device: torch.device
-    reason: str
-    recipe: dict[str, Any]
 
 
 def weights_hash(config: Config) -> str:
@@ -92,3 +86,12 @@ def predict(
     from workbench.slide.predict.slide import embed_slide
 
     return embed_slide(model, image, config, progress, pieces)
+
+
+def train(
+    cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
+) -> SlideTrainReport:
+    """Teach an encoder on slides without labels (DINO); see `workbench.slide.train.train.train_dino`."""
+    from workbench.slide.train.train import train_dino
+
+    return train_dino(cases, config, out, on_step)

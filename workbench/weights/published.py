@@ -108,6 +108,26 @@ _ROWS = (
         suffix=".bin",
     ),
     KnownWeights(
+        name="stainnet-small",
+        backend="stainnet",
+        title="StainNet-Small (ViT-S/16) for immunohistochemistry and special stains, official",
+        url="https://huggingface.co/JWonderLand/StainNet/resolve/main/model.safetensors",
+        sha256="fe09240b7e161c4d1d19f97f31a3eeba3303876e073de5ad920ad20f7c869c02",
+        size_mb=86.676336,
+        licence="CC-BY-NC-ND-4.0: not for commercial use, no derivatives; fetched for yourself, never passed on",
+        paper="arXiv:2512.10326",
+    ),
+    KnownWeights(
+        name="stainnet-base",
+        backend="stainnet",
+        title="StainNet-Base (ViT-B/16) for immunohistochemistry and special stains, official",
+        licence="not read; taken to be CC-BY-NC-ND-4.0 as of the small one",
+        paper="arXiv:2512.10326",
+        # Its hash was not known when this was written.
+        note="Download model.safetensors of JWonderLand/StainNet-Base on huggingface.co yourself, after reading its "
+        "licence, then use --weights FILE.",
+    ),
+    KnownWeights(
         name="meg-gpt-tokenizer",
         backend="meg_gpt",
         title="Tokeniser of MEG-GPT with its vocabulary of 65 tokens, official",

@@ -93,15 +93,16 @@ def _drawn(
     image: Image, config: Config, shape: tuple[int, ...], step: tuple[float, float]
 ) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
     """The outlines of the file that the settings name, as a mask."""
-    from workbench.slide.annotations.place import place_of
-    from workbench.slide.annotations.reading import read_annotations
+    from workbench.slide.annotations.read import read_annotations
     from workbench.slide.annotations.region import mask_of
+    from workbench.slide.data.placing import place_of
 
     path = Path(config.roi).expanduser()
     if not path.is_file():
         raise UsageError(f"--roi {config.roi}: no such file")
-    drawn = read_annotations(path, slide=place_of(image), frame=config.frame)
-    mask = mask_of(drawn, (shape[0], shape[1]), step)
+    place = place_of(image)
+    drawn = read_annotations(path, slide=place, frame=config.frame if place.bounds else None)
+    mask = mask_of(drawn, (shape[0], shape[1]), step[0])
     if not mask.any():
         raise InputError(
             f"{path}: no outline of it lies on {image.source or image.name} ({len(drawn)} annotations). Is it of this "

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from workbench.core.contract import PiecesOf
     from workbench.core.pieces import Pieces
+    from workbench.slide.predict.model import Model
     from workbench.slide.settings import Config
-    from workbench.slide.stainnet import Model
 
 NAME = "stainnet"
 PIECE = 512

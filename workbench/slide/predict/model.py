@@ -1,0 +1,25 @@
+"""A loaded encoder of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workbench.weights import WeightsFile
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.nets.vit import VisionTransformer
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded network with what belongs to its weights; ``recipe`` has the scale and the tile that it learnt from."""
+
+    net: VisionTransformer
+    weights: WeightsFile
+    device: torch.device
+    reason: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
