@@ -12,8 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-_WARM_SECONDS = 300.0
-"""Memory counts from here on: what is loaded once has been loaded."""
+_WARM_WINDOWS = 20
+"""Memory counts from here on: what is made once, for all windows, has been made."""
+_APART = (4, 18)
+"""Windows between two lives that are compared."""
+_MB_A_WINDOW = 0.85
+"""Above what a plain napari costs: 3 MB a minute, at the 3.5 windows a minute of a machine that does nothing else."""
+_PLAIN_WINDOWS, _PLAIN_WARM = 16, 4
+"""Windows of a plain napari that are opened to see what one costs, and how many of them do not count."""
 KINDS = ("DockTool", "JobRunner", "Journal", "Desk", "Layer", "ViewerModel", "QtViewer")
 """Classes whose objects must go with their window."""
 
@@ -28,19 +34,15 @@ class Life:
     widgets: Counter[str]
     objects: Counter[str]
     threads: Counter[str]
+    windows: int
+    """How many had been opened since the beginning."""
 
 
-def left(seconds: float, actions: int) -> Life:
+def left(seconds: float, actions: int, windows: int) -> Life:
     """Count what is there now, after everything that can go has gone."""
-    import psutil
-    from qtpy.QtCore import QEvent
-    from qtpy.QtTest import QTest
     from qtpy.QtWidgets import QApplication
 
-    for _ in range(3):
-        QTest.qWait(150)
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        gc.collect()
+    _let_go()
     widgets = Counter(_name(w) for w in QApplication.allWidgets())
     objects = Counter(
         name
@@ -49,9 +51,26 @@ def left(seconds: float, actions: int) -> Life:
         and (name := _name(o)).startswith(("napari.", "workbench_napari."))
     )
     threads = Counter(t.name.rstrip("0123456789-_") for t in threading.enumerate())
+    return Life(seconds, actions, _held_mb(), widgets, objects, threads, windows)
+
+
+def _let_go() -> None:
+    """Qt deletes in later turns of its loop, and Python collects what is then garbage."""
+    from qtpy.QtCore import QEvent
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication
+
+    for _ in range(3):
+        QTest.qWait(150)
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+
+
+def _held_mb() -> float:
+    import psutil
+
     _give_back()
-    rss = psutil.Process().memory_info().rss / 1e6
-    return Life(seconds, actions, rss, widgets, objects, threads)
+    return float(psutil.Process().memory_info().rss / 1e6)
 
 
 def _give_back() -> None:
@@ -83,16 +102,61 @@ def left_over(lives: Sequence[Life]) -> str:
     return ""
 
 
-def slope(lives: Sequence[Life]) -> float | None:
-    """Memory per minute [MB] after the first minutes; ``None`` while there are too few points.
+def rise(lives: Sequence[Life]) -> float | None:
+    """Memory per window [MB], from the twentieth window on; ``None`` while there are too few points."""
+    points = [(life.windows, life.rss_mb) for life in lives if life.windows > _WARM_WINDOWS]
+    if len(points) < 4 or points[-1][0] - points[0][0] < 2 * _APART[0]:
+        return None
+    return _a_window(points)
 
-    The median over all pairs of lives one to five minutes apart: what is leaked is leaked again and again, and what a
-    driver takes once (Mesa 100 MB, when something is first drawn in three dimensions) is one step and no slope.
+
+def too_much_memory(lives: Sequence[Life], plain: float | None) -> bool:
+    """Whether a window costs more than a plain one (`of_plain_napari`) and what is allowed."""
+    more = rise(lives)
+    return more is not None and plain is not None and more - plain > _MB_A_WINDOW
+
+
+def said_of_memory(lives: Sequence[Life], plain: float | None) -> str:
+    more = rise(lives)
+    if more is None or plain is None:
+        return "memory: too few points for a slope"
+    return f"memory rises by {more:.2f} MB a window, {plain:.2f} MB in a plain napari"
+
+
+def of_plain_napari() -> float:
+    """What a window costs [MB] in which there is nothing of ours: a picture, and an empty widget in a dock.
+
+    napari keeps its ``Window`` with the menus, and Qt some of a dock, when the window has been closed.
+    """
+    points = []
+    for number in range(1, _PLAIN_WINDOWS + 1):
+        _open_and_close()
+        _let_go()
+        if number > _PLAIN_WARM:
+            points.append((number, _held_mb()))
+    return max(0.0, _a_window(points))
+
+
+def _open_and_close() -> None:
+    import napari
+    import numpy as np
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QWidget
+
+    viewer = napari.Viewer()
+    viewer.window._qt_window.resize(1100, 750)
+    viewer.add_image(np.random.default_rng(0).random((30, 26)))
+    viewer.window.add_dock_widget(QWidget(), name="nothing")
+    QTest.qWait(100)
+    viewer.close()
+
+
+def _a_window(points: Sequence[tuple[int, float]]) -> float:
+    """The median over all pairs 4 to 18 windows apart, as many as are opened in one to five minutes.
+
+    What is leaked is leaked again and again, and what a driver or a library takes once is one step and no slope.
     """
     from statistics import median
 
-    points = [(life.seconds / 60, life.rss_mb) for life in lives if life.seconds > _WARM_SECONDS]
-    if len(points) < 4 or points[-1][0] - points[0][0] < 5:
-        return None
     pairs = [(b[0] - a[0], b[1] - a[1]) for i, a in enumerate(points) for b in points[i + 1 :]]
-    return float(median(rise / minutes for minutes, rise in pairs if 1 <= minutes <= 5))
+    return float(median(mb / windows for windows, mb in pairs if _APART[0] <= windows <= _APART[1]))

@@ -18,13 +18,15 @@ _OF_LIBRARIES = (
 
 
 def load_all() -> None:
-    """Import the modules that any line of our packages names, in functions as well."""
+    """Import the modules that any line of our packages or of the monkey names, in functions as well."""
     names = set(_OF_LIBRARIES)
     for package in _OURS:
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             for path in Path(folder).rglob("*.py"):
-                names |= _named_in(path)
+                names |= named_in(path.read_text(encoding="utf-8"))
+    for path in Path(__file__).parent.glob("monkey*.py"):
+        names |= {name for name in named_in(path.read_text(encoding="utf-8")) if not name.startswith("tests.")}
     for name in sorted(names):
         if not name.endswith("__main__"):
             with suppress(Exception):  # an extra that is not installed, or another version of it
@@ -50,11 +52,16 @@ def draw_once() -> None:
     QTest.qWait(200)
 
 
-def _named_in(path: Path) -> set[str]:
+def named_in(source: str) -> set[str]:
+    """Modules that a source names: after ``import`` and ``from``, and as text in ``import_module("...")``."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found.add(first.value)
     return found
