@@ -26,7 +26,7 @@ def sniff(path: Path, key: str | None) -> Verdict:
     if suffix in _MAKERS:
         return "sure"
     if suffix in pictures.SUFFIXES:
-        return "maybe"
+        return "no" if pictures.is_grey(path) else "maybe"
     if suffix in _TIFF:
         return _of_tiff(path)
     return "sure" if (suffix in (".dcm", "") and is_dicom_slide(path)) else "no"
