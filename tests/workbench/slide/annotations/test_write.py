@@ -133,6 +133,11 @@ def test_bounds_there_and_back(tmp_path):
     assert "[[1.1,2.37],[5.1,2.37],[5.1,6.37],[1.1,6.37],[1.1,2.37]]" in (tmp_path / "a.geojson").read_text()
     (again,) = read_annotations(tmp_path / "a.geojson", frame="bounds", bounds=bounds)
     same(found[0], again)
+    (again,) = read_annotations(tmp_path / "a.geojson")  # the file says it itself
+    same(found[0], again)
+    for wrong in ({"frame": "file"}, {"bounds": (1, 1, 50, 80)}):
+        with pytest.raises(UsageError, match=r"says that it counts from the bounds \(1000, 200, 50, 80\)"):
+            read_annotations(tmp_path / "a.geojson", **wrong)
     assert "from which QuPath counts" in write_annotations(found, tmp_path / "b.geojson", bounds=bounds)[0]
     with pytest.raises(UsageError):
         write_annotations(found, tmp_path / "c.geojson", frame="bounds")
