@@ -68,7 +68,7 @@ def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) 
     Parameters
     ----------
     savetodir
-        The attribute of this name, which loaders expect; by default the name of the folder, no whole path.
+        The attribute of this name, which loaders expect; by default the name of the slide, no path of this machine.
     """
     import h5py
 
@@ -79,10 +79,10 @@ def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) 
             "features", data=tiles.features, track_times=False, chunks=(min(_CHUNK, count), width) if count else None
         )
         features.attrs["name"] = name
-        features.attrs["savetodir"] = savetodir or path.parent.name
+        features.attrs["savetodir"] = savetodir or name
         coords = file.create_dataset("coords", data=tiles.coords.astype(np.int64), track_times=False)
         coords.attrs["name"] = name
-        coords.attrs["savetodir"] = savetodir or path.parent.name
+        coords.attrs["savetodir"] = savetodir or name
         for key in _WHOLE:
             coords.attrs[key] = int(tiles.facts.get(key, 0))
         for key in (*_REAL, *_MORE):

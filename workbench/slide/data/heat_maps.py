@@ -6,7 +6,9 @@ of the slide: https://docs.openmicroscopy.org/ome-model/.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,9 @@ def _metadata(part: Labels | Heatmap) -> dict[str, Any]:
         about |= {"PhysicalSizeY": float(affine[0, 0]), "PhysicalSizeYUnit": "µm"}
         place = {"PositionX": float(affine[1, 2]), "PositionXUnit": "µm"}
         about["Plane"] = place | {"PositionY": float(affine[0, 2]), "PositionYUnit": "µm"}
+    # By default it would be another at every writing, and equal maps other bytes.
+    seed = hashlib.sha256(part.data.tobytes() + json.dumps(facts).encode()).digest()
+    about["UUID"] = f"urn:uuid:{uuid.UUID(bytes=seed[:16])}"
     about["Description"] = "workbench " + json.dumps(facts)
     return about
 

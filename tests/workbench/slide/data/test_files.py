@@ -116,6 +116,7 @@ def test_another_scale_is_used_and_said(tmp_path):
     assert [n for n in other.notes if "file states 0.5" in n]
 
 
+@pytest.mark.filterwarnings("ignore")  # of decoders that MONAI looks for
 def test_monai_loads_the_same_pixels_as_its_own_reader(shared_data):
     pytest.importorskip("openslide")
     from monai.data import WSIReader
