@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import warnings
 from pathlib import Path
 
 SLIDE_CLASS = b"1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -34,10 +35,14 @@ def series_of(path: Path) -> str:
     from pydicom.errors import InvalidDicomError
 
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[_SERIES])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numbers longer than allowed: which they are is not asked here
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[_SERIES])
     except (InvalidDicomError, OSError, ValueError, EOFError, AttributeError, KeyError, NotImplementedError):
         return ""
-    return str(header.get("SeriesInstanceUID", "") or "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return str(header.get("SeriesInstanceUID", "") or "")
 
 
 def series_files(path: Path) -> tuple[Path, ...]:
