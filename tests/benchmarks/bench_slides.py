@@ -15,8 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from workbench.slide.data.tiles import Lattice
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
@@ -63,7 +68,7 @@ def reading(path: Path) -> None:
     rows, columns = pyramid.levels[0].shape
     factor = ratio(pyramid, 0.5)
     tiles = lattice((0, 0, rows, columns), factor, 256)
-    chosen = np.linspace(0, len(tiles) - 1, TILES).astype(int)
+    chosen = _together(tiles, TILES)
     places = tiles.places()[chosen]
     side = round(256 * factor)
 
@@ -88,6 +93,17 @@ def reading(path: Path) -> None:
     print(f"ours is {best[0] / best[1]:.2f} times as fast")
 
 
+def _together(tiles: Lattice, count: int) -> npt.NDArray[np.int64]:
+    """Tiles side by side in the middle, in the order in which a run reads them."""
+    from workbench.slide.predict.slide import in_blocks
+
+    rows, columns = tiles.count
+    side = int(np.ceil(np.sqrt(count)))
+    r, c = np.mgrid[:side, :side].reshape(2, -1)
+    numbers = (r + max(0, rows // 2 - side // 2)) * columns + c + max(0, columns // 2 - side // 2)
+    return in_blocks(np.sort(numbers)[:count], columns)
+
+
 def running(path: Path) -> None:
     """Read, transform, network and all, against the network alone."""
     import copy
@@ -106,7 +122,7 @@ def running(path: Path) -> None:
     pyramid = image.pyramid
     assert pyramid is not None
     tiles = lattice((0, 0, *pyramid.levels[0].shape), ratio(pyramid, 0.5), 256)
-    chosen = np.linspace(0, len(tiles) - 1, EMBEDDED).astype(int).tolist()
+    chosen = _together(tiles, EMBEDDED).tolist()
     net = VisionTransformer(**SMALL).eval()
     ready = [(i, to_input(np.full((256, 256, 3), i % 255, np.uint8))) for i in chosen]
     print(f"threads of the network: {torch.get_num_threads()}")

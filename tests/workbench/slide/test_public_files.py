@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tiny import make_tiny_slide_weights
 from workbench.core.errors import WorkbenchError
 from workbench.data import formats
 from workbench.slide import stainnet
 
-WEIGHTS = "stainnet_small_weights_fp16.safetensors"
 TILES = {
     "cmu-1-small-region.svs": (38, (2967, 2220), 0.499),
     "he/instanseg_HE.tif": (22, (1484, 1380), 0.50008),
@@ -36,6 +36,11 @@ REFUSED = {
 }
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return make_tiny_slide_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
+
+
 def run(path, weights, **more):
     config = stainnet.Config(weights=str(weights), device="cpu", **more)
     model = stainnet.load(config, torch.device("cpu"))
@@ -43,19 +48,19 @@ def run(path, weights, **more):
 
 
 @pytest.mark.parametrize("name", TILES)
-def test_slides_are_cut_into_tiles(name, shared_data, shared_parity):
+def test_slides_are_cut_into_tiles(name, shared_data, weights):
     tiles, shape, mpp = TILES[name]
-    result = run(shared_data / "slide" / name, shared_parity / WEIGHTS)
-    assert result["embeddings"].data.shape == (tiles, 384)
+    result = run(shared_data / "slide" / name, weights)
+    assert result["embeddings"].data.shape == (tiles, 16)
     assert result.image.geometry.shape == shape
     np.testing.assert_allclose(result.image.pyramid.mpp, mpp, rtol=1e-4)
     assert result.provenance.notes == ()
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_others_are_refused_in_one_line(name, shared_data, shared_parity):
+def test_others_are_refused_in_one_line(name, shared_data, weights):
     with pytest.raises(WorkbenchError, match=REFUSED[name]) as told:
-        run(shared_data / "slide" / name, shared_parity / WEIGHTS)
+        run(shared_data / "slide" / name, weights)
     assert "\n" not in str(told.value)
     assert name.split("/")[-1] in str(told.value)
 
@@ -66,7 +71,7 @@ def test_an_absurd_scale_is_said(shared_data):
 
 
 @pytest.mark.parametrize("name", ["he/stardist-histo.jpg", "cellvit_seg/test_1.png", "ihc/deepliif_Lung1.png"])
-def test_pictures_are_slides_once_their_scale_is_given(name, shared_data, shared_parity):
-    result = run(shared_data / "slide" / name, shared_parity / WEIGHTS, mpp=0.5, tissue=0.0)
+def test_pictures_are_slides_once_their_scale_is_given(name, shared_data, weights):
+    result = run(shared_data / "slide" / name, weights, mpp=0.5, tissue=0.0)
     rows, columns = result.image.geometry.shape
     assert len(result["embeddings"].data) == (rows // 256) * (columns // 256)

@@ -242,7 +242,7 @@ def test_too_many_tiles_are_refused(tiny):
 
 def test_svs_and_dicom_of_one_slide_agree(tmp_path, shared_data, shared_parity):
     folder, weights = (shared_data / "slide"), (shared_parity / WEIGHTS)
-    settings = stainnet.Config(weights=str(weights), device="cpu")
+    settings = stainnet.Config(weights=str(weights), device="cpu", target_mpp=1.0)
     model = stainnet.load(settings, torch.device("cpu"))
     paths = [folder / "cmu-1-small-region.svs", sorted((folder / "cmu1_dicom").glob("*.dcm"))[2]]
     first, second = (stainnet.predict(model, formats.read(p), settings)["embeddings"] for p in paths)
