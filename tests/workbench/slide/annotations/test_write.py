@@ -144,6 +144,7 @@ def test_bounds_there_and_back(tmp_path):
     assert not (tmp_path / "c.geojson").exists()
 
 
+@pytest.mark.slow
 def test_any_number_is_written_in_the_same_memory_and_a_failure_leaves_the_old_file(tmp_path):
     peaks = []
     for count in (300, 3000):

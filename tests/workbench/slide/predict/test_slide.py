@@ -251,6 +251,7 @@ def test_svs_and_dicom_of_one_slide_agree(tmp_path, shared_data, shared_parity):
     assert (a * b).sum(axis=1).min() > 0.99
 
 
+@pytest.mark.slow
 def test_colours_by_the_profile_of_the_slide(shared_data, shared_parity):
     path, weights = (shared_data / "slide") / "cmu-1-small-region.svs", (shared_parity / WEIGHTS)
     settings = stainnet.Config(weights=str(weights), device="cpu", target_mpp=2.0, icc=True)

@@ -86,6 +86,7 @@ def test_cancelling_keeps_what_is_there(tmp_path):
     assert weights.read_meta(report.weights)["training"]["steps"] == 2
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_resume(tmp_path):
     def stop(event) -> None:
         if event.step == 1:
@@ -98,6 +99,7 @@ def test_other_settings_do_not_resume(tmp_path):
         run(tmp_path)
 
 
+@pytest.mark.slow
 def test_time_that_is_up_ends_it(tmp_path):
     report = run(tmp_path, max_minutes=0.0001)
     assert report.stopped == "time is up"
@@ -114,6 +116,7 @@ def test_twenty_steps_lower_the_loss_and_do_not_collapse(tmp_path):
     assert not any("collapsed" in note for note in report.notes)
 
 
+@pytest.mark.slow
 def test_without_labels_and_without_held_out_slides(tmp_path):
     unlabelled = make_cases(tmp_path, 2, labels=False)
     report = train_dino(unlabelled, config(steps=1, val_fraction=0.5), tmp_path / "a.safetensors")
@@ -124,6 +127,7 @@ def test_without_labels_and_without_held_out_slides(tmp_path):
     assert "nothing was kept apart" in alone.validation
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_weights_of_the_same_scale(whole, tmp_path):
     cases = make_cases(tmp_path)
     plain = {k: v for k, v in SETTINGS.items() if k not in ("net", "depth")} | {"weights": str(whole.weights)}
