@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +28,12 @@ CACHE_BYTES = 256 << 20
 TILE = 512
 """Side of what is read and kept at once, in pixels of a level."""
 _COARSEST = 1024
-_FACTOR = 4
+_FACTOR = 2
+_WIDE = 3.0
+"""Two levels further apart than this get one between them."""
 _READERS = 2
 """Threads that read in the background: a viewer needs one for itself."""
-_TOLD_EVERY = 4
+_TOLD_SECONDS = 0.3
 _GLASS = 235
 """Grey of what is still to come, where there is nothing coarser to stand in for it."""
 
@@ -57,6 +60,7 @@ class TileCache:
         self._pool: ThreadPoolExecutor | None = None
         self._wanted: dict[Any, Callable[[], Pixels]] = {}
         self._reading: set[Any] = set()
+        self._told = 0.0
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, Pixels] = OrderedDict()
 
@@ -113,9 +117,12 @@ class TileCache:
             with self._lock:
                 self._reading.discard(key)
                 count = len(self._wanted) + len(self._reading)
-        later = self.later
-        # Now and then, and at the end: each time the viewer draws what has come.
-        if later is not None and (count == 0 or count % _TOLD_EVERY == 0):
+        with self._lock:
+            now = time.monotonic()
+            # Now and then, and at the end: each time the viewer puts together and draws what has come.
+            due = count == 0 or now - self._told > _TOLD_SECONDS
+            self._told = now if due else self._told
+        if due and (later := self.later) is not None:
             later()
 
 
@@ -189,7 +196,7 @@ class LazyLevel:
         return found
 
     def _region(self, top: int, left: int, height: int, width: int) -> Pixels:
-        out = np.full((height, width, self.shape[2]), 255, np.uint8)
+        out = np.empty((height, width, self.shape[2]), np.uint8)  # its tiles cover it
         places = [
             (r, c)
             for r in range(top // TILE, -(-(top + height) // TILE))
@@ -225,13 +232,12 @@ class LazyLevel:
         top, left = r * TILE, c * TILE
         height, width = min(TILE, self.shape[0] - top), min(TILE, self.shape[1] - left)
         for level in self.coarser:
-            y, x = (
-                np.minimum((np.arange(at, at + n) + 0.5) * other / own, other - 1).astype(int)
-                for at, n, own, other in zip((top, left), (height, width), self.shape, level.shape, strict=False)
-            )
-            found = level.there(int(y[0]), int(x[0]), int(y[-1]) + 1, int(x[-1]) + 1)
+            y, x = (other / own for own, other in zip(self.shape[:2], level.shape[:2], strict=True))
+            box = (left * x, top * y, (left + width) * x, (top + height) * y)
+            place = (math.floor(box[0]), math.floor(box[1]))
+            found = level.there(place[1], place[0], math.ceil(box[3] - 1e-6), math.ceil(box[2] - 1e-6))
             if found is not None:
-                return found[np.ix_(y - y[0], x - x[0])]
+                return _enlarged(found, (height, width), tuple(b - place[i % 2] for i, b in enumerate(box)))
         return np.full((height, width, self.shape[2]), _GLASS, np.uint8)
 
     def there(self, top: int, left: int, bottom: int, right: int) -> Pixels | None:
@@ -273,6 +279,16 @@ def _shrunk(pixels: Pixels, n: int) -> Pixels:
     return np.asarray(Pillow.fromarray(pixels).resize((columns, rows), Pillow.Resampling.BOX, box=box))
 
 
+def _enlarged(pixels: Pixels, shape: tuple[int, int], box: tuple[float, ...]) -> Pixels:
+    """A box (left, top, right, bottom) of a picture with other rows and columns, each that of the nearest pixel."""
+    from PIL import Image as Pillow
+
+    high, wide = pixels.shape[:2]
+    inside = (box[0], box[1], min(box[2], wide), min(box[3], high))
+    picture = Pillow.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(picture.resize((shape[1], shape[0]), Pillow.Resampling.NEAREST, box=inside))
+
+
 def _span(part: Any, length: int) -> tuple[int, int, int]:
     if isinstance(part, int | np.integer):
         at = int(part) + (length if part < 0 else 0)
@@ -284,12 +300,20 @@ def _span(part: Any, length: int) -> tuple[int, int, int]:
 
 
 def lazy_levels(image: Image) -> list[LazyLevel]:
-    """The levels of a slide, the finest first; coarser ones are added until one is about a screen."""
+    """The levels of a slide, the finest first.
+
+    Coarser ones are added until one is about a screen, and one in the middle where the next of the file is much coarser
+    (4 times, as Aperio does): a viewer takes the finer one of two, and would have to draw 16 times what it shows.
+    """
     pyramid = image.pyramid
     if pyramid is None:
         raise UsageError(f"{image.source or image.name}: is no pyramid of levels")
     cache = TileCache()
-    found = [LazyLevel(pyramid, n, 1, cache) for n in range(len(pyramid.levels))]
+    found = []
+    for n, level in enumerate(pyramid.levels):
+        found.append(LazyLevel(pyramid, n, 1, cache))
+        if n + 1 < len(pyramid.levels) and pyramid.levels[n + 1].downsample > _WIDE * level.downsample:
+            found.append(LazyLevel(pyramid, n, 2, cache))
     last, shrink = len(pyramid.levels) - 1, 1
     while max(found[-1].shape[:2]) > 2 * _COARSEST and shrink < 256:
         shrink *= _FACTOR
