@@ -395,6 +395,8 @@ SLIDE = Kind(
     size_part="areas",
     size_column="area [mm2]",
     hidden=("affine", "orientation", "classes", "value_unit"),
+    tool="Slides tool",
+    sample="slide",
     demo="workbench.slide.demo:embed_samples",
     if_asked=(".png", ".jpg", ".jpeg", ".tif", ".tiff"),
 )

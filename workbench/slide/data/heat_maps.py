@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, one_line
 from workbench.core.types import Geometry, Heatmap, Labels
 from workbench.data.label_values import smallest_unsigned
@@ -84,6 +85,25 @@ def read_map(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
     InputError
         It is no such file.
     """
+    data, geometry, _ = _read(path)
+    return data, geometry
+
+
+def read_labels(path: Path) -> Labels:
+    """A mask or class map of ours again, with its classes.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or a map of values.
+    """
+    data, geometry, facts = _read(path)
+    if "classes" not in facts or data.dtype.kind not in "bui":
+        raise InputError(f"{path}: is a map of values; expected a mask or class map (tissue.ome.tif, say).")
+    return Labels(data, geometry, ClassTable.from_json(facts["classes"]), str(facts.get("name", path.stem)))
+
+
+def _read(path: Path) -> tuple[npt.NDArray[Any], Geometry, dict[str, Any]]:
     import xml.etree.ElementTree as ElementTree
 
     import tifffile
@@ -97,4 +117,4 @@ def read_map(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
         affine = np.array(facts["affine"], np.float64) if "affine" in facts else None
     except (OSError, ValueError, KeyError, StopIteration, ElementTree.ParseError, tifffile.TiffFileError) as error:
         raise InputError(f"{path}: is no map of the workbench ({type(error).__name__}: {one_line(error)})") from error
-    return data, Geometry((data.shape[0], data.shape[1]), affine, ("y", "x"), None if affine is None else "um")
+    return data, Geometry((data.shape[0], data.shape[1]), affine, ("y", "x"), None if affine is None else "um"), facts
