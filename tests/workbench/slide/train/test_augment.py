@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.slide.train.augment import GLOBAL, LOCAL, Recipe, crop, hue_turn, resized, stained
+from workbench.slide.train.augment import Recipe, crop, hue_turn, resized, stained
 
+GLOBAL, LOCAL = 224, 96
 BROWN, BLUE, WHITE = (150, 95, 55), (110, 120, 175), (244, 244, 244)
 
 

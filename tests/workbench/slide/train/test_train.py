@@ -157,6 +157,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
     ("changes", "says"),
     [
         ({"global_scale": (0.9, 0.5)}, "global_scale=0.9 0.5"),
+        ({"local_size": 100}, "local_size=100.*multiple"),
         ({"steps": 0, "epochs": 0.0}, "nothing to train"),
         ({"teacher_temp": 0.2}, "teacher_temp=0.2"),
         ({"end_lr": 0.5}, "end_lr=0.5"),
