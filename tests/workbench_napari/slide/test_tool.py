@@ -65,7 +65,7 @@ def test_tiles_are_taken_in_tissue_that_was_found_and_corrected(opened, qtbot):
     mask = tool.where.layer
     assert mask is not None
     assert mask.data.any()
-    rows, columns = mask.data.shape
+    _rows, columns = mask.data.shape
     mask.data[:, : columns // 2] = 0  # only the right half
     mask.refresh()
     finished(qtbot, tool, tool.run_button.click)
