@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Config class -> values that make it a matter of seconds, whatever the page says.
 SMALL: dict[str, dict[str, Any]] = {
+    "docs/slides.md": slide,
     "workbench.volume.segformer3d:Config": {"device": "cpu"},
     "workbench.volume.segformer3d:EvaluateConfig": {"device": "cpu"},
     "workbench.volume.train.settings:TrainConfig": {"device": "cpu", "steps": 2, "batch": 1, "roi": (32, 32, 32)},
@@ -91,6 +92,13 @@ def photo(folder: Path) -> None:
     pixels[25:28, 30:40] = 200
     Pillow.fromarray(pixels).save(folder / "cells.png")
     (folder / "cells.json").write_text('{"mm_per_pixel": 0.5}', encoding="utf-8")
+
+
+def slide(folder: Path) -> None:
+    """A small slide, ``slide.ome.tif``."""
+    from tests.tiny import make_tiny_slide
+
+    make_tiny_slide(folder / "slide.ome.tif")
 
 
 def export(folder: Path) -> None:

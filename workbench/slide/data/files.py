@@ -45,8 +45,8 @@ def _of_tiff(path: Path) -> Verdict:
             if not colours:
                 return "no"
             return "sure" if file.is_ome else "maybe"
-    except Exception:  # damaged in whatever way: who reads it says so
-        return "maybe"
+    except Exception:  # damaged in whatever way: nothing says that it holds colours
+        return "no"
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:
