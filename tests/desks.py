@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Config class -> values that make it a matter of seconds, whatever the page says.
 SMALL: dict[str, dict[str, Any]] = {
-    "docs/slides.md": slide,
     "workbench.volume.segformer3d:Config": {"device": "cpu"},
     "workbench.volume.segformer3d:EvaluateConfig": {"device": "cpu"},
     "workbench.volume.train.settings:TrainConfig": {"device": "cpu", "steps": 2, "batch": 1, "roi": (32, 32, 32)},
@@ -220,6 +219,7 @@ DESKS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "docs/recording.md": explored,
     "docs/recording-training.md": study,
     "docs/recording-files.md": sensors,
+    "docs/slides.md": slide,
 }
 # Pages whose blocks need what the reader wrote before.
 OF_STRANGERS = {

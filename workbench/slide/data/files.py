@@ -15,6 +15,8 @@ __all__ = ["claims", "input_files", "is_companion", "read", "sniff"]
 
 _MAKERS = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide")
 _TIFF = (".tif", ".tiff")
+_MAP_TAGS = (33550, 34264, 34735)
+"""Of a GeoTIFF: a picture of the earth."""
 _ZARR_FILES = (".zattrs", "zarr.json")
 
 
@@ -42,7 +44,7 @@ def _of_tiff(path: Path) -> Verdict:
         with tifffile.TiffFile(path) as file:
             page = file.pages[0]
             colours = int(page.samplesperpixel) == 3 and int(page.bitspersample) == 8  # type: ignore[union-attr]
-            if not colours:
+            if not colours or any(tag in page.tags for tag in _MAP_TAGS):  # type: ignore[union-attr]
                 return "no"
             return "sure" if file.is_ome else "maybe"
     except Exception:  # damaged in whatever way: nothing says that it holds colours
