@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from workbench.slide.data.lazy_levels import LazyLevel, TileCache
+from workbench_napari.shared.napari_versions import scale_bar_of
 from workbench_napari.slide.on_slide import record_of
 
 
@@ -56,7 +57,7 @@ class SlideViews(QObject):
         cache.later = partial(_tell, weakref.ref(self), key)
         cache.refused = partial(_tell_refused, weakref.ref(self), key)
         if record_of(layer).get("unit") == "um":
-            self._viewer.scale_bar.visible = True
+            scale_bar_of(self._viewer).visible = True
 
     def _forget(self, key: int) -> None:
         _, cache = self._known.pop(key)
