@@ -147,10 +147,10 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
         if isinstance(parts.get(key), Labels):
             part = labels_from_layer(np.asarray(finest(data, attributes)), attributes.get("metadata") or {}, key)
             parts[key] = replace(part, name=key)
-    before, now, table = result.parts.get("tissue"), parts.get("tissue"), parts.get("areas")
-    if isinstance(before, Labels) and isinstance(now, Labels) and isinstance(table, Scores):
-        same = np.array_equal(before.data, now.data)
-        parts["areas"] = table if same else areas_now(now, table)
+    now, table = parts.get("tissue"), parts.get("areas")
+    if "tissue" in layers and isinstance(now, Labels) and isinstance(table, Scores):
+        # Whether it was edited cannot be told from the mask of the run: its layer paints in the very array.
+        parts["areas"] = areas_now(now, table)
     return replace(result, parts=parts)
 
 

@@ -15,8 +15,7 @@ def camera_of(viewer: Any) -> Any:
 def scale_bar_of(viewer: Any) -> Any:
     """The scale bar; napari 0.9 moved it."""
     canvas = getattr(viewer, "canvas", None)
-    overlays = getattr(canvas, "overlays", None)
-    return viewer.scale_bar if overlays is None else overlays.scale_bar
+    return viewer.scale_bar if canvas is None else canvas.overlays["scale_bar"]
 
 
 def renamed_of(layers: Any) -> Any:

@@ -133,6 +133,7 @@ class Annotating(QObject):
         if selected and any(str(features["class"].iloc[i]) != name for i in selected):
             features.loc[features.index[selected], "class"] = name
             layer.features = features
-        layer.feature_defaults = {"class": name}
+        defaults = layer.feature_defaults
+        layer.feature_defaults = {c: name if c == "class" else defaults[c].iloc[0] for c in defaults.columns}
         if name and self._group.classes.findText(name) < 0:
             self._group.classes.addItem(name)

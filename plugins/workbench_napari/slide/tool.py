@@ -82,7 +82,7 @@ class SlideTool(GeneralTool):
         self.views = SlideViews(self.viewer, self)
         self.areas = ScoresTable("Areas")
         self.result.column.insertWidget(1, self.areas)
-        return {"Run": (*own["Run"], self.area_group), "Annotate": (self.annotation_group,), "Result": own["Result"]}
+        return {"Run": own["Run"], "Regions": (self.area_group, self.annotation_group), "Result": own["Result"]}
 
     def connect_tool(self) -> None:
         super().connect_tool()

@@ -318,6 +318,6 @@ def lazy_levels(image: Image) -> list[LazyLevel]:
     while max(found[-1].shape[:2]) > 2 * _COARSEST and shrink < 256:
         shrink *= _FACTOR
         found.append(LazyLevel(pyramid, last, shrink, cache))
-    for number, lazy in enumerate(found):
-        lazy.coarser = tuple(found[number + 1 :])
+    for number, made in enumerate(found):
+        made.coarser = tuple(found[number + 1 :])
     return found
