@@ -105,6 +105,7 @@ def test_time_that_is_up_ends_it(tmp_path):
     assert report.stopped == "time is up"
 
 
+@pytest.mark.slow
 def test_twenty_steps_lower_the_loss_and_do_not_collapse(tmp_path):
     losses = []
     report = run(
