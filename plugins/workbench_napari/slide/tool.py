@@ -88,7 +88,7 @@ class SlideTool(GeneralTool):
         super().connect_tool()
         self.open_slide_button.clicked.connect(lambda: self.browse_file("Open a slide", _SLIDES))
         self.area_group.find.clicked.connect(self.find_tissue)
-        self.annotating.wanted.connect(self._read_annotations)
+        self.annotating.wanted.connect(self.read_annotations)
         self.where.changed.connect(self.follow_choice)
         for part in (self.annotating, self.views):
             part.said.connect(self.say)
@@ -186,7 +186,8 @@ class SlideTool(GeneralTool):
 
     # --- annotations
 
-    def _read_annotations(self, path: Path) -> None:
+    def read_annotations(self, path: Path) -> None:
+        """Open a file of annotations over the slide, in the background."""
         layer = self.layer
         if layer is None:
             return
