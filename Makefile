@@ -34,6 +34,7 @@ docs: setup
 pictures: setup
 	.venv/bin/python docs/make_pictures.py
 	.venv/bin/python docs/make_scene_pictures.py
+	.venv/bin/python docs/make_slide_pictures.py
 	.venv/bin/python docs/make_recording_pictures.py
 
 benchmark: setup

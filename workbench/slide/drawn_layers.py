@@ -127,7 +127,7 @@ def frame_of(geometry: Geometry) -> Frame:
     return Frame.of(geometry.affine, geometry.unit)
 
 
-def opened(path: Path, image: Image, frame: FrameName) -> Annotations:
+def open_annotations(path: Path, image: Image, frame: FrameName) -> Annotations:
     """A file of annotations, in place on a slide; see `read_annotations`."""
     place = place_of(image)
     return read_annotations(path, slide=place, frame=frame if place.bounds else None)

@@ -8,8 +8,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
-from workbench.slide.annotations.types import Annotations
-from workbench.slide.drawn_layers import annotation_layers, line_width
+from workbench.slide import Annotations, annotation_layers, line_width
 from workbench_napari.slide.on_slide import is_drawn, record_of
 from workbench_napari.slide.panel import AnnotationGroup
 

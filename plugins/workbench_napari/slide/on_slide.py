@@ -9,8 +9,8 @@ import numpy as np
 
 from workbench.core.layers import KEY
 from workbench.core.types import Geometry
-from workbench.slide.drawn_layers import State, frame_of, is_annotations, is_mask
-from workbench.slide.layers import common_attributes, geometry_of
+from workbench.slide import common_attributes, frame_of, geometry_of, is_annotations, is_mask
+from workbench_napari.shared.saving import LayerState
 
 
 def record_of(layer: Any) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _is_labels(layer: Any) -> bool:
     return type(layer).__name__ == "Labels"
 
 
-def state_now(layer: Any) -> State:
+def state_now(layer: Any) -> LayerState:
     """Data and attributes of a layer as they are at this moment: people go on drawing."""
     data, attributes, _ = layer.as_layer_data_tuple()
     own = dict(attributes)

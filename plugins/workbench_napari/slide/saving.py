@@ -9,11 +9,10 @@ from typing import Any
 
 from workbench.core.identity import identity_of
 from workbench.core.types import Image, Part, Progress, Provenance, Result
-from workbench.slide.annotations.write import write_annotations
-from workbench.slide.drawn_layers import ANNOTATIONS_FILE, MASK, State, annotations_in, mask_of, regions
+from workbench.slide import ANNOTATIONS_FILE, MASK, annotations_in, mask_of, regions, write_annotations
 from workbench_napari.general.restored import read_image
 from workbench_napari.shared.case import Saved, is_edited, save_result
-from workbench_napari.shared.saving import stored_provenance
+from workbench_napari.shared.saving import LayerState, stored_provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +31,8 @@ class Saving:
 
     record: dict[str, Any]
     result: Result | None
-    masks: Sequence[State]
-    drawn: Sequence[State]
+    masks: Sequence[LayerState]
+    drawn: Sequence[LayerState]
     folder: Path
     format: str = "auto"
 
@@ -75,7 +74,7 @@ def _provenance(job: Saving, image: Image) -> Provenance:
     return replace(made, edited_by_hand=made.edited_by_hand or bool(drawn))
 
 
-def _by_hand(state: State) -> bool:
+def _by_hand(state: LayerState) -> bool:
     from workbench.core.layers import KEY
 
     return is_edited((state[1].get("metadata") or {}).get(KEY) or {})

@@ -15,13 +15,14 @@ import workbench as wb
 from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.layers import KEY, LayerTuple
 from workbench.core.types import Result, Scores
-from workbench.slide.drawn_layers import State, config_of, is_mask, mask_layer, write_region
+from workbench.slide import config_of, is_mask, mask_layer, write_region
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
 from workbench_napari.shared.job import Work
 from workbench_napari.shared.layer_choice import index_of
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
+from workbench_napari.shared.saving import LayerState
 from workbench_napari.shared.worker import report
 from workbench_napari.slide.annotating import Annotating
 from workbench_napari.slide.on_slide import (
@@ -88,7 +89,7 @@ class SlideTool(GeneralTool):
         super().connect_tool()
         self.open_slide_button.clicked.connect(lambda: self.browse_file("Open a slide", _SLIDES))
         self.area_group.find.clicked.connect(self.find_tissue)
-        self.annotating.wanted.connect(self._read_annotations)
+        self.annotating.wanted.connect(self.read_annotations)
         self.where.changed.connect(self.follow_choice)
         for part in (self.annotating, self.views):
             part.said.connect(self.say)
@@ -178,7 +179,7 @@ class SlideTool(GeneralTool):
         """A person gave another size of a pixel: the slide is shown with it."""
         import numpy as np
 
-        from workbench.slide.layers import geometry_of
+        from workbench.slide import geometry_of
 
         mpp, own = record.get("mpp"), geometry_of(record_of(layer))
         if mpp and own is not None and layer in self.viewer.layers:
@@ -186,16 +187,17 @@ class SlideTool(GeneralTool):
 
     # --- annotations
 
-    def _read_annotations(self, path: Path) -> None:
+    def read_annotations(self, path: Path) -> None:
+        """Open a file of annotations over the slide, in the background."""
         layer = self.layer
         if layer is None:
             return
         record, frame = dict(record_of(layer)), self._frame()
 
         def work(_progress: Any) -> Any:
-            from workbench.slide.drawn_layers import opened
+            from workbench.slide import open_annotations
 
-            return opened(path, read_image(record), frame)
+            return open_annotations(path, read_image(record), frame)
 
         self.start(f"Opening {path.name}", work, partial(self._show_annotations, layer))
 
@@ -275,7 +277,12 @@ class SlideTool(GeneralTool):
 
 
 def _in_region(
-    backend: str, record: dict[str, Any], values: dict[str, Any], region: tuple[str, State], folder: Path, progress: Any
+    backend: str,
+    record: dict[str, Any],
+    values: dict[str, Any],
+    region: tuple[str, LayerState],
+    folder: Path,
+    progress: Any,
 ) -> Result:
     """A run whose tiles lie in a mask or in outlines, and which says so."""
     name, state = region

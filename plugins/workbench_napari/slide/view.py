@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from workbench.slide.data.lazy_levels import LazyLevel, TileCache
+from workbench.slide import LazyLevel, TileCache
 from workbench_napari.shared.napari_versions import scale_bar_of
 from workbench_napari.slide.on_slide import record_of
 
