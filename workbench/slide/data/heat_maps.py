@@ -28,11 +28,8 @@ def write_map(path: Path, part: Labels | Heatmap) -> None:
     """Write a map, with coarser levels where it is large; NaN stays where there is no value."""
     import tifffile
 
-    labels = isinstance(part, Labels)
-    data: npt.NDArray[Any] = smallest_unsigned(part.data, part.name) if labels else np.asarray(part.data, np.float32)
-    levels = [data]
-    while min(levels[-1].shape) > _LEAST_LEVEL:
-        levels.append(np.ascontiguousarray(levels[-1][::2, ::2]) if labels else _halved(levels[-1]))
+    levels = levels_of(part)
+    data = levels[0]
     with tifffile.TiffWriter(path, bigtiff=data.nbytes > 3 << 30, ome=True) as file:
         options: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
         if min(data.shape) >= _TILE:
@@ -40,6 +37,16 @@ def write_map(path: Path, part: Labels | Heatmap) -> None:
         file.write(levels[0], subifds=len(levels) - 1, metadata=_metadata(part), **options)
         for level in levels[1:]:
             file.write(level, subfiletype=1, **options)
+
+
+def levels_of(part: Labels | Heatmap) -> list[npt.NDArray[Any]]:
+    """The map as float32, or its labels in the smallest type that holds them, and coarser ones to 512 pixels."""
+    labels = isinstance(part, Labels)
+    data: npt.NDArray[Any] = smallest_unsigned(part.data, part.name) if labels else np.asarray(part.data, np.float32)
+    levels = [data]
+    while min(levels[-1].shape) > _LEAST_LEVEL:
+        levels.append(np.ascontiguousarray(levels[-1][::2, ::2]) if labels else _halved(levels[-1]))
+    return levels
 
 
 def _metadata(part: Labels | Heatmap) -> dict[str, Any]:
