@@ -252,8 +252,8 @@ def _course(training: dict[str, Any]) -> list[str]:
     history = training["history"]
     rows = [f"| {int(h['step'])} | " + " | ".join(f"{h[c]:.3f}" for c in columns) + " |" for h in history]
     said = """Scores while training, own views among half as many tiles. The settings were chosen by a few short runs
-        that showed such scores, so all numbers are a little too good; the last state was kept, whatever scored best on
-        the way. The loss changes with the temperature of the teacher and is no measure of quality."""
+        that showed such scores, so all numbers are a little too good; the last state was kept, whatever scored best
+        on the way. The loss changes with the temperature of the teacher and is no measure of quality."""
     head = [f"| step | {' | '.join(columns)} |", "|---|---|---|---|---|"]
     end = ["", "Made by `python sample_data/train_stainnet_weights.py`.", ""]
     return ["## Course", "", _filled(said), "", *head, *rows, *end]
