@@ -4,6 +4,9 @@
 # Where a test says that a page is not current: make docs. New pictures from the real window (needs Xvfb): make pictures.
 # Hundreds of tests start the program anew: its modules are compiled once, as in every installation.
 unexport PYTHONDONTWRITEBYTECODE
+# One more than there are processors, up to four: tests of the window wait a part of their time.
+WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 3 ? n + 1 : 4 )))
+
 .PHONY: demo test test-slow lint docs pictures benchmark setup clean
 
 setup:
@@ -14,7 +17,7 @@ demo: setup
 
 test: setup
 	@.ci/system-libraries
-	.venv/bin/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+	.venv/bin/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-slow: setup
 	@.ci/system-libraries
@@ -31,6 +34,7 @@ docs: setup
 pictures: setup
 	.venv/bin/python docs/make_pictures.py
 	.venv/bin/python docs/make_scene_pictures.py
+	.venv/bin/python docs/make_slide_pictures.py
 	.venv/bin/python docs/make_recording_pictures.py
 
 benchmark: setup

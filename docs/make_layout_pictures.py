@@ -15,7 +15,13 @@ from typing import Any
 
 from make_pictures import HERE, on_a_display, settle, shoot
 
-TOOLS = {"volume": "torso_ct_labels", "scene": "spectral_scene", "recording": "meg_recording", "general": "torso_ct"}
+TOOLS = {
+    "volume": "torso_ct_labels",
+    "scene": "spectral_scene",
+    "recording": "meg_recording",
+    "slide": "slide",
+    "general": "torso_ct",
+}
 SIZES = ((1000, 700), (1600, 1000))
 KEPT = ("volume-1000x700-dark", "recording-1000x700-light", "scene-1000x700-scale2-light")
 """The pictures that the pages show whole; all of them are on the sheets of each tool (``--sheets``)."""
@@ -56,7 +62,13 @@ def make(out: Path, names: list[str], scale: int, keep_all: bool) -> None:
     from workbench_napari.launch import GENERAL
     from workbench_napari.shared.opening import PLUGIN
 
-    titles = {"volume": "Volume tool", "scene": "Spectra tool", "recording": "MEG tool", "general": GENERAL}
+    titles = {
+        "volume": "Volume tool",
+        "scene": "Spectra tool",
+        "recording": "MEG tool",
+        "slide": "Slides tool",
+        "general": GENERAL,
+    }
     out.mkdir(parents=True, exist_ok=True)
     for name in names:
         viewer = napari.Viewer(title="Workbench")

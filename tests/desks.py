@@ -93,6 +93,13 @@ def photo(folder: Path) -> None:
     (folder / "cells.json").write_text('{"mm_per_pixel": 0.5}', encoding="utf-8")
 
 
+def slide(folder: Path) -> None:
+    """A small slide, ``slide.ome.tif``."""
+    from tests.tiny import make_tiny_slide
+
+    make_tiny_slide(folder / "slide.ome.tif")
+
+
 def export(folder: Path) -> None:
     """A patient as an archive sends it, with a report."""
     from tests.study_maker import write_ct, write_report
@@ -212,6 +219,7 @@ DESKS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "docs/recording.md": explored,
     "docs/recording-training.md": study,
     "docs/recording-files.md": sensors,
+    "docs/slides.md": slide,
 }
 # Pages whose blocks need what the reader wrote before.
 OF_STRANGERS = {

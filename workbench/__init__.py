@@ -39,6 +39,7 @@ _BY_MODULE = {
     "workbench.volume.data.monai_reader": ("VolumeReader",),
     "workbench.scene.data.monai_reader": ("SceneReader",),
     "workbench.recording.data.monai_reader": ("RecordingReader",),
+    "workbench.slide.data.monai_reader": ("SlideReader",),
     "workbench.core.errors": (
         "WorkbenchError", "UsageError", "InputError", "GeometryError", "MismatchError", "NothingFound", "WeightsError",
         "OutOfMemory", "MissingExtra", "FaultyExtension", "Cancelled", "WorkbenchWarning",

@@ -10,7 +10,14 @@ import pytest
 from import_graph import sources
 
 PLUGIN = Path(__file__).resolve().parents[2] / "plugins" / "workbench_napari"
-PUBLIC = ("workbench", "workbench.volume", "workbench.scene", "workbench.recording", "workbench.training")
+PUBLIC = (
+    "workbench",
+    "workbench.volume",
+    "workbench.scene",
+    "workbench.recording",
+    "workbench.slide",
+    "workbench.training",
+)
 GROUND = "workbench.core"
 
 

@@ -32,11 +32,12 @@ def test_every_command_is_used_and_leads_to_a_callable(manifest):
 
 
 @pytest.mark.parametrize(
-    ("menu", "tool"), [("segment", "volume_tool"), ("classify", "scene_tool"), ("annotate", "recording_tool")]
+    ("menu", "tools"),
+    [("segment", ["volume_tool"]), ("classify", ["scene_tool"]), ("annotate", ["recording_tool", "slide_tool"])],
 )
-def test_each_tool_stands_in_the_menu_of_its_task(manifest, menu, tool):
-    (item,) = manifest.contributions.menus[f"napari/layers/{menu}"]
-    assert item.command == f"napari-workbench.{tool}"
+def test_each_tool_stands_in_the_menu_of_its_task(manifest, menu, tools):
+    items = manifest.contributions.menus[f"napari/layers/{menu}"]
+    assert [item.command for item in items] == [f"napari-workbench.{tool}" for tool in tools]
 
 
 @pytest.mark.gui

@@ -30,7 +30,12 @@ viewer.close()
 @pytest.mark.gui
 @pytest.mark.parametrize(
     ("sample", "title"),
-    [("spectral_scene", "Spectra tool"), ("meg_recording", "MEG tool"), ("torso_ct", "Volume tool")],
+    [
+        ("spectral_scene", "Spectra tool"),
+        ("meg_recording", "MEG tool"),
+        ("torso_ct", "Volume tool"),
+        ("slide", "Slides tool"),
+    ],
 )
 def test_a_tool_out_of_its_dock_survives_the_garbage_collector(window, sample, title):
     done = subprocess.run([sys.executable, "-c", CODE, sample, title], capture_output=True, text=True, timeout=120)

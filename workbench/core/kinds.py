@@ -257,6 +257,9 @@ class KindCases(Protocol):
     def folder_cases(self, folder: Path) -> list[Any]:
         """Cases of a data set that this kind knows as a whole (BIDS); empty if the folder is none."""
 
+    def takes_folder(self, path: Path) -> bool:
+        """Whether a folder of a tree is one image with a name of its own; for kinds that also have `takes`."""
+
     def takes(self, path: Path) -> bool:
         """Whether a file of a tree makes an image with others (a slice): then `cases_of_files` gets it."""
 
@@ -395,6 +398,8 @@ SLIDE = Kind(
     size_part="areas",
     size_column="area [mm2]",
     hidden=("affine", "orientation", "classes", "value_unit"),
+    tool="Slides tool",
+    sample="slide",
     demo="workbench.slide.demo:embed_samples",
     if_asked=(".png", ".jpg", ".jpeg", ".tif", ".tiff"),
 )

@@ -59,12 +59,19 @@ def is_whole(search: Search, path: Path) -> bool | None:
     """Whether a folder is one image by itself (CTF, BTi) and of the kind that is looked for; ``None`` if it is none."""
     for row in kinds.kinds().values():
         own = row.hook("cases", "folder_cases")
-        if row.hook("cases", "takes") is None and row.sniff(path) == "sure" and not (own and own(path)):
+        by_files = row.hook("cases", "takes") is not None and not has_own_name(row, path)
+        if not by_files and row.sniff(path) == "sure" and not (own and own(path)):
             if search.kind in (None, row.name):
                 return True
             search.skip(path, f"{row.title}, {kinds.find(search.kind or '').title} was looked for")
             return False
     return None
+
+
+def has_own_name(row: kinds.Kind, path: Path) -> bool:
+    """Whether a folder is one image that is called as the folder (OME-Zarr), of a kind that also groups files."""
+    own = row.hook("cases", "takes_folder")
+    return own is not None and bool(own(path))
 
 
 def is_result(folder: Folder) -> bool:

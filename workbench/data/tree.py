@@ -22,7 +22,7 @@ from workbench.data import archive, layouts
 from workbench.data.divisions import divided, missing_of
 from workbench.data.groups import grouped, is_patient, lacking_channels
 from workbench.data.layouts import DataSet, Item
-from workbench.data.search import FEW, Search, is_result, is_whole, readable, why_not_searched
+from workbench.data.search import FEW, Search, has_own_name, is_result, is_whole, readable, why_not_searched
 
 _BIDS = "dataset_description.json"
 _PARTS = {"imagesTr": "training", "imagesVa": "validation", "imagesTs": "test"}
@@ -85,7 +85,9 @@ def _after_its_top(case: Case, top: Path) -> Case:
     """
     name, inside = case_name(top), case.id
     place = archive.located(case.image)
-    nameless = place.is_dir() and any(row.sniff(place) == "sure" for row, _ in kinds.hooks("cases", "takes"))
+    nameless = place.is_dir() and any(
+        row.sniff(place) == "sure" and not has_own_name(row, place) for row, _ in kinds.hooks("cases", "takes")
+    )
     if (
         not (nameless or (archive.is_archive(top) and place.is_file()))
         or case.labels is not None

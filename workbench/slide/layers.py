@@ -17,11 +17,14 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY, LayerTuple, colormap, count_labels, source_record, token
 from workbench.core.levels import finest
-from workbench.core.types import Geometry, Heatmap, Image, Labels, Result
+from workbench.core.types import Geometry, Heatmap, Image, Labels, Result, Scores
 from workbench.slide.data.lazy_levels import lazy_levels
 from workbench.slide.preview import preview as preview
 
 __all__ = ["preview", "to_layers", "updated"]
+
+SEEN_FIRST = "structure"
+"""The map that lies faintly over the slide at once; the others are shown when they are asked for."""
 
 
 def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[LayerTuple]:
@@ -76,8 +79,8 @@ def heatmap_layer(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerT
         "colormap": part.colormap,
         "contrast_limits": limits,
         "blending": "translucent_no_depth",
-        "opacity": 0.6,
-        "visible": False,
+        "opacity": 0.3 if part.name == SEEN_FIRST else 0.6,
+        "visible": part.name == SEEN_FIRST,
         "rgb": False,
         **common_attributes(part.geometry, {**record, **own}),
     }
@@ -138,10 +141,24 @@ def labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any], name
 
 
 def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
-    """The result with its masks as the layers show them now (data and attributes by part)."""
+    """The result with its masks as the layers show them now (data and attributes by part), and areas that fit them."""
     parts = dict(result.parts)
     for key, (data, attributes) in layers.items():
         if isinstance(parts.get(key), Labels):
             part = labels_from_layer(np.asarray(finest(data, attributes)), attributes.get("metadata") or {}, key)
             parts[key] = replace(part, name=key)
+    now, table = parts.get("tissue"), parts.get("areas")
+    if "tissue" in layers and isinstance(now, Labels) and isinstance(table, Scores):
+        # Whether it was edited cannot be told from the mask of the run: its layer paints in the very array.
+        parts["areas"] = areas_now(now, table)
     return replace(result, parts=parts)
+
+
+def areas_now(labels: Labels, table: Scores) -> Scores:
+    """The table of areas for a mask that was corrected: its classes are counted anew, its tiles are as they were."""
+    if labels.geometry.affine is None:
+        return table
+    pixel = float(abs(labels.geometry.affine[0, 0] * labels.geometry.affine[1, 1])) * 1e-6
+    counts = count_labels(labels.data)
+    rows = [(c.name, round(counts.get(c.value, 0) * pixel, 6), "") for c in labels.classes]
+    return replace(table, rows=(*rows, *(row for row in table.rows if row[0] == "tiles")))

@@ -6,7 +6,8 @@ fetched by whoever wants them, and never come with the workbench.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import WeightsError
 from workbench.core.types import Case, Image, Progress, Result
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["Config", "TrainConfig", "load", "predict", "train"]
 
 NAME = "stainnet"
+
+
+def describe_weights(meta: Mapping[str, Any]) -> str:
+    """What weights were taught on and give, in a line, from their record."""
+    net, recipe = meta.get("net") or {}, meta.get("recipe") or {}
+    parts = [f"{net['dim']} numbers per tile" if net.get("dim") else "embeddings of tiles"]
+    if recipe.get("tile") and recipe.get("mpp"):
+        parts.append(f"taught on {recipe['tile']} pixels at {recipe['mpp']:g} um per pixel")
+    title = f"{meta['title']}: " if meta.get("title") else ""
+    return title + ", ".join(parts)
 
 
 def weights_hash(config: Config) -> str:

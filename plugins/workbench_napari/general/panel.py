@@ -13,9 +13,15 @@ from workbench_napari.shared.plain_text import plain_label
 
 
 class InputGroup(QWidget):
-    """Which layer to work on, and which backend with what settings."""
+    """Which layer to work on, and which backend with what settings.
 
-    def __init__(self, backends: list[Backend], parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    skip
+        Settings that the tool asks for in its own way.
+    """
+
+    def __init__(self, backends: list[Backend], skip: tuple[str, ...] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -29,7 +35,7 @@ class InputGroup(QWidget):
         self.about.setWordWrap(True)
         inside.addWidget(self.about)
         model, box = group_box("Method")
-        self.model = ModelForm(backends)
+        self.model = ModelForm(backends, skip=skip)
         box.addWidget(self.model)
         column.addWidget(model)
         column.addWidget(group)

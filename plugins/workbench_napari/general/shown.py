@@ -35,19 +35,37 @@ class ShownResult(QObject):
 
     A result whose layers were brought back after a crash is made again from them and the file of its image.
 
+    Parameters
+    ----------
+    kind
+        Results of this kind of data alone; "" takes all.
+    describe
+        Says sizes and numbers of a result, as `workbench_napari.general.results.summary` does.
+
     Signals
     -------
     changed
         Another result is shown, or none.
     counted
         Its numbers as text.
+    showing
+        The result as it is now, with tables that fit what was edited; ``None`` where they are still to come.
     """
 
     changed = Signal()
     counted = Signal(str)
+    showing = Signal(object)
 
-    def __init__(self, viewer: Any, journal: Journal, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        journal: Journal,
+        parent: QObject | None = None,
+        kind: str = "",
+        describe: Callable[[Result, Result], str] = summary,
+    ) -> None:
         super().__init__(parent)
+        self._kind, self._describe = kind, describe
         self._viewer, self._journal = viewer, journal
         self._results: dict[str, Result] = {}
         self._images: dict[str, Image] = {}
@@ -97,7 +115,7 @@ class ShownResult(QObject):
     def knows(self, layer: Any) -> bool:
         """Whether a layer belongs to a result that can be shown and saved."""
         token = str(_record(layer).get("result") or "")
-        return bool(token) and (token in self._results or is_whole(_record(layer)))
+        return bool(token) and (token in self._results or (is_whole(_record(layer)) and self._takes(_record(layer))))
 
     def show_with(self, layer: Any) -> None:
         """Show the result that a layer belongs to, if there is one."""
@@ -216,10 +234,11 @@ class ShownResult(QObject):
         self._tell(now, made, missing)
 
     def _tell(self, now: Result, made: Result, missing: list[str]) -> None:
-        lines = [self._title(), summary(now, made)]
+        lines = [self._title(), self._describe(now, made)]
         if missing:
             lines.append(f"Restored without {', '.join(missing)}: only what was edited is kept. Run again for it.")
         self._say("\n".join(line for line in lines if line))
+        self.showing.emit(now)
 
     def _say(self, text: str) -> None:
         self._text = text
@@ -239,7 +258,10 @@ class ShownResult(QObject):
     def _strangers(self) -> list[str]:
         """Results that this tool did not make but can make again from their layers."""
         found = (_record(layer) for layer in self._viewer.layers)
-        return list(dict.fromkeys(str(own["result"]) for own in found if is_whole(own)))
+        return list(dict.fromkeys(str(own["result"]) for own in found if is_whole(own) and self._takes(own)))
+
+    def _takes(self, own: dict[str, Any]) -> bool:
+        return self._kind in ("", own.get("kind"))
 
     def _is_there(self, token: str) -> bool:
         """Whether any layer of it is left; of one without layers, whether its image is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qtpy.QtWidgets import QPushButton, QWidget
 
@@ -17,11 +17,12 @@ from workbench.core.layers import KEY
 from workbench.core.types import Result
 from workbench_napari.general.panel import InputGroup, ResultGroup
 from workbench_napari.general.restored import read_image
-from workbench_napari.general.results import layers_of, notes_of
+from workbench_napari.general.results import layers_of, notes_of, summary
 from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, save_result
 from workbench_napari.shared.following import ActiveLayer
+from workbench_napari.shared.job import Work
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
@@ -43,11 +44,15 @@ class GeneralTool(DockTool):
     """
 
     PROGRESS_TEXT = "%v of %m steps (%p %)"
+    KIND: ClassVar[str] = ""
+    """The kind of data that it serves; "" for all."""
+    SKIP: ClassVar[tuple[str, ...]] = ()
+    """Settings that are asked for in a way of its own."""
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         self._is_running = False
-        super().__init__(napari_viewer, "", parent)
-        self.shown = ShownResult(self.viewer, self.journal, self)
+        super().__init__(napari_viewer, self.KIND, parent)
+        self.shown = ShownResult(self.viewer, self.journal, self, self.KIND, self._describe)
         self.shown.changed.connect(self._refresh_buttons)
         self.shown.counted.connect(self.result.summary.setText)
         self._view = ResultView(self.viewer)
@@ -71,9 +76,9 @@ class GeneralTool(DockTool):
 
     def _pages(self) -> dict[str, tuple[Part, ...]]:
         # Kinds with a tool of their own come last: their tool does more for them.
-        rows = [b for b in registry.backends().values() if "predict" in b.verbs]
+        rows = [b for b in registry.backends().values() if "predict" in b.verbs and self.KIND in ("", b.kind)]
         rows.sort(key=lambda b: bool(kinds.find(b.kind).tool))
-        self.input = InputGroup(rows)
+        self.input = InputGroup(rows, self.SKIP)
         self.result = ResultGroup()
         self._save_form(
             self.result.column, _formats(""), "Results go into a folder of their own in here", "File format"
@@ -166,11 +171,11 @@ class GeneralTool(DockTool):
         except WorkbenchError as error:
             self.say(report(error))
             return False
-        record = layer.metadata[KEY]
-
-        def work(progress: Any) -> Any:
-            return wb.predict(backend, read_image(record), progress=progress, **values)
-
+        try:
+            work = self._work(layer, backend, values)
+        except WorkbenchError as error:
+            self.say(report(error))
+            return False
         title = f"{self.input.model.backend.title} on {layer.name}"
         self._is_running = not self.is_busy
         if not self.start(title, work, partial(self._show, layer)):
@@ -178,6 +183,16 @@ class GeneralTool(DockTool):
         self.agreement.asking(config, asked)
         self._view.remember()
         return True
+
+    def _work(self, layer: Any, backend: str, values: dict[str, Any]) -> Work:
+        """What a run does in its thread, with all that it takes from layers as they are now."""
+        record = layer.metadata[KEY]
+        return lambda progress: wb.predict(backend, read_image(record), progress=progress, **values)
+
+    @staticmethod
+    def _describe(now: Result, made: Result) -> str:
+        """Sizes and numbers of a result in a few lines."""
+        return summary(now, made)
 
     def _show(self, image_layer: Any, result: Result) -> Iterator[None]:
         from napari.layers import Layer

@@ -12,6 +12,12 @@ def camera_of(viewer: Any) -> Any:
     return viewer.camera if scene is None else scene.camera
 
 
+def scale_bar_of(viewer: Any) -> Any:
+    """The scale bar; napari 0.9 moved it."""
+    canvas = getattr(viewer, "canvas", None)
+    return viewer.scale_bar if canvas is None else canvas.overlays["scale_bar"]
+
+
 def renamed_of(layers: Any) -> Any:
     """What tells that a layer of a list has another name: an emitter of napari from 0.7 on."""
     return getattr(layers.events, "renamed", None) or _Renamed(layers)

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import math
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from torch import nn
 
 from tests.workbench.training import toy
 from workbench.core.errors import Cancelled, UsageError, WeightsError
+from workbench.training import checkpoint
 from workbench.training.loop import LoopSettings, fit
 
 
@@ -174,3 +176,29 @@ def test_the_floor_is_where_the_rate_ends_and_the_warm_up_starts_low() -> None:
     assert warmup_cosine(1.0, 0.1, floor=0.1) == pytest.approx(0.1)
     assert warmup_cosine(0.0, 0.1, floor=0.1) == pytest.approx(0.01)
     assert {warmup_cosine(f, 0.0, floor=1.0) for f in (0.0, 0.3, 1.0)} == {1.0}
+
+
+def test_decay_goes_along_half_a_cosine_to_its_end() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.matrix = nn.Parameter(torch.ones(2, 2))
+            self.bias = nn.Parameter(torch.ones(2))
+
+    def value(**settings) -> tuple[float, float]:
+        result = fit(
+            Idle(), lambda n: n, lambda m, n: 0 * (m.matrix.sum() + m.bias.sum()),
+            LoopSettings(steps=4, lr=0.1, warmup=0.0, floor=1.0, ema=0.0, keep="last", **settings),
+        )  # fmt: skip
+        return float(result.state["matrix"][0, 0]), float(result.state["bias"][0])
+
+    decays = [0.4 + (0.04 - 0.4) * 0.5 * (1 + math.cos(math.pi * n / 4)) for n in (1, 2, 3, 4)]
+    assert value(weight_decay=0.04, weight_decay_end=0.4) == pytest.approx(
+        (math.prod(1 - 0.1 * d for d in decays), 1.0), rel=1e-6
+    )
+    assert value(weight_decay=0.04) == pytest.approx(((1 - 0.1 * 0.04) ** 4, 1.0), rel=1e-6)
+
+
+def test_states_from_before_the_end_of_decay_are_still_continued(tmp_path: Path) -> None:
+    toy.run(tmp_path)
+    assert "weight_decay_end" not in checkpoint.load(tmp_path / "state.safetensors").values["identity"]["settings"]

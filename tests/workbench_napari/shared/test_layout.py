@@ -15,6 +15,7 @@ TOOLS = {
     "Volume tool": "torso_ct_labels",
     "Spectra tool": "spectral_scene",
     "MEG tool": "meg_recording",
+    "Slides tool": "slide",
     "Any backend": "torso_ct",
 }
 

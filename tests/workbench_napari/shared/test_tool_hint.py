@@ -8,6 +8,7 @@ from workbench_napari.shared import tool_hint
 
 from tests.recording_maker import save_raw
 from tests.scene_maker import save_envi
+from tests.tiny import make_tiny_slide
 
 pytestmark = pytest.mark.gui
 
@@ -36,10 +37,15 @@ def files_of(tmp_path, ct_file):
     import numpy as np
 
     cube = save_envi(tmp_path, np.random.default_rng(0).random((6, 8, 9), np.float32), name="cube")
-    return {"recording": save_raw(tmp_path / "a_raw.fif"), "volume": ct_file, "scene": cube}
+    return {
+        "recording": save_raw(tmp_path / "a_raw.fif"),
+        "volume": ct_file,
+        "scene": cube,
+        "slide": make_tiny_slide(tmp_path / "s.ome.tif"),
+    }
 
 
-TITLES = {"recording": "MEG tool", "volume": "Volume tool", "scene": "Spectra tool"}
+TITLES = {"recording": "MEG tool", "volume": "Volume tool", "scene": "Spectra tool", "slide": "Slides tool"}
 
 
 @pytest.mark.parametrize("kind", list(TITLES))

@@ -12,14 +12,15 @@ from workbench.core.frame import PIXELS, Frame
 from workbench.data.json_stream import JsonError, JsonStream
 from workbench.slide.annotations.geojson_features import annotations_of
 from workbench.slide.annotations.geojson_shapes import Rings, ending
+from workbench.slide.annotations.place import Bounds
 from workbench.slide.annotations.types import Annotation, Annotations, Fault
 
 MOST = 1_000_000
 """Annotations of one file: each is an object of some kilobytes; `workbench.read_objects` takes more."""
 
 
-def read_geojson(path: Path) -> Annotations:
-    """Annotations of a file in its own coordinates.
+def read_geojson(path: Path) -> tuple[Annotations, Bounds | None]:
+    """Annotations of a file in its own coordinates, and the bounds from whose corner it says that they count.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def read_geojson(path: Path) -> Annotations:
     try:
         with path.open(encoding="utf-8-sig") as file:
             _read(file, gathered)
-        return gathered.annotations()
+        return gathered.annotations(), gathered.bounds()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: {gathered.where}the text is no UTF-8 ({error.reason}); is it GeoJSON?") from error
     except (Fault, JsonError, GeometryError) as error:
@@ -112,6 +113,19 @@ class _Gathered:
                          f"each kind, the first is feature {self._split[0]}")  # fmt: skip
         frame, name, items = self._framed()
         return Annotations(tuple(items), frame, name, tuple(notes))
+
+    def bounds(self) -> Bounds | None:
+        """(row, column, height, width) that our own member names."""
+        given = self.own.get("bounds") if isinstance(self.own, dict) else None
+        if given is None:
+            return None
+        if (
+            not isinstance(given, list)
+            or len(given) != 4
+            or not all(type(v) is int and 0 <= v < 1 << 31 for v in given)
+        ):
+            raise Fault("member 'workbench' is damaged: its bounds are not four whole numbers")
+        return (given[0], given[1], given[2], given[3])
 
     def _framed(self) -> tuple[Frame, str, list[Annotation]]:
         """What our own member says; coordinates in a length become pixels."""

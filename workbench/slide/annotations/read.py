@@ -37,7 +37,8 @@ def read_annotations(
         What is known of the slide: NDPA cannot be placed without; for others it says the bounds and what is outside.
     frame
         Whether the file counts from the first pixel of the whole slide (``"file"``) or from the corner of its bounds
-        (``"bounds"``, QuPath where it crops MRXS). By default ``"file"``, which a note says where the slide has bounds.
+        (``"bounds"``, QuPath where it crops MRXS). By default what the file says if it is ours, else ``"file"``, which
+        a note says where the slide has bounds.
     bounds
         (row, column, height, width); those of `slide` if not given.
 
@@ -63,8 +64,10 @@ def read_annotations(
             raise UsageError(f"{file}: NDPA counts from the centre of the glass, there is no frame 'bounds' for it")
         found, said = ndpa.read_ndpa(file, slide), tuple[str, ...]()
     else:
+        found, own = _read(file, tag)
+        if own is not None:
+            frame, known = _stated(file, own, frame, known), own
         change, said = shift_of(frame, known)
-        found = _read(file, tag)
         if change is not None:
             found = _moved(file, found, change)
     size = slide.size if slide else None
@@ -97,10 +100,18 @@ def _root(file: Path) -> str:
     return tag
 
 
-def _read(file: Path, tag: str) -> Annotations:
+def _read(file: Path, tag: str) -> tuple[Annotations, Bounds | None]:
     if not tag:
         return read_geojson(file)
-    return asap.read_asap(file) if tag == asap.ROOT else imagescope.read_imagescope(file)
+    return asap.read_asap(file) if tag == asap.ROOT else imagescope.read_imagescope(file), None
+
+
+def _stated(file: Path, own: Bounds, frame: FrameName | None, known: Bounds | None) -> FrameName:
+    """``"bounds"``, as a file of ours says, unless somebody says otherwise."""
+    if frame == "file" or (known is not None and known[:2] != own[:2]):
+        other = "the whole slide" if frame == "file" else f"bounds {known}"
+        raise UsageError(f"{file}: says that it counts from the bounds {own} of its slide, not from {other}")
+    return "bounds"
 
 
 def _moved(file: Path, found: Annotations, change: Callable[[Floats], Floats]) -> Annotations:

@@ -40,7 +40,8 @@ def write_annotations(
         Or an iterable that makes them one after the other.
     frame, bounds
         ``"bounds"``: coordinates in the file count from the corner of these bounds (row, column, height, width), as
-        QuPath does where it crops. By default from the first pixel of the whole slide.
+        QuPath does where it crops; our own member of the file says so. By default from the first pixel of the whole
+        slide.
 
     Returns
     -------
@@ -56,7 +57,10 @@ def write_annotations(
     notes = _Notes()
     target = Path(path).expanduser()
     with replacing(target) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f'{{"type":"FeatureCollection",\n"workbench":{_text(_header(annotations, target))},\n"features":[')
+        header = _header(annotations, target)
+        if frame == "bounds" and bounds is not None:
+            header["bounds"] = [int(v) for v in bounds]
+        file.write(f'{{"type":"FeatureCollection",\n"workbench":{_text(header)},\n"features":[')
         before = "\n"
         for number, annotation in enumerate(annotations, 1):
             valid = _valid(annotation, number, notes)

@@ -9,11 +9,12 @@ from pathlib import Path
 from workbench.core.errors import UsageError
 from workbench.core.study import Place, Study
 from workbench.core.types import Case, Image, case_name
+from workbench.slide.data.ome_zarr import is_ome_zarr
 from workbench.slide.data.scale import number
 from workbench.slide.data.scaled import scaled
 from workbench.slide.data.side_files import is_dicom_slide, series_of
 
-__all__ = ["READING_COLUMNS", "cases_of_files", "opened", "takes"]
+__all__ = ["READING_COLUMNS", "cases_of_files", "opened", "takes", "takes_folder"]
 
 READING_COLUMNS = ("mpp",)
 """Columns of a list that change what is read: micrometres per pixel of level 0."""
@@ -22,6 +23,11 @@ READING_COLUMNS = ("mpp",)
 def takes(path: Path) -> bool:
     """Whether a file of a tree is a part of a DICOM slide."""
     return path.suffix.lower() in (".dcm", "") and is_dicom_slide(path)
+
+
+def takes_folder(path: Path) -> bool:
+    """Whether a folder of a tree is an OME-Zarr, which is one slide."""
+    return path.suffix.lower() == ".zarr" and is_ome_zarr(path)
 
 
 def cases_of_files(files: Iterable[Path], place: Place) -> Study:

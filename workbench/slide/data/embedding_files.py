@@ -14,15 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError, MissingExtra, one_line
+from workbench.core.errors import InputError, MissingExtra, one_line, reading
 from workbench.core.types import Embeddings
 
 EXTRA = "slides"
 _WHOLE = ("patch_size", "patch_size_level0", "overlap", "level0_width", "level0_height")
 _REAL = ("level0_magnification", "target_magnification")
 _MORE = ("mpp_x", "mpp_y", "target_mpp")
-_TEXT = ("encoder", "weights_sha256")
+_TEXT = ("encoder", "weights_sha256", "version")
+_SOURCE = "level0_magnification_source"
 _CHUNK = 1024
+_MOST_RATIO = 1100
+"""Deflate makes no more of a byte."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +41,19 @@ class TileEmbeddings:
     facts
         ``patch_size`` (side of a tile at its scale), ``patch_size_level0`` (in pixels of level 0), ``overlap`` (pixels
         of a tile), ``level0_magnification``, ``target_magnification``, ``name``, ``level0_width``, ``level0_height``;
-        of ours also ``mpp_x``, ``mpp_y``, ``target_mpp``, ``encoder``, ``weights_sha256``.
+        of ours also ``mpp_x``, ``mpp_y``, ``target_mpp``, ``encoder``, ``weights_sha256``, ``version``, and
+        ``level0_magnification_source`` (of the objective, or computed from the size of a pixel).
     ids
         Name of each tile, or none.
+    scores
+        More numbers for each tile ``(N,)``, by name; for tables (AnnData, Parquet).
     """
 
     features: npt.NDArray[np.floating[Any]]
     coords: npt.NDArray[np.int64]
     facts: Mapping[str, Any] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
+    scores: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, part: Embeddings) -> TileEmbeddings:
@@ -68,7 +75,7 @@ def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) 
     Parameters
     ----------
     savetodir
-        The attribute of this name, which loaders expect; by default the name of the folder, no whole path.
+        The attribute of this name, which loaders expect; by default the name of the slide, no path of this machine.
     """
     import h5py
 
@@ -79,10 +86,10 @@ def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) 
             "features", data=tiles.features, track_times=False, chunks=(min(_CHUNK, count), width) if count else None
         )
         features.attrs["name"] = name
-        features.attrs["savetodir"] = savetodir or path.parent.name
+        features.attrs["savetodir"] = savetodir or name
         coords = file.create_dataset("coords", data=tiles.coords.astype(np.int64), track_times=False)
         coords.attrs["name"] = name
-        coords.attrs["savetodir"] = savetodir or path.parent.name
+        coords.attrs["savetodir"] = savetodir or name
         for key in _WHOLE:
             coords.attrs[key] = int(tiles.facts.get(key, 0))
         for key in (*_REAL, *_MORE):
@@ -91,6 +98,8 @@ def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) 
         for key in _TEXT:
             if key in tiles.facts:
                 features.attrs[key] = str(tiles.facts[key])
+        if _SOURCE in tiles.facts:
+            coords.attrs[_SOURCE] = str(tiles.facts[_SOURCE])
 
 
 def read_hdf5(path: Path) -> TileEmbeddings:
@@ -105,26 +114,45 @@ def read_hdf5(path: Path) -> TileEmbeddings:
 
     try:
         with h5py.File(path, "r") as file:
-            missing = [k for k in ("features", "coords") if not isinstance(file.get(k), h5py.Dataset)]
+            missing = [
+                k for k in ("features", "coords")
+                if not isinstance(file.get(k, getlink=True), h5py.HardLink) or not isinstance(file[k], h5py.Dataset)
+            ]  # fmt: skip
             if missing:
                 there = ", ".join(sorted(file)[:8]) or "nothing"
                 raise InputError(f"{path}: has no {' and no '.join(missing)}; it holds {there}. Are these embeddings?")
-            features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
-            facts = {
-                key: value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
-                for part in ("features", "coords")
-                for key, value in file[part].attrs.items()
-            }
+            _require_tiles(path, file["features"], file["coords"])
+            with reading(path, "its embeddings cannot be read", "Copy it again."):
+                features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
+                facts = {k: _plain(v) for part in ("features", "coords") for k, v in file[part].attrs.items()}
     except OSError as error:
         raise InputError(f"{path}: is no HDF5 file that can be read ({one_line(error)}). Copy it again.") from error
-    if features.ndim == 3 and features.shape[0] == 1:
-        features = features[0]
-    if features.ndim != 2 or coords.shape != (len(features), 2) or features.dtype.kind != "f":
+    return TileEmbeddings(features[0] if features.ndim == 3 else features, coords.astype(np.int64), facts)
+
+
+def _require_tiles(path: Path, features: Any, coords: Any) -> None:
+    """Refuse other arrays before their samples are read; a header can promise more than the file holds."""
+    shape = features.shape[1:] if len(features.shape) == 3 and features.shape[0] == 1 else features.shape
+    if len(shape) != 2 or coords.shape != (shape[0], 2) or features.dtype.kind != "f" or coords.dtype.kind not in "iu":
         raise InputError(
-            f"{path}: holds features of {features.shape} {features.dtype} and coords of {coords.shape}; one row of "
-            "numbers and one (x, y) per tile were expected."
+            f"{path}: holds features of {features.shape} {features.dtype} and coords of {coords.shape} {coords.dtype}; "
+            "one row of real numbers and one (x, y) of whole numbers per tile were expected."
         )
-    return TileEmbeddings(features, coords.astype(np.int64), facts)
+    for part in (features, coords):
+        if part.is_virtual or part.external:
+            raise InputError(f"{path}: its samples lie in other files; this is refused. Copy them into one file.")
+        held = part.id.get_storage_size()
+        if part.nbytes > _MOST_RATIO * held:
+            raise InputError(
+                f"{path}: {part.name} promises {part.nbytes} bytes and the file holds {held} for it; it was not "
+                "written to the end. Make it again."
+            )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value.item() if getattr(value, "size", 0) == 1 else value
 
 
 def write_parquet(path: Path, tiles: TileEmbeddings) -> None:
@@ -142,6 +170,7 @@ def write_parquet(path: Path, tiles: TileEmbeddings) -> None:
             columns[f"{'xy'[axis]}_um"] = tiles.coords[:, axis] * float(tiles.facts[key])
     if tiles.ids:
         columns["tile"] = list(tiles.ids)
+    columns |= {str(k): np.asarray(v) for k, v in tiles.scores.items() if k not in columns}
     columns["embedding"] = arrow.FixedSizeListArray.from_arrays(values, width)
     table = arrow.table(columns)
     table = table.replace_schema_metadata({str(k): str(v) for k, v in tiles.facts.items()})
@@ -149,7 +178,10 @@ def write_parquet(path: Path, tiles: TileEmbeddings) -> None:
 
 
 def write_h5ad(path: Path, tiles: TileEmbeddings) -> None:
-    """AnnData: embeddings in ``X``, corners and names in ``obs``, centres of the tiles in ``obsm["spatial"]``."""
+    """AnnData: embeddings in ``X``, corners, names and scores in ``obs``, centres of the tiles in ``obsm["spatial"]``.
+
+    ``uns["spatial"]`` has the side of a tile in pixels of level 0 where tools of scverse look for the size of a spot.
+    """
     try:
         import anndata
         import pandas as pd
@@ -157,8 +189,14 @@ def write_h5ad(path: Path, tiles: TileEmbeddings) -> None:
         raise MissingExtra("writing AnnData (anndata)", EXTRA) from None
     names = list(tiles.ids) or [str(i) for i in range(len(tiles.coords))]
     obs = pd.DataFrame({"x": tiles.coords[:, 0], "y": tiles.coords[:, 1]}, index=pd.Index(names, dtype=object))
+    for key, values in tiles.scores.items():
+        if key not in obs:
+            obs[str(key)] = np.asarray(values)
     plain = {k: v for k, v in tiles.facts.items() if isinstance(v, str | int | float)}
     made = anndata.AnnData(X=np.asarray(tiles.features, np.float32), obs=obs)
     made.obsm["spatial"] = tiles.centres
     made.uns["workbench"] = plain
+    library = str(tiles.facts.get("name", path.stem)).replace("/", "_") or "slide"
+    side = float(tiles.facts.get("patch_size_level0", 0))
+    made.uns["spatial"] = {library: {"images": {}, "scalefactors": {"spot_diameter_fullres": side}}}
     made.write_h5ad(path)

@@ -15,6 +15,8 @@ __all__ = ["claims", "input_files", "is_companion", "read", "sniff"]
 
 _MAKERS = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide")
 _TIFF = (".tif", ".tiff")
+_MAP_TAGS = (33550, 34264, 34735)
+"""Of a GeoTIFF: a picture of the earth."""
 _ZARR_FILES = (".zattrs", "zarr.json")
 
 
@@ -26,7 +28,7 @@ def sniff(path: Path, key: str | None) -> Verdict:
     if suffix in _MAKERS:
         return "sure"
     if suffix in pictures.SUFFIXES:
-        return "maybe"
+        return "no" if pictures.is_grey(path) else "maybe"
     if suffix in _TIFF:
         return _of_tiff(path)
     return "sure" if (suffix in (".dcm", "") and is_dicom_slide(path)) else "no"
@@ -42,11 +44,11 @@ def _of_tiff(path: Path) -> Verdict:
         with tifffile.TiffFile(path) as file:
             page = file.pages[0]
             colours = int(page.samplesperpixel) == 3 and int(page.bitspersample) == 8  # type: ignore[union-attr]
-            if not colours:
+            if not colours or any(tag in page.tags for tag in _MAP_TAGS):  # type: ignore[union-attr]
                 return "no"
             return "sure" if file.is_ome else "maybe"
-    except Exception:  # damaged in whatever way: who reads it says so
-        return "maybe"
+    except Exception:  # damaged in whatever way: nothing says that it holds colours
+        return "no"
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:

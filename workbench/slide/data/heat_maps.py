@@ -6,13 +6,16 @@ of the slide: https://docs.openmicroscopy.org/ome-model/.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, one_line
 from workbench.core.types import Geometry, Heatmap, Labels
 from workbench.data.label_values import smallest_unsigned
@@ -25,11 +28,8 @@ def write_map(path: Path, part: Labels | Heatmap) -> None:
     """Write a map, with coarser levels where it is large; NaN stays where there is no value."""
     import tifffile
 
-    labels = isinstance(part, Labels)
-    data: npt.NDArray[Any] = smallest_unsigned(part.data, part.name) if labels else np.asarray(part.data, np.float32)
-    levels = [data]
-    while min(levels[-1].shape) > _LEAST_LEVEL:
-        levels.append(np.ascontiguousarray(levels[-1][::2, ::2]) if labels else _halved(levels[-1]))
+    levels = levels_of(part)
+    data = levels[0]
     with tifffile.TiffWriter(path, bigtiff=data.nbytes > 3 << 30, ome=True) as file:
         options: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
         if min(data.shape) >= _TILE:
@@ -37,6 +37,16 @@ def write_map(path: Path, part: Labels | Heatmap) -> None:
         file.write(levels[0], subifds=len(levels) - 1, metadata=_metadata(part), **options)
         for level in levels[1:]:
             file.write(level, subfiletype=1, **options)
+
+
+def levels_of(part: Labels | Heatmap) -> list[npt.NDArray[Any]]:
+    """The map as float32, or its labels in the smallest type that holds them, and coarser ones to 512 pixels."""
+    labels = isinstance(part, Labels)
+    data: npt.NDArray[Any] = smallest_unsigned(part.data, part.name) if labels else np.asarray(part.data, np.float32)
+    levels = [data]
+    while min(levels[-1].shape) > _LEAST_LEVEL:
+        levels.append(np.ascontiguousarray(levels[-1][::2, ::2]) if labels else _halved(levels[-1]))
+    return levels
 
 
 def _metadata(part: Labels | Heatmap) -> dict[str, Any]:
@@ -55,6 +65,9 @@ def _metadata(part: Labels | Heatmap) -> dict[str, Any]:
         about |= {"PhysicalSizeY": float(affine[0, 0]), "PhysicalSizeYUnit": "µm"}
         place = {"PositionX": float(affine[1, 2]), "PositionXUnit": "µm"}
         about["Plane"] = place | {"PositionY": float(affine[0, 2]), "PositionYUnit": "µm"}
+    # By default it would be another at every writing, and equal maps other bytes.
+    seed = hashlib.sha256(part.data.tobytes() + json.dumps(facts).encode()).digest()
+    about["UUID"] = f"urn:uuid:{uuid.UUID(bytes=seed[:16])}"
     about["Description"] = "workbench " + json.dumps(facts)
     return about
 
@@ -79,6 +92,25 @@ def read_map(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
     InputError
         It is no such file.
     """
+    data, geometry, _ = _read(path)
+    return data, geometry
+
+
+def read_labels(path: Path) -> Labels:
+    """A mask or class map of ours again, with its classes.
+
+    Raises
+    ------
+    InputError
+        It is no such file, or a map of values.
+    """
+    data, geometry, facts = _read(path)
+    if "classes" not in facts or data.dtype.kind not in "bui":
+        raise InputError(f"{path}: is a map of values; expected a mask or class map (tissue.ome.tif, say).")
+    return Labels(data, geometry, ClassTable.from_json(facts["classes"]), str(facts.get("name", path.stem)))
+
+
+def _read(path: Path) -> tuple[npt.NDArray[Any], Geometry, dict[str, Any]]:
     import xml.etree.ElementTree as ElementTree
 
     import tifffile
@@ -92,4 +124,4 @@ def read_map(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
         affine = np.array(facts["affine"], np.float64) if "affine" in facts else None
     except (OSError, ValueError, KeyError, StopIteration, ElementTree.ParseError, tifffile.TiffFileError) as error:
         raise InputError(f"{path}: is no map of the workbench ({type(error).__name__}: {one_line(error)})") from error
-    return data, Geometry((data.shape[0], data.shape[1]), affine, ("y", "x"), None if affine is None else "um")
+    return data, Geometry((data.shape[0], data.shape[1]), affine, ("y", "x"), None if affine is None else "um"), facts

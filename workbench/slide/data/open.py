@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
 from workbench.core.errors import InputError
 from workbench.core.types import Image
-from workbench.slide.data import ome_tiff, pictures, wsi
+from workbench.slide.data import ome_tiff, ome_zarr, pictures, wsi
 from workbench.slide.data.side_files import files_of
 
 _TIFF = (".tif", ".tiff")
@@ -31,7 +30,7 @@ def read(path: Path) -> Image:
     """
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _zarr(path)
+        return ome_zarr.read(path)
     if suffix in pictures.SUFFIXES:
         return pictures.read(path)
     if suffix in _TIFF and path.name.lower().endswith((".ome.tif", ".ome.tiff")):
@@ -53,11 +52,3 @@ def _tiff(path: Path, maker: str) -> Image:
         if not maker:
             raise
     return wsi.read(path)
-
-
-def _zarr(path: Path) -> Image:
-    name = "workbench.slide.data.ome_zarr"
-    if importlib.util.find_spec(name) is None:
-        raise InputError(f"{path}: is a folder; expected a file of a slide")
-    image: Image = importlib.import_module(name).read(path)
-    return image

@@ -19,6 +19,7 @@ from workbench.slide.data.scale import Scale, believed
 from workbench.slide.data.wsi import CHANNELS, image_from
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Picture:
@@ -34,6 +35,16 @@ class Picture:
             if self._pixels is None:
                 self._pixels = _decode(self.path)
         return np.ascontiguousarray(self._pixels[row : row + height, column : column + width])
+
+
+def is_grey(path: Path) -> bool:
+    """Whether a PNG holds one channel (a label map, say), by its header."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(26)
+    except OSError:
+        return False
+    return head[:8] == _PNG and head[25:26] in (b"\0", b"\x04")
 
 
 @contextmanager
@@ -81,6 +92,8 @@ def read(path: Path) -> Image:
     """
     with _opened(path) as file:
         (columns, rows), mode, info = file.size, file.mode, dict(file.info)
+    if mode in ("1", "L", "LA", "La"):
+        raise InputError(f"{path}: is grey; a picture of a slide has red, green and blue of 8 bits")
     if mode in ("I", "F", "I;16", "I;16B", "CMYK", "LAB", "HSV"):
         raise InputError(f"{path}: has pixels of type {mode}; a picture of a slide has red, green and blue of 8 bits")
     pyramid_scale = scale_of(info)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import warnings
 from pathlib import Path
 
 SLIDE_CLASS = b"1.2.840.10008.5.1.4.1.1.77.1.6"
 """SOP class of VL whole slide microscopy images."""
-_HEAD = 4096
+_HEAD = 1024
+_CLASS_TAG = b"\x02\x00\x02\x00UI"
+"""MediaStorageSOPClassUID, in the order of bytes that the head of every DICOM file has."""
 _SERIES = 0x0020000E
 
 
@@ -18,11 +21,12 @@ def is_dicom_slide(path: Path) -> bool:
             head = file.read(_HEAD)
     except OSError:
         return False
-    if head[128:132] != b"DICM":
+    at = head.find(_CLASS_TAG)
+    if head[128:132] != b"DICM" or at < 0:
         return False
-    at = head.find(SLIDE_CLASS)
-    # Longer numbers begin alike (1.2...77.1.6.1 would be another class).
-    return at >= 0 and head[at + len(SLIDE_CLASS) : at + len(SLIDE_CLASS) + 1] in (b"", b"\0", b" ", b"\x02", b"\x08")
+    begin = at + len(_CLASS_TAG) + 2
+    length = int.from_bytes(head[begin - 2 : begin], "little")
+    return head[begin : begin + length].rstrip(b"\0 ") == SLIDE_CLASS
 
 
 def series_of(path: Path) -> str:
@@ -31,10 +35,14 @@ def series_of(path: Path) -> str:
     from pydicom.errors import InvalidDicomError
 
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[_SERIES])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numbers longer than allowed: which they are is not asked here
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[_SERIES])
     except (InvalidDicomError, OSError, ValueError, EOFError, AttributeError, KeyError, NotImplementedError):
         return ""
-    return str(header.get("SeriesInstanceUID", "") or "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return str(header.get("SeriesInstanceUID", "") or "")
 
 
 def series_files(path: Path) -> tuple[Path, ...]:

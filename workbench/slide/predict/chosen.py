@@ -11,7 +11,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 from workbench.core.pyramid import Pyramid
 from workbench.core.types import Geometry, Image
-from workbench.slide.data.resample import WHITE
+from workbench.slide.data.resample import WHITE, Square, read_square
 from workbench.slide.data.tiles import Lattice
 
 Mask = npt.NDArray[np.bool_]
@@ -61,7 +61,7 @@ def coarse_geometry(
 def low_power(pyramid: Pyramid, mpp: float, rows_at_once: int = 2048) -> LowPower:
     """The slide at `mpp` micrometres per pixel or a little coarser, by averaging the nearest finer level in bands.
 
-    A place that cannot be decoded is white: a damaged tile ends no slide.
+    A place that cannot be decoded comes from another level, or is white: a damaged tile ends no slide.
     """
     assert pyramid.mpp is not None
     return low_power_by(pyramid, max(1.0, mpp / math.sqrt(pyramid.mpp[0] * pyramid.mpp[1])), rows_at_once)
@@ -80,13 +80,34 @@ def low_power_by(pyramid: Pyramid, factor: float, rows_at_once: int = 2048) -> L
         for c in range(0, wide, across):
             top, left = r * shrink, c * shrink
             height, width = min(band * shrink, rows - top), min(across * shrink, columns - left)
-            try:
-                found = pyramid.read(level, top, left, height, width)
-            except InputError:
-                continue
+            found = _read_spared(pyramid, level, top, left, height, width)
             out[r : r + band, c : c + across] = _averaged(found, shrink)
     step = pyramid.levels[level].downsample * shrink
     return LowPower(out, (step, step), level)
+
+
+def _read_spared(pyramid: Pyramid, level: int, top: int, left: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A region of a level; what of it cannot be decoded comes from another level, or is white."""
+    try:
+        return pyramid.read(level, top, left, height, width)
+    except InputError:
+        pass
+    if height <= pyramid.tile[0] and width <= pyramid.tile[1]:
+        step, size = pyramid.levels[level].downsample, max(height, width)
+        for other in (*range(level - 1, -1, -1), *range(level + 1, len(pyramid.levels))):
+            try:
+                return read_square(pyramid, Square(left * step, top * step, size), step, other)[:height, :width]
+            except InputError:
+                continue
+        return np.full((height, width, 3), WHITE, np.uint8)
+    out = np.empty((height, width, 3), np.uint8)
+    tall, wide = pyramid.tile
+    for r in range(top // tall, -(-(top + height) // tall)):
+        for c in range(left // wide, -(-(left + width) // wide)):
+            y, x = max(top, r * tall), max(left, c * wide)
+            h, w = min(top + height, (r + 1) * tall) - y, min(left + width, (c + 1) * wide) - x
+            out[y - top : y - top + h, x - left : x - left + w] = _read_spared(pyramid, level, y, x, h, w)
+    return out
 
 
 def _averaged(pixels: npt.NDArray[np.uint8], n: int) -> npt.NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench import __version__
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
 from workbench.slide.data.stream import Damaged
 from workbench.slide.data.tiles import Lattice
@@ -82,10 +83,11 @@ def _about(weights: WeightsFile, slide: Image, config: Config, tiles: Lattice) -
     return {
         "patch_size": tiles.size, "patch_size_level0": round(tiles.side),
         "level0_magnification": float(objective) if objective else round(10 / mpp, 3),
+        "level0_magnification_source": "objective" if objective else "10 / mpp",
         "target_magnification": round(10 / config.target_mpp, 3), "overlap": tiles.size - tiles.stride,
         "name": slide.name, "level0_width": columns, "level0_height": rows, "mpp_x": slide.pyramid.mpp[0],
         "mpp_y": slide.pyramid.mpp[1], "target_mpp": config.target_mpp, "encoder": weights.name,
-        "weights_sha256": weights.sha256,
+        "weights_sha256": weights.sha256, "version": f"napari-workbench {__version__}",
         "also": [kind for kind, wanted in (("parquet", config.parquet), ("anndata", config.anndata)) if wanted],
     }  # fmt: skip
 

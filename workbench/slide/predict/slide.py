@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 NAME = "stainnet"
 PIECE = 512
 """Tiles that are kept together: what a run that is killed loses at most."""
+_BLOCK = 16
+"""Side of the blocks in which tiles are read, in tiles."""
 _HOW = {"device", "batch", "reading_threads", "weights", "parquet", "anndata"}
 """Settings that do not change what a tile becomes."""
 
@@ -158,6 +160,7 @@ def _all_tiles(
         net = copy.deepcopy(model.net).to(torch.bfloat16)
     parts: list[Found] = []
     done = 0
+    chosen = in_blocks(chosen, tiles.count[1])
     if progress is not None:
         progress(0, len(chosen))
     for start in range(0, len(chosen), PIECE):
@@ -174,13 +177,20 @@ def _all_tiles(
         done += len(some)
         if progress is not None:
             progress(done, len(chosen))
-    width = model.net.dim
-    return Found(
-        np.concatenate([p.numbers for p in parts]) if parts else np.zeros(0, np.int64),
-        np.concatenate([p.features for p in parts]) if parts else np.zeros((0, width), np.float32),
-        np.concatenate([p.sharpness for p in parts]) if parts else np.zeros(0, np.float32),
-        [d for p in parts for d in p.damaged],
-    )
+    if not parts:
+        return Found(np.zeros(0, np.int64), np.zeros((0, model.net.dim), np.float32), np.zeros(0, np.float32), [])
+    numbers = np.concatenate([p.numbers for p in parts])
+    order = np.argsort(numbers)
+    features, sharpness = (np.concatenate([getattr(p, n) for p in parts])[order] for n in ("features", "sharpness"))
+    return Found(numbers[order], features, sharpness, [d for p in parts for d in p.damaged])
+
+
+def in_blocks(numbers: npt.NDArray[np.int64], columns: int) -> npt.NDArray[np.int64]:
+    """Numbers of tiles in the order in which they are read: block by block, so that neighbours find each other's pixels
+    decoded. A row of a large slide is longer than what is kept.
+    """
+    row, column = numbers // columns, numbers % columns
+    return numbers[np.lexsort((column, row, column // _BLOCK, row // _BLOCK))]
 
 
 def _embed(

@@ -15,8 +15,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-GLOBAL, LOCAL = 224, 96
-"""Sides of large and of small crops in pixels."""
 _DARKEST = 1 / 255
 _CHANNEL = 0.04
 """Change of the density of red, green and blue against each other, as a share."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.slide.train.augment import GLOBAL, LOCAL, Recipe, crop
+from workbench.slide.train.augment import Recipe, crop
 from workbench.slide.train.dino import Moment, rising
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.training.schedule import half_cosine
@@ -41,10 +41,10 @@ def views(tiles: Tensor, config: SlideTrainConfig, step: int) -> tuple[list[Tens
     """Two large crops and some small ones of tiles ``(B, 3, rows, columns)``, decided by seed and step."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     recipes = [
-        Recipe(GLOBAL, config.global_scale, config.hue, config.stain, blur=1.0),
-        Recipe(GLOBAL, config.global_scale, config.hue, config.stain, blur=0.1, solarise=config.solarise),
+        Recipe(config.global_size, config.global_scale, config.hue, config.stain, blur=1.0),
+        Recipe(config.global_size, config.global_scale, config.hue, config.stain, blur=0.1, solarise=config.solarise),
     ]
-    small = Recipe(LOCAL, config.local_scale, config.hue, config.stain, blur=0.5)
+    small = Recipe(config.local_size, config.local_scale, config.hue, config.stain, blur=0.5)
     large = [crop(tiles, recipe, generator) for recipe in recipes]
     return large, [crop(tiles, small, generator) for _ in range(config.local_crops)]
 

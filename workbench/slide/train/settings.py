@@ -9,10 +9,11 @@ from workbench.core.agreement import force_setting
 from workbench.core.errors import UsageError
 from workbench.core.settings import setting
 
+PATCH = 16
 NETS: dict[str, dict[str, Any]] = {
-    "tiny": {"image_size": 224, "patch_size": 16, "dim": 192, "depth": 12, "num_heads": 3},
-    "small": {"image_size": 224, "patch_size": 16, "dim": 384, "depth": 12, "num_heads": 6},
-    "base": {"image_size": 224, "patch_size": 16, "dim": 768, "depth": 12, "num_heads": 12},
+    "tiny": {"image_size": 224, "patch_size": PATCH, "dim": 192, "depth": 12, "num_heads": 3},
+    "small": {"image_size": 224, "patch_size": PATCH, "dim": 384, "depth": 12, "num_heads": 6},
+    "base": {"image_size": 224, "patch_size": PATCH, "dim": 768, "depth": 12, "num_heads": 12},
 }
 """Vision transformers that are made from scratch: ViT-Ti/16, ViT-S/16, ViT-B/16."""
 
@@ -60,6 +61,11 @@ class SlideTrainConfig:
     local_scale: tuple[float, float] = setting(
         (0.05, 0.4), "smallest and largest share of a tile in a small crop", low=0.01, high=1.0, advanced=True
     )
+    global_size: int = setting(
+        224, "side of large crops; smaller ones are faster, with scales to match", unit="pixels", low=32, high=448,
+        advanced=True,
+    )  # fmt: skip
+    local_size: int = setting(96, "side of small crops", unit="pixels", low=16, high=448, advanced=True)
     hue: float = setting(
         0.01, "turn of hue, in turns; weak, since the colour of a stain is what is to be seen", low=0.0, high=0.5,
         advanced=True,
@@ -122,6 +128,9 @@ def require_sense(config: SlideTrainConfig) -> None:
         low, high = getattr(config, name)
         if low > high:
             raise UsageError(f"{name}={low:g} {high:g}: the first must not be larger than the second")
+    for name in ("global_size", "local_size"):
+        if getattr(config, name) % PATCH:
+            raise UsageError(f"{name}={getattr(config, name)}: expected a multiple of the patch, {PATCH} pixels")
     if not config.steps and not config.epochs:
         raise UsageError("steps=0 and epochs=0 leave nothing to train: give one of them")
     if config.teacher_temp >= config.student_temp or config.teacher_temp_start >= config.student_temp:

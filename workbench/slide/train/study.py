@@ -14,6 +14,7 @@ from workbench.core.frame import PIXELS
 from workbench.core.types import Case, Progress
 from workbench.data.cases import naming
 from workbench.data.objects import read_objects
+from workbench.data.readable import left_out
 from workbench.slide.train.knn import labels_of_tiles
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.tiles_of import SlideTiles, require_apart, tiles_of
@@ -75,7 +76,12 @@ def open_study(cases: Sequence[Case], config: SlideTrainConfig, tell: Progress |
     """
     opened, failures = _open_all(cases, config, tell or (lambda done, total: None))
     kept = [s.case for s in opened]
-    train, val, said, notes = _split(kept, config)
+    try:
+        train, val, said, notes = _split(kept, config)
+    except UsageError as error:
+        if not failures:
+            raise
+        raise UsageError(f"{error}; {left_out(failures)[0]}: {next(iter(failures.values()))}") from error
     require_apart([opened[i] for i in train], [opened[i] for i in val])
     labels, names = _labels(opened)
     notes += [f"{s.case.id}: {note}" for s in opened for note in s.notes]

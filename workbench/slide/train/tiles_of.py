@@ -7,8 +7,10 @@ part of its slide counts. Tiles of one part are never looked at for another.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,20 +20,22 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, UsageError
 from workbench.core.pyramid import Pyramid
 from workbench.core.types import Case, Image
-from workbench.slide.data.resample import Square, ratio, read_square
+from workbench.slide.data.resample import Square, level_for, ratio, read_square
 from workbench.slide.data.tiles import Lattice, lattice
 from workbench.slide.data.tissue import MASK_MPP, find_tissue
 from workbench.slide.train.settings import SlideTrainConfig
 
 Area = tuple[float, float, float, float]
 Pixels = npt.NDArray[np.uint8]
-_BLOCK = 256
+_BLOCK = 64
 _KEPT_BYTES = 2 << 30
 """Tiles that are kept in memory once they were read."""
+_FURTHER = 32
+"""Tiles that are tried in the place of one that is damaged."""
 
 
 def open_slide(path: Path) -> Image:
-    """Open a slide by the suffix of its file."""
+    """Open a slide by the suffix of its file; a TIFF that OpenSlide does not know is read as another one."""
     from workbench.slide.data import ome_tiff, pictures, wsi
 
     name = path.name.lower()
@@ -39,7 +43,12 @@ def open_slide(path: Path) -> Image:
         return pictures.read(path)
     if name.endswith((".ome.tif", ".ome.tiff")):
         return ome_tiff.read(path)
-    return wsi.read(path)
+    try:
+        return wsi.read(path)
+    except InputError:
+        if not name.endswith((".tif", ".tiff")):
+            raise
+        return ome_tiff.read(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +164,10 @@ def tissue_share(pyramid: Pyramid, tiles: Lattice, area: Area, name: object) -> 
 
 
 def overview(pyramid: Pyramid, area: Area, step: float) -> Pixels:
-    """An area (row, column, height, width) of a slide, `step` pixels of level 0 per pixel: ``(rows, columns, 3)``."""
+    """An area (row, column, height, width) of a slide, `step` pixels of level 0 per pixel: ``(rows, columns, 3)``.
+
+    Where one level cannot be decoded another is read; where none can, it is white, which is no tissue.
+    """
     row, column, height, width = area
     rows, columns = max(1, round(height / step)), max(1, round(width / step))
     found = np.full((rows, columns, 3), 255, np.uint8)
@@ -163,8 +175,16 @@ def overview(pyramid: Pyramid, area: Area, step: float) -> Pixels:
         for left in range(0, columns, _BLOCK):
             square = Square(column + left * step, row + top * step, _BLOCK)
             high, wide = min(_BLOCK, rows - top), min(_BLOCK, columns - left)
-            found[top : top + high, left : left + wide] = read_square(pyramid, square, step)[:high, :wide]
+            found[top : top + high, left : left + wide] = _any_level(pyramid, square, step)[:high, :wide]
     return found
+
+
+def _any_level(pyramid: Pyramid, square: Square, step: float) -> Pixels:
+    best = level_for(pyramid, step)
+    for level in (*range(best, -1, -1), *range(best + 1, len(pyramid.levels))):
+        with suppress(InputError):
+            return read_square(pyramid, square, step, level)
+    return np.full((square.size, square.size, 3), 255, np.uint8)
 
 
 def require_apart(train: Sequence[SlideTiles], val: Sequence[SlideTiles]) -> None:
@@ -210,6 +230,7 @@ class TileSource:
         self._first = np.cumsum([0] + [len(s.chosen) for s in self.slides])
         self._places = [s.places() for s in self.slides]
         self._kept: dict[int, Pixels] = {}
+        self._lock = threading.Lock()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -220,34 +241,47 @@ class TileSource:
         return int(np.searchsorted(self._first, number, side="right")) - 1
 
     def read(self, numbers: Sequence[int] | npt.NDArray[np.int64]) -> Pixels:
-        """Tiles ``(B, size, size, 3)``, always the same pixels for the same numbers."""
-        wanted = [int(n) for n in numbers]
-        if all(n in self._kept for n in wanted):
-            return np.stack([self._kept[n] for n in wanted])
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="workbench-tiles") as pool:
-            return np.stack(list(pool.map(self._one, wanted)))
+        """Tiles ``(B, size, size, 3)``, always the same pixels for the same numbers.
 
-    def _one(self, number: int) -> Pixels:
-        kept = self._kept.get(number)
-        if kept is not None:
-            return kept
+        Raises
+        ------
+        InputError
+            A tile and those that follow it cannot be decoded.
+        """
+        wanted = [int(n) for n in numbers]
+        with self._lock:
+            missing = [n for n in dict.fromkeys(wanted) if n not in self._kept]
+            fresh: dict[int, Pixels | None] = {}
+            if missing:
+                with ThreadPoolExecutor(self.threads, thread_name_prefix="workbench-tiles") as pool:
+                    fresh = dict(zip(missing, pool.map(self._tried, missing), strict=True))
+            # A damaged tile spoils what is read beside it from the same handle: one by one it is certain which it was.
+            found = {n: self._sure(n) if tile is None else tile for n, tile in fresh.items()}
+            pixels = np.stack([self._kept[n] if n in self._kept else found[n] for n in wanted])
+            for number, tile in found.items():
+                if self._bytes + tile.nbytes <= _KEPT_BYTES:
+                    self._kept[number] = tile
+                    self._bytes += tile.nbytes
+            return pixels
+
+    def _tried(self, number: int) -> Pixels | None:
+        slide = self.slide_of(number)
+        try:
+            return self._decoded(slide, number - int(self._first[slide]))
+        except InputError:
+            return None
+
+    def _sure(self, number: int) -> Pixels:
+        """A tile, or the next of its slide that can be read."""
         slide = self.slide_of(number)
         first, count = int(self._first[slide]), len(self.slides[slide].chosen)
-        last: InputError | None = None
-        for further in range(min(count, 32)):
+        for further in range(min(count, _FURTHER)):
             try:
-                pixels = self._decoded(slide, (number - first + further) % count)
-                break
+                return self._decoded(slide, (number - first + further) % count)
             except InputError as error:
                 self.damaged.add(number)
                 last = error
-        else:
-            assert last is not None
-            raise last
-        if self._bytes + pixels.nbytes <= _KEPT_BYTES:
-            self._kept[number] = pixels
-            self._bytes += pixels.nbytes
-        return pixels
+        raise last
 
     def _decoded(self, slide: int, place: int) -> Pixels:
         one, (x, y) = self.slides[slide], self._places[slide][place]

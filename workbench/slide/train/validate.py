@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from workbench.slide.predict.embed import to_input
-from workbench.slide.train.augment import GLOBAL, Recipe, as_tensor, crop
+from workbench.slide.predict.embed import SIZE, to_input
+from workbench.slide.train.augment import Recipe, as_tensor, crop
 from workbench.slide.train.knn import KnnScore, colour_histogram, knn_score, own_view_found, spread
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.study import Study
@@ -83,7 +83,7 @@ class Validation:
 
     def _views(self, model: nn.Module, number: int) -> Floats:
         config = self.config
-        recipe = Recipe(GLOBAL, config.global_scale, config.hue, config.stain, blur=0.5)
+        recipe = Recipe(SIZE, (0.4, 1.0), config.hue, config.stain, blur=0.5)
 
         def crops(part: Integers, at: int) -> Tensor:
             generator = torch.Generator().manual_seed(config.seed * 1_000_003 + 17 * at + number)

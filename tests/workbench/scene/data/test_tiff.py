@@ -121,7 +121,7 @@ def test_notes_of_gdal_beside_are_one_of_the_files(tmp_path):
 def test_photos_and_broken_files_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "photo.tif", np.zeros((9, 11, 3), "u1"), photometric="rgb")
     with pytest.raises(InputError, match="colour picture of 8 bits without a map position"):
-        formats.read(tmp_path / "photo.tif")
+        formats.read(tmp_path / "photo.tif", kind="scene")
     ok = save(tmp_path / "rgb.tif", np.zeros((3, 9, 11), "u1"), photometric="RGB")
     assert len(formats.read(ok).channels) == 3
     (tmp_path / "junk.tif").write_bytes(b"II*\x00" + bytes(40))

@@ -88,6 +88,7 @@ def test_grids_that_are_none(shape, step):
         mask_of([], shape, step)
 
 
+@pytest.mark.slow
 def test_a_large_grid_takes_seconds():
     rng = np.random.default_rng(0)
     outline = star(rng, (80_000.0, 80_000.0), 79_000.0, 20_000)

@@ -133,12 +133,18 @@ def test_bounds_there_and_back(tmp_path):
     assert "[[1.1,2.37],[5.1,2.37],[5.1,6.37],[1.1,6.37],[1.1,2.37]]" in (tmp_path / "a.geojson").read_text()
     (again,) = read_annotations(tmp_path / "a.geojson", frame="bounds", bounds=bounds)
     same(found[0], again)
+    (again,) = read_annotations(tmp_path / "a.geojson")  # the file says it itself
+    same(found[0], again)
+    for wrong in ({"frame": "file"}, {"bounds": (1, 1, 50, 80)}):
+        with pytest.raises(UsageError, match=r"says that it counts from the bounds \(1000, 200, 50, 80\)"):
+            read_annotations(tmp_path / "a.geojson", **wrong)
     assert "from which QuPath counts" in write_annotations(found, tmp_path / "b.geojson", bounds=bounds)[0]
     with pytest.raises(UsageError):
         write_annotations(found, tmp_path / "c.geojson", frame="bounds")
     assert not (tmp_path / "c.geojson").exists()
 
 
+@pytest.mark.slow
 def test_any_number_is_written_in_the_same_memory_and_a_failure_leaves_the_old_file(tmp_path):
     peaks = []
     for count in (300, 3000):

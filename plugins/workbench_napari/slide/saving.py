@@ -1,0 +1,80 @@
+"""What the Slides tool saves: the result as it is shown, masks and annotations beside it. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from workbench.core.identity import identity_of
+from workbench.core.types import Image, Part, Progress, Provenance, Result
+from workbench.slide import ANNOTATIONS_FILE, MASK, annotations_in, mask_of, regions, write_annotations
+from workbench_napari.general.restored import read_image
+from workbench_napari.shared.case import Saved, is_edited, save_result
+from workbench_napari.shared.saving import LayerState, stored_provenance
+
+
+@dataclass(frozen=True, eq=False)
+class Saving:
+    """What to save, as the layers were when Save was pressed.
+
+    Parameters
+    ----------
+    record
+        Of the layer of the slide.
+    result
+        As its layers show it now; ``None`` where there was no run.
+    masks, drawn
+        Masks that no run made, and layers of annotations.
+    """
+
+    record: dict[str, Any]
+    result: Result | None
+    masks: Sequence[LayerState]
+    drawn: Sequence[LayerState]
+    folder: Path
+    format: str = "auto"
+
+
+def save(job: Saving, _progress: Progress | None = None) -> Saved:
+    """Write everything into the folder of the slide inside ``job.folder``, as one state.
+
+    Raises
+    ------
+    GeometryError
+        A shape is unfinished, or a mask has other pixels than its layer was made with: nothing is written.
+    UsageError
+        The folder cannot be written to.
+    """
+    image: Image = read_image(job.record) if job.result is None else job.result.image
+    found = annotations_in(job.drawn)
+    parts: dict[str, Part] = {} if job.result is None else dict(job.result.parts)
+    for number, state in enumerate(job.masks, 1):
+        key = MASK if number == 1 else f"{MASK}_{number}"
+        parts[key] = replace(mask_of(state), name=key)
+    if job.drawn:
+        parts["regions"] = regions(found)
+    made = _provenance(job, image)
+    result = Result(parts, image, replace(made, notes=tuple(dict.fromkeys((*made.notes, *found.notes)))))
+
+    def beside(folder: Path) -> list[Path]:
+        if not job.drawn:
+            return []
+        write_annotations(found, folder / ANNOTATIONS_FILE)
+        return [folder / ANNOTATIONS_FILE]
+
+    identity = identity_of(image, made.input_sha256)
+    return save_result(result, job.folder, identity, format=job.format, per_backend=True, beside=beside)
+
+
+def _provenance(job: Saving, image: Image) -> Provenance:
+    made = stored_provenance({}, image.source) if job.result is None else job.result.provenance
+    drawn = [key for key, states in (("masks", job.masks), ("annotations", job.drawn)) if any(map(_by_hand, states))]
+    return replace(made, edited_by_hand=made.edited_by_hand or bool(drawn))
+
+
+def _by_hand(state: LayerState) -> bool:
+    from workbench.core.layers import KEY
+
+    return is_edited((state[1].get("metadata") or {}).get(KEY) or {})

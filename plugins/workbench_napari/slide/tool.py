@@ -1,0 +1,302 @@
+"""The Slides tool: look at a slide, find and correct its tissue, draw, embed its tiles, read areas, save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from qtpy.QtWidgets import QPushButton, QWidget
+
+import workbench as wb
+from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.layers import KEY, LayerTuple
+from workbench.core.types import Result, Scores
+from workbench.slide import config_of, is_mask, mask_layer, write_region
+from workbench_napari.general.restored import read_image
+from workbench_napari.general.tool import GeneralTool, _formats
+from workbench_napari.shared.job import Work
+from workbench_napari.shared.layer_choice import index_of
+from workbench_napari.shared.pages import Part
+from workbench_napari.shared.panel_base import button, empty_state
+from workbench_napari.shared.saving import LayerState
+from workbench_napari.shared.worker import report
+from workbench_napari.slide.annotating import Annotating
+from workbench_napari.slide.on_slide import (
+    annotations_on,
+    is_drawn,
+    is_own_mask,
+    masks_on,
+    record_of,
+    rescale,
+    same_slide,
+    state_now,
+)
+from workbench_napari.slide.panel import AnnotationGroup, AreaGroup, ScoresTable
+from workbench_napari.slide.saving import Saving, save
+from workbench_napari.slide.view import SlideViews
+from workbench_napari.slide.where import Where
+
+_SLIDES = "Slides (*.svs *.ndpi *.mrxs *.scn *.vms *.vmu *.bif *.svslide *.tif *.tiff *.dcm *.png *.jpg);;All files (*)"
+
+
+class SlideTool(GeneralTool):
+    """Dock widget for slides: the general tool, with tissue to paint and annotations.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer it is docked to (napari passes it by this name).
+    """
+
+    PROGRESS_TEXT = "%v of %m tiles (%p %)"
+    KIND: ClassVar[str] = "slide"
+    SAMPLE: ClassVar[str] = "slide"
+    SKIP: ClassVar[tuple[str, ...]] = ("roi",)
+
+    def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(napari_viewer, parent)
+        self.shown.showing.connect(self._show_areas)
+
+    # --- what it looks like
+
+    def _empty_state(self) -> QWidget:
+        self.open_slide_button = QPushButton("Open a slide...")
+        self.sample_button = button(
+            "Open the sample slide", "The same as File > Open Sample > Workbench; works offline"
+        )
+        return empty_state(
+            "<b>No slide is open yet</b><br><br>Open a whole slide: SVS, NDPI, MRXS, SCN, BIF, DICOM, or a pyramidal "
+            "TIFF. Drop it into the window, or:",
+            self.open_slide_button,
+            self.sample_button,
+        )
+
+    def _pages(self) -> dict[str, tuple[Part, ...]]:
+        own = super()._pages()
+        self.area_group, self.annotation_group = AreaGroup(), AnnotationGroup()
+        self.where = Where(self.viewer, self.area_group.where, self)
+        self.annotating = Annotating(self.viewer, self.annotation_group, self)
+        self.views = SlideViews(self.viewer, self)
+        self.areas = ScoresTable("Areas")
+        self.result.column.insertWidget(1, self.areas)
+        return {"Run": own["Run"], "Regions": (self.area_group, self.annotation_group), "Result": own["Result"]}
+
+    def connect_tool(self) -> None:
+        super().connect_tool()
+        self.open_slide_button.clicked.connect(lambda: self.browse_file("Open a slide", _SLIDES))
+        self.area_group.find.clicked.connect(self.find_tissue)
+        self.annotating.wanted.connect(self.read_annotations)
+        self.where.changed.connect(self.follow_choice)
+        for part in (self.annotating, self.views):
+            part.said.connect(self.say)
+
+    # --- layers come and go
+
+    def _on_layers(self, event: Any = None) -> None:
+        super()._on_layers(event)
+        self.body.setVisible(self.layer is not None or bool(self.shown.token))
+        self.empty.setVisible(self.layer is None)
+        self.views.look_around()
+
+    def _on_choice(self, index: int) -> None:
+        super()._on_choice(index)
+        self.where.follow(self.layer)
+
+    def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
+        active = self.viewer.layers.selection.events.active
+        return [*super()._viewer_events(), (active, self.annotating.on_active)]
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        self.views.let_go()
+        self.annotating.let_go()
+
+    def _refresh_buttons(self, event: Any = None) -> None:
+        super()._refresh_buttons(event)
+        layer = self.layer
+        self.where.follow(layer)
+        self.annotating.follow(layer)
+        takes = self.input.model.asks_for("roi")
+        self.area_group.where.setEnabled(takes and layer is not None)
+        self.area_group.find.setEnabled(layer is not None and not self.is_busy)
+        self.save_button.setEnabled(not self.is_busy and (bool(self.shown.token) or bool(self._hand_work())))
+        for box in (self.annotation_group.new, self.annotation_group.open):
+            box.setEnabled(layer is not None)
+
+    def _asked(self) -> tuple[Any, ...]:
+        return ((*self.input.model.asked, id(self.layer), id(self.where.layer)),)
+
+    def _show_areas(self, now: Result) -> None:
+        self.areas.show_scores(now.parts.get("areas"))
+
+    @staticmethod
+    def _describe(now: Result, made: Result) -> str:
+        tiles = now.parts.get("tiles")
+        count = len(tiles.rows) if isinstance(tiles, Scores) else 0
+        settings = now.provenance.settings
+        return f"{count:,} tiles of {settings.get('tile')} pixels at {settings.get('target_mpp')} um per pixel" * bool(
+            count
+        )
+
+    # --- tissue
+
+    def find_tissue(self, _checked: bool = False) -> bool:
+        """Find the tissue of the slide in the background, without a network; returns whether it started."""
+        layer = self.layer
+        if layer is None:
+            self.say("Open a slide first.")
+            return False
+        record = dict(record_of(layer))
+        try:
+            values = self.input.model.values()
+            known = {k: v for k, v in values.items() if k in ("mpp", "keep_pen", "tissue", "target_mpp")}
+            config = config_of(known)
+        except WorkbenchError as error:
+            self.say(report(error))
+            return False
+
+        def work(_progress: Any) -> tuple[LayerTuple, tuple[str, ...]]:
+            return mask_layer(read_image(record), config)
+
+        return self.start(f"Finding tissue of {layer.name}", work, partial(self._show_mask, layer))
+
+    def _show_mask(self, layer: Any, found: tuple[LayerTuple, tuple[str, ...]]) -> None:
+        from napari.layers import Layer
+
+        (data, attributes, kind), notes = found
+        self._use_scale_of(layer, attributes["metadata"][KEY])
+        made = self.viewer.add_layer(Layer.create(data, attributes, kind))
+        self.where.choose(made)
+        self.viewer.layers.selection.active = made
+        told = f" ({'; '.join(notes)})" if notes else ""
+        self._done_text = f"Tissue of {layer.name} was found{told}. Paint to correct it; the run takes tiles in it."
+
+    def _use_scale_of(self, layer: Any, record: dict[str, Any]) -> None:
+        """A person gave another size of a pixel: the slide is shown with it."""
+        import numpy as np
+
+        from workbench.slide import geometry_of
+
+        mpp, own = record.get("mpp"), geometry_of(record_of(layer))
+        if mpp and own is not None and layer in self.viewer.layers:
+            rescale(self.viewer, layer, replace(own, affine=np.diag([mpp[1], mpp[0], 1.0]), unit="um"))
+
+    # --- annotations
+
+    def read_annotations(self, path: Path) -> None:
+        """Open a file of annotations over the slide, in the background."""
+        layer = self.layer
+        if layer is None:
+            return
+        record, frame = dict(record_of(layer)), self._frame()
+
+        def work(_progress: Any) -> Any:
+            from workbench.slide import open_annotations
+
+            return open_annotations(path, read_image(record), frame)
+
+        self.start(f"Opening {path.name}", work, partial(self._show_annotations, layer))
+
+    def _show_annotations(self, layer: Any, found: Any) -> None:
+        self._done_text = self.annotating.show(layer, found)
+
+    def _frame(self) -> Any:
+        frame = self.input.model.form.widgets.get("frame")
+        return "file" if frame is None else frame.value
+
+    # --- run and save
+
+    def _work(self, layer: Any, backend: str, values: dict[str, Any]) -> Work:
+        record, chosen = dict(record_of(layer)), self.where.layer
+        if chosen is None or not self.input.model.asks_for("roi"):
+            return super()._work(layer, backend, values)
+        name, state = chosen.name, state_now(chosen)
+
+        def work(progress: Any) -> Result:
+            with TemporaryDirectory(prefix="workbench-") as folder:
+                return _in_region(backend, record, values, (name, state), Path(folder), progress)
+
+        return work
+
+    def _show(self, image_layer: Any, result: Result) -> Iterator[None]:
+        used = self.where.layer
+        own = record_of(image_layer) | {"mpp": list(result.image.pyramid.mpp or ()) if result.image.pyramid else None}
+        self._use_scale_of(image_layer, own)
+        if used is not None and is_own_mask(used):
+            used.visible = False  # the tissue of the result lies over it now
+        yield from super()._show(image_layer, result)
+
+    def covers(self, layer: Any) -> bool:
+        return super().covers(layer) or is_own_mask(layer) or is_drawn(layer)
+
+    def take_up(self, layer: Any) -> None:
+        super().take_up(layer)
+        slide = next((x for x in self._slides() if same_slide(x, layer)), None)
+        if slide is not None:
+            self.input.layer.setCurrentIndex(index_of(self.input.layer, slide))
+
+    def _slides(self) -> list[Any]:
+        combo = self.input.layer
+        return [layer for i in range(combo.count()) if (layer := combo.itemData(i)()) is not None]
+
+    def _hand_work(self) -> list[Any]:
+        """Masks that no run made and annotations of the slide that is chosen."""
+        layer = self.layer
+        if layer is None:
+            return []
+        return [*filter(is_own_mask, masks_on(self.viewer, layer)), *annotations_on(self.viewer, layer)]
+
+    def save(self) -> bool:
+        """Write the result, masks and annotations as they are shown now, in the background; whether it started."""
+        hand, layer = self._hand_work(), self.layer
+        if layer is None:
+            return super().save()
+        folder = self.chosen_folder()
+        if folder is None or not (hand or self.shown.token):
+            return False
+        states = [state_now(x) for x in hand]
+        try:
+            result, drawn = None, list(hand)
+            if self.shown.token:
+                result, made, missing = self.shown.now()
+                self.shown.counted_as(result, made, missing)
+                drawn += self.shown.layers()
+        except WorkbenchError as error:
+            self.say(report(error))
+            return False
+        job = Saving(
+            dict(record_of(layer)), result, [s for s in states if is_mask(s[1]["metadata"][KEY])],
+            [s for s in states if not is_mask(s[1]["metadata"][KEY])], folder,
+            _formats(self.KIND).get(self.format.currentText(), "auto"),
+        )  # fmt: skip
+        return self.start_saving(layer.name, partial(save, job), drawn, "your edits are")
+
+
+def _in_region(
+    backend: str,
+    record: dict[str, Any],
+    values: dict[str, Any],
+    region: tuple[str, LayerState],
+    folder: Path,
+    progress: Any,
+) -> Result:
+    """A run whose tiles lie in a mask or in outlines, and which says so."""
+    name, state = region
+    try:
+        path = write_region([state], folder)
+    except WorkbenchError as error:
+        raise type(error)(f"'{name}': {error}") from error
+    more = {"frame": "file"} if "frame" in values else {}
+    try:
+        result = wb.predict(backend, read_image(record), progress=progress, **{**values, "roi": str(path), **more})
+    except InputError as error:
+        raise InputError(str(error).replace(str(path), f"'{name}'")) from error
+    made = result.provenance
+    what = "the mask" if is_mask(state[1]["metadata"][KEY]) else "the outlines of"
+    note = f"tiles were taken in {what} '{name}'"
+    settings = {**made.settings, "roi": path.name}  # the file of that name which is saved beside the result
+    return replace(result, provenance=replace(made, settings=settings, notes=(*made.notes, note)))

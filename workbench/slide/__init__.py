@@ -1,0 +1,18 @@
+"""Whole slides. The names of this package are public; its modules are how they are made."""
+
+from workbench.core.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "workbench.slide.annotations.types": ("Annotations",),
+        "workbench.slide.annotations.write": ("write_annotations",),
+        "workbench.slide.data.lazy_levels": ("LazyLevel", "TileCache"),
+        "workbench.slide.drawn_layers": (
+            "ANNOTATIONS_FILE", "MASK", "annotation_layers", "annotations_in", "config_of", "frame_of",
+            "is_annotations", "is_mask", "line_width", "mask_layer", "mask_of", "open_annotations", "regions",
+            "write_region",
+        ),
+        "workbench.slide.layers": ("common_attributes", "geometry_of"),
+    },
+)  # fmt: skip
