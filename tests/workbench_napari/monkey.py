@@ -313,8 +313,10 @@ def is_of_napari(said: str) -> bool:
 
 def _run(given: argparse.Namespace, folder: Path) -> int:
     from tests.workbench_napari.monkey_files import install, lay
+    from tests.workbench_napari.monkey_lives import give_back_at_once
     from tests.workbench_napari.monkey_loading import draw_once, load_all
 
+    give_back_at_once()
     os.environ |= {
         "WORKBENCH_HOME": str(folder / "home"), "NAPARI_CONFIG": str(folder / "napari.yaml"), "WORKBENCH_PRELOAD": "0",
     }  # fmt: skip

@@ -151,6 +151,35 @@ def test_the_pictures_that_qt_keeps_are_no_leak(qtbot):
     assert QPixmapCache.find("an icon") is None
 
 
+FREEING = """
+import threading
+from tests.workbench_napari import monkey_lives as lives
+
+{}
+large = bytearray(30 << 20)  # the glibc keeps more from here on
+del large
+before = lives._held_mb()
+
+def job():
+    blocks = [bytearray(60 << 10) for _ in range(500)]
+    del blocks
+
+for _ in range(3):
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join()
+print(lives._held_mb() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of the C library of Linux")
+def test_what_a_job_has_freed_is_given_back():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-c", FREEING.format("lives.give_back_at_once()")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
+    assert float(done.stdout) < 5, done.stdout
+
+
 def test_what_is_taken_once_is_no_slope():
     once = [life(windows=n, rss_mb=500.0 + 100 * (n > 50)) for n in range(21, 110)]
     assert rise(once) == pytest.approx(0)
