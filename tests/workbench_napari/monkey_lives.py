@@ -18,6 +18,9 @@ _APART = (4, 18)
 """Windows between two lives that are compared."""
 _MB_A_WINDOW = 0.85
 """3 MB a minute, at the 3.5 windows a minute of a machine that does nothing else."""
+_WARM_SECONDS = 300.0
+_MB_A_MINUTE = 3.0
+"""Of a straight line through all lives from then on: steps count, too."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Parameters of ``mallopt``, in ``malloc.h`` of the glibc."""
 KINDS = ("DockTool", "JobRunner", "Journal", "Desk", "Layer", "ViewerModel", "QtViewer")
@@ -129,22 +132,38 @@ def rise(lives: Sequence[Life]) -> float | None:
     return _a_window(points)
 
 
+def slope(lives: Sequence[Life]) -> float | None:
+    """Memory per minute [MB] after the first minutes, steps included; ``None`` while there are too few points."""
+    import numpy as np
+
+    points = [(life.seconds / 60, life.rss_mb) for life in lives if life.seconds > _WARM_SECONDS]
+    if len(points) < 4 or points[-1][0] - points[0][0] < 5:
+        return None
+    return float(np.polyfit(*np.array(points).T, 1)[0])
+
+
 def too_much_memory(lives: Sequence[Life]) -> bool:
-    more = rise(lives)
-    return more is not None and more > _MB_A_WINDOW
+    """Whether memory rises with every window, or as a whole."""
+    a_window, a_minute = rise(lives), slope(lives)
+    return (a_window or 0) > _MB_A_WINDOW or (a_minute or 0) > _MB_A_MINUTE
 
 
 def said_of_memory(lives: Sequence[Life]) -> str:
-    more = rise(lives)
-    if more is None:
+    """Both numbers, for people."""
+    a_window, a_minute = rise(lives), slope(lives)
+    if a_window is None and a_minute is None:
         return "memory: too few points for a slope"
-    return f"memory rises by {more:.2f} MB a window"
+    parts = [
+        f"{value:.2f} MB a {what}" for value, what in ((a_window, "window"), (a_minute, "minute")) if value is not None
+    ]
+    return f"memory rises by {' and '.join(parts)}"
 
 
 def _a_window(points: Sequence[tuple[int, float]]) -> float:
     """The median over all pairs 4 to 18 windows apart, as many as are opened in one to five minutes.
 
-    What is leaked is leaked again and again, and what a driver or a library takes once is one step and no slope.
+    What is leaked is leaked again and again; what a driver or a library takes once is one step and no slope here (the
+    straight line of `slope` sees it).
     """
     from statistics import median
 

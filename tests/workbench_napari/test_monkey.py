@@ -12,7 +12,7 @@ import pytest
 
 from tests.tiny import make_volume
 from tests.workbench_napari.monkey import is_of_napari
-from tests.workbench_napari.monkey_lives import Life, left_over, rise, said_of_memory, too_much_memory
+from tests.workbench_napari.monkey_lives import Life, left_over, rise, said_of_memory, slope, too_much_memory
 from tests.workbench_napari.monkey_loading import named_in
 from tests.workbench_napari.monkey_saves import _differ, _read_volume
 
@@ -47,6 +47,7 @@ def test_two_minutes_of_random_actions(display, tmp_path):
 def test_half_an_hour_of_random_actions(display, tmp_path):
     said = lives(display, tmp_path, 30, 7)
     assert "MB a window" in said, "too few windows for a slope of the memory"
+    assert "MB a minute" in said, "too few lives for a slope of the memory"
 
 
 CHILD = """
@@ -130,12 +131,26 @@ def test_memory_counts_from_the_twentieth_window_on_and_per_window():
     assert rise([*warming, life(windows=21), life(windows=22)]) is None, "too few to say anything"
 
 
+def test_memory_counts_from_the_fifth_minute_on_and_per_minute():
+    warming = [life(windows=n, rss_mb=1e5 * n) for n in range(12)]
+    level = [life(windows=n, rss_mb=500.0 + n % 2) for n in range(13, 60)]
+    assert slope([*warming, *level]) == pytest.approx(0, abs=0.1)
+    assert slope(
+        [*warming, *[life(windows=n, rss_mb=500.0 + 7 * 25 / 60 * n) for n in range(13, 60)]]
+    ) == pytest.approx(7)
+    assert slope([*warming, life(windows=14), life(windows=15)]) is None, "too few to say anything"
+
+
 def test_rising_memory_is_found():
     rising = [life(windows=n, rss_mb=500.0 + 0.9 * n) for n in range(21, 60)]
     slowly = [life(windows=n, rss_mb=500.0 + 0.8 * n) for n in range(21, 60)]
     assert too_much_memory(rising)
     assert not too_much_memory(slowly)
-    assert said_of_memory(slowly) == "memory rises by 0.80 MB a window"
+    assert said_of_memory(slowly) == "memory rises by 0.80 MB a window and 1.92 MB a minute"
+    # One step is no slope of most pairs, and one of the whole.
+    step = [life(windows=n, rss_mb=500.0 + 60 * (n > 40)) for n in range(21, 60)]
+    assert rise(step) == pytest.approx(0)
+    assert too_much_memory(step)
     assert not too_much_memory(rising[:3])
     assert "too few" in said_of_memory(rising[:3])
 

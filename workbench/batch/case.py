@@ -168,7 +168,7 @@ def _run(
     about = record.about(case, image, task.format)
     allowed = None if lease is None else lease.is_held
     files = write(result, task.output, format=task.format, name=case.id, about=about, allowed=allowed)
-    Pieces.clear_all(folder)
+    pieces({}).clear()
     kept = (case_folder.read_record(folder) or {}).get("kept")
     sizes = result.parts.get(kinds.find(image.kind).size_part)
     if task.pictures:

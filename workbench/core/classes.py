@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -56,6 +56,11 @@ class ClassTable:
     def from_values(cls, values: list[int]) -> ClassTable:
         """Nameless classes: ``class 5`` for value 5, with palette colours."""
         return cls(tuple(ClassInfo(int(v), f"class {v}", _PALETTE[(int(v) - 1) % len(_PALETTE)]) for v in values))
+
+    def unlisted(self, values: Iterable[int]) -> ClassTable:
+        """``class N`` for each of the values that is positive and not in the table, in order."""
+        known = {c.value for c in self.classes}
+        return ClassTable.from_values(sorted({int(v) for v in values if v > 0} - known))
 
     @classmethod
     def from_json(cls, rows: list[dict[str, Any]]) -> ClassTable:

@@ -37,8 +37,7 @@ def updated_parts(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]
             array = np.asarray(finest(data, attributes))
             if array.shape != part.data.shape:
                 raise GeometryError(f"layer of '{key}' has the shape {array.shape}, its result {part.data.shape}")
-            known = {c.value for c in part.classes}
-            extra = ClassTable.from_values(sorted(v for v in count_labels(array) if v > 0 and v not in known))
+            extra = part.classes.unlisted(count_labels(array))
             parts[key] = replace(part, data=array, classes=ClassTable((*part.classes, *extra)))
         elif isinstance(part, Objects):
             parts[key] = replace(objects_from_layer(data, attributes), name=part.name)

@@ -43,6 +43,8 @@ def corners(geometry: Geometry) -> np.ndarray[tuple[int, int], np.dtype[np.float
 
 def is_of(result: Image, image: Image) -> bool:
     """Whether the image of a result is that one; the scale of one with a pyramid may have been given by settings."""
-    if image.pyramid is None or result.pyramid is None:
-        return result.geometry.matches(image.geometry)
+    if result.geometry.matches(image.geometry):
+        return True
+    if image.pyramid is None or result.pyramid is None or result.pyramid.mpp_source != "given":
+        return False
     return result.geometry.shape == image.geometry.shape and result.source == image.source

@@ -361,33 +361,16 @@ RECORDING = Kind(
     demo="workbench.recording.demo:explore_sample",
 )
 
+_SLIDES = (
+    ".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".ome.tif", ".ome.tiff", ".tif", ".tiff",
+    ".ome.zarr", ".zarr", ".dcm", ".png", ".jpg", ".jpeg",
+)  # fmt: skip
+
 SLIDE = Kind(
     name="slide",
     title="a slide",
     axes=("y", "x"),
-    readers=dict.fromkeys(
-        (
-            ".svs",
-            ".ndpi",
-            ".mrxs",
-            ".scn",
-            ".vms",
-            ".vmu",
-            ".bif",
-            ".svslide",
-            ".ome.tif",
-            ".ome.tiff",
-            ".tif",
-            ".tiff",
-            ".ome.zarr",
-            ".zarr",
-            ".dcm",
-            ".png",
-            ".jpg",
-            ".jpeg",
-        ),
-        "workbench.slide.data.open",
-    ),
+    readers=dict.fromkeys(_SLIDES, "workbench.slide.data.open"),
     files="workbench.slide.data.files",
     writer="workbench.slide.data.write",
     formats=("hdf5",),

@@ -76,13 +76,8 @@ class Pieces:
         record = {"made_of": self._made_of, "size": path.stat().st_size, "sha256": sha256_of(path)}
         write_json(self._record(name), record)
 
-    @staticmethod
-    def clear_all(case: Path) -> None:
-        """The case is written: whatever pieces there are of it go."""
-        shutil.rmtree(case / f"{leftovers.PART}-{FOLDER}", ignore_errors=True)
-
     def clear(self) -> None:
-        """The whole is written: the pieces go."""
+        """The whole is written: whatever pieces there are of the case go."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path:

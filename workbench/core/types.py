@@ -5,7 +5,7 @@ All types are frozen dataclasses that hold numpy arrays and plain values; nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -17,67 +17,18 @@ import numpy.typing as npt
 from workbench.core import memory
 from workbench.core.classes import ClassTable
 from workbench.core.errors import OutOfMemory, visible
+from workbench.core.geometry import Geometry as Geometry
 from workbench.core.objects import Objects
 from workbench.core.pyramid import Pyramid
+from workbench.core.signals import Mark as Mark
+from workbench.core.signals import Marks as Marks
+from workbench.core.signals import Signals as Signals
+from workbench.core.signals import sampling_rate_of as sampling_rate_of
+from workbench.core.signals import time_base as time_base
 from workbench.core.stamps import FileStamp, stamps
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) as work advances; raises `workbench.core.errors.Cancelled` to stop it."""
-
-
-@dataclass(frozen=True, eq=False)
-class Geometry:
-    """Where the samples of an array lie in the world.
-
-    Parameters
-    ----------
-    shape
-        Number of samples along each spatial axis, in array order.
-    affine
-        (n+1, n+1) float64, index -> world. For volumes the world is RAS+ (x to the right, y to the front, z to the
-        head) in millimetres, as in NIfTI. ``None`` where the file gives no position: never a made-up number.
-    axes
-        One name per spatial axis, e.g. ``("i", "j", "k")``.
-    unit
-        Unit of the world axes (``"mm"``, ``"um"``, ``"s"``) or ``None``.
-    crs
-        Of a map: its coordinate system as the file spells it (``EPSG:N``, WKT, PROJ), or ``None``.
-    """
-
-    shape: tuple[int, ...]
-    affine: npt.NDArray[np.float64] | None = None
-    axes: tuple[str, ...] = ("i", "j", "k")
-    unit: str | None = "mm"
-    crs: str | None = None
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def spacing(self) -> tuple[float, ...] | None:
-        """Distance between neighbouring samples along each array axis, in `unit`."""
-        if self.affine is None:
-            return None
-        return tuple(float(v) for v in np.sqrt((self.affine[:-1, :-1] ** 2).sum(axis=0)))
-
-    @property
-    def sample_volume(self) -> float | None:
-        """Volume (area) that one sample stands for, in ``unit ** ndim``: |det| of the affine."""
-        if self.affine is None:
-            return None
-        return float(abs(np.linalg.det(self.affine[:-1, :-1])))
-
-    def matches(self, other: Geometry, tolerance: float = 1e-3) -> bool:
-        """Whether both describe the same grid: equal shapes, and corners within `tolerance` samples."""
-        if self.shape != other.shape or (self.affine is None) != (other.affine is None):
-            return False
-        if self.affine is None or other.affine is None:
-            return True
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(self.ndim, -1)
-        homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
-        shift = np.abs((self.affine - other.affine) @ homogeneous).max()
-        return bool(shift <= tolerance * min(self.spacing or (1.0,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,95 +263,6 @@ class Scores:
 
     def as_dicts(self) -> list[dict[str, Any]]:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-@dataclass(frozen=True, eq=False)
-class Signals:
-    """Time courses, or anything with one value per channel and sample (tokens, surprisal).
-
-    Parameters
-    ----------
-    data
-        ``(channels, samples)``; float32 for signals and maps, unsigned integers for tokens.
-    channels
-        One name per row of `data`.
-    geometry
-        The time base: ``shape == (samples,)``, axes ``("time",)``, unit ``"s"``; see `time_base`.
-    name
-        Short name, used for files and layers.
-    unit
-        Unit of the values (``"T"``, ``"z"``, ``"nats"``) or ``None``.
-    role
-        ``"signal"`` for time courses, ``"tokens"`` for token numbers (0 is unseen), ``"map"`` for other values.
-    kinds
-        MNE channel type of each channel (``"mag"``, ``"grad"``, ``"eeg"``, ``"misc"``), or empty.
-    native
-        The reader's own header object (`mne.Info`), with positions, where there is one.
-    """
-
-    data: npt.NDArray[Any]
-    channels: tuple[str, ...]
-    geometry: Geometry
-    name: str
-    unit: str | None = None
-    role: Literal["signal", "tokens", "map"] = "signal"
-    kinds: tuple[str, ...] = ()
-    native: Any = None
-
-    def __post_init__(self) -> None:
-        expected = (len(self.channels), *self.geometry.shape)
-        if self.data.shape != expected:
-            raise ValueError(f"signals '{self.name}' have shape {self.data.shape}, expected {expected}")
-
-    @property
-    def sampling_rate(self) -> float:
-        """Samples per second [Hz]."""
-        return sampling_rate_of(self.geometry)
-
-    @property
-    def start(self) -> float:
-        """Time of the first sample [s]."""
-        return 0.0 if self.geometry.affine is None else float(self.geometry.affine[0, 1])
-
-
-def time_base(samples: int, sampling_rate: float, start: float = 0.0) -> Geometry:
-    """Geometry of a recording: sample n lies at ``start + n / sampling_rate`` seconds."""
-    affine = np.array([[1.0 / sampling_rate, start], [0.0, 1.0]])
-    return Geometry((samples,), affine, ("time",), "s")
-
-
-def sampling_rate_of(geometry: Geometry) -> float:
-    """Samples per second [Hz] of a time base."""
-    if geometry.affine is None:
-        raise ValueError("this time base has no sampling rate")
-    return float(1.0 / geometry.affine[0, 0])
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One stretch of time with a name, as an MNE annotation: onset and duration in seconds of the recording's clock.
-
-    `channels` is empty where the mark concerns all of them.
-    """
-
-    onset: float
-    duration: float
-    label: str
-    channels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Marks:
-    """Annotations of a recording, in the order of their onsets."""
-
-    marks: tuple[Mark, ...]
-    name: str = "annotations"
-
-    def __iter__(self) -> Iterator[Mark]:
-        return iter(self.marks)
-
-    def __len__(self) -> int:
-        return len(self.marks)
 
 
 @dataclass(frozen=True, eq=False)

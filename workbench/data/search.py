@@ -140,7 +140,7 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
 
 def _is_shy(kind: str, file: Path) -> bool:
     """Whether a kind takes such files only where it is looked for."""
-    return file.name.lower().endswith(kinds.find(kind).if_asked or ("\0",))
+    return file.name.lower().endswith(kinds.find(kind).if_asked)
 
 
 def _is_data_of_header(file: Path, names: Collection[str]) -> bool:

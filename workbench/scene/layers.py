@@ -204,6 +204,4 @@ def labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any], name
 
 def with_unlisted(classes: ClassTable, values: Sequence[int] | Mapping[int, int]) -> ClassTable:
     """The classes, and ``class N`` for every other value that occurs."""
-    known = {c.value for c in classes}
-    extra = ClassTable.from_values(sorted(int(v) for v in values if v > 0 and v not in known))
-    return ClassTable((*classes, *extra))
+    return ClassTable((*classes, *classes.unlisted(values)))

@@ -135,9 +135,8 @@ def labels_from_layer(array: npt.NDArray[Any], metadata: Mapping[str, Any], name
         expected = "no slide" if geometry is None else " x ".join(map(str, geometry.shape))
         raise GeometryError(f"labels of {' x '.join(map(str, array.shape))} pixels belong to {expected}")
     known = ClassTable.from_json(record.get("classes", []))
-    listed = {c.value for c in known}
-    extra = ClassTable.from_values(sorted(int(v) for v in count_labels(array) if v > 0 and v not in listed))
-    return Labels(array, geometry, ClassTable((*known, *extra)), record.get("part_name", name))
+    classes = ClassTable((*known, *known.unlisted(count_labels(array))))
+    return Labels(array, geometry, classes, record.get("part_name", name))
 
 
 def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:

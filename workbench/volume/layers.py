@@ -333,8 +333,7 @@ def shown_colors(attributes: Mapping[str, Any], values: Sequence[int]) -> dict[i
 def _with_unlisted(
     classes: ClassTable, data: npt.NDArray[np.integer[Any]], attributes: Mapping[str, Any]
 ) -> ClassTable:
-    known = {c.value for c in classes}
-    extra = ClassTable.from_values(sorted(v for v in count_labels(data) if v > 0 and v not in known))
+    extra = classes.unlisted(count_labels(data))
     colors = shown_colors(attributes, [c.value for c in extra])
     return ClassTable((*classes, *(ClassInfo(c.value, c.name, colors.get(c.value, c.color)) for c in extra)))
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.classes import ClassTable
 from workbench.core.layers import count_labels
 from workbench.core.types import Geometry, Image, Labels, Scores
 from workbench.data.geometry import is_sheared
@@ -39,14 +38,12 @@ def class_statistics(labels: Labels, image: Image) -> Scores:
     """
     data, geometry = labels.data, labels.geometry
     counts = count_labels(data)
-    known = {c.value for c in labels.classes}
-    extra = ClassTable.from_values(sorted(v for v in counts if v > 0 and v not in known))
     samples = image.samples()
     measures = _columns(image)
     boxes = _boxes(data, max((v for v in counts if v > 0), default=0))
     surfaces = _surfaces(data, geometry)
     rows = []
-    for c in (*labels.classes, *extra):
+    for c in (*labels.classes, *labels.classes.unlisted(counts)):
         box = boxes.get(c.value)
         volume = math.nan if geometry.sample_volume is None else counts.get(c.value, 0) * geometry.sample_volume / 1000
         row: list[Any] = [c.name, c.value, counts.get(c.value, 0), volume]

@@ -162,8 +162,6 @@ def classes_of(layer: Any, value: int = 0) -> ClassTable:
     `value` is one that nobody may have painted with yet, and that gets a class all the same.
     """
     known = ClassTable.from_json((layer.metadata.get(KEY) or {}).get("classes", []))
-    values = {c.value for c in known}
-    counts = count_labels(np.asarray(layer.data))
-    extra = ClassTable.from_values(sorted(v for v in {*counts, value} if v > 0 and v not in values))
+    extra = known.unlisted({*count_labels(np.asarray(layer.data)), value})
     shown = shown_colors({"colormap": layer.colormap}, [c.value for c in extra])
     return ClassTable((*known, *(replace(c, color=shown.get(c.value, c.color)) for c in extra)))

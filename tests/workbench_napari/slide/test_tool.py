@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import tempfile
 
 import numpy as np
 import pytest
@@ -27,7 +27,6 @@ from workbench.slide.data.heat_maps import read_labels, read_map
 from workbench.slide.drawn_layers import annotations_in
 
 pytestmark = pytest.mark.gui
-REAL = Path("/work/shared/data/slide/cmu-1-small-region.svs")
 BOX = np.array([[300.0, 300.0], [300.0, 820.0], [820.0, 820.0], [820.0, 300.0]])
 
 
@@ -97,10 +96,9 @@ def test_the_button_opens_a_file_and_the_sample_a_slide(window, slide_file, monk
     assert tool.layer.name == "slide_9301"
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the shared slides are not here")
-def test_a_real_slide_by_the_menu_of_napari_and_nothing_of_its_label(window):
+def test_a_real_slide_by_the_menu_of_napari_and_nothing_of_its_label(window, shared_data):
     viewer = window()
-    viewer.open(str(REAL), plugin=PLUGIN)
+    viewer.open(str(shared_data / "slide" / "cmu-1-small-region.svs"), plugin=PLUGIN)
     (layer,) = viewer.layers
     assert layer.data[0].shape == (2967, 2220, 3)
     assert np.allclose(layer.scale, 0.499)
@@ -240,7 +238,7 @@ def test_an_empty_mask_is_refused_by_the_name_of_its_layer(opened):
     mask.data_setitem(np.nonzero(mask.data), 0)
     click(tool, tool.run_button)
     assert tool.status.text().startswith("'section mask': marks nothing")
-    assert "/tmp" not in tool.status.text().split("marks")[0]
+    assert tempfile.gettempdir() not in tool.status.text().split("marks")[0]
 
 
 # --- annotations
