@@ -8,7 +8,7 @@ import pytest
 
 from workbench.core.samples import sample_files
 from workbench.data.objects import read_objects
-from workbench.slide.train.tiles_of import open_slide
+from workbench.slide.data.open import read as open_slide
 
 SCRIPT = Path(__file__).resolve().parents[2] / "sample_data" / "make_slides.py"
 NAMES = ("slide_9301", "slide_9302")

@@ -79,14 +79,20 @@ class SlideFile:
         from PIL import Image as Pillow
 
         step = self.downsamples[level]
+        place = (round(column * step), round(row * step))
         handle = self._handle
         try:
-            found = handle.read_region((round(column * step), round(row * step)), level, (width, height))
-        except openslide.OpenSlideError as error:
+            found = handle.read_region(place, level, (width, height))
+        except openslide.OpenSlideError:
             self._renew(handle)
-            raise InputError(
-                f"{self.path}: level {level}, row {row}, column {column} cannot be decoded ({one_line(error)})"
-            ) from error
+            # The tile that broke the handle may be that of another thread: read alone, it is certain.
+            try:
+                with self._open() as own:
+                    found = own.read_region(place, level, (width, height))
+            except openslide.OpenSlideError as error:
+                raise InputError(
+                    f"{self.path}: level {level}, row {row}, column {column} cannot be decoded ({one_line(error)})"
+                ) from error
         low, high = found.getchannel("A").getextrema()
         if low == high == 255:
             return np.asarray(found.convert("RGB"))

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import InputError, UsageError
 from workbench.core.pyramid import Pyramid
-from workbench.core.types import Case, Image
+from workbench.core.types import Case
+from workbench.slide.data import open as opening
 from workbench.slide.data.resample import Square, level_for, ratio, read_square
 from workbench.slide.data.tiles import Lattice, lattice
 from workbench.slide.data.tissue import MASK_MPP, find_tissue
@@ -32,23 +32,6 @@ _KEPT_BYTES = 2 << 30
 """Tiles that are kept in memory once they were read."""
 _FURTHER = 32
 """Tiles that are tried in the place of one that is damaged."""
-
-
-def open_slide(path: Path) -> Image:
-    """Open a slide by the suffix of its file; a TIFF that OpenSlide does not know is read as another one."""
-    from workbench.slide.data import ome_tiff, pictures, wsi
-
-    name = path.name.lower()
-    if name.endswith(pictures.SUFFIXES):
-        return pictures.read(path)
-    if name.endswith((".ome.tif", ".ome.tiff")):
-        return ome_tiff.read(path)
-    try:
-        return wsi.read(path)
-    except InputError:
-        if not name.endswith((".tif", ".tiff")):
-            raise
-        return ome_tiff.read(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +77,7 @@ def tiles_of(case: Case, config: SlideTrainConfig, number: int = 0) -> SlideTile
     UsageError
         It is coarser than the tiles are to be.
     """
-    image = open_slide(case.image)
+    image = opening.read(case.image)
     assert image.pyramid is not None
     pyramid, notes = image.pyramid, list(image.notes)
     if pyramid.mpp is None:
@@ -251,25 +234,16 @@ class TileSource:
         wanted = [int(n) for n in numbers]
         with self._lock:
             missing = [n for n in dict.fromkeys(wanted) if n not in self._kept]
-            fresh: dict[int, Pixels | None] = {}
+            found: dict[int, Pixels] = {}
             if missing:
                 with ThreadPoolExecutor(self.threads, thread_name_prefix="workbench-tiles") as pool:
-                    fresh = dict(zip(missing, pool.map(self._tried, missing), strict=True))
-            # A damaged tile spoils what is read beside it from the same handle: one by one it is certain which it was.
-            found = {n: self._sure(n) if tile is None else tile for n, tile in fresh.items()}
+                    found = dict(zip(missing, pool.map(self._sure, missing), strict=True))
             pixels = np.stack([self._kept[n] if n in self._kept else found[n] for n in wanted])
             for number, tile in found.items():
                 if self._bytes + tile.nbytes <= _KEPT_BYTES:
                     self._kept[number] = tile
                     self._bytes += tile.nbytes
             return pixels
-
-    def _tried(self, number: int) -> Pixels | None:
-        slide = self.slide_of(number)
-        try:
-            return self._decoded(slide, number - int(self._first[slide]))
-        except InputError:
-            return None
 
     def _sure(self, number: int) -> Pixels:
         """A tile, or the next of its slide that can be read."""

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tifffile
 
 from workbench.core.errors import InputError
 from workbench.slide.data import ome_tiff, pictures, wsi
@@ -71,6 +72,30 @@ def test_a_damaged_tile_ends_nothing(slides):
     for _ in range(3):  # OpenSlide's own handle gives nothing any more after the first
         with pytest.raises(InputError, match=r"level 0, row 0, column 0 cannot be decoded \(Bogus marker length\)"):
             image.pyramid.read(0, 0, 0, 16, 16)
+
+
+def test_a_damaged_tile_costs_those_beside_it_nothing(tmp_path):
+    path = tmp_path / "a.tif"
+    pixels = np.random.default_rng(0).integers(0, 255, (512, 512, 3), dtype=np.uint8)
+    tifffile.imwrite(path, pixels, tile=(64, 64), photometric="rgb", compression="jpeg", metadata=None)
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]
+        at, length = page.dataoffsets[27], page.databytecounts[27]
+    content = bytearray(path.read_bytes())
+    content[at : at + length] = bytes(length)
+    path.write_bytes(content)
+    slide = wsi.SlideFile(path)
+
+    def tried(number):
+        try:
+            slide.read(0, number // 8 * 64, number % 8 * 64, 64, 64)
+        except InputError:
+            return number
+        return None
+
+    with ThreadPoolExecutor(8) as threads:
+        failed = [n for n in threads.map(tried, 20 * list(range(64))) if n is not None]
+    assert failed == 20 * [27]
 
 
 def test_several_threads_read_the_same(slides):

@@ -12,8 +12,9 @@ from tests.workbench.slide.train.tiny_training import config
 from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Case
+from workbench.slide.data.open import read as open_slide
 from workbench.slide.train.study import open_study
-from workbench.slide.train.tiles_of import TileSource, open_slide, overview, tiles_of
+from workbench.slide.train.tiles_of import TileSource, overview, tiles_of
 
 
 @pytest.fixture(scope="module")
