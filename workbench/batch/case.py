@@ -145,7 +145,7 @@ def _run(
         verify=task.verify,
     )
     if state == "complete" and not task.overwrite:
-        record.refresh(folder, case, image, task.format)
+        record.refresh(folder, case, image, task.wanted)
         return Outcome(case.id, "skipped", "")
     if state == "edited" and not task.overwrite and record.is_of(folder, image):
         return Outcome(case.id, "skipped", "", notes=(f"{folder}: was corrected by hand, and stays as it is",))
@@ -165,7 +165,7 @@ def _run(
     result = _with_details(result, beside, task.threads)
     begin("write")
     _require_there(task.output, lease)
-    about = record.about(case, image, task.format)
+    about = record.about(case, image, task.format, task.wanted.files)
     allowed = None if lease is None else lease.is_held
     files = write(result, task.output, format=task.format, name=case.id, about=about, allowed=allowed)
     pieces({}).clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +44,8 @@ class Wanted:
         The defaults of those settings: one that did not exist when a result was made had that effect.
     format
         Of the results, as it was asked for (``"auto"``).
+    files
+        Hash of each file that a setting names, by the setting: the same path may hold something else by now.
     """
 
     backend: str
@@ -51,11 +53,13 @@ class Wanted:
     usual: Mapping[str, Any]
     weights_sha256: str | None
     format: str = "auto"
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, backend: str, config: Any, weights_sha256: str | None, format: str = "auto") -> Wanted:
         usual = {s.name: s.default for s in settings.describe(type(config)).values()}
-        return cls(backend, _plain(settings.as_dict(config)), _plain(usual), weights_sha256, format)
+        files = settings.file_hashes(config)
+        return cls(backend, _plain(settings.as_dict(config)), _plain(usual), weights_sha256, format, files)
 
     def differing(self, record: Mapping[str, Any]) -> list[str]:
         """Which settings a record has otherwise, and whether it is of another backend or of other weights."""
@@ -63,12 +67,18 @@ class Wanted:
         found = {**{k: v for k, v in self.usual.items() if k in self.settings}, **record.get("settings", {})}
         names = sorted({*self.settings, *found} - _HOW)
         told = [k for k in names if self.settings.get(k) != found.get(k)]
+        run = record.get("run")
+        held = run.get("settings_files", {}) if isinstance(run, dict) else {}
+        told += [
+            f"what the file of {k} holds" for k in sorted(self.files) if k not in told and held.get(k) != self.files[k]
+        ]
         return other + told + (["weights"] if record.get("weights_sha256") != self.weights_sha256 else [])
 
 
-def about(case: Case, image: Image, format: str) -> dict[str, Any]:
-    """What the record of a case says of the run that made it, besides its provenance."""
-    return {"run": {"format": format, **_case_facts(case), "inputs": input_stamps(case, image)}}
+def about(case: Case, image: Image, format: str, files: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the record of a case says of the run that made it, besides its provenance; `files` are `Wanted.files`."""
+    named = {"settings_files": dict(files)} if files else {}
+    return {"run": {"format": format, **_case_facts(case), "inputs": input_stamps(case, image), **named}}
 
 
 def input_stamps(case: Case, image: Image) -> list[list[Any]]:
@@ -161,7 +171,7 @@ def is_of(folder: Path, image: Image) -> bool:
     return (case_folder.read_record(folder) or {}).get("input_sha256") == input_hash(image)
 
 
-def refresh(folder: Path, case: Case, image: Image, format: str) -> None:
+def refresh(folder: Path, case: Case, image: Image, wanted: Wanted) -> None:
     """Note sizes and times as they are now in a record that was found to be true: the next look is quick.
 
     Those of earlier versions, and what a person saved, stay as they are.
@@ -170,7 +180,7 @@ def refresh(folder: Path, case: Case, image: Image, format: str) -> None:
     if not isinstance(record.get("run"), dict):
         return
     times = {name: (_times(folder / name) or (0, 0))[1] for name in record.get("files", {})}
-    case_folder.amend(folder, {**about(case, image, format), "times": times})
+    case_folder.amend(folder, {**about(case, image, wanted.format, wanted.files), "times": times})
 
 
 def _intact(path: Path, entry: Mapping[str, Any], time_ns: Any) -> bool:

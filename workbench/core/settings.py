@@ -25,13 +25,16 @@ def setting(
     high: float | None = None,
     advanced: bool = False,
     aliases: tuple[str, ...] = (),
+    names_file: bool = False,
 ) -> Any:
     """Declare one field of a `Config`: default value, help text, unit and allowed range (both ends included).
 
     `advanced` settings are folded away in the napari form and listed last in ``--help``. `aliases` are other names that
-    the setting goes by, as a keyword and as a flag.
+    the setting goes by, as a keyword and as a flag. `names_file`: it is the path of a file that decides what the result
+    is, so that a result counts as made from what that holds.
     """
     meta = {"help": help, "unit": unit, "low": low, "high": high, "advanced": advanced, "aliases": aliases}
+    meta["names_file"] = names_file
     return dataclasses.field(default=default, metadata=meta)
 
 
@@ -55,6 +58,7 @@ class Setting:
     size: int
     optional: bool
     aliases: tuple[str, ...] = ()
+    names_file: bool = False
 
     @property
     def flag(self) -> str:
@@ -84,7 +88,7 @@ def describe(config: type) -> dict[str, Setting]:
         m = f.metadata
         found[f.name] = Setting(
             f.name, kind, f.default, m["help"], m["unit"], m["low"], m["high"], m["advanced"], choices, size, optional,
-            m.get("aliases", ()),
+            m.get("aliases", ()), m.get("names_file", False),
         )  # fmt: skip
     return found
 
@@ -156,6 +160,17 @@ def _check_one(s: Setting, value: Any) -> Any:
     if s.high is not None and value > s.high:
         raise UsageError(f"{s.name}={value}{unit} is above the highest allowed value {s.high}{unit}")
     return value
+
+
+def file_hashes(config: Any) -> dict[str, str]:
+    """Hash of each file that a setting names, by the name of the setting; of one that is not there "missing"."""
+    from pathlib import Path
+
+    from workbench.core.atomic import sha256_of
+
+    named = {s.name: getattr(config, s.name) for s in describe(type(config)).values() if s.names_file}
+    paths = {name: Path(value).expanduser() for name, value in named.items() if value}
+    return {name: sha256_of(path) if path.is_file() else "missing" for name, path in paths.items()}
 
 
 def as_dict(config: Any) -> dict[str, Any]:

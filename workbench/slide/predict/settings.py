@@ -34,6 +34,7 @@ class Config:
         "",
         "Only tiles in the outlines of this file (GeoJSON of QuPath, NDPA, ASAP or ImageScope XML), or in this mask "
         "(OME-TIFF, as the workbench writes tissue). Tissue is not looked for then, unless tissue_in_roi is set.",
+        names_file=True,
     )
     tissue_in_roi: bool = setting(False, "Within the outlines of roi, take only tiles with tissue.")
     frame: Literal["file", "bounds"] = setting(
