@@ -142,6 +142,22 @@ def areas(slide: Image, area: Area, tiles: Lattice, found: Found) -> Scores:
         (c.name, round(float((data == c.value).sum()) * area.step[0] * area.step[1] * pixel, 6), "")
         for c in area.classes
     ]
-    step = min(tiles.stride, tiles.size) * tiles.factor
-    rows.append(("tiles", round(len(found.numbers) * step**2 * pixel, 6), len(found.numbers)))
+    rows.append(("tiles", round(covered(tiles, found.numbers) * pixel, 6), len(found.numbers)))
     return Scores(("class", "area [mm2]", "tiles"), tuple(rows), "areas")
+
+
+def covered(tiles: Lattice, numbers: npt.NDArray[np.int64]) -> float:
+    """What tiles cover together, in pixels of level 0; where they overlap, it counts once."""
+    if tiles.stride >= tiles.size:
+        return len(numbers) * tiles.side**2
+    # Lines of the lattice cut the plane into cells that lie wholly within a tile or wholly outside of it.
+    lines = [np.unique(np.add.outer(np.arange(n) * tiles.stride, (0, tiles.size))) for n in tiles.count]
+    area = np.zeros([len(one) - 1 for one in lines], bool)
+    for number in numbers.tolist():
+        starts = np.array(divmod(number, tiles.count[1])) * tiles.stride
+        rows, columns = (
+            slice(*np.searchsorted(one, (at, at + tiles.size))) for one, at in zip(lines, starts, strict=True)
+        )
+        area[rows, columns] = True
+    cells = np.multiply.outer(*(np.diff(one) for one in lines))
+    return float(cells[area].sum()) * tiles.factor**2

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 NAME = "stainnet"
 PIECE = 512
 """Tiles that are kept together: what a run that is killed loses at most."""
+_PLACES = 10
+"""So many times `Config.most_tiles` there may be places in all, tissue or not."""
 _BLOCK = 16
 """Side of the blocks in which tiles are read, in tiles."""
 _HOW = {"device", "batch", "reading_threads", "weights", "parquet", "anndata"}
@@ -80,12 +82,18 @@ def embed_slide(
     if pyramid is None:
         raise InputError(f"{name}: is no slide: it has no levels")
     factor = ratio(pyramid, config.target_mpp, allow_upsample=config.allow_upsample, name=name)
-    for note in (upsampling_note(pyramid, config.target_mpp), _taught_otherwise(model, config)):
+    for note in (upsampling_note(pyramid, config.target_mpp), _taught_otherwise(model, config), _unknown(model)):
         if note:
             recorder.note(note)
     rows, columns = pyramid.levels[0].shape
     bounds = pyramid.bounds or (0, 0, rows, columns)
     tiles = lattice(bounds, factor, config.tile, config.stride, name)
+    if len(tiles) > _PLACES * config.most_tiles:
+        step = f"{config.stride or config.tile} pixels of {config.target_mpp:g} um"
+        raise UsageError(
+            f"{name}: {len(tiles):,} places for tiles: are scale and stride right ({step})? Take a larger --stride, or "
+            "raise --most-tiles."
+        )
     area = find_area(slide, config, name)
     for note in area.notes:
         recorder.note(note)
@@ -129,6 +137,19 @@ def _taught_otherwise(model: Model, config: Config) -> str:
     if not isinstance(own, int | float) or abs(config.target_mpp / own - 1) < 0.05:
         return ""
     return f"the weights were taught on tiles of {own:g} um per pixel; these have {config.target_mpp:g}"
+
+
+def _unknown(model: Model) -> str:
+    """What a checkpoint without a record of ours cannot say, and is taken for granted."""
+    from workbench.weights.published import known
+
+    if model.weights.meta or model.weights.sha256 in {row.sha256 for row in known().values() if row.backend == NAME}:
+        return ""
+    return (
+        "these weights do not say how tiles must be prepared: they are seen as by StainNet (224 pixels, mean and "
+        f"deviation 0.5, {model.net.config['num_heads']} attention heads). Encoders that were taught on the mean of "
+        "ImageNet give other embeddings then"
+    )
 
 
 def _made_of(input_sha256: str | None, model: Model, config: Config) -> dict[str, Any]:

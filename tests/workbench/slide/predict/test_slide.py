@@ -16,13 +16,16 @@ import torch
 
 from tests.tiny import make_tiny_slide, make_tiny_slide_weights
 from workbench import api
+from workbench.cli import run as workbench
 from workbench.core.errors import InputError, UsageError
 from workbench.core.pieces import Pieces
 from workbench.data import formats, write
 from workbench.slide import stainnet
 from workbench.slide.data.embedding_files import read_hdf5
 from workbench.slide.data.heat_maps import read_map
+from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict import slide as running
+from workbench.slide.predict.parts import covered
 
 WEIGHTS = "stainnet_small_weights_fp16.safetensors"
 
@@ -234,10 +237,56 @@ def test_a_damaged_tile_costs_that_tile(tiny, tmp_path):
     assert result.provenance.details["damaged"]
 
 
+def test_what_tiles_cover_counts_once_where_they_overlap():
+    rng = np.random.default_rng(0)
+    for size, stride in ((64, 64), (64, 32), (60, 25), (40, 50)):
+        tiles = Lattice((0.0, 0.0), 2.0, size, stride, (5, 7))
+        numbers = np.flatnonzero(rng.random(35) < 0.4)
+        canvas = np.zeros((600, 600), bool)
+        for number in numbers:
+            r, c = number // 7 * stride, number % 7 * stride
+            canvas[r : r + size, c : c + size] = True
+        assert covered(tiles, numbers) == canvas.sum() * 4
+
+
+def test_checkpoints_that_do_not_say_how_tiles_are_prepared_are_said(tiny, shared_parity):
+    path, weights = tiny
+    assert not any("do not say" in n for n in run(path, config(weights)).provenance.notes)
+    notes = run(path, config(shared_parity / WEIGHTS, target_mpp=2.0)).provenance.notes
+    assert any("do not say how tiles must be prepared" in n and "6 attention heads" in n for n in notes)
+
+
+def test_a_result_of_other_outlines_in_the_same_file_is_not_taken_for_complete(tiny, tmp_path, capsys):
+    path, weights = tiny
+    roi = tmp_path / "roi.geojson"
+
+    def draw(left):
+        ring = [[left, 300], [left + 300, 300], [left + 300, 700], [left, 700], [left, 300]]
+        roi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+
+    def go(*more):
+        command = ["predict", "stainnet", "-i", str(path), "-o", str(tmp_path / "out"), "--weights", str(weights)]
+        options = ["--tile", "64", "--target-mpp", "1", "--device", "cpu", "--roi", str(roi)]
+        code = workbench([*command, *options, *more])
+        return code, capsys.readouterr().err
+
+    draw(200)
+    assert go()[0] == 0
+    assert go()[1].count("already complete") == 1
+    draw(500)
+    code, said = go()
+    assert code != 0
+    assert "what the file of roi holds differ" in said
+    assert go("--overwrite")[0] == 0
+    assert read_hdf5(tmp_path / "out" / "slide" / "embeddings.h5").coords[:, 0].min() >= 450
+
+
 def test_too_many_tiles_are_refused(tiny):
     path, weights = tiny
+    with pytest.raises(UsageError, match="are scale and stride right"):
+        run(path, config(weights, stride=1, most_tiles=1000))
     with pytest.raises(UsageError, match="is the scale right"):
-        run(path, config(weights, most_tiles=3))
+        run(path, config(weights, most_tiles=10))
 
 
 def test_svs_and_dicom_of_one_slide_agree(tmp_path, shared_data, shared_parity):
