@@ -184,6 +184,8 @@ def test_a_table_without_the_column_of_sizes_says_no_size():
 
     assert amount({"class": "small", "count": 2}, "area [mm2]") == ""
     assert amount({"class": "small", "area [mm2]": 1.25}, "area [mm2]").strip() == "1.2 mm2"
+    assert amount({"class": "small", "area [mm2]": 0.0375}, "area [mm2]").strip() == "0.0375 mm2"
+    assert amount({"class": "none", "area [mm2]": 0.0}, "area [mm2]").strip() == "0.0 mm2"
     assert amount({"class": "liver", "volume [mL]": None, "voxels": 7}, "volume [mL]").strip() == "7 voxels"
 
 

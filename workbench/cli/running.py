@@ -167,6 +167,7 @@ def amount(row: Any, size_column: str) -> str:
     value = row.get(size_column)
     unit = size_column.partition("[")[2].rstrip("]")
     if isinstance(value, int | float):
-        return f"{value:>10.1f} {unit}"
+        shown = f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.3g}"  # a region of a slide has 0.04 mm2
+        return f"{shown:>10} {unit}"
     counted = next((name for name in ("pixels", "voxels") if name in row), None)
     return "" if counted is None else f"{row[counted]:>10} {counted}"

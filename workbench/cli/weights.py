@@ -83,11 +83,15 @@ def get(
     from workbench.cli.progress import bar
     from workbench.core.errors import UsageError
     from workbench.weights.fetch import fetch
+    from workbench.weights.published import known
 
     wrong = next((h for h in hashes if "=" not in h), None)
     if wrong is not None:
         raise UsageError(f"--sha256 {wrong}: expected FILE=HASH, e.g. model_state.pt={'0' * 8}...")
     given = {file: digest for file, _, digest in (h.rpartition("=") for h in hashes)}
+    row = known().get(name)
+    if row is not None and row.licence and not quiet:
+        say(f"{row.title}\nLicence: {row.licence}", err=True)
     with bar("download", unit="B", quiet=quiet) as progress:
         path = fetch(name, allow_download=allow_download, progress=progress, hashes=given, folder=folder)
     say(path)

@@ -67,3 +67,10 @@ def test_show_says_what_taught_in_lines_and_how_many_were_seen(tmp_path, capsys)
     assert "                 a: 1.25" in lines
     assert run(["weights", "show", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["seen"] == seen
+
+
+def test_the_licence_is_told_before_anything_is_fetched(capsys):
+    assert run(["weights", "get", "stainnet-small"]) == 2
+    said = capsys.readouterr().err
+    assert "CC-BY-NC-ND-4.0: not for commercial use" in said
+    assert said.index("CC-BY-NC-ND") < said.index("--allow-download")

@@ -59,7 +59,7 @@ def _metadata(part: Labels | Heatmap) -> dict[str, Any]:
         facts["unit"] = part.unit
     affine, unit = part.geometry.affine, part.geometry.unit
     if affine is not None and unit == "um":
-        # The first pixel's corner from that of the slide: the affine counts from pixel centres.
+        # The place of the centre of its first pixel, counted from that of the slide's.
         facts["affine"] = np.asarray(affine).tolist()
         about |= {"PhysicalSizeX": float(affine[1, 1]), "PhysicalSizeXUnit": "µm"}
         about |= {"PhysicalSizeY": float(affine[0, 0]), "PhysicalSizeYUnit": "µm"}
