@@ -60,7 +60,7 @@ class SlideFile:
         except openslide.OpenSlideUnsupportedFormatError as error:
             raise InputError(
                 f"{self.path}: OpenSlide knows no slide of this format, or parts of it are missing. Expected SVS, "
-                "NDPI, MRXS with its folder, SCN, VMS, BIF, tiled TIFF or DICOM. A file that was cut off looks like this, "
+                "NDPI, MRXS with its folder, SCN, VMS, BIF, tiled TIFF or DICOM. A file that was cut off looks so, "
                 "too: copy it again."
             ) from error
         except openslide.OpenSlideError as error:
