@@ -67,7 +67,7 @@ class Kind:
         Modules worth loading in the background before the first run.
     if_asked
         Suffixes of files that are taken from a folder only where this kind is looked for: snapshots and thumbnails lie
-        in folders of every kind.
+        in folders of every kind. One such file by itself is a third party's, where its kind takes it.
     demo
         ``"module:function"`` that makes its part of ``workbench demo`` (`workbench.report.demo.KindDemo`), or "".
     """
@@ -433,6 +433,17 @@ def candidates(path: Path, key: str | None = None) -> dict[str, Verdict]:
         if verdict != "no":
             found[row.name] = verdict
     return found
+
+
+def likely(found: Mapping[str, Verdict], path: Path) -> list[str]:
+    """The kinds of `candidates` that are left to choose from: those that are sure, else all.
+
+    Ours that take such a file only if asked give way to a kind that somebody installed for such files.
+    """
+    certain = [name for name, verdict in found.items() if verdict == "sure"]
+    shy = {name for name in found if path.name.lower().endswith(find(name).if_asked)}
+    installed = any(not find(name).is_built_in for name in found if name not in shy)
+    return certain or [name for name in found if not (installed and name in shy and find(name).is_built_in)]
 
 
 def hooks(part: Part, function: str) -> Iterator[tuple[Kind, Any]]:

@@ -180,9 +180,9 @@ def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = Non
     if kind is not None:
         return kinds.find(kind)
     found = kinds.candidates(file, key)
-    certain = [name for name, verdict in found.items() if verdict == "sure"]
-    names = certain or list(found)
-    if hint is not None and hint in names:
+    certain = "sure" in found.values()
+    names = kinds.likely(found, file)
+    if hint is not None and hint in (names if certain else found):
         return kinds.find(hint)
     if len(names) == 1:
         return kinds.find(names[0])
