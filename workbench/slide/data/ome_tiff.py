@@ -5,8 +5,6 @@ The OME data model: I. Goldberg et al., Genome Biology 6:R47, 2005; https://docs
 
 from __future__ import annotations
 
-import threading
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from workbench.core.errors import InputError, one_line
 from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Image
 from workbench.slide.data.scale import Scale, believed
+from workbench.slide.data.tiff_tiles import TiffTiles
 from workbench.slide.data.wsi import CHANNELS, image_from
 
 _TO_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "Å": 1e-4, "pm": 1e-6}
@@ -25,55 +24,23 @@ _PER = {2: 25_400.0, 3: 10_000.0}
 
 
 class TiffLevels:
-    """The levels of a TIFF, read tile by tile from several threads."""
+    """The levels of an image of a TIFF."""
 
     def __init__(self, path: Path, series: int = 0) -> None:
         import tifffile
 
         self.path = path
-        self._lock = threading.Lock()
         try:
             self.file = tifffile.TiffFile(path)
         except (OSError, ValueError, tifffile.TiffFileError) as error:
             raise InputError(f"{path}: is no TIFF that can be read ({one_line(error)})") from error
-        # The image that reads from it may live as long as a window; the file is closed when nobody has it any more.
-        weakref.finalize(self, self.file.close)
         try:
             self.series = self.file.series[series]
         except (OSError, ValueError, IndexError, tifffile.TiffFileError) as error:
+            self.file.close()
             raise InputError(f"{path}: is no TIFF with an image ({one_line(error)})") from error
         self.levels: list[Any] = list(self.series.levels)
-
-    def read(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-        """A region of a level: the tiles or strips that it touches are decoded."""
-        page = self.levels[level].pages[0]
-        out = np.zeros((height, width, 3), np.uint8)
-        tile_height, tile_width = page.chunks[0], page.chunks[1]
-        across = -(-page.shape[1] // tile_width)
-        for r in range(row // tile_height, -(-(row + height) // tile_height)):
-            for c in range(column // tile_width, -(-(column + width) // tile_width)):
-                tile = self._segment(level, page, r * across + c)
-                top, left = r * tile_height, c * tile_width
-                a, b = max(row, top), min(row + height, top + tile.shape[0])
-                d, e = max(column, left), min(column + width, left + tile.shape[1])
-                out[a - row : b - row, d - column : e - column] = tile[a - top : b - top, d - left : e - left]
-        return out
-
-    def _segment(self, level: int, page: Any, index: int) -> npt.NDArray[np.uint8]:
-        handle = page.parent.filehandle
-        try:
-            with self._lock:
-                handle.seek(page.dataoffsets[index])
-                # A tile without bytes was never scanned.
-                found = handle.read(page.databytecounts[index]) if page.databytecounts[index] else None
-            tables = page.jpegtables
-            decoded, _, shape = page.decode(found, index, **({"jpegtables": tables} if tables is not None else {}))
-        except (OSError, ValueError, RuntimeError, IndexError) as error:  # RuntimeError: those of imagecodecs
-            what = f"{self.path}: level {level}, tile {index}"
-            raise InputError(f"{what} cannot be decoded ({one_line(error)})") from error
-        if decoded is None:
-            return np.full((page.chunks[0], page.chunks[1], 3), 255, np.uint8)
-        return np.asarray(decoded[0, : shape[1], : shape[2]])
+        self.tiles = TiffTiles(path, self.file, [level.pages[0] for level in self.levels])
 
 
 def read(path: Path) -> Image:
@@ -106,7 +73,7 @@ def read(path: Path) -> Image:
     kept = [number for number, _ in levels]
 
     def region(level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-        return tiff.read(kept[level], row, column, height, width)
+        return tiff.tiles.read(kept[level], row, column, height, width)
 
     scale = scale_of(tiff)
     pyramid = Pyramid(

@@ -18,6 +18,7 @@ from workbench.core.errors import InputError, one_line
 from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Geometry, Image
 from workbench.slide.data.scale import Scale, believed
+from workbench.slide.data.stored_tiles import FORMATS, StoredTiles
 
 SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm", ".tif", ".tiff")
 CHANNELS = ("red", "green", "blue")
@@ -51,6 +52,7 @@ class SlideFile:
         self.downsamples = tuple(float(d) for d in self._handle.level_downsamples)
         self.properties = properties
         self.has_profile = self._handle.color_profile is not None
+        self._stored: StoredTiles | None = None
 
     def _open(self) -> Any:
         import openslide
@@ -76,6 +78,19 @@ class SlideFile:
 
     def read(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
         """A region of a level in pixels of that level, ``(height, width, 3)``; what was never scanned is white."""
+        found = None if (stored := self._stored_tiles()) is None else stored.read(level, row, column, height, width)
+        return self.read_region(level, row, column, height, width) if found is None else found
+
+    def _stored_tiles(self) -> StoredTiles | None:
+        if self.format not in FORMATS:
+            return None
+        with self._lock:
+            if self._stored is None:
+                self._stored = StoredTiles(self.path, self.sizes, self.downsamples, self.read_region)
+            return self._stored
+
+    def read_region(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+        """The same by OpenSlide itself."""
         import openslide
         from PIL import Image as Pillow
 
