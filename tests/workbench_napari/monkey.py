@@ -203,7 +203,11 @@ class Monkey:
         if self.is_plain:
             self.watch.faults.clear()  # napari's own: it paints outside of its layers, say
         for fault in self.watch.faults:
+            if is_painting_outside(fault):
+                self.watch.told.append("napari's own: " + fault.strip().rpartition("\n")[2])
+                continue
             raise FellOver(fault) if is_of_napari(fault) else Found(fault)
+        self.watch.faults.clear()
 
     def live(self, rng: Random, until: float) -> None:
         """Open a window, act for a while, close everything, and count what is left."""
@@ -309,6 +313,14 @@ def is_of_napari(said: str) -> bool:
     at_end = said.rpartition("Current thread")[2].partition("Extension modules")[0]
     in_drawing = "in glDraw" in at_end or ("in draw_visual" in at_end and "GLError" in at_end)
     return in_drawing and not any(f"workbench_napari/{part}/" in at_end for part in _OURS)
+
+
+def is_painting_outside(said: str) -> bool:
+    """Whether napari painted a labels layer at a slice that it does not have: it raises, and nothing is painted.
+
+    A napari alone does so, too, where a slider goes beyond the layer that is selected; nothing of ours stands in it.
+    """
+    return "_validate_non_painted_coord" in said and not any(f"workbench_napari/{part}/" in said for part in _OURS)
 
 
 def _run(given: argparse.Namespace, folder: Path) -> int:

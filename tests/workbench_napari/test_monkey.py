@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import make_volume
-from tests.workbench_napari.monkey import is_of_napari
+from tests.workbench_napari.monkey import is_of_napari, is_painting_outside
 from tests.workbench_napari.monkey_lives import Life, left_over, rise, said_of_memory, slope, too_much_memory
 from tests.workbench_napari.monkey_loading import named_in
 from tests.workbench_napari.monkey_saves import _differ, _read_volume
@@ -213,3 +213,10 @@ def test_only_a_stack_without_us_is_that_of_napari():
     assert is_of_napari(stack.replace("Arrays", "Elements").format(""))
     assert not is_of_napari(stack.format('  File "/plugins/workbench_napari/shared/journal.py", line 1 in a\n'))
     assert not is_of_napari('Current thread 0x1:\n  File "a.py", line 1 in b\nExtension modules: a')
+
+
+def test_painting_beyond_a_layer_is_napari_s_only_without_a_line_of_ours():
+    said = 'File "napari/layers/labels/labels.py", line 1 in _validate_non_painted_coord\n{}IndexError: Coordinate 85'
+    assert is_painting_outside(said.format(""))
+    assert not is_painting_outside(said.format('File "/plugins/workbench_napari/shared/edit.py", line 1 in paint\n'))
+    assert not is_painting_outside("IndexError: Coordinate 85")
