@@ -39,7 +39,7 @@ _END = "end of life"
 """Stands in the diary where all windows were closed."""
 _FELL_OVER = 75
 """What a process returns that napari's drawing ended."""
-_OURS = ("shared", "volume", "scene", "recording", "general")
+_OURS = ("shared", "volume", "scene", "recording", "slide", "general")
 _MOST_FALLS = 3
 """Processes that napari may end by itself."""
 

@@ -36,6 +36,14 @@ def list_weights(as_json: bool = False, verbose: bool = False) -> None:
         say(f"{row['name']:<20} {row['backend']:<14} {size:>9}  {row['state']:<9} {row['title']}")
 
 
+def _from_hub(name: str, allow_download: bool, quiet: bool) -> Path:
+    from workbench.weights import hub
+
+    if allow_download and not quiet:
+        say(f"{name}\nLicence: {hub.licence_of(name)}", err=True)
+    return hub.fetch(name, allow_download=allow_download)
+
+
 @weights.command()
 @click.argument("name")
 @click.option("--backend", help="Backend whose demo weights are meant.")
@@ -79,15 +87,21 @@ def show(name: str, backend: str | None, as_json: bool, verbose: bool) -> None:
 def get(
     name: str, allow_download: bool, hashes: tuple[str, ...], folder: Path | None, quiet: bool, verbose: bool
 ) -> None:
-    """Fetch known weights by name; kept only if their hash is right."""
+    """Fetch known weights by name, or an encoder of slides by hf_hub:OWNER/NAME; kept only if their hash is right."""
     from workbench.cli.progress import bar
     from workbench.core.errors import UsageError
+    from workbench.weights import hub
     from workbench.weights.fetch import fetch
     from workbench.weights.published import known
 
     wrong = next((h for h in hashes if "=" not in h), None)
     if wrong is not None:
         raise UsageError(f"--sha256 {wrong}: expected FILE=HASH, e.g. model_state.pt={'0' * 8}...")
+    if name.startswith(hub.HUB):
+        if hashes or folder is not None:
+            raise UsageError("the hub checks its own hashes: leave out --sha256 and --from")
+        say(_from_hub(name, allow_download, quiet))
+        return
     given = {file: digest for file, _, digest in (h.rpartition("=") for h in hashes)}
     row = known().get(name)
     if row is not None and row.licence and not quiet:

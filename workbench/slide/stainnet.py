@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.errors import WeightsError
+from workbench.core.errors import UsageError, WeightsError
 from workbench.core.types import Case, Image, Progress, Result
 from workbench.slide.predict.model import Model
 from workbench.slide.settings import Config, TrainConfig
@@ -43,9 +43,18 @@ def describe_weights(meta: Mapping[str, Any]) -> str:
 
 def weights_hash(config: Config) -> str:
     """Hash of the weights that `load` would take, without loading them."""
-    from workbench import weights
+    return _find(config).sha256
 
-    return weights.find(config.weights, NAME).sha256
+
+def _find(config: Config) -> WeightsFile:
+    from workbench import weights
+    from workbench.slide import encoders
+
+    if not config.encoder:
+        return weights.find(config.weights, NAME)
+    if config.weights != "demo":
+        raise UsageError(f"weights '{config.weights}' and encoder '{config.encoder}' are two networks: give one")
+    return encoders.find(config.encoder)
 
 
 def load(config: Config, device: torch.device) -> Model:
@@ -55,13 +64,18 @@ def load(config: Config, device: torch.device) -> Model:
     ------
     WeightsError
         Not found, made for another backend, not plain data, or not a plain ViT for colour images of 224 pixels.
+    UsageError
+        Weights and an encoder were given, or timm is not installed for one.
     """
-    from workbench import weights
     from workbench.core import device as devices
+    from workbench.slide import encoders
 
-    found = weights.find(config.weights, NAME)
-    net = build_network(found)
+    found = _find(config)
     _, reason = devices.choose(config.device)
+    if config.encoder:
+        view = encoders.view_of(found)
+        return Model(encoders.build(found).eval().to(device), found, device, reason, view=view)
+    net = build_network(found)
     return Model(net.eval().to(device), found, device, reason, dict(found.meta.get("recipe", {})))
 
 
@@ -69,7 +83,7 @@ def build_network(found: WeightsFile) -> VisionTransformer:
     """The network with its weights, on the CPU in float32."""
     from workbench import weights
     from workbench.nets.vit import VisionTransformer, infer_config
-    from workbench.slide.predict.embed import SIZE
+    from workbench.slide.predict.view import SIZE
 
     state = {k: v.float() if v.is_floating_point() else v for k, v in weights.load_tensors(found).items()}
     with weights.blaming(found.path):

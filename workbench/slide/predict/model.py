@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from workbench.slide.predict.view import STAINNET, View
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
     import torch
 
-    from workbench.nets.vit import VisionTransformer
-
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded network with what belongs to its weights; ``recipe`` has the scale and the tile that it learnt from."""
+    """A loaded network with what belongs to its weights; ``recipe`` has the scale and the tile that it learnt from.
 
-    net: VisionTransformer
+    ``net.dim`` is the length of an embedding.
+    """
+
+    net: Any
     weights: WeightsFile
     device: torch.device
     reason: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    view: View = STAINNET

@@ -13,6 +13,12 @@ class Config:
     """Settings of `predict`."""
 
     weights: str = setting("demo", "Weights: demo, a known name (stainnet-small, stainnet-base), or a file or folder.")
+    encoder: str = setting(
+        "",
+        "Instead of weights of StainNet, an encoder of another group by timm (extra timm): hf_hub:OWNER/NAME (first: "
+        "workbench weights get hf_hub:OWNER/NAME --allow-download), or a folder with config.json and its weights.",
+        advanced=True,
+    )
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
     mpp: float | None = setting(
         None,

@@ -39,7 +39,7 @@ _PLACES = 10
 """So many times `Config.most_tiles` there may be places in all, tissue or not."""
 _BLOCK = 16
 """Side of the blocks in which tiles are read, in tiles."""
-_HOW = {"device", "batch", "reading_threads", "weights", "parquet", "anndata"}
+_HOW = {"device", "batch", "reading_threads", "weights", "encoder", "parquet", "anndata"}
 """Settings that do not change what a tile becomes."""
 
 
@@ -113,7 +113,8 @@ def embed_slide(
     recorder.details |= {
         "tiles": len(found.numbers), "tiles_in_all": len(tiles), "level_read": area.level,
         "mpp": list(pyramid.mpp or ()), "mpp_source": pyramid.mpp_source,
-        "precision": precision_of(config, model.device), "damaged": [asdict(d) for d in found.damaged[:1000]],
+        "precision": precision_of(config, model.device), "view": asdict(model.view),
+        "damaged": [asdict(d) for d in found.damaged[:1000]],
     }  # fmt: skip
     parts = parts_of(model.weights, slide, config, tiles, area, share, found)
     return Result(parts, slide, recorder.finish())
@@ -160,6 +161,7 @@ def _made_of(input_sha256: str | None, model: Model, config: Config) -> dict[str
     return {
         "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
         "roi": drawn, "precision": precision_of(config, model.device), "device": model.device.type,
+        "view": asdict(model.view),
     }  # fmt: skip
 
 
@@ -227,19 +229,20 @@ def _embed(
 ) -> Found:
     import torch
 
-    from workbench.slide.predict.embed import embed, to_input
+    from workbench.slide.predict.embed import embed
+    from workbench.slide.predict.view import to_input
 
     assert slide.pyramid is not None
     sharp: dict[int, float] = {}
 
     def prepared(index: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         sharp[index] = sharpness_of(pixels)
-        return to_input(pixels)
+        return to_input(pixels, model.view)
 
     stream = TileStream(slide.pyramid, tiles, some.tolist(), config.reading_threads, prepare=prepared)
     numbers, features = embed(
         net, stream, batch=config.batch or (32 if model.device.type == "cpu" else 256), device=model.device,
-        dtype=getattr(torch, precision), width=model.net.dim,
+        dtype=getattr(torch, precision), width=model.net.dim, view=model.view,
         progress=None if progress is None else lambda done, _: progress(place[0] + done, place[1]),
     )  # fmt: skip
     return Found(numbers, features, np.array([sharp[int(i)] for i in numbers], np.float32), list(stream.damaged))

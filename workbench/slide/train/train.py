@@ -23,7 +23,7 @@ from workbench.core.errors import WeightsError
 from workbench.core.types import Case
 from workbench.data.readable import left_out
 from workbench.nets.vit import VisionTransformer, infer_config
-from workbench.slide.predict.embed import SIZE
+from workbench.slide.predict.view import SIZE
 from workbench.slide.train.augment import as_tensor
 from workbench.slide.train.batches import DinoBatch, moment_of, numbers_of, views
 from workbench.slide.train.dino import Dino, DinoHead

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from workbench.slide.predict.embed import SIZE, to_input
+from workbench.slide.predict.view import SIZE, to_input
 from workbench.slide.train.augment import Recipe, as_tensor, crop
 from workbench.slide.train.knn import KnnScore, colour_histogram, knn_score, own_view_found, spread
 from workbench.slide.train.settings import SlideTrainConfig

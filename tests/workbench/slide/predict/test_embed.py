@@ -9,7 +9,8 @@ from PIL import Image as Pillow
 
 from workbench.core.errors import Cancelled
 from workbench.nets.vit import VisionTransformer
-from workbench.slide.predict.embed import embed, to_input
+from workbench.slide.predict.embed import embed
+from workbench.slide.predict.view import to_input
 
 
 def test_golden_values_of_the_transform():
