@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workbench.core.identity import identity_of
 from workbench.core.types import Image, Part, Progress, Provenance, Result
@@ -27,6 +27,8 @@ class Saving:
         As its layers show it now; ``None`` where there was no run.
     masks, drawn
         Masks that no run made, and layers of annotations.
+    frame
+        What coordinates in the file of annotations count from: the whole slide, or the bounds that it marks.
     """
 
     record: dict[str, Any]
@@ -35,6 +37,7 @@ class Saving:
     drawn: Sequence[LayerState]
     folder: Path
     format: str = "auto"
+    frame: Literal["file", "bounds"] = "file"
 
 
 def save(job: Saving, _progress: Progress | None = None) -> Saved:
@@ -56,16 +59,27 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
     if job.drawn:
         parts["regions"] = regions(found)
     made = _provenance(job, image)
-    result = Result(parts, image, replace(made, notes=tuple(dict.fromkeys((*made.notes, *found.notes)))))
+    bounds = None if image.pyramid is None or job.frame != "bounds" else image.pyramid.bounds
+    said = (*made.notes, *found.notes, *_said_of(bounds, job))
+    result = Result(parts, image, replace(made, notes=tuple(dict.fromkeys(said))))
 
     def beside(folder: Path) -> list[Path]:
         if not job.drawn:
             return []
-        write_annotations(found, folder / ANNOTATIONS_FILE)
+        frame = None if bounds is None else job.frame
+        write_annotations(found, folder / ANNOTATIONS_FILE, frame=frame, bounds=bounds)
         return [folder / ANNOTATIONS_FILE]
 
     identity = identity_of(image, made.input_sha256)
     return save_result(result, job.folder, identity, format=job.format, per_backend=True, beside=beside)
+
+
+def _said_of(bounds: tuple[int, int, int, int] | None, job: Saving) -> tuple[str, ...]:
+    if not job.drawn or job.frame != "bounds":
+        return ()
+    if bounds is None:
+        return (f"the slide marks no bounds: {ANNOTATIONS_FILE} counts from its first pixel",)
+    return (f"{ANNOTATIONS_FILE} counts from the bounds of the slide, column {bounds[1]}, row {bounds[0]}, as QuPath",)
 
 
 def _provenance(job: Saving, image: Image) -> Provenance:

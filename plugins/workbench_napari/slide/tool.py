@@ -271,7 +271,7 @@ class SlideTool(GeneralTool):
         job = Saving(
             dict(record_of(layer)), result, [s for s in states if is_mask(s[1]["metadata"][KEY])],
             [s for s in states if not is_mask(s[1]["metadata"][KEY])], folder,
-            _formats(self.KIND).get(self.format.currentText(), "auto"),
+            _formats(self.KIND).get(self.format.currentText(), "auto"), self._frame(),
         )  # fmt: skip
         return self.start_saving(layer.name, partial(save, job), drawn, "your edits are")
 

@@ -387,3 +387,37 @@ def test_without_the_tool_pixels_are_read_when_they_are_asked_for(opened):
     assert layer.data[0].cache.later is None
     right = wb.read(layer.metadata[KEY]["source"]).pyramid.read(0, 0, 0, 1024, 1024)
     assert np.array_equal(np.asarray(layer.data[0]), right)
+
+
+# --- bounds
+
+
+def test_annotations_count_from_the_bounds_where_the_other_program_does(opened, monkeypatch):
+    from dataclasses import replace
+
+    from workbench_napari.slide import saving
+
+    viewer, tool = opened
+    plain = saving.read_image
+
+    def with_bounds(record):
+        image = plain(record)
+        return replace(image, pyramid=replace(image.pyramid, bounds=(100, 200, 700, 600)))
+
+    new_outline(viewer, tool)
+    tool.input.model.form.set_values({"frame": "bounds"})
+    folder = saved(tool)
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert any("the slide marks no bounds" in note for note in record["notes"])
+    monkeypatch.setattr(saving, "read_image", with_bounds)
+    tool.annotation_group.new.click()
+    viewer.layers.selection.active.add_polygons([BOX + 10])
+    folder = saved(tool)
+    text = json.loads((folder / "annotations.geojson").read_text(encoding="utf-8"))
+    assert text["workbench"]["bounds"] == [100, 200, 700, 600]
+    x, y = np.array(text["features"][0]["geometry"]["coordinates"][0])[:-1].T
+    assert (x.min(), y.min()) == (BOX[:, 1].min() + 0.5 - 200, BOX[:, 0].min() + 0.5 - 100)
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert any("counts from the bounds of the slide, column 200, row 100" in note for note in record["notes"])
+    again = read_annotations(folder / "annotations.geojson", frame="bounds", bounds=(100, 200, 700, 600))
+    assert again.items[0].shape.parts[0][0].min(0).tolist() == [BOX[:, 1].min() + 0.5, BOX[:, 0].min() + 0.5]

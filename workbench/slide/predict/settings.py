@@ -45,8 +45,8 @@ class Config:
     tissue_in_roi: bool = setting(False, "Within the outlines of roi, take only tiles with tissue.")
     frame: Literal["file", "bounds"] = setting(
         "file",
-        "What outlines of slides with marked bounds (MRXS) count from: the whole file, or the corner of the bounds as "
-        "QuPath does.",
+        "What outlines in files of slides with marked bounds (MRXS) count from: the whole file, or the corner of the "
+        "bounds as QuPath does.",
     )
     allow_upsample: bool = setting(False, "Enlarge slides that are coarser than target_mpp by more than 5 %.")
     icc: bool = setting(False, "Convert colours by the profile of the slide to sRGB.")
