@@ -28,7 +28,9 @@ print("gone" if tool() is None else "left")
 
 
 @pytest.mark.gui
-@pytest.mark.parametrize("title", ["Spectra tool", "MEG tool", "Volume tool"])
+@pytest.mark.parametrize(
+    "title", ["MEG tool", *(pytest.param(t, marks=pytest.mark.slow) for t in ("Spectra tool", "Volume tool"))]
+)
 def test_a_tool_goes_with_its_window(window, title):
     done = subprocess.run([sys.executable, "-c", CODE, title], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "gone\n"), done.stderr[-2000:]
@@ -84,7 +86,7 @@ print("gone" if held() is None else "left", any(p.is_file() for p in written), l
 
 
 @pytest.mark.gui
-@pytest.mark.parametrize("seconds", [0, 1.5])
+@pytest.mark.parametrize("seconds", [0, pytest.param(1.5, marks=pytest.mark.slow)])
 def test_a_window_that_is_closed_while_it_saves_goes_when_all_is_written(window, tmp_path, monkeypatch, seconds):
     """What was written is no unsaved work any more, while other windows go on."""
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))

@@ -31,9 +31,9 @@ viewer.close()
 @pytest.mark.parametrize(
     ("sample", "title"),
     [
-        ("spectral_scene", "Spectra tool"),
+        pytest.param("spectral_scene", "Spectra tool", marks=pytest.mark.slow),
         ("meg_recording", "MEG tool"),
-        ("torso_ct", "Volume tool"),
+        pytest.param("torso_ct", "Volume tool", marks=pytest.mark.slow),
         ("slide", "Slides tool"),
     ],
 )

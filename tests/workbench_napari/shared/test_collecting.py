@@ -72,7 +72,7 @@ def test_what_becomes_garbage_a_moment_after_it_went_is_found():
     assert kept() is None
 
 
-@pytest.mark.parametrize("how", ["window", "layer"])
+@pytest.mark.parametrize("how", ["window", pytest.param("layer", marks=pytest.mark.slow)])
 def test_what_goes_while_engines_are_loaded_is_not_left_out_with_them(how, tmp_path, monkeypatch):
     """A window was closed while the job that it had cancelled still loaded its engine: nothing was left out yet."""
     layers = EventedList()

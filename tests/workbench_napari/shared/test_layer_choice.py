@@ -34,7 +34,10 @@ def tool_and_choice(viewer, kind, path):
     return tool, tool.looking.scenes if kind == "scene" else tool.panel.recording.recordings
 
 
-@pytest.mark.parametrize("kind", ["volume", "scene", "recording", "general"])
+KINDS = ["volume", "recording", *(pytest.param(k, marks=pytest.mark.slow) for k in ("scene", "general"))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_was_just_opened_is_chosen(window, tmp_path, kind):
     viewer = window()
     tool, combo = tool_and_choice(viewer, kind, made(kind, tmp_path, "a"))
@@ -51,7 +54,7 @@ def test_what_was_just_opened_is_chosen(window, tmp_path, kind):
     assert chosen(combo).name.startswith("c")
 
 
-@pytest.mark.parametrize("kind", ["volume", "scene", "recording", "general"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_layer_that_a_person_selects_is_chosen(window, tmp_path, kind):
     viewer = window()
     tool, combo = tool_and_choice(viewer, kind, made(kind, tmp_path, "a"))

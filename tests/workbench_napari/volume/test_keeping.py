@@ -161,7 +161,7 @@ def add(viewer, seed, how):
     return viewer.add_image(data, **own)
 
 
-@pytest.mark.parametrize("how", ["array", "dask"])
+@pytest.mark.parametrize("how", ["array", pytest.param("dask", marks=pytest.mark.slow)])
 def test_two_patients_called_image_get_a_folder_each(desk, wait, tmp_path, how):
     out = tmp_path / "out"
     found = {}

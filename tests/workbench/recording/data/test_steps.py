@@ -141,6 +141,7 @@ def test_ica_takes_eye_and_heart_out_and_nothing_else():
     np.testing.assert_array_equal(again.get_data("mag"), data)
 
 
+@pytest.mark.slow
 def test_prepare_does_the_same_ica_in_pieces():
     source, clean, blinks, beats = with_eye_and_heart()
     made = prepare(image_of_raw(source), RecordingRecipe(kinds=("mag",), ica=("eog", "ecg")))

@@ -41,7 +41,11 @@ def stored(path, mpp, steps):
     return path
 
 
-@pytest.mark.parametrize("steps", [(1,), (1, 2, 4), (1, 4)], ids=["one level", "1 2 4", "1 4"])
+@pytest.mark.parametrize(
+    "steps",
+    [pytest.param((1,), marks=pytest.mark.slow), (1, 2, 4), pytest.param((1, 4), marks=pytest.mark.slow)],
+    ids=["one level", "1 2 4", "1 4"],
+)
 @pytest.mark.parametrize("mpp", [0.25, 0.3, 0.4, 0.5])
 def test_tiles_of_every_base_show_the_same_micrometres(mpp, steps, tmp_path):
     path = stored(tmp_path / "slide.tif", mpp, steps)
