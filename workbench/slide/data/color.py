@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,18 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, one_line
 from workbench.core.types import Image
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """What the file of a picture holds beside its pixels: a colour profile, or none."""
+
+    path: Path
+    content: bytes | None
+
+    def profile(self) -> bytes | None:
+        """The profile as it stands in the file."""
+        return self.content
 
 
 def to_srgb(image: Image) -> tuple[Image, str]:

@@ -5,42 +5,120 @@ The OME data model: I. Goldberg et al., Genome Biology 6:R47, 2005; https://docs
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from workbench.core.errors import InputError, one_line
 from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Image
+from workbench.slide.data.color import Profiled
 from workbench.slide.data.scale import Scale, believed
+from workbench.slide.data.tiff_pages import Page, page_of, require_sound
 from workbench.slide.data.tiff_tiles import TiffTiles
 from workbench.slide.data.wsi import CHANNELS, image_from
 
 _TO_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "Å": 1e-4, "pm": 1e-6}
 _PER = {2: 25_400.0, 3: 10_000.0}
 """Micrometres in the unit of a TIFF resolution: inch, centimetre."""
+_PROFILE = 34675
+
+
+_NOT_A_SLIDE = ("label", "macro", "thumbnail", "overview")
+"""In names of pictures that are stored beside a slide."""
+_OF_ANOTHER_SHAPE = 0.02
 
 
 class TiffLevels:
-    """The levels of an image of a TIFF."""
+    """The levels of an image of a TIFF: by default of its largest one that is no label and no overview.
 
-    def __init__(self, path: Path, series: int = 0) -> None:
+    Raises
+    ------
+    InputError
+        It is no TIFF in colours; one line says what was found.
+    """
+
+    def __init__(self, path: Path, series: int | None = None) -> None:
         import tifffile
 
         self.path = path
+        require_sound(path)
         try:
-            self.file = tifffile.TiffFile(path)
-        except (OSError, ValueError, tifffile.TiffFileError) as error:
+            self.file = tifffile.TiffFile(path, _multifile=False)  # what other files it names is theirs
+        except Exception as error:  # tags of any type stand there
             raise InputError(f"{path}: is no TIFF that can be read ({one_line(error)})") from error
         try:
-            self.series = self.file.series[series]
-        except (OSError, ValueError, IndexError, tifffile.TiffFileError) as error:
+            self._choose(series)
+        except BaseException:
             self.file.close()
-            raise InputError(f"{path}: is no TIFF with an image ({one_line(error)})") from error
-        self.levels: list[Any] = list(self.series.levels)
-        self.tiles = TiffTiles(path, self.file, [level.pages[0] for level in self.levels])
+            raise
+        self.tiles = TiffTiles(path, self.file, [page for _, page in self.levels])
+
+    def _choose(self, wanted: int | None) -> None:
+        try:
+            found = [[_first(level) for level in one.levels] for one in self.file.series]
+            names = [str(one.name or "") for one in self.file.series]
+        except Exception as error:
+            raise InputError(f"{self.path}: is no TIFF with an image ({one_line(error)})") from error
+        if not found or not any(found):
+            raise InputError(f"{self.path}: is no TIFF with an image. Copy it again.")
+        slides = [i for i, name in enumerate(names) if not any(word in name.lower() for word in _NOT_A_SLIDE)]
+        of = {i: page_of(found[i][0]) for i in slides or range(len(found)) if found[i]}
+        sizes = {i: page.shape[0] * page.shape[1] for i, page in of.items() if isinstance(page, Page)}
+        self.number = (
+            wanted if wanted is not None else max(sizes, key=lambda i: sizes[i]) if sizes else min(of, default=0)
+        )
+        self.series = self.file.series[self.number]
+        self.notes: list[str] = []
+        if len(found) > 1:
+            name = f" ('{names[self.number]}')" if names[self.number] else ""
+            self.notes.append(f"image {self.number + 1} of {len(found)} in the file{name} is the slide")
+        pages = found[self.number]
+        if any(page is None or page.parent is not self.file for page in pages[:1]) or not pages:
+            raise InputError(
+                f"{self.path}: its pixels stand in other files, which is not read. Convert it to one file (bfconvert)."
+            )
+        first = page_of(pages[0])
+        if isinstance(first, str):
+            raise InputError(
+                f"{self.path}: has {first}; a slide in brightfield has red, green and blue of 8 bits in one plane"
+            )
+        if self.series.ndim > 3:
+            raise InputError(
+                f"{self.path}: {'x'.join(str(n) for n in self.series.shape)} samples ({self.series.axes}); a slide in "
+                "brightfield has red, green and blue of 8 bits in one plane"
+            )
+        if first.compression not in tifffile_compressions():
+            raise InputError(
+                f"{self.path}: its pixels are packed by a method ({first.compression}) that nobody here can undo; save "
+                "it again as JPEG, LZW or deflate"
+            )
+        self.levels: list[tuple[Level, Page]] = [(Level(first.shape), first)]
+        for number, page in enumerate(pages[1:], 1):
+            self._add(number, page)
+
+    def _add(self, number: int, found: Any) -> None:
+        """A coarser level, unless it is none of this image."""
+        page = "its pixels in another file" if found is None or found.parent is not self.file else page_of(found)
+        rows, columns = self.levels[0][0].shape
+        if isinstance(page, Page):
+            down, across = rows / page.shape[0], columns / page.shape[1]
+            # A pixel more or less at the edge is rounding.
+            if abs(down / across - 1) > _OF_ANOTHER_SHAPE + 1 / page.shape[0] + 1 / page.shape[1]:
+                page = f"another shape ({page.shape[0]} x {page.shape[1]})"
+            elif (step := (down + across) / 2) > self.levels[-1][0].downsample * 1.001:
+                self.levels.append((Level(page.shape, step), page))
+                return
+            else:
+                return
+        self.notes.append(f"level {number} is left out: it has {page}")
+
+
+def _first(level: Any) -> Any:
+    """The first page of a level, or ``None``."""
+    return level.pages[0] if len(level.pages) else None
 
 
 def read(path: Path) -> Image:
@@ -52,35 +130,19 @@ def read(path: Path) -> Image:
         It is no such TIFF; one line says what was found.
     """
     tiff = TiffLevels(path)
-    page = tiff.levels[0].pages[0]
-    if tiff.series.ndim > 3 or page.samplesperpixel != 3 or page.bitspersample != 8 or page.planarconfig != 1:
-        raise InputError(
-            f"{path}: {'x'.join(str(n) for n in tiff.series.shape)} samples ({tiff.series.axes}) of "
-            f"{page.bitspersample} bits; a slide in brightfield has red, green and blue of 8 bits in one plane"
-        )
-    if page.compression not in tifffile_compressions():
-        raise InputError(
-            f"{path}: its pixels are packed by a method ({int(page.compression)}) that nobody here can undo; save it "
-            "again as JPEG, LZW or deflate"
-        )
-    rows, columns = page.shape[:2]
-    levels = [(0, Level((rows, columns)))]
-    for number, level in enumerate(tiff.levels[1:], 1):
-        high, wide = level.pages[0].shape[:2]
-        step = (rows / high + columns / wide) / 2
-        if step > levels[-1][1].downsample * 1.001:
-            levels.append((number, Level((high, wide), step)))
-    kept = [number for number, _ in levels]
-
-    def region(level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-        return tiff.tiles.read(kept[level], row, column, height, width)
-
     scale = scale_of(tiff)
     pyramid = Pyramid(
-        tuple(one for _, one in levels), region, np.dtype(np.uint8), CHANNELS, scale.mpp, scale.source, None,
-        (page.chunks[0], page.chunks[1]),
+        tuple(level for level, _ in tiff.levels), tiff.tiles.read, np.dtype(np.uint8), CHANNELS, scale.mpp,
+        scale.source, None, tiff.levels[0][1].chunk,
     )  # fmt: skip
-    return image_from(pyramid, path, scale, "ome-tiff" if tiff.file.is_ome else "tiff")
+    image = image_from(pyramid, path, scale, "ome-tiff" if tiff.file.is_ome else "tiff", tuple(tiff.notes))
+    return replace(image, native=Profiled(path, _profile_in(tiff)))
+
+
+def _profile_in(tiff: TiffLevels) -> bytes | None:
+    """The colour profile that stands in the first page."""
+    tag = tiff.levels[0][1].page.tags.get(_PROFILE)
+    return bytes(tag.value) if tag is not None and isinstance(tag.value, bytes) else None
 
 
 def tifffile_compressions() -> frozenset[int]:
@@ -97,13 +159,17 @@ def scale_of(tiff: TiffLevels) -> Scale:
     text = tiff.file.ome_metadata if tiff.file.is_ome else None
     if text:
         try:
-            pixels = next(e for e in ElementTree.fromstring(text).iter() if e.tag.rpartition("}")[2] == "Pixels")
-        except (ElementTree.ParseError, StopIteration):
-            pixels = None
+            every = [e for e in ElementTree.fromstring(text).iter() if e.tag.rpartition("}")[2] == "Pixels"]
+        except ElementTree.ParseError:
+            every = []
+        rows, columns = (str(n) for n in tiff.levels[0][0].shape)
+        # That of the image which is read; there may be others (a label).
+        same = [e for e in every if (e.get("SizeY"), e.get("SizeX")) == (rows, columns)]
+        pixels = next(iter(same or every), None)
         if pixels is not None and pixels.get("PhysicalSizeX"):
             x, y = (_length(pixels.get(f"PhysicalSize{a}"), pixels.get(f"PhysicalSize{a}Unit", "µm")) for a in "XY")
             return believed(x, y, "OME-XML")
-    tags = tiff.levels[0].pages[0].tags
+    tags = tiff.levels[0][1].page.tags
     unit = _PER.get(int(tags["ResolutionUnit"].value)) if "ResolutionUnit" in tags else None
     if unit is None or "XResolution" not in tags or "YResolution" not in tags:
         return Scale()

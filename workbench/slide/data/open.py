@@ -9,6 +9,7 @@ from workbench.core.errors import InputError
 from workbench.core.types import Image
 from workbench.slide.data import ome_tiff, ome_zarr, pictures, wsi
 from workbench.slide.data.side_files import files_of
+from workbench.slide.data.tiff_pages import require_colours, require_sound
 
 _TIFF = (".tif", ".tiff")
 _GENERIC = "generic-tiff"
@@ -46,9 +47,11 @@ def _tiff(path: Path, maker: str) -> Image:
 
     What tifffile refuses may still be one for OpenSlide (other colours); then the first line is told.
     """
+    require_sound(path)
     try:
         return ome_tiff.read(path)
     except InputError:
         if not maker:
             raise
+    require_colours(path)
     return wsi.read(path)

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, one_line
 from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Image
+from workbench.slide.data.color import Profiled
 from workbench.slide.data.scale import Scale, believed
 from workbench.slide.data.wsi import CHANNELS, image_from
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+_ORIENTATION = 0x0112
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -45,6 +48,13 @@ def is_grey(path: Path) -> bool:
     except OSError:
         return False
     return head[:8] == _PNG and head[25:26] in (b"\0", b"\x04")
+
+
+def _bits_of_png(path: Path) -> int:
+    """Bits of a sample of a PNG by its header, 8 for other pictures: Pillow cuts 16 of them to 8 without a word."""
+    with path.open("rb") as file:
+        head = file.read(25)
+    return head[24] if head[:8] == _PNG and len(head) == 25 else 8
 
 
 @contextmanager
@@ -92,16 +102,29 @@ def read(path: Path) -> Image:
     """
     with _opened(path) as file:
         (columns, rows), mode, info = file.size, file.mode, dict(file.info)
+        turned = file.getexif().get(_ORIENTATION) if "exif" in file.info else None
     if mode in ("1", "L", "LA", "La"):
         raise InputError(f"{path}: is grey; a picture of a slide has red, green and blue of 8 bits")
     if mode in ("I", "F", "I;16", "I;16B", "CMYK", "LAB", "HSV"):
         raise InputError(f"{path}: has pixels of type {mode}; a picture of a slide has red, green and blue of 8 bits")
+    if _bits_of_png(path) > 8:
+        raise InputError(f"{path}: has 16 bits; a picture of a slide has red, green and blue of 8 bits")
     pyramid_scale = scale_of(info)
     pyramid = Pyramid(
         (Level((rows, columns)),), Picture(path).read, np.dtype(np.uint8), CHANNELS, pyramid_scale.mpp,
         pyramid_scale.source, None, (min(rows, 512), columns),
     )  # fmt: skip
-    return image_from(pyramid, path, pyramid_scale, path.suffix.lower().lstrip("."))
+    image = image_from(pyramid, path, pyramid_scale, path.suffix.lower().lstrip("."), _notes(turned))
+    profile = info.get("icc_profile")
+    return replace(image, native=Profiled(path, profile if isinstance(profile, bytes) and profile else None))
+
+
+def _notes(turned: object) -> tuple[str, ...]:
+    if turned in (None, 0, 1):
+        return ()
+    return (
+        f"the file says that its picture is to be shown turned (orientation {turned}); it is taken as it is stored",
+    )
 
 
 def scale_of(info: Mapping[Any, Any]) -> Scale:

@@ -19,6 +19,7 @@ from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Geometry, Image
 from workbench.slide.data.scale import Scale, believed
 from workbench.slide.data.stored_tiles import FORMATS, StoredTiles
+from workbench.slide.data.tiff_pages import require_sound
 
 SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".dcm", ".tif", ".tiff")
 CHANNELS = ("red", "green", "blue")
@@ -45,17 +46,25 @@ class SlideFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        require_sound(path)
+        self._stamp = _stamp(path)
         self._handle = self._open()
         properties = dict(self._handle.properties)
         self.format = str(properties.get("openslide.vendor", "unknown"))
         self.sizes: tuple[tuple[int, int], ...] = tuple((h, w) for w, h in self._handle.level_dimensions)
         self.downsamples = tuple(float(d) for d in self._handle.level_downsamples)
         self.properties = properties
-        self.has_profile = self._handle.color_profile is not None
         self._stored: StoredTiles | None = None
+
+    def _require_same(self) -> None:
+        """Half of one slide and half of another would be shown as one."""
+        if _stamp(self.path) != self._stamp:
+            raise InputError(f"{self.path}: another file stands there since it was opened. Open it again.")
 
     def _open(self) -> Any:
         import openslide
+
+        self._require_same()
 
         try:
             handle = openslide.OpenSlide(self.path)
@@ -73,8 +82,21 @@ class SlideFile:
         return handle
 
     def profile(self) -> Any:
-        """The colour profile (`PIL.ImageCms.ImageCmsProfile`), or ``None``."""
-        return self._handle.color_profile
+        """The colour profile (`PIL.ImageCms.ImageCmsProfile`), or ``None``.
+
+        Raises
+        ------
+        InputError
+            It is damaged.
+        """
+        from PIL import ImageCms
+
+        try:
+            return self._handle.color_profile
+        except (ImageCms.PyCMSError, OSError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: its colour profile is damaged ({one_line(error)}); leave out --icc"
+            ) from error
 
     def read(self, level: int, row: int, column: int, height: int, width: int) -> npt.NDArray[np.uint8]:
         """A region of a level in pixels of that level, ``(height, width, 3)``; what was never scanned is white."""
@@ -86,6 +108,7 @@ class SlideFile:
             return None
         with self._lock:
             if self._stored is None:
+                self._require_same()
                 self._stored = StoredTiles(self.path, self.sizes, self.downsamples, self.read_region)
             return self._stored
 
@@ -119,6 +142,14 @@ class SlideFile:
         with self._lock:
             if self._handle is broken:
                 self._handle = self._open()
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({one_line(error)})") from error
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def maker_of(path: Path) -> str:
