@@ -225,11 +225,14 @@ def test_tiles_of_terabytes_do_not_end_the_process(tmp_path, name):
 @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
 def test_headers_that_contradict_themselves_give_no_scrambled_picture(tmp_path, tag, value, name):
     path = with_tag(written(tmp_path / name, tile=(64, 64), compression="jpeg"), tag, value)
-    with pytest.raises(InputError) as told:
+    try:
         found = shown(path)
+    except InputError as error:
+        said = str(error)
+    else:
+        said = ""
         assert np.array_equal(found, wsi.SlideFile(path).read_region(0, 0, 0, *found.shape[:2]))
-        raise InputError(f"{path}: as OpenSlide")
-    assert str(path) in str(told.value)
+    assert not said or said.startswith(str(path))
 
 
 def test_a_frame_of_another_size_than_the_tile_is_damage(tmp_path):
@@ -251,7 +254,7 @@ def test_coarser_tiles_over_one_that_was_never_scanned_are_openslide_s(tmp_path)
         for step in (1, 2, 4):
             file.write(
                 SMOOTH[::step, ::step].copy(), tile=(64, 64), photometric="rgb", compression="jpeg", metadata=None,
-                description="Aperio Image Library v1\r\n400x300 (64x64) |AppMag = 20|MPP = 0.5", subfiletype=int(step > 1),
+                description="Aperio Image Library v1\r\n400x300 |AppMag = 20|MPP = 0.5", subfiletype=int(step > 1),
             )  # fmt: skip
     with tifffile.TiffFile(path, mode="r+") as file:
         tag = file.pages[0].tags["TileByteCounts"]
