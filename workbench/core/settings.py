@@ -9,9 +9,12 @@ from __future__ import annotations
 import dataclasses
 import types
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from workbench.core.errors import FaultyExtension, UsageError, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -163,14 +166,27 @@ def _check_one(s: Setting, value: Any) -> Any:
 
 
 def file_hashes(config: Any) -> dict[str, str]:
-    """Hash of each file that a setting names, by the name of the setting; of one that is not there "missing"."""
-    from pathlib import Path
+    """Hash of each file that a setting names, by the name of the setting; of one that is not there "missing".
 
-    from workbench.core.atomic import sha256_of
+    Of a folder that of the names, sizes and times of the files in it and in its folders.
+    """
+    from pathlib import Path
 
     named = {s.name: getattr(config, s.name) for s in describe(type(config)).values() if s.names_file}
     paths = {name: Path(value).expanduser() for name, value in named.items() if value}
-    return {name: sha256_of(path) if path.is_file() else "missing" for name, path in paths.items()}
+    return {name: _hash_of(path) for name, path in paths.items()}
+
+
+def _hash_of(path: Path) -> str:
+    from workbench.core.atomic import sha256_of
+
+    if path.is_dir():
+        import hashlib
+
+        inside = sorted(f for f in (*path.glob("*"), *path.glob("*/*")) if f.is_file())
+        facts = [(str(f.relative_to(path)), s.st_size, s.st_mtime_ns) for f in inside for s in [f.stat()]]
+        return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256_of(path) if path.is_file() else "missing"
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from workbench.core import kinds
-from workbench.core.errors import InputError, NothingFound, WorkbenchError, WorkbenchWarning
+from workbench.core import kinds, settings
+from workbench.core.errors import InputError, NothingFound, UsageError, WorkbenchError, WorkbenchWarning
 from workbench.core.registry import Backend, wrong_kind
 from workbench.core.study import Study
 from workbench.core.types import Case, Image, case_name
@@ -209,6 +209,7 @@ def settled(cases: list[Case], backend: Backend, *, go_on: bool = False) -> list
     """
     found: list[Case] = []
     bad: list[WorkbenchError] = []
+    _require_no_files(cases, backend)
     for case in cases:
         try:
             found.append(_settled(case, backend))
@@ -220,6 +221,17 @@ def settled(cases: list[Case], backend: Backend, *, go_on: bool = False) -> list
     if bad and len(bad) == len(cases):
         raise bad[0]
     return found
+
+
+def _require_no_files(cases: list[Case], backend: Backend) -> None:
+    """Refuse a column of a list that is called as a setting which names a file: nobody would use it."""
+    columns = {name for case in cases for name, value in case.options.items() if value}
+    for name, one in settings.describe(backend.settings_of("predict")).items() if columns else ():
+        if one.names_file and name in columns:
+            raise UsageError(
+                f"the list has a column '{name}', and {name} is a setting, the same for all cases: leave the column "
+                f"out, and give --{name.replace('_', '-')} (a folder that holds a file per case, where it takes one)"
+            )
 
 
 def _settled(case: Case, backend: Backend) -> Case:

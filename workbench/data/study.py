@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def info(path: Path, *, kind: str | None = None, allow_truncated: bool = False) 
         raise nothing_in(path, study)
     direct = {c.image for c in study.cases} <= {path} and _has_direct(path)
     if not direct:
-        return [row for case in study.cases for row in _rows(case, allow_truncated=allow_truncated)], study
+        cases = [_of_kind(case, kind) for case in study.cases]
+        return [row for case in cases for row in _rows(case, allow_truncated=allow_truncated)], study
     try:
         rows = formats.info(path, kind=kind, allow_truncated=allow_truncated)
     except NothingFound as error:
@@ -96,6 +98,13 @@ def info(path: Path, *, kind: str | None = None, allow_truncated: bool = False) 
             if labels[row["case"]] is not None:
                 row["labels"] = str(labels[row["case"]])
     return rows, study
+
+
+def _of_kind(case: Case, kind: str | None) -> Case:
+    """The case, as what a person says that all of the folder are."""
+    if kind is None or case.options.get("kind"):
+        return case
+    return replace(case, options={**case.options, "kind": kind})
 
 
 def _rows(case: Case, *, allow_truncated: bool) -> list[dict[str, Any]]:

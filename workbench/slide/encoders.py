@@ -7,6 +7,7 @@ weights are read as plain tensors, and no code of theirs is executed.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +25,10 @@ _FILTERS = ("bicubic", "bilinear", "lanczos")
 _TIMM_CROP = 0.875
 """What timm takes where a description names no share."""
 _MOST_CONFIG = 1 << 20
+_MOST = 8192
+"""No size of a network of today is larger."""
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
-_NEVER = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+_NEVER = {"device", "dtype", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
 """Arguments by which a description could make timm fetch or load something else."""
 
 
@@ -72,7 +75,7 @@ def build(found: WeightsFile) -> torch.nn.Module:
     with weights.blaming(found.path):
         try:
             net: torch.nn.Module = timm.create_model(described["architecture"], pretrained=False, **arguments)
-        except (RuntimeError, TypeError, ValueError, KeyError) as error:
+        except Exception as error:  # whatever such arguments do to timm
             raise WeightsError(f"timm cannot make {described['architecture']!r} of it ({one_line(error)})") from error
         state = {k: v.float() if v.is_floating_point() else v for k, v in weights.load_tensors(found).items()}
         own = net.state_dict()
@@ -103,9 +106,10 @@ def view_of(found: WeightsFile) -> View:
     size, mean, std = own.get("input_size"), own.get("mean"), own.get("std")
     filter_, crop = own.get("interpolation") or "bicubic", own.get("crop_pct", _TIMM_CROP)
     numbers = [n for some in (size, mean, std) if isinstance(some, list) and len(some) == 3 for n in some]
-    if len(numbers) != 9 or not all(isinstance(n, int | float) for n in [*numbers, crop]):
+    if len(numbers) != 9 or not all(_is_number(n) for n in [*numbers, crop]):
         raise WeightsError(f"{found.path.parent / hub.CONFIG}: does not say input_size, mean and std of three colours")
-    if size[0] != 3 or size[1] != size[2] or not 16 <= size[1] <= 4096 or not 0 < crop <= 1 or min(std) <= 0:
+    is_size = size[0] == 3 and size[1] == size[2] and 16 <= size[1] <= 4096 and int(size[1]) == size[1]
+    if not is_size or not 0.1 <= crop <= 1 or not all(1e-3 <= s <= 10 for s in std) or max(map(abs, mean)) > 10:
         raise WeightsError(f"{found.path.parent / hub.CONFIG}: input_size {size}, crop_pct {crop}, std {std} cannot be")
     if filter_ not in _FILTERS or own.get("crop_mode", "center") != "center":
         raise WeightsError(
@@ -127,6 +131,18 @@ def _described(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: names no 'architecture'; expected the description that timm writes")
     if not isinstance(found.get("pretrained_cfg") or {}, dict) or not isinstance(found.get("model_args") or {}, dict):
         raise WeightsError(f"{path}: 'pretrained_cfg' and 'model_args' must be objects")
+    if not _is_moderate(found.get("model_args") or {}):
+        raise WeightsError(f"{path}: 'model_args' hold numbers of {_MOST:,} or more, or none at all (NaN)")
     if wrong := sorted(_NEVER & (found.get("model_args") or {}).keys()):
         raise WeightsError(f"{path}: 'model_args' must not hold {wrong[0]}")
     return dict(found)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_moderate(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return all(map(_is_moderate, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or isinstance(value, bool) or (_is_number(value) and abs(value) < _MOST)

@@ -84,3 +84,8 @@ def library(name: str) -> Any:
         raise UsageError(
             f"encoders of other groups need timm ({one_line(error)}): pip install 'napari-workbench[timm]'"
         ) from error
+    except (RuntimeError, OSError) as error:
+        raise UsageError(
+            f"{name} is installed and cannot be loaded ({one_line(error)}): torchvision must be the one that goes with "
+            "torch; install both anew"
+        ) from error

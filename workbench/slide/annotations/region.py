@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import UsageError
+from workbench.data.outlines import area_of
 from workbench.slide.annotations.types import Annotation, Floats
 from workbench.slide.annotations.write import valid_shape
 
@@ -54,6 +55,16 @@ def mask_of(
             for rings in valid.parts:
                 _fill(mask, [ring / step - 0.5 for ring in rings])
     return mask
+
+
+def area_on(annotations: Iterable[Annotation], shape: tuple[int, ...]) -> float:
+    """What areas cover together of a slide of that many (rows, columns), in its pixels; exact, overlaps count once."""
+    import shapely
+
+    valid = [valid_shape(item.shape, "") for item in annotations if item.shape.kind == "areas"]
+    areas = [area_of(one.parts) for one in valid if one.kind == "areas"]
+    slide = shapely.box(0, 0, shape[1], shape[0])
+    return float(shapely.area(shapely.intersection(shapely.union_all(areas), slide))) if areas else 0.0
 
 
 def _fill(mask: Mask, rings: list[Floats]) -> None:

@@ -125,7 +125,7 @@ def read_hdf5(path: Path) -> TileEmbeddings:
             with reading(path, "its embeddings cannot be read", "Copy it again."):
                 features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
                 facts = {k: _plain(v) for part in ("features", "coords") for k, v in file[part].attrs.items()}
-    except OSError as error:
+    except (OSError, KeyError, RuntimeError) as error:  # the last two: h5py, of damaged headers
         raise InputError(f"{path}: is no HDF5 file that can be read ({one_line(error)}). Copy it again.") from error
     return TileEmbeddings(features[0] if features.ndim == 3 else features, coords.astype(np.int64), facts)
 

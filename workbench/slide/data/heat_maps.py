@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, one_line
+from workbench.core.errors import InputError
 from workbench.core.types import Geometry, Heatmap, Labels
 from workbench.data.label_values import smallest_unsigned
 
@@ -123,5 +123,8 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], Geometry, dict[str, Any]]:
         facts = json.loads((found.text or "").removeprefix("workbench "))
         affine = np.array(facts["affine"], np.float64) if "affine" in facts else None
     except (OSError, ValueError, KeyError, StopIteration, ElementTree.ParseError, tifffile.TiffFileError) as error:
-        raise InputError(f"{path}: is no map of the workbench ({type(error).__name__}: {one_line(error)})") from error
+        raise InputError(
+            f"{path}: is no map of the workbench (OME-TIFF, as it writes tissue). Masks of other programs: as "
+            "outlines (GeoJSON)."
+        ) from error
     return data, Geometry((data.shape[0], data.shape[1]), affine, ("y", "x"), None if affine is None else "um"), facts

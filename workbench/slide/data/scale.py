@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from workbench.core.errors import UsageError
 
+GIVEN = "given"
 FINEST, COARSEST = 0.02, 20.0
 """Micrometres per pixel that level 0 of a slide, or a picture of a region of one, can have."""
 _SQUARE = 0.01
@@ -18,7 +19,8 @@ _SQUARE = 0.01
 _NOMINAL = 10.0
 """mpp times objective power of a usual scanner; 40x is 0.25 um."""
 _POWERS = (1.25, 2.0, 2.5, 4.0, 5.0, 10.0, 16.0, 20.0, 25.0, 40.0, 50.0, 60.0, 63.0, 80.0, 100.0)
-_SAME = 0.05
+_SAME = 0.002
+"""What is no difference between two statements of a size."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,11 @@ def given(scale: Scale, mpp: float | None) -> Scale:
         raise UsageError(f"--mpp {mpp:g}: a pixel of a slide has {FINEST} to {COARSEST:g} micrometres")
     notes = tuple(n for n in scale.notes if "--mpp" not in n)
     if scale.mpp is not None and abs(mpp / math.sqrt(scale.mpp[0] * scale.mpp[1]) - 1) > _SAME:
-        notes += (f"{mpp:g} um per pixel are used as given; the file states {scale.mpp[0]:.4g} ({scale.source})",)
+        other = "the list gives" if scale.source == GIVEN else "the file states"
+        where = "" if scale.source == GIVEN else f" ({scale.source})"
+        notes += (f"{mpp:g} um per pixel are used as given; {other} {scale.mpp[0]:.4g}{where}",)
     usual = None if scale.objective is None else _NOMINAL / scale.objective
     if usual is not None and not 0.6 <= mpp / usual <= 1.4:
         notes += (f"{mpp:g} um per pixel as given do not go with the objective of {scale.objective:g}x that the file "
                   f"states (usually {usual:.4g} um)",)  # fmt: skip
-    return replace(scale, mpp=(mpp, mpp), source="given", notes=notes)
+    return replace(scale, mpp=(mpp, mpp), source=GIVEN, notes=notes)

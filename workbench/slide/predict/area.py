@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,17 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Geometry, Image
 from workbench.slide.data.heat_maps import read_labels
-from workbench.slide.data.tissue import MASK_MPP, find_tissue
-from workbench.slide.predict.chosen import low_power
+from workbench.slide.data.tissue import MASK_MPP, find_tissue, require_brightfield
+from workbench.slide.predict.chosen import LowPower, low_power
 from workbench.slide.settings import Config
+
+if TYPE_CHECKING:
+    from workbench.slide.annotations.types import Annotation, Annotations
 
 _FEWEST = 256
 """Pixels along the longer side at which tissue is looked for, where a slide has them; small ones are seen finer."""
 _MAPS = (".tif", ".tiff")
+_ENDINGS = (".geojson", ".json", ".xml", ".ndpa", ".ome.tif", ".ome.tiff", ".tif")
 TISSUE, PEN, REGION = 1, 2, 3
 _NAMES = {TISSUE: ("tissue", (220, 120, 160)), PEN: ("pen", (60, 160, 80)), REGION: ("region", (80, 120, 220))}
 
@@ -43,6 +47,8 @@ class Area:
         Class of what is true: `TISSUE` or `REGION`.
     notes
         What a person should know.
+    size
+        Area of the outlines on the slide in pixels of level 0, where they were drawn: finer than the mask.
     """
 
     mask: npt.NDArray[np.bool_]
@@ -51,6 +57,15 @@ class Area:
     level: int
     value: int = TISSUE
     notes: tuple[str, ...] = ()
+    size: float | None = None
+
+    def area_of(self, mask: npt.NDArray[np.bool_], whole: tuple[int, ...]) -> float:
+        """What a mask of this shape covers of a slide of that size, in pixels of level 0; nothing beyond its edge."""
+        rows, columns = (
+            np.clip(n - np.arange(count) * step, 0, step)
+            for n, count, step in zip(whole, mask.shape, self.step, strict=True)
+        )
+        return float(rows @ mask @ columns)
 
     def labels(self) -> npt.NDArray[np.uint8]:
         """The mask as classes."""
@@ -76,12 +91,20 @@ def find_area(image: Image, config: Config, name: Any) -> Area:
     """Where tiles are taken; the whole slide where the settings ask for no tissue."""
     assert image.pyramid is not None
     low = low_power(image.pyramid, mask_mpp(image))
+    found = _area_in(image, low, config, name)
+    if (np.ptp(low.pixels.astype(np.int16), axis=2) <= 1).all():
+        found = replace(found, notes=(*found.notes, "its red, green and blue are equal: a grey picture has no stain"))
+    return found
+
+
+def _area_in(image: Image, low: LowPower, config: Config, name: Any) -> Area:
+    assert image.pyramid is not None
     shape = low.pixels.shape[:2]
     none = np.zeros(shape, bool)
     if config.roi:
         region = _region(image, config, shape, low.step)
         if not config.tissue_in_roi:
-            return replace(region, level=low.level)
+            return replace(region, level=low.level, notes=(*region.notes, *_unlike_brightfield(low.pixels)))
         inside, notes = region.mask, region.notes
     elif not config.tissue:
         return Area(~none, none, low.step, low.level, REGION)
@@ -92,15 +115,48 @@ def find_area(image: Image, config: Config, name: Any) -> Area:
     return Area(tissue.mask & inside, tissue.pen, low.step, low.level, TISSUE, (*notes, *tissue.notes))
 
 
+def _unlike_brightfield(pixels: npt.NDArray[np.uint8]) -> tuple[str, ...]:
+    """Nobody looks for tissue in outlines of one's own; what the weights were never taught on is said all the same."""
+    try:
+        require_brightfield(pixels)
+    except InputError as error:
+        said = str(error).partition(": ")[2].partition(";")[0]
+        return (f"{said}: weights that were taught on brightfield have not seen such",)
+    return ()
+
+
+def roi_file(config: Config, image: Image) -> Path:
+    """The file of outlines or the mask for a slide: that of the settings, or the one of its name in their folder.
+
+    Raises
+    ------
+    UsageError
+        There is none, or more than one.
+    """
+    path = Path(config.roi).expanduser()
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UsageError(f"--roi {config.roi}: no such file or folder")
+    found = [f for f in (path / f"{image.name}{ending}" for ending in _ENDINGS) if f.is_file()]
+    saved = path / image.name / "annotations.geojson"
+    found += [saved] if saved.is_file() else []
+    if len(found) != 1:
+        there = "more than one: " + ", ".join(str(f.relative_to(path)) for f in found) if found else "none"
+        raise UsageError(
+            f"--roi {config.roi}: one file for {image.name} was expected ({image.name}.geojson, say); found {there}"
+        )
+    return found[0]
+
+
 def _region(image: Image, config: Config, shape: tuple[int, ...], step: tuple[float, float]) -> Area:
     """What the file that the settings name marks: outlines, or a mask."""
-    path = Path(config.roi).expanduser()
-    if not path.is_file():
-        raise UsageError(f"--roi {config.roi}: no such file")
+    path = roi_file(config, image)
     if path.suffix.lower() in _MAPS:
+        if config.roi_classes:
+            raise UsageError(f"{path}: is a mask; --roi-classes chooses among outlines")
         return _masked(image, path, shape, step)
-    mask, notes = _drawn(image, path, config, shape, step)
-    return Area(mask, np.zeros(shape, bool), step, 0, REGION, notes)
+    return _drawn(image, path, config, shape, step)
 
 
 def _masked(image: Image, path: Path, shape: tuple[int, ...], step: tuple[float, float]) -> Area:
@@ -113,9 +169,13 @@ def _masked(image: Image, path: Path, shape: tuple[int, ...], step: tuple[float,
     """
     found = read_labels(path)
     _require_over(image, path, found.geometry)
+    # Its own step counts, not its number of pixels: the last of them reach beyond the edge of the slide.
+    assert image.geometry.affine is not None
+    assert found.geometry.affine is not None
+    own_step = np.diag(found.geometry.affine)[:2] / np.diag(image.geometry.affine)[:2]
     at = [
-        np.minimum((np.arange(n) + 0.5) * s * own / whole, own - 1).astype(int)
-        for n, s, own, whole in zip(shape, step, found.data.shape, image.geometry.shape, strict=True)
+        np.minimum((np.arange(n) + 0.5) * s / own, count - 1).astype(int)
+        for n, s, own, count in zip(shape, step, own_step, found.data.shape, strict=True)
     ]
     data = found.data[np.ix_(*at)]
     pen = np.isin(data, [c.value for c in found.classes if c.name == _NAMES[PEN][0]])
@@ -141,20 +201,50 @@ def _require_over(image: Image, path: Path, geometry: Geometry) -> None:
         )
 
 
-def _drawn(
-    image: Image, path: Path, config: Config, shape: tuple[int, ...], step: tuple[float, float]
-) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+def _drawn(image: Image, path: Path, config: Config, shape: tuple[int, ...], step: tuple[float, float]) -> Area:
     """The outlines of the file that the settings name, as a mask."""
     from workbench.slide.annotations.read import read_annotations
-    from workbench.slide.annotations.region import mask_of
+    from workbench.slide.annotations.region import area_on, mask_of
     from workbench.slide.data.placing import place_of
 
     place = place_of(image)
     drawn = read_annotations(path, slide=place, frame=config.frame if place.bounds else None)
-    mask = mask_of(drawn, (shape[0], shape[1]), step[0])
-    if not mask.any():
+    kept, notes = _of_classes(drawn, config, path)
+    if not any(item.shape.kind == "areas" for item in kept):
         raise InputError(
-            f"{path}: no outline of it lies on {image.source or image.name} ({len(drawn)} annotations). Is it of this "
+            f"{path}: holds no outline with an area ({len(kept)} points or lines). Draw around what is to be taken."
+        )
+    size = area_on(kept, image.geometry.shape)
+    if size == 0:
+        raise InputError(
+            f"{path}: no outline of it lies on {image.source or image.name} ({len(kept)} annotations). Is it of this "
             "slide, and in pixels of the whole file (--frame)?"
         )
-    return mask, drawn.notes
+    mask = mask_of(kept, (shape[0], shape[1]), step[0])
+    if not mask.any():
+        raise InputError(
+            f"{path}: its outlines cover {size:.3g} pixels of {image.source or image.name}, less than a pixel of the "
+            "mask: no tile lies in them"
+        )
+    return Area(mask, np.zeros(shape, bool), step, 0, REGION, (*drawn.notes, *notes), size)
+
+
+def _of_classes(drawn: Annotations, config: Config, path: Path) -> tuple[list[Annotation], tuple[str, ...]]:
+    """Outlines of the classes that were asked for; those that QuPath ignores (``Ignore*``) only by their name.
+
+    Raises
+    ------
+    UsageError
+        A class that no outline has.
+    """
+    wanted = [name.strip() for name in config.roi_classes.split(",") if name.strip()]
+    there = {item.class_name for item in drawn}
+    if missing := [name for name in wanted if name not in there]:
+        names = ", ".join(repr(name) for name in sorted(n for n in there if n)) or "none"
+        raise UsageError(f"--roi-classes: no outline of {path} has the class '{missing[0]}'; there are: {names}")
+    if wanted:
+        return [item for item in drawn if item.class_name in wanted], ()
+    kept = [item for item in drawn if not item.class_name.endswith("*")]
+    left = len(drawn) - len(kept)
+    note = f"{left} outline(s) of classes that QuPath ignores (their names end with *) were left out"
+    return kept, (note,) if left else ()

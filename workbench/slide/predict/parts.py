@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from workbench import __version__
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
+from workbench.slide.data.scale import GIVEN
 from workbench.slide.data.stream import Damaged
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.area import Area
@@ -79,7 +80,9 @@ def _about(weights: WeightsFile, slide: Image, config: Config, tiles: Lattice) -
     assert slide.pyramid.mpp is not None
     rows, columns = slide.pyramid.levels[0].shape
     mpp = math.sqrt(slide.pyramid.mpp[0] * slide.pyramid.mpp[1])
-    objective = str(slide.header.get("objective", "")).rstrip("x")
+    # Where a person gives the size of a pixel, what the file says of the objective does not go with it.
+    own = slide.pyramid.mpp_source != GIVEN
+    objective = str(slide.header.get("objective", "")).rstrip("x") if own else ""
     return {
         "patch_size": tiles.size, "patch_size_level0": round(tiles.side),
         "level0_magnification": float(objective) if objective else round(10 / mpp, 3),
@@ -133,15 +136,16 @@ def first_component(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
 
 
 def areas(slide: Image, area: Area, tiles: Lattice, found: Found) -> Scores:
-    """How much tissue there is, from the pixels of the mask, and how much of it the tiles cover [mm2]."""
+    """How much tissue there is, from the pixels of the mask, or how large outlines are; and the area of tiles [mm2]."""
     assert slide.pyramid is not None
     assert slide.pyramid.mpp is not None
     pixel = slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
-    data = area.labels()
-    rows: list[tuple[Any, ...]] = [
-        (c.name, round(float((data == c.value).sum()) * area.step[0] * area.step[1] * pixel, 6), "")
-        for c in area.classes
-    ]
+    data, whole = area.labels(), slide.geometry.shape
+    rows: list[tuple[Any, ...]] = []
+    for c in area.classes:
+        exact = area.size if c.value == area.value else None
+        size = area.area_of(data == c.value, whole) if exact is None else exact
+        rows.append((c.name, round(size * pixel, 6), ""))
     rows.append(("tiles", round(covered(tiles, found.numbers) * pixel, 6), len(found.numbers)))
     return Scores(("class", "area [mm2]", "tiles"), tuple(rows), "areas")
 

@@ -39,9 +39,11 @@ class Config:
     roi: str = setting(
         "",
         "Only tiles in the outlines of this file (GeoJSON of QuPath, NDPA, ASAP or ImageScope XML), or in this mask "
-        "(OME-TIFF, as the workbench writes tissue). Tissue is not looked for then, unless tissue_in_roi is set.",
+        "(OME-TIFF, as the workbench writes tissue); of a folder the file that is called as the slide. Tissue is not "
+        "looked for then, unless tissue_in_roi is set.",
         names_file=True,
     )
+    roi_classes: str = setting("", "Of the outlines of roi only those of these classes, separated by commas.")
     tissue_in_roi: bool = setting(False, "Within the outlines of roi, take only tiles with tissue.")
     frame: Literal["file", "bounds"] = setting(
         "file",

@@ -6,7 +6,6 @@ import copy
 import io
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from workbench.slide.data.resample import ratio, upsampling_note
 from workbench.slide.data.scaled import scaled
 from workbench.slide.data.stream import Damaged, TileStream, notes_of
 from workbench.slide.data.tiles import Lattice, lattice
-from workbench.slide.predict.area import find_area
+from workbench.slide.predict.area import Area, find_area, roi_file
 from workbench.slide.predict.chosen import share_of, sharpness_of
 from workbench.slide.predict.parts import Found, parts_of
 
@@ -71,10 +70,9 @@ def embed_slide(
     """
     from workbench.core.provenance import Recorder
 
-    recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
     name = image.source or image.name
     slide = scaled(image, config.mpp)
-    _note_new(recorder, slide)
+    recorder = Recorder(NAME, config, model.weights, slide, model.device, model.reason)
     if config.icc:
         slide, said = to_srgb(slide)
         recorder.note(said)
@@ -105,8 +103,11 @@ def embed_slide(
             "um per pixel)? Raise --most-tiles if it is."
         )
     if not len(chosen):
-        recorder.note(f"no tile has {100 * config.tissue:.0f} % tissue: there are no embeddings")
-    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config))
+        where = "lies in the outlines" if config.roi and not config.tissue_in_roi else "is tissue"
+        recorder.note(f"of no tile {100 * config.tissue:.0f} % {where}: there are no embeddings")
+    if note := _beyond_tiles(area, tiles):
+        recorder.note(note)
+    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide))
     found = _all_tiles(model, slide, tiles, chosen, config, progress, kept)
     for note in notes_of(found.damaged, len(chosen)):
         recorder.note(note)
@@ -127,10 +128,17 @@ def precision_of(config: Config, device: torch.device) -> str:
     return "bfloat16" if device.type == "cuda" else "float32"
 
 
-def _note_new(recorder: Any, slide: Image) -> None:
-    for note in slide.notes:
-        if note not in recorder.notes:
-            recorder.note(note)
+def _beyond_tiles(area: Area, tiles: Lattice) -> str:
+    """A line where tissue lies at an edge at which no whole tile fits, else ""."""
+    ends = [
+        (corner + (count - 1) * tiles.stride * tiles.factor + tiles.side) / step
+        for corner, count, step in zip(tiles.corner[::-1], tiles.count, area.step, strict=True)
+    ]
+    whole = int(area.mask.sum())
+    beyond = whole - int(area.mask[: round(ends[0]), : round(ends[1])].sum())
+    if beyond <= 0.01 * whole:
+        return ""
+    return f"{100 * beyond / whole:.0f} % of the area lie at the right and lower edge, where no whole tile fits"
 
 
 def _taught_otherwise(model: Model, config: Config) -> str:
@@ -153,10 +161,10 @@ def _unknown(model: Model) -> str:
     )
 
 
-def _made_of(input_sha256: str | None, model: Model, config: Config) -> dict[str, Any]:
+def _made_of(input_sha256: str | None, model: Model, config: Config, image: Image) -> dict[str, Any]:
     """All that decides what a piece holds."""
     plain = {k: v for k, v in settings.as_dict(config).items() if k not in _HOW}
-    roi = Path(config.roi).expanduser() if config.roi else None
+    roi = roi_file(config, image) if config.roi else None
     drawn = "" if roi is None else json.dumps([roi.stat().st_size, roi.stat().st_mtime_ns])
     return {
         "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,

@@ -67,7 +67,7 @@ def test_size_and_objective_are_compared(mpp, power, words):
 def test_what_a_person_gives_is_used_and_a_difference_is_said():
     stated = believed(0.5, 0.5, "OME-XML", 20)
     assert given(stated, None) is stated
-    assert given(stated, 0.51).notes == ()
+    assert given(stated, 0.5005).notes == ()
     other = given(stated, 0.25)
     assert other.mpp == (0.25, 0.25)
     assert other.source == "given"
