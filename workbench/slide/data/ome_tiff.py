@@ -32,7 +32,7 @@ _OF_ANOTHER_SHAPE = 0.02
 
 
 class TiffLevels:
-    """The levels of an image of a TIFF: by default of its largest one that is no label and no overview.
+    """The levels of the largest image of a TIFF that is no label and no overview.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class TiffLevels:
         It is no TIFF in colours; one line says what was found.
     """
 
-    def __init__(self, path: Path, series: int | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         import tifffile
 
         self.path = path
@@ -50,13 +50,13 @@ class TiffLevels:
         except Exception as error:  # tags of any type stand there
             raise InputError(f"{path}: is no TIFF that can be read ({one_line(error)})") from error
         try:
-            self._choose(series)
+            self._choose()
         except BaseException:
             self.file.close()
             raise
         self.tiles = TiffTiles(path, self.file, [page for _, page in self.levels])
 
-    def _choose(self, wanted: int | None) -> None:
+    def _choose(self) -> None:
         try:
             found = [[_first(level) for level in one.levels] for one in self.file.series]
             names = [str(one.name or "") for one in self.file.series]
@@ -67,16 +67,14 @@ class TiffLevels:
         slides = [i for i, name in enumerate(names) if not any(word in name.lower() for word in _NOT_A_SLIDE)]
         of = {i: page_of(found[i][0]) for i in slides or range(len(found)) if found[i]}
         sizes = {i: page.shape[0] * page.shape[1] for i, page in of.items() if isinstance(page, Page)}
-        self.number = (
-            wanted if wanted is not None else max(sizes, key=lambda i: sizes[i]) if sizes else min(of, default=0)
-        )
-        self.series = self.file.series[self.number]
+        number = max(sizes, key=lambda i: sizes[i]) if sizes else min(of, default=0)
+        self.series = self.file.series[number]
         self.notes: list[str] = []
         if len(found) > 1:
-            name = f" ('{names[self.number]}')" if names[self.number] else ""
-            self.notes.append(f"image {self.number + 1} of {len(found)} in the file{name} is the slide")
-        pages = found[self.number]
-        if any(page is None or page.parent is not self.file for page in pages[:1]) or not pages:
+            name = f" ('{names[number]}')" if names[number] else ""
+            self.notes.append(f"image {number + 1} of {len(found)} in the file{name} is the slide")
+        pages = found[number]
+        if not pages or pages[0] is None or pages[0].parent is not self.file:
             raise InputError(
                 f"{self.path}: its pixels stand in other files, which is not read. Convert it to one file (bfconvert)."
             )
