@@ -61,8 +61,11 @@ def area_on(annotations: Iterable[Annotation], shape: tuple[int, ...]) -> float:
     """What areas cover together of a slide of that many (rows, columns), in its pixels; exact, overlaps count once."""
     import shapely
 
-    valid = [valid_shape(item.shape, "") for item in annotations if item.shape.kind == "areas"]
-    areas = [area_of(one.parts) for one in valid if one.kind == "areas"]
+    shapes = [item.shape for item in annotations if item.shape.kind == "areas"]
+    areas = [area_of(shape.parts) for shape in shapes]
+    for number in np.flatnonzero(~shapely.is_valid(np.array(areas, object))) if areas else ():
+        mended = valid_shape(shapes[number], "")
+        areas[number] = area_of(mended.parts) if mended.kind == "areas" else shapely.Polygon()
     slide = shapely.box(0, 0, shape[1], shape[0])
     return float(shapely.area(shapely.intersection(shapely.union_all(areas), slide))) if areas else 0.0
 

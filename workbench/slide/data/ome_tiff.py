@@ -16,7 +16,7 @@ from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Image
 from workbench.slide.data.color import Profiled
 from workbench.slide.data.scale import Scale, believed
-from workbench.slide.data.tiff_pages import Page, page_of, require_sound
+from workbench.slide.data.tiff_pages import CutOff, Page, page_of, require_sound
 from workbench.slide.data.tiff_tiles import TiffTiles
 from workbench.slide.data.wsi import CHANNELS, image_from
 
@@ -29,6 +29,8 @@ _PROFILE = 34675
 _NOT_A_SLIDE = ("label", "macro", "thumbnail", "overview")
 """In names of pictures that are stored beside a slide."""
 _OF_ANOTHER_SHAPE = 0.02
+_MOST_BEYOND = 0.01
+"""Share of tiles that a slide may lack at its end, and be read all the same."""
 
 
 class TiffLevels:
@@ -93,9 +95,19 @@ class TiffLevels:
                 f"{self.path}: its pixels are packed by a method ({first.compression}) that nobody here can undo; save "
                 "it again as JPEG, LZW or deflate"
             )
+        self._look_at_the_end(first)
         self.levels: list[tuple[Level, Page]] = [(Level(first.shape), first)]
         for number, page in enumerate(pages[1:], 1):
             self._add(number, page)
+
+    def _look_at_the_end(self, page: Page) -> None:
+        end, count = self.file.filehandle.size, len(page.counts)
+        beyond = sum(o + c > end for o, c in zip(page.offsets, page.counts, strict=True))
+        said = f"{beyond} of {count} tiles or strips lie beyond the end of the file"
+        if beyond > _MOST_BEYOND * count:
+            raise CutOff(f"{self.path}: was cut off: {said}. Copy it again.")
+        if beyond:
+            self.notes.append(f"{said}: it was cut off")
 
     def _add(self, number: int, found: Any) -> None:
         """A coarser level, unless it is none of this image."""

@@ -9,7 +9,7 @@ from workbench.core.errors import InputError
 from workbench.core.types import Image
 from workbench.slide.data import ome_tiff, ome_zarr, pictures, wsi
 from workbench.slide.data.side_files import files_of
-from workbench.slide.data.tiff_pages import require_colours, require_sound
+from workbench.slide.data.tiff_pages import CutOff, require_colours, require_sound
 
 _TIFF = (".tif", ".tiff")
 _GENERIC = "generic-tiff"
@@ -50,6 +50,8 @@ def _tiff(path: Path, maker: str) -> Image:
     require_sound(path)
     try:
         return ome_tiff.read(path)
+    except CutOff:
+        raise
     except InputError:
         if not maker:
             raise

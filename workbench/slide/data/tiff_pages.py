@@ -27,6 +27,10 @@ _TILE_SIDES = (322, 323)
 _SIZES = {3: 2, 4: 4, 16: 8}
 
 
+class CutOff(InputError):
+    """A file that ends before its pixels do: who reads what is there takes the rest for glass."""
+
+
 def require_sound(path: Path) -> None:
     """Refuse a TIFF whose pages go round in a circle, or whose tiles are larger than any program makes.
 

@@ -286,3 +286,12 @@ def test_one_large_strip_is_unpacked_once(tmp_path, monkeypatch):
     for row in range(0, 256, 64):
         assert np.array_equal(pyramid.read(0, row, 0, 64, 64), PIXELS[row : row + 64, :64])
     assert len(unpacked) == 1
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_a_file_that_was_cut_off_is_not_taken_for_glass(tmp_path, name):
+    path = written(tmp_path / name, tile=(64, 64), compression="jpeg")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"was cut off: \d+ of 35 tiles or strips lie beyond the end of the file"):
+        opening.read(path)
