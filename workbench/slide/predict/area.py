@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FEWEST = 256
 """Pixels along the longer side at which tissue is looked for, where a slide has them; small ones are seen finer."""
+_MOST_JOINED = 20_000
 _MAPS = (".tif", ".tiff")
 _ENDINGS = (".geojson", ".json", ".xml", ".ndpa", ".ome.tif", ".ome.tiff", ".tif")
 TISSUE, PEN, REGION = 1, 2, 3
@@ -214,18 +215,21 @@ def _drawn(image: Image, path: Path, config: Config, shape: tuple[int, ...], ste
         raise InputError(
             f"{path}: holds no outline with an area ({len(kept)} points or lines). Draw around what is to be taken."
         )
-    size = area_on(kept, image.geometry.shape)
-    if size == 0:
+    # Joining a hundred thousand of them takes more than half a minute: then pixels of the mask are counted.
+    size = area_on(kept, image.geometry.shape) if len(kept) <= _MOST_JOINED else None
+    mask = mask_of(kept, (shape[0], shape[1]), step[0])
+    if size == 0 or (size is None and not mask.any()):
         raise InputError(
             f"{path}: no outline of it lies on {image.source or image.name} ({len(kept)} annotations). Is it of this "
             "slide, and in pixels of the whole file (--frame)?"
         )
-    mask = mask_of(kept, (shape[0], shape[1]), step[0])
     if not mask.any():
         raise InputError(
             f"{path}: its outlines cover {size:.3g} pixels of {image.source or image.name}, less than a pixel of the "
             "mask: no tile lies in them"
         )
+    if size is None:
+        notes += (f"the area of {len(kept):,} outlines was counted in pixels of the mask",)
     return Area(mask, np.zeros(shape, bool), step, 0, REGION, (*drawn.notes, *notes), size)
 
 

@@ -76,6 +76,15 @@ def test_the_area_of_outlines_is_theirs_on_the_slide(run, slide, tmp_path, shape
     assert sizes(result)["region"] == pytest.approx(right, abs=6e-7)
 
 
+def test_the_area_of_very_many_outlines_is_counted_and_said(run, slide, tmp_path, monkeypatch):
+    from workbench.slide.predict import area
+
+    monkeypatch.setattr(area, "_MOST_JOINED", 1)
+    result = run(slide, roi=drawn(tmp_path / "a.geojson", (None, BOX), (None, OTHER)))
+    assert sizes(result)["region"] == pytest.approx(shapely.union(BOX, OTHER).area * PIXEL, rel=0.03)
+    assert any("the area of 2 outlines was counted in pixels of the mask" in n for n in result.provenance.notes)
+
+
 def test_outlines_without_an_area_and_tiny_ones_are_called_so(run, slide, tmp_path):
     with pytest.raises(InputError, match=r"holds no outline with an area \(1 points or lines\)"):
         run(slide, roi=drawn(tmp_path / "a.geojson", (None, shapely.Point(500, 500))))
