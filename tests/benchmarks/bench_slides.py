@@ -3,7 +3,7 @@
 Opening in a process of its own: seconds and memory. Then tiles of 256 pixels at 0.5 um per pixel by the usual loop (one
 thread, OpenSlide's ``read_region``, Pillow) and by ours, the same tiles, alternating; and a whole run of ViT-S (float32
 and bfloat16) beside the network alone on tiles that are in memory. Ratios of one run; processor time tells how busy the
-machine was.
+machine was. How much bfloat16 can gain is the processor's: the product of two matrices in both is timed beside it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def running(path: Path) -> None:
     from workbench.slide.data.resample import ratio
     from workbench.slide.data.stream import TileStream
     from workbench.slide.data.tiles import lattice
-    from workbench.slide.predict.embed import embed, to_input
+    from workbench.slide.predict.chosen import sharpness_of
+    from workbench.slide.predict.embed import BATCH, embed
+    from workbench.slide.predict.view import to_input
 
     torch.manual_seed(0)
     image = formats.read(path)
@@ -125,25 +127,52 @@ def running(path: Path) -> None:
     chosen = _together(tiles, EMBEDDED).tolist()
     net = VisionTransformer(**SMALL).eval()
     ready = [(i, to_input(np.full((256, 256, 3), i % 255, np.uint8))) for i in chosen]
-    print(f"threads of the network: {torch.get_num_threads()}")
+    print(f"threads of the network: {torch.get_num_threads()}; {_matmul()}")
     alone: dict[str, float] = {}
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         own = copy.deepcopy(net).to(dtype)
 
+        def usual(own: torch.nn.Module = own, dtype: torch.dtype = dtype) -> None:
+            with torch.inference_mode():
+                for start in range(0, len(ready), BATCH):
+                    tiles = torch.from_numpy(np.stack([x for _, x in ready[start : start + BATCH]]))
+                    own(tiles.to(dtype)).float()
+
         def network(own: torch.nn.Module = own, dtype: torch.dtype = dtype) -> None:
-            embed(own, ready, batch=32, dtype=dtype)
+            embed(own, ready, dtype=dtype)
 
         def whole(own: torch.nn.Module = own, dtype: torch.dtype = dtype) -> None:
-            stream = TileStream(pyramid, tiles, chosen, prepare=lambda _, pixels: to_input(pixels))
-            embed(own, stream, batch=32, dtype=dtype)
+            def prepared(_: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+                sharpness_of(pixels)
+                return to_input(pixels)
+
+            _, features = embed(own, TileStream(pyramid, tiles, chosen, prepare=prepared), dtype=dtype)
+            with tempfile.TemporaryFile() as file:
+                np.savez(file, features=features)
 
         network()
-        pairs = [(_timed(network)[0], _timed(whole)[0]) for _ in range(ROUNDS)]
-        seconds, all_of_it = np.median(pairs, axis=0)
+        rounds = [[_timed(work) for work in (usual, network, whole)] for _ in range(ROUNDS)]
+        (plain, _), (seconds, cpu), (all_of_it, all_cpu) = np.median(rounds, axis=0)
         alone[name] = float(seconds)
-        share = seconds / all_of_it
-        print(f"{name}: network alone {EMBEDDED / seconds:.1f} tiles/s, whole run {share:.3f} of it")
+        ours, theirs = (
+            f"{took / all_of_it:.3f} of the network alone as {who} ({EMBEDDED / took:.1f} tiles/s)"
+            for took, who in ((seconds, "we run it"), (plain, "torch runs it"))
+        )
+        print(f"{name}: whole run {EMBEDDED / all_of_it:.1f} tiles/s: {theirs}, {ours}")
+        print(f"  not the network's: {1000 * (all_cpu - cpu) / EMBEDDED:.2f} ms of processor time a tile")
     print(f"bfloat16 is {alone['float32'] / alone['bfloat16']:.2f} times as fast as float32")
+
+
+def _matmul(side: int = 1024, times: int = 9) -> str:
+    """What this processor gains from bfloat16 in the product of two matrices, which no network can exceed by much."""
+    import torch
+
+    took = []
+    for dtype in (torch.float32, torch.bfloat16):
+        one = torch.randn(side, side).to(dtype)
+        one @ one
+        took.append(np.median([_timed(lambda one=one: one @ one)[0] for _ in range(times)]))  # type: ignore[misc]
+    return f"products of matrices in bfloat16 take {took[1] / took[0]:.2f} times the time of float32"
 
 
 def _timed(work: Callable[[], None]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, UsageError
 from workbench.core.pyramid import Pyramid
+from workbench.slide.data.bicubic import resized
 
 WHITE = 255
 _SUPPORT = 2.0
@@ -78,8 +79,6 @@ def read_square(pyramid: Pyramid, square: Square, factor: float, level: int | No
     level
         Level to read from; by default the nearest that is fine enough. Any gives the same place.
     """
-    from PIL import Image as Pillow
-
     level = level_for(pyramid, factor) if level is None else level
     rows, columns = pyramid.levels[level].shape
     step = pyramid.levels[level].downsample
@@ -94,10 +93,8 @@ def read_square(pyramid: Pyramid, square: Square, factor: float, level: int | No
     found = _read_beyond(pyramid, level, y0, x0, height, width, rows, columns)
     if is_plain:
         return found
-    picture = Pillow.fromarray(found)
     box = (left - x0, top - y0, left - x0 + side, top - y0 + side)
-    size = (square.size, square.size)
-    return np.asarray(picture.resize(size, Pillow.Resampling.BICUBIC, box=box))
+    return resized(found, (square.size, square.size), box)
 
 
 def _read_beyond(

@@ -1,11 +1,18 @@
 """From tiles to embeddings: batches through the network.
 
 J. Li et al., "StainNet", arXiv 2512.10326: the class token after the last norm.
+
+On a processor every core takes batches of its own instead of a share of each: nobody waits for the slowest at the end
+of every layer, and reading beside it costs what it costs and no more. What a tile becomes does not depend on how many
+cores there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -17,13 +24,17 @@ from workbench.core.types import Progress
 from workbench.slide.predict.view import STAINNET, View, to_input
 
 Tile = tuple[int, npt.NDArray[Any]]
+_Features = npt.NDArray[np.float32]
+BATCH = 8
+"""Tiles at once on a processor: what its caches hold of a layer."""
+BATCH_ON_GPU = 256
 
 
 def embed(
     net: torch.nn.Module,
     tiles: Iterable[Tile],
     *,
-    batch: int = 32,
+    batch: int | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     total: int = 0,
@@ -40,7 +51,8 @@ def embed(
     tiles
         ``(number, pixels)``, e.g. a `workbench.slide.data.stream.TileStream`; or with what `to_input` made of them.
     batch
-        Tiles at once. Every batch is filled up to it, so that neighbours do not change a byte of an embedding.
+        Tiles at once, on a processor for each core (`torch.get_num_threads`); by default what suits the device. Every
+        batch is filled up to it, so that neighbours do not change a byte of an embedding.
     total
         How many tiles there are, for `progress`.
     width
@@ -48,25 +60,60 @@ def embed(
     view
         How the network sees tiles.
     """
-    numbers: list[int] = []
-    found: list[npt.NDArray[np.float32]] = []
-    net.eval()
-    # From pages that stay where they are, a GPU copies while it computes.
-    pinned = torch.device(device).type == "cuda"
-    with torch.inference_mode():
-        for some in _batches(tiles, batch):
-            inputs = torch.zeros((batch, 3, view.size, view.size), pin_memory=pinned)
+    on_cpu = torch.device(device).type == "cpu"
+    size = batch or (BATCH if on_cpu else BATCH_ON_GPU)
+
+    def embedded(some: list[Tile]) -> _Features:
+        # From pages that stay where they are, a GPU copies while it computes.
+        pinned = torch.device(device).type == "cuda"
+        with torch.inference_mode():
+            inputs = torch.zeros((size, 3, view.size, view.size), pin_memory=pinned)
             for place, (_, pixels) in enumerate(some):
                 inputs[place] = torch.from_numpy(to_input(pixels, view) if pixels.dtype == np.uint8 else pixels)
             x = inputs.to(device=device, non_blocking=pinned).to(dtype)
-            out: Any = net(x)[: len(some)].float().cpu().numpy()
+            found: _Features = net(x)[: len(some)].float().cpu().numpy()
+            return found
+
+    numbers: list[int] = []
+    features: list[_Features] = []
+    net.eval()
+    lanes = torch.get_num_threads() if on_cpu else 1
+    with closing(_in_lanes(lanes, embedded, _batches(tiles, size))) as done:
+        for some, out in done:
             width = out.shape[1]
             numbers += [number for number, _ in some]
-            found.append(out)
+            features.append(out)
             if progress is not None:
                 progress(len(numbers), max(total, len(numbers)))
-    features = np.concatenate(found) if found else np.zeros((0, width), np.float32)
-    return np.array(numbers, np.int64), features
+    found = np.concatenate(features) if features else np.zeros((0, width), np.float32)
+    return np.array(numbers, np.int64), found
+
+
+def _in_lanes(
+    count: int, work: Callable[[list[Tile]], _Features], items: Iterator[list[Tile]]
+) -> Generator[tuple[list[Tile], _Features], None, None]:
+    """Items with what `work` makes of them in `count` threads of one core each, in their order; with one, in this one.
+
+    torch keeps the number of threads for each thread, and one for those to come: what begins beside this works with one
+    core, and the number is back at the end.
+    """
+    if count == 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    waiting: deque[tuple[list[Tile], Future[_Features]]] = deque()
+    pool = ThreadPoolExecutor(count, "workbench-embed", initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) > count:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:  # who stops in the middle waits for what is being computed alone
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(count)
 
 
 def _batches(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:

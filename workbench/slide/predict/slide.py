@@ -249,7 +249,7 @@ def _embed(
 
     stream = TileStream(slide.pyramid, tiles, some.tolist(), config.reading_threads, prepare=prepared)
     numbers, features = embed(
-        net, stream, batch=config.batch or (32 if model.device.type == "cpu" else 256), device=model.device,
+        net, stream, batch=config.batch, device=model.device,
         dtype=getattr(torch, precision), width=model.net.dim, view=model.view,
         progress=None if progress is None else lambda done, _: progress(place[0] + done, place[1]),
     )  # fmt: skip

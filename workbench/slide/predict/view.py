@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -43,17 +44,33 @@ def to_input(tile: npt.NDArray[np.uint8], view: View = STAINNET) -> npt.NDArray[
 
     The short side becomes `View.size` / `View.crop`; the middle is taken.
     """
-    from PIL import Image as Pillow
-
     rows, columns = tile.shape[:2]
     size, short = view.size, math.floor(view.size / view.crop)
     if (rows, columns) != (size, size) or short != size:
         scale = short / min(rows, columns)
         wide, high = max(short, round(columns * scale)), max(short, round(rows * scale))
-        how = Pillow.Resampling[view.filter.upper()]
-        tile = np.asarray(Pillow.fromarray(tile).resize((wide, high), how))
+        tile = _resized(tile, (high, wide), view.filter)
         top, left = round((high - size) / 2), round((wide - size) / 2)
         tile = tile[top : top + size, left : left + size]
-    values = tile.astype(np.float32) / np.float32(255)
-    scaled = (values - np.array(view.mean, np.float32)) / np.array(view.std, np.float32)
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+    seen = np.empty((3, size, size), np.float32)
+    for channel, values in enumerate(_values(view)):
+        np.take(values, tile[..., channel], out=seen[channel], mode="clip")
+    return seen
+
+
+def _resized(tile: npt.NDArray[np.uint8], size: tuple[int, int], how: str) -> npt.NDArray[np.uint8]:
+    if how == "bicubic":
+        from workbench.slide.data.bicubic import resized
+
+        return resized(tile, size)
+    from PIL import Image as Pillow
+
+    return np.asarray(Pillow.fromarray(tile).resize(size[::-1], Pillow.Resampling[how.upper()]))
+
+
+@lru_cache(maxsize=8)
+def _values(view: View) -> npt.NDArray[np.float32]:
+    """What each of the 256 values of red, green and blue becomes: ``(3, 256)``."""
+    values = np.arange(256).astype(np.float32) / np.float32(255)
+    mean, std = (np.array(v, np.float32)[:, None] for v in (view.mean, view.std))
+    return (values - mean) / std

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from workbench.core.errors import Cancelled
 from workbench.nets.vit import VisionTransformer
 from workbench.slide.predict.embed import embed
-from workbench.slide.predict.view import to_input
+from workbench.slide.predict.view import View, to_input
 
 
 def test_golden_values_of_the_transform():
@@ -31,6 +31,10 @@ def test_other_sizes_are_resampled_as_the_card_does():
     tile = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     right = np.asarray(Pillow.fromarray(tile).resize((224, 224), Pillow.Resampling.BICUBIC), np.float32) / 255
     assert np.allclose(to_input(tile), ((right - 0.5) / 0.5).transpose(2, 0, 1))
+    for how in ("bilinear", "lanczos"):
+        filtered = np.asarray(Pillow.fromarray(tile).resize((224, 224), Pillow.Resampling[how.upper()]), np.float32)
+        seen = to_input(tile, View(filter=how, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3)))
+        assert np.allclose(seen, ((filtered / 255 - (0.4, 0.5, 0.6)) / (0.2, 0.25, 0.3)).transpose(2, 0, 1), atol=1e-6)
     long = np.zeros((448, 896, 3), np.uint8)
     long[:, 224:672] = 255  # the middle square
     assert to_input(long).shape == (3, 224, 224)
@@ -74,6 +78,59 @@ def test_progress_counts_and_may_stop(net):
 
     with pytest.raises(Cancelled):
         embed(net, some(5), batch=2, progress=stop)
+
+
+@pytest.fixture
+def cores():
+    """Sets how many cores torch works with; as before at the end."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_cores_change_nothing_but_the_time(net, cores):
+    tiles = some(11)
+    cores(1)
+    numbers, alone = embed(net, tiles, batch=2)
+    for count in (2, 3):
+        cores(count)
+        seen = []
+        again, features = embed(net, tiles, batch=2, progress=lambda done, _, seen=seen: seen.append(done))
+        assert again.tolist() == numbers.tolist(), "in the order in which they came"
+        assert np.array_equal(features, alone), "not a byte"
+        assert seen == [2, 4, 6, 8, 10, 11]
+        assert torch.get_num_threads() == count
+
+
+def test_an_error_in_one_core_ends_all_and_gives_the_cores_back(net, cores):
+    cores(2)
+
+    class Failing(torch.nn.Module):
+        def forward(self, x):
+            if x[0, 0, 0, 0] == 1:  # the white one
+                raise ValueError("no such tile")
+            return net(x)
+
+    tiles = some(9)
+    tiles[5][1][:] = 255
+    with pytest.raises(ValueError, match="no such tile"):
+        embed(Failing(), tiles, batch=1)
+    assert torch.get_num_threads() == 2
+
+    def broken():
+        yield from tiles[:3]
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        embed(net, broken(), batch=1)
+    assert torch.get_num_threads() == 2
+
+    def stop(done, total):
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        embed(net, tiles, batch=1, progress=stop)
+    assert torch.get_num_threads() == 2
 
 
 def test_no_tile_gives_no_row(net):

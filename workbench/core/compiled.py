@@ -1,0 +1,22 @@
+"""Loops that numpy has no words for, compiled at their first use; numba is not loaded before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+
+@cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` compiled by numba (nopython), without the lock of the interpreter, kept for later processes.
+
+    Where numba finds no folder to keep it (an installation that cannot be written, no home), it is compiled anew in
+    every process.
+    """
+    import numba
+
+    try:
+        return numba.njit(function, nogil=True, cache=True)  # type: ignore[no-any-return]
+    except RuntimeError:
+        return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
