@@ -60,7 +60,7 @@ class TileEmbeddings:
         """Those of a result."""
         places = np.zeros((0, 2)) if part.places is None else part.places
         coords = np.rint(places).astype(np.int64).reshape(-1, 2)
-        return cls(part.data, coords, part.about, part.ids)
+        return cls(part.data, coords, part.about, part.ids, part.about.get("scores", {}))
 
     @property
     def centres(self) -> npt.NDArray[np.float64]:

@@ -16,14 +16,15 @@ from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Image
 from workbench.slide.data.color import Profiled
 from workbench.slide.data.scale import Scale, believed
-from workbench.slide.data.tiff_pages import CutOff, Page, page_of, require_sound
+from workbench.slide.data.tiff_pages import CutOff, Page, page_of, require_sound, turned_note
 from workbench.slide.data.tiff_tiles import TiffTiles
 from workbench.slide.data.wsi import CHANNELS, image_from
 
 _TO_UM = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "Å": 1e-4, "pm": 1e-6}
 _PER = {2: 25_400.0, 3: 10_000.0}
 """Micrometres in the unit of a TIFF resolution: inch, centimetre."""
-_PROFILE = 34675
+_OF_IMAGEJ = _TO_UM | {"micron": 1.0, "microns": 1.0, "\\u00B5m": 1.0, "inch": 25_400.0}
+_PROFILE, _ORIENTATION = 34675, 274
 
 
 _NOT_A_SLIDE = ("label", "macro", "thumbnail", "overview")
@@ -95,6 +96,8 @@ class TiffLevels:
                 f"{self.path}: its pixels are packed by a method ({first.compression}) that nobody here can undo; save "
                 "it again as JPEG, LZW or deflate"
             )
+        tag = pages[0].tags.get(_ORIENTATION)
+        self.notes += turned_note(None if tag is None else int(tag.value))
         self._look_at_the_end(first)
         self.levels: list[tuple[Level, Page]] = [(Level(first.shape), first)]
         for number, page in enumerate(pages[1:], 1):
@@ -181,10 +184,13 @@ def scale_of(tiff: TiffLevels) -> Scale:
             return believed(x, y, "OME-XML")
     tags = tiff.levels[0][1].page.tags
     unit = _PER.get(int(tags["ResolutionUnit"].value)) if "ResolutionUnit" in tags else None
+    source, own = "TIFF resolution", (tiff.file.imagej_metadata or {}).get("unit")
+    if own is not None:  # ImageJ counts pixels per unit of its own
+        source, unit = f"ImageJ, pixels per {own}", _OF_IMAGEJ.get(str(own))
     if unit is None or "XResolution" not in tags or "YResolution" not in tags:
         return Scale()
     wide, high = (_per_pixel(tags[name].value, unit) for name in ("XResolution", "YResolution"))
-    return believed(wide, high, "TIFF resolution")
+    return believed(wide, high, source)
 
 
 def _length(text: str | None, unit: str) -> str | float | None:

@@ -18,6 +18,7 @@ from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Image
 from workbench.slide.data.color import Profiled
 from workbench.slide.data.scale import Scale, believed
+from workbench.slide.data.tiff_pages import turned_note
 from workbench.slide.data.wsi import CHANNELS, image_from
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -114,17 +115,9 @@ def read(path: Path) -> Image:
         (Level((rows, columns)),), Picture(path).read, np.dtype(np.uint8), CHANNELS, pyramid_scale.mpp,
         pyramid_scale.source, None, (min(rows, 512), columns),
     )  # fmt: skip
-    image = image_from(pyramid, path, pyramid_scale, path.suffix.lower().lstrip("."), _notes(turned))
+    image = image_from(pyramid, path, pyramid_scale, path.suffix.lower().lstrip("."), turned_note(turned))
     profile = info.get("icc_profile")
     return replace(image, native=Profiled(path, profile if isinstance(profile, bytes) and profile else None))
-
-
-def _notes(turned: object) -> tuple[str, ...]:
-    if turned in (None, 0, 1):
-        return ()
-    return (
-        f"the file says that its picture is to be shown turned (orientation {turned}); it is taken as it is stored",
-    )
 
 
 def scale_of(info: Mapping[Any, Any]) -> Scale:

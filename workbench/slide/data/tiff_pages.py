@@ -6,6 +6,7 @@ TIFF 6.0 (Adobe, 1992) and BigTIFF.
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ _MOST_PAGES = 20_000
 _MOST_TAGS = 4096
 _TILE_SIDES = (322, 323)
 _SIZES = {3: 2, 4: 4, 16: 8}
+
+
+# What tifffile complains of is said in lines of ours; without a reader of its log Python would print it as it stands.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 class CutOff(InputError):
@@ -157,6 +162,16 @@ def page_of(page: Any) -> Page | str:
         return f"{len(offsets)} tiles or strips where its size needs {needed}: a damaged header"
     return Page(
         page, (rows, columns), (chunk[0], chunk[1]), offsets, counts, compression, photometric, is_tiled, tables
+    )
+
+
+def turned_note(orientation: object) -> tuple[str, ...]:
+    """A line where a file says that its picture is to be shown turned or mirrored (tag 274), else none."""
+    if orientation in (None, 0, 1):
+        return ()
+    return (
+        f"the file says that its picture is to be shown turned (orientation {orientation}); it is taken as it is "
+        "stored, as other programs for slides take it",
     )
 
 

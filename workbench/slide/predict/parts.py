@@ -58,9 +58,10 @@ def parts_of(
     parts: dict[str, Part] = {
         "embeddings": Embeddings(
             found.features,
-            tuple(f"r{i // tiles.count[1]}_c{i % tiles.count[1]}" for i in found.numbers.tolist()),
+            _names(tiles, found),
             places=places,
-            about=_about(weights, slide, config, tiles),
+            about=_about(weights, slide, config, tiles)
+            | {"scores": {"tissue share": share[found.numbers], "sharpness": found.sharpness}},
         ),
         "tiles": tile_table(slide, tiles, found, share),
         "tissue": Labels(
@@ -72,6 +73,11 @@ def parts_of(
     if len(found.numbers) >= 4:
         parts["structure"] = tile_map(slide, tiles, found.numbers, first_component(found.features), "structure")
     return parts
+
+
+def _names(tiles: Lattice, found: Found) -> tuple[str, ...]:
+    """The row and column of each tile in the lattice, e.g. ``r3_c17``: how tables and embeddings name it."""
+    return tuple(f"r{i // tiles.count[1]}_c{i % tiles.count[1]}" for i in found.numbers.tolist())
 
 
 def _about(weights: WeightsFile, slide: Image, config: Config, tiles: Lattice) -> dict[str, Any]:
@@ -96,17 +102,18 @@ def _about(weights: WeightsFile, slide: Image, config: Config, tiles: Lattice) -
 
 
 def tile_table(slide: Image, tiles: Lattice, found: Found, share: npt.NDArray[np.float32]) -> Scores:
-    """A row per tile: its corner in pixels of level 0 and in micrometres, share of tissue, sharpness."""
+    """A row per tile: its name, its corner in pixels of level 0 and in micrometres, share of tissue, sharpness."""
     places = tiles.places()[found.numbers]
     assert slide.pyramid is not None
     assert slide.pyramid.mpp is not None
     um = places * np.array(slide.pyramid.mpp)
     rows = zip(
-        np.round(places[:, 0], 2).tolist(), np.round(places[:, 1], 2).tolist(), np.round(um[:, 0], 3).tolist(),
-        np.round(um[:, 1], 3).tolist(), np.round(share[found.numbers].astype(float), 4).tolist(),
-        np.round(found.sharpness.astype(float), 2).tolist(), strict=True,
+        _names(tiles, found), np.round(places[:, 0], 2).tolist(), np.round(places[:, 1], 2).tolist(),
+        np.round(um[:, 0], 3).tolist(), np.round(um[:, 1], 3).tolist(),
+        np.round(share[found.numbers].astype(float), 4).tolist(), np.round(found.sharpness.astype(float), 2).tolist(),
+        strict=True,
     )  # fmt: skip
-    columns = ("x [px of level 0]", "y [px of level 0]", "x [um]", "y [um]", "tissue share", "sharpness")
+    columns = ("tile", "x [px of level 0]", "y [px of level 0]", "x [um]", "y [um]", "tissue share", "sharpness")
     return Scores(columns, tuple(rows), "tiles")
 
 

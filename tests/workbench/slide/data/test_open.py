@@ -10,6 +10,7 @@ import tifffile
 
 from workbench.core.errors import InputError
 from workbench.slide.data import ome_tiff, pictures, wsi
+from workbench.slide.data.open import read as open_slide
 
 
 @pytest.fixture
@@ -145,6 +146,27 @@ def test_sizes_of_a_plain_tiff(tmp_path, planes):
     image = ome_tiff.read(path)
     assert image.pyramid.mpp is None
     assert "72 dots per inch" in image.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "per", "right"),
+    [("um", 2, 0.5), ("micron", 4, 0.25), ("mm", 2000, 0.5), ("inch", 50_800, 0.5), ("pixel", 1, None)],
+)
+def test_imagej_counts_pixels_per_unit_of_its_own(tmp_path, unit, per, right):
+    path = tmp_path / "ij.tif"
+    pixels = np.zeros((64, 80, 3), np.uint8)
+    tifffile.imwrite(path, pixels, imagej=True, resolution=(per, per), metadata={"unit": unit})
+    pyramid = open_slide(path).pyramid
+    assert pyramid.mpp == (None if right is None else pytest.approx((right, right)))
+    assert right is None or pyramid.mpp_source == f"ImageJ, pixels per {unit}"
+
+
+def test_a_tiff_to_be_shown_turned_is_said(tmp_path):
+    path = tmp_path / "turned.tif"
+    tifffile.imwrite(path, np.zeros((64, 80, 3), np.uint8), photometric="rgb", extratags=[(274, 3, 1, 6, True)])
+    image = open_slide(path)
+    assert image.pyramid.levels[0].shape == (64, 80), "as it is stored"
+    assert any("orientation 6" in note for note in image.notes)
 
 
 def test_a_tiff_that_is_no_brightfield_slide_is_refused(tmp_path):

@@ -78,6 +78,8 @@ def test_what_is_written_is_what_was_found(tiny, tmp_path):
     result = run(path, config(weights, parquet=True, anndata=True))
     files = {f.name: f for f in write.write(result, tmp_path / "out", name="s")}
     stored = read_hdf5(files["embeddings.h5"])
+    table = result["tiles"].as_dicts()
+    assert [row["tile"] for row in table] == list(result["embeddings"].ids), "one name everywhere"
     np.testing.assert_array_equal(stored.features, result["embeddings"].data)
     np.testing.assert_array_equal(stored.coords, np.rint(result["embeddings"].places))
     with h5py.File(files["embeddings.h5"]) as file:
@@ -95,6 +97,10 @@ def test_what_is_written_is_what_was_found(tiny, tmp_path):
 
     cells = anndata.read_h5ad(files["embeddings.h5ad"])
     np.testing.assert_array_equal(cells.obsm["spatial"], stored.coords + 64)
+    assert cells.obs_names.tolist() == [row["tile"] for row in result["tiles"].as_dicts()]
+    for name in ("tissue share", "sharpness"):
+        right = [row[name] for row in result["tiles"].as_dicts()]
+        np.testing.assert_allclose(cells.obs[name], right, atol=0.01)
     table = parquet.read_table(files["embeddings.parquet"])
     np.testing.assert_array_equal(np.stack(table["embedding"].to_numpy()), stored.features)
 
