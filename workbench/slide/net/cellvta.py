@@ -12,7 +12,7 @@ Anal. 94:103143, 2024, doi 10.1016/j.media.2024.103143), the maps those of HoVer
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -27,9 +27,14 @@ LARGE: dict[str, Any] = {
     "deform_heads": 8,
 }  # fmt: skip
 """The published network, on the encoder UNI (ViT-L/16)."""
+SMALL: dict[str, Any] = {
+    "image_size": 224, "patch_size": 16, "dim": 96, "depth": 8, "num_heads": 6, "init_values": 1e-1, "inner": 16,
+    "deform_heads": 4, "widths": (16, 32, 64, 96),
+}  # fmt: skip
+"""One for laptops: fewer than 4 million parameters."""
 _POINTS = 4
-_SKIPS = (64, 128, 256)
-"""Widths of the decoders at full, half and quarter size."""
+_WIDTHS = (64, 128, 256)
+"""Published widths of the decoders at full, half and quarter size; at an eighth it is 512, for small encoders 312."""
 
 
 class Maps(NamedTuple):
@@ -83,9 +88,9 @@ class UpBlock(nn.Module):
 class Decoder(nn.Module):
     """One branch: from the coarsest map up to the size of the image, with the maps of the skips on the way."""
 
-    def __init__(self, dim: int, bottleneck: int, outs: int, dropout: float) -> None:
+    def __init__(self, dim: int, widths: tuple[int, int, int, int], outs: int, dropout: float) -> None:
         super().__init__()
-        full, half, quarter = _SKIPS
+        full, half, quarter, bottleneck = widths
         self.bottleneck_upsampler = nn.Sequential(UpBlock(dim, bottleneck, dropout))
         self.decoder3_upsampler = nn.Sequential(
             ConvBlock(2 * bottleneck, bottleneck, dropout), ConvBlock(bottleneck, bottleneck, dropout),
@@ -123,25 +128,34 @@ class CellVTA(nn.Module):
         Classes of the head that is kept for state dicts alone; see `AdaptedViT`.
     dropout
         In the decoders, while it learns.
+    widths
+        Of the decoders at full, half, quarter and eighth size; by default the published ones.
     config
         As `AdaptedViT` and `VisionTransformer`.
     """
 
-    def __init__(self, num_classes: int = 6, num_tissues: int = 0, dropout: float = 0.0, **config: Any) -> None:
+    def __init__(
+        self,
+        num_classes: int = 6,
+        num_tissues: int = 0,
+        dropout: float = 0.0,
+        widths: Sequence[int] | None = None,
+        **config: Any,
+    ) -> None:
         super().__init__()
         self.encoder = AdaptedViT(num_tissues, **config)
         dim = self.encoder.dim
-        bottleneck = 512 if dim >= 512 else 312
-        self.config: dict[str, Any] = {"num_classes": num_classes, **self.encoder.config}
+        full, half, quarter, bottleneck = widths or (*_WIDTHS, 512 if dim >= 512 else 312)
+        own = full, half, quarter, bottleneck
+        self.config: dict[str, Any] = {"num_classes": num_classes, "widths": list(own), **self.encoder.config}
         self.num_classes = num_classes
-        full, half, quarter = _SKIPS
         self.decoder0 = nn.Sequential(ConvBlock(3, full // 2, dropout), ConvBlock(full // 2, full, dropout))
         self.decoder1 = nn.Sequential(ConvBlock(dim, half, dropout), ConvBlock(half, half, dropout))
         self.decoder2 = nn.Sequential(ConvBlock(dim, quarter, dropout), ConvBlock(quarter, quarter, dropout))
         self.decoder3 = nn.Sequential(ConvBlock(dim, bottleneck, dropout), ConvBlock(bottleneck, bottleneck, dropout))
-        self.nuclei_binary_map_decoder = Decoder(dim, bottleneck, 2, dropout)
-        self.hv_map_decoder = Decoder(dim, bottleneck, 2, dropout)
-        self.nuclei_type_maps_decoder = Decoder(dim, bottleneck, num_classes, dropout)
+        self.nuclei_binary_map_decoder = Decoder(dim, own, 2, dropout)
+        self.hv_map_decoder = Decoder(dim, own, 2, dropout)
+        self.nuclei_type_maps_decoder = Decoder(dim, own, num_classes, dropout)
 
     def forward(self, x: Tensor) -> Maps:
         """Maps of images ``(B, 3, H, W)``, mean 0.5 and deviation 0.5; sides are multiples of a patch."""
@@ -171,6 +185,7 @@ def infer_config(state: Mapping[str, Tensor], num_heads: int | None = None) -> d
         "encoder.spm.stem.0.weight", "encoder.level_embed", "encoder.interactions.0.extractor.attn.value_proj.weight",
         "encoder.interactions.0.extractor.attn.attention_weights.weight",
         "encoder.interactions.0.extractor.ffn.fc1.weight", "nuclei_type_maps_decoder.decoder0_header.2.weight",
+        *(f"decoder{i}.1.block.0.weight" for i in range(4)),
     )  # fmt: skip
     missing = [name for name in needed if name not in state]
     if missing:
@@ -183,6 +198,7 @@ def infer_config(state: Mapping[str, Tensor], num_heads: int | None = None) -> d
     extractor = "interactions.0.extractor."
     head = encoder.get("head.weight")
     return found | {
+        "widths": [len(state[f"decoder{i}.1.block.0.weight"]) for i in range(4)],
         "num_classes": len(state["nuclei_type_maps_decoder.decoder0_header.2.weight"]),
         "num_tissues": 0 if head is None else len(head),
         "inner": len(encoder["spm.stem.0.weight"]),
