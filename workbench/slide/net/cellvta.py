@@ -28,8 +28,8 @@ LARGE: dict[str, Any] = {
 }  # fmt: skip
 """The published network, on the encoder UNI (ViT-L/16)."""
 SMALL: dict[str, Any] = {
-    "image_size": 224, "patch_size": 16, "dim": 96, "depth": 8, "num_heads": 6, "init_values": 1e-1, "inner": 16,
-    "deform_heads": 4, "widths": (16, 32, 64, 96),
+    "image_size": 224, "patch_size": 16, "dim": 96, "depth": 8, "num_heads": 6, "init_values": 1e-1, "inner": 12,
+    "deform_heads": 4, "widths": (8, 24, 48, 96),
 }  # fmt: skip
 """One for laptops: fewer than 4 million parameters."""
 _POINTS = 4

@@ -1,17 +1,12 @@
 """From tiles to embeddings: batches through the network.
 
 J. Li et al., "StainNet", arXiv 2512.10326: the class token after the last norm.
-
-On a processor every core takes batches of its own instead of a share of each: nobody waits for the slowest at the end
-of every layer, and reading beside it costs what it costs and no more. What a tile becomes does not depend on how many
-cores there are.
+On a processor every core takes batches of its own (`workbench.nets.lanes`).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from typing import Any
@@ -21,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from workbench.core.types import Progress
+from workbench.nets.lanes import in_lanes, lanes_on
 from workbench.slide.predict.view import STAINNET, View, to_input
 
 Tile = tuple[int, npt.NDArray[Any]]
@@ -60,8 +56,7 @@ def embed(
     view
         How the network sees tiles.
     """
-    on_cpu = torch.device(device).type == "cpu"
-    size = batch or (BATCH if on_cpu else BATCH_ON_GPU)
+    size = batch or (BATCH if torch.device(device).type == "cpu" else BATCH_ON_GPU)
 
     def embedded(some: list[Tile]) -> _Features:
         # From pages that stay where they are, a GPU copies while it computes.
@@ -77,8 +72,7 @@ def embed(
     numbers: list[int] = []
     features: list[_Features] = []
     net.eval()
-    lanes = torch.get_num_threads() if on_cpu else 1
-    with closing(_in_lanes(lanes, embedded, _batches(tiles, size))) as done:
+    with closing(in_lanes(lanes_on(device), embedded, _batches(tiles, size))) as done:
         for some, out in done:
             width = out.shape[1]
             numbers += [number for number, _ in some]
@@ -87,33 +81,6 @@ def embed(
                 progress(len(numbers), max(total, len(numbers)))
     found = np.concatenate(features) if features else np.zeros((0, width), np.float32)
     return np.array(numbers, np.int64), found
-
-
-def _in_lanes(
-    count: int, work: Callable[[list[Tile]], _Features], items: Iterator[list[Tile]]
-) -> Generator[tuple[list[Tile], _Features], None, None]:
-    """Items with what `work` makes of them in `count` threads of one core each, in their order; with one, in this one.
-
-    torch keeps the number of threads for each thread, and one for those to come: what begins beside this works with one
-    core, and the number is back at the end.
-    """
-    if count == 1:
-        yield from ((item, work(item)) for item in items)
-        return
-    waiting: deque[tuple[list[Tile], Future[_Features]]] = deque()
-    pool = ThreadPoolExecutor(count, "workbench-embed", initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        for item in items:
-            waiting.append((item, pool.submit(work, item)))
-            if len(waiting) > count:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    finally:  # who stops in the middle waits for what is being computed alone
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(count)
 
 
 def _batches(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:

@@ -73,6 +73,12 @@ def traced(labels: Numbers) -> Traced:
     )  # fmt: skip
 
 
+def parted(labels: Numbers) -> Numbers:
+    """The same with a number of its own for every piece (four neighbours), in the order of their first pixels."""
+    found: Numbers = compiled(_parted)(np.ascontiguousarray(labels, np.int32))
+    return found
+
+
 def types_of(labels: Numbers, types: npt.NDArray[np.integer], ids: Numbers, classes: int) -> tuple[
     Numbers, npt.NDArray[np.float64]
 ]:  # fmt: skip
@@ -87,6 +93,31 @@ def types_of(labels: Numbers, types: npt.NDArray[np.integer], ids: Numbers, clas
     found = np.where(some.sum(1) > 0, some.argmax(1) + 1, 0)
     share = counts[np.arange(len(ids)), found] / np.maximum(counts.sum(1), 1)
     return found.astype(np.int32), share
+
+
+def _parted(labels: Numbers) -> Numbers:  # pragma: no cover - compiled
+    rows, columns = labels.shape
+    out = np.zeros((rows, columns), np.int32)
+    waiting = np.empty(rows * columns, np.int64)
+    number = 0
+    for start in range(rows * columns):
+        y, x = start // columns, start % columns
+        if labels[y, x] <= 0 or out[y, x]:
+            continue
+        number += 1
+        one = labels[y, x]
+        out[y, x] = number
+        waiting[0], used = start, 1
+        while used:
+            used -= 1
+            y, x = waiting[used] // columns, waiting[used] % columns
+            for k in range(4):
+                v, u = y + (k == 3) - (k == 0), x + (k == 2) - (k == 1)
+                if 0 <= v < rows and 0 <= u < columns and labels[v, u] == one and out[v, u] == 0:
+                    out[v, u] = number
+                    waiting[used] = v * columns + u
+                    used += 1
+    return out
 
 
 def _counted(
