@@ -20,6 +20,7 @@ from workbench.core.levels import finest
 from workbench.core.types import Geometry, Image, Labels, Scores
 from workbench.slide.annotations.place import FrameName
 from workbench.slide.annotations.read import read_annotations
+from workbench.slide.annotations.region import area_on
 from workbench.slide.annotations.shapes import ROLE, from_layers, to_shapes
 from workbench.slide.annotations.types import Annotations
 from workbench.slide.annotations.write import write_annotations
@@ -157,8 +158,16 @@ def annotations_in(states: Iterable[State]) -> Annotations:
     return Annotations(items, found[0].frame, ANNOTATIONS, tuple(note for one in found for note in one.notes))
 
 
-def regions(annotations: Annotations) -> Scores:
-    """Number and area of the annotations of each class."""
+def regions(annotations: Annotations, shape: tuple[int, ...] | None = None) -> Scores:
+    """How many annotations each class has, and what they cover together: where they overlap, it counts once.
+
+    An outline that crosses itself is all that it goes around, as everywhere else.
+
+    Parameters
+    ----------
+    shape
+        (rows, columns) of the slide: what lies beyond its edges does not count.
+    """
     affine = annotations.frame.affine
     # Also of a slide whose scale is not known: then the area is in pixels.
     known = affine is not None and annotations.frame.world_unit == "um"
@@ -167,7 +176,7 @@ def regions(annotations: Annotations) -> Scores:
     rows = []
     for name in names:
         own = [item for item in annotations if item.class_name == name]
-        rows.append((name or "unclassified", len(own), round(sum(item.area for item in own) * pixel, 6)))
+        rows.append((name or "unclassified", len(own), round(area_on(own, shape) * pixel, 6)))
     return Scores(("class", "annotations", "area [mm2]" if known else "area [pixels]"), tuple(rows), "regions")
 
 
@@ -188,7 +197,7 @@ def write_region(states: Sequence[State], folder: Path) -> Path:
         return path
     path = folder / ANNOTATIONS_FILE
     found = annotations_in(states)
-    if not any(item.area for item in found):
+    if not any(area_on([item]) for item in found):
         raise UsageError("there is no outline with an area in it: draw one, or choose where to take tiles otherwise")
     write_annotations(found, path)
     return path

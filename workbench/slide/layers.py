@@ -58,7 +58,7 @@ def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
 def labels_layer(labels: Labels, record: Mapping[str, Any], name: str) -> LayerTuple:
     """A mask or class map on its own coarse grid, that people can paint in."""
     data = labels.data if labels.data.flags.writeable else labels.data.copy()
-    own = {"role": "labels", "part_name": labels.name, "classes": labels.classes.to_json()}
+    own = {"role": "labels", "part_name": labels.name, "classes": labels.classes.to_json(), "counts": _counts(labels)}
     attributes = {
         "name": name,
         "opacity": 0.4,
@@ -66,6 +66,11 @@ def labels_layer(labels: Labels, record: Mapping[str, Any], name: str) -> LayerT
         **common_attributes(labels.geometry, {**record, **own}),
     }
     return data, attributes, "labels"
+
+
+def _counts(labels: Labels) -> dict[str, int]:
+    """Pixels of each class, as JSON keeps them."""
+    return {str(value): int(count) for value, count in sorted(count_labels(labels.data).items()) if value}
 
 
 def heatmap_layer(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerTuple:
@@ -148,16 +153,26 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
             parts[key] = replace(part, name=key)
     now, table = parts.get("tissue"), parts.get("areas")
     if "tissue" in layers and isinstance(now, Labels) and isinstance(table, Scores):
-        # Whether it was edited cannot be told from the mask of the run: its layer paints in the very array.
-        parts["areas"] = areas_now(now, table)
+        # Whether it was edited cannot be told from the mask of the run: its layer paints in the very array. Areas of
+        # outlines are finer than the mask, and stay as they are where nobody painted.
+        record = layers["tissue"][1].get("metadata", {}).get(KEY) or {}
+        if record.get("counts") != _counts(now):
+            parts["areas"] = areas_now(now, table, result.image.geometry)
     return replace(result, parts=parts)
 
 
-def areas_now(labels: Labels, table: Scores) -> Scores:
-    """The table of areas for a mask that was corrected: its classes are counted anew, its tiles are as they were."""
-    if labels.geometry.affine is None:
+def areas_now(labels: Labels, table: Scores, slide: Geometry) -> Scores:
+    """The table of areas for a mask that was corrected: its classes are counted anew, its tiles are as they were.
+
+    Pixels of the mask count as far as they lie on the slide.
+    """
+    affine = labels.geometry.affine
+    if affine is None or slide.affine is None:
         return table
-    pixel = float(abs(labels.geometry.affine[0, 0] * labels.geometry.affine[1, 1])) * 1e-6
-    counts = count_labels(labels.data)
-    rows = [(c.name, round(counts.get(c.value, 0) * pixel, 6), "") for c in labels.classes]
+    step = np.abs(np.diag(affine)[:2] / np.diag(slide.affine)[:2])
+    sides = zip(slide.shape, labels.data.shape, step, strict=True)
+    rows_on, columns_on = (np.clip(n - np.arange(count) * s, 0, s) for n, count, s in sides)
+    pixel = float(abs(slide.affine[0, 0] * slide.affine[1, 1])) * 1e-6
+    sizes = {c.value: float(rows_on @ (labels.data == c.value) @ columns_on) for c in labels.classes}
+    rows = [(c.name, round(sizes[c.value] * pixel, 6), "") for c in labels.classes]
     return replace(table, rows=(*rows, *(row for row in table.rows if row[0] == "tiles")))

@@ -57,7 +57,7 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
         key = MASK if number == 1 else f"{MASK}_{number}"
         parts[key] = replace(mask_of(state), name=key)
     if job.drawn:
-        parts["regions"] = regions(found)
+        parts["regions"] = regions(found, image.geometry.shape)
     made = _provenance(job, image)
     bounds = None if image.pyramid is None or job.frame != "bounds" else image.pyramid.bounds
     said = (*made.notes, *found.notes, *_said_of(bounds, job))

@@ -103,6 +103,18 @@ def test_what_is_painted_comes_back_on_its_own_grid(result):
         layers.updated(result, {"tissue": (painted[:-1], attributes)})
 
 
+def test_areas_stay_where_nobody_painted_and_end_at_the_edge_of_the_slide(result):
+    """Areas of outlines are finer than the mask: looking at the layers does not change them."""
+    data, attributes, _ = next(t for t in to_layers(result) if t[1]["metadata"][KEY]["part"] == "tissue")
+    finer = replace(result["areas"], rows=(("tissue", 0.123456, ""), ("tiles", 0.1, 7)))
+    shown = replace(result, parts={**result.parts, "areas": finer})
+    assert layers.updated(shown, {"tissue": (data, attributes)})["areas"].rows == finer.rows
+    every = np.ones_like(data)
+    found = layers.updated(shown, {"tissue": (every, attributes)})["areas"]
+    assert found.as_dicts()[0]["area [mm2]"] == pytest.approx(1024 * 1024 * 0.25e-6, abs=1e-6), "not a pixel beyond it"
+    assert found.rows[-1] == ("tiles", 0.1, 7)
+
+
 def test_its_small_picture_is_the_same_each_time(result):
     first = preview_of(result)
     assert first is not None

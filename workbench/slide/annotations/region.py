@@ -57,8 +57,11 @@ def mask_of(
     return mask
 
 
-def area_on(annotations: Iterable[Annotation], shape: tuple[int, ...]) -> float:
-    """What areas cover together of a slide of that many (rows, columns), in its pixels; exact, overlaps count once."""
+def area_on(annotations: Iterable[Annotation], shape: tuple[int, ...] | None = None) -> float:
+    """What areas cover together of a slide of that many (rows, columns), in its pixels; exact, overlaps count once.
+
+    Without `shape` there is no edge.
+    """
     import shapely
 
     shapes = [item.shape for item in annotations if item.shape.kind == "areas"]
@@ -66,8 +69,10 @@ def area_on(annotations: Iterable[Annotation], shape: tuple[int, ...]) -> float:
     for number in np.flatnonzero(~shapely.is_valid(np.array(areas, object))) if areas else ():
         mended = valid_shape(shapes[number], "")
         areas[number] = area_of(mended.parts) if mended.kind == "areas" else shapely.Polygon()
-    slide = shapely.box(0, 0, shape[1], shape[0])
-    return float(shapely.area(shapely.intersection(shapely.union_all(areas), slide))) if areas else 0.0
+    whole = shapely.union_all(areas) if areas else shapely.Polygon()
+    if shape is not None:
+        whole = shapely.intersection(whole, shapely.box(0, 0, shape[1], shape[0]))
+    return float(whole.area)
 
 
 def _fill(mask: Mask, rings: list[Floats]) -> None:

@@ -175,7 +175,8 @@ class Mosaic:
             return none(self._width(place) if embeds else 0)
         labels = instances(nuclei, hv, rules)
         table = traced(labels)
-        inside: npt.NDArray[np.bool_] = ((table.centroids >= halo) & (table.centroids < halo + side)).all(axis=1)
+        x, y = table.centroids.T
+        inside = (x >= halo) & (x < halo + side) & (y >= halo) & (y < halo + side)
         kinds, share = types_of(labels, types, table.ids, self.classes)
         corner = np.array([place[1], place[0]]) * side - halo
         found = Cells(
