@@ -58,7 +58,12 @@ def mask_of(
 
 
 def area_on(annotations: Iterable[Annotation], shape: tuple[int, ...] | None = None) -> float:
-    """What areas cover together of a slide of that many (rows, columns), in its pixels; exact, overlaps count once.
+    """The area of `outline_on`, in pixels of level 0."""
+    return float(outline_on(annotations, shape).area)
+
+
+def outline_on(annotations: Iterable[Annotation], shape: tuple[int, ...] | None = None) -> Any:
+    """What areas cover together of a slide of that many (rows, columns): a geometry of shapely; overlaps count once.
 
     Without `shape` there is no edge.
     """
@@ -72,7 +77,7 @@ def area_on(annotations: Iterable[Annotation], shape: tuple[int, ...] | None = N
     whole = shapely.union_all(areas) if areas else shapely.Polygon()
     if shape is not None:
         whole = shapely.intersection(whole, shapely.box(0, 0, shape[1], shape[0]))
-    return float(whole.area)
+    return whole
 
 
 def _fill(mask: Mask, rings: list[Floats]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from workbench.core.types import Geometry, Image
 from workbench.slide.data.heat_maps import read_labels
 from workbench.slide.data.tissue import MASK_MPP, find_tissue, require_brightfield
 from workbench.slide.predict.chosen import LowPower, low_power
-from workbench.slide.settings import Config
 
 if TYPE_CHECKING:
     from workbench.slide.annotations.types import Annotation, Annotations
@@ -28,6 +27,25 @@ _MAPS = (".tif", ".tiff")
 _ENDINGS = (".geojson", ".json", ".xml", ".ndpa", ".ome.tif", ".ome.tiff", ".tif")
 TISSUE, PEN, REGION = 1, 2, 3
 _NAMES = {TISSUE: ("tissue", (220, 120, 160)), PEN: ("pen", (60, 160, 80)), REGION: ("region", (80, 120, 220))}
+
+
+class Where(Protocol):
+    """The settings that say where to look."""
+
+    @property
+    def roi(self) -> str: ...
+    @property
+    def roi_classes(self) -> str: ...
+    @property
+    def tissue_in_roi(self) -> bool: ...
+    @property
+    def tissue(self) -> float:
+        """Whether tissue is looked for."""
+
+    @property
+    def frame(self) -> Literal["file", "bounds"]: ...
+    @property
+    def keep_pen(self) -> bool: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +68,8 @@ class Area:
         What a person should know.
     size
         Area of the outlines on the slide in pixels of level 0, where they were drawn: finer than the mask.
+    outline
+        Those outlines themselves, on the slide: a geometry of shapely, or ``None``.
     """
 
     mask: npt.NDArray[np.bool_]
@@ -59,6 +79,14 @@ class Area:
     value: int = TISSUE
     notes: tuple[str, ...] = ()
     size: float | None = None
+    outline: Any = None
+
+    def with_edge(self) -> npt.NDArray[np.bool_]:
+        """The mask and the pixels around it: what lies right beside tissue belongs to it."""
+        from scipy import ndimage
+
+        found: npt.NDArray[np.bool_] = ndimage.binary_dilation(self.mask, np.ones((3, 3)))
+        return found
 
     def area_of(self, mask: npt.NDArray[np.bool_], whole: tuple[int, ...]) -> float:
         """What a mask of this shape covers of a slide of that size, in pixels of level 0; nothing beyond its edge."""
@@ -88,7 +116,7 @@ def mask_mpp(image: Image) -> float:
     return max(own, min(MASK_MPP, max(image.geometry.shape) * own / _FEWEST))
 
 
-def find_area(image: Image, config: Config, name: Any) -> Area:
+def find_area(image: Image, config: Where, name: Any) -> Area:
     """Where tiles are taken; the whole slide where the settings ask for no tissue."""
     assert image.pyramid is not None
     low = low_power(image.pyramid, mask_mpp(image))
@@ -98,7 +126,7 @@ def find_area(image: Image, config: Config, name: Any) -> Area:
     return found
 
 
-def _area_in(image: Image, low: LowPower, config: Config, name: Any) -> Area:
+def _area_in(image: Image, low: LowPower, config: Where, name: Any) -> Area:
     assert image.pyramid is not None
     shape = low.pixels.shape[:2]
     none = np.zeros(shape, bool)
@@ -106,14 +134,15 @@ def _area_in(image: Image, low: LowPower, config: Config, name: Any) -> Area:
         region = _region(image, config, shape, low.step)
         if not config.tissue_in_roi:
             return replace(region, level=low.level, notes=(*region.notes, *_unlike_brightfield(low.pixels)))
-        inside, notes = region.mask, region.notes
+        inside, notes, outline = region.mask, region.notes, region.outline
     elif not config.tissue:
         return Area(~none, none, low.step, low.level, REGION)
     else:
-        inside, notes = ~none, ()
+        inside, notes, outline = ~none, (), None
     mpp = math.sqrt(image.pyramid.mpp[0] * image.pyramid.mpp[1]) if image.pyramid.mpp else None
     tissue = find_tissue(low.pixels, None if mpp is None else mpp * low.step[0], keep_pen=config.keep_pen, name=name)
-    return Area(tissue.mask & inside, tissue.pen, low.step, low.level, TISSUE, (*notes, *tissue.notes))
+    said = (*notes, *tissue.notes)
+    return Area(tissue.mask & inside, tissue.pen, low.step, low.level, TISSUE, said, outline=outline)
 
 
 def _unlike_brightfield(pixels: npt.NDArray[np.uint8]) -> tuple[str, ...]:
@@ -126,7 +155,7 @@ def _unlike_brightfield(pixels: npt.NDArray[np.uint8]) -> tuple[str, ...]:
     return ()
 
 
-def roi_file(config: Config, image: Image) -> Path:
+def roi_file(config: Where, image: Image) -> Path:
     """The file of outlines or the mask for a slide: that of the settings, or the one of its name in their folder.
 
     Raises
@@ -150,7 +179,7 @@ def roi_file(config: Config, image: Image) -> Path:
     return found[0]
 
 
-def _region(image: Image, config: Config, shape: tuple[int, ...], step: tuple[float, float]) -> Area:
+def _region(image: Image, config: Where, shape: tuple[int, ...], step: tuple[float, float]) -> Area:
     """What the file that the settings name marks: outlines, or a mask."""
     path = roi_file(config, image)
     if path.suffix.lower() in _MAPS:
@@ -202,10 +231,10 @@ def _require_over(image: Image, path: Path, geometry: Geometry) -> None:
         )
 
 
-def _drawn(image: Image, path: Path, config: Config, shape: tuple[int, ...], step: tuple[float, float]) -> Area:
+def _drawn(image: Image, path: Path, config: Where, shape: tuple[int, ...], step: tuple[float, float]) -> Area:
     """The outlines of the file that the settings name, as a mask."""
     from workbench.slide.annotations.read import read_annotations
-    from workbench.slide.annotations.region import area_on, mask_of
+    from workbench.slide.annotations.region import mask_of, outline_on
     from workbench.slide.data.placing import place_of
 
     place = place_of(image)
@@ -216,7 +245,8 @@ def _drawn(image: Image, path: Path, config: Config, shape: tuple[int, ...], ste
             f"{path}: holds no outline with an area ({len(kept)} points or lines). Draw around what is to be taken."
         )
     # Joining a hundred thousand of them takes more than half a minute: then pixels of the mask are counted.
-    size = area_on(kept, image.geometry.shape) if len(kept) <= _MOST_JOINED else None
+    outline = outline_on(kept, image.geometry.shape) if len(kept) <= _MOST_JOINED else None
+    size = None if outline is None else float(outline.area)
     mask = mask_of(kept, (shape[0], shape[1]), step[0])
     if size == 0 or (size is None and not mask.any()):
         raise InputError(
@@ -230,10 +260,10 @@ def _drawn(image: Image, path: Path, config: Config, shape: tuple[int, ...], ste
         )
     if size is None:
         notes += (f"the area of {len(kept):,} outlines was counted in pixels of the mask",)
-    return Area(mask, np.zeros(shape, bool), step, 0, REGION, (*drawn.notes, *notes), size)
+    return Area(mask, np.zeros(shape, bool), step, 0, REGION, (*drawn.notes, *notes), size, outline)
 
 
-def _of_classes(drawn: Annotations, config: Config, path: Path) -> tuple[list[Annotation], tuple[str, ...]]:
+def _of_classes(drawn: Annotations, config: Where, path: Path) -> tuple[list[Annotation], tuple[str, ...]]:
     """Outlines of the classes that were asked for; those that QuPath ignores (``Ignore*``) only by their name.
 
     Raises

@@ -1,0 +1,5 @@
+"""The settings of what CellVTA can do, one class per verb, to be had without the backend itself."""
+
+from workbench.slide.predict.cell_settings import CellConfig as Config
+
+__all__ = ["Config"]

@@ -1,0 +1,137 @@
+"""What is told of the nuclei of a slide: outlines with measures, counts, a map of their density, embeddings."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.frame import Frame
+from workbench.core.objects import Objects
+from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
+from workbench.slide.data.tiles import Lattice
+from workbench.slide.predict.area import REGION, Area
+from workbench.slide.predict.chosen import coarse_geometry
+from workbench.slide.predict.mosaic import Cells
+
+if TYPE_CHECKING:
+    from workbench.slide.predict.cell_settings import CellConfig
+    from workbench.slide.predict.model import Model
+
+_DENSITY_UM = 64.0
+"""Side of a pixel of the map of density."""
+
+
+def cell_parts(
+    model: Model, slide: Image, config: CellConfig, tiles: Lattice, area: Area, chosen: npt.NDArray[np.int64],
+    found: Cells,
+) -> dict[str, Part]:  # fmt: skip
+    """All parts of the result of a slide; see `workbench.slide.predict.cells.find_cells`."""
+    assert slide.pyramid is not None
+    assert slide.pyramid.mpp is not None
+    cells = found.select(_inside(found, tiles, area, slide))
+    mpp = math.sqrt(slide.pyramid.mpp[0] * slide.pyramid.mpp[1]) * tiles.factor
+    classes = model.recipe["classes"]
+    objects = Objects.from_rings(
+        cells.coordinates * np.float32(tiles.factor), cells.offsets, class_values=cells.types,
+        probabilities=cells.probabilities, classes=classes, frame=Frame.of(slide.geometry.affine, slide.geometry.unit),
+        name="nuclei", measurements=_measures(cells, mpp, config.near),
+    )  # fmt: skip
+    looked = area.size if area.size is not None else area.area_of(area.mask, slide.geometry.shape)
+    pixel = slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
+    parts: dict[str, Part] = {
+        "nuclei": objects,
+        "counts": _counts(cells, classes, looked * pixel, mpp),
+        "density": _density(cells, slide, tiles, chosen, mpp),
+        "tissue": Labels(
+            area.labels(), coarse_geometry(slide, area.mask.shape, (0.0, 0.0), area.step), area.classes, "tissue"
+        ),
+    }
+    if config.embeddings:
+        names = tuple(str(i) for i in objects.ids.tolist())
+        places = cells.centroids * tiles.factor
+        about = {"name": slide.name, "encoder": model.weights.name, "weights_sha256": model.weights.sha256}
+        parts["embeddings"] = Embeddings(cells.embeddings.astype(np.float32), names, places=places, about=about)
+    return parts
+
+
+def _inside(cells: Cells, tiles: Lattice, area: Area, slide: Image) -> npt.NDArray[np.bool_]:
+    """Which nuclei have their centre in the outlines, or in the tissue or right beside it."""
+    x, y = cells.centroids.T * tiles.factor
+    inside: npt.NDArray[np.bool_] = np.ones(len(x), bool)
+    if area.outline is not None:
+        import shapely
+
+        shapely.prepare(area.outline)
+        inside &= shapely.contains_xy(area.outline, x, y)
+        if area.value == REGION:
+            return inside
+    near = area.with_edge()
+    r = np.clip((y / area.step[0]).astype(int), 0, near.shape[0] - 1)
+    c = np.clip((x / area.step[1]).astype(int), 0, near.shape[1] - 1)
+    rows, columns = slide.geometry.shape
+    inside &= near[r, c] & (x >= 0) & (y >= 0) & (x < columns) & (y < rows)
+    return inside
+
+
+def _measures(cells: Cells, mpp: float, near: float) -> dict[str, npt.NDArray[Any]]:
+    from scipy.spatial import cKDTree
+
+    around = np.zeros(len(cells), np.int32)
+    if len(cells):
+        tree = cKDTree(cells.centroids)
+        around = (tree.query_ball_point(cells.centroids, near / mpp, return_length=True) - 1).astype(np.int32)
+    return {
+        "area [um2]": (cells.areas * mpp**2).astype(np.float32),
+        "perimeter [um]": (_perimeters(cells) * mpp).astype(np.float32),
+        "eccentricity": cells.eccentricities,
+        "haematoxylin [OD]": cells.stains[:, 0],
+        "eosin [OD]": cells.stains[:, 1],
+        f"neighbours within {near:g} um": around,
+    }
+
+
+def _perimeters(cells: Cells) -> npt.NDArray[np.float64]:
+    """Length of each outline, in pixels."""
+    if not len(cells):
+        return np.zeros(0)
+    points = cells.coordinates.astype(np.float64)
+    after = np.arange(1, len(points) + 1)
+    after[cells.offsets[1:] - 1] = cells.offsets[:-1]
+    lengths: npt.NDArray[np.float64] = np.add.reduceat(np.hypot(*(points[after] - points).T), cells.offsets[:-1])
+    return lengths
+
+
+def _counts(cells: Cells, classes: Any, looked_mm2: float, mpp: float) -> Scores:
+    """How many nuclei there are of each class, per mm2 of where they were looked for, and how large they are."""
+    rows: list[tuple[Any, ...]] = []
+    for name, own in (
+        *((c.name, cells.types == c.value) for c in classes),
+        *((("unclassified", cells.types == 0),) if (cells.types == 0).any() else ()),
+        ("all nuclei", np.ones(len(cells), bool)),
+    ):
+        count = int(own.sum())
+        size = round(float(cells.areas[own].mean()) * mpp**2, 2) if count else ""
+        rows.append((name, count, round(count / looked_mm2, 2) if looked_mm2 else "", size))
+    columns = ("class", "nuclei", "density [1/mm2]", "mean area [um2]")
+    return Scores(columns, tuple(rows), "counts")
+
+
+def _density(cells: Cells, slide: Image, tiles: Lattice, chosen: npt.NDArray[np.int64], mpp: float) -> Heatmap:
+    """Nuclei per mm2 in squares of 64 um; NaN where no tile was looked at."""
+    step = _DENSITY_UM / mpp  # pixels of tiles
+    rows, columns = (max(1, math.ceil(n / tiles.factor / step)) for n in slide.geometry.shape)
+    x, y = cells.centroids.T
+    edges = np.arange(rows + 1) * step, np.arange(columns + 1) * step
+    counts, _, _ = np.histogram2d(y, x, bins=edges)
+    seen = np.zeros((rows, columns), bool)
+    for number in chosen.tolist():
+        r, c = np.array(divmod(number, tiles.count[1])) * tiles.stride
+        seen[
+            int(r // step) : math.ceil((r + tiles.stride) / step), int(c // step) : math.ceil((c + tiles.stride) / step)
+        ] = True
+    data = np.where(seen, counts / (_DENSITY_UM * 1e-3) ** 2, np.nan).astype(np.float32)
+    whole = step * tiles.factor
+    return Heatmap(data, coarse_geometry(slide, (rows, columns), (0.0, 0.0), (whole, whole)), "density", unit="1/mm2")

@@ -1,0 +1,333 @@
+"""A slide from its tissue to its nuclei, tile by tile; a run that was killed goes on after the tiles that are done."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core import settings
+from workbench.core.errors import InputError, UsageError
+from workbench.core.types import Image, Progress, Result
+from workbench.slide.data.color import to_srgb
+from workbench.slide.data.resample import ratio, upsampling_note
+from workbench.slide.data.scaled import scaled
+from workbench.slide.data.stream import Damaged, TileStream, notes_of
+from workbench.slide.data.tiles import Lattice
+from workbench.slide.predict.area import find_area, roi_file
+from workbench.slide.predict.cell_parts import cell_parts
+from workbench.slide.predict.chosen import share_of
+from workbench.slide.predict.mosaic import TOKEN, Cells, Core, Mosaic, Place, cell_lattice, joined
+from workbench.slide.predict.nuclei import AT_40X, Rules
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.core.contract import PiecesOf
+    from workbench.core.pieces import Pieces
+    from workbench.slide.predict.cell_settings import CellConfig
+    from workbench.slide.predict.model import Model
+
+NAME = "cellvta"
+MARGIN = 64
+"""What a tile sees around its core, and how far nuclei are followed into the next, in pixels."""
+PIECE = 64
+"""Tiles that are kept together."""
+_ACROSS = 64
+"""Tiles side by side in a strip: the maps of two rows of them are held."""
+_AT_40X = 0.25
+SLOPES = (-0.2, 0.12)
+"""Slopes of the distances at 0.25 um per pixel that stand for an edge between nuclei, and for none."""
+_HOW = {"device", "batch", "reading_threads", "weights", "near"}
+"""Settings that do not change which nuclei a tile gives."""
+
+
+def find_cells(
+    model: Model, image: Image, config: CellConfig, progress: Progress | None = None, pieces: PiecesOf | None = None
+) -> Result:
+    """Find the nuclei of a slide, each once.
+
+    Parameters
+    ----------
+    progress
+        Called with (tiles done, tiles in all).
+    pieces
+        Where finished tiles are kept until the whole is written; see `workbench.core.contract.predict`.
+
+    Returns
+    -------
+    Result
+        ``nuclei``: an outline per nucleus with class, share of its pixels that have it, and measures; ``counts``: how
+        many there are of each class, and per mm2; ``density``: a map of them; ``tissue``: where they were looked for;
+        ``embeddings`` if asked for.
+
+    Raises
+    ------
+    InputError
+        The slide does not say how large its pixels are, or it is no brightfield slide.
+    UsageError
+        It is too coarse for the scale that is asked for, there are too many tiles, or a setting is wrong.
+    """
+    from workbench.core.provenance import Recorder
+
+    name = image.source or image.name
+    slide = scaled(image, config.mpp)
+    recorder = Recorder(NAME, config, model.weights, slide, model.device, model.reason)
+    if config.icc:
+        slide, said = to_srgb(slide)
+        recorder.note(said)
+    pyramid = slide.pyramid
+    if pyramid is None:
+        raise InputError(f"{name}: is no slide: it has no levels")
+    own = float(model.recipe["mpp"])
+    target = config.target_mpp or own
+    if config.tile % (2 * TOKEN) or config.tile <= 3 * MARGIN:
+        raise UsageError(f"--tile {config.tile}: a multiple of {2 * TOKEN}, more than {3 * MARGIN}, was expected")
+    factor = ratio(pyramid, target, allow_upsample=config.allow_upsample, name=name)
+    for note in (upsampling_note(pyramid, target), _other_scale(target, own)):
+        if note:
+            recorder.note(note)
+    tiles = cell_lattice(pyramid.levels[0].shape, factor, config.tile, MARGIN)
+    area = find_area(slide, config, name)
+    for note in area.notes:
+        recorder.note(note)
+    chosen = np.flatnonzero(share_of(area.with_edge(), area.step, _cores(tiles)) > 0)
+    if len(chosen) > config.most_tiles:
+        raise UsageError(
+            f"{name}: {len(chosen):,} tiles, more than {config.most_tiles:,}: is the scale right? Raise --most-tiles "
+            "if it is."
+        )
+    if not len(chosen):
+        recorder.note("there is no tissue: no nuclei were looked for")
+    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide))
+    finder = Finder(model, slide, tiles, config, rules_at(target, config.normalise), kept)
+    found, damaged = finder.run(chosen, progress)
+    for note in notes_of(damaged, len(chosen)):
+        recorder.note(note)
+    recorder.details |= {
+        "tiles": len(chosen), "mpp": list(pyramid.mpp or ()), "mpp_source": pyramid.mpp_source, "target_mpp": target,
+        "classes_from": model.recipe["classes_from"], "precision": finder.precision, "normalise": config.normalise,
+        "damaged": [asdict(d) for d in damaged[:1000]],
+    }  # fmt: skip
+    parts = cell_parts(model, slide, config, tiles, area, chosen, found)
+    return Result(parts, slide, recorder.finish())
+
+
+def rules_at(mpp: float, normalise: str = "fixed") -> Rules:
+    """How nuclei are cut at a scale: the published filters at 0.25 and 0.5 um per pixel, and those between."""
+    zoom = _AT_40X / mpp
+    kernel = max(3, 2 * int(AT_40X.kernel * zoom / 2) + 1)
+    slopes = None if normalise == "exact" else (SLOPES[0] / zoom, SLOPES[1] / zoom)
+    return Rules(kernel, max(1, math.ceil(AT_40X.least_marker * zoom**2)), slopes)
+
+
+def _other_scale(target: float, own: float) -> str:
+    if abs(target / own - 1) < 0.05:
+        return ""
+    return f"the weights were taught at {own:g} um per pixel; nuclei are looked for at {target:g}"
+
+
+def _cores(tiles: Lattice) -> Lattice:
+    """The cores of the tiles as a lattice of their own."""
+    margin = (tiles.size - tiles.stride) / 2 * tiles.factor
+    corner = tiles.corner[0] + margin, tiles.corner[1] + margin
+    return replace(tiles, corner=corner, size=tiles.stride)
+
+
+def _made_of(input_sha256: str | None, model: Model, config: CellConfig, image: Image) -> dict[str, Any]:
+    """All that decides what a piece holds."""
+    plain = {k: v for k, v in settings.as_dict(config).items() if k not in _HOW}
+    roi = roi_file(config, image) if config.roi else None
+    drawn = "" if roi is None else json.dumps([roi.stat().st_size, roi.stat().st_mtime_ns])
+    return {
+        "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
+        "roi": drawn, "device": model.device.type, "slopes": SLOPES, "margin": MARGIN,
+    }  # fmt: skip
+
+
+class Finder:
+    """Goes through the tiles of a slide strip by strip, and cuts nuclei out of the maps as soon as all neighbours of a
+    tile are there.
+    """
+
+    def __init__(
+        self, model: Model, slide: Image, tiles: Lattice, config: CellConfig, rules: Rules, kept: Pieces | None
+    ) -> None:
+        self.model, self.slide, self.tiles, self.config = model, slide, tiles, config
+        self.rules, self.kept = rules, kept
+        precision = config.precision
+        if precision == "auto":
+            precision = "bfloat16" if model.device.type == "cuda" else "float32"
+        self.precision = precision
+        self.damaged: list[Damaged] = []
+        self._held = self._nothing()
+
+    def _nothing(self) -> Mosaic:
+        return Mosaic(self.tiles.stride, MARGIN, len(self.model.recipe["classes"]) + 1)
+
+    def run(self, chosen: npt.NDArray[np.int64], progress: Progress | None) -> tuple[Cells, list[Damaged]]:
+        """All nuclei whose centroid lies in the cores of the tiles `chosen`."""
+        columns = self.tiles.count[1]
+        found: list[Cells] = []
+        done = 0
+
+        def tell(count: int) -> None:
+            if progress is not None:
+                progress(done + count, len(chosen))
+
+        tell(0)
+        for start in range(0, columns, _ACROSS):
+            column = chosen % columns
+            strip = chosen[(column >= start) & (column < start + _ACROSS)]
+            near = set(chosen[(column >= start - 1) & (column <= start + _ACROSS)].tolist())
+            self._held = self._nothing()
+            for first in range(0, len(strip), PIECE):
+                some = strip[first : first + PIECE]
+                found.append(self._piece(f"cells-{start:06d}-{first:08d}.npz", some, near, tell))
+                done += len(some)
+                tell(0)
+        return joined(found), self.damaged
+
+    def _piece(self, name: str, some: npt.NDArray[np.int64], near: set[int], tell: Callable[[int], None]) -> Cells:
+        path = None if self.kept is None else self.kept.find(name)
+        if path is not None:
+            cells, damaged = unpacked(path.read_bytes())
+        else:
+            before = len(self.damaged)
+            parts: list[Cells] = []
+            for cells in self._cut(some, near):
+                parts.append(cells)
+                tell(len(parts))
+            cells = joined(parts)
+            damaged = self.damaged[before:]
+            del self.damaged[before:]
+            if self.kept is not None:
+                with self.kept.writing(name) as part:
+                    part.write_bytes(packed(cells, damaged))
+        self.damaged += damaged
+        return cells
+
+    def _cut(self, some: npt.NDArray[np.int64], near: set[int]) -> Iterator[Cells]:
+        """The nuclei of some tiles, in their order."""
+        columns = self.tiles.count[1]
+        wanted: dict[int, None] = {}
+        for number in some.tolist():
+            row, column = divmod(number, columns)
+            for r in (row - 1, row, row + 1):
+                for c in (column - 1, column, column + 1):
+                    if 0 <= c < columns and r * columns + c in near:
+                        wanted[r * columns + c] = None
+        held = self._held
+        held.drop_before(int(some[0]) // columns - 1)
+        todo = [n for n in sorted(wanted) if divmod(n, columns) not in held.cores]
+        waiting = [divmod(int(n), columns) for n in some]
+        for number, core in self._maps(todo):
+            held.cores[divmod(number, columns)] = core
+            while waiting and _is_ready(waiting[0], number, columns):
+                yield held.cut(waiting.pop(0), self.rules, self.config.embeddings)
+        for place in waiting:
+            yield held.cut(place, self.rules, self.config.embeddings)
+
+    def _maps(self, numbers: Sequence[int]) -> Iterator[tuple[int, Core]]:
+        """The maps of the cores of tiles, in their order; one that could not be read is left out."""
+        from workbench.nets.lanes import in_lanes, lanes_on
+
+        if not numbers:
+            return
+        assert self.slide.pyramid is not None
+        stream = TileStream(self.slide.pyramid, self.tiles, numbers, self.config.reading_threads)
+        device = self.model.device
+        size = self.config.batch or (1 if device.type == "cpu" else 8)
+        work = Network(self.model, self.precision, self.config.flips, self.config.embeddings)
+        with closing(in_lanes(lanes_on(device), work, _batches(stream, size))) as done:
+            for some, cores in done:
+                for (number, _), core in zip(some, cores, strict=True):
+                    yield number, core
+        self.damaged += stream.damaged
+
+
+def _is_ready(place: Place, last: int, columns: int) -> bool:
+    """Whether all neighbours of a tile come before or with number `last`."""
+    return last >= (place[0] + 1) * columns + min(place[1] + 1, columns - 1)
+
+
+def _batches(
+    tiles: Iterable[tuple[int, npt.NDArray[np.uint8]]], size: int
+) -> Iterator[list[tuple[int, npt.NDArray[np.uint8]]]]:
+    source = iter(tiles)
+    while some := list(islice(source, size)):
+        yield some
+
+
+class Network:
+    """Tiles to the maps of their cores."""
+
+    def __init__(self, model: Model, precision: str, flips: bool, embeds: bool) -> None:
+        self.net, self.device = model.net, model.device
+        self.precision, self.flips, self.embeds = precision, flips, embeds
+
+    def __call__(self, some: list[tuple[int, npt.NDArray[np.uint8]]]) -> list[Core]:
+        import torch
+
+        images = np.stack([pixels for _, pixels in some])
+        with torch.inference_mode():
+            x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
+            x = (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+            nuclei, hv, types, tokens = self._seen(x)
+            inner = slice(MARGIN, images.shape[1] - MARGIN)
+            where = (nuclei[:, 1] > nuclei[:, 0])[:, inner, inner].cpu().numpy()
+            kinds = types.argmax(1)[:, inner, inner].to(torch.uint8).cpu().numpy()
+            away = hv[:, :, inner, inner].half().cpu().numpy()
+            coarse = slice(MARGIN // TOKEN, images.shape[1] // TOKEN - MARGIN // TOKEN)
+            described = tokens[:, :, coarse, coarse].half().cpu().numpy() if self.embeds else None
+        return [
+            Core(
+                where[i], away[i], kinds[i], images[i, inner, inner],
+                None if described is None else described[i],
+            )
+            for i in range(len(some))
+        ]  # fmt: skip
+
+    def _seen(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Probabilities of nuclei and classes, distances and tokens; with flips the mean of four views."""
+        import torch
+
+        total: list[torch.Tensor] | None = None
+        views = ((), (3,), (2,), (2, 3)) if self.flips else ((),)
+        for axes in views:
+            kind = torch.bfloat16
+            with torch.autocast(x.device.type, dtype=kind, enabled=self.precision == "bfloat16"):
+                maps = self.net(x.flip(axes) if axes else x)
+            hv = maps.hv.float().flip(axes) if axes else maps.hv.float()
+            sign = torch.tensor([-1.0 if 3 in axes else 1.0, -1.0 if 2 in axes else 1.0], device=x.device)
+            seen = [
+                maps.nuclei.float().softmax(1).flip(axes), hv * sign.view(1, 2, 1, 1),
+                maps.types.float().softmax(1).flip(axes), maps.tokens.float().flip(axes),
+            ]  # fmt: skip
+            total = seen if total is None else [a + b for a, b in zip(total, seen, strict=True)]
+        assert total is not None
+        return tuple(one / len(views) for one in total)
+
+
+def packed(cells: Cells, damaged: Sequence[Damaged]) -> bytes:
+    """Nuclei as the bytes of a piece."""
+    buffer = io.BytesIO()
+    said = np.frombuffer(json.dumps([asdict(d) for d in damaged]).encode(), np.uint8)
+    np.savez(buffer, damaged=said, **{name: getattr(cells, name) for name in cells.__dataclass_fields__})
+    return buffer.getvalue()
+
+
+def unpacked(content: bytes) -> tuple[Cells, list[Damaged]]:
+    """Inverse of `packed`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        said = json.loads(file["damaged"].tobytes())
+        damaged = [Damaged(**{**d, "place": tuple(d["place"])}) for d in said]
+        return Cells(**{name: file[name] for name in Cells.__dataclass_fields__}), damaged
