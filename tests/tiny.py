@@ -123,28 +123,9 @@ def make_tiny_meg_weights(path: Path, *, channels: int = 3, gpt: bool = True, se
 
 def make_tiny_slide(path: Path, *, mpp: float = 0.5, seed: int = 0) -> Path:
     """A slide of 1024 x 1024 pixels with stained tissue on glass, in two levels, as ``path`` (.ome.tif)."""
-    import tifffile
-    from scipy import ndimage
+    from workbench.testing import make_slide
 
-    rng = np.random.default_rng(seed)
-    noise = ndimage.gaussian_filter(rng.normal(0, 1, (1024, 1024, 3)), (3, 3, 0))
-    stained = np.array([180, 120, 170]) + 200 * noise
-    y, x = np.mgrid[:1024, :1024]
-    inside = ((y - 512) / 400) ** 2 + ((x - 512) / 300) ** 2 < 1
-    pixels = np.where(inside[..., None], np.clip(stained, 0, 255), 244).astype(np.uint8)
-    about = {
-        "axes": "YXS",
-        "PhysicalSizeX": mpp,
-        "PhysicalSizeXUnit": "µm",
-        "PhysicalSizeY": mpp,
-        "PhysicalSizeYUnit": "µm",
-    }
-    options = {"photometric": "rgb", "tile": (256, 256), "compression": "zlib"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tifffile.TiffWriter(path, ome=True) as file:
-        file.write(pixels, subifds=1, metadata=about, **options)
-        file.write(pixels[::2, ::2].copy(), subfiletype=1, **options)
-    return path
+    return make_slide(path, mpp=(mpp, mpp), seed=seed)
 
 
 def make_tiny_slide_weights(path: Path, *, seed: int = 0) -> Path:

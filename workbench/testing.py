@@ -31,7 +31,7 @@ from workbench.core.registry import VERBS, Backend
 from workbench.core.types import Image, Labels, Result
 from workbench.data import formats
 
-__all__ = ["check_backend", "check_kind", "make_volume"]
+__all__ = ["check_backend", "check_kind", "make_slide", "make_volume"]
 
 _SCALARS = (bool, int, float, str)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -167,6 +167,37 @@ def make_volume(
     image = nib.Nifti1Image(data.astype(np.int16), affine)
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
+    return path
+
+
+def make_slide(
+    path: Path, shape: tuple[int, int] = (1024, 1024), mpp: tuple[float, float] = (0.5, 0.5), seed: int = 0
+) -> Path:
+    """Write an OME-TIFF (``.ome.tif``) in two levels: stained tissue, an ellipse of noise, on glass (grey 244).
+
+    Parameters
+    ----------
+    shape
+        (rows, columns) of the finest level, even numbers.
+    mpp
+        Micrometres per pixel along (x, y).
+    """
+    tifffile: Any = importlib.import_module("tifffile")
+    ndimage: Any = importlib.import_module("scipy.ndimage")
+    rows, columns = shape
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.normal(0, 1, (rows, columns, 3)), (3, 3, 0))
+    stained = np.array([180, 120, 170]) + 200 * noise
+    y, x = np.mgrid[:rows, :columns]
+    inside = ((y - rows / 2) / (0.390625 * rows)) ** 2 + ((x - columns / 2) / (0.29296875 * columns)) ** 2 < 1
+    pixels = np.where(inside[..., None], np.clip(stained, 0, 255), 244).astype(np.uint8)
+    about = {"axes": "YXS", "PhysicalSizeX": mpp[0], "PhysicalSizeXUnit": "µm", "PhysicalSizeY": mpp[1],
+             "PhysicalSizeYUnit": "µm"}  # fmt: skip
+    options = {"photometric": "rgb", "tile": (256, 256), "compression": "zlib"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, ome=True) as file:
+        file.write(pixels, subifds=1, metadata=about, **options)
+        file.write(pixels[::2, ::2].copy(), subfiletype=1, **options)
     return path
 
 

@@ -27,6 +27,7 @@ def target(tmp_path_factory) -> Path:
         "--no-index",
         "--target",
         str(folder / "site"),
+        str(TOYS / "colours"),
         str(TOYS / "otsu"),
         str(TOYS / "photos"),
     ]

@@ -13,6 +13,7 @@ from tests.third_party.conftest import TOYS
 from workbench.core import kinds, registry, reports
 
 SHOWN = {
+    "colours": ("add-a-backend-slides.md",),
     "otsu": ("add-a-backend.md", "add-a-backend-verbs.md"),
     "photos": ("add-a-kind.md", "objects.md", "add-a-kind-window.md"),
 }
@@ -42,7 +43,7 @@ def test_pages_show_the_files_that_are_installed_and_run(toy):
 def test_tests_of_the_pages_pass(run):
     code = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))"
     done = run("--rootdir", str(TOYS), *(str(TOYS / toy / "tests") for toy in SHOWN), code=code)
-    assert "3 passed" in done.stdout, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "4 passed" in done.stdout, done.stdout[-3000:] + done.stderr[-1000:]
 
 
 def told(page: str) -> set[str]:

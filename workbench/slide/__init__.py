@@ -8,11 +8,16 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.annotations.types": ("Annotations",),
         "workbench.slide.annotations.write": ("write_annotations",),
         "workbench.slide.data.lazy_levels": ("LazyLevel", "TileCache"),
+        "workbench.slide.data.resample": ("Square", "ratio", "read_square"),
+        "workbench.slide.data.scaled": ("scaled",),
+        "workbench.slide.data.stream": ("TileStream",),
+        "workbench.slide.data.tiles": ("Lattice", "lattice"),
         "workbench.slide.drawn_layers": (
             "ANNOTATIONS_FILE", "MASK", "annotation_layers", "annotations_in", "config_of", "frame_of",
             "is_annotations", "is_mask", "line_width", "mask_layer", "mask_of", "open_annotations", "regions",
             "write_region",
         ),
         "workbench.slide.layers": ("common_attributes", "geometry_of"),
+        "workbench.slide.predict.chosen": ("coarse_geometry",),
     },
 )  # fmt: skip
