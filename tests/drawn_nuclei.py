@@ -7,7 +7,12 @@ import numpy.typing as npt
 
 
 def drawn_maps(
-    shape: tuple[int, int], spacing: float = 22.0, seed: int = 0, noise: float = 0.03, origin: tuple[int, int] = (0, 0)
+    shape: tuple[int, int],
+    spacing: float = 22.0,
+    seed: int = 0,
+    noise: float = 0.03,
+    origin: tuple[int, int] = (0, 0),
+    period: int = 1 << 30,
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32], npt.NDArray[np.uint8], int]:
     """A piece of an endless plane of ellipses on a jittered grid, some of which touch.
 
@@ -19,6 +24,8 @@ def drawn_maps(
         From one nucleus to the next, in pixels.
     noise
         Deviation of the noise on the distances.
+    period
+        Nuclei along a side after which the plane repeats itself; then pieces can be copied.
 
     Returns
     -------
@@ -35,7 +42,7 @@ def drawn_maps(
     number = 0
     for i in range(first, last):
         for j in range(begin, end):
-            rng = np.random.default_rng((seed, i + 100_000, j + 100_000))
+            rng = np.random.default_rng((seed, i % period, j % period))
             cy, cx = (i + 0.5) * spacing + rng.uniform(-2, 2), (j + 0.5) * spacing + rng.uniform(-2, 2)
             a, b, turn = rng.uniform(0.40, 0.52) * spacing, rng.uniform(0.32, 0.42) * spacing, rng.uniform(0, np.pi)
             kind = int(rng.integers(1, 4))

@@ -37,7 +37,7 @@ def cell_parts(
     objects = Objects.from_rings(
         cells.coordinates * np.float32(tiles.factor), cells.offsets, class_values=cells.types,
         probabilities=cells.probabilities, classes=classes, frame=Frame.of(slide.geometry.affine, slide.geometry.unit),
-        name="nuclei", measurements=_measures(cells, mpp, config.near),
+        name="nuclei", measurements=measures_of(cells, mpp, config.near),
     )  # fmt: skip
     looked = area.size if area.size is not None else area.area_of(area.mask, slide.geometry.shape)
     pixel = slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
@@ -76,7 +76,8 @@ def _inside(cells: Cells, tiles: Lattice, area: Area, slide: Image) -> npt.NDArr
     return inside
 
 
-def _measures(cells: Cells, mpp: float, near: float) -> dict[str, npt.NDArray[Any]]:
+def measures_of(cells: Cells, mpp: float, near: float) -> dict[str, npt.NDArray[Any]]:
+    """What is measured of every nucleus, by name with its unit; `mpp` is that of the tiles, `near` in micrometres."""
     from scipy.spatial import cKDTree
 
     around = np.zeros(len(cells), np.int32)
