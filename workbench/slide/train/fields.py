@@ -71,7 +71,7 @@ def draw(
 ) -> tuple[Tensor, Truth]:
     """Batch number `step`: images ``(count, 3, size, size)`` float32 from -1 to 1, and what is right for them."""
     how = variation or Variation()
-    generator = torch.Generator().manual_seed((seed << 32) + step)
+    generator = torch.Generator().manual_seed((step + 1_000_003 * seed) % (1 << 32))  # only 32 bits of it count
     chosen = torch.randint(len(fields), (count,), generator=generator).tolist()
     images, labels, types = [], [], []
     for number in chosen:
