@@ -1,0 +1,279 @@
+"""A slide from its tissue to its nuclei: places, regions, pieces, and what cannot be right."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+import tifffile
+import torch
+
+from tests.drawn_nuclei import drawn_maps
+from workbench import weights as stored
+from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.data import formats, write
+from workbench.slide import cellvta
+from workbench.slide.net.cellvta import CellVTA, Maps
+from workbench.slide.predict import cells as running
+
+TINY = {"image_size": 64, "patch_size": 16, "dim": 32, "depth": 4, "num_heads": 4, "init_values": 0.1, "inner": 8,
+        "deform_heads": 4, "widths": (8, 8, 16, 16), "num_classes": 4}  # fmt: skip
+CLASSES = [{"value": i, "name": n, "color": [40 * i, 90, 200]} for i, n in enumerate(("tumor", "stroma", "other"), 1)]
+MPP, SIZE = 0.5, (1100, 1300)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    net = CellVTA(**TINY)
+    meta = {"backend": "cellvta", "net": dict(net.config), "recipe": {"mpp": MPP}, "classes": CLASSES, "kind": "full"}
+    return stored.save(tmp_path_factory.mktemp("w") / "w.safetensors", net.state_dict(), meta)
+
+
+@pytest.fixture(scope="module")
+def plane():
+    return drawn_maps(SIZE, 24.0)
+
+
+@pytest.fixture(scope="module")
+def slide(plane, tmp_path_factory):
+    """Drawn nuclei, their distances and classes in the colours: what a network that is never wrong would read."""
+    nuclei, hv, types, _ = plane
+    pixels = np.full((*SIZE, 3), (225, 190, 215), np.uint8)
+    pixels[nuclei, 0] = 10 + 40 * types[nuclei]
+    for axis in range(2):
+        pixels[nuclei, 1 + axis] = np.clip(96 + 60 * hv[axis][nuclei], 0, 180)
+    path = tmp_path_factory.mktemp("s") / "section.ome.tif"
+    about = {"axes": "YXS", "PhysicalSizeX": MPP, "PhysicalSizeY": MPP, "PhysicalSizeXUnit": "µm",
+             "PhysicalSizeYUnit": "µm"}  # fmt: skip
+    tifffile.imwrite(path, pixels, ome=True, photometric="rgb", tile=(256, 256), metadata=about)
+    return path
+
+
+class Reading(torch.nn.Module):
+    """Reads the maps out of the colours of such a slide."""
+
+    def forward(self, x):
+        red, green, blue = ((x[:, i] + 1) * 127.5 for i in range(3))
+        is_one = (red < 180).float()
+        nuclei = torch.stack([1 - is_one, is_one], 1) * 10
+        hv = torch.stack([(green - 96) / 60, (blue - 96) / 60], 1) * is_one[:, None]
+        kind = ((red - 10) / 40).round().clamp(0, 3) * is_one
+        types = 10 * torch.nn.functional.one_hot(kind.long(), 4).permute(0, 3, 1, 2).float()
+        tokens = torch.nn.functional.avg_pool2d(torch.stack([is_one, red / 255], 1), 16)
+        return Maps(nuclei, hv, types, tokens)
+
+
+@pytest.fixture
+def run(weights):
+    def start(path, progress=None, pieces=None, net=None, **more):
+        config = cellvta.Config(**{"weights": str(weights), "device": "cpu", "tissue": False, **more})
+        model = cellvta.load(config, torch.device("cpu"))
+        from dataclasses import replace
+
+        model = replace(model, net=net or Reading())
+        return cellvta.predict(model, formats.read(path, kind="slide"), config, progress, pieces)
+
+    return start
+
+
+def test_every_nucleus_lies_where_it_was_drawn_with_its_class(run, slide, plane):
+    nuclei, _, types, number = plane
+    seen = []
+    result = run(slide, lambda done, total: seen.append((done, total)))
+    found = result["nuclei"]
+    assert 0.93 * number <= len(found) <= 1.02 * number
+    assert seen[0][0] == 0
+    assert seen[-1][0] == seen[-1][1] == 12
+    assert [d for d, _ in seen] == sorted(d for d, _ in seen)
+    polygons = [shapely.Polygon(found.polygon(i)[0][0]) for i in range(len(found))]
+    assert shapely.is_valid(polygons).all()
+    assert shapely.STRtree(polygons).query(polygons, predicate="overlaps").shape[1] == 0
+    mask = np.zeros(SIZE, bool)
+    for polygon, value in zip(polygons, found.class_values, strict=True):
+        x, y = (int(v) for v in polygon.representative_point().coords[0])
+        assert nuclei[y, x]
+        mask[y, x] = True
+        left, top, right, bottom = (int(v) for v in polygon.bounds)
+        own = types[top:bottom, left:right][nuclei[top:bottom, left:right]]
+        assert value in own
+    assert sum(p.area for p in polygons) == pytest.approx(nuclei.sum(), rel=0.02)
+    areas = found.measurements["area [um2]"]
+    assert areas[7] == pytest.approx((polygons[7].area + 0.5) * MPP**2, rel=1e-5)
+    assert found.measurements["perimeter [um]"][7] == pytest.approx(polygons[7].length * MPP, rel=1e-5)
+    rows = {row["class"]: row for row in result["counts"].as_dicts()}
+    assert rows["all nuclei"]["nuclei"] == len(found)
+    assert sum(rows[n]["nuclei"] for n in ("tumor", "stroma", "other")) == len(found)
+    area = SIZE[0] * SIZE[1] * MPP**2 * 1e-6
+    assert rows["all nuclei"]["density [1/mm2]"] == pytest.approx(len(found) / area, rel=1e-3)
+    density = result["density"]
+    assert np.nansum(density.data) * 0.064**2 == pytest.approx(len(found))
+    step, first = density.geometry.affine[0, 0], density.geometry.affine[0, 2]
+    assert (step, first) == pytest.approx((64, 32 - 0.25))
+
+
+@pytest.mark.parametrize("tile", [320, 416, 640])
+def test_other_tiles_change_next_to_nothing(run, slide, tile):
+    right, other = run(slide)["nuclei"], run(slide, tile=tile)["nuclei"]
+    a = {right.polygon(i)[0][0].tobytes() for i in range(len(right))}
+    b = {other.polygon(i)[0][0].tobytes() for i in range(len(other))}
+    assert len(a ^ b) <= 0.005 * len(a | b)
+
+
+def test_neighbours_are_counted_in_micrometres(run, slide):
+    found = run(slide, near=15.0)["nuclei"]
+    centres = found.centroids() * MPP
+    name = next(k for k in found.measurements if k.startswith("neighbours"))
+    assert name == "neighbours within 15 um"
+    away = np.hypot(*(centres[200] - centres).T)
+    assert abs(int(found.measurements[name][200]) - int((away <= 15).sum() - 1)) <= 1, (
+        "centre of pixels, and of outlines"
+    )
+
+
+def test_only_what_has_its_centre_in_the_outlines_counts(run, slide, tmp_path):
+    shape = shapely.Point(600, 500).buffer(333)
+    roi = tmp_path / "roi.geojson"
+    feature = {"type": "Feature", "properties": {}, "geometry": json.loads(shapely.to_geojson(shape))}
+    roi.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
+    whole, part = run(slide)["nuclei"], run(slide, roi=str(roi))
+    inside = {whole.polygon(i)[0][0].tobytes() for i in range(len(whole))
+              if shape.contains(shapely.Polygon(whole.polygon(i)[0][0]).centroid)}  # fmt: skip
+    found = part["nuclei"]
+    own = {found.polygon(i)[0][0].tobytes() for i in range(len(found))}
+    assert len(own ^ inside) <= 4, "centres of pixels, and of outlines"
+    row = part["counts"].as_dicts()[-1]
+    assert row["density [1/mm2]"] == pytest.approx(len(found) / (shape.area * MPP**2 * 1e-6), rel=2e-3)
+
+
+def test_glass_has_no_nuclei(run, tmp_path):
+    path = tmp_path / "glass.ome.tif"
+    about = {"axes": "YXS", "PhysicalSizeX": MPP, "PhysicalSizeY": MPP}
+    tifffile.imwrite(path, np.full((600, 700, 3), 244, np.uint8), ome=True, photometric="rgb", metadata=about)
+    result = run(path, tissue=True)
+    assert len(result["nuclei"]) == 0
+    assert any("no nuclei were looked for" in note for note in result.provenance.notes)
+    assert result["counts"].as_dicts()[-1]["nuclei"] == 0
+    files = write.write(result, tmp_path / "out", name="s")
+    assert {f.name for f in files} >= {"nuclei.geojson", "counts.csv", "density.ome.tif", "tissue.ome.tif"}
+
+
+def test_a_run_that_was_stopped_goes_on(run, slide, tmp_path, monkeypatch):
+    from workbench.core.pieces import Pieces
+
+    monkeypatch.setattr(running, "PIECE", 3)
+    right = run(slide)
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total):
+        if done >= 7:
+            raise Stop
+
+    def pieces(made_of):
+        return Pieces(tmp_path / "case", made_of)
+
+    with pytest.raises(Stop):
+        run(slide, stop, pieces)
+
+    class Counting(Reading):
+        seen = 0
+
+        def forward(self, x):
+            Counting.seen += len(x)
+            return super().forward(x)
+
+    again = run(slide, None, pieces, net=Counting())
+    assert Counting.seen < 12, "tiles of finished pieces are looked at again only as neighbours"
+    a, b = right["nuclei"], again["nuclei"]
+    np.testing.assert_array_equal(a.coordinates, b.coordinates)
+    np.testing.assert_array_equal(a.class_values, b.class_values)
+
+
+def test_strips_side_by_side_are_one_slide(run, slide, monkeypatch):
+    right = run(slide)["nuclei"]
+    monkeypatch.setattr(running, "_ACROSS", 2)
+    found = run(slide)["nuclei"]
+    key = np.lexsort
+    order = [key(n.centroids().T) for n in (right, found)]
+    np.testing.assert_array_equal(right.centroids()[order[0]], found.centroids()[order[1]])
+
+
+def test_flips_see_the_same(run, slide):
+    """The network reads colours and no shapes: mirrored it sees the same, but for the signs of the distances."""
+
+    class Mirrored(Reading):
+        def forward(self, x):
+            maps = super().forward(x)
+            # Which way it was turned shows in the distances: left must be negative.
+            steps = maps.hv[:, 0].diff(dim=2), maps.hv[:, 1].diff(dim=1)
+            sign = torch.stack([(s * (s.abs() < 0.4)).sum().sign() for s in steps]).view(1, 2, 1, 1)
+            return maps._replace(hv=maps.hv * sign)
+
+    right, found = run(slide)["nuclei"], run(slide, flips=True, net=Mirrored())["nuclei"]
+    assert abs(len(right) - len(found)) <= 0.05 * len(right)
+
+
+def test_embeddings_are_those_of_the_nuclei(run, slide, tmp_path):
+    result = run(slide, embeddings=True)
+    part = result["embeddings"]
+    assert part.data.shape == (len(result["nuclei"]), 2)
+    assert part.ids[:3] == ("1", "2", "3")
+    centres = result["nuclei"].centroids()
+    assert np.abs(part.places - centres).max() < 1.0
+    files = {f.name for f in write.write(result, tmp_path / "o", name="s")}
+    assert "embeddings.h5" in files
+
+
+def test_what_cannot_be_right_is_refused(run, slide, weights, tmp_path):
+    with pytest.raises(UsageError, match="--tile 300: a multiple of 32"):
+        run(slide, tile=300)
+    with pytest.raises(UsageError, match="more than 3"):
+        run(slide, most_tiles=3)
+    with pytest.raises(UsageError, match="too coarse"):
+        run(slide, target_mpp=0.25)
+    assert any("taught at 0.5 um per pixel; nuclei are looked for at 0.7" in n for n in run(
+        slide, target_mpp=0.7).provenance.notes)  # fmt: skip
+    unknown = tmp_path / "unknown.tif"
+    tifffile.imwrite(unknown, np.zeros((300, 300, 3), np.uint8), photometric="rgb")
+    with pytest.raises(InputError, match="--mpp"):
+        run(unknown)
+
+
+def test_weights_of_others_are_named(tmp_path):
+    torch.manual_seed(0)
+    net = CellVTA(**TINY)
+    state = net.state_dict()
+    meta = {"backend": "cellvta", "net": {}, "recipe": {}, "kind": "full"}
+
+    def load(tensors, **more):
+        path = stored.save(tmp_path / f"{len(list(tmp_path.iterdir()))}.safetensors", tensors, {**meta, **more})
+        return cellvta.load(cellvta.Config(weights=str(path), device="cpu"), torch.device("cpu"))
+
+    with pytest.raises(WeightsError, match="It seems to be one of CellViT"):
+        load({k: v for k, v in state.items() if ".spm." not in k})
+    with pytest.raises(WeightsError, match="3 classes of nuclei without names"):
+        load(state, net={"num_heads": 4})
+    with pytest.raises(WeightsError, match="names 2 classes of nuclei, its network has 3"):
+        load(state, net={"num_heads": 4}, classes=CLASSES[:2])
+    six = CellVTA(**(TINY | {"num_classes": 6}))
+    model = load(six.state_dict(), net={"num_heads": 4})
+    assert [c.name for c in model.recipe["classes"]] == list(cellvta.PUBLISHED[6][1])
+    assert model.recipe["mpp"] == 0.25
+
+
+def test_a_published_checkpoint_is_read_as_it_is(tmp_path):
+    """CellViT's form: the state lies in it beside plain values."""
+    torch.manual_seed(0)
+    net = CellVTA(**(TINY | {"num_classes": 7, "num_heads": 1}))
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"arch": "CellViTUNIAdapter", "epoch": 3, "model_state_dict": net.state_dict(), "best_metric": 0.6,
+                "config": {"data.num_nuclei_classes": 7}, "scaler_state_dict": None}, path)  # fmt: skip
+    model = cellvta.load(cellvta.Config(weights=str(path), device="cpu"), torch.device("cpu"))
+    assert [c.name for c in model.recipe["classes"]] == list(cellvta.PUBLISHED[7][1])
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(model.net(x).nuclei, net.eval()(x).nuclei, atol=1e-5)
