@@ -18,7 +18,7 @@ def read_objects(path: str | Path) -> Objects:
     Parameters
     ----------
     path
-        A ``.geojson`` (or ``.json``) file: a FeatureCollection of polygons and multipolygons.
+        A ``.geojson`` (or ``.json``) file: a FeatureCollection of polygons and multipolygons; or GeoParquet.
 
     Returns
     -------
@@ -33,8 +33,15 @@ def read_objects(path: str | Path) -> Objects:
     from workbench.data.geojson import read_geojson
 
     file = Path(path).expanduser()
+    if file.suffix.lower() == ".parquet":
+        from workbench.data.geoparquet import read_geoparquet
+
+        return read_geoparquet(file)
     if file.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"{file}: objects are read from GeoJSON ({', '.join(_SUFFIXES)}), this is '{file.suffix}'.")
+        raise InputError(
+            f"{file}: objects are read from GeoJSON ({', '.join(_SUFFIXES)}) and GeoParquet (.parquet), this is "
+            f"'{file.suffix}'."
+        )
     return read_geojson(file)
 
 

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import UsageError
+from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Heatmap, Image, Labels
 from workbench.data.parts import Job
 from workbench.slide.data import embedding_files, heat_maps
 
-FORMATS = ("hdf5",)
+FORMATS = ("hdf5", "geoparquet")
 
 
 def family(format: str, source: Image | None) -> str:
-    """Embeddings have one format of their own; maps are OME-TIFF."""
+    """Embeddings have one format of their own; maps are OME-TIFF; outlines are GeoJSON, or GeoParquet if asked for."""
     if format not in ("auto", *FORMATS):
-        raise UsageError(f"format {format} holds no embeddings of a slide: choose {', '.join(FORMATS)}.")
-    return "hdf5"
+        raise UsageError(f"format {format} holds no result of a slide: choose {', '.join(FORMATS)}.")
+    return "hdf5" if format == "auto" else format
 
 
 def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job] | None:
@@ -30,6 +31,10 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     """
     if isinstance(part, Embeddings) and part.places is not None:
         return _embeddings(part, target)
+    if isinstance(part, Objects) and family == "geoparquet":
+        from workbench.data.geoparquet import SUFFIX, write_geoparquet
+
+        return [(target.with_name(f"{target.name}{SUFFIX}"), lambda to: write_geoparquet(part, to))]
     if isinstance(part, Labels | Heatmap):
         path = target.with_name(f"{target.name}.ome.tif")
         return [(path, lambda to: heat_maps.write_map(to, part))]

@@ -1,0 +1,194 @@
+"""Objects as GeoParquet 1.1: millions of outlines in columns, for tables (geopandas, DuckDB, sedona, QGIS).
+
+https://geoparquet.org/releases/v1.1.0/. Geometry is WKB in the pixels of the full resolution, as in our GeoJSON; there
+is no coordinate reference system. What has no column of its own (frame, table of classes) is in the metadata under
+``workbench``. Outlines that are not valid are mended as in GeoJSON.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import ClassTable
+from workbench.core.errors import GeometryError, InputError, MissingExtra, NothingFound, reading
+from workbench.core.frame import PIXELS, Frame
+from workbench.core.objects import Objects
+from workbench.core.rings import offsets_of
+
+SUFFIX = ".parquet"
+EXTRA = "slides"
+_ROWS = 50_000
+"""Objects of a row group: what is held at once."""
+_GEOMETRY, _ID, _CLASS, _VALUE, _PROBABILITY = "geometry", "id", "class", "class_value", "probability"
+_OWN = (_GEOMETRY, _ID, _CLASS, _VALUE, _PROBABILITY)
+
+
+def write_geoparquet(objects: Objects, path: Path) -> None:
+    """Write objects in order, coordinates exact (float64).
+
+    Raises
+    ------
+    GeometryError
+        Numbers that make no sense (see `Objects.validate`), or a measurement with the name of a column of ours.
+    MissingExtra
+        pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("writing GeoParquet (pyarrow)", EXTRA) from None
+    objects.validate()
+    if taken := [name for name in objects.measurements if name in _OWN]:
+        raise GeometryError(f"objects '{objects.name}': a measurement is called '{taken[0]}', as a column of the file")
+    names = {0: None, **{c.value: c.name for c in objects.classes}}
+    header = {
+        "format": "objects", "version": 1, "name": objects.name, "count": len(objects),
+        "frame": objects.frame.to_json(), "classes": objects.classes.to_json(),
+        "coordinates": objects.coordinates.dtype.name,
+    }  # fmt: skip
+    geo = {
+        "version": "1.1.0", "primary_column": _GEOMETRY,
+        "columns": {_GEOMETRY: {"encoding": "WKB", "geometry_types": ["Polygon", "MultiPolygon"], "crs": None}},
+    }  # fmt: skip
+    writer: Any = None
+    try:
+        for start in range(0, max(1, len(objects)), _ROWS):
+            some = objects.select(slice(start, start + _ROWS))
+            columns: dict[str, Any] = {
+                _GEOMETRY: pa.array(_wkb(some), pa.binary()),
+                _ID: pa.array(some.ids.tolist(), pa.string() if some.ids.dtype.kind in "UO" else pa.int64()),
+                _CLASS: pa.array([names.get(v) for v in some.class_values.tolist()], pa.string()),
+                _VALUE: pa.array(some.class_values),
+            }
+            if some.probabilities is not None:
+                columns[_PROBABILITY] = pa.array(some.probabilities)
+            columns |= {key: pa.array(values) for key, values in some.measurements.items()}
+            table = pa.table(columns)
+            if writer is None:
+                about = {b"geo": json.dumps(geo).encode(), b"workbench": json.dumps(header).encode()}
+                writer = parquet.ParquetWriter(path, table.schema.with_metadata(about), compression="zstd")
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _wkb(objects: Objects) -> list[bytes]:
+    import shapely
+
+    from workbench.data.outlines import area_of, invalid, mended
+
+    geometries = polygons_of(objects)
+    for i in invalid(objects, objects.coordinates.astype(np.float64)).tolist():
+        pieces = mended(objects.polygon(i))
+        geometries[i] = area_of(pieces) if pieces else shapely.Polygon()
+    found: list[bytes] = shapely.to_wkb(geometries, include_srid=False).tolist()
+    return found
+
+
+def polygons_of(objects: Objects) -> npt.NDArray[Any]:
+    """Objects as an array ``(N,)`` of geometries of shapely, as they are."""
+    import shapely
+
+    if not len(objects):
+        return np.zeros(0, object)
+    starts, counts = objects.ring_offsets[:-1], np.diff(objects.ring_offsets)
+    points = objects.coordinates.astype(np.float64)
+    closed = np.insert(points, objects.ring_offsets[1:], points[starts], axis=0)
+    rings = shapely.linearrings(closed, indices=np.repeat(np.arange(len(counts)), counts + 1))
+    of_rings = np.diff(objects.polygon_offsets)
+    polygons = shapely.polygons(rings, indices=np.repeat(np.arange(len(of_rings)), of_rings))
+    of_polygons = np.diff(objects.object_offsets)
+    found = np.empty(len(objects), object)
+    single = of_polygons == 1
+    found[single] = polygons[objects.object_offsets[:-1][single]]
+    for i in np.flatnonzero(~single):
+        a, b = objects.object_offsets[i : i + 2]
+        found[i] = shapely.multipolygons(polygons[a:b])
+    return found
+
+
+def read_geoparquet(path: Path) -> Objects:
+    """Read objects: those of `write_geoparquet`, or polygons and multipolygons in WKB of others.
+
+    Raises
+    ------
+    NothingFound, InputError
+        No such file; or it is damaged, no GeoParquet, or holds something else than areas.
+    MissingExtra
+        pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("reading GeoParquet (pyarrow)", EXTRA) from None
+    if not path.is_file():
+        raise NothingFound(f"{path}: no such file. Check the path.")
+    with reading(path, "no GeoParquet that can be read", kinds=(pa.ArrowException, OSError, ValueError, KeyError)):
+        table = parquet.read_table(path)
+        about = table.schema.metadata or {}
+        geo = json.loads(about.get(b"geo", b"{}"))
+        own = json.loads(about.get(b"workbench", b"{}"))
+        name = str(geo.get("primary_column", _GEOMETRY))
+        if name not in table.column_names:
+            raise InputError(f"{path}: no GeoParquet: it has no column of geometry ('geo' in its metadata)")
+        wkb = table.column(name).to_pylist()
+        columns = {key: table.column(key).to_numpy() for key in table.column_names if key != name}
+    return _objects(path, wkb, columns, own)
+
+
+def _objects(path: Path, wkb: list[Any], columns: dict[str, Any], own: dict[str, Any]) -> Objects:
+    import shapely
+
+    try:
+        geometries = shapely.from_wkb(np.array(wkb, object))
+    except (shapely.GEOSException, TypeError) as error:
+        raise InputError(f"{path}: an outline in it is no WKB ({str(error).splitlines()[0]})") from error
+    kinds = shapely.get_type_id(geometries)
+    wrong = np.flatnonzero((kinds != 3) & (kinds != 6))
+    if len(wrong):
+        raise InputError(f"{path}: object {int(wrong[0]) + 1} is no area (a polygon or multipolygon was expected)")
+    polygons, of_object = shapely.get_parts(geometries, return_index=True)
+    rings, of_polygon = shapely.get_rings(polygons, return_index=True)
+    points, of_ring = shapely.get_coordinates(rings, return_index=True)
+    counts = np.bincount(of_ring, minlength=len(rings))
+    ends = np.cumsum(counts) - 1
+    keep = np.ones(len(points), bool)
+    keep[ends] = False  # the last repeats the first
+    table = ClassTable.from_json(own["classes"]) if own.get("classes") else _named(columns)
+    values = columns.get(_VALUE) if own else None
+    if values is None:
+        numbers = {c.name: c.value for c in table}
+        values = np.array([numbers.get(str(n), 0) for n in columns.get(_CLASS, [None] * len(wkb))], np.int32)
+    measured = {k: v for k, v in columns.items() if k not in _OWN and np.asarray(v).dtype.kind in "iufb"}
+    try:
+        objects = Objects.from_rings(
+            points[keep].astype(own.get("coordinates", "float64")), offsets_of(counts - 1),
+            offsets_of(np.bincount(of_polygon, minlength=len(polygons))),
+            offsets_of(np.bincount(of_object, minlength=len(geometries))), class_values=values,
+            ids=_ids(columns.get(_ID), len(wkb)), probabilities=columns.get(_PROBABILITY), measurements=measured,
+            classes=table, frame=Frame.from_json(own["frame"]) if "frame" in own else PIXELS,
+            name=str(own.get("name", path.stem)),
+        )  # fmt: skip
+        objects.validate()
+    except (GeometryError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error
+    return objects
+
+
+def _named(columns: dict[str, Any]) -> ClassTable:
+    names = dict.fromkeys(str(n) for n in columns.get(_CLASS, []) if n)
+    return ClassTable.from_names(list(names))
+
+
+def _ids(found: Any, count: int) -> npt.NDArray[Any]:
+    if found is None:
+        return np.arange(1, count + 1)
+    return np.asarray(found) if np.asarray(found).dtype.kind in "iu" else np.array([str(i) for i in found], np.str_)
