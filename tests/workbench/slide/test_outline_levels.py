@@ -1,0 +1,94 @@
+"""Outlines painted where they are looked at: the right pixels, at every level, of very many."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import shapely
+
+from workbench.core.objects import Objects
+from workbench.slide.outline_levels import OutlineLevel, Outlines, outline_levels, set_outlines
+
+SHAPE = (700, 900)
+
+
+def blobs(count=60, seed=0, size=18.0, shape=SHAPE):
+    rng = np.random.default_rng(seed)
+    angle = np.linspace(0, 2 * np.pi, 17)[:-1]
+    centres = rng.uniform(0, 1, (count, 2)) * shape[::-1]
+    radius = size / 2 * rng.uniform(0.6, 1.3, (count, 16))
+    ring = np.stack([np.cos(angle), np.sin(angle)], 1) * radius[..., None]
+    polygons = (centres[:, None] + ring).astype(np.float32)
+    return Objects.from_polygons(polygons, class_values=rng.integers(0, 4, count))
+
+
+@pytest.mark.parametrize("step", [1.0, 2.0, 3.0])
+def test_pixels_are_those_whose_centre_lies_in_an_outline(step):
+    objects = blobs()
+    level = OutlineLevel(Outlines(objects, 9), tuple(int(-(-n // step)) for n in SHAPE), step)
+    right = np.zeros(level.shape, np.uint8)
+    y, x = (np.mgrid[: level.shape[0], : level.shape[1]] + 0.5) * step
+    for i in range(len(objects)):
+        inside = shapely.contains_xy(shapely.Polygon(objects.polygon(i)[0][0]), x, y)
+        right[inside] = objects.class_values[i] or 9
+    whole = level[:, :]
+    assert (whole != right).mean() < 1e-4, "but for centres on an edge"
+    np.testing.assert_array_equal(level[100:230, 50:301], whole[100:230, 50:301])
+    np.testing.assert_array_equal(level[7:200:3, ::5], whole[7:200:3, ::5])
+    np.testing.assert_array_equal(level[12], whole[12])
+    assert level[12, 40] == whole[12, 40]
+    assert level[-1].shape == (level.shape[1],)
+    assert np.asarray(level).shape == level.shape
+    with pytest.raises(IndexError):
+        level[level.shape[0]]
+
+
+def test_small_ones_are_seen_from_afar():
+    objects = blobs(40, size=6.0)
+    levels = outline_levels(objects, (40_000, 30_000), 9)
+    assert max(levels[-1].shape) <= 1024
+    assert [level.step for level in levels[:3]] == [1, 2, 4]
+    far = levels[5]  # 32 pixels along one
+    seen = np.argwhere(far[:, :])
+    right = np.unique((objects.centroids() / 32).astype(int)[:, ::-1], axis=0)
+    assert len(seen) >= 0.9 * len(right)
+    away = np.abs(seen[:, None] - right[None]).max(2).min(1)
+    assert away.max() <= 1
+
+
+def test_holes_are_holes_and_what_is_clicked_is_found():
+    hole = [
+        [np.array([[10, 10], [60, 10], [60, 60], [10, 60.0]]), np.array([[30, 30], [40, 30], [40, 40], [30, 40.0]])]
+    ]
+    over = np.array([[50, 50], [80, 50], [80, 80], [50, 80.0]])
+    outlines = Outlines(Objects.from_polygons([hole, over], class_values=[1, 2]), 9)
+    level = OutlineLevel(outlines, (100, 100), 1.0)
+    assert level[35, 35] == 0
+    assert level[20, 20] == 1
+    assert level[55, 55] == 2, "the later lies over the earlier"
+    assert outlines.at(20, 20) == 0
+    assert outlines.at(55, 55) == 1
+    assert outlines.at(35, 35) is None
+    assert outlines.at(95, 5) is None
+
+
+def test_nothing_is_nothing_and_others_can_be_shown():
+    levels = outline_levels(Objects.from_polygons([]), SHAPE, 9)
+    assert not levels[0][:, :].any()
+    set_outlines(levels, blobs(), 9)
+    assert levels[0][:, :].any()
+    assert outline_levels(blobs(), SHAPE, 9)[0][:, :].any()
+
+
+def test_two_hundred_thousand_are_painted_in_a_moment():
+    objects = blobs(200_000, size=20.0, shape=(20_000, 20_000))
+    levels = outline_levels(objects, (20_000, 20_000), 9)
+    levels[0][:10, :10]  # compiled
+    for level in levels:
+        rows, columns = (min(n, 1000) for n in level.shape)
+        clock = time.process_time()
+        found = level[:rows, :columns]
+        assert time.process_time() - clock < 0.5
+        assert (found > 0).mean() > 0.1

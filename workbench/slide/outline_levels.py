@@ -1,0 +1,226 @@
+"""Hundreds of thousands of outlines for a viewer: painted as classes where they are looked at, at any magnification.
+
+A viewer draws polygons one by one, and stands still with some ten thousand of them. Here nothing is painted before it
+is asked for: of a level, those outlines that reach into the slice are found by their boxes and filled row by row. Where
+a nucleus is smaller than a pixel, its middle is one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.compiled import compiled
+from workbench.core.objects import Objects
+
+_COARSEST = 1024
+"""Pixels along the longer side of the coarsest level."""
+MOST_PIXELS = 64_000_000
+"""Of one request: a viewer that asks for more gets one empty pixel."""
+
+Values = npt.NDArray[np.uint8]
+
+
+class Outlines:
+    """Outlines with boxes, as flat arrays that can be looked through at once.
+
+    Parameters
+    ----------
+    objects
+        In pixels of level 0. What holes take away, and pieces beyond the first, are painted, too: even-odd.
+    none
+        Value of objects without a class.
+    """
+
+    def __init__(self, objects: Objects, none: int) -> None:
+        self.objects = objects
+        rings = objects.ring_offsets
+        first, last = (
+            objects.polygon_offsets[objects.object_offsets[:-1]],
+            objects.polygon_offsets[objects.object_offsets[1:]],
+        )
+        self.points = np.ascontiguousarray(objects.coordinates, np.float32)
+        self.rings = np.ascontiguousarray(rings)
+        self.first, self.last = np.ascontiguousarray(first), np.ascontiguousarray(last)
+        values = objects.class_values
+        self.values = np.where(values == 0, none, values).astype(np.uint8)
+        if len(objects):
+            low = np.minimum.reduceat(self.points, rings[:-1], axis=0)
+            high = np.maximum.reduceat(self.points, rings[:-1], axis=0)
+            self.low = np.minimum.reduceat(low, first, axis=0)
+            self.high = np.maximum.reduceat(high, first, axis=0)
+        else:
+            self.low = self.high = np.zeros((0, 2), np.float32)
+
+    def within(self, left: float, top: float, right: float, bottom: float) -> npt.NDArray[np.int64]:
+        """Numbers of the objects whose box reaches into a rectangle of level 0, in their order."""
+        low, high = self.low, self.high
+        return np.flatnonzero((high[:, 0] > left) & (low[:, 0] < right) & (high[:, 1] > top) & (low[:, 1] < bottom))
+
+    def at(self, x: float, y: float) -> int | None:
+        """The object that is on top at a place of level 0, or ``None``."""
+        inside = compiled(_holds)
+        for number in self.within(x - 1e-6, y - 1e-6, x + 1e-6, y + 1e-6)[::-1]:
+            if inside(self.points, self.rings, self.first[number], self.last[number], x, y):
+                return int(number)
+        return None
+
+
+class OutlineLevel:
+    """One level as a viewer wants it: ``shape`` (rows, columns), ``dtype``, and slices that are painted when taken.
+
+    Parameters
+    ----------
+    outlines
+        What is painted; `set_outlines` puts others in their place.
+    shape, step
+        (rows, columns) of the level, and pixels of level 0 along one of its own.
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, outlines: Outlines, shape: tuple[int, int], step: float) -> None:
+        self.outlines, self.shape, self.step = outlines, shape, step
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        found: npt.NDArray[Any] = self[:, :]
+        return found if dtype is None else found.astype(dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Classes of a slice ``level[a:b, c:d]``; whole numbers and steps are understood, too."""
+        parts = key if isinstance(key, tuple) else (key,)
+        parts = tuple(p for p in parts if p is not Ellipsis)
+        parts = (*parts, *[slice(None)] * (2 - len(parts)))
+        spans = []
+        for part, count in zip(parts, self.shape, strict=True):
+            if isinstance(part, int | np.integer):
+                number = int(part) + (count if part < 0 else 0)
+                if not 0 <= number < count:
+                    raise IndexError(f"row or column {part} of {count}")
+                spans.append((number, number + 1, 1))
+            else:
+                spans.append(part.indices(count))
+        (top, bottom, down), (left, right, across) = spans
+        height, width = max(0, bottom - top), max(0, right - left)
+        if height * width > MOST_PIXELS:
+            return np.zeros((1, 1), np.uint8)
+        picked: Any = self.painted(top, left, height, width)[::down, ::across]
+        for axis in (1, 0):
+            if isinstance(parts[axis], int | np.integer):
+                picked = picked.take(0, axis=axis)
+        return picked
+
+    def painted(self, top: int, left: int, height: int, width: int) -> Values:
+        """A region of the level, ``(height, width)``."""
+        out = np.zeros((height, width), np.uint8)
+        step, own = self.step, self.outlines
+        if out.size and len(own.values):
+            chosen = own.within(left * step, top * step, (left + width) * step, (top + height) * step)
+            compiled(_paint)(
+                out, own.points, own.rings, own.first, own.last, own.low, own.high, own.values, chosen,
+                float(left), float(top), float(step),
+            )  # fmt: skip
+        return out
+
+
+def outline_levels(objects: Objects, shape: tuple[int, ...], none: int) -> list[OutlineLevel]:
+    """Levels that halve down to some 1,000 pixels, over a slide of (rows, columns)."""
+    outlines = Outlines(objects, none)
+    rows, columns = shape[:2]
+    found, step = [], 1
+    while True:
+        found.append(OutlineLevel(outlines, (-(-rows // step), -(-columns // step)), float(step)))
+        if max(found[-1].shape) <= _COARSEST:
+            return found
+        step *= 2
+
+
+def set_outlines(levels: list[OutlineLevel], objects: Objects, none: int) -> None:
+    """Show others, in all levels at once."""
+    outlines = Outlines(objects, none)
+    for level in levels:
+        level.outlines = outlines
+
+
+def _holds(
+    points: npt.NDArray[np.float32], rings: npt.NDArray[np.int64], first: int, last: int, x: float, y: float
+) -> bool:  # pragma: no cover - compiled
+    """Whether a place lies in rings, even-odd."""
+    inside = False
+    for r in range(first, last):
+        before = rings[r + 1] - 1
+        for p in range(rings[r], rings[r + 1]):
+            y1, y2 = points[before, 1], points[p, 1]
+            if (y1 > y) != (y2 > y):
+                x1, x2 = points[before, 0], points[p, 0]
+                if x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+                    inside = not inside
+            before = p
+    return inside
+
+
+def _paint(
+    out: Values,
+    points: npt.NDArray[np.float32],
+    rings: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    last: npt.NDArray[np.int64],
+    low: npt.NDArray[np.float32],
+    high: npt.NDArray[np.float32],
+    values: Values,
+    chosen: npt.NDArray[np.int64],
+    left: float,
+    top: float,
+    step: float,
+) -> None:  # pragma: no cover - compiled
+    """Fill pixels whose centre lies in an object; one that holds no centre is the pixel under its middle."""
+    height, width = out.shape
+    crossings = np.empty(1024, np.float64)
+    for n in range(len(chosen)):
+        i = chosen[n]
+        value = values[i]
+        painted = False
+        begin = max(0, int(np.ceil(low[i, 1] / step - top - 0.5)))
+        end = min(height - 1, int(np.floor(high[i, 1] / step - top - 0.5)))
+        for row in range(begin, end + 1):
+            y = (row + top + 0.5) * step
+            used = 0
+            for r in range(first[i], last[i]):
+                before = rings[r + 1] - 1
+                for p in range(rings[r], rings[r + 1]):
+                    y1, y2 = points[before, 1], points[p, 1]
+                    if (y1 > y) != (y2 > y) and used < len(crossings):
+                        x1, x2 = points[before, 0], points[p, 0]
+                        found = ((x2 - x1) * (y - y1) / (y2 - y1) + x1) / step - left - 0.5
+                        k = used
+                        while k and crossings[k - 1] > found:
+                            crossings[k] = crossings[k - 1]
+                            k -= 1
+                        crossings[k] = found
+                        used += 1
+                    before = p
+            for k in range(0, used - 1, 2):
+                a, b = max(0, int(np.ceil(crossings[k]))), min(width - 1, int(np.floor(crossings[k + 1])))
+                for column in range(a, b + 1):
+                    out[row, column] = value
+                    painted = True
+        if not painted:
+            y, x = (low[i, 1] + high[i, 1]) / 2 / step - top, (low[i, 0] + high[i, 0]) / 2 / step - left
+            is_small = high[i, 0] - low[i, 0] < 2 * step
+            if is_small and 0 <= y < height and 0 <= x < width:
+                out[int(y), int(x)] = value
