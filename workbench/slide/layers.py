@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.classes import ClassTable
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY, LayerTuple, colormap, count_labels, source_record, token
 from workbench.core.levels import finest
+from workbench.core.objects import Objects
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result, Scores
 from workbench.slide.data.lazy_levels import lazy_levels
+from workbench.slide.outline_levels import outline_levels
 from workbench.slide.preview import preview as preview
 
 __all__ = ["preview", "to_layers", "updated"]
@@ -52,6 +54,8 @@ def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
             found.append(labels_layer(part, record | {"part": key}, name))
         elif isinstance(part, Heatmap):
             found.append(heatmap_layer(part, record | {"part": key}, name))
+        elif isinstance(part, Objects):
+            found.append(outlines_layer(part, record | {"part": key}, name, result.image.geometry))
     return found
 
 
@@ -90,6 +94,22 @@ def heatmap_layer(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerT
         **common_attributes(part.geometry, {**record, **own}),
     }
     return part.data, attributes, "image"
+
+
+def outlines_layer(objects: Objects, record: Mapping[str, Any], name: str, geometry: Geometry) -> LayerTuple:
+    """Any number of outlines as the classes that they have, painted where they are looked at; nobody paints in it."""
+    none = max((c.value for c in objects.classes), default=0) + 1
+    classes = ClassTable((*objects.classes, ClassInfo(none, "unclassified", (160, 160, 160))))
+    levels = outline_levels(objects, geometry.shape, none)
+    own = {"role": "outlines", "part_name": objects.name, "classes": classes.to_json(), "count": len(objects)}
+    attributes = {
+        "name": name,
+        "opacity": 0.6,
+        "colormap": colormap(classes),
+        "multiscale": len(levels) > 1,
+        **common_attributes(geometry, {**record, **own}),
+    }
+    return (levels if len(levels) > 1 else levels[0][:, :]), attributes, "labels"
 
 
 def slide_record(image: Image) -> dict[str, Any]:
