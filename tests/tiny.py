@@ -128,6 +128,23 @@ def make_tiny_slide(path: Path, *, mpp: float = 0.5, seed: int = 0) -> Path:
     return make_slide(path, mpp=(mpp, mpp), seed=seed)
 
 
+def make_tiny_cell_weights(path: Path, *, seed: int = 0) -> Path:
+    """A CellVTA of some ten thousand random parameters, which finds something everywhere."""
+    import torch
+
+    from workbench import weights
+    from workbench.slide.net.cellvta import CellVTA
+
+    torch.manual_seed(seed)
+    net = CellVTA(
+        num_classes=3, widths=(8, 8, 16, 16), image_size=64, dim=32, depth=4, num_heads=4, init_values=0.1, inner=8,
+        deform_heads=4,
+    )  # fmt: skip
+    classes = [{"value": i, "name": n, "color": [90 * i, 90, 200]} for i, n in enumerate(("tumor", "stroma"), 1)]
+    meta = {"backend": "cellvta", "net": net.config, "recipe": {"mpp": 0.5}, "classes": classes, "kind": "full"}
+    return weights.save(path, net.state_dict(), meta)
+
+
 def make_tiny_slide_weights(path: Path, *, seed: int = 0) -> Path:
     """A vision transformer of a few thousand random parameters."""
     import torch

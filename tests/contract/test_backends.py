@@ -3,6 +3,7 @@
 import pytest
 
 from tests.tiny import (
+    make_tiny_cell_weights,
     make_tiny_meg_weights,
     make_tiny_recording,
     make_tiny_scene,
@@ -33,7 +34,12 @@ TINY = {
         make_tiny_slide_weights(folder / "w.safetensors"),
         make_tiny_slide(folder / "slide.ome.tif"),
     ),
+    "cellvta": lambda folder: (
+        make_tiny_cell_weights(folder / "w.safetensors"),
+        make_tiny_slide(folder / "slide.ome.tif"),
+    ),
 }
+VERBS_OF = {"stainnet": ("predict", "train"), "cellvta": ("predict",)}
 
 
 @pytest.fixture(params=[row.name for row in BUILT_IN])
@@ -50,7 +56,7 @@ def test_the_row_is_one_of_ours(tiny):
     row, *_ = tiny
     assert row.paper
     assert row.licence == "BSD-3-Clause"
-    assert row.verbs == (("predict", "train") if row.name == "stainnet" else ("predict", "train", "evaluate"))
+    assert row.verbs == VERBS_OF.get(row.name, ("predict", "train", "evaluate"))
     for name in [VERBS[verb][0] for verb in row.verbs]:
         assert {"weights", "device"} <= set(settings.describe(getattr(row.load_module(), name)))
 

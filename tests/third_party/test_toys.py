@@ -15,7 +15,16 @@ AREAS = [60.0, 30.0]  # the square without its hole, the bar
 
 def test_shell_lists_them_and_says_whose_they_are(run):
     rows = {row["name"]: row for row in json.loads(run("backends", "--json").stdout)}
-    assert set(rows) == {"segformer3d", "lola_specvit", "meg_gpt", "stainnet", "otsu", "blobs", "mean_colour"}
+    assert set(rows) == {
+        "segformer3d",
+        "lola_specvit",
+        "meg_gpt",
+        "stainnet",
+        "cellvta",
+        "otsu",
+        "blobs",
+        "mean_colour",
+    }
     listed = run("backends").stdout
     assert "(Blobs)" in listed, "a backend without a paper"
     assert "(Otsu, doi:" in listed

@@ -233,7 +233,21 @@ STAINNET = Backend(
     paper="arXiv:2512.10326",
 )
 
-BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET)
+CELLVTA = Backend(
+    name="cellvta",
+    title="CellVTA",
+    task="outline and classify every nucleus of a slide",
+    kind="slide",
+    reads=("SVS", "NDPI", "MRXS", "SCN", "VMS", "BIF", "DICOM", "OME-TIFF", "TIFF", "OME-Zarr", "PNG", "JPEG"),
+    gives=("outlines of nuclei", "counts [1/mm2]", "density map", "embeddings of nuclei"),
+    axes="C, rows, columns",
+    module="workbench.slide.cellvta",
+    settings="workbench.slide.cell_settings",
+    verbs=("predict",),
+    paper="arXiv:2504.00784",
+)
+
+BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET, CELLVTA)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The small picture of a slide: what it looks like, where its tissue is, and the structure of its tiles beside it."""
+"""The small picture of a slide: what it looks like, where its tissue is, and beside it its tiles or its nuclei."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from workbench.core.types import Heatmap, Image, Labels, Result
 Mask = npt.NDArray[np.bool_]
 
 _GAP = 4
+_SHOWN = ("structure", "sharpness", "density")
 _EDGE = (200, 30, 90)
 
 
@@ -41,7 +42,7 @@ def drawn(result: Result, side: int) -> bytes:
         inside = _resized(tissue.data > 0, left.shape[:2])
         left[edge_of(inside)] = _EDGE
     right = np.full_like(left, 255)
-    heat = result.parts.get("structure") or result.parts.get("sharpness")
+    heat = next((result.parts[key] for key in _SHOWN if key in result.parts), None)
     if isinstance(heat, Heatmap) and np.isfinite(heat.data).any():
         right = _painted(heat, image, right)
     gap = np.full((left.shape[0], _GAP, 3), 255, np.uint8)
