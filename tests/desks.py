@@ -220,6 +220,7 @@ DESKS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "docs/recording-training.md": study,
     "docs/recording-files.md": sensors,
     "docs/slides.md": slide,
+    "docs/cells.md": slide,
 }
 # Pages whose blocks need what the reader wrote before.
 OF_STRANGERS = {
