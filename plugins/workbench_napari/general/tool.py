@@ -22,7 +22,7 @@ from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, save_result
 from workbench_napari.shared.following import ActiveLayer
-from workbench_napari.shared.job import Work
+from workbench_napari.shared.job import Done, Work
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
@@ -178,7 +178,7 @@ class GeneralTool(DockTool):
             return False
         title = f"{self.input.model.backend.title} on {layer.name}"
         self._is_running = not self.is_busy
-        if not self.start(title, work, partial(self._show, layer)):
+        if not self.start(title, work, self._shower(layer)):
             return False
         self.agreement.asking(config, asked)
         self._view.remember()
@@ -188,6 +188,10 @@ class GeneralTool(DockTool):
         """What a run does in its thread, with all that it takes from layers as they are now."""
         record = layer.metadata[KEY]
         return lambda progress: wb.predict(backend, read_image(record), progress=progress, **values)
+
+    def _shower(self, layer: Any) -> Done:
+        """What shows the answer of a run, with all that it takes from the window as it is now."""
+        return partial(self._show, layer)
 
     @staticmethod
     def _describe(now: Result, made: Result) -> str:

@@ -18,13 +18,15 @@ from workbench.core.types import Result, Scores
 from workbench.slide import config_of, is_mask, mask_layer, write_region
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
-from workbench_napari.shared.job import Work
-from workbench_napari.shared.layer_choice import index_of
+from workbench_napari.shared.case import Saved
+from workbench_napari.shared.job import Done, Work
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
 from workbench_napari.shared.saving import LayerState
+from workbench_napari.shared.unsaved import named
 from workbench_napari.shared.worker import report
 from workbench_napari.slide.annotating import Annotating
+from workbench_napari.slide.meant import MeantSlide
 from workbench_napari.slide.on_slide import (
     annotations_on,
     is_drawn,
@@ -79,6 +81,7 @@ class SlideTool(GeneralTool):
         own = super()._pages()
         self.area_group, self.annotation_group = AreaGroup(), AnnotationGroup()
         self.where = Where(self.viewer, self.area_group.where, self)
+        self.meant = MeantSlide(self.viewer, self.input.layer)
         self.annotating = Annotating(self.viewer, self.annotation_group, self)
         self.views = SlideViews(self.viewer, self)
         self.areas = ScoresTable("Areas")
@@ -98,17 +101,46 @@ class SlideTool(GeneralTool):
 
     def _on_layers(self, event: Any = None) -> None:
         super()._on_layers(event)
+        self._agree()
+        if self.layer is None and not self.is_busy and event is not None and event.type == "removed":
+            self.say("")  # the last line was about a slide that is gone
         self.body.setVisible(self.layer is not None or bool(self.shown.token))
         self.empty.setVisible(self.layer is None)
         self.views.look_around()
 
     def _on_choice(self, index: int) -> None:
+        self.meant.let_go()
         super()._on_choice(index)
         self.where.follow(self.layer)
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
         active = self.viewer.layers.selection.events.active
-        return [*super()._viewer_events(), (active, self.annotating.on_active)]
+        return [*super()._viewer_events(), (active, self.annotating.on_active), (active, self._on_active)]
+
+    def _on_active(self, _event: Any = None) -> None:
+        """A person chose a layer in napari's list: the slide that it is of is meant by everything here."""
+        layer = self.viewer.layers.selection.active
+        if layer is not None and not self.shown.is_adding:
+            self._mean(layer)
+
+    def _mean(self, layer: Any) -> None:
+        """Choose the slide that a layer is of, and show a result of that very slide, or none."""
+        if record_of(layer).get("kind") != self.KIND:
+            return
+        self.meant.follow(layer)
+        if self.shown.knows(layer):
+            self.shown.show_with(layer)
+        self._agree()
+        self._refresh_buttons()
+
+    def _agree(self) -> None:
+        """The result that is shown is never one of another slide than the one that is meant."""
+        meant = self.meant.layer
+        if meant is None or self.shown.is_adding:
+            return
+        shown = self.shown.layers() if self.shown.token else []
+        if not self.shown.token or (shown and not same_slide(shown[0], meant)):
+            self.shown.show_of(meant)
 
     def _let_go(self) -> None:
         super()._let_go()
@@ -222,37 +254,52 @@ class SlideTool(GeneralTool):
 
         return work
 
-    def _show(self, image_layer: Any, result: Result) -> Iterator[None]:
-        used = self.where.layer
+    def _shower(self, layer: Any) -> Done:
+        return partial(self._show_run, layer, self.where.layer)
+
+    def _show_run(self, image_layer: Any, used: Any, result: Result) -> Iterator[None]:
+        """Show a run that took its tiles in `used`; it must not choose another slide than the one looked at now."""
+        elsewhere = self.layer is not None and not same_slide(image_layer, self.layer)
+        before = self.viewer.layers.selection.active
         own = record_of(image_layer) | {"mpp": list(result.image.pyramid.mpp or ()) if result.image.pyramid else None}
         self._use_scale_of(image_layer, own)
         if used is not None and is_own_mask(used):
             used.visible = False  # the tissue of the result lies over it now
-        yield from super()._show(image_layer, result)
+        yield from self._show(image_layer, result)
+        if elsewhere:
+            self.viewer.layers.selection.active = before if before in self.viewer.layers else self.layer
+            self._agree()
+            self._outlives = True
+            self._done_text = f"{image_layer.name}: {self._done_text} Choose it to see its result."
+
+    def _go_to(self, added: list[Any], stayed: bool) -> None:
+        if added and (self.layer is None or same_slide(added[0], self.layer)):
+            super()._go_to(added, stayed)
 
     def covers(self, layer: Any) -> bool:
         return super().covers(layer) or is_own_mask(layer) or is_drawn(layer)
 
     def take_up(self, layer: Any) -> None:
-        super().take_up(layer)
-        slide = next((x for x in self._slides() if same_slide(x, layer)), None)
-        if slide is not None:
-            self.input.layer.setCurrentIndex(index_of(self.input.layer, slide))
-
-    def _slides(self) -> list[Any]:
-        combo = self.input.layer
-        return [layer for i in range(combo.count()) if (layer := combo.itemData(i)()) is not None]
+        self._mean(layer)
 
     def _hand_work(self) -> list[Any]:
-        """Masks that no run made and annotations of the slide that is chosen."""
-        layer = self.layer
+        """Masks that no run made and annotations of the one slide that is saved now."""
+        layer = self._saved_slide()
         if layer is None:
             return []
         return [*filter(is_own_mask, masks_on(self.viewer, layer)), *annotations_on(self.viewer, layer)]
 
+    def _saved_slide(self) -> Any:
+        """A layer of the slide that is saved: that of the result that is shown, else the one that is meant."""
+        shown = self.shown.layers() if self.shown.token else []
+        return shown[0] if shown else self.meant.layer
+
     def save(self) -> bool:
-        """Write the result, masks and annotations as they are shown now, in the background; whether it started."""
-        hand, layer = self._hand_work(), self.layer
+        """Write the result, masks and annotations of one slide as they are shown now, in the background.
+
+        Returns whether it started.
+        """
+        hand, layer = self._hand_work(), self._saved_slide()
         if layer is None:
             return super().save()
         folder = self.chosen_folder()
@@ -273,7 +320,15 @@ class SlideTool(GeneralTool):
             [s for s in states if not is_mask(s[1]["metadata"][KEY])], folder,
             _formats(self.KIND).get(self.format.currentText(), "auto"), self._frame(),
         )  # fmt: skip
-        return self.start_saving(layer.name, partial(save, job), drawn, "your edits are")
+        name = str(record_of(layer).get("name") or layer.name)
+        return self.start_saving(name, partial(save, job), drawn, "your edits are")
+
+    def _on_saved(self, revisions: Any, saved: Saved) -> None:
+        super()._on_saved(revisions, saved)
+        mine = [layer for reference, *_ in revisions if (layer := reference()) is not None]
+        others = [x for x in self.unsaved.layers() if self.covers(x) and not any(same_slide(x, m) for m in mine)]
+        if mine and others:
+            self._done_text += f". Not saved: {named(others)} of another slide; choose that slide, and save."
 
 
 def _in_region(
