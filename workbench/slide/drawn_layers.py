@@ -174,8 +174,13 @@ def regions(annotations: Annotations) -> Scores:
 # --- files that a run takes its tiles from
 
 
-def write_region(states: Sequence[State], folder: Path) -> Path:
+def write_region(states: Sequence[State], folder: Path, name: str = "") -> Path:
     """A mask layer, or layers of annotations, as the file that `Config.roi` takes.
+
+    Parameters
+    ----------
+    name
+        Of the file, without its ending; by default what saved masks and annotations are called.
 
     Raises
     ------
@@ -183,10 +188,10 @@ def write_region(states: Sequence[State], folder: Path) -> Path:
         There is no outline with an area.
     """
     if is_mask(states[0][1]["metadata"][KEY]):
-        path = folder / MASK_FILE
+        path = folder / (f"{name}.ome.tif" if name else MASK_FILE)
         write_map(path, mask_of(states[0]))
         return path
-    path = folder / ANNOTATIONS_FILE
+    path = folder / (f"{name}.geojson" if name else ANNOTATIONS_FILE)
     found = annotations_in(states)
     if not any(item.area for item in found):
         raise UsageError("there is no outline with an area in it: draw one, or choose where to take tiles otherwise")

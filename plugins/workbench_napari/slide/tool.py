@@ -11,18 +11,16 @@ from typing import Any, ClassVar
 
 from qtpy.QtWidgets import QPushButton, QWidget
 
-import workbench as wb
-from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, LayerTuple
 from workbench.core.types import Result, Scores
-from workbench.slide import config_of, is_mask, mask_layer, write_region
+from workbench.slide import config_of, is_mask, mask_layer
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
 from workbench_napari.shared.case import Saved
 from workbench_napari.shared.job import Done, Work
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
-from workbench_napari.shared.saving import LayerState
 from workbench_napari.shared.unsaved import named
 from workbench_napari.shared.worker import report
 from workbench_napari.slide.annotating import Annotating
@@ -38,6 +36,7 @@ from workbench_napari.slide.on_slide import (
     state_now,
 )
 from workbench_napari.slide.panel import AnnotationGroup, AreaGroup, ScoresTable
+from workbench_napari.slide.region import Region, run_in
 from workbench_napari.slide.saving import Saving, save
 from workbench_napari.slide.view import SlideViews
 from workbench_napari.slide.where import Where
@@ -82,6 +81,7 @@ class SlideTool(GeneralTool):
         self.area_group, self.annotation_group = AreaGroup(), AnnotationGroup()
         self.where = Where(self.viewer, self.area_group.where, self)
         self.meant = MeantSlide(self.viewer, self.input.layer)
+        self._regions: list[tuple[Result, Region]] = []
         self.annotating = Annotating(self.viewer, self.annotation_group, self)
         self.views = SlideViews(self.viewer, self)
         self.areas = ScoresTable("Areas")
@@ -246,25 +246,28 @@ class SlideTool(GeneralTool):
         record, chosen = dict(record_of(layer)), self.where.layer
         if chosen is None or not self.input.model.asks_for("roi"):
             return super()._work(layer, backend, values)
-        name, state = chosen.name, state_now(chosen)
+        region = Region(chosen.name, state_now(chosen))
 
         def work(progress: Any) -> Result:
             with TemporaryDirectory(prefix="workbench-") as folder:
-                return _in_region(backend, record, values, (name, state), Path(folder), progress)
+                return run_in(backend, record, values, region, Path(folder), progress)
 
         return work
 
     def _shower(self, layer: Any) -> Done:
-        return partial(self._show_run, layer, self.where.layer)
+        used = self.where.layer if self.input.model.asks_for("roi") else None
+        return partial(self._show_run, layer, used, None if used is None else Region(used.name, state_now(used)))
 
-    def _show_run(self, image_layer: Any, used: Any, result: Result) -> Iterator[None]:
-        """Show a run that took its tiles in `used`; it must not choose another slide than the one looked at now."""
+    def _show_run(self, image_layer: Any, used: Any, region: Region | None, result: Result) -> Iterator[None]:
+        """Show a run that took its tiles in the layer `used` as it was then; another slide may be looked at now."""
         elsewhere = self.layer is not None and not same_slide(image_layer, self.layer)
         before = self.viewer.layers.selection.active
         own = record_of(image_layer) | {"mpp": list(result.image.pyramid.mpp or ()) if result.image.pyramid else None}
         self._use_scale_of(image_layer, own)
         if used is not None and is_own_mask(used):
             used.visible = False  # the tissue of the result lies over it now
+        if region is not None:
+            self._regions.append((result, region))
         yield from self._show(image_layer, result)
         if elsewhere:
             self.viewer.layers.selection.active = before if before in self.viewer.layers else self.layer
@@ -307,18 +310,19 @@ class SlideTool(GeneralTool):
             return False
         states = [state_now(x) for x in hand]
         try:
-            result, drawn = None, list(hand)
+            result, region, drawn = None, None, list(hand)
             if self.shown.token:
                 result, made, missing = self.shown.now()
                 self.shown.counted_as(result, made, missing)
                 drawn += self.shown.layers()
+                region = next((r for run, r in self._regions if run is made), None)
         except WorkbenchError as error:
             self.say(report(error))
             return False
         job = Saving(
             dict(record_of(layer)), result, [s for s in states if is_mask(s[1]["metadata"][KEY])],
             [s for s in states if not is_mask(s[1]["metadata"][KEY])], folder,
-            _formats(self.KIND).get(self.format.currentText(), "auto"), self._frame(),
+            _formats(self.KIND).get(self.format.currentText(), "auto"), self._frame(), region,
         )  # fmt: skip
         name = str(record_of(layer).get("name") or layer.name)
         return self.start_saving(name, partial(save, job), drawn, "your edits are")
@@ -329,29 +333,3 @@ class SlideTool(GeneralTool):
         others = [x for x in self.unsaved.layers() if self.covers(x) and not any(same_slide(x, m) for m in mine)]
         if mine and others:
             self._done_text += f". Not saved: {named(others)} of another slide; choose that slide, and save."
-
-
-def _in_region(
-    backend: str,
-    record: dict[str, Any],
-    values: dict[str, Any],
-    region: tuple[str, LayerState],
-    folder: Path,
-    progress: Any,
-) -> Result:
-    """A run whose tiles lie in a mask or in outlines, and which says so."""
-    name, state = region
-    try:
-        path = write_region([state], folder)
-    except WorkbenchError as error:
-        raise type(error)(f"'{name}': {error}") from error
-    more = {"frame": "file"} if "frame" in values else {}
-    try:
-        result = wb.predict(backend, read_image(record), progress=progress, **{**values, "roi": str(path), **more})
-    except InputError as error:
-        raise InputError(str(error).replace(str(path), f"'{name}'")) from error
-    made = result.provenance
-    what = "the mask" if is_mask(state[1]["metadata"][KEY]) else "the outlines of"
-    note = f"tiles were taken in {what} '{name}'"
-    settings = {**made.settings, "roi": path.name}  # the file of that name which is saved beside the result
-    return replace(result, provenance=replace(made, settings=settings, notes=(*made.notes, note)))
