@@ -61,7 +61,7 @@ def mask_layer(image: Image, config: Config) -> tuple[LayerTuple, tuple[str, ...
     geometry = coarse_geometry(slide, area.mask.shape, (0.0, 0.0), area.step)
     labels = Labels(area.labels(), geometry, area.classes, "tissue")
     record = slide_record(slide) | {"part": MASK}
-    return labels_layer(labels, record, f"{image.name} {MASK}"), area.notes
+    return labels_layer(labels, record, f"{image.name} {MASK}"), tuple(dict.fromkeys((*slide.notes, *area.notes)))
 
 
 def is_mask(record: Mapping[str, Any]) -> bool:

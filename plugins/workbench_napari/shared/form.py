@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox, Widget
@@ -190,7 +191,10 @@ def read_widget(widget: Widget, s: Setting) -> Any:
     text = str(value).strip()
     if s.optional and text.lower() in ("", "automatic", "none"):
         return None
-    return text.replace(",", " ").split() if s.size else text
+    if s.size:
+        return text.replace(",", " ").split()
+    # Half of Europe writes 0,5; there is no other way to read it.
+    return text.replace(",", ".") if s.type is float and re.fullmatch(r"[+-]?\d*,\d+", text) else text
 
 
 def write_widget(widget: Widget, s: Setting, value: Any) -> None:

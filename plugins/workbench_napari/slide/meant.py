@@ -34,7 +34,7 @@ class MeantSlide:
 
     def follow(self, layer: Any) -> None:
         """A layer of a slide was chosen: so is its slide."""
-        slide = self._open(layer)
+        slide = self.open_slide(layer)
         self._left = (lambda: None) if slide is not None else weakref.ref(layer)
         if slide is not None:
             self._combo.setCurrentIndex(index_of(self._combo, slide))
@@ -43,7 +43,7 @@ class MeantSlide:
         """A slide was chosen in the box."""
         self._left = lambda: None
 
-    def _open(self, layer: Any) -> Any:
+    def open_slide(self, layer: Any) -> Any:
         """The open slide that a layer is, or is of; of one that is open twice the one that is chosen."""
         if index_of(self._combo, layer) >= 0:
             return layer

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from workbench.core.identity import identity_of
 from workbench.core.types import Image, Part, Progress, Provenance, Result
 from workbench.slide import ANNOTATIONS_FILE, MASK, annotations_in, mask_of, regions, write_annotations
-from workbench_napari.general.restored import read_image
 from workbench_napari.shared.case import Saved, is_edited, save_result
 from workbench_napari.shared.saving import LayerState, stored_provenance
+from workbench_napari.slide.on_slide import slide_image
 from workbench_napari.slide.region import REGION, Region
 
 
@@ -54,7 +54,7 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
     UsageError
         The folder cannot be written to.
     """
-    image: Image = read_image(job.record) if job.result is None else job.result.image
+    image: Image = slide_image(job.record) if job.result is None else job.result.image
     found = annotations_in(job.drawn)
     parts: dict[str, Part] = {} if job.result is None else dict(job.result.parts)
     keys = [MASK if number == 1 else f"{MASK}_{number}" for number in range(1, len(job.masks) + 1)]
@@ -63,6 +63,8 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
     if job.drawn:
         parts["regions"] = regions(found)
     made = _provenance(job, image)
+    if job.result is None:
+        made = replace(made, notes=(*made.notes, *image.notes))
     bounds = None if image.pyramid is None or job.frame != "bounds" else image.pyramid.bounds
     region, used = job.region, ""
     if region is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,16 +25,20 @@ from workbench_napari.shared.worker import report
 from workbench_napari.slide.annotating import Annotating
 from workbench_napari.slide.meant import MeantSlide
 from workbench_napari.slide.on_slide import (
+    GIVEN,
+    about,
     annotations_on,
     is_drawn,
     is_own_mask,
     masks_on,
     record_of,
-    rescale,
+    require_in_place,
     same_slide,
+    slide_image,
     state_now,
 )
 from workbench_napari.slide.panel import AnnotationGroup, AreaGroup, ScoresTable
+from workbench_napari.slide.pixel_size import PixelSize
 from workbench_napari.slide.region import Region, run_in
 from workbench_napari.slide.saving import Saving, save
 from workbench_napari.slide.view import SlideViews
@@ -80,6 +83,7 @@ class SlideTool(GeneralTool):
         own = super()._pages()
         self.area_group, self.annotation_group = AreaGroup(), AnnotationGroup()
         self.where = Where(self.viewer, self.area_group.where, self)
+        self.pixel_size = PixelSize(self.viewer, self.input.model, self)
         self.meant = MeantSlide(self.viewer, self.input.layer)
         self._regions: list[tuple[Result, Region]] = []
         self.annotating = Annotating(self.viewer, self.annotation_group, self)
@@ -94,7 +98,9 @@ class SlideTool(GeneralTool):
         self.area_group.find.clicked.connect(self.find_tissue)
         self.annotating.wanted.connect(self.read_annotations)
         self.where.changed.connect(self.follow_choice)
-        for part in (self.annotating, self.views):
+        self.pixel_size.changed.connect(self._refresh_buttons)
+        self.journal.restored.connect(self.pixel_size.take_from)
+        for part in (self.annotating, self.views, self.pixel_size):
             part.said.connect(self.say)
 
     # --- layers come and go
@@ -146,10 +152,14 @@ class SlideTool(GeneralTool):
         super()._let_go()
         self.views.let_go()
         self.annotating.let_go()
+        self.pixel_size.let_go()
 
     def _refresh_buttons(self, event: Any = None) -> None:
         super()._refresh_buttons(event)
         layer = self.layer
+        self.pixel_size.follow(layer)
+        if layer is not None:
+            self.input.about.setText(about(layer))
         self.where.follow(layer)
         self.annotating.follow(layer)
         takes = self.input.model.asks_for("roi")
@@ -182,6 +192,7 @@ class SlideTool(GeneralTool):
         if layer is None:
             self.say("Open a slide first.")
             return False
+        self.pixel_size.apply()
         record = dict(record_of(layer))
         try:
             values = self.input.model.values()
@@ -194,28 +205,23 @@ class SlideTool(GeneralTool):
         def work(_progress: Any) -> tuple[LayerTuple, tuple[str, ...]]:
             return mask_layer(read_image(record), config)
 
-        return self.start(f"Finding tissue of {layer.name}", work, partial(self._show_mask, layer))
+        done = partial(self._show_mask, layer, record.get(GIVEN))
+        return self.start(f"Finding tissue of {layer.name}", work, done)
 
-    def _show_mask(self, layer: Any, found: tuple[LayerTuple, tuple[str, ...]]) -> None:
+    def _show_mask(self, layer: Any, mpp: float | None, found: tuple[LayerTuple, tuple[str, ...]]) -> None:
         from napari.layers import Layer
 
         (data, attributes, kind), notes = found
-        self._use_scale_of(layer, attributes["metadata"][KEY])
+        if record_of(layer).get(GIVEN) != mpp:
+            self._done_text = f"{layer.name} has pixels of another size by now: find its tissue again."
+            return
+        if mpp is not None:
+            attributes["metadata"][KEY][GIVEN] = mpp
         made = self.viewer.add_layer(Layer.create(data, attributes, kind))
         self.where.choose(made)
         self.viewer.layers.selection.active = made
         told = f" ({'; '.join(notes)})" if notes else ""
         self._done_text = f"Tissue of {layer.name} was found{told}. Paint to correct it; the run takes tiles in it."
-
-    def _use_scale_of(self, layer: Any, record: dict[str, Any]) -> None:
-        """A person gave another size of a pixel: the slide is shown with it."""
-        import numpy as np
-
-        from workbench.slide import geometry_of
-
-        mpp, own = record.get("mpp"), geometry_of(record_of(layer))
-        if mpp and own is not None and layer in self.viewer.layers:
-            rescale(self.viewer, layer, replace(own, affine=np.diag([mpp[1], mpp[0], 1.0]), unit="um"))
 
     # --- annotations
 
@@ -229,7 +235,7 @@ class SlideTool(GeneralTool):
         def work(_progress: Any) -> Any:
             from workbench.slide import open_annotations
 
-            return open_annotations(path, read_image(record), frame)
+            return open_annotations(path, slide_image(record), frame)
 
         self.start(f"Opening {path.name}", work, partial(self._show_annotations, layer))
 
@@ -242,11 +248,15 @@ class SlideTool(GeneralTool):
 
     # --- run and save
 
+    def run(self) -> bool:
+        self.pixel_size.apply()
+        return super().run()
+
     def _work(self, layer: Any, backend: str, values: dict[str, Any]) -> Work:
         record, chosen = dict(record_of(layer)), self.where.layer
         if chosen is None or not self.input.model.asks_for("roi"):
             return super()._work(layer, backend, values)
-        region = Region(chosen.name, state_now(chosen))
+        region = Region(chosen.name, state_now(chosen, layer))
 
         def work(progress: Any) -> Result:
             with TemporaryDirectory(prefix="workbench-") as folder:
@@ -256,14 +266,12 @@ class SlideTool(GeneralTool):
 
     def _shower(self, layer: Any) -> Done:
         used = self.where.layer if self.input.model.asks_for("roi") else None
-        return partial(self._show_run, layer, used, None if used is None else Region(used.name, state_now(used)))
+        return partial(self._show_run, layer, used, None if used is None else Region(used.name, state_now(used, layer)))
 
     def _show_run(self, image_layer: Any, used: Any, region: Region | None, result: Result) -> Iterator[None]:
         """Show a run that took its tiles in the layer `used` as it was then; another slide may be looked at now."""
         elsewhere = self.layer is not None and not same_slide(image_layer, self.layer)
         before = self.viewer.layers.selection.active
-        own = record_of(image_layer) | {"mpp": list(result.image.pyramid.mpp or ()) if result.image.pyramid else None}
-        self._use_scale_of(image_layer, own)
         if used is not None and is_own_mask(used):
             used.visible = False  # the tissue of the result lies over it now
         if region is not None:
@@ -308,13 +316,16 @@ class SlideTool(GeneralTool):
         folder = self.chosen_folder()
         if folder is None or not (hand or self.shown.token):
             return False
-        states = [state_now(x) for x in hand]
+        slide = self.meant.open_slide(layer)
         try:
+            states = [state_now(x, slide) for x in hand]
             result, region, drawn = None, None, list(hand)
             if self.shown.token:
                 result, made, missing = self.shown.now()
                 self.shown.counted_as(result, made, missing)
                 drawn += self.shown.layers()
+                for own in self.shown.layers():
+                    require_in_place(own, slide)
                 region = next((r for run, r in self._regions if run is made), None)
         except WorkbenchError as error:
             self.say(report(error))

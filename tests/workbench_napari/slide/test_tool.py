@@ -378,7 +378,7 @@ def test_annotations_count_from_the_bounds_where_the_other_program_does(opened, 
     from workbench_napari.slide import saving
 
     viewer, tool = opened
-    plain = saving.read_image
+    plain = saving.slide_image
 
     def with_bounds(record):
         image = plain(record)
@@ -389,7 +389,7 @@ def test_annotations_count_from_the_bounds_where_the_other_program_does(opened, 
     folder = saved(tool)
     record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert any("the slide marks no bounds" in note for note in record["notes"])
-    monkeypatch.setattr(saving, "read_image", with_bounds)
+    monkeypatch.setattr(saving, "slide_image", with_bounds)
     tool.annotation_group.new.click()
     viewer.layers.selection.active.add_polygons([BOX + 10])
     folder = saved(tool)
