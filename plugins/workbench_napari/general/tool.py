@@ -56,7 +56,7 @@ class GeneralTool(DockTool):
         self.shown.changed.connect(self._refresh_buttons)
         self.shown.counted.connect(self.result.summary.setText)
         self._view = ResultView(self.viewer)
-        self.steps = StepsBack(self.viewer, lambda layer: bool((layer.metadata.get(KEY) or {}).get("result")), self)
+        self.steps = StepsBack(self.viewer, self.has_steps, self)
         self.connect_tool()
         self.keys.add(Key("Ctrl+Z", "undo", self.steps.undo), Key("Ctrl+Shift+Z", "redo", self.steps.redo))
         self.input.model.changed.connect(self._on_backend)
@@ -112,6 +112,10 @@ class GeneralTool(DockTool):
     def _let_go(self) -> None:
         self.shown.let_go()
         self.steps.let_go()
+
+    def has_steps(self, layer: Any) -> bool:
+        """Whether Undo and Redo of this tool are for a layer of outlines or points."""
+        return bool((layer.metadata.get(KEY) or {}).get("result"))
 
     def _on_backend(self) -> None:
         self.input.model.describe()

@@ -129,6 +129,9 @@ class SlideTool(GeneralTool):
         if layer is not None and not self.shown.is_adding:
             self._mean(layer)
 
+    def has_steps(self, layer: Any) -> bool:
+        return super().has_steps(layer) or is_drawn(layer)
+
     def _mean(self, layer: Any) -> None:
         """Choose the slide that a layer is of, and show a result of that very slide, or none."""
         if record_of(layer).get("kind") != self.KIND:
@@ -310,6 +313,7 @@ class SlideTool(GeneralTool):
 
         Returns whether it started.
         """
+        self.annotating.take_class()
         hand, layer = self._hand_work(), self._saved_slide()
         if layer is None:
             return super().save()
