@@ -57,7 +57,7 @@ class Annotating(QObject):
     def _on_new(self, _checked: bool = False) -> None:
         slide = self._slide()
         if slide is not None:
-            self.add(slide, Annotations(name=self._free(f"{slide.name} annotations")), empty=True)
+            self.add(slide, Annotations(name=self.free_name(f"{slide.name} annotations")), empty=True)
             self.said.emit("Draw outlines with the tools of the new layer; Save writes them as annotations.geojson.")
 
     def _on_open(self, _checked: bool = False) -> None:
@@ -69,7 +69,7 @@ class Annotating(QObject):
         """Add the annotations of a file; returns a line that says what came."""
         from dataclasses import replace
 
-        added = self.add(slide, replace(found, name=self._free(found.name)))
+        added = self.add(slide, replace(found, name=self.free_name(found.name)))
         told = f" ({'; '.join(found.notes)})" if found.notes else ""
         return f"{len(found)} annotations{told}" if added else f"{found.name} holds no annotations{told}"
 
@@ -93,7 +93,7 @@ class Annotating(QObject):
                 added[0].mode = "add_polygon"
         return added
 
-    def _free(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
         """A name that no other file of annotations in the window has: by it shapes and points are put together."""
         taken = {record_of(x).get("annotations") for x in self._viewer.layers if is_drawn(x)}
         number, free = 1, name

@@ -120,8 +120,8 @@ def require_in_place(layer: Any, slide: Any = None) -> None:
         raise GeometryError(f"'{layer.name}' lies on a slide whose pixels are of unknown size: give it as Mpp")
     affine = np.eye(3) if own.affine is None else np.array(own.affine)
     if slide is not None and (base := geometry_of(record_of(slide))) is not None:
-        affine = _placement(slide) @ np.linalg.inv(np.eye(3) if base.affine is None else base.affine) @ affine
-    way = np.linalg.inv(affine) @ _placement(layer)
+        affine = placement(slide) @ np.linalg.inv(np.eye(3) if base.affine is None else base.affine) @ affine
+    way = np.linalg.inv(affine) @ placement(layer)
     if not _is_nothing(way, max(layer.data.shape), 0.5):
         raise GeometryError(
             f"'{layer.name}' was moved, turned or scaled against its slide; a mask is saved in its own place only. "
@@ -136,11 +136,11 @@ def _way_to_slide(layer: Any, slide: Any) -> Any:
     frame = Frame.from_json(record_of(layer)["frame"])
     corner = np.array([[0, 1, -0.5], [1, 0, -0.5], [0, 0, 1]])  # (x, y) from the corner to (row, column) of centres
     base = np.eye(3) if frame.affine is None else np.asarray(frame.affine) @ np.linalg.inv(corner)
-    way = np.linalg.inv(base if slide is None else _placement(slide)) @ _placement(layer)
+    way = np.linalg.inv(base if slide is None else placement(slide)) @ placement(layer)
     return None if _is_nothing(way, 1e5, 1e-3) else way
 
 
-def _placement(layer: Any) -> Any:
+def placement(layer: Any) -> Any:
     """The affine from the coordinates of a layer to the world, with all that napari knows of it."""
     origin, down, right = (np.array(layer.data_to_world(p), float) for p in ((0, 0), (1, 0), (0, 1)))
     return np.vstack([np.stack([down - origin, right - origin, origin], axis=1), [0, 0, 1]])

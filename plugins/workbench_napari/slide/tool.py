@@ -18,10 +18,12 @@ from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
 from workbench_napari.shared.case import Saved
 from workbench_napari.shared.job import Done, Work
+from workbench_napari.shared.layer_choice import opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
 from workbench_napari.shared.unsaved import named
 from workbench_napari.shared.worker import report
+from workbench_napari.slide.adopting import adopt
 from workbench_napari.slide.annotating import Annotating
 from workbench_napari.slide.meant import MeantSlide
 from workbench_napari.slide.on_slide import (
@@ -99,14 +101,18 @@ class SlideTool(GeneralTool):
         self.annotating.wanted.connect(self.read_annotations)
         self.where.changed.connect(self.follow_choice)
         self.pixel_size.changed.connect(self._refresh_buttons)
-        self.journal.restored.connect(self.pixel_size.take_from)
+        self.journal.restored.connect(self._on_restored)
         for part in (self.annotating, self.views, self.pixel_size):
             part.said.connect(self.say)
 
     # --- layers come and go
 
     def _on_layers(self, event: Any = None) -> None:
+        new = opened(event)
+        told = "" if new is None else adopt(self.viewer, new, self.annotating.free_name(new.name))
         super()._on_layers(event)
+        if told:
+            self.say(told)
         self._agree()
         if self.layer is None and not self.is_busy and event is not None and event.type == "removed":
             self.say("")  # the last line was about a slide that is gone
@@ -131,6 +137,11 @@ class SlideTool(GeneralTool):
 
     def has_steps(self, layer: Any) -> bool:
         return super().has_steps(layer) or is_drawn(layer)
+
+    def _on_restored(self, layer: Any) -> None:
+        self.pixel_size.take_from(layer)
+        if self.is_docked:
+            self._mean(layer)
 
     def _mean(self, layer: Any) -> None:
         """Choose the slide that a layer is of, and show a result of that very slide, or none."""
