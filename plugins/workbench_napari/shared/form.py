@@ -13,6 +13,7 @@ from workbench.core.settings import Setting, build, describe
 from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.section import Fold
 from workbench_napari.shared.spoken import name_fields
+from workbench_napari.shared.window_words import label_of
 
 _INT_LIMIT = 2**31 - 1
 
@@ -138,7 +139,7 @@ def add_row(form: QFormLayout, label: str, field: QWidget | QLayout) -> None:
 
 def make_widget(s: Setting) -> Widget:
     """The widget that fits a setting: its range, choices, unit and help."""
-    label = s.name.replace("_", " ").capitalize().replace("Roi", "ROI")
+    label = label_of(s.name)
     unit = s.unit
     if unit and label.lower().endswith(f" {unit.lower()}"):
         label = label[: -len(unit) - 1]

@@ -35,6 +35,16 @@ def adopt(viewer: Any, layer: Any, name: str) -> str:
     return f"'{layer.name}' {why} and will not be saved here: draw with New annotations."
 
 
+def strange_picture(viewer: Any) -> str:
+    """Why a colour picture in the window is no slide, and what to do; "" where there is none."""
+    found = [x for x in viewer.layers if _is_strange_image(x) and getattr(x, "rgb", False)]
+    if not found:
+        return ""
+    source = found[-1].source.path
+    how = "open its file" if source is None else f"open {str(source).replace(chr(92), '/').rpartition('/')[2]}"
+    return f"'{found[-1].name}' is a picture without a file of a slide: {how} with 'Open a slide...'."
+
+
 def _is_new(layer: Any) -> bool:
     made_here = layer.source.path is None and layer.source.reader_plugin is None
     return (

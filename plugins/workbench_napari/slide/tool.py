@@ -21,9 +21,10 @@ from workbench_napari.shared.job import Done, Work
 from workbench_napari.shared.layer_choice import opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
+from workbench_napari.shared.plain_text import WrappedLabel
 from workbench_napari.shared.unsaved import named
 from workbench_napari.shared.worker import report
-from workbench_napari.slide.adopting import adopt
+from workbench_napari.slide.adopting import adopt, strange_picture
 from workbench_napari.slide.annotating import Annotating
 from workbench_napari.slide.meant import MeantSlide
 from workbench_napari.slide.on_slide import (
@@ -74,15 +75,20 @@ class SlideTool(GeneralTool):
         self.sample_button = button(
             "Open the sample slide", "The same as File > Open Sample > Workbench; works offline"
         )
+        self.not_a_slide = WrappedLabel()
+        self.not_a_slide.hide()
         return empty_state(
             "<b>No slide is open yet</b><br><br>Open a whole slide: SVS, NDPI, MRXS, SCN, BIF, DICOM, or a pyramidal "
-            "TIFF. Drop it into the window, or:",
+            "TIFF. Drop it into the window, or use the button, which also opens pictures (PNG, JPEG) as slides:",
             self.open_slide_button,
             self.sample_button,
+            self.not_a_slide,
         )
 
     def _pages(self) -> dict[str, tuple[Part, ...]]:
         own = super()._pages()
+        self.open_button_above = button("Open a slide...", "Another slide, or a picture (PNG, JPEG) of a region of one")
+        self.input.column.insertWidget(0, self.open_button_above)
         self.area_group, self.annotation_group = AreaGroup(), AnnotationGroup()
         self.where = Where(self.viewer, self.area_group.where, self)
         self.pixel_size = PixelSize(self.viewer, self.input.model, self)
@@ -96,7 +102,8 @@ class SlideTool(GeneralTool):
 
     def connect_tool(self) -> None:
         super().connect_tool()
-        self.open_slide_button.clicked.connect(lambda: self.browse_file("Open a slide", _SLIDES))
+        self.open_slide_button.clicked.connect(self._browse_slide)
+        self.open_button_above.clicked.connect(self._browse_slide)
         self.area_group.find.clicked.connect(self.find_tissue)
         self.annotating.wanted.connect(self.read_annotations)
         self.where.changed.connect(self.follow_choice)
@@ -104,6 +111,10 @@ class SlideTool(GeneralTool):
         self.journal.restored.connect(self._on_restored)
         for part in (self.annotating, self.views, self.pixel_size):
             part.said.connect(self.say)
+
+    def _browse_slide(self, _checked: bool = False) -> None:
+        # Pictures and plain TIFF could be other kinds of data: who opens them here means a slide.
+        self.browse_file("Open a slide", _SLIDES, self.KIND)
 
     # --- layers come and go
 
@@ -118,6 +129,9 @@ class SlideTool(GeneralTool):
             self.say("")  # the last line was about a slide that is gone
         self.body.setVisible(self.layer is not None or bool(self.shown.token))
         self.empty.setVisible(self.layer is None)
+        strange = strange_picture(self.viewer) if self.layer is None else ""
+        self.not_a_slide.setText(strange)
+        self.not_a_slide.setVisible(bool(strange))
         self.views.look_around()
 
     def _on_choice(self, index: int) -> None:

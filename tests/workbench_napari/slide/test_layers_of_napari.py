@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
+from qtpy.QtWidgets import QFileDialog, QLabel
+from workbench_napari.launch import open_files
 from workbench_napari.shared.opening import open_path
 
 from tests.tiny import make_tiny_slide
 from tests.workbench_napari.contract_window import press, until
 from tests.workbench_napari.mouse import at_rest, canvas_place, drag
-from tests.workbench_napari.slide.hands import BOX, features, saved
+from tests.workbench_napari.slide.hands import BOX, click, features, saved
 
 pytestmark = pytest.mark.gui
 
@@ -77,3 +80,60 @@ def test_shapes_of_others_stay_what_they_are(opened):
     layer = viewer.add_shapes([BOX], scale=viewer.layers["section"].scale, units=("um", "um"))
     assert tool.status.text() == ""
     assert not layer.metadata
+
+
+# --- pictures
+
+
+def test_a_picture_that_is_no_slide_is_named_with_the_way_out(window, tmp_path, monkeypatch):
+    viewer = window(show=True)
+    tool = open_files(viewer, [], tool="slide")
+    assert "PNG" in " ".join(label.text() for label in tool.empty.findChildren(QLabel))
+    viewer.add_image(np.zeros((60, 80, 3), np.uint8), name="plain")
+    assert tool.not_a_slide.isVisibleTo(tool)
+    assert "'plain' is a picture without a file of a slide" in tool.not_a_slide.text()
+    path = tmp_path / "region.png"
+    Image.fromarray(np.full((300, 400, 3), 200, np.uint8)).save(path)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a: (str(path), ""))
+    press(tool.open_slide_button)
+    until(lambda: tool.layer is not None)
+    assert tool.layer.name == "region"
+    assert not tool.not_a_slide.isVisibleTo(tool)
+
+
+def test_another_slide_can_be_opened_while_one_is(opened, tmp_path, monkeypatch):
+    _, tool = opened
+    other = make_tiny_slide(tmp_path / "other.ome.tif", seed=1)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a: (str(other), ""))
+    assert tool.open_button_above.isVisibleTo(tool)
+    press(tool.open_button_above)
+    until(lambda: tool.layer.name == "other")
+
+
+def test_what_cannot_be_done_is_said_in_words_of_the_window(opened, tmp_path):
+    viewer, tool = opened
+    tool.input.model.form.set_values({"mpp": 2.0})
+    click(tool, tool.area_group.find)
+    press(tool.annotation_group.new)
+    viewer.layers[-1].add_polygons([BOX + 5000])
+    tool.where.choose(viewer.layers[-1])
+    tool.input.model.form.set_values({"target_mpp": 2.0})
+    click(tool, tool.run_button)
+    assert "('Frame')" in tool.status.text()
+    assert "--" not in tool.status.text()
+
+
+# --- folders
+
+
+def test_a_run_goes_on_in_the_folder_of_the_outlines_that_were_saved_before(opened):
+    viewer, tool = opened
+    press(tool.annotation_group.new)
+    viewer.layers[-1].add_polygons([BOX])
+    first = saved(tool)
+    click(tool, tool.run_button)
+    assert saved(tool) == first
+    assert "was kept" not in tool.status.text()
+    assert (first / "embeddings.h5").is_file()
+    assert len(features(first / "annotations.geojson")) == 1
+    assert len(list((first / "versions").iterdir())) == 1
