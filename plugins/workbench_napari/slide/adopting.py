@@ -36,13 +36,18 @@ def adopt(viewer: Any, layer: Any, name: str) -> str:
 
 
 def strange_picture(viewer: Any) -> str:
-    """Why a colour picture in the window is no slide, and what to do; "" where there is none."""
-    found = [x for x in viewer.layers if _is_strange_image(x) and getattr(x, "rgb", False)]
-    if not found:
+    """Why a picture in the window is no slide, and what to do; "" where there is none."""
+    return next((told for layer in reversed(viewer.layers) if (told := why_no_slide(layer))), "")
+
+
+def why_no_slide(layer: Any) -> str:
+    """Why a picture is no slide, and what to do; "" for layers that nobody would take for one."""
+    looks_like = getattr(layer, "rgb", False) or getattr(layer, "multiscale", False)
+    if type(layer).__name__ != "Image" or record_of(layer).get("kind") or not looks_like:
         return ""
-    source = found[-1].source.path
-    how = "open its file" if source is None else f"open {str(source).replace(chr(92), '/').rpartition('/')[2]}"
-    return f"'{found[-1].name}' is a picture without a file of a slide: {how} with 'Open a slide...'."
+    path = layer.source.path
+    file = "its file" if path is None else str(path).replace(chr(92), "/").rpartition("/")[2]
+    return f"'{layer.name}' is a picture without a file of a slide: open {file} with 'Open a slide...'."
 
 
 def _is_new(layer: Any) -> bool:

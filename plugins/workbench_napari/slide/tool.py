@@ -24,7 +24,7 @@ from workbench_napari.shared.panel_base import button, empty_state
 from workbench_napari.shared.plain_text import WrappedLabel
 from workbench_napari.shared.unsaved import named
 from workbench_napari.shared.worker import report
-from workbench_napari.slide.adopting import adopt, strange_picture
+from workbench_napari.slide.adopting import adopt, strange_picture, why_no_slide
 from workbench_napari.slide.annotating import Annotating
 from workbench_napari.slide.meant import MeantSlide
 from workbench_napari.slide.on_slide import (
@@ -148,6 +148,8 @@ class SlideTool(GeneralTool):
         layer = self.viewer.layers.selection.active
         if layer is not None and not self.shown.is_adding:
             self._mean(layer)
+            if told := why_no_slide(layer):
+                self.say(told)
 
     def has_steps(self, layer: Any) -> bool:
         return super().has_steps(layer) or is_drawn(layer)

@@ -101,6 +101,23 @@ def test_a_picture_that_is_no_slide_is_named_with_the_way_out(window, tmp_path, 
     assert not tool.not_a_slide.isVisibleTo(tool)
 
 
+def test_a_picture_of_others_beside_a_slide_says_why_it_does_not_count(opened):
+    viewer, tool = opened
+    plain = viewer.add_image([np.zeros((64, 64)), np.zeros((32, 32))], name="pyramid", multiscale=True)
+    viewer.layers.selection.active = viewer.layers["section"]
+    viewer.layers.selection.active = plain
+    assert "'pyramid' is a picture without a file of a slide" in tool.status.text()
+    assert tool.layer is viewer.layers["section"]
+
+
+def test_long_names_can_be_read_in_the_list_of_places(opened):
+    viewer, tool = opened
+    press(tool.annotation_group.new)
+    viewer.layers[-1].name = "outlines of the whole tumour with its front and the tissue around it"
+    where = tool.area_group.where
+    assert where.view().minimumWidth() >= where.fontMetrics().horizontalAdvance(where.itemText(1))
+
+
 def test_another_slide_can_be_opened_while_one_is(opened, tmp_path, monkeypatch):
     _, tool = opened
     other = make_tiny_slide(tmp_path / "other.ome.tif", seed=1)
