@@ -155,8 +155,8 @@ class SlideTool(GeneralTool):
         return super().has_steps(layer) or is_drawn(layer)
 
     def _on_restored(self, layer: Any) -> None:
-        self.pixel_size.take_from(layer)
         if self.is_docked:
+            self.pixel_size.take_from(layer)
             self._mean(layer)
 
     def _mean(self, layer: Any) -> None:
@@ -311,7 +311,8 @@ class SlideTool(GeneralTool):
             self.viewer.layers.selection.active = before if before in self.viewer.layers else self.layer
             self._agree()
             self._outlives = True
-            self._done_text = f"{image_layer.name}: {self._done_text} Choose it to see its result."
+            which = "it" if image_layer in self.viewer.layers else "a layer of it"
+            self._done_text = f"{image_layer.name}: {self._done_text} Choose {which} to see its result."
 
     def _go_to(self, added: list[Any], stayed: bool) -> None:
         if added and (self.layer is None or same_slide(added[0], self.layer)):
@@ -340,6 +341,7 @@ class SlideTool(GeneralTool):
 
         Returns whether it started.
         """
+        self.pixel_size.apply()
         self.annotating.take_class()
         hand, layer = self._hand_work(), self._saved_slide()
         if layer is None:
