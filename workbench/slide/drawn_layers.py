@@ -62,7 +62,7 @@ def mask_layer(image: Image, config: Config) -> tuple[LayerTuple, tuple[str, ...
     geometry = coarse_geometry(slide, area.mask.shape, (0.0, 0.0), area.step)
     labels = Labels(area.labels(), geometry, area.classes, "tissue")
     record = slide_record(slide) | {"part": MASK}
-    return labels_layer(labels, record, f"{image.name} {MASK}"), area.notes
+    return labels_layer(labels, record, f"{image.name} {MASK}"), tuple(dict.fromkeys((*slide.notes, *area.notes)))
 
 
 def is_mask(record: Mapping[str, Any]) -> bool:
@@ -183,8 +183,13 @@ def regions(annotations: Annotations, shape: tuple[int, ...] | None = None) -> S
 # --- files that a run takes its tiles from
 
 
-def write_region(states: Sequence[State], folder: Path) -> Path:
+def write_region(states: Sequence[State], folder: Path, name: str = "") -> Path:
     """A mask layer, or layers of annotations, as the file that `Config.roi` takes.
+
+    Parameters
+    ----------
+    name
+        Of the file, without its ending; by default what saved masks and annotations are called.
 
     Raises
     ------
@@ -192,10 +197,10 @@ def write_region(states: Sequence[State], folder: Path) -> Path:
         There is no outline with an area.
     """
     if is_mask(states[0][1]["metadata"][KEY]):
-        path = folder / MASK_FILE
+        path = folder / (f"{name}.ome.tif" if name else MASK_FILE)
         write_map(path, mask_of(states[0]))
         return path
-    path = folder / ANNOTATIONS_FILE
+    path = folder / (f"{name}.geojson" if name else ANNOTATIONS_FILE)
     found = annotations_in(states)
     if not any(area_on([item]) for item in found):
         raise UsageError("there is no outline with an area in it: draw one, or choose where to take tiles otherwise")

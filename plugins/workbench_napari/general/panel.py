@@ -27,6 +27,7 @@ class InputGroup(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         group, inside = group_box("Image")
+        self.column = inside
         form = form_layout()
         self.layer = combo_box("Layer that was opened from a file of the backend's kind of data")
         add_row(form, "Layer", self.layer)

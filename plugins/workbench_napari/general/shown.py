@@ -147,6 +147,11 @@ class ShownResult(QObject):
         for key in list(self._wires):
             self._unwire(key)
 
+    @property
+    def is_adding(self) -> bool:
+        """Whether layers of a result are being added: what napari makes active then, no person has chosen."""
+        return self._is_adding
+
     # --- what it is now
 
     @property

@@ -22,7 +22,7 @@ from workbench_napari.general.shown import ShownResult
 from workbench_napari.shared.agreement_box import Asked
 from workbench_napari.shared.case import Saved, save_result
 from workbench_napari.shared.following import ActiveLayer
-from workbench_napari.shared.job import Work
+from workbench_napari.shared.job import Done, Work
 from workbench_napari.shared.layer_choice import chosen, fill, opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state, main_button
@@ -56,7 +56,7 @@ class GeneralTool(DockTool):
         self.shown.changed.connect(self._refresh_buttons)
         self.shown.counted.connect(self.result.summary.setText)
         self._view = ResultView(self.viewer)
-        self.steps = StepsBack(self.viewer, lambda layer: bool((layer.metadata.get(KEY) or {}).get("result")), self)
+        self.steps = StepsBack(self.viewer, self.has_steps, self)
         self.connect_tool()
         self.keys.add(Key("Ctrl+Z", "undo", self.steps.undo), Key("Ctrl+Shift+Z", "redo", self.steps.redo))
         self.input.model.changed.connect(self._on_backend)
@@ -112,6 +112,10 @@ class GeneralTool(DockTool):
     def _let_go(self) -> None:
         self.shown.let_go()
         self.steps.let_go()
+
+    def has_steps(self, layer: Any) -> bool:
+        """Whether Undo and Redo of this tool are for a layer of outlines or points."""
+        return bool((layer.metadata.get(KEY) or {}).get("result"))
 
     def _on_backend(self) -> None:
         self.input.model.describe()
@@ -178,7 +182,7 @@ class GeneralTool(DockTool):
             return False
         title = f"{self.input.model.backend.title} on {layer.name}"
         self._is_running = not self.is_busy
-        if not self.start(title, work, partial(self._show, layer)):
+        if not self.start(title, work, self._shower(layer)):
             return False
         self.agreement.asking(config, asked)
         self._view.remember()
@@ -188,6 +192,10 @@ class GeneralTool(DockTool):
         """What a run does in its thread, with all that it takes from layers as they are now."""
         record = layer.metadata[KEY]
         return lambda progress: wb.predict(backend, read_image(record), progress=progress, **values)
+
+    def _shower(self, layer: Any) -> Done:
+        """What shows the answer of a run, with all that it takes from the window as it is now."""
+        return partial(self._show, layer)
 
     @staticmethod
     def _describe(now: Result, made: Result) -> str:

@@ -12,6 +12,7 @@ from workbench.core.agreement import FORCED, is_force
 from workbench.core.layers import KEY
 from workbench.core.settings import describe
 from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
+from workbench_napari.shared.window_words import sentence
 
 Asked = tuple[Any, ...]
 """What was compared: backend, weights and data. Another answer to one of them is another question."""
@@ -106,7 +107,7 @@ class ResultNotes(QWidget):
         told = [n for n in dict.fromkeys(str(note).strip() for note in notes) if n]
         forced = [n for n in told if n.startswith(FORCED)]
         for label, lines in ((self.forced, forced), (self.others, [n for n in told if n not in forced])):
-            label.setText("\n".join(f"• {n[:1].upper()}{n[1:].rstrip('.')}." for n in lines))
+            label.setText("\n".join(f"• {sentence(n)}" for n in lines))
             label.setVisible(bool(lines))
         self.setVisible(bool(told))
 

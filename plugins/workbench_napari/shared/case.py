@@ -18,6 +18,8 @@ from workbench.core.lock import locked
 from workbench.core.types import Provenance, Result
 
 _WAIT_SECONDS = 600.0
+BY_HAND = "by hand"
+"""The method of what people drew without any run."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,11 @@ def choose_case(folder: Path, identity: Identity, backend: str | None = None) ->
     for name, reason in reasons.items():
         if not reason and case_folder.read_record(folder / name) is not None:
             return name, said if name != base else ""
+    if backend is not None:
+        # Outlines were saved before the first run of their image: both are one work, and what is replaced is kept.
+        for name in there:
+            if _is_hand_work(folder / name, identity):
+                return name, said if name != base else ""
     name, number = base, 1
     while reasons.get(name, ""):
         number += 1
@@ -118,8 +125,13 @@ def _taken(case: Path, identity: Identity, backend: str | None) -> str:
     if not identity.is_that_of(record):
         return "a result of another image"
     if backend is not None and record.get("backend") != backend:
-        return f"a result of {record.get('backend')}"
+        return "work by hand" if record.get("backend") == BY_HAND else f"a result of {record.get('backend')}"
     return ""
+
+
+def _is_hand_work(case: Path, identity: Identity) -> bool:
+    record = case_folder.read_record(case)
+    return record is not None and record.get("backend") == BY_HAND and identity.is_that_of(record)
 
 
 def _seen(folder: Path) -> bool:

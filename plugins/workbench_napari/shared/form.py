@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox, Widget
@@ -12,6 +13,7 @@ from workbench.core.settings import Setting, build, describe
 from workbench_napari.shared.plain_text import plain_label, plain_tip
 from workbench_napari.shared.section import Fold
 from workbench_napari.shared.spoken import name_fields
+from workbench_napari.shared.window_words import label_of
 
 _INT_LIMIT = 2**31 - 1
 
@@ -137,7 +139,7 @@ def add_row(form: QFormLayout, label: str, field: QWidget | QLayout) -> None:
 
 def make_widget(s: Setting) -> Widget:
     """The widget that fits a setting: its range, choices, unit and help."""
-    label = s.name.replace("_", " ").capitalize().replace("Roi", "ROI")
+    label = label_of(s.name)
     unit = s.unit
     if unit and label.lower().endswith(f" {unit.lower()}"):
         label = label[: -len(unit) - 1]
@@ -190,7 +192,10 @@ def read_widget(widget: Widget, s: Setting) -> Any:
     text = str(value).strip()
     if s.optional and text.lower() in ("", "automatic", "none"):
         return None
-    return text.replace(",", " ").split() if s.size else text
+    if s.size:
+        return text.replace(",", " ").split()
+    # Half of Europe writes 0,5; there is no other way to read it.
+    return text.replace(",", ".") if s.type is float and re.fullmatch(r"[+-]?\d*,\d+", text) else text
 
 
 def write_widget(widget: Widget, s: Setting, value: Any) -> None:

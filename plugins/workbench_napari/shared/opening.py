@@ -84,10 +84,10 @@ class Opening(QObject):
         """Whether something is still being opened."""
         return bool(self._waiting)
 
-    def open_path(self, path: str | Path) -> None:
-        """Open a file; what goes wrong is said, and a notification."""
+    def open_path(self, path: str | Path, kind: str | None = None) -> None:
+        """Open a file, as that kind of data where one is named; what goes wrong is said, and a notification."""
         file = str(Path(path).expanduser())
-        self._open(file, partial(read, file), partial(_why_not, file), path=file, reader_plugin=PLUGIN)
+        self._open(file, partial(read, file, kind=kind), partial(_why_not, file), path=file, reader_plugin=PLUGIN)
 
     def open_sample(self, key: str) -> None:
         """Open a sample of the plugin."""

@@ -331,7 +331,7 @@ def button_row(*widgets: QWidget, spacing: int = 4) -> QHBoxLayout:
     return row
 
 
-def empty_state(text: str, *buttons: QPushButton) -> QFrame:
+def empty_state(text: str, *buttons: QWidget) -> QFrame:
     """What to do first, with buttons for it."""
     frame = QFrame()
     layout = QVBoxLayout(frame)

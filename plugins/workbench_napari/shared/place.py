@@ -12,6 +12,7 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from workbench_napari.shared.memory import forget, keep, recall
 from workbench_napari.shared.window import main_window
 
 WIDTH = 380
@@ -42,6 +43,7 @@ class ToolPlace(QObject):
         self._dock_ref: Callable[[], QDockWidget | None] = lambda: None
         self._is_mine = True
         self._is_moving = False
+        self._was_arranged = False
         self._before: QSize | None = None
         self._grown: QSize | None = None
         self.is_tab = False
@@ -91,14 +93,51 @@ class ToolPlace(QObject):
         return False
 
     def _on_person(self, _where: Any = None) -> None:
-        """Moved by hand: it stays where it was put."""
-        if not self._is_moving and self._window is not None and self._timer.isActive() is False:
+        """Moved by hand: it stays where it was put, also at the next start."""
+        window, dock = self._window, self._dock
+        if window is None or dock is None:
+            return
+        if self._is_moving or self._timer.isActive():
+            if self._is_mine and self._was_arranged:
+                default_area(dock, "right")
+            return
+        self._is_mine = False
+        if window.dockWidgetArea(dock) == Qt.DockWidgetArea.RightDockWidgetArea:
+            forget(self._key)
+        else:
+            keep(self._key, "yes")
+
+    @property
+    def _key(self) -> str:
+        """Where it is kept that a person wants the tool elsewhere."""
+        return f"place/{type(self._tool).__name__}/by_hand"
+
+    def _begin(self, window: QMainWindow, dock: QDockWidget) -> None:
+        """Where napari put the tool; elsewhere than on the right only if a person once did so.
+
+        napari takes also our own way to the left column for a wish, and would begin there in a wide window.
+        """
+        self._was_arranged = True
+        if window.dockWidgetArea(dock) == Qt.DockWidgetArea.RightDockWidgetArea:
+            return
+        if recall(self._key):
             self._is_mine = False
+            return
+        self._is_moving = True
+        try:
+            window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        finally:
+            self._is_moving = False
+        default_area(dock, "right")
 
     def _arrange(self) -> None:
         window, dock = self._window, self._dock
         if window is None or dock is None or not self._is_mine or dock.isFloating():
             return
+        if not self._was_arranged:
+            self._begin(window, dock)
+            if not self._is_mine:
+                return
         beside = [d for d in napari_docks(self._viewer) if d.isVisible() or d in window.tabifiedDockWidgets(dock)]
         left = max((max(d.minimumSizeHint().width(), d.minimumWidth()) for d in beside), default=0)
         least = window.width() - left - self._tool.minimumWidth() - 2 * _EDGES
@@ -135,12 +174,23 @@ class ToolPlace(QObject):
                 window.tabifyDockWidget(beside[0], other)
         dock.show()
         dock.raise_()
+        default_area(dock, "right")
         others = [d for d in beside[1:] if d not in window.tabifiedDockWidgets(dock)]
         if others:
             low = others[0].minimumSizeHint().height()
             heights = [window.height() - low, low]
             window.resizeDocks([dock, others[0]], heights, Qt.Orientation.Vertical)
         self.is_tab = True
+
+
+def default_area(dock: Any, area: str) -> None:
+    """Where napari is to put this tool at its next start."""
+    from napari.settings import get_settings
+
+    positions = getattr(get_settings().application, "plugin_widget_positions", None)
+    name = getattr(dock, "name", "")
+    if positions is not None and positions.get(name, "right") != area:
+        positions[name] = area
 
 
 def napari_docks(viewer: Any) -> list[QDockWidget]:

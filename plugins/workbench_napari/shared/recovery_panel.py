@@ -18,11 +18,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from workbench.core import kinds
 from workbench.core.layers import KEY
 from workbench_napari.shared.journal import Journal
 from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
 from workbench_napari.shared.recovery_store import Entry
+from workbench_napari.shared.right_image import image_layer, image_of, kept_line, must_wait, own_of
 
 _SHOWN = 5
 """Damaged copies that are told of at once."""
@@ -96,12 +96,25 @@ class RecoveryPanel(QFrame):
         from workbench_napari.shared.opening import open_path
 
         entries = self.chosen()
-        for source, kind in {_image_of(e) for e in entries} - {None}:
+        for source, kind in {image_of(e) for e in entries} - {None}:
             shown = [(layer.metadata.get(KEY) or {}).get("source") for layer in self._viewer.layers]
             if source not in shown and Path(str(source)).exists():
                 # As its own kind: the file may be of a stranger's, or one that could be several.
                 open_path(self._viewer, str(source), self, kind)
-        return [self._journal.restore(entry) for entry in entries]
+        waiting = [entry for entry in entries if must_wait(entry, self._viewer)]
+        found = [self._restore(entry) for entry in entries if entry not in waiting]
+        if waiting:
+            self.say(kept_line(waiting))
+        return found
+
+    def _restore(self, entry: Entry) -> Any:
+        """Bring a layer back; its file may lie elsewhere by now."""
+        image = image_layer(own_of(entry), self._viewer)
+        layer = self._journal.restore(entry)
+        if layer is not None and image is not None and own_of(entry).get("source") != image.metadata[KEY]["source"]:
+            layer.metadata[KEY]["source"] = image.metadata[KEY]["source"]
+            self._journal.restored.emit(layer)
+        return layer
 
     def say(self, text: str) -> None:
         """What went wrong is said by the tool."""
@@ -119,14 +132,6 @@ class RecoveryPanel(QFrame):
         )
         if answer == QMessageBox.StandardButton.Yes:
             self.discard_chosen()
-
-
-def _image_of(entry: Entry) -> tuple[str, str | None] | None:
-    """File and kind that a result was made from, or that annotations belong to; labels that are a file have none."""
-    own = entry.record["attributes"].get("metadata", {}).get(KEY) or {}
-    if not own.get("source") or not (own.get("result") or own.get("role") == "marks"):
-        return None
-    return own["source"], own["kind"] if own.get("kind") in kinds.kinds() else None
 
 
 def describe(entry: Entry) -> str:

@@ -23,6 +23,8 @@ from workbench_napari.shared.memory import forget, keep, recall
 from workbench_napari.shared.model_form import ModelForm
 from workbench_napari.shared.weights_choice import WeightsChoice
 
+_OF_ONE_IMAGE = ("mpp",)
+"""Settings that are true of one image: those of another must never be taken for it."""
 _MOST = 4096
 """Characters of one kept value that are looked at."""
 
@@ -141,6 +143,8 @@ class Remembered(QObject):
     def _settings(self, form: SettingsForm) -> None:
         where = f"{form.config.__module__}.{form.config.__qualname__}"
         for name, widget in form.widgets.items():
+            if name in _OF_ONE_IMAGE:
+                continue
             self._field(f"{where}/{name}", widget.native)
 
     # --- one field

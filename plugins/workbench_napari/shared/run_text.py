@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from workbench.core.agreement import FORCED
 from workbench.core.types import Provenance
+from workbench_napari.shared.window_words import sentence
 
 
 def describe_run(made: Provenance, more: str = "", notes: Sequence[str] | None = None) -> str:
@@ -20,5 +21,5 @@ def describe_run(made: Provenance, more: str = "", notes: Sequence[str] | None =
     """
     where = f"{made.device} ({made.device_reason})" if made.device_reason else made.device
     told = sorted(made.notes if notes is None else notes, key=lambda n: not n.startswith(FORCED))
-    known = "".join(f" {n[:1].upper()}{n[1:].rstrip('.')}." for n in told)
+    known = "".join(f" {sentence(n)}" for n in told)
     return f"Done in {made.seconds:.1f} s on {where}.{more}{known}"

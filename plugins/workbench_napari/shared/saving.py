@@ -16,6 +16,7 @@ from workbench.core.layers import KEY
 from workbench.core.levels import at_level, finest
 from workbench.core.stamps import mark
 from workbench.core.types import Geometry, Image, Provenance
+from workbench_napari.shared.case import BY_HAND
 
 LayerState = tuple[npt.NDArray[Any], dict[str, Any]]
 """Array and attributes of a layer, as in a layer-data tuple."""
@@ -57,7 +58,7 @@ def stored_provenance(record: Mapping[str, Any], source: Path | None) -> Provena
     stored = record.get("provenance") or case_record(record)
     if not stored:
         return Provenance(
-            "by hand", "none", None, {}, source=None if source is None else str(source), versions=versions()
+            BY_HAND, "none", None, {}, source=None if source is None else str(source), versions=versions()
         )
     return Provenance.from_json(stored)
 

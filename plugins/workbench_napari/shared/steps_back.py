@@ -11,11 +11,15 @@ from qtpy.QtWidgets import QApplication
 
 _DELAY_MS = 150
 _MOST = 200
+_MOST_BYTES = 256 << 20
+"""What the steps of one layer may take; the oldest go first."""
 _KINDS = ("Shapes", "Points")
+_LOOKS = {"Shapes": ("edge_width", "edge_color", "face_color"), "Points": ("size", "border_color", "face_color")}
+"""What napari gives anew to shapes that come back, unless it is told."""
 
 
 class StepsBack(QObject):
-    """Follows the outlines and points of results, and takes what a person does to them back and forth.
+    """Follows outlines and points, and takes what a person does to them back and forth.
 
     Ctrl+Z and Ctrl+Shift+Z work on the canvas while such a layer is active.
 
@@ -108,16 +112,21 @@ class _Followed(QObject):
             self._timer.start()
 
     def _on_rest(self) -> None:
-        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+        is_drawing = getattr(self._layer, "_is_creating", False)
+        if is_drawing or QApplication.mouseButtons() != Qt.MouseButton.NoButton:
             self._timer.start()  # something is still being drawn or moved
         else:
             self._take_over()
 
     def _take_over(self) -> None:
         self._timer.stop()
+        if getattr(self._layer, "_is_creating", False):
+            self._layer._finish_drawing()  # a polygon that is still being clicked is one step, whole
         found = _state(self._layer)
         if not _same(found, self._now):
             self._undo = [*self._undo, self._now][-_MOST:]
+            while sum(map(_bytes, self._undo)) > _MOST_BYTES:
+                self._undo.pop(0)
             self._redo = []
             self._now = found
 
@@ -126,18 +135,30 @@ class _Followed(QObject):
         layer = self._layer
         try:
             layer.selected_data = set()
+            defaults = layer.feature_defaults
             if "types" in state:
                 layer.data = [(d.copy(), t) for d, t in zip(state["data"], state["types"], strict=True)]
             else:
                 layer.data = np.array(state["data"])
             layer.features = state["features"].copy()
+            if list(defaults.columns) == list(layer.features.columns) and len(defaults):
+                layer.feature_defaults = {c: defaults[c].iloc[0] for c in defaults.columns}
+            if len(layer.data):
+                for name, value in state["looks"].items():
+                    setattr(layer, name, list(value) if name == "edge_width" else value.copy())
         finally:
             self._mine = False
 
 
 def _state(layer: Any) -> dict[str, Any]:
-    state = {"data": [np.array(d) for d in layer.data], "features": layer.features.copy()}
+    state: dict[str, Any] = {"data": [np.array(d) for d in layer.data], "features": layer.features.copy()}
+    state["looks"] = {name: np.array(getattr(layer, name)) for name in _LOOKS.get(type(layer).__name__, ())}
     return state | ({"types": list(layer.shape_type)} if type(layer).__name__ == "Shapes" else {})
+
+
+def _bytes(state: dict[str, Any]) -> int:
+    arrays = (*state["data"], *state["looks"].values())
+    return sum(a.nbytes for a in arrays) + int(state["features"].memory_usage().sum())
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -348,11 +348,11 @@ class DockTool(ToolPanel):
         except WorkbenchError as error:
             self.say(report(error))
 
-    def browse_file(self, title: str, pattern: str) -> None:
-        """Ask for a file and open it."""
+    def browse_file(self, title: str, pattern: str, kind: str | None = None) -> None:
+        """Ask for a file and open it, as that kind of data where one is named."""
         path, _ = QFileDialog.getOpenFileName(self, title, "", pattern)
         if path:
-            self.opening.open_path(path)
+            self.opening.open_path(path, kind)
 
     def chosen_folder(self) -> Path | None:
         """Where to save; says so if nobody has chosen."""

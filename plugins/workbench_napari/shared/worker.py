@@ -17,7 +17,6 @@ from typing import Any
 
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
-from workbench.core.agreement import KNOW_BETTER
 from workbench.core.errors import MismatchError, WorkbenchError, one_line
 from workbench_napari.shared import collecting
 from workbench_napari.shared.delivery import Delivery, NotNow
@@ -25,6 +24,7 @@ from workbench_napari.shared.job import Done, Job, Work, join_all
 from workbench_napari.shared.painting_later import painted_later
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.window import announce, main_window, unwrap
+from workbench_napari.shared.window_words import in_window
 
 __all__ = ["Held", "JobRunner", "Work", "report", "runner_of"]
 
@@ -399,7 +399,7 @@ def report(error: BaseException) -> str:
     """
     from napari.utils.notifications import notification_manager, show_error
 
-    line = (one_line(error) or type(error).__name__).replace(KNOW_BETTER, "Where you know better: tick 'Use anyway'.")
+    line = in_window(one_line(error) or type(error).__name__)
     if isinstance(error, MismatchError):
         pass  # stands in the tool with the way around it, and must not outlive the choice that it is about
     elif isinstance(error, WorkbenchError):

@@ -33,9 +33,11 @@ class Annotating(QObject):
         super().__init__(parent)
         self._viewer, self._group = viewer, group
         self._slide: Any = lambda: None
+        self._shown = ""
+        self._selection: Any = None
         group.new.clicked.connect(self._on_new)
         group.open.clicked.connect(self._on_open)
-        group.classes.lineEdit().editingFinished.connect(self._on_class)
+        group.classes.lineEdit().editingFinished.connect(self.take_class)
         group.classes.activated.connect(self._on_class)
         self.on_active()
 
@@ -48,13 +50,14 @@ class Annotating(QObject):
     def let_go(self) -> None:
         """Follow nothing any more."""
         self._slide = lambda: None
+        self._listen(None)
 
     # --- layers
 
     def _on_new(self, _checked: bool = False) -> None:
         slide = self._slide()
         if slide is not None:
-            self.add(slide, Annotations(name=self._free(f"{slide.name} annotations")), empty=True)
+            self.add(slide, Annotations(name=self.free_name(f"{slide.name} annotations")), empty=True)
             self.said.emit("Draw outlines with the tools of the new layer; Save writes them as annotations.geojson.")
 
     def _on_open(self, _checked: bool = False) -> None:
@@ -66,7 +69,7 @@ class Annotating(QObject):
         """Add the annotations of a file; returns a line that says what came."""
         from dataclasses import replace
 
-        added = self.add(slide, replace(found, name=self._free(found.name)))
+        added = self.add(slide, replace(found, name=self.free_name(found.name)))
         told = f" ({'; '.join(found.notes)})" if found.notes else ""
         return f"{len(found)} annotations{told}" if added else f"{found.name} holds no annotations{told}"
 
@@ -90,7 +93,7 @@ class Annotating(QObject):
                 added[0].mode = "add_polygon"
         return added
 
-    def _free(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
         """A name that no other file of annotations in the window has: by it shapes and points are put together."""
         taken = {record_of(x).get("annotations") for x in self._viewer.layers if is_drawn(x)}
         number, free = 1, name
@@ -110,18 +113,45 @@ class Annotating(QObject):
     def on_active(self, _event: Any = None) -> None:
         """Another layer is active: offer its classes."""
         layer, combo = self.layer, self._group.classes
+        self._listen(layer)
         combo.setEnabled(layer is not None)
         if layer is None:
             return
         names = [str(c["name"]) for c in record_of(layer).get("classes") or []]
         names += [str(n) for n in layer.features.get("class", ()) if str(n)]
-        default = layer.feature_defaults.get("class")
-        shown = "" if default is None or not len(default) else str(default.iloc[0])
         combo.blockSignals(True)
         combo.clear()
         combo.addItems(["", *dict.fromkeys(names)])
-        combo.setCurrentText(shown)
         combo.blockSignals(False)
+        self._show_class()
+
+    def _listen(self, layer: Any) -> None:
+        """Follow which shapes of a layer are selected."""
+        if self._selection is not None:
+            self._selection.events.items_changed.disconnect(self._show_class)
+        self._selection = None if layer is None else layer.selected_data
+        if self._selection is not None:
+            self._selection.events.items_changed.connect(self._show_class)
+
+    def _show_class(self, _event: Any = None) -> None:
+        """The class of the selected shapes, nothing where they have several; of none, that of the next shape."""
+        layer, combo = self.layer, self._group.classes
+        if layer is None or "class" not in layer.features:
+            return
+        rows = [i for i in sorted(layer.selected_data) if i < len(layer.features)]
+        default = layer.feature_defaults.get("class")
+        found = {str(layer.features["class"].iloc[i]) for i in rows}
+        if not rows and default is not None and len(default):
+            found = {str(default.iloc[0])}
+        self._shown = found.pop() if len(found) == 1 else ""
+        combo.blockSignals(True)
+        combo.setCurrentText(self._shown)
+        combo.blockSignals(False)
+
+    def take_class(self) -> None:
+        """A name that was typed counts, whoever has the focus now; one that is only shown changes nothing."""
+        if self.layer is not None and self._group.classes.currentText().strip() != self._shown:
+            self._on_class()
 
     def _on_class(self, _index: int = 0) -> None:
         layer, name = self.layer, self._group.classes.currentText().strip()
@@ -134,5 +164,6 @@ class Annotating(QObject):
             layer.features = features
         defaults = layer.feature_defaults
         layer.feature_defaults = {c: name if c == "class" else defaults[c].iloc[0] for c in defaults.columns}
+        self._shown = name
         if name and self._group.classes.findText(name) < 0:
             self._group.classes.addItem(name)

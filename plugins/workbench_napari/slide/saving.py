@@ -10,9 +10,10 @@ from typing import Any, Literal
 from workbench.core.identity import identity_of
 from workbench.core.types import Image, Part, Progress, Provenance, Result
 from workbench.slide import ANNOTATIONS_FILE, MASK, annotations_in, mask_of, regions, write_annotations
-from workbench_napari.general.restored import read_image
 from workbench_napari.shared.case import Saved, is_edited, save_result
 from workbench_napari.shared.saving import LayerState, stored_provenance
+from workbench_napari.slide.on_slide import slide_image
+from workbench_napari.slide.region import REGION, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class Saving:
         Masks that no run made, and layers of annotations.
     frame
         What coordinates in the file of annotations count from: the whole slide, or the bounds that it marks.
+    region
+        Where the run took its tiles, where that was in a mask or in outlines.
     """
 
     record: dict[str, Any]
@@ -38,6 +41,7 @@ class Saving:
     folder: Path
     format: str = "auto"
     frame: Literal["file", "bounds"] = "file"
+    region: Region | None = None
 
 
 def save(job: Saving, _progress: Progress | None = None) -> Saved:
@@ -50,25 +54,34 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
     UsageError
         The folder cannot be written to.
     """
-    image: Image = read_image(job.record) if job.result is None else job.result.image
+    image: Image = slide_image(job.record) if job.result is None else job.result.image
     found = annotations_in(job.drawn)
     parts: dict[str, Part] = {} if job.result is None else dict(job.result.parts)
-    for number, state in enumerate(job.masks, 1):
-        key = MASK if number == 1 else f"{MASK}_{number}"
-        parts[key] = replace(mask_of(state), name=key)
+    keys = [MASK if number == 1 else f"{MASK}_{number}" for number in range(1, len(job.masks) + 1)]
+    masks = {key: replace(mask_of(state), name=key) for key, state in zip(keys, job.masks, strict=True)}
+    parts |= masks
     if job.drawn:
         parts["regions"] = regions(found, image.geometry.shape)
     made = _provenance(job, image)
+    if job.result is None:
+        made = replace(made, notes=(*made.notes, *image.notes))
     bounds = None if image.pyramid is None or job.frame != "bounds" else image.pyramid.bounds
+    region, used = job.region, ""
+    if region is not None:
+        used = region.saved_as(masks, found, counts_from_file=bounds is None)
+        made = replace(made, settings={**made.settings, "roi": used} if used else made.settings)
+    elif str(made.settings.get("roi", "")).startswith(f"{REGION}."):
+        made = replace(made, notes=(*made.notes, f"{made.settings['roi']} was not kept: a restored result lacks it"))
     said = (*made.notes, *found.notes, *_said_of(bounds, job))
     result = Result(parts, image, replace(made, notes=tuple(dict.fromkeys(said))))
 
     def beside(folder: Path) -> list[Path]:
-        if not job.drawn:
-            return []
-        frame = None if bounds is None else job.frame
-        write_annotations(found, folder / ANNOTATIONS_FILE, frame=frame, bounds=bounds)
-        return [folder / ANNOTATIONS_FILE]
+        written = [] if region is None or used else [region.write(folder)]
+        if job.drawn:
+            frame = None if bounds is None else job.frame
+            write_annotations(found, folder / ANNOTATIONS_FILE, frame=frame, bounds=bounds)
+            written.append(folder / ANNOTATIONS_FILE)
+        return written
 
     identity = identity_of(image, made.input_sha256)
     return save_result(result, job.folder, identity, format=job.format, per_backend=True, beside=beside)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,31 +10,39 @@ from typing import Any, ClassVar
 
 from qtpy.QtWidgets import QPushButton, QWidget
 
-import workbench as wb
-from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, LayerTuple
 from workbench.core.types import Result, Scores
-from workbench.slide import config_of, is_mask, mask_layer, write_region
+from workbench.slide import config_of, is_mask, mask_layer
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
-from workbench_napari.shared.job import Work
-from workbench_napari.shared.layer_choice import index_of
+from workbench_napari.shared.case import Saved
+from workbench_napari.shared.job import Done, Work
+from workbench_napari.shared.layer_choice import opened
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
-from workbench_napari.shared.saving import LayerState
+from workbench_napari.shared.plain_text import WrappedLabel
+from workbench_napari.shared.unsaved import named
 from workbench_napari.shared.worker import report
+from workbench_napari.slide.adopting import adopt, strange_picture, why_no_slide
 from workbench_napari.slide.annotating import Annotating
+from workbench_napari.slide.meant import MeantSlide
 from workbench_napari.slide.on_slide import (
+    GIVEN,
+    about,
     annotations_on,
     is_drawn,
     is_own_mask,
     masks_on,
     record_of,
-    rescale,
+    require_in_place,
     same_slide,
+    slide_image,
     state_now,
 )
 from workbench_napari.slide.panel import AnnotationGroup, AreaGroup, ScoresTable
+from workbench_napari.slide.pixel_size import PixelSize
+from workbench_napari.slide.region import Region, run_in
 from workbench_napari.slide.saving import Saving, save
 from workbench_napari.slide.view import SlideViews
 from workbench_napari.slide.where import Where
@@ -68,17 +75,25 @@ class SlideTool(GeneralTool):
         self.sample_button = button(
             "Open the sample slide", "The same as File > Open Sample > Workbench; works offline"
         )
+        self.not_a_slide = WrappedLabel()
+        self.not_a_slide.hide()
         return empty_state(
             "<b>No slide is open yet</b><br><br>Open a whole slide: SVS, NDPI, MRXS, SCN, BIF, DICOM, or a pyramidal "
-            "TIFF. Drop it into the window, or:",
+            "TIFF. Drop it into the window, or use the button, which also opens pictures (PNG, JPEG) as slides:",
             self.open_slide_button,
             self.sample_button,
+            self.not_a_slide,
         )
 
     def _pages(self) -> dict[str, tuple[Part, ...]]:
         own = super()._pages()
+        self.open_button_above = button("Open a slide...", "Another slide, or a picture (PNG, JPEG) of a region of one")
+        self.input.column.insertWidget(0, self.open_button_above)
         self.area_group, self.annotation_group = AreaGroup(), AnnotationGroup()
         self.where = Where(self.viewer, self.area_group.where, self)
+        self.pixel_size = PixelSize(self.viewer, self.input.model, self)
+        self.meant = MeantSlide(self.viewer, self.input.layer)
+        self._regions: list[tuple[Result, Region]] = []
         self.annotating = Annotating(self.viewer, self.annotation_group, self)
         self.views = SlideViews(self.viewer, self)
         self.areas = ScoresTable("Areas")
@@ -87,37 +102,94 @@ class SlideTool(GeneralTool):
 
     def connect_tool(self) -> None:
         super().connect_tool()
-        self.open_slide_button.clicked.connect(lambda: self.browse_file("Open a slide", _SLIDES))
+        self.open_slide_button.clicked.connect(self._browse_slide)
+        self.open_button_above.clicked.connect(self._browse_slide)
         self.area_group.find.clicked.connect(self.find_tissue)
         self.annotating.wanted.connect(self.read_annotations)
         self.where.changed.connect(self.follow_choice)
-        for part in (self.annotating, self.views):
+        self.pixel_size.changed.connect(self._refresh_buttons)
+        self.journal.restored.connect(self._on_restored)
+        for part in (self.annotating, self.views, self.pixel_size):
             part.said.connect(self.say)
+
+    def _browse_slide(self, _checked: bool = False) -> None:
+        # Pictures and plain TIFF could be other kinds of data: who opens them here means a slide.
+        self.browse_file("Open a slide", _SLIDES, self.KIND)
 
     # --- layers come and go
 
     def _on_layers(self, event: Any = None) -> None:
+        new = opened(event)
+        told = "" if new is None else adopt(self.viewer, new, self.annotating.free_name(new.name))
         super()._on_layers(event)
+        if told:
+            self.say(told)
+        self._agree()
+        if self.layer is None and not self.is_busy and event is not None and event.type == "removed":
+            self.say("")  # the last line was about a slide that is gone
         self.body.setVisible(self.layer is not None or bool(self.shown.token))
         self.empty.setVisible(self.layer is None)
+        strange = strange_picture(self.viewer) if self.layer is None else ""
+        self.not_a_slide.setText(strange)
+        self.not_a_slide.setVisible(bool(strange))
         self.views.look_around()
 
     def _on_choice(self, index: int) -> None:
+        self.meant.let_go()
         super()._on_choice(index)
         self.where.follow(self.layer)
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., Any]]]:
         active = self.viewer.layers.selection.events.active
-        return [*super()._viewer_events(), (active, self.annotating.on_active)]
+        return [*super()._viewer_events(), (active, self.annotating.on_active), (active, self._on_active)]
+
+    def _on_active(self, _event: Any = None) -> None:
+        """A person chose a layer in napari's list: the slide that it is of is meant by everything here."""
+        layer = self.viewer.layers.selection.active
+        if layer is not None and not self.shown.is_adding:
+            self._mean(layer)
+            if told := why_no_slide(layer):
+                self.say(told)
+
+    def has_steps(self, layer: Any) -> bool:
+        return super().has_steps(layer) or is_drawn(layer)
+
+    def _on_restored(self, layer: Any) -> None:
+        if self.is_docked:
+            self.pixel_size.take_from(layer)
+            self._mean(layer)
+
+    def _mean(self, layer: Any) -> None:
+        """Choose the slide that a layer is of, and show a result of that very slide, or none."""
+        if record_of(layer).get("kind") != self.KIND:
+            return
+        self.meant.follow(layer)
+        if self.shown.knows(layer):
+            self.shown.show_with(layer)
+        self._agree()
+        self._refresh_buttons()
+
+    def _agree(self) -> None:
+        """The result that is shown is never one of another slide than the one that is meant."""
+        meant = self.meant.layer
+        if meant is None or self.shown.is_adding:
+            return
+        shown = self.shown.layers() if self.shown.token else []
+        if not self.shown.token or (shown and not same_slide(shown[0], meant)):
+            self.shown.show_of(meant)
 
     def _let_go(self) -> None:
         super()._let_go()
         self.views.let_go()
         self.annotating.let_go()
+        self.pixel_size.let_go()
 
     def _refresh_buttons(self, event: Any = None) -> None:
         super()._refresh_buttons(event)
         layer = self.layer
+        self.pixel_size.follow(layer)
+        if layer is not None:
+            self.input.about.setText(about(layer))
         self.where.follow(layer)
         self.annotating.follow(layer)
         takes = self.input.model.asks_for("roi")
@@ -150,6 +222,7 @@ class SlideTool(GeneralTool):
         if layer is None:
             self.say("Open a slide first.")
             return False
+        self.pixel_size.apply()
         record = dict(record_of(layer))
         try:
             values = self.input.model.values()
@@ -162,28 +235,23 @@ class SlideTool(GeneralTool):
         def work(_progress: Any) -> tuple[LayerTuple, tuple[str, ...]]:
             return mask_layer(read_image(record), config)
 
-        return self.start(f"Finding tissue of {layer.name}", work, partial(self._show_mask, layer))
+        done = partial(self._show_mask, layer, record.get(GIVEN))
+        return self.start(f"Finding tissue of {layer.name}", work, done)
 
-    def _show_mask(self, layer: Any, found: tuple[LayerTuple, tuple[str, ...]]) -> None:
+    def _show_mask(self, layer: Any, mpp: float | None, found: tuple[LayerTuple, tuple[str, ...]]) -> None:
         from napari.layers import Layer
 
         (data, attributes, kind), notes = found
-        self._use_scale_of(layer, attributes["metadata"][KEY])
+        if record_of(layer).get(GIVEN) != mpp:
+            self._done_text = f"{layer.name} has pixels of another size by now: find its tissue again."
+            return
+        if mpp is not None:
+            attributes["metadata"][KEY][GIVEN] = mpp
         made = self.viewer.add_layer(Layer.create(data, attributes, kind))
         self.where.choose(made)
         self.viewer.layers.selection.active = made
         told = f" ({'; '.join(notes)})" if notes else ""
         self._done_text = f"Tissue of {layer.name} was found{told}. Paint to correct it; the run takes tiles in it."
-
-    def _use_scale_of(self, layer: Any, record: dict[str, Any]) -> None:
-        """A person gave another size of a pixel: the slide is shown with it."""
-        import numpy as np
-
-        from workbench.slide import geometry_of
-
-        mpp, own = record.get("mpp"), geometry_of(record_of(layer))
-        if mpp and own is not None and layer in self.viewer.layers:
-            rescale(self.viewer, layer, replace(own, affine=np.diag([mpp[1], mpp[0], 1.0]), unit="um"))
 
     # --- annotations
 
@@ -197,7 +265,7 @@ class SlideTool(GeneralTool):
         def work(_progress: Any) -> Any:
             from workbench.slide import open_annotations
 
-            return open_annotations(path, read_image(record), frame)
+            return open_annotations(path, slide_image(record), frame)
 
         self.start(f"Opening {path.name}", work, partial(self._show_annotations, layer))
 
@@ -210,93 +278,102 @@ class SlideTool(GeneralTool):
 
     # --- run and save
 
+    def run(self) -> bool:
+        self.pixel_size.apply()
+        return super().run()
+
     def _work(self, layer: Any, backend: str, values: dict[str, Any]) -> Work:
         record, chosen = dict(record_of(layer)), self.where.layer
         if chosen is None or not self.input.model.asks_for("roi"):
             return super()._work(layer, backend, values)
-        name, state = chosen.name, state_now(chosen)
+        region = Region(chosen.name, state_now(chosen, layer))
 
         def work(progress: Any) -> Result:
             with TemporaryDirectory(prefix="workbench-") as folder:
-                return _in_region(backend, record, values, (name, state), Path(folder), progress)
+                return run_in(backend, record, values, region, Path(folder), progress)
 
         return work
 
-    def _show(self, image_layer: Any, result: Result) -> Iterator[None]:
-        used = self.where.layer
-        own = record_of(image_layer) | {"mpp": list(result.image.pyramid.mpp or ()) if result.image.pyramid else None}
-        self._use_scale_of(image_layer, own)
+    def _shower(self, layer: Any) -> Done:
+        used = self.where.layer if self.input.model.asks_for("roi") else None
+        return partial(self._show_run, layer, used, None if used is None else Region(used.name, state_now(used, layer)))
+
+    def _show_run(self, image_layer: Any, used: Any, region: Region | None, result: Result) -> Iterator[None]:
+        """Show a run that took its tiles in the layer `used` as it was then; another slide may be looked at now."""
+        elsewhere = self.layer is not None and not same_slide(image_layer, self.layer)
+        before = self.viewer.layers.selection.active
         if used is not None and is_own_mask(used):
             used.visible = False  # the tissue of the result lies over it now
-        yield from super()._show(image_layer, result)
+        if region is not None:
+            self._regions.append((result, region))
+        yield from self._show(image_layer, result)
+        if elsewhere:
+            self.viewer.layers.selection.active = before if before in self.viewer.layers else self.layer
+            self._agree()
+            self._outlives = True
+            which = "it" if image_layer in self.viewer.layers else "a layer of it"
+            self._done_text = f"{image_layer.name}: {self._done_text} Choose {which} to see its result."
+
+    def _go_to(self, added: list[Any], stayed: bool) -> None:
+        if added and (self.layer is None or same_slide(added[0], self.layer)):
+            super()._go_to(added, stayed)
 
     def covers(self, layer: Any) -> bool:
         return super().covers(layer) or is_own_mask(layer) or is_drawn(layer)
 
     def take_up(self, layer: Any) -> None:
-        super().take_up(layer)
-        slide = next((x for x in self._slides() if same_slide(x, layer)), None)
-        if slide is not None:
-            self.input.layer.setCurrentIndex(index_of(self.input.layer, slide))
-
-    def _slides(self) -> list[Any]:
-        combo = self.input.layer
-        return [layer for i in range(combo.count()) if (layer := combo.itemData(i)()) is not None]
+        self._mean(layer)
 
     def _hand_work(self) -> list[Any]:
-        """Masks that no run made and annotations of the slide that is chosen."""
-        layer = self.layer
+        """Masks that no run made and annotations of the one slide that is saved now."""
+        layer = self._saved_slide()
         if layer is None:
             return []
         return [*filter(is_own_mask, masks_on(self.viewer, layer)), *annotations_on(self.viewer, layer)]
 
+    def _saved_slide(self) -> Any:
+        """A layer of the slide that is saved: that of the result that is shown, else the one that is meant."""
+        shown = self.shown.layers() if self.shown.token else []
+        return shown[0] if shown else self.meant.layer
+
     def save(self) -> bool:
-        """Write the result, masks and annotations as they are shown now, in the background; whether it started."""
-        hand, layer = self._hand_work(), self.layer
+        """Write the result, masks and annotations of one slide as they are shown now, in the background.
+
+        Returns whether it started.
+        """
+        self.pixel_size.apply()
+        self.annotating.take_class()
+        hand, layer = self._hand_work(), self._saved_slide()
         if layer is None:
             return super().save()
         folder = self.chosen_folder()
         if folder is None or not (hand or self.shown.token):
             return False
-        states = [state_now(x) for x in hand]
+        slide = self.meant.open_slide(layer)
         try:
-            result, drawn = None, list(hand)
+            states = [state_now(x, slide) for x in hand]
+            result, region, drawn = None, None, list(hand)
             if self.shown.token:
                 result, made, missing = self.shown.now()
                 self.shown.counted_as(result, made, missing)
                 drawn += self.shown.layers()
+                for own in self.shown.layers():
+                    require_in_place(own, slide)
+                region = next((r for run, r in self._regions if run is made), None)
         except WorkbenchError as error:
             self.say(report(error))
             return False
         job = Saving(
             dict(record_of(layer)), result, [s for s in states if is_mask(s[1]["metadata"][KEY])],
             [s for s in states if not is_mask(s[1]["metadata"][KEY])], folder,
-            _formats(self.KIND).get(self.format.currentText(), "auto"), self._frame(),
+            _formats(self.KIND).get(self.format.currentText(), "auto"), self._frame(), region,
         )  # fmt: skip
-        return self.start_saving(layer.name, partial(save, job), drawn, "your edits are")
+        name = str(record_of(layer).get("name") or layer.name)
+        return self.start_saving(name, partial(save, job), drawn, "your edits are")
 
-
-def _in_region(
-    backend: str,
-    record: dict[str, Any],
-    values: dict[str, Any],
-    region: tuple[str, LayerState],
-    folder: Path,
-    progress: Any,
-) -> Result:
-    """A run whose tiles lie in a mask or in outlines, and which says so."""
-    name, state = region
-    try:
-        path = write_region([state], folder)
-    except WorkbenchError as error:
-        raise type(error)(f"'{name}': {error}") from error
-    more = {"frame": "file"} if "frame" in values else {}
-    try:
-        result = wb.predict(backend, read_image(record), progress=progress, **{**values, "roi": str(path), **more})
-    except InputError as error:
-        raise InputError(str(error).replace(str(path), f"'{name}'")) from error
-    made = result.provenance
-    what = "the mask" if is_mask(state[1]["metadata"][KEY]) else "the outlines of"
-    note = f"tiles were taken in {what} '{name}'"
-    settings = {**made.settings, "roi": path.name}  # the file of that name which is saved beside the result
-    return replace(result, provenance=replace(made, settings=settings, notes=(*made.notes, note)))
+    def _on_saved(self, revisions: Any, saved: Saved) -> None:
+        super()._on_saved(revisions, saved)
+        mine = [layer for reference, *_ in revisions if (layer := reference()) is not None]
+        others = [x for x in self.unsaved.layers() if self.covers(x) and not any(same_slide(x, m) for m in mine)]
+        if mine and others:
+            self._done_text += f". Not saved: {named(others)} of another slide; choose that slide, and save."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QComboBox
 
+from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.slide.on_slide import annotations_on, is_own_mask, masks_on
 from workbench_napari.slide.panel import FOUND
+
+_MARGIN, _MOST = 24, 900
 
 
 class Where(QObject):
@@ -48,7 +51,11 @@ class Where(QObject):
         self._combo.clear()
         for title, key in rows:
             self._combo.addItem(title, key)
+            self._combo.setItemData(self._combo.count() - 1, plain_tip(title), Qt.ItemDataRole.ToolTipRole)
         self._combo.setCurrentIndex(max(self._combo.findData(before), 0))
+        # The list is as wide as what stands in it, however narrow the dock is.
+        widest = max(self._combo.fontMetrics().horizontalAdvance(title) for title, _ in rows)
+        self._combo.view().setMinimumWidth(min(widest + _MARGIN, _MOST))
         self._combo.blockSignals(False)
         if self._combo.currentData() != before:
             self.changed.emit()

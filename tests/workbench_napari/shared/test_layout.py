@@ -4,6 +4,7 @@ gets the focus, and sections stay as a person left them."""
 from __future__ import annotations
 
 import pytest
+from napari.settings import get_settings
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QWidget
 from workbench_napari.shared.opening import PLUGIN
@@ -78,6 +79,37 @@ def test_a_tool_goes_back_beside_the_canvas_when_there_is_room(dock, wait):
     viewer.window.resize(1000, 700)
     wait(lambda: not tool.place._timer.isActive())
     assert tool._dock().isFloating(), "a tool that a person has moved stays where it was put"
+
+
+def _place_of(tool):
+    return get_settings().application.plugin_widget_positions.get(tool._dock().name, "right")
+
+
+def test_its_own_way_to_the_left_column_is_no_wish_for_the_next_start(dock, wait):
+    viewer, tool = dock("Slides tool", size=(1500, 950))
+    outer = viewer.window._qt_window
+    assert outer.dockWidgetArea(tool._dock()) == Qt.DockWidgetArea.RightDockWidgetArea
+    viewer.window.resize(800, 600)
+    wait(lambda: tool.place.is_tab)
+    assert _place_of(tool) == "right"
+    # As an earlier version left it.
+    get_settings().application.plugin_widget_positions[tool._dock().name] = "left"
+    viewer, again = dock("Slides tool", size=(1500, 950))
+    outer = viewer.window._qt_window
+    wait(lambda: outer.dockWidgetArea(again._dock()) == Qt.DockWidgetArea.RightDockWidgetArea)
+    wait(lambda: again.height() > 600)
+    assert _place_of(again) == "right"
+
+
+def test_a_tool_that_a_person_put_to_the_left_begins_there(dock, wait):
+    viewer, tool = dock("Slides tool", size=(1500, 950))
+    wait(lambda: not tool.place._again.isActive())
+    viewer.window._qt_window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, tool._dock())
+    assert _place_of(tool) == "left"
+    viewer, again = dock("Slides tool", size=(1500, 950))
+    outer = viewer.window._qt_window
+    wait(lambda: not again.place._timer.isActive())
+    assert outer.dockWidgetArea(again._dock()) == Qt.DockWidgetArea.LeftDockWidgetArea
 
 
 def test_pages_and_sections_are_as_the_person_left_them(dock, qtbot, wait):

@@ -17,6 +17,7 @@ import workbench as wb
 from tests.tiny import make_tiny_slide
 from tests.workbench_napari.contract_window import press, until
 from tests.workbench_napari.mouse import at_rest, canvas_place, drag, pause
+from tests.workbench_napari.slide.hands import BOX, click, new_outline, saved
 from workbench.core.layers import KEY
 from workbench.slide.annotations.geojson_features import feature_of
 from workbench.slide.annotations.read import read_annotations
@@ -27,27 +28,6 @@ from workbench.slide.data.heat_maps import read_labels, read_map
 from workbench.slide.drawn_layers import annotations_in
 
 pytestmark = pytest.mark.gui
-BOX = np.array([[300.0, 300.0], [300.0, 820.0], [820.0, 820.0], [820.0, 300.0]])
-
-
-def click(tool, button):
-    """Press a button, and wait for the job that it starts."""
-    until(lambda: not tool._guard.isActive())
-    press(button)
-    until(lambda: not tool.runner.is_busy)
-
-
-def new_outline(viewer, tool, box=BOX):
-    press(tool.annotation_group.new)
-    layer = viewer.layers.selection.active
-    layer.add_polygons([box])
-    return layer
-
-
-def saved(tool):
-    click(tool, tool.save_button)
-    assert tool.last_folder is not None, tool.status.text()
-    return tool.last_folder
 
 
 def same(one, other):
@@ -398,7 +378,7 @@ def test_annotations_count_from_the_bounds_where_the_other_program_does(opened, 
     from workbench_napari.slide import saving
 
     viewer, tool = opened
-    plain = saving.read_image
+    plain = saving.slide_image
 
     def with_bounds(record):
         image = plain(record)
@@ -409,7 +389,7 @@ def test_annotations_count_from_the_bounds_where_the_other_program_does(opened, 
     folder = saved(tool)
     record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert any("the slide marks no bounds" in note for note in record["notes"])
-    monkeypatch.setattr(saving, "read_image", with_bounds)
+    monkeypatch.setattr(saving, "slide_image", with_bounds)
     tool.annotation_group.new.click()
     viewer.layers.selection.active.add_polygons([BOX + 10])
     folder = saved(tool)
