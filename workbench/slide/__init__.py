@@ -17,7 +17,6 @@ __getattr__, __dir__, __all__ = lazy_names(
             "is_annotations", "is_mask", "line_width", "mask_layer", "mask_of", "open_annotations", "regions",
             "write_region",
         ),
-        "workbench.slide.data.scaled": ("scaled",),
         "workbench.slide.layers": ("common_attributes", "geometry_of"),
         "workbench.slide.predict.chosen": ("coarse_geometry",),
     },
