@@ -98,6 +98,15 @@ def test_types_of_ndpa(reading, inner, kind, area, count):
     assert len(found.shape.parts[0][0]) == count
 
 
+def test_a_circle_of_ndpa_is_as_wide_and_high_as_pixels_are_small(reading):
+    text = state('<annotation type="circle"><x>0</x><y>0</y><radius>50500</radius></annotation>')
+    (found,) = reading(text, slide=SlidePlace((4000, 6000), (0.5, 0.505), (0.0, 0.0)))
+    ring = found.shape.parts[0][0]
+    # 50.5 um are 101 pixels across and 100 down; the polygon is wider by a hair, so that its area is the circle's.
+    assert (np.ptp(ring, axis=0) / 2).tolist() == pytest.approx([101, 100], rel=5e-4)
+    assert ((ring.max(axis=0) + ring.min(axis=0)) / 2).tolist() == pytest.approx([3000, 2000])
+
+
 @pytest.mark.parametrize(
     ("inner", "words"),
     [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from workbench.core.errors import InputError, MissingExtra
+from workbench.core.types import Embeddings
 from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, write_h5ad, write_hdf5, write_parquet
 
 FACTS = {
@@ -53,6 +54,13 @@ def test_equal_embeddings_are_equal_bytes(tmp_path):
     for name in "ab":
         write_hdf5(tmp_path / f"{name}.h5", made())
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_places_between_pixels_go_to_the_nearest():
+    places = np.array([(128.6, 0.4), (128.4, 7000.51), (-0.3, 255.9999999)])
+    found = TileEmbeddings.of(Embeddings(np.zeros((3, 4), np.float32), ("a", "b", "c"), places=places))
+    assert found.coords.tolist() == [[129, 0], [128, 7001], [0, 256]]
+    assert found.coords.dtype == np.int64
 
 
 def test_a_slide_without_tiles(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from workbench.core.errors import InputError, UsageError
 from workbench.core.pyramid import Level, Pyramid
@@ -35,6 +36,15 @@ def known(steps=(1.0,), mpp=0.25):
         return pixels[level][row : row + height, column : column + width]
 
     return Pyramid(tuple(levels), read, np.dtype(np.uint8), ("red", "green", "blue"), (mpp, mpp))
+
+
+def of_one_level(pixels):
+    """A pyramid of these pixels alone."""
+
+    def read(level, row, column, height, width):
+        return pixels[row : row + height, column : column + width]
+
+    return Pyramid((Level(pixels.shape[:2]),), read, np.dtype(np.uint8), ("red", "green", "blue"), (0.5, 0.5))
 
 
 def expected(square, factor):
@@ -76,6 +86,28 @@ def test_beyond_the_edge_it_is_white(factor):
     inside = expected(Square(COLUMNS - 32 * factor, ROWS - 32 * factor, 64), factor)[:28, :28]
     assert np.abs(found[:28, :28] - inside).max() < 2
     assert (read_square(whole, Square(-500, -500, 64), factor) == 255).all()
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.7, 4.0])
+def test_squares_are_cut_out_of_the_whole_picture_made_smaller(factor):
+    """The filter reaches beyond a square; what lies there counts as in the whole picture, to the last bit."""
+    pixels = np.random.default_rng(0).integers(0, 255, (400, 400, 3), dtype=np.uint8)
+    found = read_square(of_one_level(pixels), Square(50, 60, 40), factor)
+    box = (50, 60, 50 + 40 * factor, 60 + 40 * factor)
+    right = Pillow.fromarray(pixels).resize((40, 40), Pillow.Resampling.BICUBIC, box)
+    assert np.array_equal(found, np.asarray(right))
+
+
+def test_the_last_row_and_column_are_of_the_slide_and_the_next_are_white():
+    black = of_one_level(np.zeros((100, 120, 3), np.uint8))
+    found = read_square(black, Square(105, 90, 32), 1.0)
+    right = np.full((32, 32, 3), 255)
+    right[:10, :15] = 0  # rows 90 to 99, columns 105 to 119
+    assert np.array_equal(found, right)
+    found = read_square(black, Square(-3, -5, 32), 1.0)
+    assert (found[:5] == 255).all()
+    assert (found[:, :3] == 255).all()
+    assert (found[5:, 3:] == 0).all()
 
 
 def test_ratio():

@@ -100,6 +100,16 @@ def test_a_damaged_tile_is_read_from_another_level_and_named():
     )
 
 
+@pytest.mark.parametrize(("bad", "level"), [([(1, 70, 250)], 0), ([(0, 140, 500), (1, 70, 250), (2, 35, 125)], None)])
+def test_the_place_of_a_damaged_tile_is_x_and_y(bad, level):
+    pyramid, _ = slide(bad=bad)
+    stream = TileStream(pyramid, tiles(2.0), threads=2)
+    list(stream)
+    # Tiles of 128 pixels of level 0, in rows of six: column 500 is in the fourth, row 140 in the second.
+    assert [(d.index, d.place, d.level) for d in stream.damaged] == [(9, (384.0, 128.0), level)]
+    assert "the first at x 384, y 128 " in stream.notes()[0]
+
+
 def test_one_that_no_level_has_is_left_out_counted_and_named():
     pyramid, _ = slide(bad=[(0, 200, 200), (1, 100, 100), (2, 50, 50), (0, 500, 700), (1, 250, 350), (2, 125, 175)])
     where = tiles(2.0)

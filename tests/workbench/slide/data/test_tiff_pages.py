@@ -16,6 +16,7 @@ from workbench.core.errors import InputError
 from workbench.slide.data import open as opening
 from workbench.slide.data import wsi
 from workbench.slide.data.color import to_srgb
+from workbench.slide.data.tiff_pages import CutOff
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
 SMOOTH = np.asarray(Pillow.fromarray(PIXELS[:8, :10]).resize((400, 300)))
@@ -295,3 +296,21 @@ def test_a_file_that_was_cut_off_is_not_taken_for_glass(tmp_path, name):
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"was cut off: \d+ of 35 tiles or strips lie beyond the end of the file"):
         opening.read(path)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_one_tile_of_a_hundred_may_lack_at_the_end_and_no_more(tmp_path, name):
+    """Of 400 tiles side by side in the file: 4 make a note, 5 or 20 are too many."""
+    path = written(tmp_path / name, np.full((320, 320, 3), 7, np.uint8), tile=(16, 16))
+    with tifffile.TiffFile(path) as file:
+        offsets = file.pages[0].dataoffsets
+    assert np.diff(offsets).tolist() == [16 * 16 * 3] * 399
+    content = path.read_bytes()
+    for lost in (3, 4):
+        path.write_bytes(content[: offsets[-lost]])
+        said = f"{lost} of 400 tiles or strips lie beyond the end of the file: it was cut off"
+        assert said in opening.read(path).notes
+    for lost in (5, 20):
+        path.write_bytes(content[: offsets[-lost]])
+        with pytest.raises(CutOff, match=rf"was cut off: {lost} of 400 tiles or strips lie beyond the end"):
+            opening.read(path)

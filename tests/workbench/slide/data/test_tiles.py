@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from workbench.core.errors import InputError, UsageError
+from workbench.core.pyramid import Level, Pyramid
+from workbench.slide.data.resample import ratio
 from workbench.slide.data.tiles import lattice
 
 
@@ -25,6 +27,14 @@ def test_tiles_that_just_fit_are_tiles():
     assert lattice((0, 0, 512, 512), 2.0, 256).count == (1, 1)
     assert lattice((0, 0, 512 / 0.3, 512 / 0.3), 1 / 0.3, 256).count == (2, 2)
     assert lattice((0, 0, 767, 768), 1.0, 256).count == (2, 3)
+
+
+def test_what_binary_numbers_lack_costs_no_tile():
+    assert lattice((0, 0, 31 * 16 * 0.3, 30 * 16 * 0.3), 0.3, 16).count == (31, 30)  # 148.8 / 0.3 = 495.99999999999994
+    slide = Pyramid((Level((528, 1056)),), None, np.dtype(np.uint8), ("red", "green", "blue"), (0.3, 0.3))
+    factor = ratio(slide, 0.66)  # 2.2, of which 528 pixels hold 239.99999999999997
+    assert lattice((0, 0, *slide.levels[0].shape), factor, 16).count == (15, 30)
+    assert lattice((0, 0, *slide.levels[0].shape), factor, 240).count == (1, 2)
 
 
 def test_they_begin_at_the_corner_of_the_area():

@@ -61,6 +61,42 @@ def test_dust_goes_and_small_holes_are_filled():
     assert not find_tissue(pixels, 8.0, min_area=4.0).mask.any(), "all of it is 2.9 mm2"
 
 
+def test_the_area_of_a_pen_mark_is_said_in_square_millimetres():
+    for mpp, size in ((8.0, "0.64"), (4.0, "0.16")):
+        pixels, _ = slide((243, 243, 241))
+        pixels[200:300, 100:200] = 40, 120, 60  # 100 x 100 pixels
+        found = find_tissue(pixels, mpp)
+        assert found.pen.sum() == pytest.approx(10_000, rel=0.005)
+        assert found.notes[-1] == f"{size} mm2 were left out as pen marks"
+
+
+def test_a_pen_mark_within_tissue_is_no_hole_to_be_filled():
+    pixels, _ = slide(STAINS["H&E"])
+    pixels[190:214, 170:194] = 40, 120, 60  # 0.037 mm2
+    found = find_tissue(pixels, 8.0, min_area=0.1)
+    assert found.pen[191:213, 171:193].all()
+    assert not (found.mask & found.pen).any()
+    assert found.mask[150:180, 150:210].all()
+
+
+@pytest.mark.parametrize(("mpp", "wide"), [(4.0, 72), (8.0, 80)])
+def test_pieces_close_to_each_other_are_one(mpp, wide):
+    """A gap of 40 um belongs to the tissue, one of 72 or more does not."""
+    rng = np.random.default_rng(0)
+    texture = ndimage.gaussian_filter(rng.normal(0, 1, (240, 240)), 1.5)
+    stained = np.array(STAINS["H&E"]) + 14 * (texture / texture.std())[..., None]
+    for gap in (40, wide):
+        pixels = 243 + rng.normal(0, 1.5, (240, 240, 3))
+        end = 120 + round(gap / mpp)
+        for columns in (slice(40, 120), slice(end, 200)):
+            pixels[40:200, columns] = stained[40:200, columns]
+        found = find_tissue(np.clip(pixels, 0, 255).astype(np.uint8), mpp).mask[60:180]
+        assert found[:, 50:118].all()
+        assert found[:, end + 2 : 190].all()
+        between = found[:, 122 : end - 2]
+        assert between.all() if gap == 40 else not between.any(), gap
+
+
 @pytest.mark.parametrize(
     ("colour", "name"), [((40, 120, 60), "green"), ((30, 90, 200), "blue"), ((25, 25, 28), "black")]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -167,6 +168,18 @@ def test_what_no_whole_tile_covers_is_said(run, slide):
     result = run(slide, tile=200)
     assert any("% of the area lie at the right and lower edge" in note for note in result.provenance.notes)
     assert not any("lower edge" in note for note in run(slide, tile=64).provenance.notes)
+
+
+def test_how_much_no_whole_tile_covers_is_counted_from_the_corner_of_the_bounds(weights, slide, tmp_path):
+    config = stainnet.Config(
+        weights=str(weights), device="cpu", tile=64, target_mpp=1.0,
+        roi=drawn(tmp_path / "a.geojson", (None, shapely.box(200, 700, 600, 800))),
+    )  # fmt: skip
+    image = formats.read(slide, kind="slide")
+    image = replace(image, pyramid=replace(image.pyramid, bounds=(100, 20, 700, 900)))
+    notes = stainnet.predict(stainnet.load(config, torch.device("cpu")), image, config).provenance.notes
+    # Five rows of tiles of 128 pixels end at row 740: of the rows 700 to 800, 60 lie below; at the right nothing.
+    assert "60 % of the area lie at the right and lower edge, where no whole tile fits" in notes
 
 
 def test_a_size_that_is_given_takes_its_magnification_along_and_stale_advice_goes(run, tmp_path, slide):

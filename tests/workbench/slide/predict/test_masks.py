@@ -81,6 +81,38 @@ def test_a_finer_mask_is_taken_by_the_nearest_pixel(slide, tmp_path):
     assert np.array_equal(area.mask, mask.data > 0)
 
 
+def test_of_a_finer_mask_the_pixel_at_the_centre_counts(slide, tmp_path):
+    """Two pixels of it along one of the mask that is worked on: the second of each pair lies at its centre."""
+    mask = found(slide)
+    rows, columns = mask.data.shape
+    fine = np.zeros((2 * rows, 2 * columns), np.uint8)
+    fine[21:60:2, 31:80:2] = 1  # second halves of rows 10 to 29 and columns 15 to 39
+    affine = np.array(mask.geometry.affine)
+    affine[:2] /= 2
+    affine[:2, 2] = mask.geometry.affine[:2, 2] - np.diag(affine)[:2] / 2
+    write_map(tmp_path / "mask.ome.tif", Labels(fine, Geometry(fine.shape, affine, ("y", "x"), "um"), mask.classes))
+    right = np.zeros((rows, columns), bool)
+    right[10:30, 15:40] = True
+    assert np.array_equal(find_area(slide, Config(roi=str(tmp_path / "mask.ome.tif")), "s").mask, right)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_mask_may_lie_a_pixel_of_its_own_elsewhere_and_no_more(slide, tmp_path, axis):
+    mask = found(slide)
+    path = tmp_path / "mask.ome.tif"
+
+    def moved(steps):
+        affine = np.array(mask.geometry.affine)
+        affine[axis, 2] += steps * affine[axis, axis]
+        write_map(path, replace(mask, geometry=replace(mask.geometry, affine=affine)))
+        return find_area(slide, Config(roi=str(path)), "s")
+
+    assert np.array_equal(moved(0.5).mask, mask.data > 0)
+    for steps in (2, -2):
+        with pytest.raises(InputError, match="Expected a mask of this slide"):
+            moved(steps)
+
+
 def test_masks_of_other_slides_empty_ones_and_maps_of_values_are_refused(slide, tmp_path):
     mask = found(slide)
     path = tmp_path / "mask.ome.tif"

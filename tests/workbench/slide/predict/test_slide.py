@@ -146,6 +146,36 @@ def test_finished_pieces_are_not_done_again(tiny, tmp_path, monkeypatch):
     assert sum(seen) > 16
 
 
+def test_pieces_of_other_outlines_in_the_same_file_are_of_no_use(tiny, tmp_path, monkeypatch):
+    path, weights = tiny
+    roi = tmp_path / "roi.geojson"
+    settings = config(weights, roi=str(roi))
+    model, image = stainnet.load(settings, torch.device("cpu")), formats.read(path)
+    seen = []
+    counted = running._embed
+    monkeypatch.setattr(running, "_embed", lambda *a: seen.append(len(a[5])) or counted(*a))
+
+    def draw(left):
+        ring = [[left, 300], [left + 300, 300], [left + 300, 700], [left, 700], [left, 300]]
+        roi.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+
+    def go():
+        seen.clear()
+        found = stainnet.predict(model, image, settings, None, lambda made_of: Pieces(tmp_path / "case", made_of))
+        return found["embeddings"].places, sum(seen)
+
+    draw(200)
+    places, done = go()
+    assert done == len(places) > 0
+    again, done = go()
+    assert done == 0
+    np.testing.assert_array_equal(again, places)
+    draw(500)
+    moved, done = go()
+    assert done == len(moved) > 0
+    assert moved[:, 0].min() > places[:, 0].min()
+
+
 def test_a_run_killed_within_a_slide_goes_on(tiny, tmp_path):
     path, weights = tiny
     command = [

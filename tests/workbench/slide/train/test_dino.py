@@ -88,6 +88,16 @@ def test_only_the_student_learns_and_the_first_step_moves_no_teacher():
     assert net.student.blocks[-1].drop_path == 0.2
 
 
+def test_the_centre_takes_in_all_crops_of_the_teacher():
+    net = tiny()
+    large = [torch.randn(3, 3, 32, 32), 5 + torch.randn(3, 3, 32, 32)]
+    with torch.no_grad():
+        first, second = (net.teacher_head(net.teacher(x)).mean(0) for x in large)
+    assert (first - second).abs().max() > 0.01, "crops that are told apart"
+    net.loss(large, [torch.randn(3, 3, 16, 16)], Moment(1.0, 0.04))
+    assert torch.allclose(net.centre, 0.1 * (first + second) / 2, atol=1e-6)
+
+
 def test_a_fixed_last_layer_has_no_gradient():
     net = tiny()
     net.loss([torch.randn(3, 3, 32, 32) for _ in range(2)], [], Moment(1.0, 0.04, fixed=True)).backward()

@@ -10,6 +10,7 @@ from tests.workbench.slide.train.tiny_training import config
 from workbench.core.errors import UsageError
 from workbench.core.objects import Objects
 from workbench.data.objects import read_objects
+from workbench.slide.data.tiles import Lattice
 from workbench.slide.train.knn import (
     colour_histogram,
     knn_predict,
@@ -18,7 +19,7 @@ from workbench.slide.train.knn import (
     own_view_found,
     spread,
 )
-from workbench.slide.train.tiles_of import tiles_of
+from workbench.slide.train.tiles_of import SlideTiles, tiles_of
 
 
 def data(seed, count, classes=4, dim=12):
@@ -93,3 +94,25 @@ def test_holes_are_not_of_the_region(tmp_path):
     assert deep.any()
     assert (found[deep] == 0).all()
     assert (found[(middle > 560).any(1)] == 3).all()
+
+
+def tile_at(x, y, size=12):
+    """A slide whose one tile lies there."""
+    tiles = Lattice((x, y), 1.0, size, size, (1, 1))
+    return SlideTiles(None, None, tiles, np.array([0]), 1)
+
+
+def test_a_tile_is_of_the_region_that_has_the_centres_of_its_cells():
+    """Twelve cells along a tile of 12 pixels: a region to 5.25 has five of their centres, one to 6 has six."""
+    slide = tile_at(100.0, 40.0)
+
+    def labelled(end, least):
+        region = np.array([(90, 30), (100 + end, 30), (100 + end, 60), (90, 60)], float)
+        return labels_of_tiles(slide, Objects.from_polygons([region], class_values=[2]), least).tolist() == [2]
+
+    assert labelled(6.0, 0.5), "half of it is covered, and half is the least"
+    assert not labelled(6.0, 0.51)
+    assert not labelled(5.25, 0.5)
+    assert labelled(5.25, 0.41)
+    assert not labelled(5.25, 0.42)
+    assert labelled(5.75, 0.5)
