@@ -22,7 +22,7 @@ from workbench.core.layers import KEY
 from workbench_napari.shared.journal import Journal
 from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
 from workbench_napari.shared.recovery_store import Entry
-from workbench_napari.shared.right_image import image_layer, image_of, kept_line, must_wait, own_of
+from workbench_napari.shared.right_image import image_layer, image_of, is_changed, kept_line, must_wait, own_of
 
 _SHOWN = 5
 """Damaged copies that are told of at once."""
@@ -111,6 +111,10 @@ class RecoveryPanel(QFrame):
         """Bring a layer back; its file may lie elsewhere by now."""
         image = image_layer(own_of(entry), self._viewer)
         layer = self._journal.restore(entry)
+        if image is not None and is_changed(own_of(entry), image):
+            self.say(
+                f"The file of {image.name} was changed since '{entry.name}' was drawn: is it still the same slide?"
+            )
         if layer is not None and image is not None and own_of(entry).get("source") != image.metadata[KEY]["source"]:
             layer.metadata[KEY]["source"] = image.metadata[KEY]["source"]
             self._journal.restored.emit(layer)

@@ -48,6 +48,12 @@ def image_layer(own: Mapping[str, Any], viewer: Any) -> Any:
     return next(iter((*here, *moved)), None)
 
 
+def is_changed(own: Mapping[str, Any], image: Any) -> bool:
+    """Whether the file of an open image is another than when a layer was drawn on it, by its name, size and time."""
+    now = (image.metadata.get(KEY) or {}).get("stamp")
+    return bool(own.get("stamp") and now) and own["stamp"] != now
+
+
 def kept_line(entries: list[Entry]) -> str:
     """What is said of entries whose image is not open."""
     names = dict.fromkeys(Path(str(own_of(entry)["source"])).name for entry in entries)

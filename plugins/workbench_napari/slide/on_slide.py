@@ -15,6 +15,8 @@ from workbench.slide import common_attributes, frame_of, geometry_of, is_annotat
 from workbench_napari.general.restored import read_image
 from workbench_napari.shared.saving import LayerState
 
+_SLIDE = ("kind", "source", "series", "key", "stamp")
+"""What of a record is the same in all layers of a slide. Another file may lie under its path: the stamp tells."""
 GIVEN, AS_READ = "mpp_given", "as_read"
 """In the record of a slide's layer: micrometres per pixel that were given, and the affine and unit of its file."""
 
@@ -26,9 +28,9 @@ def record_of(layer: Any) -> dict[str, Any]:
 
 
 def same_slide(layer: Any, other: Any) -> bool:
-    """Whether two layers are of one slide."""
+    """Whether two layers are of one slide: of the same file, with the content that it had when they were made."""
     one, two = record_of(layer), record_of(other)
-    return one.get("kind") == "slide" and all(one.get(k) == two.get(k) for k in ("kind", "source", "series", "key"))
+    return one.get("kind") == "slide" and all(one.get(k) == two.get(k) for k in _SLIDE)
 
 
 def masks_on(viewer: Any, slide: Any) -> list[Any]:

@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from workbench.core.identity import identity_of
 from workbench.core.types import Image, Part, Progress, Provenance, Result
-from workbench.slide import ANNOTATIONS_FILE, MASK, annotations_in, mask_of, regions, write_annotations
+from workbench.slide import ANNOTATIONS_FILE, MASK, Annotations, annotations_in, mask_of, regions, write_annotations
 from workbench_napari.shared.case import Saved, is_edited, save_result
 from workbench_napari.shared.saving import LayerState, stored_provenance
-from workbench_napari.slide.on_slide import slide_image
+from workbench_napari.slide.on_slide import size_of, slide_image
 from workbench_napari.slide.region import REGION, Region
+
+_SAME = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
         made = replace(made, settings={**made.settings, "roi": used} if used else made.settings)
     elif str(made.settings.get("roi", "")).startswith(f"{REGION}."):
         made = replace(made, notes=(*made.notes, f"{made.settings['roi']} was not kept: a restored result lacks it"))
-    said = (*made.notes, *found.notes, *_said_of(bounds, job))
+    said = (*made.notes, *found.notes, *_said_of(bounds, job), *_other_size(job, image, found))
     result = Result(parts, image, replace(made, notes=tuple(dict.fromkeys(said))))
 
     def beside(folder: Path) -> list[Path]:
@@ -93,6 +95,15 @@ def _said_of(bounds: tuple[int, int, int, int] | None, job: Saving) -> tuple[str
     if bounds is None:
         return (f"the slide marks no bounds: {ANNOTATIONS_FILE} counts from its first pixel",)
     return (f"{ANNOTATIONS_FILE} counts from the bounds of the slide, column {bounds[1]}, row {bounds[0]}, as QuPath",)
+
+
+def _other_size(job: Saving, image: Image, found: Annotations) -> tuple[str, ...]:
+    """Somebody gave the slide pixels of another size since the run: areas of annotations are in those of now."""
+    run, now = size_of(image.geometry.affine), size_of(found.frame.affine)
+    if job.result is None or not job.drawn or run == now or (run and now and abs(now / run - 1) < _SAME):
+        return ()
+    names = ["pixels of unknown size" if size is None else f"{size:.4g} um per pixel" for size in (run, now)]
+    return (f"the run took {names[0]}, the annotations were saved with {names[1]}",)
 
 
 def _provenance(job: Saving, image: Image) -> Provenance:

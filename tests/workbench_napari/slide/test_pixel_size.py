@@ -137,6 +137,15 @@ def test_hand_work_under_a_given_size_is_saved_in_it(opened):
     assert any("0.25 um per pixel are used as given" in note for note in record(folder)["notes"])
 
 
+def test_annotations_saved_in_another_size_than_that_of_the_run_say_so(opened):
+    viewer, tool = opened
+    click(tool, tool.run_button)
+    type_in(tool, "0.25")
+    new_outline(viewer, tool)
+    notes = record(saved(tool))["notes"]
+    assert "the run took 0.5 um per pixel, the annotations were saved with 0.25 um per pixel" in notes
+
+
 # --- layers that were moved as a whole
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -74,6 +75,16 @@ def test_another_slide_of_that_name_is_not_the_right_one(desk, tmp_path):
     open_path(viewer, stranger, tool, "slide")
     assert tool.recovery.restore_chosen() == []
     assert tool.recovery.list.count() == 1
+
+
+def test_a_file_that_was_changed_since_is_asked_about(desk):
+    viewer, tool, one, lose = desk
+    new_outline(viewer, tool)
+    lose()
+    os.utime(one, ns=(1, 1))
+    tool.recovery.restore_chosen()
+    assert tool.status.text().startswith("The file of one was changed since 'one annotations' was drawn")
+    assert saved(tool).name == "one"
 
 
 def test_a_mask_on_pixels_of_a_given_size_comes_back_in_place(desk):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from workbench_napari.launch import open_files
 from workbench_napari.shared.opening import open_path
@@ -148,3 +150,19 @@ def test_the_same_slide_opened_twice_is_one_slide(both, slide_file):
     assert tool.layer is not one
     assert saved(tool).name == "section"
     assert tool.unsaved.layers() == []
+
+
+def test_another_slide_that_was_put_under_the_path_of_the_first_is_another_one(both, slide_file, tmp_path):
+    viewer, tool, *_ = both
+    viewer.layers.clear()
+    path = make_tiny_slide(tmp_path / "swapped" / "case.ome.tif")
+    open_path(viewer, path, tool, "slide")
+    drawn = new_outline(viewer, tool)
+    viewer.layers.remove("case")
+    make_tiny_slide(path, seed=3)
+    os.utime(path, ns=(1, 1))
+    open_path(viewer, path, tool, "slide")
+    click(tool, tool.run_button)
+    folder = saved(tool)
+    assert not (folder / "annotations.geojson").exists()
+    assert tool.unsaved.layers() == [drawn]
