@@ -15,6 +15,8 @@ from workbench.core.types import Heatmap, Labels
 from workbench.slide.data.heat_maps import levels_of
 
 VERSION = "0.4"
+ZIPPED = ".ome.zarr.zip"
+_DAY = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 256
 
 
@@ -35,6 +37,23 @@ def write_ome_zarr(path: Path, part: Labels | Heatmap) -> None:
         array[:] = data
         datasets.append({"path": str(number), **_placed(part, 2**number)})
     group.attrs.update(_attributes(part, datasets))
+
+
+def write_zipped(path: Path, part: Labels | Heatmap) -> None:
+    """The same folder in one file, a ZIP without compression of its own: as zarr's ``ZipStore`` opens it, or unpacked.
+
+    A file can be hashed, kept and replaced as a whole. Equal maps give equal bytes.
+    """
+    import tempfile
+    import zipfile
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        root = Path(folder) / "map"
+        write_ome_zarr(root, part)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for file in sorted(p for p in root.rglob("*") if p.is_file()):
+                name = file.relative_to(root).as_posix()
+                archive.writestr(zipfile.ZipInfo(name, _DAY), file.read_bytes())
 
 
 def _placed(part: Labels | Heatmap, step: int) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from workbench.core.types import Embeddings, Heatmap, Image, Labels
 from workbench.data.parts import Job
 from workbench.slide.data import embedding_files, heat_maps
 
-FORMATS = ("hdf5", "geoparquet")
+FORMATS = ("hdf5", "geoparquet", "ome-zarr")
 
 
 def family(format: str, source: Image | None) -> str:
-    """Embeddings have one format of their own; maps are OME-TIFF; outlines are GeoJSON, or GeoParquet if asked for."""
+    """Embeddings are HDF5; maps OME-TIFF, or OME-Zarr if asked for; outlines GeoJSON, or GeoParquet if asked for."""
     if format not in ("auto", *FORMATS):
         raise UsageError(f"format {format} holds no result of a slide: choose {', '.join(FORMATS)}.")
     return "hdf5" if format == "auto" else format
@@ -35,6 +35,10 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
         from workbench.data.geoparquet import SUFFIX, write_geoparquet
 
         return [(target.with_name(f"{target.name}{SUFFIX}"), lambda to: write_geoparquet(part, to))]
+    if isinstance(part, Labels | Heatmap) and family == "ome-zarr":
+        from workbench.slide.data.map_zarr import ZIPPED, write_zipped
+
+        return [(target.with_name(f"{target.name}{ZIPPED}"), lambda to: write_zipped(to, part))]
     if isinstance(part, Labels | Heatmap):
         path = target.with_name(f"{target.name}.ome.tif")
         return [(path, lambda to: heat_maps.write_map(to, part))]

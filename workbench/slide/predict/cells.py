@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import settings
+from workbench.core.atomic import sha256_of
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Image, Progress, Result
 from workbench.slide.data.color import to_srgb
@@ -146,7 +147,7 @@ def _made_of(input_sha256: str | None, model: Model, config: CellConfig, image: 
     """All that decides what a piece holds."""
     plain = {k: v for k, v in settings.as_dict(config).items() if k not in _HOW}
     roi = roi_file(config, image) if config.roi else None
-    drawn = "" if roi is None else json.dumps([roi.stat().st_size, roi.stat().st_mtime_ns])
+    drawn = "" if roi is None else sha256_of(roi)
     return {
         "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
         "roi": drawn, "device": model.device.type, "slopes": SLOPES, "margin": MARGIN,

@@ -10,9 +10,11 @@ import tifffile
 import zarr
 
 from workbench.core.classes import ClassInfo, ClassTable
+from workbench.core.errors import UsageError
 from workbench.core.types import Geometry, Heatmap, Labels
+from workbench.slide.data import write as slide_writer
 from workbench.slide.data.heat_maps import write_map
-from workbench.slide.data.map_zarr import write_ome_zarr
+from workbench.slide.data.map_zarr import write_ome_zarr, write_zipped
 
 STEP, CORNER = (64.0, 63.5), (100.25, 20.5)
 """Of a map: micrometres of a pixel, and the centre of the first one, along (y, x)."""
@@ -95,6 +97,28 @@ def test_an_ome_zarr_of_labels(tmp_path, labels):
     assert {p["label-value"]: p["name"] for p in about["properties"]} == {1: "tissue", 7: "pen"}
     second = group.attrs["multiscales"][0]["datasets"][1]["coordinateTransformations"]
     assert second[1]["translation"] == list(CORNER), "the kept pixels are the first of each two"
+
+
+def test_one_file_holds_the_same(tmp_path, heat, labels):
+    """By `--format ome-zarr`: what a run writes are files, which are hashed and replaced as a whole."""
+    for part in (heat, labels):
+        family = slide_writer.family("ome-zarr", None)
+        ((path, save),) = slide_writer.jobs(part, tmp_path / part.name, family, None)
+        save(path)
+        assert path.name == f"{part.name}.ome.zarr.zip"
+        write_ome_zarr(tmp_path / f"{part.name}.zarr", part)
+        with zarr.storage.ZipStore(path, mode="r") as store:
+            packed, plain = zarr.open_group(store, mode="r"), zarr.open_group(tmp_path / f"{part.name}.zarr", mode="r")
+            assert dict(packed.attrs) == dict(plain.attrs)
+            for level in packed.attrs["multiscales"][0]["datasets"]:
+                np.testing.assert_array_equal(packed[level["path"]][:], plain[level["path"]][:])
+        again = tmp_path / "again.zip"
+        write_zipped(again, part)
+        assert again.read_bytes() == path.read_bytes(), "equal maps are equal bytes"
+        assert [p.name for p in tmp_path.iterdir() if p.name.startswith("tmp")] == []
+        path.unlink()
+    with pytest.raises(UsageError, match="choose hdf5, geoparquet, ome-zarr"):
+        slide_writer.family("nifti", None)
 
 
 def test_a_map_without_micrometres(tmp_path, heat):
