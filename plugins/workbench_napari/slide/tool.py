@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, LayerTuple
+from workbench.core.objects import Objects
 from workbench.core.types import Result, Scores
 from workbench.slide import config_of, is_mask, mask_layer
 from workbench_napari.general.restored import read_image
@@ -203,10 +204,13 @@ class SlideTool(GeneralTool):
         return ((*self.input.model.asked, id(self.layer), id(self.where.layer)),)
 
     def _show_areas(self, now: Result) -> None:
-        self.areas.show_scores(now.parts.get("areas"))
+        self.areas.show_scores(now.parts.get("areas") or now.parts.get("counts"))
 
     @staticmethod
     def _describe(now: Result, made: Result) -> str:
+        nuclei = now.parts.get("nuclei")
+        if isinstance(nuclei, Objects):
+            return f"{len(nuclei):,} nuclei"
         tiles = now.parts.get("tiles")
         count = len(tiles.rows) if isinstance(tiles, Scores) else 0
         settings = now.provenance.settings
@@ -226,7 +230,7 @@ class SlideTool(GeneralTool):
         record = dict(record_of(layer))
         try:
             values = self.input.model.values()
-            known = {k: v for k, v in values.items() if k in ("mpp", "keep_pen", "tissue", "target_mpp")}
+            known = {k: v for k, v in values.items() if k in ("mpp", "keep_pen")}  # whatever the backend
             config = config_of(known)
         except WorkbenchError as error:
             self.say(report(error))

@@ -1,0 +1,66 @@
+"""Nuclei in the Slides tool: found, painted where they are looked at, counted and saved."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from workbench_napari.shared.napari_versions import camera_of
+
+from tests.tiny import make_tiny_cell_weights
+from tests.workbench_napari.slide.hands import click, saved
+from workbench.core.layers import KEY
+from workbench.data.objects import read_objects
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def cells(opened, tmp_path):
+    """The tool with CellVTA chosen, and weights that find something everywhere."""
+    viewer, tool = opened
+    choice = tool.input.model.choice
+    choice.setCurrentIndex(next(i for i in range(choice.count()) if "CellVTA" in choice.itemText(i)))
+    assert tool.input.model.backend.name == "cellvta"
+    tool.input.model.weights.choose_file(make_tiny_cell_weights(tmp_path / "cells.safetensors"))
+    return viewer, tool
+
+
+def test_nuclei_are_found_shown_counted_and_saved(cells):
+    viewer, tool = cells
+    click(tool, tool.run_button)
+    assert "nuclei" in tool.result.summary.text(), tool.status.text()
+    layer = viewer.layers["section nuclei"]
+    assert layer.metadata[KEY]["role"] == "outlines"
+    count = layer.metadata[KEY]["count"]
+    assert count > 0
+    painted = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    assert set(np.unique(painted)) <= {0, 1, 2, 3}
+    assert painted.any()
+    rows = tool.areas.texts()
+    assert [row[0] for row in rows][-1] == "all nuclei"
+    assert rows[-1][1].replace(",", "") == str(count)
+    folder = saved(tool)
+    objects = read_objects(folder / "nuclei.geojson")
+    assert len(objects) == count
+    assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["backend"] == "cellvta"
+
+
+def test_they_are_painted_at_every_level_and_pan(cells):
+    viewer, tool = cells
+    click(tool, tool.run_button)
+    layer = viewer.layers["section nuclei"]
+    for zoom in (0.2, 1.0, 8.0):
+        camera_of(viewer).zoom = zoom
+        camera_of(viewer).center = (100, 130)
+        layer.refresh()
+        assert layer.visible
+    assert np.allclose(layer.scale, 0.5), "in place over the slide"
+
+
+def test_tissue_is_found_whatever_the_backend(cells):
+    viewer, tool = cells
+    click(tool, tool.area_group.find)
+    assert "Tissue of section was found" in tool.status.text()
+    assert tool.where.layer is viewer.layers["section mask"]
