@@ -100,6 +100,13 @@ def slide(folder: Path) -> None:
     make_tiny_slide(folder / "slide.ome.tif")
 
 
+def small_slide(folder: Path) -> None:
+    """The same with a quarter of the pixels."""
+    from workbench.testing import make_slide
+
+    make_slide(folder / "slide.ome.tif", (512, 512))
+
+
 def export(folder: Path) -> None:
     """A patient as an archive sends it, with a report."""
     from tests.study_maker import write_ct, write_report
@@ -220,7 +227,7 @@ DESKS: dict[str, Callable[[Path], dict[str, Any] | None]] = {
     "docs/recording-training.md": study,
     "docs/recording-files.md": sensors,
     "docs/slides.md": slide,
-    "docs/cells.md": slide,
+    "docs/cells.md": small_slide,
 }
 # Pages whose blocks need what the reader wrote before.
 OF_STRANGERS = {

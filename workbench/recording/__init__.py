@@ -1,6 +1,12 @@
 """Recordings: MEG, EEG and time courses. The names of this package are public; its modules are how they are made."""
 
+import os
+
 from workbench.core.lazy_names import lazy_names
+
+# MNE compiles functions of its own in every process where it finds numba, which slides need: that takes
+# seconds and hundreds of MB for reading one file. Whoever wants that sets the variable before.
+os.environ.setdefault("MNE_USE_NUMBA", "false")
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,

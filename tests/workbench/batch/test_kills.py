@@ -9,6 +9,7 @@ from tests.workbench.batch import kills
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and sitecustomize of POSIX")
 
 
+@pytest.mark.slow
 def test_five_kills(tmp_path):
     tried = kills.trial(tmp_path, range(100, 105), small=True)
     assert [c for c in tried if not c.is_clean] == []

@@ -148,5 +148,5 @@ def test_a_slide_that_moves_away_while_it_is_open_is_said(tmp_path):
 
 def test_the_row_reads_what_it_says():
     row = kinds.find("slide")
-    assert row.formats == ("hdf5",)
+    assert row.formats == ("hdf5", "geoparquet", "ome-zarr")
     assert set(row.if_asked) <= set(row.readers)
