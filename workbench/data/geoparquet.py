@@ -2,12 +2,13 @@
 
 https://geoparquet.org/releases/v1.1.0/. Geometry is WKB in the pixels of the full resolution, as in our GeoJSON; there
 is no coordinate reference system. What has no column of its own (frame, table of classes) is in the metadata under
-``workbench``. Outlines that are not valid are mended as in GeoJSON.
+``workbench``. Outlines that are not valid are mended, those without any area left out and said, as in GeoJSON.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import GeometryError, InputError, MissingExtra, NothingFound, reading
+from workbench.core.errors import GeometryError, InputError, MissingExtra, NothingFound, WorkbenchWarning, reading
 from workbench.core.frame import PIXELS, Frame
 from workbench.core.objects import Objects
 from workbench.core.rings import offsets_of
+from workbench.data.outlines import Faults, area_of, geometries_of, mended
 
 SUFFIX = ".parquet"
 EXTRA = "slides"
@@ -46,11 +48,12 @@ def write_geoparquet(objects: Objects, path: Path) -> None:
     objects.validate()
     if taken := [name for name in objects.measurements if name in _OWN]:
         raise GeometryError(f"objects '{objects.name}': a measurement is called '{taken[0]}', as a column of the file")
+    faults = Faults.of(objects, lambda points: points.astype(np.float64), _ROWS)
     names = {0: None, **{c.value: c.name for c in objects.classes}}
     header = {
-        "format": "objects", "version": 1, "name": objects.name, "count": len(objects),
+        "format": "objects", "version": 1, "name": objects.name, "count": len(objects) - len(faults.empty),
         "frame": objects.frame.to_json(), "classes": objects.classes.to_json(),
-        "coordinates": objects.coordinates.dtype.name,
+        "coordinates": objects.coordinates.dtype.name, **faults.to_json(),
     }  # fmt: skip
     geo = {
         "version": "1.1.0", "primary_column": _GEOMETRY,
@@ -59,9 +62,11 @@ def write_geoparquet(objects: Objects, path: Path) -> None:
     writer: Any = None
     try:
         for start in range(0, max(1, len(objects)), _ROWS):
-            some = objects.select(slice(start, start + _ROWS))
+            stop = min(start + _ROWS, len(objects))
+            kept = [i for i in range(start, stop) if i not in faults.empty]
+            some, mending = objects.select(kept), [k for k, i in enumerate(kept) if i in faults.numbers]
             columns: dict[str, Any] = {
-                _GEOMETRY: pa.array(_wkb(some), pa.binary()),
+                _GEOMETRY: pa.array(_wkb(some, mending), pa.binary()),
                 _ID: pa.array(some.ids.tolist(), pa.string() if some.ids.dtype.kind in "UO" else pa.int64()),
                 _CLASS: pa.array([names.get(v) for v in some.class_values.tolist()], pa.string()),
                 _VALUE: pa.array(some.class_values),
@@ -77,40 +82,17 @@ def write_geoparquet(objects: Objects, path: Path) -> None:
     finally:
         if writer is not None:
             writer.close()
+    if notes := faults.notes(objects.frame.area_unit):
+        warnings.warn(f"objects '{objects.name}': {'; '.join(notes)}", WorkbenchWarning, stacklevel=2)
 
 
-def _wkb(objects: Objects) -> list[bytes]:
+def _wkb(objects: Objects, mending: list[int]) -> list[bytes]:
     import shapely
 
-    from workbench.data.outlines import area_of, invalid, mended
-
-    geometries = polygons_of(objects)
-    for i in invalid(objects, objects.coordinates.astype(np.float64)).tolist():
-        pieces = mended(objects.polygon(i))
-        geometries[i] = area_of(pieces) if pieces else shapely.Polygon()
+    geometries = geometries_of(objects)
+    for number in mending:
+        geometries[number] = area_of(mended(objects.polygon(number)))
     found: list[bytes] = shapely.to_wkb(geometries, include_srid=False).tolist()
-    return found
-
-
-def polygons_of(objects: Objects) -> npt.NDArray[Any]:
-    """Objects as an array ``(N,)`` of geometries of shapely, as they are."""
-    import shapely
-
-    if not len(objects):
-        return np.zeros(0, object)
-    starts, counts = objects.ring_offsets[:-1], np.diff(objects.ring_offsets)
-    points = objects.coordinates.astype(np.float64)
-    closed = np.insert(points, objects.ring_offsets[1:], points[starts], axis=0)
-    rings = shapely.linearrings(closed, indices=np.repeat(np.arange(len(counts)), counts + 1))
-    of_rings = np.diff(objects.polygon_offsets)
-    polygons = shapely.polygons(rings, indices=np.repeat(np.arange(len(of_rings)), of_rings))
-    of_polygons = np.diff(objects.object_offsets)
-    found = np.empty(len(objects), object)
-    single = of_polygons == 1
-    found[single] = polygons[objects.object_offsets[:-1][single]]
-    for i in np.flatnonzero(~single):
-        a, b = objects.object_offsets[i : i + 2]
-        found[i] = shapely.multipolygons(polygons[a:b])
     return found
 
 

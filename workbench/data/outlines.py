@@ -66,14 +66,7 @@ def invalid(objects: Objects, coordinates: npt.NDArray[np.float64]) -> npt.NDArr
     """
     if not len(objects):
         return np.zeros(0, np.int64)
-    starts, counts = objects.ring_offsets[:-1], np.diff(objects.ring_offsets)
-    closed = np.insert(coordinates, objects.ring_offsets[1:], coordinates[starts], axis=0)
-    rings = shapely.linearrings(closed, indices=np.repeat(np.arange(len(counts)), counts + 1))
-    of_rings = np.diff(objects.polygon_offsets)
-    if len(rings) == len(of_rings):
-        polygons = shapely.polygons(rings)
-    else:
-        polygons = shapely.polygons(rings, indices=np.repeat(np.arange(len(of_rings)), of_rings))
+    polygons = _polygons(objects, coordinates)
     of_polygons = np.diff(objects.object_offsets)
     several = np.flatnonzero(of_polygons > 1)
     good = shapely.is_valid(polygons)
@@ -82,6 +75,33 @@ def invalid(objects: Objects, coordinates: npt.NDArray[np.float64]) -> npt.NDArr
         a, b = objects.object_offsets[i : i + 2]
         fine[i] = shapely.is_valid(shapely.multipolygons(polygons[a:b]))
     return np.flatnonzero(~fine)
+
+
+def _polygons(objects: Objects, coordinates: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    """All polygons of objects, pieces one by one, as geometries of shapely."""
+    starts, counts = objects.ring_offsets[:-1], np.diff(objects.ring_offsets)
+    closed = np.insert(coordinates, objects.ring_offsets[1:], coordinates[starts], axis=0)
+    rings = shapely.linearrings(closed, indices=np.repeat(np.arange(len(counts)), counts + 1))
+    of_rings = np.diff(objects.polygon_offsets)
+    if len(rings) == len(of_rings):
+        found: npt.NDArray[Any] = shapely.polygons(rings)
+    else:
+        found = shapely.polygons(rings, indices=np.repeat(np.arange(len(of_rings)), of_rings))
+    return found
+
+
+def geometries_of(objects: Objects) -> npt.NDArray[Any]:
+    """Objects as an array ``(N,)`` of geometries of shapely, as they are."""
+    found = np.empty(len(objects), object)
+    if not len(objects):
+        return found
+    polygons = _polygons(objects, objects.coordinates.astype(np.float64))
+    single = np.diff(objects.object_offsets) == 1
+    found[single] = polygons[objects.object_offsets[:-1][single]]
+    for i in np.flatnonzero(~single):
+        a, b = objects.object_offsets[i : i + 2]
+        found[i] = shapely.multipolygons(polygons[a:b])
+    return found
 
 
 @dataclass

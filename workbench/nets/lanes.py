@@ -7,8 +7,9 @@ computed does not depend on how many cores there are.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -20,6 +21,13 @@ Made = TypeVar("Made")
 def lanes_on(device: torch.device | str) -> int:
     """How many pieces of work are computed at once: one for each core that torch may use, one on a GPU."""
     return torch.get_num_threads() if torch.device(device).type == "cpu" else 1
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Items in lists of `size`, the last with what is left."""
+    source = iter(items)
+    while some := list(islice(source, size)):
+        yield some
 
 
 def in_lanes(

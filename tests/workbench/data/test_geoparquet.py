@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, NothingFound
+from workbench.core.errors import InputError, NothingFound, WorkbenchWarning
 from workbench.core.frame import Frame
 from workbench.core.objects import Objects
 from workbench.data import geoparquet
@@ -78,9 +78,20 @@ def test_files_of_others_are_read(tmp_path):
     assert objects.measurements["score"].tolist() == [0.5, 1.5]
 
 
+def test_outlines_without_any_area_are_left_out_and_said(tmp_path):
+    line, box = np.array([[0, 0], [5, 5], [10, 10.0]]), np.array([[0, 0], [4, 0], [4, 4], [0, 4.0]])
+    objects = Objects.from_polygons([line, box], measurements={"a": np.array([1.0, 2.0])})
+    with pytest.warns(WorkbenchWarning, match=r"1 object\(s\) without any area were left out"):
+        geoparquet.write_geoparquet(objects, tmp_path / "a.parquet")
+    again = read_objects(tmp_path / "a.parquet")
+    assert again.ids.tolist() == [2]
+    assert again.measurements["a"].tolist() == [2.0]
+
+
 def test_outlines_that_cross_themselves_are_mended(tmp_path):
     objects = Objects.from_polygons([np.array([[0, 0], [10, 10], [10, 0], [0, 10.0]])])
-    geoparquet.write_geoparquet(objects, tmp_path / "a.parquet")
+    with pytest.warns(WorkbenchWarning, match="crossed themselves"):
+        geoparquet.write_geoparquet(objects, tmp_path / "a.parquet")
     shape = shapely.from_wkb(parquet.read_table(tmp_path / "a.parquet").column("geometry").to_pylist()[0])
     assert shape.is_valid
     assert shape.area == pytest.approx(50)

@@ -165,9 +165,11 @@ def aggregated_jaccard(right: Numbers, found: Numbers) -> float:
 
 
 def mean_pq(images: Iterable[Panoptic]) -> float:
-    """bPQ as PanNuke has it: the mean over images; those without any nucleus, right or found, do not count."""
-    values = [one.pq for one in images]
-    known = [v for v in values if v == v]
+    """bPQ as PanNuke has it: the mean over images that have a nucleus; what is found in others does not count.
+
+    Nothing is said then of false nuclei on empty images: `pooled` counts them.
+    """
+    known = [one.pq for one in images if one.pairs + one.missed]
     return float(np.mean(known)) if known else float("nan")
 
 

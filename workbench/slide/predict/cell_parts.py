@@ -52,7 +52,12 @@ def cell_parts(
     if config.embeddings:
         names = tuple(str(i) for i in objects.ids.tolist())
         places = cells.centroids * tiles.factor
-        about = {"name": slide.name, "encoder": model.weights.name, "weights_sha256": model.weights.sha256}
+        rows, columns = slide.geometry.shape
+        about = {
+            "name": slide.name, "encoder": model.weights.name, "weights_sha256": model.weights.sha256,
+            "level0_width": columns, "level0_height": rows, "mpp_x": slide.pyramid.mpp[0],
+            "mpp_y": slide.pyramid.mpp[1], "target_mpp": mpp,
+        }  # fmt: skip
         parts["embeddings"] = Embeddings(cells.embeddings.astype(np.float32), names, places=places, about=about)
     return parts
 

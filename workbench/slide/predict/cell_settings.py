@@ -22,7 +22,7 @@ class CellConfig:
     target_mpp: float | None = setting(
         None,
         "Scale at which nuclei are looked for: micrometres per pixel, 0.25 is 40x; by default that of the weights.",
-        unit="um per pixel", low=0.1, high=1.0,
+        unit="um per pixel", low=0.2, high=1.0,
     )  # fmt: skip
     roi: str = setting(
         "",
@@ -46,8 +46,8 @@ class CellConfig:
     flips: bool = setting(False, "Look four times, mirrored, and take the mean: better, and four times as long.")
     normalise: Literal["fixed", "exact"] = setting(
         "fixed",
-        "Where one nucleus ends: fixed takes one scale for all tiles; exact the steepest slope of each tile by itself, "
-        "as published, so that what is found depends on how the slide is cut.",
+        "Where one nucleus ends: fixed takes one scale for all tiles; exact the published rule, the steepest slope of "
+        "each tile with what lies around it: what else a tile holds then changes what is found.",
         advanced=True,
     )
     allow_upsample: bool = setting(False, "Enlarge slides that are coarser than target_mpp by more than 5 %.")

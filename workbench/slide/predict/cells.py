@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from workbench.core import settings
 from workbench.core.atomic import sha256_of
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.types import Image, Progress, Result
 from workbench.slide.data.color import to_srgb
 from workbench.slide.data.resample import ratio, upsampling_note
@@ -26,6 +25,7 @@ from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.area import find_area, roi_file
 from workbench.slide.predict.cell_parts import cell_parts
 from workbench.slide.predict.chosen import share_of
+from workbench.slide.predict.model import precision_of
 from workbench.slide.predict.mosaic import TOKEN, Cells, Core, Mosaic, Place, cell_lattice, joined
 from workbench.slide.predict.nuclei import AT_40X, Rules
 
@@ -113,6 +113,11 @@ def find_cells(
     found, damaged = finder.run(chosen, progress)
     for note in notes_of(damaged, len(chosen)):
         recorder.note(note)
+    if cut := int(found.is_cut.sum()):
+        recorder.note(
+            f"{cut} of {len(found)} nuclei reach more than {MARGIN} pixels beyond their tile and are cut there: are "
+            "they nuclei, and is the scale right?"
+        )
     recorder.details |= {
         "tiles": len(chosen), "mpp": list(pyramid.mpp or ()), "mpp_source": pyramid.mpp_source, "target_mpp": target,
         "classes_from": model.recipe["classes_from"], "precision": finder.precision, "normalise": config.normalise,
@@ -164,11 +169,9 @@ class Finder:
     ) -> None:
         self.model, self.slide, self.tiles, self.config = model, slide, tiles, config
         self.rules, self.kept = rules, kept
-        precision = config.precision
-        if precision == "auto":
-            precision = "bfloat16" if model.device.type == "cuda" else "float32"
-        self.precision = precision
-        self.damaged: list[Damaged] = []
+        self.precision = precision_of(config.precision, model.device)
+        self.damaged: dict[int, Damaged] = {}
+        self._new: list[Damaged] = []
         self._held = self._nothing()
 
     def _nothing(self) -> Mosaic:
@@ -195,28 +198,27 @@ class Finder:
                 found.append(self._piece(f"cells-{start:06d}-{first:08d}.npz", some, near, tell))
                 done += len(some)
                 tell(0)
-        return joined(found), self.damaged
+        return joined(found), [self.damaged[i] for i in sorted(self.damaged)]
 
     def _piece(self, name: str, some: npt.NDArray[np.int64], near: set[int], tell: Callable[[int], None]) -> Cells:
         path = None if self.kept is None else self.kept.find(name)
         if path is not None:
             cells, damaged = unpacked(path.read_bytes())
         else:
-            before = len(self.damaged)
             parts: list[Cells] = []
-            for cells in self._cut(some, near):
-                parts.append(cells)
-                tell(len(parts))
-            cells = joined(parts)
-            damaged = self.damaged[before:]
-            del self.damaged[before:]
+            self._new = []
+            with closing(self._cut(some, near)) as each:
+                for one in each:
+                    parts.append(one)
+                    tell(len(parts))
+            cells, damaged = joined(parts), self._new
             if self.kept is not None:
                 with self.kept.writing(name) as part:
                     part.write_bytes(packed(cells, damaged))
-        self.damaged += damaged
+        self.damaged |= {d.index: d for d in damaged}  # as a neighbour a tile is read again
         return cells
 
-    def _cut(self, some: npt.NDArray[np.int64], near: set[int]) -> Iterator[Cells]:
+    def _cut(self, some: npt.NDArray[np.int64], near: set[int]) -> Generator[Cells, None, None]:
         """The nuclei of some tiles, in their order."""
         columns = self.tiles.count[1]
         wanted: dict[int, None] = {}
@@ -239,7 +241,7 @@ class Finder:
 
     def _maps(self, numbers: Sequence[int]) -> Iterator[tuple[int, Core]]:
         """The maps of the cores of tiles, in their order; one that could not be read is left out."""
-        from workbench.nets.lanes import in_lanes, lanes_on
+        from workbench.nets.lanes import batches, in_lanes, lanes_on
 
         if not numbers:
             return
@@ -248,11 +250,11 @@ class Finder:
         device = self.model.device
         size = self.config.batch or (1 if device.type == "cpu" else 8)
         work = Network(self.model, self.precision, self.config.flips, self.config.embeddings)
-        with closing(in_lanes(lanes_on(device), work, _batches(stream, size))) as done:
+        with closing(in_lanes(lanes_on(device), work, batches(stream, size))) as done:
             for some, cores in done:
                 for (number, _), core in zip(some, cores, strict=True):
                     yield number, core
-        self.damaged += stream.damaged
+        self._new += stream.damaged
 
 
 def _is_ready(place: Place, last: int, columns: int) -> bool:
@@ -260,19 +262,11 @@ def _is_ready(place: Place, last: int, columns: int) -> bool:
     return last >= (place[0] + 1) * columns + min(place[1] + 1, columns - 1)
 
 
-def _batches(
-    tiles: Iterable[tuple[int, npt.NDArray[np.uint8]]], size: int
-) -> Iterator[list[tuple[int, npt.NDArray[np.uint8]]]]:
-    source = iter(tiles)
-    while some := list(islice(source, size)):
-        yield some
-
-
 class Network:
     """Tiles to the maps of their cores."""
 
     def __init__(self, model: Model, precision: str, flips: bool, embeds: bool) -> None:
-        self.net, self.device = model.net, model.device
+        self.net, self.device, self.path = model.net, model.device, model.weights.path
         self.precision, self.flips, self.embeds = precision, flips, embeds
 
     def __call__(self, some: list[tuple[int, npt.NDArray[np.uint8]]]) -> list[Core]:
@@ -283,6 +277,11 @@ class Network:
             x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
             x = (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
             nuclei, hv, types, tokens = self._seen(x)
+            if not (torch.isfinite(nuclei).all() and torch.isfinite(hv).all()):
+                raise WeightsError(
+                    f"{self.path}: gives numbers that are none: its weights are damaged, or too large for the number "
+                    "type (--precision float32)"
+                )
             inner = slice(MARGIN, images.shape[1] - MARGIN)
             where = (nuclei[:, 1] > nuclei[:, 0])[:, inner, inner].cpu().numpy()
             kinds = types.argmax(1)[:, inner, inner].to(torch.uint8).cpu().numpy()

@@ -6,9 +6,8 @@ On a processor every core takes batches of its own (`workbench.nets.lanes`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from workbench.core.types import Progress
-from workbench.nets.lanes import in_lanes, lanes_on
+from workbench.nets.lanes import batches, in_lanes, lanes_on
 from workbench.slide.predict.view import STAINNET, View, to_input
 
 Tile = tuple[int, npt.NDArray[Any]]
@@ -72,7 +71,7 @@ def embed(
     numbers: list[int] = []
     features: list[_Features] = []
     net.eval()
-    with closing(in_lanes(lanes_on(device), embedded, _batches(tiles, size))) as done:
+    with closing(in_lanes(lanes_on(device), embedded, batches(tiles, size))) as done:
         for some, out in done:
             width = out.shape[1]
             numbers += [number for number, _ in some]
@@ -81,9 +80,3 @@ def embed(
                 progress(len(numbers), max(total, len(numbers)))
     found = np.concatenate(features) if features else np.zeros((0, width), np.float32)
     return np.array(numbers, np.int64), found
-
-
-def _batches(tiles: Iterable[Tile], size: int) -> Iterator[list[Tile]]:
-    source = iter(tiles)
-    while some := list(islice(source, size)):
-        yield some

@@ -26,3 +26,10 @@ class Model:
     reason: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
     view: View = STAINNET
+
+
+def precision_of(wanted: str, device: torch.device) -> str:
+    """Number type of a network: as asked for; ``"auto"`` is bfloat16 on a GPU, else float32."""
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if device.type == "cuda" else "float32"

@@ -67,6 +67,8 @@ class Cells:
         ``(N,)`` pixels, and 0 (a circle) to 1.
     stains
         ``(N, 2)`` mean density of haematoxylin and of eosin.
+    is_cut
+        ``(N,)`` bool: whether it reaches beyond what was looked at around its core.
     embeddings
         ``(N, D)`` float16, mean of the tokens under the nucleus; ``(N, 0)`` where they were not asked for.
     """
@@ -79,6 +81,7 @@ class Cells:
     areas: npt.NDArray[np.int64]
     eccentricities: npt.NDArray[np.float32]
     stains: npt.NDArray[np.float32]
+    is_cut: npt.NDArray[np.bool_]
     embeddings: npt.NDArray[np.float16]
 
     def __len__(self) -> int:
@@ -94,7 +97,7 @@ class Cells:
         return replace(self, coordinates=self.coordinates[points], offsets=offsets, **rest)
 
 
-_PER_CELL = ("centroids", "types", "probabilities", "areas", "eccentricities", "stains", "embeddings")
+_PER_CELL = ("centroids", "types", "probabilities", "areas", "eccentricities", "stains", "is_cut", "embeddings")
 
 
 def none(width: int = 0) -> Cells:
@@ -102,7 +105,7 @@ def none(width: int = 0) -> Cells:
     return Cells(
         np.zeros((0, 2), np.float32), np.zeros(1, np.int64), np.zeros((0, 2)), np.zeros(0, np.int32),
         np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, 2), np.float32),
-        np.zeros((0, width), np.float16),
+        np.zeros(0, bool), np.zeros((0, width), np.float16),
     )  # fmt: skip
 
 
@@ -182,7 +185,7 @@ class Mosaic:
         found = Cells(
             table.coordinates + corner.astype(np.float32), table.offsets, table.centroids + corner, kinds,
             share.astype(np.float32), table.areas, table.eccentricities.astype(np.float32),
-            _stains(image, labels, table.ids),
+            _stains(image, labels, table.ids), (table.boxes[:, :2] == 0).any(1) | (table.boxes[:, 2:] == whole).any(1),
             self._embedded(place, labels, table.ids) if embeds else np.zeros((len(table), 0), np.float16),
         )  # fmt: skip
         return found.select(inside)

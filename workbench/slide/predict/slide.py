@@ -22,6 +22,7 @@ from workbench.slide.data.stream import Damaged, TileStream, notes_of
 from workbench.slide.data.tiles import Lattice, lattice
 from workbench.slide.predict.area import Area, find_area, roi_file
 from workbench.slide.predict.chosen import share_of, sharpness_of
+from workbench.slide.predict.model import precision_of
 from workbench.slide.predict.parts import Found, parts_of
 
 if TYPE_CHECKING:
@@ -115,18 +116,11 @@ def embed_slide(
     recorder.details |= {
         "tiles": len(found.numbers), "tiles_in_all": len(tiles), "level_read": area.level,
         "mpp": list(pyramid.mpp or ()), "mpp_source": pyramid.mpp_source,
-        "precision": precision_of(config, model.device), "view": asdict(model.view),
+        "precision": precision_of(config.precision, model.device), "view": asdict(model.view),
         "damaged": [asdict(d) for d in found.damaged[:1000]],
     }  # fmt: skip
     parts = parts_of(model.weights, slide, config, tiles, area, share, found)
     return Result(parts, slide, recorder.finish())
-
-
-def precision_of(config: Config, device: torch.device) -> str:
-    """Number type of the network: as asked for; by default bfloat16 on a GPU."""
-    if config.precision != "auto":
-        return config.precision
-    return "bfloat16" if device.type == "cuda" else "float32"
 
 
 def _beyond_tiles(area: Area, tiles: Lattice) -> str:
@@ -169,7 +163,7 @@ def _made_of(input_sha256: str | None, model: Model, config: Config, image: Imag
     drawn = "" if roi is None else sha256_of(roi)
     return {
         "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
-        "roi": drawn, "precision": precision_of(config, model.device), "device": model.device.type,
+        "roi": drawn, "precision": precision_of(config.precision, model.device), "device": model.device.type,
         "view": asdict(model.view),
     }  # fmt: skip
 
@@ -186,7 +180,7 @@ def _all_tiles(
     """What there is of pieces already, and the others."""
     import torch
 
-    precision = precision_of(config, model.device)
+    precision = precision_of(config.precision, model.device)
     net: torch.nn.Module = model.net
     if precision == "bfloat16":
         net = copy.deepcopy(model.net).to(torch.bfloat16)
