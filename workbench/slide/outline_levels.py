@@ -21,7 +21,7 @@ _COARSEST = 1024
 MOST_PIXELS = 64_000_000
 """Of one request: a viewer that asks for more gets one empty pixel."""
 
-Values = npt.NDArray[np.uint8]
+Values = npt.NDArray[np.unsignedinteger[Any]]
 
 
 class Outlines:
@@ -30,7 +30,7 @@ class Outlines:
     Parameters
     ----------
     objects
-        In pixels of level 0. What holes take away, and pieces beyond the first, are painted, too: even-odd.
+        In any frame of the slide. Holes stay empty.
     none
         Value of objects without a class.
     """
@@ -42,11 +42,13 @@ class Outlines:
             objects.polygon_offsets[objects.object_offsets[:-1]],
             objects.polygon_offsets[objects.object_offsets[1:]],
         )
-        self.points = np.ascontiguousarray(objects.coordinates, np.float32)
+        # Pixels of level 0 from the outer corner, whatever unit the objects have.
+        self.points = np.ascontiguousarray(objects.frame.to_index(objects.coordinates)[:, ::-1] + 0.5, np.float32)
         self.rings = np.ascontiguousarray(rings)
         self.first, self.last = np.ascontiguousarray(first), np.ascontiguousarray(last)
         values = objects.class_values
-        self.values = np.where(values == 0, none, values).astype(np.uint8)
+        self.dtype = np.dtype(np.uint8 if none < 256 else np.uint16)
+        self.values = np.where(values == 0, none, values).astype(self.dtype)
         if len(objects):
             low = np.minimum.reduceat(self.points, rings[:-1], axis=0)
             high = np.maximum.reduceat(self.points, rings[:-1], axis=0)
@@ -81,10 +83,10 @@ class OutlineLevel:
     """
 
     ndim = 2
-    dtype = np.dtype(np.uint8)
 
     def __init__(self, outlines: Outlines, shape: tuple[int, int], step: float) -> None:
         self.outlines, self.shape, self.step = outlines, shape, step
+        self.dtype = outlines.dtype
 
     @property
     def size(self) -> int:
@@ -92,7 +94,7 @@ class OutlineLevel:
 
     @property
     def nbytes(self) -> int:
-        return self.size
+        return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -118,7 +120,7 @@ class OutlineLevel:
         (top, bottom, down), (left, right, across) = spans
         height, width = max(0, bottom - top), max(0, right - left)
         if height * width > MOST_PIXELS:
-            return np.zeros((1, 1), np.uint8)
+            return np.zeros((1, 1), self.dtype)
         picked: Any = self.painted(top, left, height, width)[::down, ::across]
         for axis in (1, 0):
             if isinstance(parts[axis], int | np.integer):
@@ -127,7 +129,7 @@ class OutlineLevel:
 
     def painted(self, top: int, left: int, height: int, width: int) -> Values:
         """A region of the level, ``(height, width)``."""
-        out = np.zeros((height, width), np.uint8)
+        out = np.zeros((height, width), self.dtype)
         step, own = self.step, self.outlines
         if out.size and len(own.values):
             chosen = own.within(left * step, top * step, (left + width) * step, (top + height) * step)

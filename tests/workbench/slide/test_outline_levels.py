@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import shapely
 
+from workbench.core.frame import Frame
 from workbench.core.objects import Objects
 from workbench.slide.outline_levels import OutlineLevel, Outlines, outline_levels, set_outlines
 
@@ -72,6 +74,20 @@ def test_holes_are_holes_and_what_is_clicked_is_found():
     assert outlines.at(55, 55) == 1
     assert outlines.at(35, 35) is None
     assert outlines.at(95, 5) is None
+
+
+def test_outlines_in_micrometres_lie_where_those_in_pixels_do():
+    pixels = blobs()
+    frame = Frame.of(np.diag([0.5, 0.5, 1.0]), "um", unit="um", pixel_size=(0.5, 0.5))
+    um = replace(pixels, coordinates=pixels.coordinates * 0.5, frame=frame)
+    levels = [outline_levels(one, SHAPE, 9)[0][:, :] for one in (pixels, um)]
+    np.testing.assert_array_equal(*levels)
+
+
+def test_three_hundred_classes_keep_their_numbers():
+    box = np.array([[10, 10], [60, 10], [60, 60], [10, 60.0]])
+    level = OutlineLevel(Outlines(Objects.from_polygons([box], class_values=[299]), 300), (100, 100), 1.0)
+    assert level[20, 20] == 299
 
 
 def test_nothing_is_nothing_and_others_can_be_shown():
