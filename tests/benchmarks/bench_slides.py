@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-TILES, ROUNDS, EMBEDDED = 600, 3, 96
+TILES, ROUNDS, EMBEDDED = 600, 3, 192
 
 _OPEN = """
 import sys, time
