@@ -6,22 +6,24 @@ that may not be passed on: whoever has them loads them here, and none come with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import WeightsError
-from workbench.core.types import Image, Progress, Result
-from workbench.slide.cell_settings import Config
+from workbench.core.types import Case, Image, Progress, Result
+from workbench.slide.cell_settings import Config, EvaluateConfig
 from workbench.slide.predict.model import Model
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.core.contract import PiecesOf
+    from workbench.slide.evaluate.cells import CellEvaluation
     from workbench.weights import WeightsFile
 
-__all__ = ["Config", "load", "predict"]
+__all__ = ["Config", "EvaluateConfig", "evaluate", "load", "predict"]
 
 NAME = "cellvta"
 _COLORS = ((255, 0, 0), (34, 221, 77), (35, 92, 236), (254, 255, 0), (255, 159, 68), (35, 255, 255))
@@ -109,3 +111,25 @@ def predict(
     from workbench.slide.predict.cells import find_cells
 
     return find_cells(model, image, config, progress, pieces)
+
+
+def evaluate(
+    cases: Sequence[Case], config: EvaluateConfig, out: Path | None = None, progress: Progress | None = None
+) -> CellEvaluation:
+    """Find the nuclei of pictures and score them; see `workbench.slide.evaluate.cells.evaluate_cells`."""
+    from workbench.core import device as devices
+    from workbench.core import provenance
+    from workbench.core.seen import Seen
+    from workbench.slide.evaluate.cells import evaluate_cells
+
+    device, reason = devices.choose(config.device)
+    own = config.of_predict()
+    model = load(own, device)
+    found = model.weights
+    facts = provenance.facts_of(
+        config, weights=str(found.path), weights_sha256=found.sha256, device=f"{device} ({reason})"
+    )
+    return evaluate_cells(
+        cases, lambda image: predict(model, image, own), config, model.recipe["classes"], out=out,
+        seen=Seen.of(found.meta), title=f"CellVTA, weights {found.name}", provenance=facts, progress=progress,
+    )  # fmt: skip

@@ -59,7 +59,7 @@ def _bits_of_png(path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """A picture by Pillow, header first; it is decoded whole, so that its limit of pixels is ours, too."""
     from PIL import Image as Pillow
 
@@ -82,7 +82,7 @@ def _decode(path: Path) -> npt.NDArray[np.uint8]:
     from PIL import Image as Pillow
 
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             if file.mode in ("RGBA", "LA", "PA") or "transparency" in file.info:
                 shown = file.convert("RGBA")
                 shown = Pillow.alpha_composite(Pillow.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
@@ -101,7 +101,7 @@ def read(path: Path) -> Image:
     InputError
         It is no picture, one of more than 8 bits or of other colours, or too large to be decoded whole.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         (columns, rows), mode, info = file.size, file.mode, dict(file.info)
         turned = file.getexif().get(_ORIENTATION) if "exif" in file.info else None
     if mode in ("1", "L", "LA", "La"):

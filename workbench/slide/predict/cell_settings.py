@@ -54,8 +54,10 @@ class CellConfig:
     icc: bool = setting(False, "Convert colours by the profile of the slide to sRGB.")
     keep_pen: bool = setting(False, "Take pen marks for tissue, too.", advanced=True)
     tile: int = setting(
-        512, "Side of a tile, with the margins that its neighbours see, too; a multiple of 32.", unit="pixels", low=256,
-        high=2048, advanced=True,
+        512,
+        "Side of what is read and put together at once; the network looks through windows of 512 at the same places "
+        "whatever it is, so that it does not change what is found.",
+        unit="pixels", low=256, high=4096, advanced=True,
     )  # fmt: skip
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "Number type: auto is bfloat16 on a GPU and float32 on a CPU.", advanced=True

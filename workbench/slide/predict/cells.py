@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 NAME = "cellvta"
 MARGIN = 64
 """What a tile sees around its core, and how far nuclei are followed into the next, in pixels."""
+WINDOW = 512
+"""Side of what the network sees at once, in pixels. What it says of a place depends on what else it sees: the windows
+lie at the same places of a slide whatever is asked for, so that neither tiles nor regions change what is found."""
+STEP = WINDOW - 2 * MARGIN
 PIECE = 64
 """Tiles that are kept together."""
 _ACROSS = 64
@@ -90,13 +94,12 @@ def find_cells(
         raise InputError(f"{name}: is no slide: it has no levels")
     own = float(model.recipe["mpp"])
     target = config.target_mpp or own
-    if config.tile % (2 * TOKEN) or config.tile <= 3 * MARGIN:
-        raise UsageError(f"--tile {config.tile}: a multiple of {2 * TOKEN}, more than {3 * MARGIN}, was expected")
     factor = ratio(pyramid, target, allow_upsample=config.allow_upsample, name=name)
     for note in (upsampling_note(pyramid, target), _other_scale(target, own)):
         if note:
             recorder.note(note)
-    tiles = cell_lattice(pyramid.levels[0].shape, factor, config.tile, MARGIN)
+    along = max(1, math.ceil((config.tile - 2 * MARGIN) / STEP))  # windows side by side in a tile
+    tiles = cell_lattice(pyramid.levels[0].shape, factor, along * STEP + 2 * MARGIN, MARGIN)
     area = find_area(slide, config, name)
     for note in area.notes:
         recorder.note(note)
@@ -155,7 +158,7 @@ def _made_of(input_sha256: str | None, model: Model, config: CellConfig, image: 
     drawn = "" if roi is None else sha256_of(roi)
     return {
         "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
-        "roi": drawn, "device": model.device.type, "slopes": SLOPES, "margin": MARGIN,
+        "roi": drawn, "device": model.device.type, "slopes": SLOPES, "margin": MARGIN, "window": WINDOW,
     }  # fmt: skip
 
 
@@ -170,6 +173,8 @@ class Finder:
         self.model, self.slide, self.tiles, self.config = model, slide, tiles, config
         self.rules, self.kept = rules, kept
         self.precision = precision_of(config.precision, model.device)
+        self.along = tiles.stride // STEP
+        self.across, self.piece = max(2, _ACROSS // self.along), max(1, PIECE // self.along**2)
         self.damaged: dict[int, Damaged] = {}
         self._new: list[Damaged] = []
         self._held = self._nothing()
@@ -188,13 +193,13 @@ class Finder:
                 progress(done + count, len(chosen))
 
         tell(0)
-        for start in range(0, columns, _ACROSS):
+        for start in range(0, columns, self.across):
             column = chosen % columns
-            strip = chosen[(column >= start) & (column < start + _ACROSS)]
-            near = set(chosen[(column >= start - 1) & (column <= start + _ACROSS)].tolist())
+            strip = chosen[(column >= start) & (column < start + self.across)]
+            near = set(chosen[(column >= start - 1) & (column <= start + self.across)].tolist())
             self._held = self._nothing()
-            for first in range(0, len(strip), PIECE):
-                some = strip[first : first + PIECE]
+            for first in range(0, len(strip), self.piece):
+                some = strip[first : first + self.piece]
                 found.append(self._piece(f"cells-{start:06d}-{first:08d}.npz", some, near, tell))
                 done += len(some)
                 tell(0)
@@ -246,15 +251,84 @@ class Finder:
         if not numbers:
             return
         assert self.slide.pyramid is not None
-        stream = TileStream(self.slide.pyramid, self.tiles, numbers, self.config.reading_threads)
+        stream = TileStream(
+            self.slide.pyramid,
+            self.tiles,
+            numbers,
+            self.config.reading_threads,
+            lambda number, pixels: windows_of(pixels, self._on_slide(number)),
+        )
         device = self.model.device
         size = self.config.batch or (1 if device.type == "cpu" else 8)
-        work = Network(self.model, self.precision, self.config.flips, self.config.embeddings)
-        with closing(in_lanes(lanes_on(device), work, batches(stream, size))) as done:
+        work = Network(self.model, self.precision, self.config.flips, self.config.embeddings, size)
+        with closing(in_lanes(lanes_on(device), work, batches(stream, max(1, size // self.along**2)))) as done:
             for some, cores in done:
                 for (number, _), core in zip(some, cores, strict=True):
-                    yield number, core
+                    yield number, self._cut_off(number, core)
         self._new += stream.damaged
+
+    def _on_slide(self, number: int) -> tuple[slice, slice]:
+        """The rows and columns of a tile that lie on the slide."""
+        assert self.slide.pyramid is not None
+        row, column = divmod(number, self.tiles.count[1])
+        found = []
+        for which, corner, length in zip(
+            (row, column), self.tiles.corner[::-1], self.slide.pyramid.levels[0].shape, strict=True
+        ):
+            first = corner / self.tiles.factor + which * self.tiles.stride
+            last = length / self.tiles.factor - first
+            found.append(slice(max(0, math.ceil(-first - 1e-6)), max(1, min(self.tiles.size, math.floor(last + 1e-6)))))
+        return found[0], found[1]
+
+    def _cut_off(self, number: int, core: Core) -> Core:
+        """There are no nuclei beyond the edges of a slide: what the network saw there was its mirror image."""
+        rows, columns = (slice(max(0, s.start - MARGIN), max(0, s.stop - MARGIN)) for s in self._on_slide(number))
+        inside = np.zeros_like(core.nuclei)
+        inside[rows, columns] = core.nuclei[rows, columns]
+        return replace(core, nuclei=inside)
+
+
+def windows_of(pixels: npt.NDArray[np.uint8], on_slide: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
+    """The windows of a tile, row by row: ``(N, WINDOW, WINDOW, 3)``; see `mirrored`."""
+    starts = range(0, len(pixels) - 2 * MARGIN, STEP)
+    found = []
+    for top in starts:
+        for left in starts:
+            inside = tuple(
+                slice(min(max(s.start - first, 0), WINDOW), min(max(s.stop - first, 0), WINDOW))
+                for s, first in zip(on_slide, (top, left), strict=True)
+            )
+            found.append(mirrored(pixels[top : top + WINDOW, left : left + WINDOW], (inside[0], inside[1])))
+    return np.stack(found)
+
+
+def _together(cores: Sequence[Core]) -> Core:
+    """The cores of windows, row by row, as the core of their tile."""
+    along = math.isqrt(len(cores))
+    if along == 1:
+        return cores[0]
+
+    def laid(name: str, rows: int, columns: int) -> Any:
+        parts = [getattr(core, name) for core in cores]
+        if parts[0] is None:
+            return None
+        lines = [np.concatenate(parts[i : i + along], columns) for i in range(0, len(parts), along)]
+        return np.concatenate(lines, rows)
+
+    return Core(
+        laid("nuclei", 0, 1), laid("hv", 1, 2), laid("types", 0, 1), laid("image", 0, 1), laid("tokens", 1, 2)
+    )  # fmt: skip
+
+
+def mirrored(pixels: npt.NDArray[np.uint8], on_slide: tuple[slice, slice]) -> npt.NDArray[np.uint8]:
+    """A tile ``(size, size, 3)`` whose pixels beyond the edges of the slide mirror those within: a network that never
+    saw white beside tissue takes it for something.
+    """
+    size = pixels.shape[0]
+    beyond = [(s.start, size - s.stop) for s in on_slide]
+    if not any(map(any, beyond)) or any(s.start >= s.stop for s in on_slide):
+        return pixels
+    return np.pad(pixels[on_slide], (*beyond, (0, 0)), mode="symmetric")
 
 
 def _is_ready(place: Place, last: int, columns: int) -> bool:
@@ -263,16 +337,22 @@ def _is_ready(place: Place, last: int, columns: int) -> bool:
 
 
 class Network:
-    """Tiles to the maps of their cores."""
+    """Windows of tiles to the maps of the cores of those, some windows at a time."""
 
-    def __init__(self, model: Model, precision: str, flips: bool, embeds: bool) -> None:
+    def __init__(self, model: Model, precision: str, flips: bool, embeds: bool, batch: int = 1) -> None:
         self.net, self.device, self.path = model.net, model.device, model.weights.path
-        self.precision, self.flips, self.embeds = precision, flips, embeds
+        self.precision, self.flips, self.embeds, self.batch = precision, flips, embeds, batch
 
     def __call__(self, some: list[tuple[int, npt.NDArray[np.uint8]]]) -> list[Core]:
+        """Of each tile its windows are given, ``(N, WINDOW, WINDOW, 3)``, row by row."""
+        windows = np.concatenate([own for _, own in some])
+        made = [core for i in range(0, len(windows), self.batch) for core in self._cores(windows[i : i + self.batch])]
+        each = len(made) // len(some)
+        return [_together(made[i * each : (i + 1) * each]) for i in range(len(some))]
+
+    def _cores(self, images: npt.NDArray[np.uint8]) -> list[Core]:
         import torch
 
-        images = np.stack([pixels for _, pixels in some])
         with torch.inference_mode():
             x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
             x = (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
@@ -293,7 +373,7 @@ class Network:
                 where[i], away[i], kinds[i], images[i, inner, inner],
                 None if described is None else described[i],
             )
-            for i in range(len(some))
+            for i in range(len(images))
         ]  # fmt: skip
 
     def _seen(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

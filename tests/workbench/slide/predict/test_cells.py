@@ -114,12 +114,59 @@ def test_every_nucleus_lies_where_it_was_drawn_with_its_class(run, slide, plane)
     assert (step, first) == pytest.approx((64, 32 - 0.25))
 
 
-@pytest.mark.parametrize("tile", [pytest.param(320, marks=pytest.mark.slow), 416])
-def test_other_tiles_change_next_to_nothing(run, slide, tile):
-    right, other = run(slide)["nuclei"], run(slide, tile=tile)["nuclei"]
+class Moody(Reading):
+    """Leaves out nuclei of one class by what lies in the first column: what it says depends on what else it sees."""
+
+    def forward(self, x):
+        maps = super().forward(x)
+        is_dark = ((x[:, 0, :, 0].mean(1) * 1000).long() % 2 == 0)[:, None, None] & (x[:, 0] < -0.4)
+        maps.nuclei[:, 1][is_dark] = -20
+        return maps
+
+
+@pytest.mark.parametrize(("net", "most"), [(Reading, 0.005), (Moody, 0.005)])
+@pytest.mark.parametrize("tile", [600, pytest.param(1200, marks=pytest.mark.slow)])
+def test_other_tiles_change_next_to_nothing(run, slide, tile, net, most):
+    right, other = run(slide, net=net())["nuclei"], run(slide, net=net(), tile=tile)["nuclei"]
     a = {right.polygon(i)[0][0].tobytes() for i in range(len(right))}
     b = {other.polygon(i)[0][0].tobytes() for i in range(len(other))}
-    assert len(a ^ b) <= 0.005 * len(a | b)
+    assert len(a ^ b) <= most * len(a | b)
+
+
+def test_what_a_network_says_of_a_window_depends_on_the_window(run, slide):
+    """Otherwise the test above would show nothing."""
+    assert 10 < len(run(slide, net=Moody())["nuclei"]) < len(run(slide)["nuclei"]) - 10
+
+
+def test_a_region_does_not_change_what_is_found_in_it(run, slide, tmp_path):
+    region = tmp_path / "roi.geojson"
+    box = [[[210, 130], [700, 130], [700, 600], [210, 600], [210, 130]]]
+    region.write_text(json.dumps({"type": "Polygon", "coordinates": box}))
+    whole, part = run(slide, net=Moody())["nuclei"], run(slide, net=Moody(), roi=str(region))["nuclei"]
+    inside = [whole.polygon(i)[0][0].tobytes() for i, (x, y) in enumerate(whole.centroids())
+              if 210 < x < 700 and 130 < y < 600]  # fmt: skip
+    found = {part.polygon(i)[0][0].tobytes() for i in range(len(part))}
+    assert len(found ^ set(inside)) <= 0.02 * len(inside)
+
+
+def test_beyond_the_edge_the_slide_is_mirrored_and_has_no_nuclei(run, slide):
+    """White beside tissue is nothing that a network learnt; and a mirror image is no second nucleus."""
+    seen = []
+
+    class Looking(Reading):
+        def forward(self, x):
+            seen.append(x)
+            return super().forward(x)
+
+    found = run(slide, net=Looking())["nuclei"]
+    first = ((seen[0][0] + 1) * 127.5).permute(1, 2, 0).round().byte().numpy()
+    pixels = tifffile.imread(slide)
+    margin = running.MARGIN
+    np.testing.assert_array_equal(first[margin:, margin:], pixels[: 512 - margin, : 512 - margin])
+    np.testing.assert_array_equal(first[:margin, margin:], pixels[:margin, : 512 - margin][::-1])
+    low, high = found.coordinates.min(0), found.coordinates.max(0)
+    assert (low >= 0).all()
+    assert (high <= (SIZE[1], SIZE[0])).all()
 
 
 def test_neighbours_are_counted_in_micrometres(run, slide):
@@ -164,6 +211,8 @@ def test_a_run_that_was_stopped_goes_on(run, slide, tmp_path, monkeypatch):
     from workbench.core.pieces import Pieces
 
     monkeypatch.setattr(running, "PIECE", 3)
+    monkeypatch.setattr(running, "WINDOW", 320)
+    monkeypatch.setattr(running, "STEP", 192)
     right = run(slide, tile=320)
 
     class Stop(Exception):
@@ -229,8 +278,6 @@ def test_embeddings_are_those_of_the_nuclei(run, slide, tmp_path):
 
 
 def test_what_cannot_be_right_is_refused(run, slide, weights, tmp_path):
-    with pytest.raises(UsageError, match="--tile 300: a multiple of 32"):
-        run(slide, tile=300)
     with pytest.raises(UsageError, match="more than 3"):
         run(slide, most_tiles=3)
     with pytest.raises(UsageError, match="too coarse"):

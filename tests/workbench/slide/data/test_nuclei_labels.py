@@ -1,0 +1,131 @@
+"""Reference nuclei from every layout in use, and what cannot be one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import scipy.io
+import tifffile
+from PIL import Image as Pillow
+
+from workbench.core.errors import GeometryError, InputError
+from workbench.slide.data.nuclei_labels import read_reference
+
+SHAPE = (40, 50)
+
+
+@pytest.fixture
+def labels():
+    found = np.zeros(SHAPE, np.int32)
+    found[2:10, 3:12], found[10:18, 3:12], found[20:33, 30:44] = 1, 2, 700
+    return found
+
+
+@pytest.fixture
+def types(labels):
+    return np.choose(np.searchsorted([1, 2, 700], labels) * (labels > 0) + (labels > 0), [0, 2, 1, 2])
+
+
+def same(found, labels):
+    """The same nuclei, whatever their numbers."""
+    pairs = np.unique(np.stack([found.ravel(), labels.ravel()]), axis=1)
+    return pairs.shape[1] == len(np.unique(labels)) == len(np.unique(found))
+
+
+def test_numbers_of_pixels(labels, tmp_path):
+    Pillow.fromarray(labels.astype(np.uint16)).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", labels.astype(np.float32))
+    np.save(tmp_path / "a.npy", labels.astype(np.int64))
+    for name in ("a.png", "a.tif", "a.npy"):
+        found = read_reference(tmp_path / name, SHAPE)
+        np.testing.assert_array_equal(found.labels, labels)
+        assert found.types is None
+        assert len(found) == 3
+        assert found.notes == ()
+
+
+def test_a_palette_is_numbers_not_colours(labels, tmp_path):
+    picture = Pillow.fromarray(np.minimum(labels, 3).astype(np.uint8), "P")
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    picture.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_reference(tmp_path / "a.png", SHAPE).labels, np.minimum(labels, 3))
+
+
+def test_classes_of_a_file_beside(labels, types, tmp_path):
+    Pillow.fromarray(labels.astype(np.uint16)).save(tmp_path / "a_instances.png")
+    strewn = types.copy()
+    strewn[3, 4] = 1  # a pixel of another class: that of most of the nucleus counts
+    strewn[25, 35] = 0
+    Pillow.fromarray(strewn.astype(np.uint8)).save(tmp_path / "a_types.png")
+    found = read_reference(tmp_path / "a_instances.png", SHAPE)
+    np.testing.assert_array_equal(found.types, types)
+    assert found.classes.names == ("class 1", "class 2")
+    assert any("have no class" in note for note in found.notes)
+
+
+def test_layouts_of_conic_pannuke_and_hover_net(labels, types, tmp_path):
+    np.save(tmp_path / "conic.npy", np.stack([labels, types], -1).astype(np.uint16))
+    pannuke = np.stack([np.where(types == c, labels, 0) for c in range(1, 6)] + [labels == 0], -1)
+    np.save(tmp_path / "pannuke.npy", pannuke.astype(np.float64))
+    scipy.io.savemat(tmp_path / "hover.mat", {"inst_map": labels.astype(float), "type_map": types.astype(float)})
+    for name in ("conic.npy", "pannuke.npy", "hover.mat"):
+        found = read_reference(tmp_path / name, SHAPE)
+        assert same(found.labels, labels), name
+        np.testing.assert_array_equal(found.types, types)
+
+
+def test_outlines(labels, types, tmp_path):
+    boxes = [(3, 2, 12, 10, "a"), (3, 10, 12, 18, "b"), (30, 20, 44, 33, "a"), (300, 300, 310, 310, "a")]
+    features = [
+        {"type": "Feature", "properties": {"classification": {"name": name}},
+         "geometry": {"type": "Polygon", "coordinates": [[[x, y], [u, y], [u, v], [x, v], [x, y]]]}}
+        for x, y, u, v, name in boxes
+    ]  # fmt: skip
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    found = read_reference(tmp_path / "a.geojson", SHAPE)
+    assert same(found.labels, labels)
+    names = {c.value: c.name for c in found.classes}
+    assert {names[v] for v in np.unique(found.types[types == 2])} == {"a"}
+    assert {names[v] for v in np.unique(found.types[types == 1])} == {"b"}
+    assert any("1 outline(s) lie outside" in note for note in found.notes)
+    with pytest.raises(GeometryError, match="all 4 outlines lie outside"):
+        read_reference(tmp_path / "a.geojson", (2, 2))
+
+
+def test_what_cannot_be_right_is_refused(labels, tmp_path):
+    def saved(name, array):
+        np.save(tmp_path / name, array)
+        return tmp_path / name
+
+    with pytest.raises(GeometryError, match="40 x 50 pixels, its image has 40 x 51"):
+        read_reference(saved("a.npy", labels), (40, 51))
+    with pytest.raises(InputError, match="one number \\(255\\) for 2 pieces: a mask"):
+        read_reference(saved("b.npy", np.where(labels > 0, 255, 0)), SHAPE)
+    with pytest.raises(InputError, match="holds fractions"):
+        read_reference(saved("c.npy", labels / 3), SHAPE)
+    with pytest.raises(InputError, match="0 and positive were expected"):
+        read_reference(saved("d.npy", labels - 1), SHAPE)
+    with pytest.raises(InputError, match="holds 5 pictures"):
+        read_reference(saved("e.npy", np.zeros((5, 40, 50, 6))), SHAPE)
+    Pillow.fromarray(np.zeros((40, 50, 3), np.uint8)).save(tmp_path / "f.png")
+    with pytest.raises(InputError, match=r"40 x 50 x 3; one number per pixel"):
+        read_reference(tmp_path / "f.png", SHAPE)
+    scipy.io.savemat(tmp_path / "g.mat", {"other": labels})
+    with pytest.raises(InputError, match="has no inst_map"):
+        read_reference(tmp_path / "g.mat", SHAPE)
+    (tmp_path / "h.txt").write_text("1")
+    with pytest.raises(InputError, match="nuclei are read from"):
+        read_reference(tmp_path / "h.txt", SHAPE)
+    pieces = labels.copy()
+    pieces[38, 48] = 1
+    assert "1 more pieces than numbers" in read_reference(saved("i.npy", pieces), SHAPE).notes[0]
+
+
+def test_nothing_pickled_is_unpacked(shared_data):
+    path = shared_data / "slide" / "cellvit_seg" / "test_1.npy"
+    if not path.exists():
+        pytest.skip("no public labels of CellViT here")
+    with pytest.raises(InputError, match="Python objects"):
+        read_reference(path, (256, 256))

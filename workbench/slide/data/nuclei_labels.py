@@ -1,0 +1,222 @@
+"""What is right for the nuclei of a picture: numbers of pixels (PNG, TIFF, NumPy, MATLAB) or outlines (GeoJSON,
+GeoParquet).
+
+Layouts of others: HoVer-Net's ``inst_map`` and ``type_map`` (MATLAB), CoNIC's two channels (number and class) and
+PanNuke's channels (the numbers of each class, and what is none) of one picture. Nothing pickled is ever unpacked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import ClassTable
+from workbench.core.errors import PARSING, GeometryError, InputError, reading
+from workbench.core.frame import PIXELS
+from workbench.slide.data.pictures import opened
+from workbench.slide.predict.traced import parted, traced, types_of
+
+PICTURES = (".png", ".tif", ".tiff", ".bmp")
+OUTLINES = (".geojson", ".json", ".parquet")
+_LARGEST = 400_000_000
+"""Pixels of a picture whose nuclei are painted whole."""
+_NUMBERS, _TYPES = ("_instances", "_inst", "_labels", "_label", "_mask"), "_types"
+
+Numbers = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The nuclei of a picture as they should be.
+
+    Parameters
+    ----------
+    labels
+        ``(H, W)`` int32: the number of the nucleus, 0 for none.
+    types
+        ``(H, W)`` int32: its class, or ``None`` where no class is told.
+    classes
+        Names of the classes; empty without any.
+    notes
+        What a person should know of them.
+    """
+
+    labels: Numbers
+    types: Numbers | None = None
+    classes: ClassTable = field(default_factory=ClassTable)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(np.bincount(self.labels.ravel())[1:]))
+
+
+def read_reference(path: Path, shape: tuple[int, int]) -> Reference:
+    """The nuclei of a picture of `shape` (rows, columns).
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or holds something else than numbers of nuclei.
+    GeometryError
+        It is of another size.
+    """
+    if shape[0] * shape[1] > _LARGEST:
+        raise InputError(f"{path}: nuclei are compared on pictures of at most {_LARGEST:,} pixels; cut out regions")
+    suffix = path.suffix.lower()
+    if suffix in OUTLINES:
+        return _of_outlines(path, shape)
+    labels, types = _numbers(path, suffix)
+    if labels.shape != shape:
+        raise GeometryError(
+            f"{path}: {labels.shape[0]} x {labels.shape[1]} pixels, its image has {shape[0]} x {shape[1]}. Give the "
+            "labels of this very picture."
+        )
+    return _of_numbers(path, labels, types)
+
+
+def _numbers(path: Path, suffix: str) -> tuple[Numbers, Numbers | None]:
+    """Numbers of nuclei, and classes where the file (or one beside it) tells them."""
+    if suffix in PICTURES:
+        beside = _types_beside(path)
+        return _whole(path, _picture(path)), None if beside is None else _whole(beside, _picture(beside))
+    if suffix == ".npy":
+        from workbench.data.npy_files import mapped
+
+        return _channels(path, np.asarray(mapped(path)))
+    if suffix == ".mat":
+        return _matlab(path)
+    raise InputError(
+        f"{path}: nuclei are read from {', '.join((*PICTURES, '.npy', '.mat', *OUTLINES))}, this is '{suffix}'"
+    )
+
+
+def _picture(path: Path) -> npt.NDArray[Any]:
+    if path.suffix.lower() in (".tif", ".tiff"):
+        import tifffile
+
+        with reading(path, "is no TIFF that can be read", "Save it again.", kinds=(*PARSING, RuntimeError)):
+            return np.asarray(tifffile.imread(path))
+    with opened(path) as file, reading(path, "the picture cannot be decoded", "Save it again."):
+        return np.asarray(file)  # of a palette the numbers, not the colours
+
+
+def _types_beside(path: Path) -> Path | None:
+    """``x_types.png`` beside ``x_instances.png``."""
+    for ending in _NUMBERS:
+        if path.stem.endswith(ending):
+            other = path.with_name(path.stem.removesuffix(ending) + _TYPES + path.suffix)
+            return other if other.is_file() else None
+    return None
+
+
+def _channels(path: Path, found: npt.NDArray[Any]) -> tuple[Numbers, Numbers | None]:
+    """One number a pixel; CoNIC's number and class; PanNuke's channel for each class, the last for none."""
+    if found.ndim == 3 and found.shape[2] == 2:
+        return _whole(path, found[..., 0]), _whole(path, found[..., 1])
+    if found.ndim == 3 and 3 <= found.shape[2] <= 16:
+        labels = np.zeros(found.shape[:2], np.int32)
+        types = np.zeros_like(labels)
+        top = 0
+        for value in range(1, found.shape[2]):
+            one = _whole(path, found[..., value - 1])
+            labels[one > 0], types[one > 0] = one[one > 0] + top, value
+            top += int(one.max(initial=0))
+        return labels, types
+    if found.ndim == 4:
+        raise InputError(
+            f"{path}: holds {found.shape[0]} pictures of {found.shape[1]} x {found.shape[2]}; give one file per "
+            "picture (numpy.save of each)"
+        )
+    return _whole(path, found), None
+
+
+def _matlab(path: Path) -> tuple[Numbers, Numbers | None]:
+    from workbench.data.mat_files import open_store
+
+    store = open_store(path)
+    known = {v.name for v in store.variables}
+    if "inst_map" not in known:
+        raise InputError(f"{path}: has no inst_map, as HoVer-Net's files have; it holds {', '.join(sorted(known)[:5])}")
+    maps = [_whole(path, store.array(n)) if n in known else None for n in ("inst_map", "type_map")]
+    assert maps[0] is not None
+    return maps[0], maps[1]
+
+
+def _whole(path: Path, found: npt.NDArray[Any]) -> Numbers:
+    """A plane of whole numbers, whatever type they are stored in."""
+    if found.ndim != 2:
+        raise InputError(
+            f"{path}: an array of {' x '.join(map(str, found.shape))}; one number per pixel was expected (0 for none, "
+            "else that of the nucleus), not colours"
+        )
+    if found.dtype.kind == "f" and not (np.isfinite(found).all() and (found == np.rint(found)).all()):
+        raise InputError(f"{path}: holds fractions; whole numbers of nuclei were expected")
+    if found.dtype.kind not in "iuf" or found.min(initial=0) < 0 or found.max(initial=0) > np.iinfo(np.int32).max:
+        raise InputError(f"{path}: holds {found.dtype} that are no numbers of nuclei; 0 and positive were expected")
+    return np.ascontiguousarray(found, np.int32)
+
+
+def _of_numbers(path: Path, labels: Numbers, types: Numbers | None) -> Reference:
+    numbers = np.unique(labels[labels > 0])
+    pieces = int(parted(labels).max(initial=0))
+    if len(numbers) == 1 and pieces > 1:
+        raise InputError(
+            f"{path}: one number ({numbers[0]}) for {pieces} pieces: a mask, where each nucleus should have a number "
+            "of its own (nuclei that touch could not be told apart)"
+        )
+    notes = []
+    if len(numbers) and pieces > len(numbers):
+        notes.append(f"{pieces - len(numbers)} more pieces than numbers: nuclei in pieces count as one each")
+    if types is None:
+        return Reference(labels, notes=tuple(notes))
+    if types.shape != labels.shape:
+        raise GeometryError(f"{path}: numbers of {labels.shape}, but classes of {types.shape} pixels")
+    values = np.unique(types[labels > 0])
+    if (values == 0).any():
+        notes.append("some pixels of nuclei have no class: the class of most others counts")
+    return Reference(labels, _of_most(labels, types), ClassTable.from_values(values[values > 0].tolist()), tuple(notes))
+
+
+def _of_most(labels: Numbers, types: Numbers) -> Numbers:
+    """The class of every nucleus at all of its pixels: that of most of them."""
+    ids = traced(labels).ids
+    found, _ = types_of(labels, types, ids, int(types.max(initial=0)) + 1)
+    table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
+    table[ids] = found
+    return np.asarray(table[labels], np.int32)
+
+
+def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
+    from workbench.data.objects import read_objects
+
+    found = read_objects(path).in_frame(PIXELS)
+    notes = []
+    if outside := int(((found.bounds()[:, :2] >= shape[::-1]) | (found.bounds()[:, 2:] <= 0)).any(1).sum()):
+        if outside == len(found):
+            raise GeometryError(f"{path}: all {outside} outlines lie outside the image of {shape[1]} x {shape[0]}")
+        notes.append(f"{outside} outline(s) lie outside the image, and do not count")
+    labels = painted(found, shape)
+    missing = len(found) - outside - len(np.unique(labels[labels > 0]))
+    if missing:
+        notes.append(f"{missing} outline(s) hold no middle of a pixel, or lie under others, and do not count")
+    if not len(found.classes):
+        return Reference(labels, notes=tuple(notes))
+    types = np.concatenate([[0], found.class_values]).astype(np.int32)[labels]
+    return Reference(labels, types, found.classes, tuple(notes))
+
+
+def painted(objects: Any, shape: tuple[int, int]) -> Numbers:
+    """Outlines in pixels as numbers from 1 on ``(rows, columns)``: a pixel is of that which holds its middle."""
+    from rasterio.features import rasterize
+
+    from workbench.data.outlines import geometries_of
+
+    if not len(objects):
+        return np.zeros(shape, np.int32)
+    return np.asarray(
+        rasterize(zip(geometries_of(objects), range(1, len(objects) + 1), strict=True), shape, dtype="int32")
+    )
