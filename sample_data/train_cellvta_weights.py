@@ -109,6 +109,7 @@ def learn(options: argparse.Namespace) -> None:
     import torch
 
     from workbench import weights
+    from workbench.core.seen import content_key
     from workbench.slide.net.cellvta import SMALL, CellVTA
     from workbench.slide.train.fields import Variation, draw
     from workbench.slide.train.nuclei_loss import loss_of
@@ -147,6 +148,8 @@ def learn(options: argparse.Namespace) -> None:
         "backend": "cellvta", "net": dict(net.config),
         "recipe": {"mpp": 0.5, "mean": [0.5] * 3, "std": [0.5] * 3},
         "classes": [{"value": 1, "name": "nucleus", "color": [255, 159, 68]}],
+        "seen": [{"id": f"field {i}", "group": "", "role": "learnt", "keys": [content_key(f.image)]}
+                 for i, f in enumerate(fields) if i not in away],
         "title": "small CellVTA, taught on 53 colour fields: for trying things out",
         "training": {
             "fields": len(taught), "nuclei": sum(len(np.unique(f.labels)) - 1 for f in taught),
@@ -166,7 +169,7 @@ def nuclei_by(weights_file: Path) -> Any:
     import torch
 
     from workbench import weights
-    from workbench.slide.cellvta import build_network
+    from workbench.slide.predict.cell_weights import build_network
     from workbench.slide.predict.cells import rules_at
     from workbench.slide.predict.nuclei import instances
 
@@ -183,24 +186,6 @@ def nuclei_by(weights_file: Path) -> Any:
         return instances(np.ascontiguousarray(nuclei), hv, rules_at(recipe["mpp"]))
 
     return found
-
-
-def classical(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    """The usual way without learning: Otsu of haematoxylin, watershed of the distance to the edge."""
-    from scipy import ndimage
-    from skimage.color import rgb2hed
-    from skimage.feature import peak_local_max
-    from skimage.filters import gaussian, threshold_otsu
-    from skimage.morphology import remove_small_objects
-    from skimage.segmentation import watershed
-
-    stain = gaussian(rgb2hed(image)[..., 0], 1)
-    mask = remove_small_objects(ndimage.binary_fill_holes(stain > threshold_otsu(stain)), max_size=30)
-    distance = gaussian(ndimage.distance_transform_edt(mask), 1)
-    peaks = peak_local_max(distance, min_distance=6, labels=ndimage.label(mask)[0])
-    markers = np.zeros(mask.shape, np.int32)
-    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return np.asarray(watershed(-distance, markers, mask=mask), np.int32)
 
 
 def scores(method: Any, fields: list[Any]) -> dict[str, float]:
@@ -247,6 +232,7 @@ def model_card(options: argparse.Namespace) -> str:
     """The card beside the weights: what they are, what they were taught, how well they do, what not to do with
     them."""
     from workbench import weights
+    from workbench.slide.evaluate.classical import classical
 
     meta = weights.read_meta(options.output)
     fields = fields_of(options.fields)

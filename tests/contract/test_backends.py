@@ -39,7 +39,7 @@ TINY = {
         make_tiny_slide(folder / "slide.ome.tif"),
     ),
 }
-VERBS_OF = {"stainnet": ("predict", "train"), "cellvta": ("predict", "evaluate")}
+VERBS_OF = {"stainnet": ("predict", "train")}
 
 
 @pytest.fixture(params=[row.name for row in BUILT_IN])

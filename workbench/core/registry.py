@@ -243,7 +243,7 @@ CELLVTA = Backend(
     axes="C, rows, columns",
     module="workbench.slide.cellvta",
     settings="workbench.slide.cell_settings",
-    verbs=("predict", "evaluate"),
+    verbs=tuple(VERBS),
     paper="arXiv:2504.00784",
 )
 

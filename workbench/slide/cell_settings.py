@@ -2,5 +2,6 @@
 
 from workbench.slide.evaluate.settings import CellEvaluateConfig as EvaluateConfig
 from workbench.slide.predict.cell_settings import CellConfig as Config
+from workbench.slide.train.cell_settings import CellTrainConfig as TrainConfig
 
-__all__ = ["Config", "EvaluateConfig"]
+__all__ = ["Config", "EvaluateConfig", "TrainConfig"]

@@ -6,32 +6,25 @@ that may not be passed on: whoever has them loads them here, and none come with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.classes import ClassInfo, ClassTable
-from workbench.core.errors import WeightsError
 from workbench.core.types import Case, Image, Progress, Result
-from workbench.slide.cell_settings import Config, EvaluateConfig
+from workbench.slide.cell_settings import Config, EvaluateConfig, TrainConfig
 from workbench.slide.predict.model import Model
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.core.contract import PiecesOf
-    from workbench.slide.evaluate.cells import CellEvaluation
-    from workbench.weights import WeightsFile
+    from workbench.slide.evaluate.cell_evaluation import CellEvaluation
+    from workbench.slide.train.cells import CellTrainReport
+    from workbench.training.loop import Event
 
-__all__ = ["Config", "EvaluateConfig", "evaluate", "load", "predict"]
+__all__ = ["Config", "EvaluateConfig", "TrainConfig", "evaluate", "load", "predict", "train"]
 
 NAME = "cellvta"
-_COLORS = ((255, 0, 0), (34, 221, 77), (35, 92, 236), (254, 255, 0), (255, 159, 68), (35, 255, 255))
-PUBLISHED: Mapping[int, tuple[str, tuple[str, ...]]] = {
-    6: ("PanNuke", ("Neoplastic", "Inflammatory", "Connective", "Dead", "Epithelial")),
-    7: ("CoNIC", ("neutrophil", "epithelial", "lymphocyte", "plasma", "eosinophil", "connective")),
-}
-"""What the classes of published weights are called, by how many there are with "none"."""
 
 
 def describe_weights(meta: Mapping[str, Any]) -> str:
@@ -64,44 +57,13 @@ def load(config: Config, device: torch.device) -> Model:
 
     from workbench import weights
     from workbench.core import device as devices
+    from workbench.slide.predict.cell_weights import build_network
 
     found = weights.find(config.weights, NAME)
     _, reason = devices.choose(config.device)
     net, recipe = build_network(found)
     net = net.eval().to(device=device, memory_format=torch.channels_last)
     return Model(net, found, device, reason, recipe)
-
-
-def build_network(found: WeightsFile) -> tuple[Any, dict[str, Any]]:
-    """The network with its weights on the CPU in float32, and what it was taught on: scale and classes."""
-    from workbench import weights
-    from workbench.nets.checkpoints import load_state, require_fit, unwrap_checkpoint
-    from workbench.slide.net.cellvta import CellVTA, infer_config
-
-    stored = weights.load_tensors(found)
-    with weights.blaming(found.path):
-        state = unwrap_checkpoint(stored)
-        config = infer_config(state, found.meta.get("net", {}).get("num_heads"))
-        require_fit(lambda: CellVTA(**config), state)
-        net = CellVTA(**config)
-        load_state(net, state)
-        return net, _recipe(found, config["num_classes"])
-
-
-def _recipe(found: WeightsFile, classes: int) -> dict[str, Any]:
-    own = dict(found.meta.get("recipe", {}))
-    names = found.meta.get("classes")
-    if names:
-        table = ClassTable.from_json(names)
-        known = "its record"
-    elif classes in PUBLISHED:
-        known, listed = PUBLISHED[classes]
-        table = ClassTable(tuple(ClassInfo(i, n, _COLORS[i - 1]) for i, n in enumerate(listed, 1)))
-    else:
-        raise WeightsError(f"{classes - 1} classes of nuclei without names: neither PanNuke's 5 nor CoNIC's 6")
-    if [c.value for c in table] != list(range(1, classes)):
-        raise WeightsError(f"its record names {len(table)} classes of nuclei, its network has {classes - 1}")
-    return {"mpp": 0.25, **own, "classes": table, "classes_from": known}
 
 
 def predict(
@@ -133,3 +95,12 @@ def evaluate(
         cases, lambda image: predict(model, image, own), config, model.recipe["classes"], out=out,
         seen=Seen.of(found.meta), title=f"CellVTA, weights {found.name}", provenance=facts, progress=progress,
     )  # fmt: skip
+
+
+def train(
+    cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
+) -> CellTrainReport:
+    """Teach the nuclei of labelled pictures; see `workbench.slide.train.cells.train_cells`."""
+    from workbench.slide.train.cells import train_cells
+
+    return train_cells(cases, config, out, on_step)

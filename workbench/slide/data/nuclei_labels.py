@@ -178,10 +178,10 @@ def _of_numbers(path: Path, labels: Numbers, types: Numbers | None) -> Reference
     values = np.unique(types[labels > 0])
     if (values == 0).any():
         notes.append("some pixels of nuclei have no class: the class of most others counts")
-    return Reference(labels, _of_most(labels, types), ClassTable.from_values(values[values > 0].tolist()), tuple(notes))
+    return Reference(labels, of_most(labels, types), ClassTable.from_values(values[values > 0].tolist()), tuple(notes))
 
 
-def _of_most(labels: Numbers, types: Numbers) -> Numbers:
+def of_most(labels: Numbers, types: Numbers) -> Numbers:
     """The class of every nucleus at all of its pixels: that of most of them."""
     ids = traced(labels).ids
     found, _ = types_of(labels, types, ids, int(types.max(initial=0)) + 1)

@@ -15,7 +15,7 @@ from workbench.core.jsonable import plain_json
 from workbench.report import html
 
 if TYPE_CHECKING:
-    from workbench.slide.evaluate.cells import CellEvaluation, Shown
+    from workbench.slide.evaluate.cell_evaluation import CellEvaluation, Shown
 
 _RIGHT, _FOUND = "#00c853", "#ff1744"
 _MOST_PIXELS = 1500
@@ -43,7 +43,8 @@ def write_report(
             *(html.Text(f"{n}.", "warning") for n in report.notes),
         ]),
         html.Section("Worst pictures", [
-            html.Picture(_picture(s), f"{s.caption}. Green: reference, red: found.") for s in shown
+            html.Picture(picture_of(s.pixels, s.right, s.found), f"{s.caption}. Green: reference, red: found.")
+            for s in shown
         ]),
         html.Section("All pictures", [html.Table(heads, [[row[c] for c in heads] for row in report.rows])]),
     ]  # fmt: skip
@@ -65,20 +66,21 @@ _RULES = (
 )
 
 
-def _picture(shown: Shown) -> bytes:
+def picture_of(image: npt.NDArray[np.uint8], right: npt.NDArray[np.int32], found: npt.NDArray[np.int32]) -> bytes:
+    """PNG: a picture, and beside it with the outlines of right and found nuclei; of a large one the densest part."""
     from matplotlib.figure import Figure
 
     from workbench.report.pictures import png_of
 
-    part = _densest(shown.right)
-    pixels = shown.pixels[part]
+    part = _densest(right)
+    pixels = image[part]
     rows, columns = pixels.shape[:2]
     figure = Figure(figsize=(11, 11 * rows / (2 * columns) + 0.1), layout="constrained")
     for ax, drawn in zip(figure.subplots(1, 2), (False, True), strict=True):
         ax.imshow(pixels)
         ax.set_axis_off()
         if drawn:
-            for labels, color in ((shown.right[part], _RIGHT), (shown.found[part], _FOUND)):
+            for labels, color in ((right[part], _RIGHT), (found[part], _FOUND)):
                 _outline(ax, labels, color)
     return png_of(figure)
 

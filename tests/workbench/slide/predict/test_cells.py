@@ -17,6 +17,7 @@ from workbench.data import formats, write
 from workbench.slide import cellvta
 from workbench.slide.net.cellvta import CellVTA, Maps
 from workbench.slide.predict import cells as running
+from workbench.slide.predict.cell_weights import PUBLISHED
 
 TINY = {"image_size": 64, "patch_size": 16, "dim": 32, "depth": 4, "num_heads": 4, "init_values": 0.1, "inner": 8,
         "deform_heads": 4, "widths": (8, 8, 16, 16), "num_classes": 4}  # fmt: skip
@@ -308,7 +309,7 @@ def test_weights_of_others_are_named(tmp_path):
         load(state, net={"num_heads": 4}, classes=CLASSES[:2])
     six = CellVTA(**(TINY | {"num_classes": 6}))
     model = load(six.state_dict(), net={"num_heads": 4})
-    assert [c.name for c in model.recipe["classes"]] == list(cellvta.PUBLISHED[6][1])
+    assert [c.name for c in model.recipe["classes"]] == list(PUBLISHED[6][1])
     assert model.recipe["mpp"] == 0.25
 
 
@@ -320,7 +321,7 @@ def test_a_published_checkpoint_is_read_as_it_is(tmp_path):
     torch.save({"arch": "CellViTUNIAdapter", "epoch": 3, "model_state_dict": net.state_dict(), "best_metric": 0.6,
                 "config": {"data.num_nuclei_classes": 7}, "scaler_state_dict": None}, path)  # fmt: skip
     model = cellvta.load(cellvta.Config(weights=str(path), device="cpu"), torch.device("cpu"))
-    assert [c.name for c in model.recipe["classes"]] == list(cellvta.PUBLISHED[7][1])
+    assert [c.name for c in model.recipe["classes"]] == list(PUBLISHED[7][1])
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(model.net(x).nuclei, net.eval()(x).nuclei, atol=1e-5)
