@@ -53,17 +53,11 @@ def load(config: Config, device: torch.device) -> Model:
     WeightsError
         Not found, made for another backend (CellViT, say), not plain data, or of no form that is known.
     """
-    import torch
-
-    from workbench import weights
     from workbench.core import device as devices
-    from workbench.slide.predict.cell_weights import build_network
+    from workbench.slide.predict.cell_weights import load_model
 
-    found = weights.find(config.weights, NAME)
     _, reason = devices.choose(config.device)
-    net, recipe = build_network(found)
-    net = net.eval().to(device=device, memory_format=torch.channels_last)
-    return Model(net, found, device, reason, recipe)
+    return load_model(config.weights, device, reason)
 
 
 def predict(
@@ -101,6 +95,10 @@ def train(
     cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
 ) -> CellTrainReport:
     """Teach the nuclei of labelled pictures; see `workbench.slide.train.cells.train_cells`."""
+    if config.adapt == "classes":
+        from workbench.slide.train.cell_examples import train_classes
+
+        return train_classes(cases, config, out, on_step)
     from workbench.slide.train.cells import train_cells
 
     return train_cells(cases, config, out, on_step)

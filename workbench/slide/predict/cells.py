@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from workbench.core.contract import PiecesOf
     from workbench.core.pieces import Pieces
+    from workbench.slide.predict.cell_classes import CellClasses
     from workbench.slide.predict.cell_settings import CellConfig
     from workbench.slide.predict.model import Model
 
@@ -114,6 +115,9 @@ def find_cells(
     kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide))
     finder = Finder(model, slide, tiles, config, rules_at(target, config.normalise), kept)
     found, damaged = finder.run(chosen, progress)
+    if finder.head is not None:
+        found = finder.head.named(found, target)
+        recorder.note(f"classes are those that were taught by examples ({model.weights.name})")
     for note in notes_of(damaged, len(chosen)):
         recorder.note(note)
     if cut := int(found.is_cut.sum()):
@@ -173,6 +177,8 @@ class Finder:
         self.model, self.slide, self.tiles, self.config = model, slide, tiles, config
         self.rules, self.kept = rules, kept
         self.precision = precision_of(config.precision, model.device)
+        self.head: CellClasses | None = model.recipe.get("cell_classes")
+        self.embeds = config.embeddings or self.head is not None
         self.along = tiles.stride // STEP
         self.across, self.piece = max(2, _ACROSS // self.along), max(1, PIECE // self.along**2)
         self.damaged: dict[int, Damaged] = {}
@@ -180,7 +186,7 @@ class Finder:
         self._held = self._nothing()
 
     def _nothing(self) -> Mosaic:
-        return Mosaic(self.tiles.stride, MARGIN, len(self.model.recipe["classes"]) + 1)
+        return Mosaic(self.tiles.stride, MARGIN, self.model.recipe["net_classes"])
 
     def run(self, chosen: npt.NDArray[np.int64], progress: Progress | None) -> tuple[Cells, list[Damaged]]:
         """All nuclei whose centroid lies in the cores of the tiles `chosen`."""
@@ -240,9 +246,9 @@ class Finder:
         for number, core in self._maps(todo):
             held.cores[divmod(number, columns)] = core
             while waiting and _is_ready(waiting[0], number, columns):
-                yield held.cut(waiting.pop(0), self.rules, self.config.embeddings)
+                yield held.cut(waiting.pop(0), self.rules, self.embeds)
         for place in waiting:
-            yield held.cut(place, self.rules, self.config.embeddings)
+            yield held.cut(place, self.rules, self.embeds)
 
     def _maps(self, numbers: Sequence[int]) -> Iterator[tuple[int, Core]]:
         """The maps of the cores of tiles, in their order; one that could not be read is left out."""
@@ -260,7 +266,7 @@ class Finder:
         )
         device = self.model.device
         size = self.config.batch or (1 if device.type == "cpu" else 8)
-        work = Network(self.model, self.precision, self.config.flips, self.config.embeddings, size)
+        work = Network(self.model, self.precision, self.config.flips, self.embeds, size)
         with closing(in_lanes(lanes_on(device), work, batches(stream, max(1, size // self.along**2)))) as done:
             for some, cores in done:
                 for (number, _), core in zip(some, cores, strict=True):

@@ -14,10 +14,11 @@ class CellTrainConfig:
 
     weights: str = setting("demo", "Weights to go on from: demo, a name or a file; none makes a small network anew.")
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
-    adapt: Literal["lora", "decoders", "all"] = setting(
+    adapt: Literal["lora", "decoders", "all", "classes"] = setting(
         "lora",
-        "What learns: the decoders and low-rank additions to the encoder (lora), the decoders alone, or all. A "
-        "network made anew learns as a whole.",
+        "What learns: the decoders and low-rank additions to the encoder (lora), the decoders alone, or all; or "
+        "classes: names for the nuclei that the weights find, from a few examples. A network made anew learns as a "
+        "whole.",
     )
     lora_rank: int = setting(8, "rank of the additions", low=1, high=256, advanced=True)
     mpp: float | None = setting(

@@ -25,6 +25,7 @@ from workbench.data.readable import left_out
 from workbench.nets.lora import add_lora, merge_lora
 from workbench.slide.evaluate.scored import score, summarise
 from workbench.slide.net.cellvta import SMALL, CellVTA
+from workbench.slide.predict.cell_classes import KIND
 from workbench.slide.predict.cell_weights import build_network
 from workbench.slide.predict.cells import rules_at
 from workbench.slide.predict.nuclei import instances
@@ -107,6 +108,8 @@ def train_cells(
     start = None if config.weights == "none" else weights.find(config.weights, BACKEND)
     if start is not None:
         output.refuse_start(out, start.path)
+        if start.meta.get("kind") == KIND:
+            raise UsageError(f"weights {start.name} only name nuclei; start from their base, {start.meta.get('base')}")
     torch.manual_seed(config.seed)
     net, recipe = _starting(start)
     target = config.target_mpp or float(recipe.get("mpp", _NEW_MPP))
