@@ -304,6 +304,7 @@ def taught_cases(net, tmp_path_factory):
     return [Case(i, p, None, g or None) for i, (p, g, _) in rows.items()], [m for *_, m in rows.values()]
 
 
+@pytest.mark.slow
 def test_rows_that_taught_the_weights_are_marked_whatever_they_are_called(net, taught_cases, tmp_path):
     cases, wanted = taught_cases
     found = wb.evaluate("meg_gpt", cases, weights=str(net), out=tmp_path / "r", **LIGHT)

@@ -234,6 +234,7 @@ def test_labels_over_nothing_are_a_drawing_of_their_own(desk, wait):
     assert save(tool, wait).name == "sketch"
 
 
+@pytest.mark.slow
 def test_two_files_of_one_name_a_moved_one_and_one_in_the_place_of_another(desk, wait, tmp_path):
     for seed, place in enumerate("ab"):
         make_volume(tmp_path / place / "scan.nii.gz", seed=seed)

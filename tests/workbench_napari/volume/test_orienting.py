@@ -126,6 +126,7 @@ def test_a_flip_turns_image_labels_points_and_letters_together_and_back(desk, wa
     assert "assumed" in tool.panel.image.orientation.told.text()
 
 
+@pytest.mark.slow
 def test_axes_are_exchanged_and_the_run_and_the_file_see_it(desk, wait, tmp_path):
     viewer, tool, image = desk
     choose(tool, "LPS")

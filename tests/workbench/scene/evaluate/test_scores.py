@@ -93,6 +93,7 @@ def files(tmp_path_factory):
     return write_npy(tmp_path_factory.mktemp("scene"), *scene_arrays(rows=44, columns=44))
 
 
+@pytest.mark.slow
 def test_both_splits_side_by_side_with_references(files, tmp_path) -> None:
     quick = {
         "device": "cpu", "components": 5, "patch": 5, "steps": 2, "batch": 9, "head_start": 150,

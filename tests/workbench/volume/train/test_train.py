@@ -48,6 +48,7 @@ def trained(cases, tmp_path_factory):
     return train_volumes(cases, build(TrainConfig, QUICK | {"steps": 200, "validate_every": 50}), out)
 
 
+@pytest.mark.slow
 def test_a_short_training_learns_organs(trained) -> None:
     scores = [row["score"] for row in trained.history]
     assert scores[-1] > scores[0] + 0.1
