@@ -272,6 +272,9 @@ class KindCases(Protocol):
     def case_path(self, case: Any) -> tuple[Path, str | None]:
         """Path and series to read for a case, with its options worked in."""
 
+    def labels_in(self, folder: Path) -> dict[str, Path]:
+        """Labels in a folder by their names, in formats that are none of an image of any kind (outlines)."""
+
     def opened(self, image: Any, case: Any) -> Any:
         """The image of a case, with what its options add (events)."""
 

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+BEFORE, UNKNOWN = "seen_before", "not known"
+"""Entry of a record, and its value where the weights that a training started from do not say what taught them."""
 Role = Literal["learnt", "chosen by"]
 """``"learnt"``: its labels or signals moved the weights; ``"chosen by"``: it decided when to stop, or which to keep."""
 
@@ -69,7 +71,7 @@ class Seen:
             keys = tuple(str(k) for k in entry["keys"])
             found.append(SeenCase(str(entry.get("id", "")), keys, role, str(entry.get("group", ""))))
         by_key = {k: case for case in reversed(found) for k in case.keys}
-        return cls(tuple(found), True, by_key)
+        return cls(tuple(found), record.get(BEFORE) != UNKNOWN, by_key)
 
     def mark(self, keys: Iterable[str], *, group: str = "") -> str:
         """How a case stands in a table of scores.
@@ -81,10 +83,10 @@ class Seen:
             ``"in part"``: some of its keys did; ``"same group"``: other data of its group did (a scan of the same
             patient); ``"not known"``: the weights do not say what taught them.
         """
-        if not self.told:
-            return "not known"
         wanted = list(keys)
         hits = [self._by_key[k] for k in wanted if k in self._by_key]
+        if not self.told and not hits:
+            return "not known"
         if hits and len(hits) < len(wanted):
             return "in part"
         if hits:

@@ -95,7 +95,7 @@ def load_study(
     else:
         study = tree.find(path, series=series, kind=kind)
         if labels is not None:
-            study = _with_labels_of(study, path, Path(labels).expanduser())
+            study = _with_labels_of(study, path, Path(labels).expanduser(), kind)
     if not study.cases:
         why = "; ".join(s.line() for s in study.skipped[:3])
         more = f" Skipped: {why}" if why else ""
@@ -105,10 +105,11 @@ def load_study(
     return replace(study, cases=tuple(cases), notes=(*study.notes, *same))
 
 
-def _with_labels_of(study: Study, path: Path, labels: Path) -> Study:
+def _with_labels_of(study: Study, path: Path, labels: Path, kind: str | None) -> Study:
     if not formats.split_address(labels)[0].is_dir():
         raise InputError(f"{labels}: no such folder of label maps. Give the folder that holds them.")
-    cases, faults = tree.labelled(study.cases, path, labels)
+    own = kinds.find(kind).hook("cases", "labels_in") if kind else None
+    cases, faults = tree.labelled(study.cases, path, labels, own=own(labels) if own else None)
     return replace(study, cases=tuple(cases), faults=(*study.faults, *faults))
 
 

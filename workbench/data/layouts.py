@@ -33,7 +33,7 @@ LABEL_FOLDERS = (
 # Endings by which label files are told from their images when both have the same stem otherwise.
 LABEL_ENDINGS = (
     "", "_labels", "_label", "_seg", "_mask", "-labels", "-label", "-seg", "-mask", "_organs", "_gt", "_segmentation",
-    "_dseg", "_labelmap", "-segmentation", "-labelmap",
+    "_dseg", "_labelmap", "-segmentation", "-labelmap", "_instances", "_inst",
 )  # fmt: skip
 # LiTS has volume-0 and segmentation-0, BTCV img0001 and label0001: the words before one number.
 _LABEL_WORD = re.compile(r"(segmentation|seg|labels?|mask)([-_]?\d+)", re.IGNORECASE)

@@ -266,15 +266,21 @@ def _paired_otherwise(cases: Iterable[Case], pairs: Mapping[str, str], images: P
 
 
 def labelled(
-    cases: Iterable[Case], images: Path, labels: Path | None, pairs: Mapping[str, str] | None = None
+    cases: Iterable[Case],
+    images: Path,
+    labels: Path | None,
+    pairs: Mapping[str, str] | None = None,
+    own: Mapping[str, Path] | None = None,
 ) -> tuple[list[Case], list[str]]:
     """The cases with the label maps of a folder, and what does not fit, a line each.
+
+    `own` are the labels that the kind finds there itself, by their names: those of its own formats.
 
     What a data set `pairs` (name of an image -> name of its label map) comes before what the names say.
     """
     if labels is None:
         return list(cases), []
-    maps = {c.id: c.image for c in find(labels, maps=True).cases}
+    maps = {c.id: c.image for c in find(labels, maps=True).cases} | dict(own or {})
     by_name = {case_name(m): m for m in maps.values()}
     taken: set[Path] = set()
     found, faults = [], []

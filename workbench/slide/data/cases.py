@@ -14,8 +14,9 @@ from workbench.slide.data.scale import number
 from workbench.slide.data.scaled import scaled
 from workbench.slide.data.side_files import is_dicom_slide, series_of
 
-__all__ = ["READING_COLUMNS", "cases_of_files", "opened", "takes", "takes_folder"]
+__all__ = ["READING_COLUMNS", "cases_of_files", "labels_in", "opened", "takes", "takes_folder"]
 
+_LABELS = (".png", ".bmp", ".tif", ".tiff", ".npy", ".mat", ".geojson", ".json", ".parquet", ".xml", ".ndpa")
 READING_COLUMNS = ("mpp",)
 """Columns of a list that change what is read: micrometres per pixel of level 0."""
 
@@ -43,6 +44,15 @@ def cases_of_files(files: Iterable[Path], place: Place) -> Study:
             name = own if len(series) == 1 else f"{own}_{number_}"
             found.append(Case(name, paths[0]))
     return Study(tuple(found))
+
+
+def labels_in(folder: Path) -> dict[str, Path]:
+    """Nuclei and regions in a folder by their names: numbers of pixels and outlines; no classes beside numbers."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix.lower() in _LABELS and not path.stem.endswith("_types"):
+            found.setdefault(case_name(path), path)
+    return found
 
 
 def opened(image: Image, case: Case) -> Image:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import PARSING, GeometryError, InputError, reading
+from workbench.core.errors import PARSING, GeometryError, InputError, NothingFound, reading
 from workbench.core.frame import PIXELS
 from workbench.slide.data.pictures import opened
 from workbench.slide.predict.traced import parted, traced, types_of
@@ -24,6 +24,8 @@ PICTURES = (".png", ".tif", ".tiff", ".bmp")
 OUTLINES = (".geojson", ".json", ".parquet")
 _LARGEST = 400_000_000
 """Pixels of a picture whose nuclei are painted whole."""
+_MOST_PIECES = 2
+"""Pieces of a number on average, above which they number something else."""
 _NUMBERS, _TYPES = ("_instances", "_inst", "_labels", "_label", "_mask"), "_types"
 
 Numbers = npt.NDArray[np.int32]
@@ -64,6 +66,8 @@ def read_reference(path: Path, shape: tuple[int, int]) -> Reference:
     GeometryError
         It is of another size.
     """
+    if not path.is_file():
+        raise NothingFound(f"{path}: no such file. Check the path.")
     if shape[0] * shape[1] > _LARGEST:
         raise InputError(f"{path}: nuclei are compared on pictures of at most {_LARGEST:,} pixels; cut out regions")
     suffix = path.suffix.lower()
@@ -118,6 +122,11 @@ def _channels(path: Path, found: npt.NDArray[Any]) -> tuple[Numbers, Numbers | N
     if found.ndim == 3 and found.shape[2] == 2:
         return _whole(path, found[..., 0]), _whole(path, found[..., 1])
     if found.ndim == 3 and 3 <= found.shape[2] <= 16:
+        if not np.array_equal(found[..., -1] > 0, ~(found[..., :-1] > 0).any(2)):
+            raise InputError(
+                f"{path}: an array of {' x '.join(map(str, found.shape))}, which is none of PanNuke: its last channel "
+                "is not what is no nucleus. One number per pixel was expected, not colours"
+            )
         labels = np.zeros(found.shape[:2], np.int32)
         types = np.zeros_like(labels)
         top = 0
@@ -148,6 +157,8 @@ def _matlab(path: Path) -> tuple[Numbers, Numbers | None]:
 
 def _whole(path: Path, found: npt.NDArray[Any]) -> Numbers:
     """A plane of whole numbers, whatever type they are stored in."""
+    if found.dtype == bool:
+        found = found.astype(np.uint8)
     if found.ndim != 2:
         raise InputError(
             f"{path}: an array of {' x '.join(map(str, found.shape))}; one number per pixel was expected (0 for none, "
@@ -163,10 +174,17 @@ def _whole(path: Path, found: npt.NDArray[Any]) -> Numbers:
 def _of_numbers(path: Path, labels: Numbers, types: Numbers | None) -> Reference:
     numbers = np.unique(labels[labels > 0])
     pieces = int(parted(labels).max(initial=0))
+    if labels.all():
+        raise InputError(f"{path}: has no background (0): numbers of nuclei were expected, and 0 where there are none")
     if len(numbers) == 1 and pieces > 1:
         raise InputError(
             f"{path}: one number ({numbers[0]}) for {pieces} pieces: a mask, where each nucleus should have a number "
             "of its own (nuclei that touch could not be told apart)"
+        )
+    if pieces > _MOST_PIECES * len(numbers) + _MOST_PIECES:
+        raise InputError(
+            f"{path}: {len(numbers)} numbers for {pieces} pieces: these are no numbers of nuclei. A picture, classes, "
+            "or a mask with soft edges or borders?"
         )
     notes = []
     if len(numbers) and pieces > len(numbers):
@@ -176,13 +194,21 @@ def _of_numbers(path: Path, labels: Numbers, types: Numbers | None) -> Reference
     if types.shape != labels.shape:
         raise GeometryError(f"{path}: numbers of {labels.shape}, but classes of {types.shape} pixels")
     values = np.unique(types[labels > 0])
-    if (values == 0).any():
-        notes.append("some pixels of nuclei have no class: the class of most others counts")
-    return Reference(labels, of_most(labels, types), ClassTable.from_values(values[values > 0].tolist()), tuple(notes))
+    if len(numbers) and not values.any():
+        raise InputError(f"{path}: its classes are 0 on all nuclei; give their classes, or labels without any")
+    own = of_most(labels, types)
+    notes += _without(len(np.unique(labels[(labels > 0) & (own == 0)])))
+    return Reference(labels, own, ClassTable.from_values(values[values > 0].tolist()), tuple(notes))
+
+
+def _without(count: int) -> list[str]:
+    return [f"{count} of the labelled nuclei have no class"] if count else []
 
 
 def of_most(labels: Numbers, types: Numbers) -> Numbers:
-    """The class of every nucleus at all of its pixels: that of most of them."""
+    """The class of every nucleus at all of its pixels: that of most of them that have one, 0 where none has."""
+    if not types.any():
+        return np.zeros_like(labels)
     ids = traced(labels).ids
     found, _ = types_of(labels, types, ids, int(types.max(initial=0)) + 1)
     table = np.zeros(int(labels.max(initial=0)) + 1, np.int32)
@@ -191,7 +217,10 @@ def of_most(labels: Numbers, types: Numbers) -> Numbers:
 
 
 def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
+    import shapely
+
     from workbench.data.objects import read_objects
+    from workbench.data.outlines import geometries_of
 
     found = read_objects(path).in_frame(PIXELS)
     notes = []
@@ -199,6 +228,8 @@ def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
         if outside == len(found):
             raise GeometryError(f"{path}: all {outside} outlines lie outside the image of {shape[1]} x {shape[0]}")
         notes.append(f"{outside} outline(s) lie outside the image, and do not count")
+    if crossing := int((~shapely.is_valid(geometries_of(found))).sum()):
+        notes.append(f"{crossing} outline(s) cross themselves: what they hold is counted by the even-odd rule")
     labels = painted(found, shape)
     missing = len(found) - outside - len(np.unique(labels[labels > 0]))
     if missing:
@@ -206,17 +237,21 @@ def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
     if not len(found.classes):
         return Reference(labels, notes=tuple(notes))
     types = np.concatenate([[0], found.class_values]).astype(np.int32)[labels]
+    notes += _without(int((found.class_values == 0).sum()))
     return Reference(labels, types, found.classes, tuple(notes))
 
 
 def painted(objects: Any, shape: tuple[int, int]) -> Numbers:
-    """Outlines in pixels as numbers from 1 on ``(rows, columns)``: a pixel is of that which holds its middle."""
+    """Outlines in pixels as numbers from 1 on ``(rows, columns)``: a pixel is of that which holds its middle, and
+    of several of the smallest.
+    """
+    import shapely
     from rasterio.features import rasterize
 
     from workbench.data.outlines import geometries_of
 
     if not len(objects):
         return np.zeros(shape, np.int32)
-    return np.asarray(
-        rasterize(zip(geometries_of(objects), range(1, len(objects) + 1), strict=True), shape, dtype="int32")
-    )
+    outlines = geometries_of(objects)
+    order = np.argsort(-shapely.area(outlines), kind="stable")
+    return np.asarray(rasterize(zip(outlines[order], (order + 1).tolist(), strict=True), shape, dtype="int32"))

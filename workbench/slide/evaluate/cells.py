@@ -27,6 +27,8 @@ from workbench.slide.evaluate.classical import classical, is_there
 from workbench.slide.evaluate.scored import NO_CLASSES, Scored, score, summarise
 from workbench.slide.evaluate.settings import CellEvaluateConfig
 
+_MANY = 5
+"""Nuclei of a picture above which not one pair means that something else is wrong."""
 OWN, CLASSICAL = "the weights", "classical"
 
 
@@ -71,6 +73,7 @@ def evaluate_cells(
     traces: dict[str, str] = {}
     scored: dict[str, list[Scored]] = {OWN: []}
     marks: dict[str, str] = {}
+    keys: dict[str, list[str]] = {}
     said: dict[str, list[str]] = {}
     shown: list[Shown] = []
     both = config.classical and is_there()
@@ -89,8 +92,10 @@ def evaluate_cells(
         scored[OWN].append(own)
         if plain is not None:
             scored.setdefault(CLASSICAL, []).append(plain)
+        key = content_key(one.pixels)
+        keys.setdefault(key, []).append(case.id)
         if seen is not None:
-            marks[case.id] = seen.mark([content_key(one.pixels)], group=case.group or "")
+            marks[case.id] = seen.mark([key], group=case.group or "")
         for note in one.notes:
             said.setdefault(note, []).append(case.id)
         _keep_worst(shown, config.worst, own, one)
@@ -100,7 +105,7 @@ def evaluate_cells(
         raise none_left("no picture could be scored", failures)
     for case in (c for c in cases if c.labels is None):
         failures[case.id] = f"{case.image}: has no labels, and is not scored. Give them, or leave it out."
-    used = {c.value for c in classes} & set(scored[OWN][0].panoptic)
+    used = {c.value for c in classes} & {v for s in scored[OWN] for v in s.panoptic}
     kinds = ClassTable(tuple(c for c in classes if c.value in used))
     rows = [
         row for method, some in scored.items() for s in some
@@ -109,6 +114,7 @@ def evaluate_cells(
     summary = [row for method, some in scored.items() for row in summarise(some, kinds, config.radius, method)]
     notes = [n for n in (summary_note(marks),) if n]
     notes += [f"{note}{_whose(ids, len(judged))}" for note, ids in said.items()]
+    notes += _said_of(scored[OWN], len(kinds), keys)
     if config.classical and not both:
         notes.append("the classical way needs scikit-image (it comes with napari), and was left out")
     if not len(kinds):
@@ -121,6 +127,30 @@ def evaluate_cells(
 
     shown.sort(key=lambda s: s.caption)
     return replace(report, files=write_report(report, out, shown, config.radius, title, provenance or {}))
+
+
+def _said_of(scored: Sequence[Scored], kinds: int, keys: Mapping[str, Sequence[str]]) -> list[str]:
+    """What would make the means mislead."""
+    found = []
+    whole = [s.panoptic[0] for s in scored]
+    if empty := [w for w in whole if not w.pairs + w.missed]:
+        false = sum(w.excess for w in empty)
+        found.append(
+            f"{len(empty)} picture(s) have no nuclei: bPQ and AJI leave them out; PQ+ and F1 count the {false} nuclei "
+            "that were found on them"
+        )
+    lost = [s.case for s, w in zip(scored, whole, strict=True) if not w.pairs and min(w.missed, w.excess) >= _MANY]
+    if lost:
+        found.append(
+            f"no found nucleus is one of those labelled on {', '.join(lost[:3])}: are these the labels of that "
+            "picture, in its pixels?"
+        )
+    if kinds and (plain := [s.case for s in scored if len(s.panoptic) == 1]):
+        found.append(f"classes are scored without {len(plain)} picture(s) whose labels tell none, first {plain[0]}")
+    for same in keys.values():
+        if len(same) > 1:
+            found.append(f"{' and '.join(same[:4])} are the same picture, and count {len(same)} times")
+    return found
 
 
 def _whose(ids: Sequence[str], all_of: int) -> str:
@@ -154,13 +184,13 @@ class _Judged:
         assert case.labels is not None
         rows, columns = slide.pyramid.levels[0].shape
         reference = read_reference(case.labels, (rows, columns))
-        types = _matched(reference, classes, config, case, slide)
+        types, said = _matched(reference, classes, config, case, slide)
         result = find(image)
         nuclei = result.parts["nuclei"].in_frame(PIXELS)  # type: ignore[union-attr]
         found = painted(nuclei, (rows, columns))
         kinds = np.concatenate([[0], nuclei.class_values]).astype(np.int32)[found]
         pixels = slide.pyramid.read(0, 0, 0, rows, columns)
-        notes = (*reference.notes, *result.provenance.notes)
+        notes = (*reference.notes, *said, *result.provenance.notes)
         return cls(case.id, pixels, reference, types, found, kinds, config.radius * per_um, notes)
 
     def score(self, found: npt.NDArray[np.int32], types: npt.NDArray[np.int32] | None, classes: ClassTable) -> Scored:
@@ -170,13 +200,18 @@ class _Judged:
 
 def _matched(
     reference: Reference, classes: ClassTable, config: CellEvaluateConfig, case: Case, slide: Image
-) -> npt.NDArray[np.int32] | None:
-    """Classes of the reference by the values of the weights; ``None`` where classes are not compared."""
+) -> tuple[npt.NDArray[np.int32] | None, tuple[str, ...]]:
+    """Classes of the reference by the values of the weights, ``None`` where classes are not compared; what to say."""
     if reference.types is None or len(classes) < 2:
-        return None
+        return None, ()
     labels = Labels(reference.types, slide.geometry, reference.classes)
-    matching = match_classes(classes, labels, classes=config.classes, source=case.labels or case.image)
-    return np.asarray(matching.apply(reference.types), np.int32)
+    source = case.labels or case.image
+    matching = match_classes(classes, labels, classes=config.classes, match=config.match, source=source)
+    said: tuple[str, ...] = ()
+    if matching.unknown:
+        others = ", ".join(name for name, _ in matching.unknown)
+        said = (f"the weights know no class for {others}: nuclei of it count as nuclei, and in no class",)
+    return np.asarray(matching.apply(reference.types), np.int32), said
 
 
 def _keep_worst(shown: list[Shown], most: int, own: Scored, one: _Judged) -> None:

@@ -71,11 +71,22 @@ def score(
         The classes of both, per pixel; nuclei of a class are then scored as if there were no others.
     """
     quality, near = {0: panoptic(right, found)}, {0: _near(right, found, radius)}
+    if types is not None:
+        found = _without_unknown(found, (right > 0) & (types[0] == 0))
     for c in classes if types is not None else ():
         assert types is not None
         one, other = (np.where(kind == c.value, x, 0) for x, kind in zip((right, found), types, strict=True))
         quality[c.value], near[c.value] = panoptic(one, other), _near(one, other, radius)
     return Scored(case, quality, near, aggregated_jaccard(right, found))
+
+
+def _without_unknown(found: Numbers, unknown: npt.NDArray[np.bool_]) -> Numbers:
+    """Found nuclei that lie, for the most part, on right ones without a class are of no class that could be wrong."""
+    if not unknown.any():
+        return found
+    top = int(found.max(initial=0)) + 1
+    share = np.bincount(found[unknown], minlength=top) / np.maximum(np.bincount(found.ravel(), minlength=top), 1)
+    return np.where(share[found] > 0.5, 0, found).astype(np.int32)
 
 
 def _near(right: Numbers, found: Numbers, radius: float) -> Detection:
@@ -85,29 +96,31 @@ def _near(right: Numbers, found: Numbers, radius: float) -> Detection:
 def summarise(scored: Sequence[Scored], classes: ClassTable, radius: float, method: str) -> list[dict[str, Any]]:
     """A row for all nuclei, for each class, and for the mean over classes.
 
-    bPQ and mPQ are means over pictures (PanNuke): of a picture, mPQ is the mean over the classes that it has. PQ+ and
-    mPQ+ are of the counts of all pictures together (CoNIC).
+    bPQ, AJI and mPQ are means over the pictures that have nuclei (PanNuke): of a picture, mPQ is the mean over the
+    classes that it has. PQ+ and mPQ+ are of the counts of all pictures together (CoNIC).
     """
-    values = {0: ALL, **{c.value: c.name for c in classes if all(c.value in s.panoptic for s in scored)}}
+    values = {0: ALL, **{c.value: c.name for c in classes if any(c.value in s.panoptic for s in scored)}}
     rows = []
     for value, name in values.items():
-        own = [s.panoptic[value] for s in scored]
+        those = [s for s in scored if value in s.panoptic]
+        own = [s.panoptic[value] for s in those]
         whole = pooled(own)
-        near = sum((s.detection[value] for s in scored), Detection())
+        near = sum((s.detection[value] for s in those), Detection())
         rows.append({
             "method": method, "class": name, "pictures": len(own), "reference nuclei": whole.pairs + whole.missed,
             "found nuclei": whole.pairs + whole.excess, "bPQ" if value == 0 else "PQ": mean_pq(own), "PQ+": whole.pq,
             "DQ+": whole.dq, "SQ+": whole.sq,
-            "AJI": _mean([s.aji for s in scored]) if value == 0 else float("nan"),
+            "AJI": _mean([s.aji for s in scored if _has(s.panoptic[0])]) if value == 0 else float("nan"),
             f"precision ({radius:g} um)": near.precision, f"recall ({radius:g} um)": near.recall,
             f"F1 ({radius:g} um)": near.f1,
         })  # fmt: skip
     kinds = [v for v in values if v]
     if kinds:
-        each = [_mean([s.panoptic[v].pq for v in kinds if _has(s.panoptic[v])]) for s in scored]
-        wholes = [pooled([s.panoptic[v] for s in scored]) for v in kinds]
+        those = [s for s in scored if kinds[0] in s.panoptic]
+        each = [_mean([s.panoptic[v].pq for v in kinds if _has(s.panoptic[v])]) for s in those]
+        wholes = [pooled([s.panoptic[v] for s in those]) for v in kinds]
         rows.append({
-            "method": method, "class": MEAN, "pictures": len(scored), "mPQ": _mean(each),
+            "method": method, "class": MEAN, "pictures": len(those), "mPQ": _mean(each),
             "mPQ+": _mean([w.pq for w in wholes if _has(w)]),
         })  # fmt: skip
     return rows

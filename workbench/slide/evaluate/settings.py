@@ -29,7 +29,12 @@ class CellEvaluateConfig:
         3.0, "Two centres within this distance are one nucleus (detection).", unit="um", low=0.1, high=50.0
     )
     classes: str = setting(
-        "", "How the references' classes become those of the weights, where names do not say it: 'Neoplastic:2,...'."
+        "",
+        "Which class of the labels is which of the weights, where names do not say it: 'Neoplastic:2,Dead:4', the name "
+        "that the weights know, then name or number of the labels.",
+    )
+    match: Literal["name", "number"] = setting(
+        "name", "Labels without names: name refuses them, number takes equal numbers for the same class."
     )
     classical: bool = setting(
         True, "Also score the way without learning (Otsu of haematoxylin, watershed of the distance to the edge)."

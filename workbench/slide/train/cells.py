@@ -19,7 +19,7 @@ from workbench import __version__, weights
 from workbench.core import device
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError
-from workbench.core.seen import Seen, joined
+from workbench.core.seen import BEFORE, UNKNOWN, Seen, joined
 from workbench.core.types import Case
 from workbench.data.readable import left_out
 from workbench.nets.lora import add_lora, merge_lora
@@ -44,6 +44,8 @@ _PATCHES = 32
 _LARGEST = 1024
 """Side of what is validated on of a larger picture: its middle."""
 _RADIUS_UM = 3.0
+_NOISE = 0.01
+"""Difference of scores that says nothing."""
 _NEW_MPP = 0.5
 _DECODERS = r"^(decoder[0-3]|nuclei_binary_map_decoder|hv_map_decoder|nuclei_type_maps_decoder)\."
 _NOT_IDENTITY = ("resume", "overwrite", "device")
@@ -122,6 +124,8 @@ def train_cells(
             f"weights {start.name} were taught at {recipe['mpp']:g} um per pixel; this teaches at {target:g}",
         )
     before = {f"before {k}": v for k, v in _scores(net, study, target, chosen).items() if k != "score"} if start else {}
+    if said:  # the layer that names classes is new: what it said before is nobody's merit
+        before.pop(f"before {BY_CLASS}", None)
     _choose_what_learns(net, config, is_new=start is None)
     net.to(chosen)
     folder = output.clean(out, resume=config.resume)
@@ -129,7 +133,7 @@ def train_cells(
     net.load_state_dict(result.state)
     net = merge_lora(net.cpu()) if config.adapt == "lora" and start is not None else net.cpu()  # type: ignore[assignment]
     scores = {k: v for k, v in result.scores.items() if k != "score"} | before
-    notes = (*said, *study.notes, *left_out(study.failures), *_worse(scores))
+    notes = (*said, *study.notes, *left_out(study.failures), *_worse(scores, _measure(study)))
     meta = _record(net, study, config, target, result, scores, notes, (str(chosen), reason), start)
     _save(out, net, meta, half=config.save_as == "float16")
     shown = study.val[0] if study.val else study.train[0]
@@ -271,11 +275,11 @@ def _middle(
     return one.image[cut], np.ascontiguousarray(one.labels[cut]), types
 
 
-def _worse(scores: Mapping[str, float]) -> list[str]:
-    before, after = scores.get(f"before {MEASURE}"), scores.get(MEASURE)
-    if before is None or after is None or after >= before:
+def _worse(scores: Mapping[str, float], measure: str) -> list[str]:
+    before, after = scores.get(f"before {measure}"), scores.get(measure)
+    if before is None or after is None or after > before - _NOISE:
         return []
-    return [f"{MEASURE} on what was kept apart fell from {before:.3f} to {after:.3f}: the weights before were better"]
+    return [f"{measure} on what was kept apart fell from {before:.3f} to {after:.3f}: the weights before were better"]
 
 
 def _record(
@@ -283,7 +287,9 @@ def _record(
     scores: Mapping[str, float], notes: Sequence[str], where: tuple[str, str], start: weights.WeightsFile | None,
 ) -> dict[str, Any]:  # fmt: skip
     before = Seen.of(start.meta) if start is not None else Seen()
-    seen = {} if start is not None and not before.told else {"seen": joined(before.cases, study.seen)}
+    seen: dict[str, Any] = {"seen": joined(before.cases, study.seen)}
+    if start is not None and not before.told:
+        seen[BEFORE] = UNKNOWN
     return {
         "backend": BACKEND,
         "net": dict(net.config),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from workbench.core.class_match import match_classes
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, NothingFound
+from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.core.failures import Failure
 from workbench.core.seen import SeenCase, content_key
 from workbench.core.types import Case, Geometry, Labels
@@ -84,11 +84,12 @@ def open_labelled(
     InputError, NothingFound
         No picture is left, none has a nucleus, or their classes are not those of the weights.
     UsageError
-        One group only.
+        One group only; or a picture that would teach and judge.
     """
     opened, notes, failures = _open_all(cases, config, target)
     classes, fields = _in_classes(opened, config, known)
     train, val, said, more = _split([o.case for o in opened], config)
+    _require_apart([opened[i] for i in train], [opened[i] for i in val])
     if not any(_count(fields[i]) for i in train):
         raise InputError("the pictures to learn from have no nucleus: are these the labels of nuclei?")
     if val and not any(_count(fields[i]) for i in val):
@@ -100,6 +101,17 @@ def open_labelled(
     return LabelledStudy(
         tuple(fields[i] for i in train), tuple(fields[i] for i in val), classes, seen, said, (*notes, *more), failures
     )
+
+
+def _require_apart(train: Sequence[_Opened], val: Sequence[_Opened]) -> None:
+    """Refuse pictures that would teach and judge: copies under another name."""
+    by_key = {o.key: o.case for o in train}
+    for o in val:
+        if o.key in by_key:
+            raise UsageError(
+                f"{o.case.image} and {by_key[o.key].image} are the same picture: one would teach and the other judge. "
+                "Leave one out, or give both one group"
+            )
 
 
 def _open_all(
@@ -139,6 +151,10 @@ def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[_Opened
     reference = read_reference(case.labels, (rows, columns))
     pixels = pyramid.read(0, 0, 0, rows, columns)
     key = content_key(pixels)
+    bare = (reference.labels > 0) & (reference.types == 0) if reference.types is not None else None
+    if bare is not None and bare.any():
+        count = len(np.unique(reference.labels[bare]))
+        raise InputError(f"{case.labels}: {count} nuclei have no class, others do: give all of them one")
     said = [n for n in (upsampling_note(pyramid, target),) if n] + list(reference.notes)
     if abs(factor - 1) > _SAME:
         high, wide = max(1, round(rows / factor)), max(1, round(columns / factor))
@@ -170,6 +186,10 @@ def _in_classes(
                 "classes, start from weights with one class, or --classes new for nuclei without classes"
             )
         return (known if known is not None and len(known) == 1 else ONE), [o.image for o in opened]
+    if config.classes not in ("", NEW) and (known is None or len(known) == 1):
+        names = [rule.partition(":")[0].strip() for rule in config.classes.split(",")]
+        known = ClassTable.from_names(list(dict.fromkeys(names)))
+        return known, [replace(o.image, types=_matched(o, known, config.classes)) for o in opened]
     if known is not None and len(known) > 1 and config.classes != NEW:
         return known, [replace(o.image, types=_matched(o, known, config.classes)) for o in opened]
     names = sorted({c.name for o in opened for c in o.reference.classes})

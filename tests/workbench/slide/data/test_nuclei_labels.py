@@ -10,7 +10,7 @@ import scipy.io
 import tifffile
 from PIL import Image as Pillow
 
-from workbench.core.errors import GeometryError, InputError
+from workbench.core.errors import GeometryError, InputError, NothingFound
 from workbench.slide.data.nuclei_labels import read_reference
 
 SHAPE = (40, 50)
@@ -62,7 +62,15 @@ def test_classes_of_a_file_beside(labels, types, tmp_path):
     found = read_reference(tmp_path / "a_instances.png", SHAPE)
     np.testing.assert_array_equal(found.types, types)
     assert found.classes.names == ("class 1", "class 2")
-    assert any("have no class" in note for note in found.notes)
+    assert found.notes == ()
+    strewn[labels == 2] = 0
+    Pillow.fromarray(strewn.astype(np.uint8)).save(tmp_path / "a_types.png")
+    found = read_reference(tmp_path / "a_instances.png", SHAPE)
+    assert found.notes == ("1 of the labelled nuclei have no class",)
+    assert not found.types[labels == 2].any()
+    Pillow.fromarray(np.zeros(SHAPE, np.uint8)).save(tmp_path / "a_types.png")
+    with pytest.raises(InputError, match="classes are 0 on all nuclei"):
+        read_reference(tmp_path / "a_instances.png", SHAPE)
 
 
 def test_layouts_of_conic_pannuke_and_hover_net(labels, types, tmp_path):
@@ -118,6 +126,19 @@ def test_what_cannot_be_right_is_refused(labels, tmp_path):
     (tmp_path / "h.txt").write_text("1")
     with pytest.raises(InputError, match="nuclei are read from"):
         read_reference(tmp_path / "h.txt", SHAPE)
+    with pytest.raises(InputError, match="no background"):
+        read_reference(saved("j.npy", np.full(SHAPE, 255)), SHAPE)
+    with pytest.raises(InputError, match="one number"):
+        read_reference(saved("k.npy", labels > 0), SHAPE)
+    picture = np.random.default_rng(0).integers(0, 255, (*SHAPE, 3))
+    with pytest.raises(InputError, match="none of PanNuke"):
+        read_reference(saved("l.npy", picture), SHAPE)
+    with pytest.raises(InputError, match="none of PanNuke"):
+        read_reference(saved("m.npy", np.stack([np.where(labels == n, n, 0) for n in (1, 2, 700)], -1)), SHAPE)
+    with pytest.raises(InputError, match="these are no numbers of nuclei"):
+        read_reference(saved("n.npy", picture[..., 0] // 100), SHAPE)
+    with pytest.raises(NothingFound, match="no such file"):
+        read_reference(tmp_path / "gone.png", SHAPE)
     pieces = labels.copy()
     pieces[38, 48] = 1
     assert "1 more pieces than numbers" in read_reference(saved("i.npy", pieces), SHAPE).notes[0]
@@ -129,3 +150,18 @@ def test_nothing_pickled_is_unpacked(shared_data):
         pytest.skip("no public labels of CellViT here")
     with pytest.raises(InputError, match="Python objects"):
         read_reference(path, (256, 256))
+
+
+def test_an_outline_around_others_does_not_take_their_pixels(tmp_path):
+    def box(x, y, u, v):
+        return {"type": "Feature", "properties": {},
+                "geometry": {"type": "Polygon", "coordinates": [[[x, y], [u, y], [u, v], [x, v], [x, y]]]}}  # fmt: skip
+
+    bow = box(30, 5, 40, 15)
+    bow["geometry"]["coordinates"][0][1:3] = reversed(bow["geometry"]["coordinates"][0][1:3])
+    features = [box(3, 3, 9, 9), box(12, 3, 18, 9), box(0, 0, 50, 40), bow]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    found = read_reference(tmp_path / "a.geojson", SHAPE)
+    assert len(found) == 4
+    assert len(np.unique(found.labels[3:9, 3:18])) == 3
+    assert any("1 outline(s) cross themselves" in note for note in found.notes)

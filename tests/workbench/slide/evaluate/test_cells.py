@@ -15,6 +15,7 @@ from workbench import weights as stored
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
 from workbench.core.seen import SeenCase, content_key
+from workbench.slide.evaluate.cells import _said_of
 from workbench.slide.evaluate.scored import MEAN, score, summarise
 from workbench.slide.net.cellvta import CellVTA
 
@@ -55,6 +56,37 @@ def test_classes_are_scored_apart_and_both_conventions_are_named():
     assert rows["other"]["PQ+"] == pytest.approx(1 / 1.5)
     assert rows[MEAN]["mPQ"] == pytest.approx((1 / 3 + 1) / 2)
     assert rows[MEAN]["mPQ+"] == pytest.approx((2 / 2.5 + 1 / 1.5) / 2)
+
+
+def test_nuclei_without_a_class_are_in_no_class_and_nothing_on_them_is_false():
+    right, found = squares((2, 2, 10), (20, 20, 10), (40, 40, 10)), squares((2, 2, 10), (20, 20, 10), (40, 40, 10))
+    kinds = np.where(right == 2, 0, np.where(right == 3, 2, right > 0)), np.where(found == 3, 2, found > 0)
+    one = score("a", right, found, 5, TWO, kinds)
+    assert (one.panoptic[0].pairs, one.panoptic[1].excess, one.panoptic[1].pq) == (3, 0, 1)
+
+
+def test_classes_are_of_the_pictures_that_tell_them():
+    right = squares((2, 2, 10), (20, 20, 10))
+    kinds = (np.where(right == 2, 2, right > 0),) * 2
+    with_, without = score("a", right, right, 5, TWO, kinds), score("b", right, squares((2, 2, 10)), 5)
+    for order in ([with_, without], [without, with_]):
+        rows = {row["class"]: row for row in summarise(order, TWO, 3.0, "m")}
+        assert rows["tumor"]["pictures"] == rows[MEAN]["pictures"] == 1
+        assert rows[MEAN]["mPQ"] == 1
+        assert rows["all nuclei"]["pictures"] == 2
+
+
+def test_pictures_without_nuclei_are_left_out_of_both_means():
+    empty = score("a", squares(), squares((2, 2, 10)), 5)
+    right = score("b", squares((2, 2, 10)), squares((2, 2, 10)), 5)
+    row = summarise([empty, right], TWO, 3.0, "m")[0]
+    assert (row["bPQ"], row["AJI"]) == (1, 1)
+    assert row["PQ+"] == pytest.approx(1 / 1.5)
+    (said,) = _said_of([empty, right], 0, {"k": ["a", "b"], "l": ["c"]})[:1]
+    assert said.startswith("1 picture(s) have no nuclei")
+    assert "a and b are the same picture, and count 2 times" in _said_of([right], 0, {"k": ["a", "b"]})
+    far = score("c", squares(*[(5 * i, 0, 4) for i in range(6)]), squares(*[(5 * i, 30, 4) for i in range(6)]), 2)
+    assert "are these the labels of that picture" in _said_of([far], 0, {})[0]
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +155,32 @@ def test_without_a_scale_or_labels_nothing_is_scored(study, weights, tmp_path):
     assert len(report.summary) == 1
     with pytest.raises(InputError, match="none has any"):
         wb.evaluate("cellvta", tmp_path / "a.png", weights=str(weights), device="cpu", mpp=0.5)
+
+
+def test_labels_of_a_folder_are_found_in_every_format(study, weights, tmp_path):
+    from PIL import Image as Pillow
+
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.mkdir()
+    labels.mkdir()
+    right = tifffile.imread(study.with_name("a_labels.tif"))
+    boxes = [[(2, 2), (9, 2), (9, 9), (2, 9), (2, 2)]]
+    for name in ("one", "two", "three"):
+        (images / f"{name}.ome.tif").write_bytes(study.with_name("a.ome.tif").read_bytes())
+    Pillow.fromarray(right).save(labels / "one.png")
+    Pillow.fromarray(right).save(labels / "two_instances.png")
+    (labels / "three.geojson").write_text(
+        json.dumps(
+            {
+                "type": "FeatureCollection",
+                "features": [
+                    {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": boxes}}
+                ],
+            }
+        )
+    )
+    report = wb.evaluate("cellvta", wb.study(images, labels, kind="slide").cases, weights=str(weights), device="cpu",
+                         classical=False)  # fmt: skip
+    assert report.failures == {}
+    assert {r["case"]: r["reference nuclei"] for r in report.rows} == {"one": 12, "two": 12, "three": 1}
+    assert any("count 3 times" in note for note in report.notes)

@@ -14,6 +14,7 @@ import workbench as wb
 from workbench import weights as stored
 from workbench.core.errors import Cancelled, InputError, UsageError
 from workbench.core.reports import TrainReport
+from workbench.core.seen import Seen, content_key
 from workbench.slide.net.cellvta import CellVTA
 
 TINY = {"image_size": 64, "patch_size": 16, "dim": 32, "depth": 4, "num_heads": 4, "init_values": 0.1, "inner": 8,
@@ -173,3 +174,44 @@ def test_what_cannot_be_right_is_refused(study, start, tmp_path):
     with pytest.raises(InputError, match="no nucleus"):
         run(one, val_fraction=0.0)
     assert not (tmp_path / "n.safetensors").exists()
+
+
+def test_weights_from_a_start_that_does_not_tell_remember_what_they_learnt_themselves(study, start, tmp_path):
+    meta = {k: v for k, v in stored.read_meta(start).items() if k != "seen"}
+    silent = stored.save(tmp_path / "silent.safetensors", load_file(start), meta)
+    report = wb.train("cellvta", study / "plain.csv", out=tmp_path / "m.safetensors", weights=str(silent), steps=1,
+                      **QUICK)  # fmt: skip
+    seen = Seen.of(stored.read_meta(report.weights))
+    key = content_key(tifffile.imread(study / "p0.ome.tif"))
+    assert seen.mark([key]) in ("learnt", "chosen by")
+    assert seen.mark(["0" * 32]) == "not known"
+
+
+def test_one_picture_does_not_teach_and_judge(study, start, tmp_path):
+    (tmp_path / "copy.ome.tif").write_bytes((study / "p0.ome.tif").read_bytes())
+    pictures = {"a": study / "p0.ome.tif", "b": tmp_path / "copy.ome.tif"}
+    rows = [f"{name},{path},{study / 'p0_labels.tif'}" for name, path in pictures.items()]
+    (tmp_path / "l.csv").write_text("\n".join(["id,image,labels", *rows]))
+    with pytest.raises(UsageError, match="are the same picture: one would teach and the other judge"):
+        wb.train("cellvta", tmp_path / "l.csv", out=tmp_path / "n.safetensors", weights=str(start), steps=1, **QUICK)
+
+
+def test_rules_name_the_classes_of_labels_without_names(study, start, tmp_path):
+    def run(rules):
+        return wb.train("cellvta", study / "typed.csv", out=tmp_path / f"{len(rules)}.safetensors", weights=str(start),
+                        steps=1, classes=rules, **QUICK)  # fmt: skip
+
+    report = run("blue:1,red:2")
+    assert [c["name"] for c in stored.read_meta(report.weights)["classes"]] == ["blue", "red"]
+    assert "before mPQ+" not in report.scores
+    with pytest.raises(InputError, match="have no names"):
+        run("blue:7")
+
+
+def test_a_nucleus_without_a_class_is_named(study, start, tmp_path):
+    labels, types = np.moveaxis(np.load(study / "p0_typed.npy"), -1, 0)
+    np.save(tmp_path / "t.npy", np.stack([labels, np.where(labels == 3, 0, types)], -1))
+    (tmp_path / "l.csv").write_text(f"id,image,labels\na,{study / 'p0.ome.tif'},{tmp_path / 't.npy'}\n")
+    with pytest.raises(InputError, match="1 nuclei have no class"):
+        wb.train("cellvta", tmp_path / "l.csv", out=tmp_path / "n.safetensors", weights=str(start), steps=1,
+                 **{**QUICK, "val_fraction": 0.0})  # fmt: skip
