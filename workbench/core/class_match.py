@@ -87,7 +87,13 @@ class Matching:
 
 
 def match_classes(
-    wanted: ClassTable, labels: Labels, *, classes: str = "", match: MatchBy = "name", source: Path | str = "reference"
+    wanted: ClassTable,
+    labels: Labels,
+    *,
+    classes: str = "",
+    match: MatchBy = "name",
+    source: Path | str = "reference",
+    advice: Sequence[str] = ("--names FILE (a table of values and names: text, CSV, JSON)", "--match number"),
 ) -> Matching:
     """Find the reference class of each class of the weights.
 
@@ -101,6 +107,9 @@ def match_classes(
         Rules of a person (``"kidneys:2+3,vertebrae:vertebrae_*"``): they come first, the rest goes by name.
     match
         ``"number"``: where the reference or the weights name no class, equal values belong together.
+
+    advice
+        What else gives names, and what takes equal numbers for the same class, of those who ask.
 
     Raises
     ------
@@ -127,7 +136,7 @@ def match_classes(
     names = {c.value: c.name for c in labels.classes}
     unknown = tuple((names.get(v, f"class {v}"), v) for v in sorted(present - taken))
     if present and not taken:
-        raise InputError(_nothing(wanted, unknown, labels.classes.is_nameless, source))
+        raise InputError(_nothing(wanted, unknown, labels.classes.is_nameless, source, advice))
     shown = tuple(m.name for m in matches if any(v in present for _, v in m.reference))
     return Matching(matches, unknown, shown)
 
@@ -209,17 +218,21 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(sorted(w for w in words if w not in ("and", "the", "of")))
 
 
-def _nothing(wanted: ClassTable, unknown: tuple[tuple[str, int], ...], nameless: bool, source: Path | str) -> str:
+def _nothing(
+    wanted: ClassTable, unknown: tuple[tuple[str, int], ...], nameless: bool, source: Path | str, advice: Sequence[str]
+) -> str:
     have = ", ".join(f"{n} ({v})" if not nameless else str(v) for n, v in unknown[:6])
     more = f" and {len(unknown) - 6} more" if len(unknown) > 6 else ""
     known = _few(f"{c.name} ({c.value})" for c in wanted)
-    told = f"--classes '{wanted.names[0]}:{unknown[0][1]},...', or, if its numbers are theirs, --match number"
+    ways = [*advice[:1], f"--classes '{wanted.names[0]}:{unknown[0][1]},...'"]
+    ways += [f"or, if its numbers are theirs, {way}" for way in advice[1:]]
     if nameless:
         return (
             f"{source}: its values ({have}{more}) have no names, and numbers alone do not say which class of the "
-            f"weights ({known}) each is. Name them: --names FILE (a table of values and names: text, CSV, JSON), {told}"
+            f"weights ({known}) each is. Name them: {', '.join(w for w in ways if w)}"
         )
-    ask = " (or --match number, if the numbers are the same)" if wanted.is_nameless else ""
+    by_number = "".join(f" (or {way}, if the numbers are the same)" for way in advice[1:])
+    ask = by_number if wanted.is_nameless else ""
     return (
         f"{source}: its classes ({have}{more}) are none of those of the weights ({known}); say which belong together "
         f"with --classes '{wanted.names[0]}:{unknown[0][0]},...'{ask}"

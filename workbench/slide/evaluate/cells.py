@@ -29,6 +29,7 @@ from workbench.slide.evaluate.settings import CellEvaluateConfig
 
 _MANY = 5
 """Nuclei of a picture above which not one pair means that something else is wrong."""
+_ADVICE = ("", "--match number")
 OWN, CLASSICAL = "the weights", "classical"
 
 
@@ -206,7 +207,7 @@ def _matched(
         return None, ()
     labels = Labels(reference.types, slide.geometry, reference.classes)
     source = case.labels or case.image
-    matching = match_classes(classes, labels, classes=config.classes, match=config.match, source=source)
+    matching = match_classes(classes, labels, classes=config.classes, match=config.match, source=source, advice=_ADVICE)
     said: tuple[str, ...] = ()
     if matching.unknown:
         others = ", ".join(name for name, _ in matching.unknown)

@@ -210,7 +210,7 @@ def _matched(one: _Opened, known: ClassTable, rules: str) -> npt.NDArray[np.int3
     types = one.reference.types
     assert types is not None
     labels = Labels(types, Geometry(types.shape, None, ("rows", "columns"), None), one.reference.classes)
-    matching = match_classes(known, labels, classes=rules, source=one.case.labels or one.case.image)
+    matching = match_classes(known, labels, classes=rules, source=one.case.labels or one.case.image, advice=("",))
     return np.asarray(matching.apply(types), np.int32)
 
 
