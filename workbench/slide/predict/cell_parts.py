@@ -37,7 +37,7 @@ def cell_parts(
     objects = Objects.from_rings(
         cells.coordinates * np.float32(tiles.factor), cells.offsets, class_values=cells.types,
         probabilities=cells.probabilities, classes=classes, frame=Frame.of(slide.geometry.affine, slide.geometry.unit),
-        name="nuclei", measurements=measures_of(cells, mpp, config.near),
+        name="nuclei", measurements=measures_of(cells, mpp, config.near) | _to_border(cells, area, tiles.factor, slide),
     )  # fmt: skip
     looked = area.size if area.size is not None else area.area_of(area.mask, slide.geometry.shape)
     pixel = slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
@@ -97,6 +97,24 @@ def measures_of(cells: Cells, mpp: float, near: float) -> dict[str, npt.NDArray[
         "eosin [OD]": cells.stains[:, 1],
         f"neighbours within {near:g} um": around,
     }
+
+
+def _to_border(cells: Cells, area: Area, factor: float, slide: Image) -> dict[str, npt.NDArray[Any]]:
+    """How far each nucleus is from the border of the outlines that it was looked for in; nothing without outlines."""
+    import shapely
+
+    if area.outline is None:
+        return {}
+    assert slide.pyramid is not None
+    assert slide.pyramid.mpp is not None
+    points, ring = shapely.get_coordinates(shapely.get_parts(area.outline.boundary), return_index=True)
+    same = ring[1:] == ring[:-1]
+    tree = shapely.STRtree(shapely.linestrings(np.stack([points[:-1][same], points[1:][same]], 1)))
+    middles = shapely.points(cells.centroids * factor)
+    found = np.zeros(len(cells), np.float32)
+    index, away = tree.query_nearest(middles, return_distance=True, all_matches=False)
+    found[index[0]] = away * math.sqrt(slide.pyramid.mpp[0] * slide.pyramid.mpp[1])
+    return {"distance to border of region [um]": found}
 
 
 def _perimeters(cells: Cells) -> npt.NDArray[np.float64]:

@@ -170,6 +170,20 @@ def test_beyond_the_edge_the_slide_is_mirrored_and_has_no_nuclei(run, slide):
     assert (high <= (SIZE[1], SIZE[0])).all()
 
 
+def test_distance_to_the_border_of_the_region(run, slide, tmp_path):
+    region = tmp_path / "roi.geojson"
+    outer = [[200, 100], [700, 100], [700, 600], [200, 600], [200, 100]]
+    hole = [[400, 300], [500, 300], [500, 400], [400, 400], [400, 300]]
+    region.write_text(json.dumps({"type": "Polygon", "coordinates": [outer, hole]}))
+    found = run(slide, roi=str(region))["nuclei"]
+    away = found.measurements["distance to border of region [um]"]
+    border = shapely.Polygon(outer, [hole]).boundary
+    right = [border.distance(shapely.Point(p)) * MPP for p in found.centroids()]
+    np.testing.assert_allclose(away, right, atol=0.3)  # centroids of outlines, not of pixels
+    assert away.max() > 30
+    assert "distance to border of region [um]" not in run(slide)["nuclei"].measurements
+
+
 def test_neighbours_are_counted_in_micrometres(run, slide):
     found = run(slide, near=15.0)["nuclei"]
     centres = found.centroids() * MPP
