@@ -17,7 +17,7 @@ from typing import Any
 from workbench.batch import record
 from workbench.batch.lease import Lease
 from workbench.batch.outcome import Outcome
-from workbench.core import case_folder, contract, kinds, leftovers, memory, provenance
+from workbench.core import case_folder, contract, leftovers, memory, provenance
 from workbench.core.atomic import write_text
 from workbench.core.errors import Cancelled, OutOfMemory, UsageError, WorkbenchError, one_line
 from workbench.core.output import require_inside
@@ -170,7 +170,7 @@ def _run(
     files = write(result, task.output, format=task.format, name=case.id, about=about, allowed=allowed)
     pieces({}).clear()
     kept = (case_folder.read_record(folder) or {}).get("kept")
-    sizes = result.parts.get(kinds.find(image.kind).size_part)
+    sizes = result.parts.get(task.backend.size_part)
     if task.pictures:
         _draw(result, task.output, case)
     return Outcome(

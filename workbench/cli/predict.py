@@ -140,9 +140,7 @@ def _predict(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     hidden = quiet or log_format == "json"
     with bar("loading", quiet=hidden, unit="case" if len(mine) > 1 else "window") as draw:
-        shown = Shown(
-            draw, kinds.find(backend.kind).size_column, as_json=as_json, quiet=quiet, verbose=verbose, log=log_format
-        )
+        shown = Shown(draw, backend.size_column, as_json=as_json, quiet=quiet, verbose=verbose, log=log_format)
         with Stop(shown.on_stop) as stop:
             done = run(
                 backend,

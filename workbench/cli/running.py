@@ -166,6 +166,8 @@ def amount(row: Any, size_column: str) -> str:
     """The size of a class, in the unit that its table is in; counted samples where that is all the table has."""
     value = row.get(size_column)
     unit = size_column.partition("[")[2].rstrip("]")
+    if isinstance(value, int) and not unit:
+        return f"{value:>10} {size_column}"
     if isinstance(value, int | float):
         shown = f"{value:.1f}" if value == 0 or abs(value) >= 1 else f"{value:.3g}"  # a region of a slide has 0.04 mm2
         return f"{shown:>10} {unit}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.say import say
-from workbench.core import kinds, leftovers
+from workbench.core import leftovers
 from workbench.core.errors import UsageError, one_line
 from workbench.core.lock import locked
 from workbench.core.registry import Backend
@@ -44,9 +44,8 @@ def tell(
     """Tell it; gives why something could not be written, or ""."""
     from workbench.batch.on_disk import OnDisk, spooled
 
-    kind = kinds.find(backend.kind)
     outcomes = {o.case: o for o in done.outcomes}
-    whole = OnDisk(output, mine, outcomes, kind.size_part, done.wanted, whole=True)
+    whole = OnDisk(output, mine, outcomes, backend.size_part, done.wanted, whole=True)
     if wanted.as_json:
         try:
             _print(whole)
@@ -67,17 +66,17 @@ def tell(
             write_run(wanted.report, header, whole)
         if not wanted.overview or done.stopped or not output.is_dir():
             return ""
-        study = OnDisk(output, cases, outcomes, kind.size_part, done.wanted)
+        study = OnDisk(output, cases, outcomes, backend.size_part, done.wanted)
         # Of runs that end together the last one sees what all of them have done.
         with locked(output / f"{leftovers.PART}-overview-lock", 600.0), spooled(study) as rows:
             write_run(output / f"run{wanted.part}.json", header, rows)
-            write_summary(output / "summary.csv", rows, kind.size_column)
+            write_summary(output / "summary.csv", rows, backend.size_column)
             write_overview(
                 output / "overview.html",
                 rows,
                 title=f"{backend.title}: {output.absolute().name}",
                 facts=header,
-                size_column=kind.size_column,
+                size_column=backend.size_column,
                 pictures=output / FOLDER,
             )
     except (OSError, UsageError) as error:

@@ -63,6 +63,9 @@ class Backend:
         "": they are in ``module``.
     licence, paper
         Licence of the code, and DOI or arXiv number of the method.
+    sizes
+        The part of its results that says how much there is of each class, and the column of that; by default those of
+        its kind.
     """
 
     name: str
@@ -78,6 +81,15 @@ class Backend:
     settings: str = ""
     licence: str = "BSD-3-Clause"
     paper: str = ""
+    sizes: tuple[str, str] = ("", "")
+
+    @property
+    def size_part(self) -> str:
+        return self.sizes[0] or kinds.find(self.kind).size_part
+
+    @property
+    def size_column(self) -> str:
+        return self.sizes[1] or kinds.find(self.kind).size_column
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -245,6 +257,7 @@ CELLVTA = Backend(
     settings="workbench.slide.cell_settings",
     verbs=tuple(VERBS),
     paper="arXiv:2504.00784",
+    sizes=("counts", "nuclei"),
 )
 
 BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET, CELLVTA)

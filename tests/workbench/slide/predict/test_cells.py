@@ -339,3 +339,24 @@ def test_a_published_checkpoint_is_read_as_it_is(tmp_path):
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(model.net(x).nuclei, net.eval()(x).nuclei, atol=1e-5)
+
+
+def test_the_shell_says_how_many_there_are(slide, weights, tmp_path, capsys):
+    from workbench.cli import run as shell
+
+    arguments = [
+        "predict",
+        "cellvta",
+        "-i",
+        slide,
+        "-o",
+        tmp_path,
+        "--weights",
+        weights,
+        "--no-tissue",
+        "--device",
+        "cpu",
+    ]
+    assert shell([str(a) for a in arguments]) == 0
+    counts = (tmp_path / "section" / "counts.csv").read_text().splitlines()[-1].split(",")[1]
+    assert f"{counts} nuclei" in " ".join(capsys.readouterr().err.split("all nuclei")[1].split()[:2])
