@@ -9,7 +9,7 @@ FIELDS is a folder with ``NNN_*_image.png`` (RGB) and ``NNN_*_instances.png`` (n
 of 320 x 256 pixels of stage 1 (CC0, https://bbbc.broadinstitute.org/BBBC038). They are not shipped; the weights are.
 
 Fields of one slide look alike, so whole clusters of stain and size are held out (`HELD_OUT`, which `clusters` finds
-again); they never teach, and nothing was chosen by them. Beside it a second network is taught on an image-wise split
+again); they never teach. The recipe was changed once after a first score on them was seen. Beside it a second network is taught on an image-wise split
 (`BY_IMAGE`), as papers often do: fields of the same slides on both sides.
 """
 
@@ -272,7 +272,8 @@ def _about(file: Path, meta: dict[str, Any]) -> list[str]:
     data = f"""{training["fields"]} of the 70 colour fields (320 x 256 pixels) of the Data Science Bowl 2018,
         stage 1, with corrected masks (BBBC038, CC0), {training["nuclei"]} nuclei; size of a pixel unknown,
         nuclei of 12 to 60 pixels across. The other {len(HELD_OUT)} are three whole clusters of stain and size
-        (`HELD_OUT` in the script), chosen by a generator, that never taught and by which nothing was chosen."""
+        (`HELD_OUT` in the script), chosen by a generator, that never taught. The recipe was changed once (size and
+        magnification of crops, steps) after a first score on them was seen."""
     how = f"""From random numbers: {training["steps"]} steps of 1 to 9 crops of 128 to 384 pixels (as many pixels
         in each step), turned, magnified {settings["zoom"][0]} to {settings["zoom"][1]} times, stained anew (HED),
         blurred, with noise; AdamW, one cycle, averaged weights, the last ones kept, seed {settings["seed"]}."""
