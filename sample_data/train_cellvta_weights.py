@@ -9,8 +9,8 @@ FIELDS is a folder with ``NNN_*_image.png`` (RGB) and ``NNN_*_instances.png`` (n
 of 320 x 256 pixels of stage 1 (CC0, https://bbbc.broadinstitute.org/BBBC038). They are not shipped; the weights are.
 
 Fields of one slide look alike, so whole clusters of stain and size are held out (`HELD_OUT`, which `clusters` finds
-again); they never teach. The recipe was changed once after a first score on them was seen. Beside it a second network is taught on an image-wise split
-(`BY_IMAGE`), as papers often do: fields of the same slides on both sides.
+again); they never teach. The recipe was changed once after a first score on them was seen. Beside it a second network
+is taught on an image-wise split (`BY_IMAGE`), as papers often do: fields of the same slides on both sides.
 """
 
 from __future__ import annotations
