@@ -69,7 +69,14 @@ def low_power(pyramid: Pyramid, mpp: float, rows_at_once: int = 2048) -> LowPowe
 
 
 def low_power_by(pyramid: Pyramid, factor: float, rows_at_once: int = 2048) -> LowPower:
-    """The slide with about `factor` pixels of level 0 along one pixel; see `low_power`."""
+    """The slide with about `factor` pixels of level 0 along one pixel; see `low_power`.
+
+    Raises
+    ------
+    InputError
+        Nothing of it can be decoded: a slide of which all is white would be one without tissue.
+    """
+    faults: list[InputError | None] = []
     level = pyramid.level_for(factor)
     rows, columns = pyramid.levels[level].shape
     shrink = max(1, round(factor / pyramid.levels[level].downsample))
@@ -81,25 +88,37 @@ def low_power_by(pyramid: Pyramid, factor: float, rows_at_once: int = 2048) -> L
         for c in range(0, wide, across):
             top, left = r * shrink, c * shrink
             height, width = min(band * shrink, rows - top), min(across * shrink, columns - left)
-            found = _read_spared(pyramid, level, top, left, height, width)
+            found = _read_spared(pyramid, level, top, left, height, width, faults)
             out[r : r + band, c : c + across] = _averaged(found, shrink)
+    if faults and faults[0] is not None and None not in faults:
+        raise faults[0]
     step = pyramid.levels[level].downsample * shrink
     return LowPower(out, (step, step), level)
 
 
-def _read_spared(pyramid: Pyramid, level: int, top: int, left: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """A region of a level; what of it cannot be decoded comes from another level, or is white."""
+def _read_spared(
+    pyramid: Pyramid, level: int, top: int, left: int, height: int, width: int, faults: list[InputError | None]
+) -> npt.NDArray[np.uint8]:
+    """A region of a level; what of it cannot be decoded comes from another level, or is white.
+
+    To `faults` is added why a part became white, and ``None`` for each part that did not.
+    """
     try:
-        return pyramid.read(level, top, left, height, width)
-    except InputError:
-        pass
+        found = pyramid.read(level, top, left, height, width)
+        faults.append(None)
+        return found
+    except InputError as error:
+        fault = error
     if height <= pyramid.tile[0] and width <= pyramid.tile[1]:
         step, size = pyramid.levels[level].downsample, max(height, width)
         for other in (*range(level - 1, -1, -1), *range(level + 1, len(pyramid.levels))):
             try:
-                return read_square(pyramid, Square(left * step, top * step, size), step, other)[:height, :width]
+                found = read_square(pyramid, Square(left * step, top * step, size), step, other)[:height, :width]
             except InputError:
                 continue
+            faults.append(None)
+            return found
+        faults.append(fault)
         return np.full((height, width, 3), WHITE, np.uint8)
     out = np.empty((height, width, 3), np.uint8)
     tall, wide = pyramid.tile
@@ -107,7 +126,7 @@ def _read_spared(pyramid: Pyramid, level: int, top: int, left: int, height: int,
         for c in range(left // wide, -(-(left + width) // wide)):
             y, x = max(top, r * tall), max(left, c * wide)
             h, w = min(top + height, (r + 1) * tall) - y, min(left + width, (c + 1) * wide) - x
-            out[y - top : y - top + h, x - left : x - left + w] = _read_spared(pyramid, level, y, x, h, w)
+            out[y - top : y - top + h, x - left : x - left + w] = _read_spared(pyramid, level, y, x, h, w, faults)
     return out
 
 

@@ -200,7 +200,8 @@ def read_examples(path: Path, slide: Image) -> list[Example]:
         if reference.types is None:
             raise InputError(f"{path}: tells no classes; examples are nuclei with a class")
         middle = traced(reference.labels)
-        kinds = dict(zip(reference.labels.ravel().tolist(), reference.types.ravel().tolist(), strict=True))
+        ids, first = np.unique(reference.labels, return_index=True)
+        kinds = dict(zip(ids.tolist(), reference.types.ravel()[first].tolist(), strict=True))
         names = {c.value: c for c in reference.classes}
         return [
             Example(names[kinds[i]].name, None, middle.centroids[n : n + 1])

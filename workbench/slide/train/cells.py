@@ -118,13 +118,14 @@ def train_cells(
     known: ClassTable | None = recipe.get("classes")
     study = open_labelled(cases, config, target, known)
     net, said = _for_classes(net, study.classes, known)
+    has_new_classes = bool(said)
     if start is not None and abs(target / float(recipe["mpp"]) - 1) > 0.05:
         said = (
             *said,
             f"weights {start.name} were taught at {recipe['mpp']:g} um per pixel; this teaches at {target:g}",
         )
     before = {f"before {k}": v for k, v in _scores(net, study, target, chosen).items() if k != "score"} if start else {}
-    if said:  # the layer that names classes is new: what it said before is nobody's merit
+    if has_new_classes:  # the layer that names classes is new: what it said before is nobody's merit
         before.pop(f"before {BY_CLASS}", None)
     _choose_what_learns(net, config, is_new=start is None)
     net.to(chosen)

@@ -34,3 +34,18 @@ def test_sharpness_is_the_variance_of_the_laplacian_of_grey(channel, weight):
     assert sharpness_of(tile) == pytest.approx((16 + 4) / 9 * (100 * weight) ** 2, rel=1e-5)
     assert sharpness_of(np.full((5, 5, 3), 90, np.uint8)) == pytest.approx(0, abs=1e-6)
     assert sharpness_of(tile[:2]) == 0
+
+
+def test_a_picture_that_cannot_be_decoded_is_not_one_without_tissue(tmp_path):
+    from PIL import Image as Pillow
+
+    import workbench as wb
+    from workbench.core.errors import InputError
+
+    pixels = np.random.default_rng(0).integers(60, 200, (300, 400, 3), dtype=np.uint8)
+    Pillow.fromarray(pixels).save(tmp_path / "whole.png")
+    content = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    for backend in ("cellvta", "stainnet"):
+        with pytest.raises(InputError, match=r"cut\.png: the picture cannot be decoded"):
+            wb.predict(backend, tmp_path / "cut.png", mpp=0.5, device="cpu")
