@@ -144,24 +144,24 @@ def clicked(folder, picture, count, path):
     return path
 
 
-def test_from_clicks_on_one_picture_to_classes_on_another(taught, tmp_path):
-    examples = clicked(taught, 0, 4, tmp_path / "e.geojson")
-    (tmp_path / "l.csv").write_text(f"id,image,labels\na,{taught / 'p0.ome.tif'},{examples}\n")
+def test_from_clicks_on_two_pictures_to_classes_on_another(taught, tmp_path):
+    rows = [f"{i},{taught / f'p{i}.ome.tif'},{clicked(taught, i, 9, tmp_path / f'e{i}.geojson')}\n" for i in (0, 1)]
+    (tmp_path / "l.csv").write_text("id,image,labels\n" + "".join(rows))
     report = wb.train("cellvta", tmp_path / "l.csv", out=tmp_path / "mine.safetensors", device="cpu", adapt="classes",
                       weights=str(taught / "base.safetensors"))  # fmt: skip
     assert report.weights.stat().st_size < 20_000
     assert report.measure == "balanced accuracy"
-    result = wb.predict("cellvta", taught / "p1.ome.tif", weights=str(report.weights), device="cpu", tissue=False)
+    result = wb.predict("cellvta", taught / "p2.ome.tif", weights=str(report.weights), device="cpu", tissue=False)
     nuclei = result["nuclei"]
     assert nuclei.classes.names == ("blue", "red")
     assert next(iter(nuclei.classes)).color == (9, 8, 7)
     assert "embeddings" not in result.parts
     assert any("taught by examples" in note for note in result.provenance.notes)
-    _, types = np.moveaxis(np.load(taught / "t1.npy"), -1, 0)
+    _, types = np.moveaxis(np.load(taught / "t2.npy"), -1, 0)
     x, y = nuclei.centroids().astype(int).T
     right = types[y, x]
     assert (nuclei.class_values == right)[right > 0].mean() > 0.85
-    scored = wb.evaluate("cellvta", [wb.Case("b", taught / "p1.ome.tif", taught / "t1.npy")], device="cpu",
+    scored = wb.evaluate("cellvta", [wb.Case("b", taught / "p2.ome.tif", taught / "t2.npy")], device="cpu",
                          weights=str(report.weights), classes="blue:1,red:2", classical=False)  # fmt: skip
     assert scored.summary[-1]["mPQ+"] > 0.3
 
