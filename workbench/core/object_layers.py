@@ -18,7 +18,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.frame import Frame
 from workbench.core.layers import KEY, LayerTuple
-from workbench.core.objects import Objects
+from workbench.core.objects import EDITED, REVIEW, Objects
 from workbench.core.rings import signed_areas
 
 SHAPES_LIMIT = 1000
@@ -27,7 +27,7 @@ OUTLINES = "workbench_objects"
 """Entry in the ``metadata`` of a points layer that holds the `Objects` themselves, in memory only."""
 
 _NO_CLASS = (0.75, 0.75, 0.75, 1.0)
-_OWN = ("id", "class", "probability")
+_OWN = ("id", "class", "probability", "review")
 
 
 def objects_layer(
@@ -69,6 +69,7 @@ def objects_layer(
         "coordinates": objects.coordinates.dtype.name,
         "probabilities": objects.probabilities is not None,
         "measurements": {k: v.dtype.name for k, v in objects.measurements.items()},
+        "review": objects.review is not None,
         "no_id": _no_id(objects.ids),
     }
     colors, features = _colors(objects), _features(objects)
@@ -143,6 +144,7 @@ def objects_from_layer(data: Any, attributes: Mapping[str, Any]) -> Objects:
         classes=classes,
         frame=frame,
         name=record["objects"],
+        review=_review(columns.get("review"), added) if record.get("review") else None,
     )
 
 
@@ -178,7 +180,18 @@ def _of_points(
     where = {str(v): i for i, v in enumerate(kept.ids.tolist())}
     rows = [(row, where[str(i)]) for row, i in enumerate(ids) if model[row] == row and str(i) in where]
     index = np.array([i for _, i in rows], np.int64)
-    return replace(kept.select(index), class_values=values[[row for row, _ in rows]])
+    rows_kept = [row for row, _ in rows]
+    told = attributes["features"]["review"] if kept.review is not None and "review" in attributes["features"] else None
+    review = kept.select(index).review if told is None else _review(np.asarray(told), np.zeros(len(model), bool))[rows_kept]
+    return replace(kept.select(index), class_values=values[rows_kept], review=review)
+
+
+def _review(column: npt.NDArray[Any] | None, added: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """What the table says; an outline that a person added is edited."""
+    words = [""] * len(added) if column is None else column.tolist()
+    found = np.array([REVIEW.index(w) if w in REVIEW else 0 for w in words], np.uint8)
+    found[added] = EDITED
+    return found
 
 
 def _features(objects: Objects) -> dict[str, npt.NDArray[Any]]:
@@ -189,6 +202,8 @@ def _features(objects: Objects) -> dict[str, npt.NDArray[Any]]:
     }
     if objects.probabilities is not None:
         table["probability"] = objects.probabilities
+    if objects.review is not None:
+        table["review"] = np.array([REVIEW[v] for v in objects.review.tolist()], object)
     return table | {k: v for k, v in objects.measurements.items() if k not in _OWN}
 
 

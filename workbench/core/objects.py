@@ -30,6 +30,10 @@ from workbench.core.rings import (
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+REVIEW = ("proposed", "accepted", "edited", "rejected")
+"""What a person has said of an object; its place here is what `Objects.review` holds."""
+PROPOSED, ACCEPTED, EDITED, REJECTED = range(4)
+
 
 @dataclass(frozen=True, eq=False)
 class Objects:
@@ -62,6 +66,8 @@ class Objects:
         What the coordinates mean.
     name
         Short name, used for files and layers.
+    review
+        ``(N,)`` uint8, places in `REVIEW`; ``None`` where nobody has looked yet.
 
     Raises
     ------
@@ -81,6 +87,7 @@ class Objects:
     classes: ClassTable = field(default_factory=ClassTable)
     frame: Frame = PIXELS
     name: str = "objects"
+    review: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         points = np.asarray(self.coordinates)
@@ -93,6 +100,8 @@ class Objects:
         self._hold("ids", np.asarray(self.ids))
         if self.probabilities is not None:
             self._hold("probabilities", np.asarray(self.probabilities, np.float32))
+        if self.review is not None:
+            self._hold("review", np.asarray(self.review, np.uint8))
         columns = {str(k): _locked(np.asarray(v)) for k, v in self.measurements.items()}
         object.__setattr__(self, "measurements", columns)
         self._require_structure()
@@ -123,7 +132,7 @@ class Objects:
         class_values, ids
             By default 0 (no class), and the numbers from 1 on.
         **more
-            ``probabilities``, ``measurements``, ``classes``, ``frame``, ``name``.
+            ``probabilities``, ``measurements``, ``classes``, ``frame``, ``name``, ``review``.
         """
         rings = np.asarray(ring_offsets, np.int64)
         polygons = np.arange(len(rings)) if polygon_offsets is None else np.asarray(polygon_offsets, np.int64)
@@ -213,6 +222,7 @@ class Objects:
             class_values=self.class_values[index], ids=self.ids[index],
             probabilities=None if self.probabilities is None else self.probabilities[index],
             measurements={k: v[index] for k, v in self.measurements.items()},
+            review=None if self.review is None else self.review[index],
         )  # fmt: skip
 
     def areas(self) -> Floats:
@@ -286,6 +296,9 @@ class Objects:
             if odd.any():
                 first = int(np.flatnonzero(odd)[0])
                 self._blame(first, f"probability {self.probabilities[first]:g}, 0 to 1 was expected")
+        if self.review is not None and (odd := self.review >= len(REVIEW)).any():
+            first = int(np.flatnonzero(odd)[0])
+            self._blame(first, f"review {self.review[first]}, a number below {len(REVIEW)} was expected")
         unknown = ~np.isin(self.class_values, [0, *(c.value for c in self.classes)])
         if unknown.any():
             first = int(np.flatnonzero(unknown)[0])
@@ -337,6 +350,8 @@ class Objects:
         columns = {"class_values": self.class_values, "ids": self.ids, **self.measurements}
         if self.probabilities is not None:
             columns["probabilities"] = self.probabilities
+        if self.review is not None:
+            columns["review"] = self.review
         for key, values in columns.items():
             if values.shape != (n,):
                 raise GeometryError(f"objects '{self.name}': {key} has shape {values.shape}, ({n},) was expected")

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import GeometryError, InputError, NothingFound, WorkbenchWarning
 from workbench.core.frame import PIXELS, Frame
-from workbench.core.objects import Objects
+from workbench.core.objects import REVIEW, Objects
 from workbench.core.rings import offsets_of
 from workbench.data.geojson_lines import features_of, written
 from workbench.data.json_stream import JsonError, JsonStream
@@ -160,6 +160,7 @@ class _Gathered:
         self._chances = array("d")
         self._columns: dict[str, array[float]] = {}
         self._ids: list[Any] = []
+        self._review = array("b")
 
     @property
     def own(self) -> dict[str, Any]:
@@ -186,6 +187,9 @@ class _Gathered:
         self._chances.append(_number(properties.get("probability"), "probability"))
         self._add_measurements(properties.get("measurements") or {})
         self._ids.append(feature.get("id"))
+        told = properties.get("metadata")
+        said = told.get("review") if isinstance(told, dict) else None
+        self._review.append(REVIEW.index(said) if said in REVIEW else -1)  # others may keep there what they like
         if len(self._points) >= _POINTS:
             self._flush()
 
@@ -288,11 +292,13 @@ class _Gathered:
         chances = np.frombuffer(self._chances, np.float64).astype(np.float32) if self._chances else np.zeros(0, "f4")
         has = own.get("probabilities", bool(np.isfinite(chances).any()))
         names = list(dict.fromkeys([*types, *self._columns]))
+        review = np.array(self._review, np.int8)
         return Objects.from_rings(
             coordinates, offsets_of(np.array(self._rings)), offsets_of(np.array(self._polygons)),
             offsets_of(np.array(self._pieces)), class_values=values, ids=self._numbers(),
             probabilities=chances if has else None, measurements={k: self._column(k, types.get(k)) for k in names},
             classes=classes, frame=frame, name=str(own.get("name", name)),
+            review=np.maximum(review, 0).astype(np.uint8) if (review >= 0).any() else None,
         )  # fmt: skip
 
     def _column(self, name: str, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.objects import Objects
+from workbench.core.objects import REVIEW, Objects
 from workbench.data.outlines import mended
 
 
@@ -28,6 +28,7 @@ def features_of(objects: Objects, faults: Mapping[int, bool]) -> Iterator[str]:
     classes = {c.value: {"name": c.name, "color": list(c.color)} for c in objects.classes}
     chances = None if objects.probabilities is None else _plain(objects.probabilities)
     columns = {k: _plain(v) for k, v in objects.measurements.items()}
+    review = None if objects.review is None else objects.review.tolist()
     values, ids = objects.class_values.tolist(), objects.ids.tolist()
     for i, (a, b) in enumerate(pairwise(objects.object_offsets.tolist())):
         if faults.get(i):
@@ -40,6 +41,8 @@ def features_of(objects: Objects, faults: Mapping[int, bool]) -> Iterator[str]:
             properties["probability"] = chances[i]
         if columns:
             properties["measurements"] = {k: v[i] for k, v in columns.items()}
+        if review is not None:
+            properties["metadata"] = {"review": REVIEW[review[i]]}
         one = len(pieces) == 1
         geometry = {"type": "Polygon" if one else "MultiPolygon", "coordinates": pieces[0] if one else pieces}
         yield encode({"type": "Feature", "id": ids[i], "geometry": geometry, "properties": properties})

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, MissingExtra, NothingFound, WorkbenchWarning, reading
 from workbench.core.frame import PIXELS, Frame
-from workbench.core.objects import Objects
+from workbench.core.objects import REVIEW, Objects
 from workbench.core.rings import offsets_of
 from workbench.data.outlines import Faults, area_of, geometries_of, mended
 
@@ -27,7 +27,8 @@ EXTRA = "slides"
 _ROWS = 50_000
 """Objects of a row group: what is held at once."""
 _GEOMETRY, _ID, _CLASS, _VALUE, _PROBABILITY = "geometry", "id", "class", "class_value", "probability"
-_OWN = (_GEOMETRY, _ID, _CLASS, _VALUE, _PROBABILITY)
+_REVIEW = "review"
+_OWN = (_GEOMETRY, _ID, _CLASS, _VALUE, _PROBABILITY, _REVIEW)
 
 
 def write_geoparquet(objects: Objects, path: Path) -> None:
@@ -73,6 +74,8 @@ def write_geoparquet(objects: Objects, path: Path) -> None:
             }
             if some.probabilities is not None:
                 columns[_PROBABILITY] = pa.array(some.probabilities)
+            if some.review is not None:
+                columns[_REVIEW] = pa.array([REVIEW[v] for v in some.review.tolist()], pa.string())
             columns |= {key: pa.array(values) for key, values in some.measurements.items()}
             table = pa.table(columns)
             if writer is None:
@@ -156,7 +159,7 @@ def _objects(path: Path, wkb: list[Any], columns: dict[str, Any], own: dict[str,
             offsets_of(np.bincount(of_polygon, minlength=len(polygons))),
             offsets_of(np.bincount(of_object, minlength=len(geometries))), class_values=values,
             ids=_ids(columns.get(_ID), len(wkb)), probabilities=columns.get(_PROBABILITY), measurements=measured,
-            classes=table, frame=Frame.from_json(own["frame"]) if "frame" in own else PIXELS,
+            classes=table, review=_review(columns.get(_REVIEW)), frame=Frame.from_json(own["frame"]) if "frame" in own else PIXELS,
             name=str(own.get("name", path.stem)),
         )  # fmt: skip
         objects.validate()
@@ -168,6 +171,13 @@ def _objects(path: Path, wkb: list[Any], columns: dict[str, Any], own: dict[str,
 def _named(columns: dict[str, Any]) -> ClassTable:
     names = dict.fromkeys(str(n) for n in columns.get(_CLASS, []) if n)
     return ClassTable.from_names(list(names))
+
+
+def _review(found: Any) -> npt.NDArray[np.uint8] | None:
+    """What a person said of each; others may have a column of that name: what is none of our words is "proposed"."""
+    if found is None or not any(v in REVIEW for v in found):
+        return None
+    return np.array([REVIEW.index(v) if v in REVIEW else 0 for v in found], np.uint8)
 
 
 def _ids(found: Any, count: int) -> npt.NDArray[Any]:

@@ -20,7 +20,9 @@ from workbench.core.levels import finest
 from workbench.core.objects import Objects
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result, Scores
 from workbench.slide.data.lazy_levels import lazy_levels
-from workbench.slide.outline_levels import outline_levels
+from workbench.slide.nuclei_now import NUCLEI, REJECTED_NUCLEI, nuclei_now
+from workbench.slide.nuclei_edits import NucleiEdits, none_of
+from workbench.slide.outline_levels import edits_in, outline_levels
 from workbench.slide.preview import preview as preview
 
 __all__ = ["preview", "to_layers", "updated"]
@@ -54,8 +56,10 @@ def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
             found.append(labels_layer(part, record | {"part": key}, name))
         elif isinstance(part, Heatmap):
             found.append(heatmap_layer(part, record | {"part": key}, name))
-        elif isinstance(part, Objects):
-            found.append(outlines_layer(part, record | {"part": key}, name, result.image.geometry))
+        elif isinstance(part, Objects) and key != REJECTED_NUCLEI:
+            others = result.parts.get(REJECTED_NUCLEI) if key == NUCLEI else None
+            edits = NucleiEdits(part, others if isinstance(others, Objects) else None)
+            found.append(outlines_layer(edits, record | {"part": key}, name, result.image.geometry))
     return found
 
 
@@ -96,20 +100,29 @@ def heatmap_layer(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerT
     return part.data, attributes, "image"
 
 
-def outlines_layer(objects: Objects, record: Mapping[str, Any], name: str, geometry: Geometry) -> LayerTuple:
-    """Any number of outlines as the classes that they have, painted where they are looked at; nobody paints in it."""
-    none = max((c.value for c in objects.classes), default=0) + 1
-    classes = ClassTable((*objects.classes, ClassInfo(none, "unclassified", (160, 160, 160))))
-    levels = outline_levels(objects, geometry.shape, none)
-    own = {"role": "outlines", "part_name": objects.name, "classes": classes.to_json(), "count": len(objects)}
+def outlines_layer(edits: NucleiEdits, record: Mapping[str, Any], name: str, geometry: Geometry) -> LayerTuple:
+    """Any number of outlines as the classes that they have, painted where they are looked at.
+
+    Nobody paints in it: who corrects the nuclei does so in their `NucleiEdits`, which `edits_in` finds behind the data.
+    """
+    own = {
+        "role": "outlines", "part_name": edits.base.name, "classes": edits.classes.to_json(), "count": len(edits),
+        "slide_grid": list(geometry.shape),
+    }  # fmt: skip
     attributes = {
         "name": name,
         "opacity": 0.6,
-        "colormap": colormap(classes),
-        "multiscale": len(levels) > 1,
+        "colormap": outline_colors(edits.classes),
+        "multiscale": True,
         **common_attributes(geometry, {**record, **own}),
     }
-    return (levels if len(levels) > 1 else levels[0][:, :]), attributes, "labels"
+    return outline_levels(edits, geometry.shape), attributes, "labels"
+
+
+def outline_colors(classes: ClassTable) -> dict[int | None, tuple[float, ...]]:
+    """Colours of the values that outlines are painted with; those without a class are gray."""
+    none = ClassInfo(none_of(classes), "unclassified", (160, 160, 160))
+    return colormap(ClassTable((*classes, none)))
 
 
 def slide_record(image: Image) -> dict[str, Any]:
@@ -171,6 +184,8 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
         if isinstance(parts.get(key), Labels):
             part = labels_from_layer(np.asarray(finest(data, attributes)), attributes.get("metadata") or {}, key)
             parts[key] = replace(part, name=key)
+        elif isinstance(parts.get(key), Objects) and (edits := edits_in(data)) is not None and edits.is_touched:
+            parts |= nuclei_now(parts, key, edits, result.image.geometry)
     now, table = parts.get("tissue"), parts.get("areas")
     if "tissue" in layers and isinstance(now, Labels) and isinstance(table, Scores):
         # Whether it was edited cannot be told from the mask of the run: its layer paints in the very array. Areas of

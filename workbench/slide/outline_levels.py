@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from workbench.core.compiled import compiled
 from workbench.core.objects import Objects
+from workbench.slide.nuclei_edits import NucleiEdits, none_of
 
 _COARSEST = 1024
 """Pixels along the longer side of the coarsest level."""
@@ -26,6 +27,8 @@ Values = npt.NDArray[np.unsignedinteger[Any]]
 
 class Outlines:
     """Outlines with boxes, as flat arrays that can be looked through at once.
+
+    An object whose value is 0 is neither painted nor found.
 
     Parameters
     ----------
@@ -57,6 +60,10 @@ class Outlines:
         else:
             self.low = self.high = np.zeros((0, 2), np.float32)
 
+    def parts(self) -> tuple[Outlines, ...]:
+        """From below to the top."""
+        return (self,)
+
     def within(self, left: float, top: float, right: float, bottom: float) -> npt.NDArray[np.int64]:
         """Numbers of the objects whose box reaches into a rectangle of level 0, in their order."""
         low, high = self.low, self.high
@@ -66,9 +73,59 @@ class Outlines:
         """The object that is on top at a place of level 0, or ``None``."""
         inside = compiled(_holds)
         for number in self.within(x - 1e-6, y - 1e-6, x + 1e-6, y + 1e-6)[::-1]:
-            if inside(self.points, self.rings, self.first[number], self.last[number], x, y):
+            if self.values[number] and inside(self.points, self.rings, self.first[number], self.last[number], x, y):
                 return int(number)
         return None
+
+
+class EditedOutlines:
+    """What a person sees of nuclei that are being corrected: those that were found, and over them those drawn.
+
+    Parameters
+    ----------
+    edits
+        Followed: every edit changes what is painted next.
+    """
+
+    def __init__(self, edits: NucleiEdits) -> None:
+        self.edits = edits
+        self.none = none_of(edits.base.classes)
+        self.base = Outlines(edits.base, self.none)
+        self.dtype = self.base.dtype
+        self.drawn, self._numbers = Outlines(edits.base.select(slice(0, 0)), self.none), np.zeros(0, np.int64)
+        self.follow(np.arange(edits.total))
+        edits.listeners.append(self.follow)
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        return np.concatenate([self.base.values, self.drawn.values])
+
+    def follow(self, index: npt.NDArray[np.int64]) -> None:
+        """These nuclei changed."""
+        edits, n = self.edits, len(self.edits.base)
+        shown = np.where(edits.is_there, np.where(edits.values == 0, self.none, edits.values), 0)
+        found = index[index < n]
+        self.base.values[found] = shown[found]
+        if (index >= n).any():
+            numbers = n + np.flatnonzero(shown[n:])
+            rings = [edits.rings[i - n] for i in numbers.tolist()]
+            drawn = Objects.from_polygons(rings, class_values=edits.values[numbers], frame=edits.base.frame)
+            self.drawn, self._numbers = Outlines(drawn, self.none), numbers
+
+    def at(self, x: float, y: float) -> int | None:
+        """Number of the nucleus at a place of level 0, those that were drawn first."""
+        found = self.drawn.at(x, y)
+        return self.base.at(x, y) if found is None else int(self._numbers[found])
+
+    def within(self, left: float, top: float, right: float, bottom: float) -> npt.NDArray[np.int64]:
+        """Numbers of nuclei whose box reaches into a rectangle of level 0."""
+        found = self.base.within(left, top, right, bottom)
+        drawn = self._numbers[self.drawn.within(left, top, right, bottom)]
+        return np.concatenate([found[self.base.values[found] > 0], drawn])
+
+    def parts(self) -> tuple[Outlines, Outlines]:
+        """From below to the top."""
+        return self.base, self.drawn
 
 
 class OutlineLevel:
@@ -77,14 +134,14 @@ class OutlineLevel:
     Parameters
     ----------
     outlines
-        What is painted; `set_outlines` puts others in their place.
+        What is painted.
     shape, step
         (rows, columns) of the level, and pixels of level 0 along one of its own.
     """
 
     ndim = 2
 
-    def __init__(self, outlines: Outlines, shape: tuple[int, int], step: float) -> None:
+    def __init__(self, outlines: Outlines | EditedOutlines, shape: tuple[int, int], step: float) -> None:
         self.outlines, self.shape, self.step = outlines, shape, step
         self.dtype = outlines.dtype
 
@@ -130,8 +187,10 @@ class OutlineLevel:
     def painted(self, top: int, left: int, height: int, width: int) -> Values:
         """A region of the level, ``(height, width)``."""
         out = np.zeros((height, width), self.dtype)
-        step, own = self.step, self.outlines
-        if out.size and len(own.values):
+        step = self.step
+        for own in self.outlines.parts() if out.size else ():
+            if not len(own.values):
+                continue
             chosen = own.within(left * step, top * step, (left + width) * step, (top + height) * step)
             compiled(_paint)(
                 out, own.points, own.rings, own.first, own.last, own.low, own.high, own.values, chosen,
@@ -140,23 +199,26 @@ class OutlineLevel:
         return out
 
 
-def outline_levels(objects: Objects, shape: tuple[int, ...], none: int) -> list[OutlineLevel]:
-    """Levels that halve down to some 1,000 pixels, over a slide of (rows, columns)."""
-    outlines = Outlines(objects, none)
+def outline_levels(edits: NucleiEdits, shape: tuple[int, ...]) -> list[OutlineLevel]:
+    """Levels that halve down to some 1,000 pixels, two at least, over a slide of (rows, columns)."""
+    outlines = EditedOutlines(edits)
     rows, columns = shape[:2]
     found, step = [], 1
     while True:
         found.append(OutlineLevel(outlines, (-(-rows // step), -(-columns // step)), float(step)))
-        if max(found[-1].shape) <= _COARSEST:
+        if max(found[-1].shape) <= _COARSEST and len(found) > 1:
             return found
         step *= 2
 
 
-def set_outlines(levels: list[OutlineLevel], objects: Objects, none: int) -> None:
-    """Show others, in all levels at once."""
-    outlines = Outlines(objects, none)
-    for level in levels:
-        level.outlines = outlines
+def edits_in(levels: Any) -> NucleiEdits | None:
+    """The nuclei behind the data of such a layer; ``None`` for other data."""
+    try:
+        first = levels[0]
+    except (TypeError, IndexError, KeyError):
+        return None
+    own = first.outlines if isinstance(first, OutlineLevel) else None
+    return own.edits if isinstance(own, EditedOutlines) else None
 
 
 def _holds(
@@ -196,6 +258,8 @@ def _paint(
     for n in range(len(chosen)):
         i = chosen[n]
         value = values[i]
+        if value == 0:
+            continue
         painted = False
         begin = max(0, int(np.ceil(low[i, 1] / step - top - 0.5)))
         end = min(height - 1, int(np.floor(high[i, 1] / step - top - 0.5)))

@@ -12,6 +12,7 @@ from workbench.core.frame import Frame
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
 from workbench.slide.data.tiles import Lattice
+from workbench.slide.nuclei_now import COUNTS, NUCLEI
 from workbench.slide.predict.area import REGION, Area
 from workbench.slide.predict.chosen import coarse_geometry
 from workbench.slide.predict.mosaic import Cells
@@ -42,7 +43,7 @@ def cell_parts(
     looked = area.size if area.size is not None else area.area_of(area.mask, slide.geometry.shape)
     pixel = slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
     parts: dict[str, Part] = {
-        "nuclei": objects,
+        NUCLEI: objects,
         "counts": _counts(cells, classes, looked * pixel, mpp),
         "density": _density(cells, slide, tiles, chosen, mpp),
         "tissue": Labels(
@@ -139,8 +140,7 @@ def _counts(cells: Cells, classes: Any, looked_mm2: float, mpp: float) -> Scores
         count = int(own.sum())
         size = round(float(cells.areas[own].mean()) * mpp**2, 2) if count else ""
         rows.append((name, count, round(count / looked_mm2, 2) if looked_mm2 else "", size))
-    columns = ("class", "nuclei", "density [1/mm2]", "mean area [um2]")
-    return Scores(columns, tuple(rows), "counts")
+    return Scores(COUNTS, tuple(rows), "counts")
 
 
 def _density(cells: Cells, slide: Image, tiles: Lattice, chosen: npt.NDArray[np.int64], mpp: float) -> Heatmap:

@@ -1,0 +1,620 @@
+"""Nuclei as a person corrects them: added, rejected, split, merged, reshaped, given another class; with undo.
+
+Hundreds of thousands of outlines stay as they are in flat arrays; an edit changes a few numbers beside them, and new
+outlines stand behind them. Nothing here knows of a window.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import ClassInfo, ClassTable
+from workbench.core.errors import InputError, UsageError
+from workbench.core.frame import Frame
+from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
+from workbench.core.rings import open_rings
+
+Floats = npt.NDArray[np.float64]
+Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
+
+LEAST_PIXELS = 10.0
+"""Area of the smallest nucleus, in pixels of level 0: as the post-processing has it."""
+BRIDGE_PIXELS = 3.0
+"""Outlines this far apart are still merged; what lies between them becomes nucleus."""
+UNCLASSIFIED = 255
+"""What is painted for an object without a class; above 254 classes it is 65535."""
+_MOST_STEPS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What an edit changed: numbers of nuclei, and all that is said of them before and after."""
+
+    text: str
+    index: npt.NDArray[np.int64]
+    before: tuple[npt.NDArray[Any], ...]
+    after: tuple[npt.NDArray[Any], ...]
+    classes: tuple[ClassTable, ClassTable]
+
+
+@dataclass(eq=False)
+class NucleiEdits:
+    """The nuclei of a result, and what a person has done to them since.
+
+    A nucleus has a number: its row in `base`, or that of the outline that was drawn, behind them. All coordinates are
+    pixels of level 0 from the outer corner of the first, ``(x, y)``.
+
+    Parameters
+    ----------
+    base
+        As they were found or opened. Those that their `review` calls rejected are rejected here.
+    rejected
+        More of them, from a file of their own.
+    """
+
+    base: Objects
+    rejected_before: Objects | None = None
+    classes: ClassTable = field(init=False)
+
+    def __post_init__(self) -> None:
+        base = self.base
+        if self.rejected_before is not None and len(self.rejected_before):
+            base = _joined(base, self.rejected_before)
+        if base.frame.unit != "pixel":
+            base = base.in_frame(Frame("pixel", "pixel", (1.0, 1.0), _pixel_affine(base.frame), base.frame.world_unit))
+        n = len(base)
+        review = np.zeros(n, np.uint8) if base.review is None else base.review.copy()
+        self.base, self.classes = base, base.classes
+        self._values = base.class_values.astype(np.int32)
+        self._review = review
+        self._gone = np.zeros(n, bool)
+        odds = base.probabilities
+        self._odds = np.full(n, np.nan, np.float32) if odds is None else odds.copy()
+        self._taught = np.zeros(n, bool)
+        self._rings: list[Floats] = []
+        self._ids: list[Any] = []
+        self._undo: list[_Step] = []
+        self._redo: list[_Step] = []
+        self._lock = threading.RLock()
+        self.listeners: list[Callable[[npt.NDArray[np.int64]], None]] = []
+        """Called after every edit with the numbers that changed."""
+
+    # --- what is there
+
+    def __len__(self) -> int:
+        """Nuclei that count: neither rejected nor replaced by others."""
+        return int(np.count_nonzero(self.is_there))
+
+    @property
+    def total(self) -> int:
+        """Numbers that were ever given."""
+        return len(self._values)
+
+    @property
+    def is_there(self) -> npt.NDArray[np.bool_]:
+        """``(total,)``: which nuclei count."""
+        return ~self._gone & (self._review != REJECTED)
+
+    @property
+    def values(self) -> npt.NDArray[np.int32]:
+        """``(total,)`` classes; do not write into it."""
+        return self._values
+
+    @property
+    def review(self) -> npt.NDArray[np.uint8]:
+        """``(total,)`` places in `workbench.core.objects.REVIEW`; do not write into it."""
+        return self._review
+
+    @property
+    def gone(self) -> npt.NDArray[np.bool_]:
+        """``(total,)``: which were replaced by others; do not write into it."""
+        return self._gone
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """``(total,)``, NaN where nobody knows; do not write into it."""
+        return self._odds
+
+    @property
+    def taught(self) -> npt.NDArray[np.bool_]:
+        """``(total,)``: whose class a person gave."""
+        return self._taught
+
+    @property
+    def rings(self) -> Sequence[Floats]:
+        """Outlines that were drawn, in the order of their numbers behind those of `base`."""
+        return self._rings
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether the nuclei are not all as in `base` any more."""
+        n = len(self.base)
+        before = np.zeros(n, np.uint8) if self.base.review is None else self.base.review
+        return (
+            self.total > n or self.classes is not self.base.classes or not np.array_equal(self._review, before)
+            or not np.array_equal(self._values, self.base.class_values) or bool(self._gone.any())
+        )  # fmt: skip
+
+    def ring(self, number: int) -> Floats:
+        """Outline ``(V, 2)`` of a nucleus (of one in pieces the first)."""
+        n = len(self.base)
+        if number >= n:
+            return self._rings[number - n]
+        return np.asarray(self.base.polygon(number)[0][0], np.float64)
+
+    def id_of(self, number: int) -> Any:
+        n = len(self.base)
+        return self._ids[number - n] if number >= n else self.base.ids[number].item()
+
+    def area(self, number: int) -> Any:
+        """The nucleus as an area of shapely."""
+        import shapely
+
+        n = len(self.base)
+        if number >= n:
+            return shapely.make_valid(shapely.Polygon(self._rings[number - n]))
+        pieces = [shapely.Polygon(rings[0], rings[1:]) for rings in self.base.polygon(number)]
+        return shapely.union_all([shapely.make_valid(p) for p in pieces])
+
+    # --- edits
+
+    def add(self, ring: npt.ArrayLike, value: int) -> int:
+        """A nucleus that was not found; returns its number.
+
+        Raises
+        ------
+        UsageError
+            The outline encloses too little.
+        """
+        import shapely
+
+        ring = np.asarray(ring, np.float64)
+        if len(ring) < 3:
+            raise UsageError("An outline needs three points: drag around the nucleus.")
+        with self._lock:
+            number = self._new(_largest(shapely.make_valid(shapely.Polygon(ring))), None)
+            self._change("add", [number], value=value, review=EDITED, gone=False, odds=np.nan)
+        return number
+
+    def reject(self, index: Indices) -> None:
+        """These are no nuclei: they are kept apart, and count no longer."""
+        self._change("reject", self._alive(index), review=REJECTED)
+
+    def accept(self, index: Indices) -> None:
+        """These are right as they are."""
+        chosen = self._alive(index)
+        self._change("accept", chosen[self._review[chosen] == PROPOSED], review=ACCEPTED)
+
+    def back(self, index: Indices) -> None:
+        """These were rejected, and are nuclei after all."""
+        chosen = np.asarray(index, np.int64)
+        self._change("take back", chosen[(self._review[chosen] == REJECTED) & ~self._gone[chosen]], review=EDITED)
+
+    def reclass(self, index: Indices, value: int) -> None:
+        """These are of another class; 0 is none."""
+        if value and value not in {c.value for c in self.classes}:
+            raise UsageError(f"class {value} is not in the table of classes")
+        self._change("class", self._alive(index), value=value, review=EDITED, taught=value != 0)
+
+    def merge(self, index: Indices) -> int:
+        """One nucleus of several that touch, or nearly; returns its number.
+
+        Raises
+        ------
+        UsageError
+            Fewer than two, or they lie apart.
+        """
+        import shapely
+
+        chosen = self._alive(index)
+        if len(chosen) < 2:
+            raise UsageError("Choose two nuclei or more to merge (Shift+click adds one).")
+        areas = [self.area(int(i)) for i in chosen]
+        joined = shapely.union_all(areas)
+        if joined.geom_type != "Polygon":
+            wide = BRIDGE_PIXELS / 2 + 1e-3
+            bridged = shapely.union(joined, shapely.buffer(shapely.buffer(joined, wide), -wide))
+            if bridged.geom_type != "Polygon":
+                raise UsageError(f"These nuclei lie more than {BRIDGE_PIXELS:g} pixels apart: they are not one.")
+            joined = bridged
+        # The class of most of the area, as a person would see it.
+        sizes: dict[int, float] = {}
+        for i, one in zip(chosen, areas, strict=True):
+            sizes[int(self._values[i])] = sizes.get(int(self._values[i]), 0.0) + one.area
+        return self._replace("merge", chosen, [joined], max(sizes, key=sizes.__getitem__))[0]
+
+    def split(self, number: int, line: npt.ArrayLike) -> list[int]:
+        """Cut a nucleus along a line ``(P, 2)``; returns the numbers of its parts.
+
+        Raises
+        ------
+        UsageError
+            The line does not cross it from one side to the other.
+        """
+        import shapely
+        from shapely.ops import split
+
+        line = np.asarray(line, np.float64)
+        chosen = self._alive([number])
+        if not len(chosen) or len(line) < 2:
+            raise UsageError("Drag a line across the nucleus to split it.")
+        parts = [p for p in split(self.area(number), shapely.LineString(line)).geoms if p.area >= LEAST_PIXELS]
+        if len(parts) < 2:
+            raise UsageError("The line must cross the nucleus from one side to the other, and leave two parts.")
+        return self._replace("split", chosen, parts, int(self._values[number]))
+
+    def reshape(self, number: int, ring: npt.ArrayLike) -> int:
+        """Another outline for a nucleus, which keeps its id and class; returns its new number."""
+        import shapely
+
+        chosen = self._alive([number])
+        if not len(chosen):
+            raise UsageError("This nucleus is not there any more.")
+        shape = _largest(shapely.make_valid(shapely.Polygon(np.asarray(ring, np.float64))))
+        return self._replace("outline", chosen, [shape], int(self._values[number]), same=number)[0]
+
+    def brush(self, number: int, stroke: npt.ArrayLike, radius: float, *, erase: bool = False) -> int | None:
+        """Add what a round brush went over to a nucleus, or take it off; returns its new number.
+
+        ``None`` where nothing of it is left: it is rejected then.
+        """
+        import shapely
+
+        chosen = self._alive([number])
+        if not len(chosen):
+            raise UsageError("Choose the nucleus to paint on first (click on it).")
+        points = np.asarray(stroke, np.float64)
+        way = shapely.Point(points[0]) if len(points) == 1 else shapely.LineString(points)
+        painted, area = shapely.buffer(way, radius), self.area(number)
+        if not erase and shapely.distance(painted, area) > 0:
+            raise UsageError("The brush must begin at the chosen nucleus; use Draw for a new one.")
+        found = shapely.difference(area, painted) if erase else shapely.union(area, painted)
+        if found.area < LEAST_PIXELS:
+            self.reject([number])
+            return None
+        shape = _largest(found)
+        if shapely.equals(shape, area):
+            return number
+        return self._replace("brush", chosen, [shape], int(self._values[number]), same=number)[0]
+
+    def new_class(self, name: str) -> int:
+        """The value of a class of that name; a new one, with a colour of its own, where there is none."""
+        for one in self.classes:
+            if one.name == name:
+                return one.value
+        value = max((c.value for c in self.classes), default=0) + 1
+        if value >= none_of(self.base.classes):
+            raise UsageError(f"No more than {value - 1} classes can be told apart here.")
+        color = ClassTable.from_values([value]).classes[0].color
+        self.classes = ClassTable((*self.classes, ClassInfo(value, name, color)))
+        return value
+
+    def relabel(self, values: npt.NDArray[np.integer[Any]], odds: npt.NDArray[np.floating[Any]]) -> int:
+        """Classes that a classifier gives: ``(total,)`` values (0: nothing said) and probabilities, as one step.
+
+        Nuclei whose class a person gave keep it. Returns how many were given a class.
+        """
+        chosen = np.flatnonzero(self.is_there & ~self._taught & (np.asarray(values) > 0))
+        self._change("classes", chosen, value=np.asarray(values)[chosen], odds=np.asarray(odds)[chosen])
+        return len(chosen)
+
+    def undo(self) -> str:
+        """Take the last edit back; returns what it was, "" where there was none."""
+        return self._go(self._undo, self._redo, "before", 0)
+
+    def redo(self) -> str:
+        """Do it again."""
+        return self._go(self._redo, self._undo, "after", 1)
+
+    def _go(self, source: list[_Step], other: list[_Step], side: str, which: int) -> str:
+        with self._lock:
+            if not source:
+                return ""
+            step = source.pop()
+            other.append(step)
+            self._set(step.index, getattr(step, side))
+            self.classes = step.classes[which]
+        self._tell(step.index)
+        return step.text
+
+    # --- what is kept
+
+    def objects(self) -> Objects:
+        """The nuclei that count, with what is said of them now.
+
+        Outlines that were drawn or changed have the area, perimeter and eccentricity of what they enclose and no other
+        measurement (NaN); neighbours are counted anew for all.
+        """
+        return self._made(self.is_there)
+
+    def rejected(self) -> Objects:
+        """Those that a person rejected."""
+        return self._made(~self._gone & (self._review == REJECTED), "rejected")
+
+    def is_same(self, ids: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Of ids (as text) of `base`, which belong to nuclei that count and have their outline still."""
+        n = len(self.base)
+        kept = {str(i) for i in self.base.ids[self.is_there[:n]].tolist()}
+        return np.array([i in kept for i in ids], bool)
+
+    def _made(self, which: npt.NDArray[np.bool_], name: str = "") -> Objects:
+        with self._lock:
+            n = len(self.base)
+            which, values, review = which.copy(), self._values.copy(), self._review.copy()
+            odds, rings, ids = self._odds.copy(), list(self._rings), list(self._ids)
+            classes = self.classes
+        looked = bool((review != PROPOSED).any())
+        kept, drawn = which[:n], np.flatnonzero(which[n:])
+        base = replace(
+            self.base, class_values=values[:n], classes=classes, review=review[:n] if looked else None,
+            probabilities=None if self.base.probabilities is None and np.isnan(odds).all() else odds[:n],
+        )  # fmt: skip
+        found = base.select(kept)
+        if len(drawn):
+            found = _appended(found, [rings[i] for i in drawn], [ids[i] for i in drawn], values[n:][drawn],
+                              review[n:][drawn], odds[n:][drawn])  # fmt: skip
+        if not which[:n].all() or len(drawn):
+            found = replace(found, measurements=_neighbours(found))
+        return replace(found, name=name) if name else found
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All that was edited, as arrays; `base` is not among them."""
+        rings = self._rings
+        return {
+            "values": self._values.copy(), "review": self._review.copy(), "gone": self._gone.copy(),
+            "odds": self._odds.copy(), "taught": self._taught.copy(),
+            "drawn": np.concatenate(rings) if rings else np.zeros((0, 2)),
+            "drawn_offsets": np.cumsum([0, *map(len, rings)]), "drawn_ids": np.array([str(i) for i in self._ids], "U"),
+        }  # fmt: skip
+
+    def take(self, arrays: Mapping[str, npt.NDArray[Any]], classes: ClassTable) -> None:
+        """Inverse of `arrays` on the same `base`; steps of before are forgotten.
+
+        Raises
+        ------
+        InputError
+            They do not fit together.
+        """
+        n, offsets = len(self.base), arrays["drawn_offsets"]
+        count = len(offsets) - 1
+        columns = [arrays[k] for k in ("values", "review", "gone", "odds", "taught")]
+        if any(c.shape != (n + count,) for c in columns) or len(arrays["drawn_ids"]) != count or (
+            offsets[-1] != len(arrays["drawn"]) or (np.diff(offsets) < 3).any()
+        ):  # fmt: skip
+            raise InputError(f"edits of {len(arrays['values'])} nuclei do not fit the {n} that were found")
+        own = arrays["drawn"].astype(np.float64)
+        whole = self.base.ids.dtype.kind in "iu"
+        with self._lock:
+            kinds = (np.int32, np.uint8, bool, np.float32, bool)
+            self._values, self._review, self._gone, self._odds, self._taught = (
+                np.array(c, k) for c, k in zip(columns, kinds, strict=True)
+            )
+            self._rings = [own[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+            self._ids = [int(i) if whole else str(i) for i in arrays["drawn_ids"].tolist()]
+            self.classes, self._undo, self._redo = classes, [], []
+        self._tell(np.arange(self.total))
+
+    # --- inner parts
+
+    def _alive(self, index: Indices) -> npt.NDArray[np.int64]:
+        chosen = np.unique(np.asarray(index, np.int64))
+        return chosen[self.is_there[chosen]]
+
+    def _new(self, shape: Any, number_id: Any) -> int:
+        """Room for one more outline, which nobody sees yet."""
+        from shapely import get_coordinates
+
+        # Holes are no part of a nucleus that a person drew.
+        self._rings.append(get_coordinates(shape.exterior)[:-1])
+        self._ids.append(self._free_id() if number_id is None else number_id)
+        self._values, self._review = np.append(self._values, np.int32(0)), np.append(self._review, np.uint8(EDITED))
+        self._gone, self._taught = np.append(self._gone, True), np.append(self._taught, False)
+        self._odds = np.append(self._odds, np.float32(np.nan))
+        return len(self._values) - 1
+
+    def _free_id(self) -> Any:
+        if self.base.ids.dtype.kind in "iu" or not len(self.base):
+            return max([int(self.base.ids.max(initial=0)), *self._ids], default=0) + 1
+        taken, number = {*self.base.ids.tolist(), *self._ids}, 1
+        while f"new {number}" in taken:
+            number += 1
+        return f"new {number}"
+
+    def _replace(
+        self, text: str, old: npt.NDArray[np.int64], shapes: list[Any], value: int, same: int | None = None
+    ) -> list[int]:
+        with self._lock:
+            shapes = [_largest(s) for s in shapes]
+            name = None if same is None else self.id_of(same)
+            new = [self._new(shape, name) for shape in shapes]
+            index = np.concatenate([old, new])
+            added = np.isin(index, new)
+            taught = bool(self._taught[old].all())
+            self._change(
+                text, index, gone=~added, review=np.where(added, EDITED, self._review[index]),
+                value=np.where(added, value, self._values[index]),
+                taught=np.where(added, taught, self._taught[index]),
+            )  # fmt: skip
+        return new
+
+    def _change(self, text: str, index: Indices, **to: Any) -> None:
+        """One step: `value`, `review`, `gone`, `odds`, `taught` of these nuclei, as one number or one for each."""
+        chosen = np.asarray(index, np.int64)
+        if not len(chosen):
+            return
+        with self._lock:
+            before = self._now(chosen)
+            names = ("value", "review", "gone", "odds", "taught")
+            after = tuple(
+                np.broadcast_to(np.asarray(to[k], old.dtype), old.shape).copy() if k in to else old
+                for k, old in zip(names, before, strict=True)
+            )
+            if all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(before, after, strict=True)):
+                return
+            self._set(chosen, after)
+            self._undo = [*self._undo, _Step(text, chosen, before, after, (self._classes_before(), self.classes))]
+            self._undo, self._redo = self._undo[-_MOST_STEPS:], []
+        self._tell(chosen)
+
+    def _classes_before(self) -> ClassTable:
+        return self._undo[-1].classes[1] if self._undo else self.base.classes
+
+    def _now(self, index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], ...]:
+        columns = (self._values, self._review, self._gone, self._odds, self._taught)
+        return tuple(c[index].copy() for c in columns)
+
+    def _set(self, index: npt.NDArray[np.int64], to: tuple[npt.NDArray[Any], ...]) -> None:
+        for column, values in zip(
+            (self._values, self._review, self._gone, self._odds, self._taught), to, strict=True
+        ):
+            column[index] = values
+
+    def _tell(self, index: npt.NDArray[np.int64]) -> None:
+        for listener in list(self.listeners):
+            listener(index)
+
+
+def none_of(classes: ClassTable) -> int:
+    """The value that is painted for objects without a class: none of the table's."""
+    return UNCLASSIFIED if max((c.value for c in classes), default=0) < UNCLASSIFIED else 65535
+
+
+def _largest(shape: Any) -> Any:
+    """The largest polygon of an area.
+
+    Raises
+    ------
+    UsageError
+        It is too small for a nucleus.
+    """
+    parts = [p for p in getattr(shape, "geoms", [shape]) if p.geom_type == "Polygon"]
+    best = max(parts, key=lambda p: p.area, default=None)
+    if best is None or best.area < LEAST_PIXELS:
+        raise UsageError(f"An outline of less than {LEAST_PIXELS:g} pixels is no nucleus.")
+    return best
+
+
+def _pixel_affine(frame: Frame) -> npt.NDArray[np.float64] | None:
+    """The way to the world of pixels, for a frame in a length."""
+    return None if frame.affine is None else np.asarray(frame.affine) @ np.diag([*frame.pixel_size, 1.0])
+
+
+def _joined(one: Objects, other: Objects) -> Objects:
+    """Both, with the classes of the first; the others are rejected."""
+    names = {c.name: c.value for c in one.classes}
+    own = {c.value: names.get(c.name, 0) for c in other.classes}
+    n, m = len(one), len(other)
+    taken = set(one.ids.tolist())
+    if one.ids.dtype.kind != other.ids.dtype.kind or taken & set(other.ids.tolist()):
+        raise InputError(f"objects '{one.name}' and '{other.name}' have ids in common: they are not of one result")
+    review = np.zeros(n, np.uint8) if one.review is None else one.review
+    nothing = np.full(m, np.nan)
+    odds = None
+    if one.probabilities is not None:
+        odds = np.concatenate([one.probabilities, nothing if other.probabilities is None else other.probabilities])
+    other = other.in_frame(one.frame)
+    return replace(
+        one, coordinates=np.concatenate([one.coordinates, other.coordinates.astype(one.coordinates.dtype)]),
+        ring_offsets=_chained(one.ring_offsets, other.ring_offsets),
+        polygon_offsets=_chained(one.polygon_offsets, other.polygon_offsets),
+        object_offsets=_chained(one.object_offsets, other.object_offsets),
+        class_values=np.concatenate([one.class_values, [own.get(v, 0) for v in other.class_values.tolist()]]),
+        ids=np.concatenate([one.ids, other.ids]), probabilities=odds,
+        measurements={
+            k: np.concatenate([v, other.measurements.get(k, nothing)]) for k, v in one.measurements.items()
+        },
+        review=np.concatenate([review, np.full(m, REJECTED, np.uint8)]),
+    )  # fmt: skip
+
+
+def _chained(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.concatenate([one, other[1:] + one[-1]])
+
+
+def _appended(
+    found: Objects, rings: list[Floats], ids: list[Any], values: npt.NDArray[Any], review: npt.NDArray[Any],
+    odds: npt.NDArray[Any],
+) -> Objects:  # fmt: skip
+    """Objects with outlines that were drawn behind them, and what can be measured of those."""
+    flat, offsets = open_rings(np.concatenate(rings), np.cumsum([0, *map(len, rings)]))
+    new = Objects.from_rings(flat.astype(found.coordinates.dtype), offsets, frame=found.frame)
+    measured = _measured(new)
+    columns = {}
+    for key, column in found.measurements.items():
+        own = measured.get(key, np.full(len(rings), np.nan))
+        columns[key] = np.concatenate([column, own]).astype(column.dtype if column.dtype.kind == "f" else np.float64)
+    kind = found.ids.dtype.kind in "iu"
+    before = np.zeros(len(found), np.uint8) if found.review is None else found.review
+    return replace(
+        found, coordinates=np.concatenate([found.coordinates, new.coordinates]),
+        ring_offsets=_chained(found.ring_offsets, new.ring_offsets),
+        polygon_offsets=_chained(found.polygon_offsets, new.polygon_offsets),
+        object_offsets=_chained(found.object_offsets, new.object_offsets),
+        class_values=np.concatenate([found.class_values, values]),
+        ids=np.concatenate([found.ids, np.array(ids, np.int64 if kind else np.str_)]),
+        probabilities=None if found.probabilities is None else np.concatenate([found.probabilities, odds]),
+        measurements=columns, review=np.concatenate([before, review.astype(np.uint8)]),
+    )  # fmt: skip
+
+
+def mpp_of(objects: Objects) -> float | None:
+    """Micrometres per pixel of level 0; ``None`` where the slide does not say."""
+    frame = objects.frame
+    if frame.affine is None or frame.world_unit != "um":
+        return None
+    return float(np.sqrt(abs(np.linalg.det(np.asarray(frame.affine)[:2, :2])))) * float(
+        np.sqrt(np.prod(frame.pixel_size))
+    )
+
+
+def _measured(objects: Objects) -> dict[str, npt.NDArray[Any]]:
+    """Area, perimeter and eccentricity of outlines, by the names that `find_cells` gives them."""
+    mpp = mpp_of(objects)
+    lengths, odd = [], []
+    for i in range(len(objects)):
+        ring = np.asarray(objects.polygon(i)[0][0], np.float64)
+        lengths.append(float(np.hypot(*(np.roll(ring, -1, 0) - ring).T).sum()))
+        odd.append(_eccentricity(ring))
+    found: dict[str, npt.NDArray[Any]] = {"eccentricity": np.array(odd)}
+    if mpp is not None:
+        found["area [um2]"] = objects.areas() * mpp**2
+        found["perimeter [um]"] = np.array(lengths) * mpp
+    return found
+
+
+def _eccentricity(ring: Floats) -> float:
+    """Of the ellipse with the second moments of the area (Green's theorem)."""
+    p = ring - ring.mean(0)
+    q = np.roll(p, -1, 0)
+    cross = p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]
+    area = cross.sum() / 2
+    if abs(area) < 1e-9:
+        return 1.0
+    centre = ((p + q) * cross[:, None]).sum(0) / (6 * area)
+    squares = ((p**2 + p * q + q**2) * cross[:, None]).sum(0) / (12 * area) - centre**2
+    mixed = (p[:, 0] * q[:, 1] + 2 * p[:, 0] * p[:, 1] + 2 * q[:, 0] * q[:, 1] + q[:, 0] * p[:, 1]) * cross
+    both = mixed.sum() / (24 * area) - centre[0] * centre[1]
+    low, high = np.linalg.eigvalsh([[squares[0], both], [both, squares[1]]])
+    return float(np.sqrt(max(0.0, 1 - low / high))) if high > 0 else 0.0
+
+
+def _neighbours(objects: Objects) -> dict[str, npt.NDArray[Any]]:
+    """The measurements with their columns of neighbours counted anew: others may be near now."""
+    from scipy.spatial import cKDTree
+
+    found, mpp = dict(objects.measurements), mpp_of(objects)
+    for key in found:
+        if not key.startswith("neighbours within ") or mpp is None or not len(objects):
+            continue
+        radius = float(key.removeprefix("neighbours within ").split()[0])
+        centres = objects.centroids()
+        found[key] = (
+            cKDTree(centres).query_ball_point(centres, radius / mpp, return_length=True) - 1
+        ).astype(np.int32)  # fmt: skip
+    return found
