@@ -41,8 +41,8 @@ SETTINGS: dict[str, Any] = {
         {"steps": 2700, "lr": 1.2e-3, "ema": 0.998, "zoom": [0.6, 1.7]},
     ],
 }  # fmt: skip
-"""Crops of several sizes, in turn: what a nucleus is must not depend on how much of a slide is seen at once. Two courses
-of the learning rate, the second from the averaged weights of the first.
+"""Crops of several sizes, in turn: what a nucleus is must not depend on how much of a slide is seen at once. Two
+courses of the learning rate, the second from the averaged weights of the first.
 """
 NET: dict[str, Any] = {"num_classes": 2}
 

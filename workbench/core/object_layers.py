@@ -182,7 +182,9 @@ def _of_points(
     index = np.array([i for _, i in rows], np.int64)
     rows_kept = [row for row, _ in rows]
     told = attributes["features"]["review"] if kept.review is not None and "review" in attributes["features"] else None
-    review = kept.select(index).review if told is None else _review(np.asarray(told), np.zeros(len(model), bool))[rows_kept]
+    review = (
+        kept.select(index).review if told is None else _review(np.asarray(told), np.zeros(len(model), bool))[rows_kept]
+    )
     return replace(kept.select(index), class_values=values[rows_kept], review=review)
 
 

@@ -159,7 +159,8 @@ def _objects(path: Path, wkb: list[Any], columns: dict[str, Any], own: dict[str,
             offsets_of(np.bincount(of_polygon, minlength=len(polygons))),
             offsets_of(np.bincount(of_object, minlength=len(geometries))), class_values=values,
             ids=_ids(columns.get(_ID), len(wkb)), probabilities=columns.get(_PROBABILITY), measurements=measured,
-            classes=table, review=_review(columns.get(_REVIEW)), frame=Frame.from_json(own["frame"]) if "frame" in own else PIXELS,
+            classes=table, review=_review(columns.get(_REVIEW)),
+            frame=Frame.from_json(own["frame"]) if "frame" in own else PIXELS,
             name=str(own.get("name", path.stem)),
         )  # fmt: skip
         objects.validate()

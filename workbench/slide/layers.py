@@ -20,8 +20,8 @@ from workbench.core.levels import finest
 from workbench.core.objects import Objects
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result, Scores
 from workbench.slide.data.lazy_levels import lazy_levels
-from workbench.slide.nuclei_now import NUCLEI, REJECTED_NUCLEI, nuclei_now
 from workbench.slide.nuclei_edits import NucleiEdits, none_of
+from workbench.slide.nuclei_now import NUCLEI, REJECTED_NUCLEI, nuclei_now
 from workbench.slide.outline_levels import edits_in, outline_levels
 from workbench.slide.preview import preview as preview
 
@@ -123,6 +123,16 @@ def outline_colors(classes: ClassTable) -> dict[int | None, tuple[float, ...]]:
     """Colours of the values that outlines are painted with; those without a class are gray."""
     none = ClassInfo(none_of(classes), "unclassified", (160, 160, 160))
     return colormap(ClassTable((*classes, none)))
+
+
+def kept_outlines(
+    attributes: Mapping[str, Any], about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
+) -> LayerTuple:
+    """A layer of outlines from what was kept of it: its attributes, and the nuclei with what a person did to them."""
+    edits = NucleiEdits.of_arrays(about, arrays)
+    record = attributes["metadata"][KEY]
+    own = {**attributes, "colormap": outline_colors(edits.classes), "multiscale": True}
+    return outline_levels(edits, tuple(int(n) for n in record["slide_grid"])), own, "labels"
 
 
 def slide_record(image: Image) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ BRIDGE_PIXELS = 3.0
 UNCLASSIFIED = 255
 """What is painted for an object without a class; above 254 classes it is 65535."""
 _MOST_STEPS = 500
+_BASE = ("coordinates", "ring_offsets", "polygon_offsets", "object_offsets", "class_values", "ids")
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,8 @@ class NucleiEdits:
     @property
     def is_there(self) -> npt.NDArray[np.bool_]:
         """``(total,)``: which nuclei count."""
-        return ~self._gone & (self._review != REJECTED)
+        there: npt.NDArray[np.bool_] = ~self._gone & (self._review != REJECTED)
+        return there
 
     @property
     def values(self) -> npt.NDArray[np.int32]:
@@ -363,6 +366,43 @@ class NucleiEdits:
             found = replace(found, measurements=_neighbours(found))
         return replace(found, name=name) if name else found
 
+    def about(self) -> dict[str, Any]:
+        """What `of_arrays` takes besides arrays: plain values."""
+        base = self.base
+        return {
+            "name": base.name, "frame": base.frame.to_json(), "classes": base.classes.to_json(),
+            "classes_now": self.classes.to_json(), "measurements": list(base.measurements),
+        }  # fmt: skip
+
+    def base_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of `base`, not copied."""
+        base = self.base
+        found = {f"base_{name}": getattr(base, name) for name in _BASE}
+        for name in ("probabilities", "review"):
+            if getattr(base, name) is not None:
+                found[f"base_{name}"] = getattr(base, name)
+        return found | {f"measured_{i}": column for i, column in enumerate(base.measurements.values())}
+
+    @classmethod
+    def of_arrays(cls, about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> NucleiEdits:
+        """Inverse of `about` with `base_arrays` and `arrays`.
+
+        Raises
+        ------
+        KeyError, ValueError, GeometryError, InputError
+            They are not what these gave, or do not fit together.
+        """
+        base = Objects(
+            **{name: arrays[f"base_{name}"] for name in _BASE}, probabilities=arrays.get("base_probabilities"),
+            review=arrays.get("base_review"), classes=ClassTable.from_json(about["classes"]),
+            measurements={str(k): arrays[f"measured_{i}"] for i, k in enumerate(about["measurements"])},
+            frame=Frame.from_json(about["frame"]), name=str(about["name"]),
+        )  # fmt: skip
+        base.validate()
+        found = cls(base)
+        found.take(arrays, ClassTable.from_json(about["classes_now"]))
+        return found
+
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All that was edited, as arrays; `base` is not among them."""
         rings = self._rings
@@ -395,7 +435,7 @@ class NucleiEdits:
             self._values, self._review, self._gone, self._odds, self._taught = (
                 np.array(c, k) for c, k in zip(columns, kinds, strict=True)
             )
-            self._rings = [own[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+            self._rings = [own[a:b] for a, b in pairwise(offsets.tolist())]
             self._ids = [int(i) if whole else str(i) for i in arrays["drawn_ids"].tolist()]
             self.classes, self._undo, self._redo = classes, [], []
         self._tell(np.arange(self.total))
@@ -466,14 +506,14 @@ class NucleiEdits:
         return self._undo[-1].classes[1] if self._undo else self.base.classes
 
     def _now(self, index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], ...]:
-        columns = (self._values, self._review, self._gone, self._odds, self._taught)
-        return tuple(c[index].copy() for c in columns)
+        return tuple(c[index].copy() for c in self._columns())
 
     def _set(self, index: npt.NDArray[np.int64], to: tuple[npt.NDArray[Any], ...]) -> None:
-        for column, values in zip(
-            (self._values, self._review, self._gone, self._odds, self._taught), to, strict=True
-        ):
+        for column, values in zip(self._columns(), to, strict=True):
             column[index] = values
+
+    def _columns(self) -> tuple[npt.NDArray[Any], ...]:
+        return (self._values, self._review, self._gone, self._odds, self._taught)
 
     def _tell(self, index: npt.NDArray[np.int64]) -> None:
         for listener in list(self.listeners):

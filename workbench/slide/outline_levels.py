@@ -212,11 +212,13 @@ def outline_levels(edits: NucleiEdits, shape: tuple[int, ...]) -> list[OutlineLe
 
 
 def edits_in(levels: Any) -> NucleiEdits | None:
-    """The nuclei behind the data of such a layer; ``None`` for other data."""
-    try:
-        first = levels[0]
-    except (TypeError, IndexError, KeyError):
-        return None
+    """The nuclei behind the data of such a layer, or one level of it; ``None`` for other data."""
+    if not isinstance(levels, OutlineLevel):
+        try:
+            levels = levels[0]
+        except (TypeError, IndexError, KeyError):
+            return None
+    first = levels
     own = first.outlines if isinstance(first, OutlineLevel) else None
     return own.edits if isinstance(own, EditedOutlines) else None
 

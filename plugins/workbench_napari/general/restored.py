@@ -14,6 +14,7 @@ from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY
 from workbench.core.object_layers import objects_from_layer
 from workbench.core.types import Image, Labels, Marks, Part, Result, Scores
+from workbench.slide import edits_in
 from workbench_napari.general.results import State, corrected, with_own_geometry
 from workbench_napari.shared.saving import stored_provenance
 
@@ -49,6 +50,8 @@ def outline_of(image: Image, layers: Sequence[State]) -> tuple[Result, list[str]
             continue
         if own.get("role") == "objects":
             parts[key] = objects_from_layer(data, attributes)
+        elif own.get("role") == "outlines" and (edits := edits_in(data)) is not None:
+            parts[key] = edits.objects()
         elif own.get("holds") == "Labels":
             nothing = np.broadcast_to(np.zeros((), np.uint8), image.geometry.shape)
             parts[key] = Labels(nothing, image.geometry, ClassTable.from_json(own.get("classes") or []), own["named"])

@@ -24,6 +24,8 @@ DELAY_MS = 400
 """From the last edit to new numbers."""
 LIVE_OBJECTS = 3000
 """With more objects the numbers follow when the result is saved: the window would stand still at every edit."""
+LIVE_OUTLINES = 20_000
+"""The same for outlines that are painted from arrays."""
 LIVE_PIXELS = 8 << 20
 """The same for the pixels of label maps."""
 
@@ -161,6 +163,11 @@ class ShownResult(QObject):
             return self._results[self.token].image.kind
         layers = self.layers()
         return str(_record(layers[0])["kind"]) if layers else ""
+
+    @property
+    def made(self) -> Result | None:
+        """What is shown as the backend made it; ``None`` where it was brought back after a crash, or nothing is."""
+        return self._results.get(self.token)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -324,4 +331,6 @@ def _state(layer: Any) -> State:
 def _is_large(layer: Any) -> bool:
     if _record(layer).get("role") == "objects":
         return len(layer.data) > LIVE_OBJECTS
+    if _record(layer).get("role") == "outlines":
+        return int(_record(layer).get("count", 0)) > LIVE_OUTLINES
     return bool(_record(layer).get("holds") == "Labels" and layer.data.size > LIVE_PIXELS)

@@ -21,7 +21,7 @@ from workbench.core.errors import WorkbenchError, one_line, reading
 from workbench.core.layers import KEY
 from workbench_napari.shared import recovery_store as store_files
 from workbench_napari.shared.edit_boxes import NEVER, box_of, history_of, is_step, merge_boxes, step_of
-from workbench_napari.shared.layer_record import HINT, arrays_of, kind_of, layer_tuple, record_of
+from workbench_napari.shared.layer_record import HINT, arrays_of, edits_of, kind_of, layer_tuple, record_of
 from workbench_napari.shared.recovery_store import Box, Entry, Store
 from workbench_napari.shared.window import main_window, unwrap
 
@@ -369,6 +369,11 @@ class Journal(QObject):
         folder, track.number = track.folder, track.number + 1
         number = track.number
         boxes, track.boxes = track.boxes, []
+        if track.kind == "outlines" and track.base is not None:
+            # The objects themselves never change: what was said of them is written anew, and counts instead of before.
+            track.whole, state, kept = False, edits_of(layer).arrays(), track.base
+            self._submit(lambda: self._write_state(folder, number, kept, record, state))
+            return
         heavy = track.delta_bytes > max(_SMALL_BASE, track.base_bytes) or track.deltas >= _MANY_DELTAS
         if track.whole or track.base is None or heavy or track.kind != "labels":
             track.whole, track.base = False, f"base-{number:06d}.npz"
@@ -400,6 +405,12 @@ class Journal(QObject):
         track.delta_bytes += store_files.write_delta(folder, number, boxes, copies)
         store_files.write_record(folder, record, base)
 
+    @staticmethod
+    def _write_state(folder: Path, number: int, base: str, record: Any, arrays: Any) -> None:
+        store_files.write_arrays(folder / f"delta-{number:06d}.npz", arrays)
+        store_files.write_record(folder, record, base)
+        store_files.drop_older_deltas(folder, number)
+
     def _submit(self, job: Callable[[], None], *, then_changed: bool = False) -> None:
         def guarded() -> None:
             try:
@@ -427,6 +438,8 @@ def _layer_of(entry: Entry) -> Any:
         arrays = {"data": store_files.read_array(entry)}
     else:
         arrays = store_files.read_arrays(entry.folder / str(entry.record["base"]))
+        if entry.kind == "outlines" and (latest := store_files.latest_delta(entry)) is not None:
+            arrays |= store_files.read_arrays(latest)
     # What is looked up here are the fields of a file that anybody may have changed.
     with reading(entry.folder, "the record does not fit the kept arrays"):
         data, attributes, kind = layer_tuple(entry.record, arrays)

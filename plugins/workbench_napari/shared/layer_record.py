@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from workbench.core.layers import KEY
 
-KINDS = ("labels", "shapes", "points")
+KINDS = ("labels", "shapes", "points", "outlines")
 
 HINT = "hint"
 """Role of a layer of ours that only points at something: it is nobody's work, and is neither kept nor saved."""
@@ -22,10 +22,24 @@ _SHAPES = ("edge_width", "edge_color", "face_color", "z_index")
 
 
 def kind_of(layer: Any) -> str | None:
-    """``"labels"``, ``"shapes"`` or ``"points"`` for layers that can be kept, else ``None``."""
+    """``"labels"``, ``"shapes"``, ``"points"`` or ``"outlines"`` for layers that can be kept, else ``None``.
+
+    Outlines are labels that are painted where they are looked at, from objects that people correct.
+    """
+    if edits_of(layer) is not None:
+        return "outlines"
     names = (cls.__name__.lower() for cls in type(layer).__mro__)
     kind = next((n for n in names if n in KINDS), None)
     return None if getattr(layer, "multiscale", False) else kind
+
+
+def edits_of(layer: Any) -> Any:
+    """What people correct behind a layer of outlines (`workbench.slide.nuclei_edits.NucleiEdits`), else ``None``."""
+    if (layer.metadata.get(KEY) or {}).get("role") != "outlines":
+        return None
+    from workbench.slide import edits_in
+
+    return edits_in(layer.data)
 
 
 def record_of(layer: Any) -> dict[str, Any]:
@@ -41,6 +55,9 @@ def record_of(layer: Any) -> dict[str, Any]:
     if kind == "labels" and hasattr(layer.colormap, "color_dict"):
         colors = layer.colormap.color_dict
         attributes["colors"] = [[None if k is None else int(k), np.asarray(v).tolist()] for k, v in colors.items()]
+    more = {}
+    if kind == "outlines":
+        more["edits"] = edits_of(layer).about()
     if kind == "points":
         attributes["ndim"] = layer.ndim
         attributes["symbol"] = [str(s) for s in layer.symbol]
@@ -49,11 +66,15 @@ def record_of(layer: Any) -> dict[str, Any]:
         attributes["shape_type"] = [str(s) for s in layer.shape_type]
     own = layer.metadata.get(KEY) or {}
     source = own.get("source") or (str(layer.source.path) if layer.source.path else None)
-    return {"kind": kind, "name": layer.name, "source": source, "attributes": attributes}
+    return {"kind": kind, "name": layer.name, "source": source, "attributes": attributes, **more}
 
 
 def arrays_of(layer: Any) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a shapes or points layer, copied: they are small."""
+    """The arrays of a shapes or points layer, copied: they are small. Of outlines all, not copied."""
+    edits = edits_of(layer)
+    if edits is not None:
+        found: dict[str, npt.NDArray[Any]] = edits.base_arrays() | edits.arrays()
+        return found
     if kind_of(layer) == "points":
         arrays = {"data": np.array(layer.data)}
         return arrays | {k: np.array(getattr(layer, k)) for k in _POINTS}
@@ -65,6 +86,10 @@ def layer_tuple(record: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
     """Layer-data tuple from a record and its arrays (``{"data": ...}`` for labels)."""
     attributes = dict(record["attributes"])
     kind = str(record["kind"])
+    if kind == "outlines":
+        from workbench.slide import kept_outlines
+
+        return kept_outlines(attributes, record["edits"], arrays)
     for key in ("scale", "translate", "shear", "axis_labels", "units"):
         attributes[key] = tuple(attributes[key])
     attributes["rotate"] = np.array(attributes["rotate"])

@@ -354,6 +354,21 @@ def drop_older(folder: Path, number: int) -> None:
             path.unlink(missing_ok=True)
 
 
+def latest_delta(entry: Entry) -> Path | None:
+    """The last delta after the base of an entry whose deltas hold all that was edited."""
+    base = _number(entry.folder / str(entry.record["base"])) or 0
+    found = {n: p for p in entry.folder.glob("delta-*.npz") if (n := _number(p)) is not None and n > base}
+    return found[max(found)] if found else None
+
+
+def drop_older_deltas(folder: Path, number: int) -> None:
+    """Remove deltas that delta `number`, which holds all that was edited, makes superfluous."""
+    for path in folder.glob("delta-*.npz"):
+        own = _number(path)
+        if own is not None and own < number:
+            path.unlink(missing_ok=True)
+
+
 def _number(path: Path) -> int | None:
     """The number of a base or delta; ``None`` for other files, which are left alone."""
     match = _FILE.fullmatch(path.name)

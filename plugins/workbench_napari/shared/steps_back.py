@@ -35,6 +35,8 @@ class StepsBack(QObject):
         super().__init__(parent)
         self._viewer, self._is_ours = viewer, is_ours
         self._followed: dict[int, _Followed] = {}
+        self.takers: list[Callable[[Any, str], bool]] = []
+        """Asked first, with the active layer and ``"undo"`` or ``"redo"``: whether the step was theirs."""
 
     def look_around(self) -> None:
         """Layers came or went."""
@@ -61,6 +63,8 @@ class StepsBack(QObject):
 
     def _step(self, what: str) -> None:
         layer = self._viewer.layers.selection.active
+        if any(take(layer, what) for take in self.takers):
+            return
         found = self._followed.get(id(layer))
         if found is not None:
             getattr(found, what)()

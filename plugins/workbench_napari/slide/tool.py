@@ -28,6 +28,8 @@ from workbench_napari.shared.worker import report
 from workbench_napari.slide.adopting import adopt, strange_picture, why_no_slide
 from workbench_napari.slide.annotating import Annotating
 from workbench_napari.slide.meant import MeantSlide
+from workbench_napari.slide.nuclei_page import NucleiPage
+from workbench_napari.slide.nuclei_panel import NucleiGroup
 from workbench_napari.slide.on_slide import (
     GIVEN,
     about,
@@ -68,6 +70,7 @@ class SlideTool(GeneralTool):
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
         self.shown.showing.connect(self._show_areas)
+        self.steps.takers.append(self.nuclei.takes_step)
 
     # --- what it looks like
 
@@ -97,12 +100,21 @@ class SlideTool(GeneralTool):
         self._regions: list[tuple[Result, Region]] = []
         self.annotating = Annotating(self.viewer, self.annotation_group, self)
         self.views = SlideViews(self.viewer, self)
+        self.nuclei_group = NucleiGroup()
         self.areas = ScoresTable("Areas")
         self.result.column.insertWidget(1, self.areas)
-        return {"Run": own["Run"], "Regions": (self.area_group, self.annotation_group), "Result": own["Result"]}
+        drawn = (self.area_group, self.annotation_group)
+        return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": own["Result"]}
 
     def connect_tool(self) -> None:
+        self.nuclei = NucleiPage(self, self.nuclei_group)
         super().connect_tool()
+        self.keys.notes += [
+            ("click, Shift+click", "choose a nucleus, one more (with the layer of nuclei chosen)"),
+            ("V, L, D, S, B, E", "select, lasso, draw, split, brush, erase nuclei"),
+            ("A, Delete, M, N", "accept, reject, merge the chosen nuclei; go to the next that nobody has looked at"),
+            ("1 to 9", "class of the chosen nuclei"),
+        ]
         self.open_slide_button.clicked.connect(self._browse_slide)
         self.open_button_above.clicked.connect(self._browse_slide)
         self.area_group.find.clicked.connect(self.find_tissue)
@@ -183,6 +195,7 @@ class SlideTool(GeneralTool):
         super()._let_go()
         self.views.let_go()
         self.annotating.let_go()
+        self.nuclei.let_go()
         self.pixel_size.let_go()
 
     def _refresh_buttons(self, event: Any = None) -> None:
@@ -193,6 +206,7 @@ class SlideTool(GeneralTool):
             self.input.about.setText(about(layer))
         self.where.follow(layer)
         self.annotating.follow(layer)
+        self.nuclei.refresh()
         takes = self.input.model.asks_for("roi")
         self.area_group.where.setEnabled(takes and layer is not None)
         self.area_group.find.setEnabled(layer is not None and not self.is_busy)
@@ -297,6 +311,14 @@ class SlideTool(GeneralTool):
                 return run_in(backend, record, values, region, Path(folder), progress)
 
         return work
+
+    def shower(self, layer: Any) -> Done:
+        """What shows a result that was read of a file, over the slide of a layer."""
+        return partial(self._show_run, layer, None, None)
+
+    def say_done(self, text: str) -> None:
+        """The line that stands there when the job that runs now has ended."""
+        self._done_text = text
 
     def _shower(self, layer: Any) -> Done:
         used = self.where.layer if self.input.model.asks_for("roi") else None

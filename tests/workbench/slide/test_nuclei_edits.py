@@ -194,8 +194,12 @@ def result_of(objects, tmp_path):
     }  # fmt: skip
     pixels = np.zeros((400, 400, 3), np.uint8)
     image = Image(
-        source=tmp_path / "s.tif", geometry=geometry, dtype=pixels.dtype, channels=("R", "G", "B"),
-        loader=lambda: pixels, kind="slide",
+        source=tmp_path / "s.tif",
+        geometry=geometry,
+        dtype=pixels.dtype,
+        channels=("R", "G", "B"),
+        loader=lambda: pixels,
+        kind="slide",
     )
     return Result(parts, image, Provenance("cellvta", "none", None, {}))
 
@@ -215,7 +219,7 @@ def test_counts_density_and_embeddings_follow(tmp_path):
     assert table["tumour"][0] == 3
     assert table["stroma"][0] == 2
     assert table["tumour"][2] == pytest.approx(100, abs=0.01)
-    assert [i for i in now["embeddings"].ids] == ["2", "3", "5"], "of an outline that changed nothing is known"
+    assert list(now["embeddings"].ids) == ["2", "3", "5"], "of an outline that changed nothing is known"
     density = now["density"].data
     assert density[2, 2] == 400.0, "one in a square of 50 um"
     assert density[0, 0] == 2 * 400.0
@@ -268,6 +272,10 @@ def test_edits_survive_as_arrays():
         assert one.review.tolist() == two.review.tolist()
         assert one.class_values.tolist() == two.class_values.tolist()
     assert again.add(box(200, 200), 1) == edits.add(box(200, 200), 1)
+    whole = NucleiEdits.of_arrays(json.loads(json.dumps(edits.about())), edits.base_arrays() | edits.arrays())
+    assert whole.objects().ids.tolist() == edits.objects().ids.tolist()
+    assert whole.classes.names == ("tumour", "stroma", "mitosis")
+    assert whole.base.measurements.keys() == five().measurements.keys()
     with pytest.raises(InputError, match="do not fit"):
         NucleiEdits(five().select(slice(0, 3))).take(edits.arrays(), edits.classes)
 

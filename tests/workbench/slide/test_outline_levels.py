@@ -96,6 +96,7 @@ def test_nothing_is_nothing():
     assert not levels[0][:, :].any()
     assert len(levels) > 1, "a viewer lets nobody paint in several levels"
     assert len(edits_in(levels)) == 0
+    assert edits_in(levels[0]) is edits_in(levels), "a window hands on one level"
     assert edits_in([np.zeros((3, 3))]) is None
 
 

@@ -29,6 +29,7 @@ from workbench.slide.data.nuclei_labels import OUTLINES, read_reference
 from workbench.slide.data.placing import place_of
 from workbench.slide.data.resample import ratio
 from workbench.slide.data.scaled import scaled
+from workbench.slide.nuclei_learning import classes_record
 from workbench.slide.predict.cell_classes import KIND, features_of, learn
 from workbench.slide.predict.cell_settings import CellConfig
 from workbench.slide.predict.cell_weights import load_model
@@ -123,17 +124,13 @@ def train_classes(
     folder = output.clean(out, resume=False)
     folder.mkdir(parents=True, exist_ok=True)
     seconds = time.monotonic() - began
-    meta = {
-        "backend": "cellvta", "kind": KIND, **weights.base_record(model.weights, out), "classes": classes.to_json(),
-        "recipe": {"mpp": model.recipe["mpp"]}, "net": {"features": head.mean.shape[0], "base": model.weights.name},
-        "training": {
-            "objective": "logistic regression on embeddings of nuclei", "examples": counts,
-            "nuclei": int((values > 0).sum()), "validation": "cross-validated on the examples", "notes": notes,
-            "settings": dataclasses.asdict(config), "seconds": round(seconds, 1), "device": str(chosen),
-            "chosen": reason, "version": __version__,
-        },
-        "scores": {k: round(v, 6) for k, v in scores.items()},
+    training = {
+        "notes": notes, "settings": dataclasses.asdict(config), "seconds": round(seconds, 1), "device": str(chosen),
+        "chosen": reason, "version": __version__,
     }  # fmt: skip
+    meta = classes_record(
+        head, model.weights, out, mpp=model.recipe["mpp"], examples=counts, scores=scores, training=training
+    )
     weights.save(out, {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in head.tensors().items()}, meta)
     rows = [{"class": n, "examples": counts[n], "recall": scores.get(f"recall of {n}", math.nan)} for n in names]
     log = write_text(folder / "log.csv", table_text(["class", "examples", "recall"], rows))

@@ -1,0 +1,534 @@
+"""Correcting nuclei with mouse and keys: choosing, drawing, splitting, painting, classes, review, undo."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from workbench.core.errors import WorkbenchError, one_line
+from workbench.core.layers import KEY
+from workbench.core.objects import REJECTED, REVIEW
+from workbench.slide import NucleiEdits, edits_in, outline_colors
+from workbench_napari.shared.layer_record import HINT
+from workbench_napari.shared.views import camera_of
+from workbench_napari.slide.nuclei_panel import BRUSH, DRAW, ERASE, LASSO, MODES, SELECT, SPLIT, NucleiGroup
+from workbench_napari.slide.on_slide import record_of
+
+_LIST_MS = 150
+"""From an edit to the table that shows it."""
+_CLICK = 4
+"""Pixels of the screen that a hand may move within a click."""
+_MARKED = 300
+"""Chosen nuclei whose outlines are drawn; with more the window would stand still."""
+_CHOSEN_COLOR = [1.0, 0.9, 0.0, 1.0]
+_KEYS = {
+    "V": SELECT, "L": LASSO, "D": DRAW, "S": SPLIT, "B": BRUSH, "E": ERASE,
+}  # fmt: skip
+
+
+class NucleiEditing(QObject):
+    """Lets a person correct the nuclei of the layer of outlines that is meant.
+
+    Parameters
+    ----------
+    group
+        The page with its buttons.
+    undo, redo
+        What the buttons of the page call: steps of nuclei, or of what else is active.
+
+    Signals
+    -------
+    said
+        A line for the user.
+    """
+
+    said = Signal(str)
+
+    def __init__(self, viewer: Any, group: NucleiGroup, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self.group = viewer, group
+        self._layer: Callable[[], Any] = lambda: None
+        self._marks: Callable[[], Any] = lambda: None
+        self.chosen: list[int] = []
+        self._is_marking = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_LIST_MS)
+        self._timer.timeout.connect(self._list)
+        group.modes.buttonToggled.connect(self._on_mode)
+        for button, work in (
+            (group.accept, self.accept), (group.reject, self.reject), (group.merge, self.merge),
+            (group.undo, self.undo), (group.redo, self.redo), (group.shape, self.edit_points),
+        ):  # fmt: skip
+            button.clicked.connect(partial(_call, work))
+        group.classes.lineEdit().returnPressed.connect(self.take_class)
+        group.classes.activated.connect(self.take_class)
+        group.state.currentIndexChanged.connect(self._list)
+        group.table.wanted.connect(self.go_to)
+        group.model.sorted_anew.connect(self._mark_row)
+
+    # --- which nuclei
+
+    @property
+    def layer(self) -> Any:
+        """The layer whose nuclei are corrected, or ``None``."""
+        found = self._layer()
+        return found if found is not None and found in self._viewer.layers else None
+
+    @property
+    def edits(self) -> NucleiEdits | None:
+        layer = self.layer
+        return None if layer is None else edits_in(layer.data)
+
+    @property
+    def followed(self) -> Any:
+        """The layer that was followed last, in the window or not."""
+        return self._layer()
+
+    @property
+    def marks(self) -> Any:
+        """The layer that shows what is chosen, or ``None``."""
+        return self._marks()
+
+    def follow(self, layer: Any) -> None:
+        """The layer of outlines that is meant now; ``None`` for none."""
+        if layer is self._layer() and layer is not None:
+            return
+        self.let_go()
+        group = self.group
+        group.body.setVisible(layer is not None)
+        group.none.setVisible(layer is None)
+        if layer is None:
+            group.model.show(None, None)
+            return
+        self._layer = weakref.ref(layer)
+        edits = edits_in(layer.data)
+        assert edits is not None
+        edits.listeners.append(self._on_edit)
+        layer.mouse_drag_callbacks.append(self._on_drag)
+        self._bind(layer)
+        self._classes()
+        self._pan()
+        self._list()
+
+    def let_go(self) -> None:
+        """Follow nothing any more."""
+        layer = self._layer()
+        self._timer.stop()
+        self._layer, self.chosen = (lambda: None), []
+        self._remove_marks()
+        if layer is None:
+            return
+        edits = edits_in(layer.data)
+        if edits is not None and self._on_edit in edits.listeners:
+            edits.listeners.remove(self._on_edit)
+        if self._on_drag in layer.mouse_drag_callbacks:
+            layer.mouse_drag_callbacks.remove(self._on_drag)
+        for keys in self._bound():
+            layer.bind_key(keys, None)
+        layer.mouse_pan = True
+
+    def _bound(self) -> dict[str, Callable[[], Any]]:
+        found: dict[str, Callable[[], Any]] = {key: partial(self.take_mode, mode) for key, mode in _KEYS.items()}
+        found |= {
+            "A": self.accept, "Delete": self.reject, "Backspace": self.reject, "M": self.merge,
+            "N": self.go_to_next, "Control-Z": self.undo, "Control-Shift-Z": self.redo,
+        }  # fmt: skip
+        return found | {str(i): partial(self.take_number, i) for i in range(1, 10)}
+
+    def _bind(self, layer: Any) -> None:
+        # Of the layer itself: they come before napari's own keys for labels, which are for painting.
+        for keys, work in self._bound().items():
+            layer.bind_key(keys, _pressed(work), overwrite=True)
+
+    # --- what the mouse does
+
+    @property
+    def mode(self) -> str:
+        return self.group.mode
+
+    def take_mode(self, name: str) -> None:
+        """Let the mouse do something else: "select", "lasso", "draw", "split", "brush" or "erase"."""
+        self.group.mode_buttons[name].setChecked(True)
+
+    def _on_mode(self, _button: Any, checked: bool) -> None:
+        if checked:
+            self._pan()
+            self.said.emit({name: tip for name, _, tip in MODES}[self.mode])
+            layer = self.layer
+            if layer is not None and self._viewer.layers.selection.active is not layer:
+                self._viewer.layers.selection.active = layer
+
+    def _pan(self) -> None:
+        layer = self.layer
+        if layer is not None:
+            layer.mouse_pan = self.mode == SELECT
+            layer.cursor = "standard" if self.mode == SELECT else "cross"
+
+    def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
+        if getattr(event, "button", 1) != 1:
+            return
+        mode, with_shift = self.mode, "Shift" in event.modifiers
+        if "Alt" in event.modifiers or "Control" in event.modifiers:
+            return
+        start, stroke = np.array(event.pos, float), [self._place(layer, event.position)]
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = moved or bool(np.abs(np.array(event.pos) - start).max() > _CLICK)
+            if mode != SELECT:
+                stroke.append(self._place(layer, event.position))
+                self._mark(np.array(stroke))
+            yield
+        if mode == SELECT:
+            if not moved:
+                self._click(stroke[0], with_shift)
+            return
+        self._do(mode, np.array(stroke), moved, with_shift)
+
+    @staticmethod
+    def _place(layer: Any, position: Any) -> tuple[float, float]:
+        """A place in the world as (x, y) of level 0, from the outer corner of the first pixel."""
+        row, column = layer.world_to_data(position)[-2:]
+        return float(column) + 0.5, float(row) + 0.5
+
+    def _click(self, place: tuple[float, float], with_shift: bool) -> None:
+        layer = self.layer
+        if layer is None:
+            return
+        number = layer.data[0].outlines.at(*place)
+        if number is None:
+            self.choose([] if not with_shift else self.chosen)
+        elif with_shift:
+            others = [i for i in self.chosen if i != number]
+            self.choose(others if number in self.chosen else [*others, number])
+        else:
+            self.choose([number])
+
+    def _do(self, mode: str, stroke: Any, moved: bool, with_shift: bool) -> None:
+        edits, layer = self.edits, self.layer
+        if edits is None:
+            return
+        try:
+            if mode == LASSO and len(stroke) > 2:
+                found = self._within(layer, stroke)
+                self.choose([*dict.fromkeys([*self.chosen, *found])] if with_shift else found)
+            elif mode == DRAW and moved:
+                self.choose([edits.add(stroke, self._next_class())])
+            elif mode == SPLIT and moved:
+                self.choose(edits.split(self._crossed(layer, edits, stroke), stroke))
+            elif mode in (BRUSH, ERASE):
+                self._brush(edits, layer, stroke, erase=mode == ERASE)
+            else:
+                self._mark()
+        except WorkbenchError as error:
+            self._mark()
+            self.said.emit(one_line(error))
+
+    @staticmethod
+    def _within(layer: Any, lasso: Any) -> list[int]:
+        """Nuclei whose middle lies in a lasso."""
+        import shapely
+
+        area = shapely.make_valid(shapely.Polygon(lasso))
+        edits, outlines = edits_in(layer.data), layer.data[0].outlines
+        assert edits is not None
+        near = outlines.within(*area.bounds)
+        return [int(i) for i in near if area.contains(edits.area(int(i)).centroid)]
+
+    def _crossed(self, layer: Any, edits: NucleiEdits, line: Any) -> int:
+        """The nucleus that a line is to split: that of which it crosses most."""
+        import shapely
+
+        way = shapely.LineString(line)
+        near = [int(i) for i in layer.data[0].outlines.within(*way.bounds)]
+        near += [i for i in self.chosen if i not in near and edits.is_there[i]]
+        best = max(near, key=lambda i: way.intersection(edits.area(i)).length, default=-1)
+        return best
+
+    def _brush(self, edits: NucleiEdits, layer: Any, stroke: Any, *, erase: bool) -> None:
+        number = self.chosen[0] if len(self.chosen) == 1 else layer.data[0].outlines.at(*stroke[0])
+        if number is None:
+            self._mark()
+            self.said.emit("Choose the nucleus to paint on first (click on it).")
+            return
+        left = edits.brush(number, stroke, self.group.radius.value(), erase=erase)
+        self.choose([] if left is None else [left])
+
+    # --- what is chosen
+
+    def choose(self, numbers: list[int]) -> None:
+        """Choose nuclei, and show which."""
+        edits = self.edits
+        self.chosen = [] if edits is None else [i for i in numbers if not edits.gone[i]]
+        self._mark()
+        self._mark_row()
+        self._show_class()
+        if len(self.chosen) > 1:
+            self.said.emit(f"{len(self.chosen):,} nuclei are chosen.")
+
+    def go_to(self, number: int) -> None:
+        """Choose a nucleus, and let the view go there."""
+        layer, edits = self.layer, self.edits
+        if layer is None or edits is None:
+            return
+        self.choose([number])
+        ring = edits.ring(number)
+        low, high = ring.min(0), ring.max(0)
+        middle = layer.data_to_world(((low + high) / 2 - 0.5)[::-1])
+        camera = camera_of(self._viewer)
+        side = float(max(high - low)) * float(abs(layer.scale[-1]))
+        camera.center = tuple(camera.center[: -len(middle)]) + tuple(middle)
+        if side * camera.zoom < 25:  # else it is large enough, and the person chose the scale
+            camera.zoom = 60 / max(side, 1e-6)
+
+    def go_to_next(self) -> None:
+        """Go to the next nucleus of the table that nobody has looked at."""
+        edits, rows = self.edits, self.group.model.rows
+        if edits is None or not len(rows):
+            return
+        at = self.group.model.row_of(self.chosen[0]) if self.chosen else None
+        start = 0 if at is None else at + 1
+        left = np.flatnonzero(edits.review[np.roll(rows, -start)] == 0)
+        if left.size:
+            self.go_to(int(np.roll(rows, -start)[left[0]]))
+        else:
+            self.said.emit("All nuclei of the table were looked at.")
+
+    # --- edits
+
+    def accept(self) -> None:
+        """Those that are chosen are right."""
+        self._edit(lambda edits: edits.accept(self.chosen))
+
+    def reject(self) -> None:
+        """Those that are chosen are no nuclei; rejected ones that are listed come back."""
+        edits = self.edits
+        if edits is not None and self.chosen and all(edits.review[i] == REJECTED for i in self.chosen):
+            self._edit(lambda edits: edits.back(self.chosen))
+            return
+        self._edit(lambda edits: edits.reject(self.chosen))
+        self.choose([])
+
+    def merge(self) -> None:
+        """Those that are chosen are one."""
+        self._edit(lambda edits: self.choose([edits.merge(self.chosen)]))
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        self._back("undo", "taken back")
+
+    def redo(self) -> None:
+        """Do it again."""
+        self._back("redo", "done again")
+
+    def _back(self, which: str, how: str) -> None:
+        edits = self.edits
+        if edits is not None:
+            text = getattr(edits, which)()
+            self.choose([i for i in self.chosen if edits.is_there[i]])
+            self._classes()
+            self.said.emit(f"{text.capitalize()}: {how}." if text else f"Nothing to {which}.")
+
+    def _edit(self, work: Callable[[NucleiEdits], Any]) -> None:
+        edits = self.edits
+        if edits is None:
+            return
+        if not self.chosen:
+            self.said.emit("Choose nuclei first: click on one, or drag around some with the lasso.")
+            return
+        try:
+            work(edits)
+        except WorkbenchError as error:
+            self.said.emit(one_line(error))
+            return
+        self._mark()
+
+    def take_number(self, place: int) -> None:
+        """The class at a place of the list of classes, from 1 on."""
+        edits = self.edits
+        if edits is not None and place <= len(edits.classes):
+            self._give(edits.classes.classes[place - 1].value)
+
+    def take_class(self, _index: int = 0) -> None:
+        """The class whose name stands in the box; a new name is a new class."""
+        edits, name = self.edits, self.group.classes.currentText().strip()
+        if edits is None:
+            return
+        try:
+            value = edits.new_class(name) if name else 0
+        except WorkbenchError as error:
+            self.said.emit(one_line(error))
+            return
+        self._classes()
+        self._give(value)
+
+    def _give(self, value: int) -> None:
+        edits = self.edits
+        assert edits is not None
+        names = {0: "", **{c.value: c.name for c in edits.classes}}
+        self.group.classes.setCurrentText(names[value])
+        if self.chosen:
+            edits.reclass(self.chosen, value)
+            count = len(self.chosen)
+            self.said.emit(
+                f"{count:,} {'nucleus is' if count == 1 else 'nuclei are'} '{names[value] or 'unclassified'}'."
+            )
+
+    def _next_class(self) -> int:
+        """The class of a nucleus that is drawn: that of the box, else the first."""
+        edits, name = self.edits, self.group.classes.currentText().strip()
+        assert edits is not None
+        found = {c.name: c.value for c in edits.classes}
+        return found.get(name, next(iter(found.values()), 0))
+
+    def _classes(self) -> None:
+        """Offer the classes that there are, and paint them."""
+        edits, layer, combo = self.edits, self.layer, self.group.classes
+        if edits is None or layer is None:
+            return
+        names = list(edits.classes.names)
+        if [combo.itemText(i) for i in range(combo.count())] != names:
+            text = combo.currentText()
+            combo.blockSignals(True)
+            combo.clear()
+            combo.addItems(names)
+            combo.setCurrentText(text if text else names[0] if names else "")
+            combo.blockSignals(False)
+        if record_of(layer).get("classes") != edits.classes.to_json():
+            from napari.utils.colormaps import DirectLabelColormap
+
+            record_of(layer)["classes"] = edits.classes.to_json()
+            layer.colormap = DirectLabelColormap(color_dict=outline_colors(edits.classes))
+
+    def _show_class(self) -> None:
+        edits = self.edits
+        if edits is None or not self.chosen:
+            return
+        found = {int(edits.values[i]) for i in self.chosen}
+        names = {c.value: c.name for c in edits.classes}
+        self.group.classes.setCurrentText(names.get(found.pop(), "") if len(found) == 1 else "")
+
+    def _on_edit(self, _index: Any) -> None:
+        """Something changed, whoever did it: paint, note, and list anew in a moment."""
+        layer, edits = self.layer, self.edits
+        if layer is None or edits is None:
+            return
+        self._classes()
+        record_of(layer)["count"] = len(edits)
+        layer.refresh(extent=False, thumbnail=False)
+        layer.events.features()  # by it the copy for recovery and the numbers of the result know
+        self._timer.start()
+
+    # --- what is shown
+
+    def _list(self, _index: int = 0) -> None:
+        edits, group = self.edits, self.group
+        group.model.show(edits, group.listed)
+        self._mark_row()
+        if edits is None:
+            return
+        kept = ~edits.gone
+        counts = np.bincount(edits.review[kept], minlength=len(REVIEW))
+        words = [f"{int(n):,} {word}" for n, word in zip(counts, REVIEW, strict=True) if n]
+        group.count.setText(f"{len(edits):,} nuclei: {', '.join(words)}.")
+
+    def _mark_row(self) -> None:
+        self.group.table.show_number(self.chosen[0] if len(self.chosen) == 1 else None)
+
+    def _mark(self, stroke: Any = None) -> None:
+        """Draw the outlines of what is chosen, and the line that a hand is drawing."""
+        layer, edits = self.layer, self.edits
+        if layer is None or edits is None:
+            return
+        rings = [edits.ring(i) for i in self.chosen[:_MARKED] if not edits.gone[i]]
+        shapes: list[tuple[Any, str]] = [((r - 0.5)[:, ::-1], "polygon") for r in rings]
+        if stroke is not None and len(stroke) > 1:
+            shapes.append(((stroke - 0.5)[:, ::-1], "path"))
+        marks = self._marks()
+        if marks is None or marks not in self._viewer.layers:
+            if not shapes:
+                return
+            marks = self._new_marks(layer)
+        self._is_marking = True
+        try:
+            marks.selected_data = set()
+            marks.data = []
+            if shapes:
+                marks.add(
+                    [s for s, _ in shapes], shape_type=[k for _, k in shapes], edge_color=_CHOSEN_COLOR,
+                    face_color="transparent", edge_width=self._width(layer),
+                )  # fmt: skip
+        finally:
+            self._is_marking = False
+
+    def _width(self, layer: Any) -> float:
+        """Two pixels of the screen, in pixels of the slide."""
+        return float(np.clip(2 / camera_of(self._viewer).zoom / abs(layer.scale[-1]), 0.2, 64))
+
+    def _new_marks(self, layer: Any) -> Any:
+        from napari.layers import Shapes
+
+        before = self._viewer.layers.selection.active
+        record = {k: record_of(layer).get(k) for k in ("kind", "source", "series", "key", "stamp")}
+        marks = Shapes(
+            ndim=2, name=f"{layer.name}: chosen", scale=layer.scale, translate=layer.translate, units=layer.units,
+            axis_labels=layer.axis_labels, metadata={KEY: {**record, "role": HINT}},
+        )  # fmt: skip
+        self._viewer.add_layer(marks)
+        self._viewer.layers.selection.active = before
+        marks.events.data.connect(self._on_marks)
+        self._marks = weakref.ref(marks)
+        return marks
+
+    def _remove_marks(self) -> None:
+        marks, self._marks = self._marks(), lambda: None
+        if marks is not None:
+            marks.events.data.disconnect(self._on_marks)
+            if marks in self._viewer.layers:
+                self._viewer.layers.remove(marks)
+
+    def edit_points(self) -> None:
+        """Let the points of the one chosen outline be moved."""
+        marks = self._marks()
+        if len(self.chosen) != 1 or marks is None or marks not in self._viewer.layers:
+            self.said.emit("Choose one nucleus to move the points of its outline.")
+            return
+        self._mark()
+        self._viewer.layers.selection.active = marks
+        marks.mode = "direct"
+        marks.selected_data = {0}
+        self.said.emit("Drag points of the outline; choose what the mouse does above to go on with the nuclei.")
+
+    def _on_marks(self, event: Any) -> None:
+        """Points of the chosen outline were moved by hand."""
+        edits = self.edits
+        action = str(getattr(getattr(event, "action", None), "value", getattr(event, "action", "")))
+        if self._is_marking or edits is None or action != "changed" or len(self.chosen) != 1:
+            return
+        marks = self._marks()
+        ring = np.array(marks.data[0], float)[:, ::-1] + 0.5
+        try:
+            self.chosen = [edits.reshape(self.chosen[0], ring)]
+        except WorkbenchError as error:
+            self.said.emit(one_line(error))
+            self._mark()
+        self._mark_row()
+
+
+def _call(work: Callable[[], Any], _checked: bool = False) -> None:
+    work()
+
+
+def _pressed(work: Callable[[], Any]) -> Callable[[Any], None]:
+    """napari asks such functions for their name, which a `partial` has not."""
+
+    def press(_layer: Any) -> None:
+        work()
+
+    return press

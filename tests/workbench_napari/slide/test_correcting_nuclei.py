@@ -1,0 +1,311 @@
+"""Nuclei corrected in the window by mouse and keys: chosen, rejected, drawn, split, painted, named, saved, opened."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from workbench_napari.shared.napari_versions import camera_of
+from workbench_napari.shared.views import canvas_of
+
+from tests.tiny import make_tiny_cell_weights
+from tests.workbench_napari.contract_window import press, until
+from tests.workbench_napari.slide.hands import click, saved
+from workbench.core.layers import KEY
+from workbench.core.objects import EDITED, REJECTED
+from workbench.data.objects import read_objects
+from workbench.slide import edits_in
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def found(opened, tmp_path):
+    """The tool with nuclei that a run found, and the layer that shows them active."""
+    viewer, tool = opened
+    tool.input.model.choose("cellvta")
+    tool.input.model.weights.choose_file(make_tiny_cell_weights(tmp_path / "cells.safetensors"))
+    tool.input.model.form.widgets["embeddings"].value = True
+    click(tool, tool.run_button)
+    layer = next(x for x in viewer.layers if edits_in(x.data) is not None)
+    assert tool.nuclei.editing.layer is layer, tool.status.text()
+    viewer.layers.selection.active = layer
+    return viewer, tool, layer, edits_in(layer.data)
+
+
+def on_screen(viewer, layer, place):
+    """Where a place of level 0 (x, y, from the corner) is on the canvas."""
+    world = np.array(layer.data_to_world((place[1] - 0.5, place[0] - 0.5)))
+    camera, canvas = camera_of(viewer), canvas_of(viewer)
+    centre = np.array(camera.center)[-2:]
+    offset = (world - centre) * camera.zoom
+    from qtpy.QtCore import QPoint
+
+    return QPoint(round(canvas.width() / 2 + offset[1]), round(canvas.height() / 2 + offset[0]))
+
+
+def look_at(viewer, layer, place, zoom=8.0):
+    camera = camera_of(viewer)
+    camera.center = (0.0, *layer.data_to_world((place[1] - 0.5, place[0] - 0.5)))
+    camera.zoom = zoom
+    QTest.qWait(80)
+
+
+def drag(viewer, layer, places, modifier=Qt.KeyboardModifier.NoModifier):
+    """Press at the first place, go along the others, let go; one place is a click."""
+    canvas = canvas_of(viewer)
+    points = [on_screen(viewer, layer, p) for p in places]
+    QTest.mouseMove(canvas, points[0])
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, modifier, points[0])
+    for a, b in pairwise(points):
+        for share in (0.34, 0.67, 1.0):
+            _move(canvas, a + (b - a) * share, modifier)
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, modifier, points[-1])
+    QTest.qWait(30)
+
+
+def _move(canvas, point, modifier):
+    """QTest moves without the button that is down."""
+    from qtpy.QtCore import QEvent, QPointF
+    from qtpy.QtGui import QMouseEvent
+    from qtpy.QtWidgets import QApplication
+
+    at = QPointF(point)
+    event = QMouseEvent(
+        QEvent.Type.MouseMove, at, QPointF(canvas.mapToGlobal(point)), Qt.MouseButton.NoButton,
+        Qt.MouseButton.LeftButton, modifier,
+    )  # fmt: skip
+    QApplication.sendEvent(canvas, event)
+    QApplication.processEvents()
+
+
+def key(viewer, name, modifier=Qt.KeyboardModifier.NoModifier):
+    canvas = canvas_of(viewer)
+    canvas.setFocus()
+    QTest.keyClick(canvas, name, modifier)
+    QTest.qWait(20)
+
+
+def middle_of(edits, number):
+    point = edits.area(number).representative_point()
+    return point.x, point.y
+
+
+def first(layer, edits):
+    """A nucleus that nothing lies over, well inside the slide."""
+    for number in range(edits.total):
+        place = middle_of(edits, number)
+        inside = edits.area(number).area > 60 and 60 < place[0] < 400 and 60 < place[1] < 400
+        if inside and layer.data[0].outlines.at(*place) == number:
+            return number
+    raise AssertionError("no nucleus to work on")
+
+
+def test_a_click_chooses_and_keys_accept_reject_name_and_undo(found):
+    viewer, tool, layer, edits = found
+    number, before = first(layer, edits), len(edits)
+    place = middle_of(edits, number)
+    look_at(viewer, layer, place)
+    drag(viewer, layer, [place])
+    assert tool.nuclei.editing.chosen == [number], tool.status.text()
+    marks = tool.nuclei.editing.marks
+    assert marks.metadata[KEY]["role"] == "hint"
+    assert len(marks.data) == 1
+    until(lambda: tool.nuclei_group.table.selectionModel().hasSelection())
+    key(viewer, Qt.Key.Key_A)
+    assert edits.review[number] == 1
+    key(viewer, Qt.Key.Key_Delete)
+    assert edits.review[number] == REJECTED
+    assert len(edits) == before - 1
+    assert layer.data[0][int(place[1]), int(place[0])] == 0, "it is seen at once"
+    assert layer in tool.unsaved.layers()
+    key(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert edits.review[number] == 1
+    key(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert edits.review[number] == REJECTED
+    until(lambda: "1 rejected" in tool.nuclei_group.count.text())
+    # Rejected ones are listed when asked for, and come back by the same key.
+    tool.nuclei_group.state.setCurrentText("Rejected")
+    assert tool.nuclei_group.model.rows.tolist() == [number]
+    tool.nuclei_group.table.selectRow(0)
+    press(tool.nuclei_group.reject)
+    assert edits.review[number] == EDITED
+
+
+def test_a_nucleus_is_drawn_split_painted_on_and_merged(found):
+    viewer, tool, layer, edits = found
+    edits.reject(np.arange(edits.total))
+    QTest.qWait(30)
+    look_at(viewer, layer, (200, 200), zoom=6)
+    key(viewer, Qt.Key.Key_D)
+    assert tool.nuclei_group.mode == "draw"
+    assert not layer.mouse_pan
+    drag(viewer, layer, [(180, 190), (220, 190), (220, 210), (180, 210)])
+    assert len(edits) == 1, tool.status.text()
+    (drawn,) = tool.nuclei.editing.chosen
+    assert edits.area(drawn).area == pytest.approx(800, rel=0.1)
+    assert layer.data[0][200, 200] > 0
+    key(viewer, Qt.Key.Key_S)
+    drag(viewer, layer, [(200, 180), (200, 220)])
+    assert len(edits) == 2, tool.status.text()
+    assert [edits.area(i).area for i in tool.nuclei.editing.chosen] == pytest.approx([400, 400], rel=0.15)
+    press(tool.nuclei_group.merge)
+    assert len(edits) == 1, tool.status.text()
+    (whole,) = tool.nuclei.editing.chosen
+    tool.nuclei_group.radius.setValue(6)
+    key(viewer, Qt.Key.Key_B)
+    drag(viewer, layer, [(215, 200), (235, 200)])
+    (more,) = tool.nuclei.editing.chosen
+    assert edits.area(more).area > edits.area(whole).area + 100
+    key(viewer, Qt.Key.Key_E)
+    drag(viewer, layer, [(185, 185), (185, 215)])
+    (less,) = tool.nuclei.editing.chosen
+    assert edits.area(less).area < edits.area(more).area - 100
+    key(viewer, Qt.Key.Key_V)
+    assert layer.mouse_pan
+    for _ in range(5):
+        press(tool.nuclei_group.undo)
+        QTest.qWait(20)
+    assert len(edits) == 0, "five steps back nothing was drawn"
+
+
+def test_a_lasso_and_a_new_class(found):
+    viewer, tool, layer, edits = found
+    centre = np.array(middle_of(edits, first(layer, edits)))
+    look_at(viewer, layer, centre, zoom=2)
+    key(viewer, Qt.Key.Key_L)
+    drag(viewer, layer, [centre + d for d in ((-50, -50), (50, -50), (50, 50), (-50, 50))])
+    chosen = tool.nuclei.editing.chosen
+    assert chosen, tool.status.text()
+    centres = np.array([edits.area(i).centroid.coords[0] for i in chosen])
+    assert (np.abs(centres - centre) < 52).all()
+    line = tool.nuclei_group.classes.lineEdit()
+    line.selectAll()
+    QTest.keyClicks(line, "mitosis")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    value = next(c.value for c in edits.classes if c.name == "mitosis")
+    assert (edits.values[chosen] == value).all()
+    x, y = np.array(middle_of(edits, chosen[0])).astype(int)
+    assert layer.data[0][y, x] == value
+    color = np.array(edits.classes.classes[-1].color) / 255
+    assert np.allclose(layer.colormap.color_dict[value][:3], color, atol=1e-3)
+    until(lambda: ["mitosis", str(len(chosen))] in [row[:2] for row in tool.areas.texts()])
+
+
+def test_classes_are_learnt_from_a_few_and_kept_for_other_slides(found, tmp_path):
+    viewer, tool, _, edits = found
+    press(tool.nuclei_group.learn)
+    until(lambda: not tool.runner.is_busy)
+    assert "two classes or more" in tool.status.text()
+    number = np.arange(edits.total)
+    tool.nuclei.editing.choose(number[:5].tolist())
+    tool.nuclei_group.classes.setCurrentText("large")
+    tool.nuclei.editing.take_class()
+    tool.nuclei.editing.choose(number[5:10].tolist())
+    tool.nuclei_group.classes.setCurrentText("small")
+    tool.nuclei.editing.take_class()
+    assert not tool.nuclei_group.keep.isEnabled()
+    click(tool, tool.nuclei_group.learn)
+    assert "were given a class by 10 examples" in tool.status.text(), tool.status.text()
+    assert "5 'large', 5 'small'" in tool.nuclei_group.told.text()
+    names = {c.value: c.name for c in edits.classes}
+    assert {names[v] for v in edits.values[edits.is_there].tolist()} == {"large", "small"}
+    assert [names[v] for v in edits.values[:10].tolist()] == ["large"] * 5 + ["small"] * 5
+    odds = edits.probabilities[tool.nuclei_group.model.rows]
+    until(lambda: (np.diff(edits.probabilities[tool.nuclei_group.model.rows][:20]) >= 0).all())
+    assert np.isfinite(odds).any()
+    assert tool.nuclei.keep(tmp_path / "mine.safetensors")
+    tool.input.model.weights.choose_file(tmp_path / "mine.safetensors")
+    before = edits.values[10:].copy()
+    click(tool, tool.run_button)
+    again = edits_in(next(x for x in viewer.layers[::-1] if edits_in(x.data) is not None).data)
+    assert again is not edits
+    assert again.classes.names == ("large", "small")
+    said = {c.value: c.name for c in again.classes}
+    assert [said[v] for v in again.values[10:].tolist()] == [names[v] for v in before.tolist()]
+
+
+def test_what_was_corrected_is_saved_and_opened_again(found):
+    viewer, tool, layer, edits = found
+    number = first(layer, edits)
+    edits.accept([number])
+    edits.reject([number + 1])
+    edits.add([[200, 200], [230, 200], [230, 230], [200, 230]], 1)
+    count = len(edits)
+    folder = saved(tool)
+    assert not tool.unsaved.layers()
+    nuclei, rejected = (read_objects(folder / f"{name}.geojson") for name in ("nuclei", "rejected"))
+    assert len(nuclei) == count
+    assert len(rejected) == 1
+    assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["edited_by_hand"] is True
+    table = (folder / "counts.csv").read_text(encoding="utf-8").splitlines()
+    assert table[-1].startswith(f"all nuclei,{count},")
+    viewer.layers.remove(layer)
+    until(lambda: tool.nuclei.editing.layer is None)
+    assert not tool.nuclei_group.none.isHidden()
+    tool.nuclei.open(folder / "nuclei.geojson")
+    until(lambda: not tool.runner.is_busy)
+    again = tool.nuclei.editing.edits
+    assert again is not None, tool.status.text()
+    assert len(again) == count
+    assert again.rejected().ids.tolist() == rejected.ids.tolist()
+    assert again.objects().review.tolist() == nuclei.review.tolist()
+    again.back(np.flatnonzero(again.review == REJECTED))
+    again_folder = saved(tool)
+    assert len(read_objects(again_folder / "nuclei.geojson")) == count + 1
+
+
+def test_the_table_goes_to_the_doubtful_ones(found):
+    viewer, tool, layer, edits = found
+    rows = tool.nuclei_group.model.rows
+    assert (np.diff(edits.probabilities[rows]) >= 0).all()
+    tool.nuclei_group.table.selectRow(3)
+    assert tool.nuclei.editing.chosen == [int(rows[3])]
+    middle = np.array(edits.area(int(rows[3])).envelope.centroid.coords[0])
+    world = np.array(layer.data_to_world(tuple((middle - 0.5)[::-1])))
+    assert np.allclose(np.array(camera_of(viewer).center)[-2:], world, atol=0.5)
+    edits.accept([int(rows[4])])
+    key(viewer, Qt.Key.Key_N)
+    assert tool.nuclei.editing.chosen == [int(rows[5])], "those that were looked at are passed over"
+
+
+def test_nuclei_of_another_place_are_refused(found, tmp_path):
+    _, tool, _, edits = found
+    folder = saved(tool)
+    text = json.loads((folder / "nuclei.geojson").read_text(encoding="utf-8"))
+    del text["workbench"]
+    ring = text["features"][0]["geometry"]["coordinates"][0]
+    text["features"][0]["geometry"]["coordinates"][0] = [[x + 1e6, y] for x, y in ring]
+    (tmp_path / "far.geojson").write_text(json.dumps(text), encoding="utf-8")
+    tool.nuclei.open(tmp_path / "far.geojson")
+    until(lambda: not tool.runner.is_busy)
+    assert "1 of" in tool.status.text()
+    assert "beyond the slide" in tool.status.text()
+    assert tool.nuclei.editing.edits is edits
+
+
+def test_edits_come_back_after_a_crash(found):
+    viewer, tool, layer, edits = found
+    number = first(layer, edits)
+    edits.reject([number])
+    edits.add([[200, 200], [230, 200], [230, 230], [200, 230]], 1)
+    tool.journal.flush()
+    edits.reclass([number + 1], edits.new_class("mitosis"))
+    tool.journal.flush()
+    count = len(edits)
+    viewer.layers.remove(layer)
+    until(lambda: tool.recovery.list.count() > 0)
+    (back,) = tool.recovery.restore_chosen()
+    again = edits_in(back.data)
+    assert again is not None
+    assert len(again) == count
+    assert again.review[number] == REJECTED
+    assert again.classes.names[-1] == "mitosis"
+    assert tool.nuclei.editing.layer is back
+    folder = saved(tool)
+    assert len(read_objects(folder / "nuclei.geojson")) == count
+    assert len(read_objects(folder / "rejected.geojson")) == 1
