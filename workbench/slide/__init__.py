@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "is_annotations", "is_mask", "line_width", "mask_layer", "mask_of", "open_annotations", "regions",
             "write_region",
         ),
-        "workbench.slide.layers": ("common_attributes", "geometry_of", "kept_outlines", "outline_colors"),
+        "workbench.slide.layers": ("common_attributes", "geometry_of", "kept_outlines", "outline_colors", "prepare"),
         "workbench.slide.nuclei_edits": ("NucleiEdits", "mpp_of"),
         "workbench.slide.nuclei_learning": ("Learnt", "learn_classes", "save_classes"),
         "workbench.slide.nuclei_now": ("NUCLEI", "REJECTED_NUCLEI", "COUNTS", "count_rows"),

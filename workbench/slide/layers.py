@@ -6,6 +6,7 @@ from the first pixel of the slide; in pixels where its scale is not known.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from workbench.core.types import Geometry, Heatmap, Image, Labels, Result, Score
 from workbench.slide.data.lazy_levels import lazy_levels
 from workbench.slide.nuclei_edits import NucleiEdits, none_of
 from workbench.slide.nuclei_now import NUCLEI, REJECTED_NUCLEI, nuclei_now
-from workbench.slide.outline_levels import edits_in, outline_levels
+from workbench.slide.outline_levels import OutlineLevel, edits_in, outline_levels
 from workbench.slide.preview import preview as preview
 
 __all__ = ["preview", "to_layers", "updated"]
@@ -57,10 +58,36 @@ def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
         elif isinstance(part, Heatmap):
             found.append(heatmap_layer(part, record | {"part": key}, name))
         elif isinstance(part, Objects) and key != REJECTED_NUCLEI:
-            others = result.parts.get(REJECTED_NUCLEI) if key == NUCLEI else None
-            edits = NucleiEdits(part, others if isinstance(others, Objects) else None)
-            found.append(outlines_layer(edits, record | {"part": key}, name, result.image.geometry))
+            levels = _taken(part) or _levels_of(result, key, part)
+            found.append(outlines_layer(levels, record | {"part": key}, name, result.image.geometry))
     return found
+
+
+_ready: list[tuple[weakref.ref[Objects], list[OutlineLevel]]] = []
+"""What `prepare` made last, until it is shown."""
+
+
+def prepare(result: Result) -> None:
+    """Make ready what takes long of the layers of a result, in whatever thread: `to_layers` takes it from here then.
+
+    The boxes of hundreds of thousands of outlines, and what paints them, take a second; a window would stand still.
+    """
+    part = result.parts.get(NUCLEI)
+    if isinstance(part, Objects):
+        levels = _levels_of(result, NUCLEI, part)
+        levels[0][:1, :1]  # what paints is compiled, or read from where it was kept
+        _ready[:] = [(weakref.ref(part), levels)]
+
+
+def _taken(part: Objects) -> list[OutlineLevel] | None:
+    found, _ready[:] = [levels for own, levels in _ready if own() is part], []
+    return found[0] if found else None
+
+
+def _levels_of(result: Result, key: str, part: Objects) -> list[OutlineLevel]:
+    others = result.parts.get(REJECTED_NUCLEI) if key == NUCLEI else None
+    edits = NucleiEdits(part, others if isinstance(others, Objects) else None)
+    return outline_levels(edits, result.image.geometry.shape)
 
 
 def labels_layer(labels: Labels, record: Mapping[str, Any], name: str) -> LayerTuple:
@@ -100,11 +127,13 @@ def heatmap_layer(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerT
     return part.data, attributes, "image"
 
 
-def outlines_layer(edits: NucleiEdits, record: Mapping[str, Any], name: str, geometry: Geometry) -> LayerTuple:
+def outlines_layer(levels: list[OutlineLevel], record: Mapping[str, Any], name: str, geometry: Geometry) -> LayerTuple:
     """Any number of outlines as the classes that they have, painted where they are looked at.
 
     Nobody paints in it: who corrects the nuclei does so in their `NucleiEdits`, which `edits_in` finds behind the data.
     """
+    edits = edits_in(levels)
+    assert edits is not None
     own = {
         "role": "outlines", "part_name": edits.base.name, "classes": edits.classes.to_json(), "count": len(edits),
         "slide_grid": list(geometry.shape),
@@ -116,7 +145,7 @@ def outlines_layer(edits: NucleiEdits, record: Mapping[str, Any], name: str, geo
         "multiscale": True,
         **common_attributes(geometry, {**record, **own}),
     }
-    return outline_levels(edits, geometry.shape), attributes, "labels"
+    return levels, attributes, "labels"
 
 
 def outline_colors(classes: ClassTable) -> dict[int | None, tuple[float, ...]]:

@@ -37,6 +37,8 @@ _FOR_OPENING: dict[str, tuple[str, ...]] = {
     # With the last napari turns its camera, so that the head is up.
     "volume": ("nibabel", "scipy.spatial.transform"),
     "scene": FIGURES,
+    # napari's tables of layers take the first, outlines the second.
+    "slide": ("pandas", "shapely"),
     # napari's layers of annotations take the last.
     "recording": (*FIGURES, PLOTS, "mne", "mne.io", "scipy.signal", "pandas"),
 }

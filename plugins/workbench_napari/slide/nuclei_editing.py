@@ -66,6 +66,7 @@ class NucleiEditing(QObject):
             (group.undo, self.undo), (group.redo, self.redo), (group.shape, self.edit_points),
         ):  # fmt: skip
             button.clicked.connect(partial(_call, work))
+        group.outlines.toggled.connect(self._on_outlines)
         group.classes.lineEdit().returnPressed.connect(self.take_class)
         group.classes.activated.connect(self.take_class)
         group.state.currentIndexChanged.connect(self._list)
@@ -114,6 +115,7 @@ class NucleiEditing(QObject):
         self._bind(layer)
         self._classes()
         self._pan()
+        self._on_outlines()
         self._list()
 
     def let_go(self) -> None:
@@ -163,6 +165,11 @@ class NucleiEditing(QObject):
             layer = self.layer
             if layer is not None and self._viewer.layers.selection.active is not layer:
                 self._viewer.layers.selection.active = layer
+
+    def _on_outlines(self, _checked: bool = False) -> None:
+        layer = self.layer
+        if layer is not None:
+            layer.contour = int(self.group.outlines.isChecked())
 
     def _pan(self) -> None:
         layer = self.layer

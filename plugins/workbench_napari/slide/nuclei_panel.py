@@ -81,7 +81,9 @@ class NucleiGroup(QWidget):
         self.radius.setValue(5)
         self.radius.setSuffix(" px")
         self.radius.setToolTip("Radius of the brush, in pixels of the slide")
-        add_row(form, "Brush", self.radius)
+        self.outlines = button("Outlines", "Show the edges of the nuclei alone, or their areas", checkable=True)
+        brush = button_row(self.radius, self.outlines)
+        add_row(form, "Brush", brush)
         inner.addLayout(form)
         self.learn = button(
             "Learn classes",
@@ -119,7 +121,7 @@ class NucleiGroup(QWidget):
 class NucleiModel(QAbstractTableModel):
     """Rows of nuclei, of any number: their arrays are looked into when a row is painted."""
 
-    TITLES = ("Id", "Class", "Probability", "Area", "Review")
+    TITLES = ("Id", "Class", "Prob.", "Area", "Review")
     sorted_anew = Signal()
 
     def __init__(self, parent: Any = None) -> None:
@@ -170,6 +172,8 @@ class NucleiModel(QAbstractTableModel):
         return len(self.TITLES)
 
     def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole and section == 2:
+            return "How probable the class of the nucleus is, or that it is one; click to sort"
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             title = self.TITLES[section]
             return f"{title} [{self._unit}]" if title == "Area" else title
@@ -232,7 +236,11 @@ class NucleiTable(QTableView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(22)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header = self.horizontalHeader()
+        header.setResizeContentsPrecision(30)  # rows that are looked at for it: there may be hundreds of thousands
+        for column in range(len(model.TITLES)):
+            mode = QHeaderView.ResizeMode.Stretch if column == 1 else QHeaderView.ResizeMode.ResizeToContents
+            header.setSectionResizeMode(column, mode)
         self.setSortingEnabled(True)
         self.sortByColumn(2, Qt.SortOrder.AscendingOrder)
         self.setMinimumHeight(180)

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.core.errors import InputError, UsageError, WeightsError, WorkbenchError
 from workbench.core.types import Part, Progress, Result, Scores
-from workbench.slide import COUNTS, NUCLEI, REJECTED_NUCLEI, Learnt, NucleiEdits, count_rows, save_classes
+from workbench.slide import COUNTS, NUCLEI, REJECTED_NUCLEI, Learnt, count_rows, prepare, save_classes
 from workbench_napari.shared.saving import stored_provenance
 from workbench_napari.slide.on_slide import slide_image
 
@@ -31,11 +31,12 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     parts: dict[str, Part] = {NUCLEI: replace(objects, name=NUCLEI)}
     if rejected is not None:
         parts[REJECTED_NUCLEI] = replace(rejected, name=REJECTED_NUCLEI)
-    NucleiEdits(objects, rejected)  # they belong together, or this says why not
     parts["counts"] = Scores(COUNTS, count_rows(objects, None), "counts")
     provenance = stored_provenance({"source": str(path)}, image.source)
     note = f"nuclei were opened from {path.name}"
-    return Result(parts, image, replace(provenance, notes=tuple(dict.fromkeys((*provenance.notes, note)))))
+    result = Result(parts, image, replace(provenance, notes=tuple(dict.fromkeys((*provenance.notes, note)))))
+    prepare(result)
+    return result
 
 
 def _require_on(objects: Any, image: Any, path: Path) -> None:

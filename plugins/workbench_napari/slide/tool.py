@@ -14,7 +14,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, LayerTuple
 from workbench.core.objects import Objects
 from workbench.core.types import Result, Scores
-from workbench.slide import config_of, is_mask, mask_layer
+from workbench.slide import NUCLEI, config_of, is_mask, mask_layer, prepare
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
 from workbench_napari.shared.case import Saved
@@ -303,18 +303,26 @@ class SlideTool(GeneralTool):
     def _work(self, layer: Any, backend: str, values: dict[str, Any]) -> Work:
         record, chosen = dict(record_of(layer)), self.where.layer
         if chosen is None or not self.input.model.asks_for("roi"):
-            return super()._work(layer, backend, values)
+            whole = super()._work(layer, backend, values)
+            return lambda progress: _ready(whole(progress))
         region = Region(chosen.name, state_now(chosen, layer))
 
         def work(progress: Any) -> Result:
             with TemporaryDirectory(prefix="workbench-") as folder:
-                return run_in(backend, record, values, region, Path(folder), progress)
+                return _ready(run_in(backend, record, values, region, Path(folder), progress))
 
         return work
 
     def shower(self, layer: Any) -> Done:
         """What shows a result that was read of a file, over the slide of a layer."""
-        return partial(self._show_run, layer, None, None)
+        return partial(self._show_opened, layer)
+
+    def _show_opened(self, layer: Any, result: Result) -> Iterator[None]:
+        yield from self._show_run(layer, None, None, result)
+        nuclei = result.parts.get(NUCLEI)
+        self._done_text = (
+            f"{len(nuclei) if isinstance(nuclei, Objects) else 0:,} nuclei: {result.provenance.notes[-1]}."
+        )
 
     def say_done(self, text: str) -> None:
         """The line that stands there when the job that runs now has ended."""
@@ -403,3 +411,9 @@ class SlideTool(GeneralTool):
         others = [x for x in self.unsaved.layers() if self.covers(x) and not any(same_slide(x, m) for m in mine)]
         if mine and others:
             self._done_text += f". Not saved: {named(others)} of another slide; choose that slide, and save."
+
+
+def _ready(result: Result) -> Result:
+    """A result whose layers are made in a moment: in the thread of the run, what takes long is done."""
+    prepare(result)
+    return result
