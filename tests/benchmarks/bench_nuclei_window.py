@@ -9,6 +9,7 @@ nuclei to all classes. Without a display it runs under Xvfb.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         from make_giant_slide import make
 
+        os.environ["WORKBENCH_HOME"] = folder  # nobody is offered these edits
         session(make(Path(folder) / "slide.svs", SIDE, SIDE), arguments.count, arguments.pictures)
     return 0
 

@@ -90,6 +90,8 @@ class EditedOutlines:
     def __init__(self, edits: NucleiEdits) -> None:
         self.edits = edits
         self.none = none_of(edits.base.classes)
+        self.edges = False
+        """Whether their edges alone are painted, of each its own: what touches is told apart."""
         self.base = Outlines(edits.base, self.none)
         self.dtype = self.base.dtype
         self.drawn, self._numbers = Outlines(edits.base.select(slice(0, 0)), self.none), np.zeros(0, np.int64)
@@ -192,7 +194,8 @@ class OutlineLevel:
             if not len(own.values):
                 continue
             chosen = own.within(left * step, top * step, (left + width) * step, (top + height) * step)
-            compiled(_paint)(
+            edges = isinstance(self.outlines, EditedOutlines) and self.outlines.edges
+            compiled(_paint_edges if edges else _paint)(
                 out, own.points, own.rings, own.first, own.last, own.low, own.high, own.values, chosen,
                 float(left), float(top), float(step),
             )  # fmt: skip
@@ -291,4 +294,79 @@ def _paint(
             y, x = (low[i, 1] + high[i, 1]) / 2 / step - top, (low[i, 0] + high[i, 0]) / 2 / step - left
             is_small = high[i, 0] - low[i, 0] < 2 * step
             if is_small and 0 <= y < height and 0 <= x < width:
+                out[int(y), int(x)] = value
+
+
+def _paint_edges(
+    out: Values,
+    points: npt.NDArray[np.float32],
+    rings: npt.NDArray[np.int64],
+    first: npt.NDArray[np.int64],
+    last: npt.NDArray[np.int64],
+    low: npt.NDArray[np.float32],
+    high: npt.NDArray[np.float32],
+    values: Values,
+    chosen: npt.NDArray[np.int64],
+    left: float,
+    top: float,
+    step: float,
+) -> None:  # pragma: no cover - compiled
+    """As `_paint`, but of each object the pixels alone that have a neighbour (of four) outside of it."""
+    height, width = out.shape
+    crossings = np.empty(1024, np.float64)
+    mask = np.zeros((1, 1), np.uint8)
+    for n in range(len(chosen)):
+        i = chosen[n]
+        value = values[i]
+        if value == 0:
+            continue
+        # The object on a grid of its own, with a frame; what lies beyond the slice counts for its edges, too.
+        y0 = max(int(np.floor(low[i, 1] / step - top)) - 1, -2)
+        x0 = max(int(np.floor(low[i, 0] / step - left)) - 1, -2)
+        y1 = min(int(np.ceil(high[i, 1] / step - top)) + 1, height + 2)
+        x1 = min(int(np.ceil(high[i, 0] / step - left)) + 1, width + 2)
+        rows, columns = y1 - y0, x1 - x0
+        if rows <= 0 or columns <= 0:
+            continue
+        if mask.shape[0] < rows or mask.shape[1] < columns:
+            mask = np.zeros((max(rows, mask.shape[0]), max(columns, mask.shape[1])), np.uint8)
+        painted = False
+        for r in range(rows):
+            y = (r + y0 + top + 0.5) * step
+            used = 0
+            for c in range(columns):
+                mask[r, c] = 0
+            for k in range(first[i], last[i]):
+                before = rings[k + 1] - 1
+                for p in range(rings[k], rings[k + 1]):
+                    ya, yb = points[before, 1], points[p, 1]
+                    if (ya > y) != (yb > y) and used < len(crossings):
+                        xa, xb = points[before, 0], points[p, 0]
+                        found = ((xb - xa) * (y - ya) / (yb - ya) + xa) / step - left - 0.5 - x0
+                        j = used
+                        while j and crossings[j - 1] > found:
+                            crossings[j] = crossings[j - 1]
+                            j -= 1
+                        crossings[j] = found
+                        used += 1
+                    before = p
+            for k in range(0, used - 1, 2):
+                a, b = max(0, int(np.ceil(crossings[k]))), min(columns - 1, int(np.floor(crossings[k + 1])))
+                for c in range(a, b + 1):
+                    mask[r, c] = 1
+                    painted = True
+        for r in range(rows):
+            row = r + y0
+            if row < 0 or row >= height:
+                continue
+            for c in range(columns):
+                column = c + x0
+                if mask[r, c] == 0 or column < 0 or column >= width:
+                    continue
+                inner = 0 < r < rows - 1 and 0 < c < columns - 1
+                if not (inner and mask[r - 1, c] and mask[r + 1, c] and mask[r, c - 1] and mask[r, c + 1]):
+                    out[row, column] = value
+        if not painted:
+            y, x = (low[i, 1] + high[i, 1]) / 2 / step - top, (low[i, 0] + high[i, 0]) / 2 / step - left
+            if high[i, 0] - low[i, 0] < 2 * step and 0 <= y < height and 0 <= x < width:
                 out[int(y), int(x)] = value

@@ -169,7 +169,8 @@ class NucleiEditing(QObject):
     def _on_outlines(self, _checked: bool = False) -> None:
         layer = self.layer
         if layer is not None:
-            layer.contour = int(self.group.outlines.isChecked())
+            layer.data[0].outlines.edges = self.group.outlines.isChecked()
+            layer.refresh(extent=False, thumbnail=False)
 
     def _pan(self) -> None:
         layer = self.layer

@@ -82,6 +82,7 @@ class NucleiGroup(QWidget):
         self.radius.setSuffix(" px")
         self.radius.setToolTip("Radius of the brush, in pixels of the slide")
         self.outlines = button("Outlines", "Show the edges of the nuclei alone, or their areas", checkable=True)
+        self.outlines.setChecked(True)
         brush = button_row(self.radius, self.outlines)
         add_row(form, "Brush", brush)
         inner.addLayout(form)
@@ -172,11 +173,11 @@ class NucleiModel(QAbstractTableModel):
         return len(self.TITLES)
 
     def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole and section == 2:
-            return "How probable the class of the nucleus is, or that it is one; click to sort"
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
+            return {2: "How probable the class of the nucleus is, or that it is one", 3: "Area"}.get(section)
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             title = self.TITLES[section]
-            return f"{title} [{self._unit}]" if title == "Area" else title
+            return self._unit if title == "Area" else title
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -48,6 +48,26 @@ def test_pixels_are_those_whose_centre_lies_in_an_outline(step):
         level[level.shape[0]]
 
 
+@pytest.mark.parametrize("step", [1.0, 2.0])
+def test_edges_are_those_of_each_alone(step):
+    from scipy import ndimage
+
+    objects = blobs()
+    levels = outline_levels(NucleiEdits(objects), SHAPE)
+    level = levels[int(np.log2(step))]
+    level.outlines.edges = True
+    right = np.zeros(level.shape, np.uint8)
+    for i in range(len(objects)):
+        alone = OutlineLevel(Outlines(objects.select([i]), 255), level.shape, step)[:, :]
+        edge = (alone > 0) & ~ndimage.binary_erosion(alone > 0)
+        right[edge] = alone[edge]
+    whole = level[:, :]
+    inside = np.zeros(level.shape, bool)
+    inside[1:-1, 1:-1] = True  # beyond the slide there is more of an object that reaches out
+    np.testing.assert_array_equal(whole[inside], right[inside])
+    np.testing.assert_array_equal(level[100:230, 50:301], whole[100:230, 50:301])
+
+
 def test_small_ones_are_seen_from_afar():
     objects = blobs(40, size=6.0)
     levels = outline_levels(NucleiEdits(objects), (40_000, 30_000))

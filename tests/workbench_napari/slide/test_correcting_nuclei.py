@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from workbench_napari.launch import open_files
 from workbench_napari.shared.napari_versions import camera_of
 from workbench_napari.shared.views import canvas_of
 
+import workbench as wb
 from tests.tiny import make_tiny_cell_weights
 from tests.workbench_napari.contract_window import press, until
 from tests.workbench_napari.slide.hands import click, saved
@@ -23,17 +30,29 @@ from workbench.slide import edits_in
 pytestmark = pytest.mark.gui
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return make_tiny_cell_weights(tmp_path_factory.mktemp("weights") / "cells.safetensors")
+
+
+@pytest.fixture(scope="module")
+def result(slide_file, weights):
+    """What a run finds: each test corrects it anew."""
+    return wb.predict("cellvta", slide_file, weights=str(weights), device="cpu", embeddings=True)
+
+
 @pytest.fixture
-def found(opened, tmp_path):
+def found(opened, weights, result):
     """The tool with nuclei that a run found, and the layer that shows them active."""
     viewer, tool = opened
     tool.input.model.choose("cellvta")
-    tool.input.model.weights.choose_file(make_tiny_cell_weights(tmp_path / "cells.safetensors"))
-    tool.input.model.form.widgets["embeddings"].value = True
-    click(tool, tool.run_button)
+    tool.input.model.weights.choose_file(weights)
+    tool.start("CellVTA", lambda _progress: result, tool._shower(tool.layer))
+    until(lambda: not tool.runner.is_busy)
     layer = next(x for x in viewer.layers if edits_in(x.data) is not None)
     assert tool.nuclei.editing.layer is layer, tool.status.text()
     viewer.layers.selection.active = layer
+    press(tool.nuclei_group.outlines)  # areas, so that what is painted can be asked for
     return viewer, tool, layer, edits_in(layer.data)
 
 
@@ -259,6 +278,20 @@ def test_what_was_corrected_is_saved_and_opened_again(found):
     assert len(read_objects(again_folder / "nuclei.geojson")) == count + 1
 
 
+def test_edges_or_areas_are_shown(found):
+    viewer, tool, layer, edits = found
+    place = np.array(middle_of(edits, first(layer, edits)))
+    x, y = place.astype(int)
+    assert layer.data[0][y, x] > 0
+    look_at(viewer, layer, place)
+    filled = viewer.screenshot(flash=False)
+    press(tool.nuclei_group.outlines)
+    assert layer.data[0][y, x] == 0
+    QTest.qWait(50)
+    assert (viewer.screenshot(flash=False) != filled).any()
+    assert layer.data[0].outlines.at(*place) is not None, "it can be clicked on all the same"
+
+
 def test_the_table_goes_to_the_doubtful_ones(found):
     viewer, tool, layer, edits = found
     rows = tool.nuclei_group.model.rows
@@ -309,3 +342,54 @@ def test_edits_come_back_after_a_crash(found):
     folder = saved(tool)
     assert len(read_objects(folder / "nuclei.geojson")) == count
     assert len(read_objects(folder / "rejected.geojson")) == 1
+
+
+CHILD = """
+import os, signal, sys
+import napari, numpy as np
+from workbench_napari.launch import open_files
+from tests.workbench_napari.contract_window import press, until
+from workbench.slide import edits_in
+
+slide, weights, truth = sys.argv[1:]
+viewer = napari.Viewer(show=True)
+tool = open_files(viewer, [slide])
+tool.input.model.choose("cellvta")
+tool.input.model.weights.choose_file(weights)
+tool.input.model.device.setCurrentText("cpu")
+press(tool.run_button)
+until(lambda: not tool.runner.is_busy)
+edits = edits_in(next(x for x in viewer.layers if edits_in(x.data) is not None).data)
+edits.reject([0, 1])
+tool.journal.flush()
+edits.add([[200, 200], [230, 200], [230, 230], [200, 230]], 1)
+edits.reclass([2], edits.new_class("mitosis"))
+tool.journal.flush()
+np.savez(truth, values=edits.values, review=edits.review, ids=edits.objects().ids)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_edits_survive_a_kill_and_are_saved_then(window, slide_file, weights, tmp_path):
+    """Run, correct, kill -9; another window offers the nuclei with all that was done, over their slide, and saves."""
+    truth = tmp_path / "truth.npz"
+    command = [sys.executable, "-c", CHILD, str(slide_file), str(weights), str(truth)]
+    root = Path(__file__).resolve().parents[3]
+    paths = os.pathsep.join([str(root), str(root / "plugins"), os.environ.get("PYTHONPATH", "")])
+    there = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=there)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    right = np.load(truth)
+    viewer = window(show=True)
+    tool = open_files(viewer, [], tool="slide")
+    tool.folder.setText(str(tmp_path / "out"))
+    until(lambda: tool.recovery.list.count() > 0)
+    (back,) = tool.recovery.restore_chosen()
+    until(lambda: tool.nuclei.editing.layer is back)
+    edits = edits_in(back.data)
+    np.testing.assert_array_equal(edits.values, right["values"])
+    np.testing.assert_array_equal(edits.review, right["review"])
+    folder = saved(tool)
+    assert read_objects(folder / "nuclei.geojson").ids.tolist() == right["ids"].tolist()
+    assert len(read_objects(folder / "rejected.geojson")) == 2
