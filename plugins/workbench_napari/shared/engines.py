@@ -178,6 +178,7 @@ def _load(first: str) -> None:
         _read_units()
         for name in for_opening(first):
             _import(name)
+        _warm_shapes()
         load_libraries(_is_ending)
         for name in engines(first):
             _import(name)
@@ -186,6 +187,16 @@ def _load(first: str) -> None:
             _import(name)
     finally:
         sys.setswitchinterval(interval)
+
+
+def _warm_shapes() -> None:
+    """Let napari compile what it compiles at the first outlines of a process (half a second), where it does so."""
+    name = "napari.layers.shapes._accelerated_triangulate_dispatch"
+    if _is_ending() or importlib.util.find_spec("numba") is None:
+        return
+    with suppress(Exception):  # a part of napari that other versions lack: it is done at the first outlines then
+        importlib.import_module(name).warmup_numba_cache()
+    time.sleep(_PAUSE)
 
 
 def _import(name: str) -> None:
