@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.slide.data.tiles import Lattice
-from workbench.slide.predict.nuclei import Rules, instances
-from workbench.slide.predict.traced import traced, types_of
+from workbench.slide.predict.nuclei import LEAST, Rules, instances
+from workbench.slide.predict.traced import connected, traced, types_of
 
 Place = tuple[int, int]
 TOKEN = 16
@@ -176,7 +176,7 @@ class Mosaic:
                 hv[:, y, x] = one.hv[:, v, u]
         if not nuclei.any():
             return none(self._width(place) if embeds else 0)
-        labels = instances(nuclei, hv, rules)
+        labels = connected(instances(nuclei, hv, rules), LEAST)
         table = traced(labels)
         x, y = table.centroids.T
         inside = (x >= halo) & (x < halo + side) & (y >= halo) & (y < halo + side)

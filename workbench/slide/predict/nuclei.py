@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int32]
 Bits = npt.NDArray[np.uint8]
 
-_LEAST = 10
+LEAST = 10
 """Pixels of a piece that may be a nucleus."""
 _EDGE = 0.4
 
@@ -60,7 +60,7 @@ def instances(nuclei: npt.NDArray[np.bool_], hv: Floats, rules: Rules = AT_40X) 
         ``(2, H, W)`` float32: horizontal and vertical distance to the middle of the nucleus.
     """
     pieces, sizes = compiled(_pieces)(nuclei.view(np.uint8), 1)
-    mask = compiled(_kept)(pieces, sizes, _LEAST)
+    mask = compiled(_kept)(pieces, sizes, LEAST)
     if not mask.any():
         return np.zeros(nuclei.shape, np.int32)
     energy, middle = compiled(_edges)(*_slopes(hv, rules), mask)

@@ -79,6 +79,20 @@ def parted(labels: Numbers) -> Numbers:
     return found
 
 
+def connected(labels: Numbers, least: int) -> Numbers:
+    """Objects that are each in one piece: what was in several becomes several, and pieces of fewer pixels none.
+
+    The flooding that cuts nuclei can give one number to places that do not touch, as one marker may lie across a gap:
+    an outline would hold one of them, and the area all.
+    """
+    found = parted(labels)
+    small = np.bincount(found.ravel()) < least
+    small[0] = False
+    if small.any():
+        found[small[found]] = 0
+    return found
+
+
 def types_of(labels: Numbers, types: npt.NDArray[np.integer], ids: Numbers, classes: int) -> tuple[
     Numbers, npt.NDArray[np.float64]
 ]:  # fmt: skip

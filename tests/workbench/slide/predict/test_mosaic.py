@@ -11,8 +11,8 @@ import shapely
 from tests.drawn_nuclei import drawn_maps
 from workbench.slide.predict.cells import packed, rules_at, unpacked
 from workbench.slide.predict.mosaic import Core, Mosaic, cell_lattice, joined, none
-from workbench.slide.predict.nuclei import AT_20X, AT_40X, instances
-from workbench.slide.predict.traced import traced
+from workbench.slide.predict.nuclei import AT_20X, AT_40X, LEAST, instances
+from workbench.slide.predict.traced import connected, traced
 
 RULES = replace(AT_20X, slopes=(-0.4, 0.24))
 SHAPE = (600, 700)
@@ -55,7 +55,7 @@ def outlines(cells):
 
 def test_what_is_cut_in_pieces_is_what_is_cut_whole(plane):
     nuclei, hv, _, number = plane
-    whole = traced(instances(nuclei, hv.astype(np.float16).astype(np.float32), RULES))
+    whole = traced(connected(instances(nuclei, hv.astype(np.float16).astype(np.float32), RULES), LEAST))
     assert len(whole) > 0.95 * number, "drawn ones are found"
     right = {whole.coordinates[a:b].tobytes() for a, b in zip(whole.offsets, whole.offsets[1:], strict=False)}
     for core, shift in ((128, (0, 0)), (192, (0, 0)), (192, (48, 80)), (320, (16, 112))):

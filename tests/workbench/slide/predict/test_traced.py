@@ -8,7 +8,7 @@ import shapely
 from scipy import ndimage
 from skimage.measure import regionprops
 
-from workbench.slide.predict.traced import traced, types_of
+from workbench.slide.predict.traced import connected, traced, types_of
 
 
 def polygons(table):
@@ -74,3 +74,17 @@ def test_an_empty_image_has_no_rows():
     assert len(table) == 0
     assert table.coordinates.shape == (0, 2)
     assert table.offsets.tolist() == [0]
+
+
+def test_what_does_not_touch_is_not_one():
+    labels = np.zeros((20, 30), np.int32)
+    labels[2:8, 2:8], labels[2:8, 12:18] = 1, 1
+    labels[10:12, 2:4] = 1  # a crumb
+    labels[12:18, 4:20] = 2
+    found = connected(labels, 10)
+    assert len(np.unique(found[found > 0])) == 3
+    assert not found[10:12, 2:4].any()
+    table = traced(found)
+    outlines = polygons(table)
+    assert [o.area for o in outlines] == pytest.approx(table.areas - 0.5)
+    assert not connected(np.zeros((4, 4), np.int32), 10).any()
