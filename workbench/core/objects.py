@@ -225,6 +225,35 @@ class Objects:
             review=None if self.review is None else self.review[index],
         )  # fmt: skip
 
+    def exploded(self) -> Objects:
+        """Every piece of every object as an object of its own; what was measured of the whole is not known of them.
+
+        Some programs write all nuclei of a class as one object of thousands of pieces.
+        """
+        counts = np.diff(self.object_offsets)
+        if (counts == 1).all():
+            return self
+        owner = np.repeat(np.arange(len(self)), counts)
+        several = counts[owner] > 1
+        measured = {}
+        for key, column in self.measurements.items():
+            values = np.array(column[owner], column.dtype if column.dtype.kind == "f" else np.float64)
+            values[several] = np.nan
+            measured[key] = values
+        whole = self.ids.dtype.kind in "iu"
+        ids: npt.NDArray[Any] = self.ids[owner]
+        if whole:
+            first = int(self.ids.max(initial=0)) + 1
+            ids = np.where(several, first + np.arange(len(owner)), ids)
+        else:
+            place = np.arange(len(owner)) - np.repeat(self.object_offsets[:-1], counts) + 1
+            ids = np.array([f"{i} {p}" if s else i for i, p, s in zip(ids.tolist(), place, several, strict=True)])
+        return replace(
+            self, object_offsets=np.arange(len(owner) + 1), class_values=self.class_values[owner], ids=ids,
+            probabilities=None if self.probabilities is None else self.probabilities[owner], measurements=measured,
+            review=None if self.review is None else self.review[owner],
+        )  # fmt: skip
+
     def areas(self) -> Floats:
         """Area of each object ``(N,)``, holes taken off, in `frame.area_unit`; exact for outlines that do not cross."""
         if not len(self):

@@ -18,7 +18,8 @@ def read_objects(path: str | Path) -> Objects:
     Parameters
     ----------
     path
-        A ``.geojson`` (or ``.json``) file: a FeatureCollection of polygons and multipolygons; or GeoParquet.
+        A ``.geojson`` (or ``.json``) file: a FeatureCollection of polygons and multipolygons; GeoParquet; or the JSON
+        of CellViT (``cells.json``) and HoVer-Net, a contour for each nucleus.
 
     Returns
     -------
@@ -30,6 +31,7 @@ def read_objects(path: str | Path) -> Objects:
     NothingFound, InputError
         The file is missing, damaged, or holds something else; one line names the feature.
     """
+    from workbench.data.cells_json import is_cells_json, read_cells_json
     from workbench.data.geojson import read_geojson
 
     file = Path(path).expanduser()
@@ -42,7 +44,7 @@ def read_objects(path: str | Path) -> Objects:
             f"{file}: objects are read from GeoJSON ({', '.join(_SUFFIXES)}) and GeoParquet (.parquet), this is "
             f"'{file.suffix}'."
         )
-    return read_geojson(file)
+    return read_cells_json(file) if is_cells_json(file) else read_geojson(file)
 
 
 def require_frame(objects: Objects, geometry: Geometry, what: str, source: Path | None) -> None:

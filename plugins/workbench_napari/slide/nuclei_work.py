@@ -24,7 +24,8 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     import workbench as wb
 
     image = slide_image(record)
-    objects = wb.read_objects(path)
+    read = wb.read_objects(path)
+    objects = read.exploded()
     _require_on(objects, image, path)
     others = path.with_name(path.name.replace(NUCLEI, REJECTED_NUCLEI, 1))
     rejected = wb.read_objects(others) if path.stem == NUCLEI and others != path and others.is_file() else None
@@ -34,6 +35,8 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     parts["counts"] = Scores(COUNTS, count_rows(objects, None), "counts")
     provenance = stored_provenance({"source": str(path)}, image.source)
     note = f"nuclei were opened from {path.name}"
+    if len(objects) > len(read):
+        note += f", whose {len(read):,} outlines had several pieces: each piece is a nucleus"
     result = Result(parts, image, replace(provenance, notes=tuple(dict.fromkeys((*provenance.notes, note)))))
     prepare(result)
     return result

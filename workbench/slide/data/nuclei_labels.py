@@ -222,8 +222,10 @@ def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
     from workbench.data.objects import read_objects
     from workbench.data.outlines import geometries_of
 
-    found = read_objects(path).in_frame(PIXELS)
-    notes = []
+    read = read_objects(path).in_frame(PIXELS)
+    found, notes = read.exploded(), []
+    if len(found) > len(read):
+        notes.append(f"{len(read)} outline(s) of several pieces are {len(found)} nuclei: each piece is one")
     if outside := int(((found.bounds()[:, :2] >= shape[::-1]) | (found.bounds()[:, 2:] <= 0)).any(1).sum()):
         if outside == len(found):
             raise GeometryError(f"{path}: all {outside} outlines lie outside the image of {shape[1]} x {shape[0]}")
