@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "workbench.slide.annotations.types": ("Annotations",),
         "workbench.slide.annotations.write": ("write_annotations",),
+        "workbench.slide.data.heat_maps": ("read_labels", "read_map"),
         "workbench.slide.data.lazy_levels": ("LazyLevel", "TileCache"),
         "workbench.slide.data.resample": ("Square", "ratio", "read_square"),
         "workbench.slide.data.scaled": ("scaled",),

@@ -227,6 +227,8 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
             parts[key] = replace(part, name=key)
         elif isinstance(parts.get(key), Objects) and (edits := edits_in(data)) is not None and edits.is_touched:
             parts |= nuclei_now(parts, key, edits, result.image.geometry)
+            made = result.provenance
+            result = replace(result, provenance=replace(made, notes=tuple(dict.fromkeys((*made.notes, *edits.notes)))))
     now, table = parts.get("tissue"), parts.get("areas")
     if "tissue" in layers and isinstance(now, Labels) and isinstance(table, Scores):
         # Whether it was edited cannot be told from the mask of the run: its layer paints in the very array. Areas of

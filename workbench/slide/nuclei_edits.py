@@ -31,6 +31,7 @@ BRIDGE_PIXELS = 3.0
 UNCLASSIFIED = 255
 """What is painted for an object without a class; above 254 classes it is 65535."""
 _MOST_STEPS = 500
+_RESERVED = ("all nuclei", "unclassified")
 _BASE = ("coordinates", "ring_offsets", "polygon_offsets", "object_offsets", "class_values", "ids")
 
 
@@ -42,7 +43,7 @@ class _Step:
     index: npt.NDArray[np.int64]
     before: tuple[npt.NDArray[Any], ...]
     after: tuple[npt.NDArray[Any], ...]
-    classes: tuple[ClassTable, ClassTable]
+    note: str = ""
 
 
 @dataclass(eq=False)
@@ -84,6 +85,15 @@ class NucleiEdits:
         self._undo: list[_Step] = []
         self._redo: list[_Step] = []
         self._lock = threading.RLock()
+        self._notes: list[str] = []
+        self.said = ""
+        """What the last edit did besides: parts that were dropped, places that belong to others."""
+        self.last: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        """Numbers of the nuclei that the last edit, undo or redo changed."""
+        self.shape: tuple[int, int] | None = None
+        """(rows, columns) of the slide, if known: nothing is drawn beyond."""
+        self.near: Callable[[float, float, float, float], npt.NDArray[np.int64]] | None = None
+        """Numbers of nuclei in a rectangle, if somebody can tell: what is drawn keeps clear of them."""
         self.listeners: list[Callable[[npt.NDArray[np.int64]], None]] = []
         """Called after every edit with the numbers that changed."""
 
@@ -142,6 +152,7 @@ class NucleiEdits:
         return (
             self.total > n or self.classes is not self.base.classes or not np.array_equal(self._review, before)
             or not np.array_equal(self._values, self.base.class_values) or bool(self._gone.any())
+            or bool((self._review == REJECTED).any())
         )  # fmt: skip
 
     def ring(self, number: int) -> Floats:
@@ -180,8 +191,10 @@ class NucleiEdits:
         ring = np.asarray(ring, np.float64)
         if len(ring) < 3:
             raise UsageError("An outline needs three points: drag around the nucleus.")
+        self.said = ""
+        shape = self._free(shapely.make_valid(shapely.Polygon(ring)), ())
         with self._lock:
-            number = self._new(_largest(shapely.make_valid(shapely.Polygon(ring))), None)
+            number = self._new(shape, None)
             self._change("add", [number], value=value, review=EDITED, gone=False, odds=np.nan)
         return number
 
@@ -200,10 +213,11 @@ class NucleiEdits:
         self._change("take back", chosen[(self._review[chosen] == REJECTED) & ~self._gone[chosen]], review=EDITED)
 
     def reclass(self, index: Indices, value: int) -> None:
-        """These are of another class; 0 is none."""
+        """These are of another class; 0 is none. How probable it is, nobody has computed: a person says so."""
         if value and value not in {c.value for c in self.classes}:
             raise UsageError(f"class {value} is not in the table of classes")
-        self._change("class", self._alive(index), value=value, review=EDITED, taught=value != 0)
+        chosen = self._alive(index)
+        self._change("class", chosen, value=value, review=EDITED, taught=value != 0, odds=np.nan)
 
     def merge(self, index: Indices) -> int:
         """One nucleus of several that touch, or nearly; returns its number.
@@ -259,7 +273,8 @@ class NucleiEdits:
         chosen = self._alive([number])
         if not len(chosen):
             raise UsageError("This nucleus is not there any more.")
-        shape = _largest(shapely.make_valid(shapely.Polygon(np.asarray(ring, np.float64))))
+        self.said = ""
+        shape = self._free(shapely.make_valid(shapely.Polygon(np.asarray(ring, np.float64))), (number,))
         return self._replace("outline", chosen, [shape], int(self._values[number]), same=number)[0]
 
     def brush(self, number: int, stroke: npt.ArrayLike, radius: float, *, erase: bool = False) -> int | None:
@@ -281,16 +296,21 @@ class NucleiEdits:
         if found.area < LEAST_PIXELS:
             self.reject([number])
             return None
-        shape = _largest(found)
+        self.said = ""
+        shape = self._whole(found) if erase else self._free(found, (number,))
         if shapely.equals(shape, area):
             return number
         return self._replace("brush", chosen, [shape], int(self._values[number]), same=number)[0]
 
     def new_class(self, name: str) -> int:
-        """The value of a class of that name; a new one, with a colour of its own, where there is none."""
-        for one in self.classes:
-            if one.name == name:
-                return one.value
+        """The value of a class of that name, however it is capitalised; a new one with a colour of its own where there
+        is none.
+        """
+        same = {c.name.casefold(): c.value for c in self.classes}
+        if name.casefold() in same:
+            return same[name.casefold()]
+        if name.casefold() in _RESERVED or not name.strip():
+            raise UsageError(f"'{name}' is a row of the table of counts: choose another name for the class.")
         value = max((c.value for c in self.classes), default=0) + 1
         if value >= none_of(self.base.classes):
             raise UsageError(f"No more than {value - 1} classes can be told apart here.")
@@ -298,31 +318,37 @@ class NucleiEdits:
         self.classes = ClassTable((*self.classes, ClassInfo(value, name, color)))
         return value
 
-    def relabel(self, values: npt.NDArray[np.integer[Any]], odds: npt.NDArray[np.floating[Any]]) -> int:
+    def relabel(self, values: npt.NDArray[np.integer[Any]], odds: npt.NDArray[np.floating[Any]], note: str = "") -> int:
         """Classes that a classifier gives: ``(total,)`` values (0: nothing said) and probabilities, as one step.
 
-        Nuclei whose class a person gave keep it. Returns how many were given a class.
+        Nuclei whose class a person gave keep it. `note` says how they were learnt, and stands in `notes` as long as the
+        step does. Returns how many were given a class.
         """
         chosen = np.flatnonzero(self.is_there & ~self._taught & (np.asarray(values) > 0))
-        self._change("classes", chosen, value=np.asarray(values)[chosen], odds=np.asarray(odds)[chosen])
+        self._change("classes", chosen, note, value=np.asarray(values)[chosen], odds=np.asarray(odds)[chosen])
         return len(chosen)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the result must know of the edits."""
+        return tuple(dict.fromkeys([*self._notes, *(s.note for s in self._undo if s.note)]))
 
     def undo(self) -> str:
         """Take the last edit back; returns what it was, "" where there was none."""
-        return self._go(self._undo, self._redo, "before", 0)
+        return self._go(self._undo, self._redo, "before")
 
     def redo(self) -> str:
         """Do it again."""
-        return self._go(self._redo, self._undo, "after", 1)
+        return self._go(self._redo, self._undo, "after")
 
-    def _go(self, source: list[_Step], other: list[_Step], side: str, which: int) -> str:
+    def _go(self, source: list[_Step], other: list[_Step], side: str) -> str:
         with self._lock:
             if not source:
                 return ""
             step = source.pop()
             other.append(step)
             self._set(step.index, getattr(step, side))
-            self.classes = step.classes[which]
+            self.last = step.index
         self._tell(step.index)
         return step.text
 
@@ -372,6 +398,7 @@ class NucleiEdits:
         return {
             "name": base.name, "frame": base.frame.to_json(), "classes": base.classes.to_json(),
             "classes_now": self.classes.to_json(), "measurements": list(base.measurements),
+            "notes": list(self.notes),
         }  # fmt: skip
 
     def base_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -401,6 +428,7 @@ class NucleiEdits:
         base.validate()
         found = cls(base)
         found.take(arrays, ClassTable.from_json(about["classes_now"]))
+        found._notes = [str(note) for note in about.get("notes", ())]
         return found
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -446,6 +474,37 @@ class NucleiEdits:
         chosen = np.unique(np.asarray(index, np.int64))
         return chosen[self.is_there[chosen]]
 
+    def _free(self, shape: Any, but: Sequence[int]) -> Any:
+        """What of a shape lies on the slide and on no other nucleus: its largest part."""
+        import shapely
+
+        clear = shape
+        if self.shape is not None:
+            clear = shapely.intersection(clear, shapely.box(0, 0, self.shape[1], self.shape[0]))
+            if clear.area < LEAST_PIXELS:
+                raise UsageError("This lies beyond the slide.")
+        if self.near is not None:
+            others = [i for i in self.near(*clear.bounds).tolist() if i not in but]
+            clear = shapely.difference(clear, shapely.union_all([self.area(i) for i in others]))
+            if clear.area < LEAST_PIXELS:
+                raise UsageError("This lies on nuclei that are there already: choose one of them to change it.")
+        found = self._whole(clear)
+        if found.area < shape.area - 0.5 and not self.said:
+            self.said = "It keeps clear of other nuclei, and stays on the slide."
+        return found
+
+    def _whole(self, shape: Any) -> Any:
+        """The largest part of a shape, without holes; says so where that is not all."""
+        import shapely
+
+        found = shapely.Polygon(_largest(shape).exterior)
+        if abs(found.area - shape.area) > 0.5:
+            lost, filled = shapely.difference(shape, found).area, shapely.difference(found, shape).area
+            parts = [f"{lost:.0f} pixels that lie apart were dropped"] * (lost > 0.5)
+            parts += [f"a hole of {filled:.0f} pixels was filled"] * (filled > 0.5)
+            self.said = f"A nucleus is one area: {', '.join(parts)}."
+        return found
+
     def _new(self, shape: Any, number_id: Any) -> int:
         """Room for one more outline, which nobody sees yet."""
         from shapely import get_coordinates
@@ -483,7 +542,7 @@ class NucleiEdits:
             )  # fmt: skip
         return new
 
-    def _change(self, text: str, index: Indices, **to: Any) -> None:
+    def _change(self, text: str, index: Indices, note: str = "", **to: Any) -> None:
         """One step: `value`, `review`, `gone`, `odds`, `taught` of these nuclei, as one number or one for each."""
         chosen = np.asarray(index, np.int64)
         if not len(chosen):
@@ -498,12 +557,10 @@ class NucleiEdits:
             if all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(before, after, strict=True)):
                 return
             self._set(chosen, after)
-            self._undo = [*self._undo, _Step(text, chosen, before, after, (self._classes_before(), self.classes))]
+            self._undo = [*self._undo, _Step(text, chosen, before, after, note)]
+            self.last = chosen
             self._undo, self._redo = self._undo[-_MOST_STEPS:], []
         self._tell(chosen)
-
-    def _classes_before(self) -> ClassTable:
-        return self._undo[-1].classes[1] if self._undo else self.base.classes
 
     def _now(self, index: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], ...]:
         return tuple(c[index].copy() for c in self._columns())

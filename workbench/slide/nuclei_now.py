@@ -40,9 +40,10 @@ def nuclei_now(parts: Mapping[str, Part], key: str, edits: NucleiEdits, slide: G
 def count_rows(objects: Objects, looked_mm2: float | None) -> tuple[tuple[Any, ...], ...]:
     """How many nuclei of each class, per mm2 of where they were looked for, and how large they are on average."""
     mpp, areas = mpp_of(objects), objects.areas()
-    sizes = objects.measurements.get("area [um2]")
-    if sizes is None:
-        sizes = np.full(len(objects), np.nan) if mpp is None else areas * mpp**2
+    measured = objects.measurements.get("area [um2]", np.full(len(objects), np.nan))
+    sizes = np.array(measured, np.float64)
+    if mpp is not None:
+        sizes = np.where(np.isnan(sizes), areas * mpp**2, sizes)
     values = objects.class_values
     rows: list[tuple[Any, ...]] = []
     for name, own in (
@@ -51,7 +52,8 @@ def count_rows(objects: Objects, looked_mm2: float | None) -> tuple[tuple[Any, .
         ("all nuclei", np.ones(len(values), bool)),
     ):
         count = int(own.sum())
-        size = round(float(np.asarray(sizes, np.float64)[own].mean()), 2) if count else ""
+        known = sizes[own][np.isfinite(sizes[own])]
+        size = round(float(known.mean()), 2) if known.size else ""
         rows.append((name, count, round(count / looked_mm2, 2) if looked_mm2 else "", size))
     return tuple(rows)
 

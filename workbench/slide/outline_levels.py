@@ -97,6 +97,7 @@ class EditedOutlines:
         self.drawn, self._numbers = Outlines(edits.base.select(slice(0, 0)), self.none), np.zeros(0, np.int64)
         self.follow(np.arange(edits.total))
         edits.listeners.append(self.follow)
+        edits.near = self.within
 
     @property
     def values(self) -> npt.NDArray[Any]:
@@ -205,6 +206,7 @@ class OutlineLevel:
 def outline_levels(edits: NucleiEdits, shape: tuple[int, ...]) -> list[OutlineLevel]:
     """Levels that halve down to some 1,000 pixels, two at least, over a slide of (rows, columns)."""
     outlines = EditedOutlines(edits)
+    edits.shape = int(shape[0]), int(shape[1])
     rows, columns = shape[:2]
     found, step = [], 1
     while True:

@@ -25,6 +25,9 @@ _CLICK = 4
 """Pixels of the screen that a hand may move within a click."""
 _MARKED = 300
 """Chosen nuclei whose outlines are drawn; with more the window would stand still."""
+_FEW = 50
+"""Nuclei that are chosen again after a step back; those of a step over the whole slide are not."""
+_TAKE_BACK = "Rejected nuclei have no class: take them back first (Delete)."
 _CHOSEN_COLOR = [1.0, 0.9, 0.0, 1.0]
 _KEYS = {
     "V": SELECT, "L": LASSO, "D": DRAW, "S": SPLIT, "B": BRUSH, "E": ERASE,
@@ -45,9 +48,12 @@ class NucleiEditing(QObject):
     -------
     said
         A line for the user.
+    went
+        What was undone or done again, and which of the two.
     """
 
     said = Signal(str)
+    went = Signal(str, str)
 
     def __init__(self, viewer: Any, group: NucleiGroup, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +77,14 @@ class NucleiEditing(QObject):
         group.classes.activated.connect(self.take_class)
         group.state.currentIndexChanged.connect(self._list)
         group.table.wanted.connect(self.go_to)
+        group.table.actions = {
+            key: work for key, work in self._bound().items() if len(key) == 1 or key in ("Delete", "Backspace")
+        }
+        self._row = 0
+        self._zoomed = QTimer(self)
+        self._zoomed.setSingleShot(True)
+        self._zoomed.setInterval(_LIST_MS)
+        self._zoomed.timeout.connect(self._mark)
         group.model.sorted_anew.connect(self._mark_row)
 
     # --- which nuclei
@@ -112,7 +126,9 @@ class NucleiEditing(QObject):
         assert edits is not None
         edits.listeners.append(self._on_edit)
         layer.mouse_drag_callbacks.append(self._on_drag)
+        camera_of(self._viewer).events.zoom.connect(self._on_zoom)
         self._bind(layer)
+        self.group.classes.setCurrentText("")  # of other nuclei, whose classes these need not have
         self._classes()
         self._pan()
         self._on_outlines()
@@ -122,10 +138,12 @@ class NucleiEditing(QObject):
         """Follow nothing any more."""
         layer = self._layer()
         self._timer.stop()
+        self._zoomed.stop()
         self._layer, self.chosen = (lambda: None), []
         self._remove_marks()
         if layer is None:
             return
+        camera_of(self._viewer).events.zoom.disconnect(self._on_zoom)
         edits = edits_in(layer.data)
         if edits is not None and self._on_edit in edits.listeners:
             edits.listeners.remove(self._on_edit)
@@ -182,7 +200,7 @@ class NucleiEditing(QObject):
         if getattr(event, "button", 1) != 1:
             return
         mode, with_shift = self.mode, "Shift" in event.modifiers
-        if "Alt" in event.modifiers or "Control" in event.modifiers:
+        if "Alt" in event.modifiers or "Control" in event.modifiers or not self._may_work():
             return
         start, stroke = np.array(event.pos, float), [self._place(layer, event.position)]
         moved = False
@@ -198,6 +216,19 @@ class NucleiEditing(QObject):
                 self._click(stroke[0], with_shift)
             return
         self._do(mode, np.array(stroke), moved, with_shift)
+
+    def _may_work(self) -> bool:
+        """Whether nuclei can be seen as they are corrected; says why not."""
+        layer = self.layer
+        if layer is None:
+            return False
+        if self._viewer.dims.ndisplay != 2:
+            self.said.emit("Nuclei are corrected in 2-D: press the button for it below the list of layers.")
+        elif not layer.visible:
+            self.said.emit(f"'{layer.name}' is hidden: show it to correct its nuclei.")
+        else:
+            return True
+        return False
 
     @staticmethod
     def _place(layer: Any, position: Any) -> tuple[float, float]:
@@ -234,6 +265,9 @@ class NucleiEditing(QObject):
                 self._brush(edits, layer, stroke, erase=mode == ERASE)
             else:
                 self._mark()
+            if mode in (DRAW, BRUSH, ERASE) and edits.said:
+                self.said.emit(edits.said)
+                edits.said = ""
         except WorkbenchError as error:
             self._mark()
             self.said.emit(one_line(error))
@@ -278,14 +312,14 @@ class NucleiEditing(QObject):
         self._mark_row()
         self._show_class()
         if len(self.chosen) > 1:
-            self.said.emit(f"{len(self.chosen):,} nuclei are chosen.")
+            some = f" The first {_MARKED} are marked." if len(self.chosen) > _MARKED else ""
+            self.said.emit(f"{len(self.chosen):,} nuclei are chosen.{some}")
 
     def go_to(self, number: int) -> None:
         """Choose a nucleus, and let the view go there."""
         layer, edits = self.layer, self.edits
         if layer is None or edits is None:
             return
-        self.choose([number])
         ring = edits.ring(number)
         low, high = ring.min(0), ring.max(0)
         middle = layer.data_to_world(((low + high) / 2 - 0.5)[::-1])
@@ -294,6 +328,7 @@ class NucleiEditing(QObject):
         camera.center = tuple(camera.center[: -len(middle)]) + tuple(middle)
         if side * camera.zoom < 25:  # else it is large enough, and the person chose the scale
             camera.zoom = 60 / max(side, 1e-6)
+        self.choose([number])
 
     def go_to_next(self) -> None:
         """Go to the next nucleus of the table that nobody has looked at."""
@@ -301,7 +336,7 @@ class NucleiEditing(QObject):
         if edits is None or not len(rows):
             return
         at = self.group.model.row_of(self.chosen[0]) if self.chosen else None
-        start = 0 if at is None else at + 1
+        start = min(self._row, len(rows)) if at is None else at + 1  # what was chosen may be listed no more
         left = np.flatnonzero(edits.review[np.roll(rows, -start)] == 0)
         if left.size:
             self.go_to(int(np.roll(rows, -start)[left[0]]))
@@ -312,20 +347,39 @@ class NucleiEditing(QObject):
 
     def accept(self) -> None:
         """Those that are chosen are right."""
-        self._edit(lambda edits: edits.accept(self.chosen))
+
+        def work(edits: NucleiEdits) -> None:
+            new = sum(edits.review[i] == 0 for i in self.chosen)
+            edits.accept(self.chosen)
+            if all(edits.review[i] == REJECTED for i in self.chosen):
+                self.said.emit(_TAKE_BACK)
+            else:
+                self.said.emit(f"{_count(new)} accepted." if new else "Looked at before: edited ones stay so.")
+
+        self._edit(work)
 
     def reject(self) -> None:
         """Those that are chosen are no nuclei; rejected ones that are listed come back."""
         edits = self.edits
+        count = len(self.chosen)
         if edits is not None and self.chosen and all(edits.review[i] == REJECTED for i in self.chosen):
             self._edit(lambda edits: edits.back(self.chosen))
+            self.said.emit(f"{_count(count)} taken back.")
             return
         self._edit(lambda edits: edits.reject(self.chosen))
-        self.choose([])
+        if count and self._may_work():
+            self.choose([])
+            self.said.emit(f"{_count(count)} rejected: kept apart, and counted no longer.")
 
     def merge(self) -> None:
         """Those that are chosen are one."""
-        self._edit(lambda edits: self.choose([edits.merge(self.chosen)]))
+
+        def work(edits: NucleiEdits) -> None:
+            count = len(self.chosen)
+            self.choose([edits.merge(self.chosen)])
+            self.said.emit(f"{count} nuclei are one now.")
+
+        self._edit(work)
 
     def undo(self) -> None:
         """Take the last step back."""
@@ -339,8 +393,12 @@ class NucleiEditing(QObject):
         edits = self.edits
         if edits is not None:
             text = getattr(edits, which)()
-            self.choose([i for i in self.chosen if edits.is_there[i]])
+            there = edits.is_there
+            few = [int(i) for i in edits.last if there[i]] if text and len(edits.last) <= _FEW else []
+            self.choose(few or [i for i in self.chosen if there[i]])
             self._classes()
+            if text:
+                self.went.emit(text, which)
             self.said.emit(f"{text.capitalize()}: {how}." if text else f"Nothing to {which}.")
 
     def _edit(self, work: Callable[[NucleiEdits], Any]) -> None:
@@ -349,6 +407,8 @@ class NucleiEditing(QObject):
             return
         if not self.chosen:
             self.said.emit("Choose nuclei first: click on one, or drag around some with the lasso.")
+            return
+        if not self._may_work():
             return
         try:
             work(edits)
@@ -381,9 +441,13 @@ class NucleiEditing(QObject):
         assert edits is not None
         names = {0: "", **{c.value: c.name for c in edits.classes}}
         self.group.classes.setCurrentText(names[value])
-        if self.chosen:
-            edits.reclass(self.chosen, value)
-            count = len(self.chosen)
+        if self.chosen and self._may_work():
+            there = [i for i in self.chosen if edits.is_there[i]]
+            if not there:
+                self.said.emit(_TAKE_BACK)
+                return
+            edits.reclass(there, value)
+            count = len(there)
             self.said.emit(
                 f"{count:,} {'nucleus is' if count == 1 else 'nuclei are'} '{names[value] or 'unclassified'}'."
             )
@@ -392,8 +456,8 @@ class NucleiEditing(QObject):
         """The class of a nucleus that is drawn: that of the box, else the first."""
         edits, name = self.edits, self.group.classes.currentText().strip()
         assert edits is not None
-        found = {c.name: c.value for c in edits.classes}
-        return found.get(name, next(iter(found.values()), 0))
+        # A name that was typed counts, whether Enter was pressed or not.
+        return edits.new_class(name) if name else next((c.value for c in edits.classes), 0)
 
     def _classes(self) -> None:
         """Offer the classes that there are, and paint them."""
@@ -406,8 +470,10 @@ class NucleiEditing(QObject):
             combo.blockSignals(True)
             combo.clear()
             combo.addItems(names)
-            combo.setCurrentText(text if text else names[0] if names else "")
+            combo.setCurrentText(text)
             combo.blockSignals(False)
+        if not combo.currentText() and names and not combo.lineEdit().hasFocus():
+            combo.setCurrentText(names[0])
         if record_of(layer).get("classes") != edits.classes.to_json():
             from napari.utils.colormaps import DirectLabelColormap
 
@@ -447,12 +513,19 @@ class NucleiEditing(QObject):
         group.count.setText(f"{len(edits):,} nuclei: {', '.join(words)}.")
 
     def _mark_row(self) -> None:
-        self.group.table.show_number(self.chosen[0] if len(self.chosen) == 1 else None)
+        number = self.chosen[0] if len(self.chosen) == 1 else None
+        row = None if number is None else self.group.model.row_of(number)
+        self._row = self._row if row is None else row
+        self.group.table.show_number(number)
+
+    def _on_zoom(self, _event: Any = None) -> None:
+        if self.chosen and self._marks() is not None and self._viewer.layers.selection.active is not self._marks():
+            self._zoomed.start()
 
     def _mark(self, stroke: Any = None) -> None:
         """Draw the outlines of what is chosen, and the line that a hand is drawing."""
         layer, edits = self.layer, self.edits
-        if layer is None or edits is None:
+        if layer is None or edits is None or self._viewer.dims.ndisplay != 2:
             return
         rings = [edits.ring(i) for i in self.chosen[:_MARKED] if not edits.gone[i]]
         shapes: list[tuple[Any, str]] = [((r - 0.5)[:, ::-1], "polygon") for r in rings]
@@ -483,14 +556,14 @@ class NucleiEditing(QObject):
         from napari.layers import Shapes
 
         before = self._viewer.layers.selection.active
-        record = {k: record_of(layer).get(k) for k in ("kind", "source", "series", "key", "stamp")}
         marks = Shapes(
             ndim=2, name=f"{layer.name}: chosen", scale=layer.scale, translate=layer.translate, units=layer.units,
-            axis_labels=layer.axis_labels, metadata={KEY: {**record, "role": HINT}},
+            axis_labels=layer.axis_labels, metadata={KEY: {"role": HINT}},
         )  # fmt: skip
         self._viewer.add_layer(marks)
         self._viewer.layers.selection.active = before
         marks.events.data.connect(self._on_marks)
+        self._bind(marks)  # or napari's keys for shapes would take away the yellow outline alone
         self._marks = weakref.ref(marks)
         return marks
 
@@ -503,11 +576,15 @@ class NucleiEditing(QObject):
 
     def edit_points(self) -> None:
         """Let the points of the one chosen outline be moved."""
-        marks = self._marks()
-        if len(self.chosen) != 1 or marks is None or marks not in self._viewer.layers:
+        edits = self.edits
+        if edits is None or len(self.chosen) != 1 or not self._may_work():
             self.said.emit("Choose one nucleus to move the points of its outline.")
             return
+        if not edits.is_there[self.chosen[0]]:
+            self.said.emit(_TAKE_BACK)
+            return
         self._mark()
+        marks = self._marks()
         self._viewer.layers.selection.active = marks
         marks.mode = "direct"
         marks.selected_data = {0}
@@ -523,10 +600,16 @@ class NucleiEditing(QObject):
         ring = np.array(marks.data[0], float)[:, ::-1] + 0.5
         try:
             self.chosen = [edits.reshape(self.chosen[0], ring)]
+            if edits.said:
+                self.said.emit(edits.said)
         except WorkbenchError as error:
             self.said.emit(one_line(error))
             self._mark()
         self._mark_row()
+
+
+def _count(number: int) -> str:
+    return "1 nucleus is" if number == 1 else f"{number:,} nuclei are"
 
 
 def _call(work: Callable[[], Any], _checked: bool = False) -> None:

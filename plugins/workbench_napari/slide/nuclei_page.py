@@ -40,6 +40,7 @@ class NucleiPage(QObject):
         group.learn.clicked.connect(self.learn)
         group.keep.clicked.connect(self._on_keep)
         self.editing.said.connect(tool.say)
+        self.editing.went.connect(self._on_step)
 
     def refresh(self) -> None:
         """Another result is shown, a slide came or went, a job began or ended."""
@@ -66,6 +67,13 @@ class NucleiPage(QObject):
             return False
         getattr(self.editing, what)()
         return True
+
+    def _on_step(self, text: str, which: str) -> None:
+        """What was learnt was taken back, or is there again."""
+        if text == "classes":
+            is_there = which == "redo" and self._learnt is not None
+            self.group.told.setVisible(is_there)
+            self.group.keep.setEnabled(is_there and not self._tool.is_busy)
 
     # --- files
 
@@ -105,13 +113,14 @@ class NucleiPage(QObject):
         if edits is None or self._tool.shown.made is not made:
             self._tool.say_done("Another result is shown by now: learn again.")
             return
-        count = edits.relabel(learnt.values, learnt.odds)
+        of = ", ".join(f"{n} '{name}'" for name, n in learnt.examples.items())
+        note = f"classes were learnt from nuclei that a person named ({of}), for all others"
+        count = edits.relabel(learnt.values, learnt.odds, note)
         self._learnt = (learnt, made)
         score = learnt.scores.get("balanced accuracy")
         said = (
             f"balanced accuracy {score:.2f}, cross-validated" if score is not None else "not scored: one example only"
         )
-        of = ", ".join(f"{n} '{name}'" for name, n in learnt.examples.items())
         recalls = [
             f"{k.removeprefix('recall of ')} {v:.2f}" for k, v in learnt.scores.items() if k.startswith("recall")
         ]

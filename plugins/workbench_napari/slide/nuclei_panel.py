@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,7 @@ class NucleiGroup(QWidget):
         self.classes = combo_box("Class of the chosen nuclei, and of those that are drawn next; a new name makes one")
         self.classes.setEditable(True)
         self.classes.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.classes.setCompleter(None)  # "lymph" is a name of its own
         add_row(form, "Class", self.classes)
         self.radius = QDoubleSpinBox()
         self.radius.setRange(1, 200)
@@ -154,6 +156,9 @@ class NucleiModel(QAbstractTableModel):
         chosen = np.flatnonzero(kept)
         keys = (chosen, edits.values, edits.probabilities, self._areas, edits.review)
         key = chosen if self._by == 0 else np.asarray(keys[self._by], np.float64)[chosen]
+        if self._by == 1:  # by name
+            place = {v: i for i, (_, v) in enumerate(sorted((name, v) for v, name in self._names.items()))}
+            key = np.array([place.get(int(v), -1) for v in range(int(max(place)) + 1)])[key.astype(int)]
         # Numbers that nobody knows stand last whichever way it is sorted.
         order = np.argsort(-key if self._down else key, kind="stable")
         self.rows = chosen[order]
@@ -242,11 +247,24 @@ class NucleiTable(QTableView):
         for column in range(len(model.TITLES)):
             mode = QHeaderView.ResizeMode.Stretch if column == 1 else QHeaderView.ResizeMode.ResizeToContents
             header.setSectionResizeMode(column, mode)
+        header.setMaximumSectionSize(110)  # ids may be long
         self.setSortingEnabled(True)
         self.sortByColumn(2, Qt.SortOrder.AscendingOrder)
         self.setMinimumHeight(180)
         self._quiet = False
+        self.actions: dict[str, Callable[[], Any]] = {}
+        """What keys do here, by their names."""
         self.selectionModel().currentRowChanged.connect(self._on_current)
+
+    def keyPressEvent(self, event: Any) -> None:
+        """The keys of the canvas work here too; Qt would search for ids with them."""
+        special = {Qt.Key.Key_Delete: "Delete", Qt.Key.Key_Backspace: "Backspace"}
+        plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
+        action = self.actions.get(special.get(event.key(), event.text().upper())) if plain else None
+        if action is not None:
+            action()
+        else:
+            super().keyPressEvent(event)
 
     def _on_current(self, now: QModelIndex, _before: QModelIndex) -> None:
         if now.isValid() and not self._quiet:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.core.errors import InputError, UsageError, WeightsError, WorkbenchError
-from workbench.core.types import Part, Progress, Result, Scores
-from workbench.slide import COUNTS, NUCLEI, REJECTED_NUCLEI, Learnt, count_rows, prepare, save_classes
+from workbench.core.errors import InputError, UsageError, WeightsError, WorkbenchError, one_line
+from workbench.core.types import Heatmap, Image, Part, Progress, Result, Scores
+from workbench.slide import (
+    COUNTS,
+    NUCLEI,
+    REJECTED_NUCLEI,
+    Learnt,
+    NucleiEdits,
+    count_rows,
+    frame_of,
+    prepare,
+    read_labels,
+    read_map,
+    save_classes,
+)
 from workbench_napari.shared.saving import stored_provenance
 from workbench_napari.slide.on_slide import slide_image
 
@@ -24,22 +37,68 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     import workbench as wb
 
     image = slide_image(record)
+    if image.geometry.unit != "um":
+        raise InputError(
+            f"{image.source}: how large its pixels are is not known: give it as Mpp first, so that nuclei get sizes"
+        )
     read = wb.read_objects(path)
-    objects = read.exploded()
+    objects = replace(read.exploded(), name=NUCLEI)
+    if objects.frame.affine is None:
+        objects = replace(objects, frame=frame_of(image.geometry))
     _require_on(objects, image, path)
     others = path.with_name(path.name.replace(NUCLEI, REJECTED_NUCLEI, 1))
-    rejected = wb.read_objects(others) if path.stem == NUCLEI and others != path and others.is_file() else None
-    parts: dict[str, Part] = {NUCLEI: replace(objects, name=NUCLEI)}
-    if rejected is not None:
+    is_own = path.stem == NUCLEI and others.is_file()
+    edits = NucleiEdits(objects, wb.read_objects(others) if is_own else None)  # or it says why they are not of one
+    parts: dict[str, Part] = {NUCLEI: replace(edits.objects(), name=NUCLEI)}
+    if len(rejected := edits.rejected()):
         parts[REJECTED_NUCLEI] = replace(rejected, name=REJECTED_NUCLEI)
-    parts["counts"] = Scores(COUNTS, count_rows(objects, None), "counts")
+    beside, notes = _beside(path, image)
+    looked = None if beside is None else beside.pop("looked", None)
+    parts["counts"] = Scores(COUNTS, count_rows(edits.objects(), looked), "counts")
+    parts |= beside or {}
     provenance = stored_provenance({"source": str(path)}, image.source)
     note = f"nuclei were opened from {path.name}"
     if len(objects) > len(read):
         note += f", whose {len(read):,} outlines had several pieces: each piece is a nucleus"
-    result = Result(parts, image, replace(provenance, notes=tuple(dict.fromkeys((*provenance.notes, note)))))
+    rest = path.with_name(f"{REJECTED_NUCLEI}{path.suffix}")
+    if path.stem not in (NUCLEI, REJECTED_NUCLEI) and rest.is_file():
+        notes.append(f"{rest.name} beside it was not read: it belongs to {NUCLEI}{path.suffix}")
+    if path.stem == REJECTED_NUCLEI:
+        notes.append(f"these are the rejected nuclei alone; {NUCLEI}{path.suffix} opens both")
+    result = Result(parts, image, replace(provenance, notes=tuple(dict.fromkeys((*provenance.notes, *notes, note)))))
     prepare(result)
     return result
+
+
+def _beside(path: Path, image: Image) -> tuple[dict[str, Any] | None, list[str]]:
+    """What else a save of ours holds: where was looked, how dense they are; by name, and notes of what is left out."""
+    folder, notes = path.parent, []
+    if path.stem != NUCLEI or not (folder / "provenance.json").is_file():
+        return None, []
+    found: dict[str, Any] = {}
+    try:
+        rows = list(csv.reader((folder / "counts.csv").read_text(encoding="utf-8").splitlines()))
+        if tuple(rows[0]) == COUNTS and rows[-1][0] == "all nuclei" and float(rows[-1][2]) > 0:
+            found["looked"] = float(rows[-1][1]) / float(rows[-1][2])
+    except (OSError, ValueError, IndexError):
+        notes.append("counts.csv beside it was not understood: densities are not known")
+    for name, read in (("density", _density), ("tissue", read_labels)):
+        file = folder / f"{name}.ome.tif"
+        if file.is_file():
+            try:
+                part = read(file)
+            except WorkbenchError as error:
+                notes.append(one_line(error))
+                continue
+            found[name] = replace(part, name=name)
+    if (folder / "embeddings.h5").is_file():
+        notes.append("what the encoder saw (embeddings.h5) is not taken along: classes can be learnt after a run")
+    return found, notes
+
+
+def _density(path: Path) -> Heatmap:
+    data, geometry = read_map(path)
+    return Heatmap(data, geometry, "density", unit="1/mm2")
 
 
 def _require_on(objects: Any, image: Any, path: Path) -> None:

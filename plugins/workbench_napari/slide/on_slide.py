@@ -126,8 +126,8 @@ def require_in_place(layer: Any, slide: Any = None) -> None:
     way = np.linalg.inv(affine) @ placement(layer)
     if not _is_nothing(way, max(layer.data.shape), 0.5):
         raise GeometryError(
-            f"'{layer.name}' was moved, turned or scaled against its slide; a mask is saved in its own place only. "
-            "Put it back, or find the tissue again"
+            f"'{layer.name}' was moved, turned or scaled against its slide; it is saved in its own place only. "
+            "Put it back, or make it again"
         )
 
 

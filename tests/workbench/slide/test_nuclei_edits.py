@@ -146,9 +146,21 @@ def test_classes_are_given_made_and_learnt_around_what_a_person_said():
     guessed = np.array([3, 3, 1, 0, 1])
     assert edits.relabel(guessed, np.full(5, 0.75)) == 3
     assert edits.values.tolist() == [3, 3, 1, 2, 3], "the person's stays, and what nothing was said of"
-    assert edits.objects().probabilities.tolist() == pytest.approx([0.75, 0.75, 0.75, 0.6, 0.5])
+    assert edits.objects().probabilities.tolist()[:4] == pytest.approx([0.75, 0.75, 0.75, 0.6])
+    assert edits.notes == ()
     edits.undo()
     assert edits.values.tolist() == [1, 1, 2, 2, 3]
+    assert np.isnan(edits.probabilities[4]), "that of the class it had before says nothing of the new one"
+    edits.relabel(guessed, np.full(5, 0.75), "learnt from five")
+    assert edits.notes == ("learnt from five",)
+    edits.undo()
+    assert edits.notes == ()
+    edits.undo()
+    assert edits.classes.names[-1] == "mitosis", "a class stays, so that what is drawn next can have it"
+    assert edits.new_class("Mitosis") == 3
+    with pytest.raises(UsageError, match="table of counts"):
+        edits.new_class("All nuclei")
+    edits.redo()
     with pytest.raises(UsageError, match="not in the table"):
         edits.reclass([0], 9)
 
@@ -313,3 +325,53 @@ def test_objects_of_other_kinds_keep_what_was_said(tmp_path):
     assert kind == "points"
     assert objects_from_layer(data, attributes).review.tolist() == [0, 1, 2, 0, 1]
     assert wb.Objects is Objects
+
+
+def test_what_is_drawn_stays_on_the_slide_and_clear_of_others():
+    edits = NucleiEdits(five())
+    outline_levels(edits, (400, 400))
+    number = edits.add([[-10, 200], [30, 200], [30, 220], [-10, 220]], 1)
+    assert edits.area(number).bounds == (0, 200, 30, 220)
+    assert "stays on the slide" in edits.said
+    with pytest.raises(UsageError, match="beyond the slide"):
+        edits.add([[-40, 200], [-10, 200], [-10, 220], [-40, 220]], 1)
+    with pytest.raises(UsageError, match="there already"):
+        edits.add(box(101, 101, 10), 1)
+    painted = edits.brush(0, [[20, 12], [45, 9]], 6)
+    others = [edits.area(i) for i in (1, 2, 3, 4, number)]
+    assert max(edits.area(painted).intersection(other).area for other in others) < 1e-6
+    assert edits.area(painted).area > 400
+    assert "clear of other nuclei" in edits.said
+
+
+def test_holes_and_parts_that_are_lost_are_said():
+    ring = [box(0, 0, 40), box(10, 10, 20)]
+    edits = NucleiEdits(Objects.from_polygons([[ring]], frame=FRAME))
+    edits.brush(0, [[40, 20]], 3)
+    assert "a hole of 400 pixels was filled" in edits.said
+    edits = NucleiEdits(Objects.from_polygons([box(0, 0, 40)], frame=FRAME))
+    left = edits.brush(0, [[10, -5], [10, 45]], 3, erase=True)
+    assert edits.area(left).area == pytest.approx(27 * 40, rel=0.02)
+    assert "280 pixels that lie apart were dropped" in edits.said
+
+
+def test_rejected_ones_alone_are_rejected(tmp_path):
+    edits = NucleiEdits(five())
+    edits.reject([0, 1])
+    again = NucleiEdits(edits.rejected())
+    assert len(again) == 0
+    assert again.is_touched
+    assert len(again.rejected()) == 2
+    result = result_of(edits.rejected(), tmp_path)
+    data, attributes, _ = to_layers(result)[0]
+    now = updated(result, {"nuclei": (data, attributes)}).parts
+    assert len(now["nuclei"]) == 0
+    assert len(now["rejected"]) == 2
+    assert now["counts"].rows[-1][1] == 0
+
+
+def test_an_area_that_was_not_measured_is_that_of_the_outline():
+    edits = NucleiEdits(replace(five(), measurements={"area [um2]": np.array([100, np.nan, 50, 50, np.nan])}))
+    table = {row[0]: row[3] for row in count_rows(edits.objects(), None)}
+    assert table["tumour"] == pytest.approx(100)
+    assert table["stroma"] == pytest.approx(50)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from workbench_napari.launch import open_files
 
-from tests.tiny import make_tiny_slide, make_tiny_slide_weights
+import workbench as wb
+from tests.tiny import make_tiny_cell_weights, make_tiny_slide, make_tiny_slide_weights
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,17 @@ def slide_weights(tmp_path_factory):
 @pytest.fixture(scope="session")
 def slide_file(tmp_path_factory):
     return make_tiny_slide(tmp_path_factory.mktemp("slide") / "section.ome.tif")
+
+
+@pytest.fixture(scope="session")
+def cell_weights(tmp_path_factory):
+    return make_tiny_cell_weights(tmp_path_factory.mktemp("weights") / "cells.safetensors")
+
+
+@pytest.fixture(scope="session")
+def cell_result(slide_file, cell_weights):
+    """What a run finds on the slide: it is shown anew by each test that corrects it."""
+    return wb.predict("cellvta", slide_file, weights=str(cell_weights), device="cpu", embeddings=True)
 
 
 @pytest.fixture

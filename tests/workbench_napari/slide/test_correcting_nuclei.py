@@ -18,8 +18,6 @@ from workbench_napari.launch import open_files
 from workbench_napari.shared.napari_versions import camera_of
 from workbench_napari.shared.views import canvas_of
 
-import workbench as wb
-from tests.tiny import make_tiny_cell_weights
 from tests.workbench_napari.contract_window import press, until
 from tests.workbench_napari.slide.hands import click, saved
 from workbench.core.layers import KEY
@@ -30,24 +28,13 @@ from workbench.slide import edits_in
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return make_tiny_cell_weights(tmp_path_factory.mktemp("weights") / "cells.safetensors")
-
-
-@pytest.fixture(scope="module")
-def result(slide_file, weights):
-    """What a run finds: each test corrects it anew."""
-    return wb.predict("cellvta", slide_file, weights=str(weights), device="cpu", embeddings=True)
-
-
 @pytest.fixture
-def found(opened, weights, result):
+def found(opened, cell_weights, cell_result):
     """The tool with nuclei that a run found, and the layer that shows them active."""
     viewer, tool = opened
     tool.input.model.choose("cellvta")
-    tool.input.model.weights.choose_file(weights)
-    tool.start("CellVTA", lambda _progress: result, tool._shower(tool.layer))
+    tool.input.model.weights.choose_file(cell_weights)
+    tool.start("CellVTA", lambda _progress: cell_result, tool._shower(tool.layer))
     until(lambda: not tool.runner.is_busy)
     layer = next(x for x in viewer.layers if edits_in(x.data) is not None)
     assert tool.nuclei.editing.layer is layer, tool.status.text()
@@ -371,10 +358,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_edits_survive_a_kill_and_are_saved_then(window, slide_file, weights, tmp_path):
+def test_edits_survive_a_kill_and_are_saved_then(window, slide_file, cell_weights, tmp_path):
     """Run, correct, kill -9; another window offers the nuclei with all that was done, over their slide, and saves."""
     truth = tmp_path / "truth.npz"
-    command = [sys.executable, "-c", CHILD, str(slide_file), str(weights), str(truth)]
+    command = [sys.executable, "-c", CHILD, str(slide_file), str(cell_weights), str(truth)]
     root = Path(__file__).resolve().parents[3]
     paths = os.pathsep.join([str(root), str(root / "plugins"), os.environ.get("PYTHONPATH", "")])
     there = {**os.environ, "PYTHONPATH": paths}
@@ -393,3 +380,120 @@ def test_edits_survive_a_kill_and_are_saved_then(window, slide_file, weights, tm
     folder = saved(tool)
     assert read_objects(folder / "nuclei.geojson").ids.tolist() == right["ids"].tolist()
     assert len(read_objects(folder / "rejected.geojson")) == 2
+
+
+def test_a_class_that_was_typed_counts_without_enter_and_is_not_completed(found):
+    viewer, tool, layer, edits = found
+    line = tool.nuclei_group.classes.lineEdit()
+    line.selectAll()
+    QTest.keyClicks(line, "tum")
+    look_at(viewer, layer, (200, 200), zoom=6)
+    edits.reject(np.arange(edits.total))
+    key(viewer, Qt.Key.Key_D)
+    drag(viewer, layer, [(180, 190), (220, 190), (220, 210), (180, 210)])
+    (drawn,) = tool.nuclei.editing.chosen
+    names = {c.value: c.name for c in edits.classes}
+    assert names[int(edits.values[drawn])] == "tum"
+    line.selectAll()
+    QTest.keyClicks(line, "Tumor")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert {c.value: c.name for c in edits.classes}[int(edits.values[drawn])] == "tumor", "however it is written"
+    assert len(edits.classes) == len(names)
+    line.selectAll()
+    QTest.keyClicks(line, "all nuclei")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert "table of counts" in tool.status.text()
+
+
+def test_the_keys_work_in_the_table_and_next_keeps_its_place(found):
+    _viewer, tool, _layer, edits = found
+    table, model = tool.nuclei_group.table, tool.nuclei_group.model
+    table.selectRow(5)
+    number = int(model.rows[5])
+    after = int(model.rows[6])
+    QTest.keyClick(table, Qt.Key.Key_2)
+    assert edits.values[number] == edits.classes.classes[1].value
+    QTest.keyClick(table, Qt.Key.Key_A)
+    assert "edited ones stay so" in tool.status.text()
+    QTest.keyClick(table, Qt.Key.Key_Delete)
+    assert edits.review[number] == REJECTED
+    until(lambda: number not in model.rows)
+    QTest.keyClick(table, Qt.Key.Key_N)
+    assert tool.nuclei.editing.chosen == [after]
+    tool.nuclei.editing.undo()
+    assert tool.nuclei.editing.chosen == [number], "what came back is chosen"
+
+
+def test_what_cannot_be_seen_is_not_edited(found):
+    viewer, tool, layer, edits = found
+    number = first(layer, edits)
+    tool.nuclei.editing.choose([number])
+    layer.visible = False
+    key(viewer, Qt.Key.Key_Delete)
+    assert edits.review[number] == 0
+    assert "is hidden" in tool.status.text()
+    layer.visible = True
+    viewer.dims.ndisplay = 3
+    place = middle_of(edits, number)
+    drag(viewer, layer, [place])
+    assert "2-D" in tool.status.text()
+    viewer.dims.ndisplay = 2
+
+
+def test_points_are_moved_and_the_keys_stay_ours(found):
+    viewer, tool, layer, edits = found
+    number = first(layer, edits)
+    tool.nuclei.editing.choose([number])
+    press(tool.nuclei_group.shape)
+    marks = tool.nuclei.editing.marks
+    assert viewer.layers.selection.active is marks
+    ring = edits.ring(number)
+    before = edits.area(number).area
+    moved = marks.data[0].copy()
+    moved[0] += 6 * np.sign(moved[0] - moved.mean(0))
+    marks.data = [moved]
+    marks.events.data(value=marks.data, action="changed", data_indices=(0,), vertex_indices=((),))
+    (new,) = tool.nuclei.editing.chosen
+    assert new != number
+    assert edits.id_of(new) == edits.id_of(number)
+    assert edits.area(new).area != pytest.approx(before)
+    assert len(ring)
+    key(viewer, Qt.Key.Key_Delete)
+    assert edits.review[new] == REJECTED, "not the yellow outline alone"
+    # A slide can be given another size of its pixels while something is chosen.
+    tool.nuclei.editing.choose([number + 1])
+    tool.pixel_size.apply()
+    assert not tool.runner.is_busy
+
+
+def test_all_of_a_save_comes_back_with_its_nuclei(found):
+    viewer, tool, _layer, _edits = found
+    folder = saved(tool)
+    before = {p.name: p.stat().st_size for p in folder.iterdir() if p.is_file()}
+    table = (folder / "counts.csv").read_text(encoding="utf-8")
+    for one in list(viewer.layers)[1:]:
+        viewer.layers.remove(one)
+    tool.nuclei.open(folder / "nuclei.geojson")
+    until(lambda: not tool.runner.is_busy)
+    again = tool.nuclei.editing.edits
+    assert again is not None, tool.status.text()
+    again.accept([0])
+    folder = saved(tool)
+    after = {p.name for p in folder.iterdir() if p.is_file()}
+    assert set(before) - after == {"embeddings.h5"}
+    assert (folder / "counts.csv").read_text(encoding="utf-8") == table
+    assert "embeddings.h5" in (folder / "provenance.json").read_text(encoding="utf-8")
+
+
+def test_a_file_of_rejected_ones_alone_stays_one(found):
+    _viewer, tool, _, edits = found
+    edits.reject(np.arange(4))
+    folder = saved(tool)
+    tool.nuclei.open(folder / "rejected.geojson")
+    until(lambda: not tool.runner.is_busy)
+    again = tool.nuclei.editing.edits
+    assert len(again) == 0
+    assert "0 nuclei" in tool.status.text()
+    assert "opens both" in " ".join(tool.shown.notes)
+    table = tool.shown.made.parts["counts"]
+    assert table.rows[-1][1] == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from workbench_napari.shared.napari_versions import camera_of
 
-from tests.tiny import make_tiny_cell_weights
+from tests.workbench_napari.contract_window import until
 from tests.workbench_napari.slide.hands import click, saved
 from workbench.core.layers import KEY
 from workbench.data.objects import read_objects
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def cells(opened, tmp_path):
+def cells(opened, cell_weights):
     """The tool with CellVTA chosen, and weights that find something everywhere."""
     viewer, tool = opened
     choice = tool.input.model.choice
     choice.setCurrentIndex(next(i for i in range(choice.count()) if "CellVTA" in choice.itemText(i)))
     assert tool.input.model.backend.name == "cellvta"
-    tool.input.model.weights.choose_file(make_tiny_cell_weights(tmp_path / "cells.safetensors"))
+    tool.input.model.weights.choose_file(cell_weights)
     return viewer, tool
 
 
@@ -47,9 +47,10 @@ def test_nuclei_are_found_shown_counted_and_saved(cells):
     assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["backend"] == "cellvta"
 
 
-def test_they_are_seen_at_every_zoom(cells):
+def test_they_are_seen_at_every_zoom(cells, cell_result):
     viewer, tool = cells
-    click(tool, tool.run_button)
+    tool.start("CellVTA", lambda _progress: cell_result, tool.shower(tool.layer))
+    until(lambda: not tool.runner.is_busy)
     layer = viewer.layers["section nuclei"]
     assert np.allclose(layer.scale, 0.5), "in place over the slide"
     for other in viewer.layers:
