@@ -19,7 +19,7 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
-from workbench.core.rings import open_rings
+from workbench.slide.nuclei_objects import appended, joined, neighbours_anew
 
 Floats = npt.NDArray[np.float64]
 Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -68,9 +68,9 @@ class NucleiEdits:
     def __post_init__(self) -> None:
         base = self.base
         if self.rejected_before is not None and len(self.rejected_before):
-            base = _joined(base, self.rejected_before)
+            base = joined(base, self.rejected_before)
         if base.frame.unit != "pixel":
-            base = base.in_frame(Frame("pixel", "pixel", (1.0, 1.0), _pixel_affine(base.frame), base.frame.world_unit))
+            base = base.in_frame(in_pixels(base.frame))
         n = len(base)
         review = np.zeros(n, np.uint8) if base.review is None else base.review.copy()
         self.base, self.classes = base, base.classes
@@ -386,10 +386,10 @@ class NucleiEdits:
         )  # fmt: skip
         found = base.select(kept)
         if len(drawn):
-            found = _appended(found, [rings[i] for i in drawn], [ids[i] for i in drawn], values[n:][drawn],
+            found = appended(found, [rings[i] for i in drawn], [ids[i] for i in drawn], values[n:][drawn],
                               review[n:][drawn], odds[n:][drawn])  # fmt: skip
         if not which[:n].all() or len(drawn):
-            found = replace(found, measurements=_neighbours(found))
+            found = replace(found, measurements=neighbours_anew(found))
         return replace(found, name=name) if name else found
 
     def about(self) -> dict[str, Any]:
@@ -595,123 +595,3 @@ def _largest(shape: Any) -> Any:
     if best is None or best.area < LEAST_PIXELS:
         raise UsageError(f"An outline of less than {LEAST_PIXELS:g} pixels is no nucleus.")
     return best
-
-
-def _pixel_affine(frame: Frame) -> npt.NDArray[np.float64] | None:
-    """The way to the world of pixels, for a frame in a length."""
-    return None if frame.affine is None else np.asarray(frame.affine) @ np.diag([*frame.pixel_size, 1.0])
-
-
-def _joined(one: Objects, other: Objects) -> Objects:
-    """Both, with the classes of the first; the others are rejected."""
-    names = {c.name: c.value for c in one.classes}
-    own = {c.value: names.get(c.name, 0) for c in other.classes}
-    n, m = len(one), len(other)
-    taken = set(one.ids.tolist())
-    if one.ids.dtype.kind != other.ids.dtype.kind or taken & set(other.ids.tolist()):
-        raise InputError(f"objects '{one.name}' and '{other.name}' have ids in common: they are not of one result")
-    review = np.zeros(n, np.uint8) if one.review is None else one.review
-    nothing = np.full(m, np.nan)
-    odds = None
-    if one.probabilities is not None:
-        odds = np.concatenate([one.probabilities, nothing if other.probabilities is None else other.probabilities])
-    other = other.in_frame(one.frame)
-    return replace(
-        one, coordinates=np.concatenate([one.coordinates, other.coordinates.astype(one.coordinates.dtype)]),
-        ring_offsets=_chained(one.ring_offsets, other.ring_offsets),
-        polygon_offsets=_chained(one.polygon_offsets, other.polygon_offsets),
-        object_offsets=_chained(one.object_offsets, other.object_offsets),
-        class_values=np.concatenate([one.class_values, [own.get(v, 0) for v in other.class_values.tolist()]]),
-        ids=np.concatenate([one.ids, other.ids]), probabilities=odds,
-        measurements={
-            k: np.concatenate([v, other.measurements.get(k, nothing)]) for k, v in one.measurements.items()
-        },
-        review=np.concatenate([review, np.full(m, REJECTED, np.uint8)]),
-    )  # fmt: skip
-
-
-def _chained(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.concatenate([one, other[1:] + one[-1]])
-
-
-def _appended(
-    found: Objects, rings: list[Floats], ids: list[Any], values: npt.NDArray[Any], review: npt.NDArray[Any],
-    odds: npt.NDArray[Any],
-) -> Objects:  # fmt: skip
-    """Objects with outlines that were drawn behind them, and what can be measured of those."""
-    flat, offsets = open_rings(np.concatenate(rings), np.cumsum([0, *map(len, rings)]))
-    new = Objects.from_rings(flat.astype(found.coordinates.dtype), offsets, frame=found.frame)
-    measured = _measured(new)
-    columns = {}
-    for key, column in found.measurements.items():
-        own = measured.get(key, np.full(len(rings), np.nan))
-        columns[key] = np.concatenate([column, own]).astype(column.dtype if column.dtype.kind == "f" else np.float64)
-    kind = found.ids.dtype.kind in "iu"
-    before = np.zeros(len(found), np.uint8) if found.review is None else found.review
-    return replace(
-        found, coordinates=np.concatenate([found.coordinates, new.coordinates]),
-        ring_offsets=_chained(found.ring_offsets, new.ring_offsets),
-        polygon_offsets=_chained(found.polygon_offsets, new.polygon_offsets),
-        object_offsets=_chained(found.object_offsets, new.object_offsets),
-        class_values=np.concatenate([found.class_values, values]),
-        ids=np.concatenate([found.ids, np.array(ids, np.int64 if kind else np.str_)]),
-        probabilities=None if found.probabilities is None else np.concatenate([found.probabilities, odds]),
-        measurements=columns, review=np.concatenate([before, review.astype(np.uint8)]),
-    )  # fmt: skip
-
-
-def mpp_of(objects: Objects) -> float | None:
-    """Micrometres per pixel of level 0; ``None`` where the slide does not say."""
-    frame = objects.frame
-    if frame.affine is None or frame.world_unit != "um":
-        return None
-    return float(np.sqrt(abs(np.linalg.det(np.asarray(frame.affine)[:2, :2])))) * float(
-        np.sqrt(np.prod(frame.pixel_size))
-    )
-
-
-def _measured(objects: Objects) -> dict[str, npt.NDArray[Any]]:
-    """Area, perimeter and eccentricity of outlines, by the names that `find_cells` gives them."""
-    mpp = mpp_of(objects)
-    lengths, odd = [], []
-    for i in range(len(objects)):
-        ring = np.asarray(objects.polygon(i)[0][0], np.float64)
-        lengths.append(float(np.hypot(*(np.roll(ring, -1, 0) - ring).T).sum()))
-        odd.append(_eccentricity(ring))
-    found: dict[str, npt.NDArray[Any]] = {"eccentricity": np.array(odd)}
-    if mpp is not None:
-        found["area [um2]"] = objects.areas() * mpp**2
-        found["perimeter [um]"] = np.array(lengths) * mpp
-    return found
-
-
-def _eccentricity(ring: Floats) -> float:
-    """Of the ellipse with the second moments of the area (Green's theorem)."""
-    p = ring - ring.mean(0)
-    q = np.roll(p, -1, 0)
-    cross = p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]
-    area = cross.sum() / 2
-    if abs(area) < 1e-9:
-        return 1.0
-    centre = ((p + q) * cross[:, None]).sum(0) / (6 * area)
-    squares = ((p**2 + p * q + q**2) * cross[:, None]).sum(0) / (12 * area) - centre**2
-    mixed = (p[:, 0] * q[:, 1] + 2 * p[:, 0] * p[:, 1] + 2 * q[:, 0] * q[:, 1] + q[:, 0] * p[:, 1]) * cross
-    both = mixed.sum() / (24 * area) - centre[0] * centre[1]
-    low, high = np.linalg.eigvalsh([[squares[0], both], [both, squares[1]]])
-    return float(np.sqrt(max(0.0, 1 - low / high))) if high > 0 else 0.0
-
-
-def _neighbours(objects: Objects) -> dict[str, npt.NDArray[Any]]:
-    """The measurements with their columns of neighbours counted anew: others may be near now."""
-    from scipy.spatial import cKDTree
-
-    found, mpp = dict(objects.measurements), mpp_of(objects)
-    for key in found:
-        if not key.startswith("neighbours within ") or mpp is None or not len(objects):
-            continue
-        radius = float(key.removeprefix("neighbours within ").split()[0])
-        centres = objects.centroids()
-        found[key] = (
-            cKDTree(centres).query_ball_point(centres, radius / mpp, return_length=True) - 1
-        ).astype(np.int32)  # fmt: skip
-    return found

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Geometry, Heatmap, Part, Scores
-from workbench.slide.nuclei_edits import NucleiEdits, mpp_of
+from workbench.slide.nuclei_edits import NucleiEdits
+from workbench.slide.nuclei_objects import mpp_of
 
 NUCLEI, REJECTED_NUCLEI = "nuclei", "rejected"
 """Parts of a result: the nuclei that count, and those that a person rejected, which no count holds."""

@@ -11,11 +11,10 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from workbench.core.errors import WorkbenchError, one_line
-from workbench.core.layers import KEY
 from workbench.core.objects import REJECTED, REVIEW
 from workbench.slide import NucleiEdits, edits_in, outline_colors
-from workbench_napari.shared.layer_record import HINT
 from workbench_napari.shared.views import camera_of
+from workbench_napari.slide.nuclei_marks import MOST, NucleiMarks, bind
 from workbench_napari.slide.nuclei_panel import BRUSH, DRAW, ERASE, LASSO, MODES, SELECT, SPLIT, NucleiGroup
 from workbench_napari.slide.on_slide import record_of
 
@@ -23,12 +22,9 @@ _LIST_MS = 150
 """From an edit to the table that shows it."""
 _CLICK = 4
 """Pixels of the screen that a hand may move within a click."""
-_MARKED = 300
-"""Chosen nuclei whose outlines are drawn; with more the window would stand still."""
 _FEW = 50
 """Nuclei that are chosen again after a step back; those of a step over the whole slide are not."""
 _TAKE_BACK = "Rejected nuclei have no class: take them back first (Delete)."
-_CHOSEN_COLOR = [1.0, 0.9, 0.0, 1.0]
 _KEYS = {
     "V": SELECT, "L": LASSO, "D": DRAW, "S": SPLIT, "B": BRUSH, "E": ERASE,
 }  # fmt: skip
@@ -59,9 +55,10 @@ class NucleiEditing(QObject):
         super().__init__(parent)
         self._viewer, self.group = viewer, group
         self._layer: Callable[[], Any] = lambda: None
-        self._marks: Callable[[], Any] = lambda: None
+        self._keys = self._bound()
+        self._marks = NucleiMarks(viewer, self._keys, self)
+        self._marks.moved.connect(self._on_moved)
         self.chosen: list[int] = []
-        self._is_marking = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_LIST_MS)
@@ -77,9 +74,7 @@ class NucleiEditing(QObject):
         group.classes.activated.connect(self.take_class)
         group.state.currentIndexChanged.connect(self._list)
         group.table.wanted.connect(self.go_to)
-        group.table.actions = {
-            key: work for key, work in self._bound().items() if len(key) == 1 or key in ("Delete", "Backspace")
-        }
+        group.table.actions = {k: work for k, work in self._keys.items() if len(k) == 1 or k in ("Delete", "Backspace")}
         self._row = 0
         self._zoomed = QTimer(self)
         self._zoomed.setSingleShot(True)
@@ -108,7 +103,7 @@ class NucleiEditing(QObject):
     @property
     def marks(self) -> Any:
         """The layer that shows what is chosen, or ``None``."""
-        return self._marks()
+        return self._marks.layer
 
     def follow(self, layer: Any) -> None:
         """The layer of outlines that is meant now; ``None`` for none."""
@@ -127,7 +122,7 @@ class NucleiEditing(QObject):
         edits.listeners.append(self._on_edit)
         layer.mouse_drag_callbacks.append(self._on_drag)
         camera_of(self._viewer).events.zoom.connect(self._on_zoom)
-        self._bind(layer)
+        bind(layer, self._keys)
         self.group.classes.setCurrentText("")  # of other nuclei, whose classes these need not have
         self._classes()
         self._pan()
@@ -140,7 +135,7 @@ class NucleiEditing(QObject):
         self._timer.stop()
         self._zoomed.stop()
         self._layer, self.chosen = (lambda: None), []
-        self._remove_marks()
+        self._marks.let_go()
         if layer is None:
             return
         camera_of(self._viewer).events.zoom.disconnect(self._on_zoom)
@@ -149,7 +144,7 @@ class NucleiEditing(QObject):
             edits.listeners.remove(self._on_edit)
         if self._on_drag in layer.mouse_drag_callbacks:
             layer.mouse_drag_callbacks.remove(self._on_drag)
-        for keys in self._bound():
+        for keys in self._keys:
             layer.bind_key(keys, None)
         layer.mouse_pan = True
 
@@ -160,11 +155,6 @@ class NucleiEditing(QObject):
             "N": self.go_to_next, "Control-Z": self.undo, "Control-Shift-Z": self.redo,
         }  # fmt: skip
         return found | {str(i): partial(self.take_number, i) for i in range(1, 10)}
-
-    def _bind(self, layer: Any) -> None:
-        # Of the layer itself: they come before napari's own keys for labels, which are for painting.
-        for keys, work in self._bound().items():
-            layer.bind_key(keys, _pressed(work), overwrite=True)
 
     # --- what the mouse does
 
@@ -312,7 +302,7 @@ class NucleiEditing(QObject):
         self._mark_row()
         self._show_class()
         if len(self.chosen) > 1:
-            some = f" The first {_MARKED} are marked." if len(self.chosen) > _MARKED else ""
+            some = f" The first {MOST} are marked." if len(self.chosen) > MOST else ""
             self.said.emit(f"{len(self.chosen):,} nuclei are chosen.{some}")
 
     def go_to(self, number: int) -> None:
@@ -519,60 +509,14 @@ class NucleiEditing(QObject):
         self.group.table.show_number(number)
 
     def _on_zoom(self, _event: Any = None) -> None:
-        if self.chosen and self._marks() is not None and self._viewer.layers.selection.active is not self._marks():
+        if self.chosen and self.marks is not None and self._viewer.layers.selection.active is not self.marks:
             self._zoomed.start()
 
     def _mark(self, stroke: Any = None) -> None:
         """Draw the outlines of what is chosen, and the line that a hand is drawing."""
         layer, edits = self.layer, self.edits
-        if layer is None or edits is None or self._viewer.dims.ndisplay != 2:
-            return
-        rings = [edits.ring(i) for i in self.chosen[:_MARKED] if not edits.gone[i]]
-        shapes: list[tuple[Any, str]] = [((r - 0.5)[:, ::-1], "polygon") for r in rings]
-        if stroke is not None and len(stroke) > 1:
-            shapes.append(((stroke - 0.5)[:, ::-1], "path"))
-        marks = self._marks()
-        if marks is None or marks not in self._viewer.layers:
-            if not shapes:
-                return
-            marks = self._new_marks(layer)
-        self._is_marking = True
-        try:
-            marks.selected_data = set()
-            marks.data = []
-            if shapes:
-                marks.add(
-                    [s for s, _ in shapes], shape_type=[k for _, k in shapes], edge_color=_CHOSEN_COLOR,
-                    face_color="transparent", edge_width=self._width(layer),
-                )  # fmt: skip
-        finally:
-            self._is_marking = False
-
-    def _width(self, layer: Any) -> float:
-        """Two pixels of the screen, in pixels of the slide."""
-        return float(np.clip(2 / camera_of(self._viewer).zoom / abs(layer.scale[-1]), 0.2, 64))
-
-    def _new_marks(self, layer: Any) -> Any:
-        from napari.layers import Shapes
-
-        before = self._viewer.layers.selection.active
-        marks = Shapes(
-            ndim=2, name=f"{layer.name}: chosen", scale=layer.scale, translate=layer.translate, units=layer.units,
-            axis_labels=layer.axis_labels, metadata={KEY: {"role": HINT}},
-        )  # fmt: skip
-        self._viewer.add_layer(marks)
-        self._viewer.layers.selection.active = before
-        marks.events.data.connect(self._on_marks)
-        self._bind(marks)  # or napari's keys for shapes would take away the yellow outline alone
-        self._marks = weakref.ref(marks)
-        return marks
-
-    def _remove_marks(self) -> None:
-        marks, self._marks = self._marks(), lambda: None
-        if marks is not None:
-            marks.events.data.disconnect(self._on_marks)
-            if marks in self._viewer.layers:
-                self._viewer.layers.remove(marks)
+        if layer is not None and edits is not None:
+            self._marks.show(layer, [edits.ring(i) for i in self.chosen[:MOST] if not edits.gone[i]], stroke)
 
     def edit_points(self) -> None:
         """Let the points of the one chosen outline be moved."""
@@ -584,20 +528,14 @@ class NucleiEditing(QObject):
             self.said.emit(_TAKE_BACK)
             return
         self._mark()
-        marks = self._marks()
-        self._viewer.layers.selection.active = marks
-        marks.mode = "direct"
-        marks.selected_data = {0}
-        self.said.emit("Drag points of the outline; choose what the mouse does above to go on with the nuclei.")
+        if self._marks.edit_points():
+            self.said.emit("Drag points of the outline; choose what the mouse does above to go on with the nuclei.")
 
-    def _on_marks(self, event: Any) -> None:
+    def _on_moved(self, ring: Any) -> None:
         """Points of the chosen outline were moved by hand."""
         edits = self.edits
-        action = str(getattr(getattr(event, "action", None), "value", getattr(event, "action", "")))
-        if self._is_marking or edits is None or action != "changed" or len(self.chosen) != 1:
+        if edits is None or len(self.chosen) != 1:
             return
-        marks = self._marks()
-        ring = np.array(marks.data[0], float)[:, ::-1] + 0.5
         try:
             self.chosen = [edits.reshape(self.chosen[0], ring)]
             if edits.said:
@@ -614,12 +552,3 @@ def _count(number: int) -> str:
 
 def _call(work: Callable[[], Any], _checked: bool = False) -> None:
     work()
-
-
-def _pressed(work: Callable[[], Any]) -> Callable[[Any], None]:
-    """napari asks such functions for their name, which a `partial` has not."""
-
-    def press(_layer: Any) -> None:
-        work()
-
-    return press

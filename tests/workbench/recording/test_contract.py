@@ -355,6 +355,7 @@ def test_every_table_of_an_evaluation_carries_the_marks(net, taught_cases, tmp_p
     assert all(r["folds"] == 2 for r in unseen)
 
 
+@pytest.mark.slow
 def test_weights_that_go_on_from_others_remember_what_taught_those(net, taught_cases, tmp_path):
     cases, _ = taught_cases
     new = next(c for c in cases if c.id == "new")

@@ -375,3 +375,14 @@ def test_an_area_that_was_not_measured_is_that_of_the_outline():
     table = {row[0]: row[3] for row in count_rows(edits.objects(), None)}
     assert table["tumour"] == pytest.approx(100)
     assert table["stroma"] == pytest.approx(50)
+
+
+def test_nuclei_in_micrometres_are_corrected_in_pixels():
+    um = Frame.of(np.diag([MPP, MPP, 1.0]), "um", unit="um", pixel_size=(MPP, MPP))
+    edits = NucleiEdits(replace(five(), coordinates=five().coordinates * np.float32(MPP), frame=um))
+    assert edits.area(0).area == pytest.approx(400)
+    edits.add(box(200, 200), 1)
+    now = edits.objects()
+    assert now.frame.unit == "pixel"
+    assert now.frame.matches(FRAME)
+    assert float(now.measurements["area [um2]"][5]) == pytest.approx(100)

@@ -325,6 +325,7 @@ def test_what_was_restored_after_a_crash_can_be_saved(plates, window, qtbot, tmp
     assert not any(tool.journal.is_unsaved(x) for x in viewer.layers)
 
 
+@pytest.mark.slow
 def test_what_was_not_edited_is_named_and_an_image_that_is_gone_too(plates, window, qtbot, tmp_path):
     crashed(tmp_path)
     viewer = window()

@@ -95,6 +95,7 @@ def test_learn_map_save_reopen(opened, wait, window, tmp_path):
     assert np.array_equal(other.maps.get("labels").data, unedited)
 
 
+@pytest.mark.slow
 def test_the_second_lesson_renews_the_same_layers_and_spares_hand_work(opened, wait):
     viewer, tool = opened
     paint(tool)

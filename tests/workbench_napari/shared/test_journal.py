@@ -394,6 +394,7 @@ def test_kill_after_an_edit_start_again_recover(child, window, ct_file, tmp_path
     assert np.array_equal(read_array(entry), layer.data)
 
 
+@pytest.mark.slow
 def test_kill_recover_save_of_labels_opened_from_a_file(child, window, wait, ct_file, tmp_path):
     import nibabel as nib
 
