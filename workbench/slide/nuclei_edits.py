@@ -19,7 +19,7 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
-from workbench.slide.nuclei_objects import appended, joined, neighbours_anew
+from workbench.slide.nuclei_objects import appended, in_pixels, joined, neighbours_anew
 
 Floats = npt.NDArray[np.float64]
 Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
