@@ -37,6 +37,10 @@ class Desk:
         elif title == "MEG tool":
             tool.panel.model.model.weights.choose_file(self._files.recording_weights)
             tool.panel.model.model.device.setCurrentText("cpu")
+        elif title == "Slides tool":
+            tool.input.model.choose("stainnet")
+            tool.input.model.weights.choose_file(self._files.slide_weights)
+            tool.input.model.device.setCurrentText("cpu")
         else:
             tool.input.model.choose(rng.choice(("bright", "threshold")))
 

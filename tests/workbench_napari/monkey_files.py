@@ -22,6 +22,7 @@ class Files:
 
     by_kind: dict[str, list[Path]]
     volume_weights: Path
+    slide_weights: Path
     recording_weights: Path
 
 
@@ -37,7 +38,15 @@ def install(folder: Path) -> None:
 def lay(folder: Path) -> Files:
     """Two patients whose files have one name, labels, scenes, recordings, plates, and files that are damaged."""
     from tests.recording_maker import save_raw
-    from tests.tiny import make_tiny_meg_weights, make_tiny_recording, make_tiny_scene, make_tiny_weights, make_volume
+    from tests.tiny import (
+        make_tiny_meg_weights,
+        make_tiny_recording,
+        make_tiny_scene,
+        make_tiny_slide,
+        make_tiny_slide_weights,
+        make_tiny_weights,
+        make_volume,
+    )
     from tests.workbench_napari.general.plates import make_plate
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,9 +68,11 @@ def lay(folder: Path) -> Files:
             "scene": [_scene(folder / "scene"), make_tiny_scene(folder / "meadow.npy")],
             "recording": recordings,
             "plate": plates,
+            "slide": [make_tiny_slide(folder / "one.ome.tif"), make_tiny_slide(folder / "other.ome.tif", seed=1)],
             "damaged": [_cut(folder / "cut.nii.gz", volumes[0]), _cut(folder / "cut_raw.fif", recordings[1])],
         },
         make_tiny_weights(folder / "volume.safetensors"),
+        make_tiny_slide_weights(folder / "slide.safetensors"),
         make_tiny_meg_weights(folder / "meg.safetensors", channels=5),
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import numpy as np
+
 from tests.workbench_napari.monkey_actions import action
 from tests.workbench_napari.mouse import canvas_of, drag
 
@@ -117,6 +119,47 @@ def save(m: Any, rng: Random) -> str | None:
         return None
     tool = rng.choice(ready)
     return f"{type(tool).__name__} {m.saves.pressed(tool, lambda: m.click(tool.save_button))}"
+
+
+@action(5)
+def nuclei(m: Any, rng: Random) -> str | None:
+    """Show some nuclei on the slide that is chosen, or correct those that are shown."""
+    from workbench_napari.slide.on_slide import record_of, slide_image
+
+    from workbench.core.objects import Objects
+    from workbench.core.types import Provenance, Result
+    from workbench.slide import edits_in, frame_of
+
+    tool = m.desk.tools.get("Slides tool")
+    if tool is None or tool.layer is None or tool.is_busy:
+        return None
+    editing, group = tool.nuclei.editing, tool.nuclei_group
+    if editing.edits is None:
+        image = slide_image(record_of(tool.layer))
+        if image.geometry.unit != "um":
+            return None
+        places = np.random.default_rng(rng.getrandbits(32)).uniform(20, 900, (60, 1, 2))
+        square = np.array([[0, 0], [18, 0], [18, 18], [0, 18]], float)
+        objects = Objects.from_polygons(
+            (places + square).astype(np.float32), frame=frame_of(image.geometry), name="nuclei"
+        )
+        result = Result({"nuclei": objects}, image, Provenance("cellvta", "none", None, {}))
+        tool.start("Nuclei", lambda _progress: result, tool.shower(tool.layer))
+        return "shown"
+    edits = editing.edits
+    there = np.flatnonzero(edits.is_there).tolist()
+    if there and rng.random() < 0.7:
+        editing.choose(rng.sample(there, min(len(there), rng.choice((1, 1, 2, 5)))))
+    what = rng.choice(("accept", "reject", "merge", "undo", "redo", "edit_points", "go_to_next", "take_class", "mode"))
+    if what == "mode":
+        rng.choice(list(group.mode_buttons.values())).click()
+    elif what == "take_class":
+        group.classes.setCurrentText(rng.choice(("tumour", "stroma", "", "mitosis")))
+        editing.take_class()
+    else:
+        getattr(editing, what)()
+    assert edits_in(editing.layer.data) is edits if editing.layer is not None else True
+    return what
 
 
 @action(8)

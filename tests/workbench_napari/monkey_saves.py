@@ -240,4 +240,33 @@ def _nothing(_folder: Path) -> str:
     return ""
 
 
-SHOWN = {"VolumeTool": _volume, "SceneTool": _scene, "RecordingTool": _recording, "GeneralTool": _general}
+def _slide(tool: Any) -> Check:
+    """Annotations and nuclei of the slide that is saved: as many as are shown, and the rejected ones apart."""
+    from workbench_napari.slide.on_slide import annotations_on
+
+    from workbench.slide import edits_in
+
+    slide = tool._saved_slide()
+    if slide is None:
+        return _nothing
+    drawn = sum(len(x.data) for x in annotations_on(tool.viewer, slide))
+    edits = next((e for x in tool.shown.layers() if (e := edits_in(x.data)) is not None), None)
+    wanted = {"annotations": drawn} if drawn else {}
+    if edits is not None:
+        wanted |= {"nuclei": len(edits)} | ({"rejected": len(edits.rejected())} if len(edits.rejected()) else {})
+
+    def check(folder: Path) -> str:
+        found = {}
+        for name in wanted:
+            path = folder / f"{name}.geojson"
+            there = json.loads(path.read_text(encoding="utf-8")).get("features", []) if path.is_file() else []
+            found[name] = len(there)
+        return "" if found == wanted else f"{found} in the files, {wanted} shown"
+
+    return check
+
+
+SHOWN = {
+    "VolumeTool": _volume, "SceneTool": _scene, "RecordingTool": _recording, "SlideTool": _slide,
+    "GeneralTool": _general,
+}  # fmt: skip

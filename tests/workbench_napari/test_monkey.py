@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import make_volume
-from tests.workbench_napari.monkey import is_of_napari, is_painting_outside
+from tests.workbench_napari.monkey import is_far_apart, is_of_napari, is_painting_outside
 from tests.workbench_napari.monkey_lives import Life, left_over, rise, said_of_memory, slope, too_much_memory
 from tests.workbench_napari.monkey_loading import named_in
 from tests.workbench_napari.monkey_saves import _differ, _read_volume
@@ -221,3 +221,6 @@ def test_painting_beyond_a_layer_is_napari_s_only_without_a_line_of_ours():
     assert is_painting_outside(said.format(""))
     assert not is_painting_outside(said.format('File "/plugins/workbench_napari/shared/edit.py", line 1 in paint\n'))
     assert not is_painting_outside("IndexError: Coordinate 85")
+    far = 'File "/napari/_qt/widgets/qt_dims_slider.py", line 275\nOverflowError: argument 1 overflowed: value must be'
+    assert is_far_apart(far)
+    assert not is_far_apart("OverflowError: argument 1 overflowed: value must be")

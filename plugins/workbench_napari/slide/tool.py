@@ -319,10 +319,9 @@ class SlideTool(GeneralTool):
 
     def _show_opened(self, layer: Any, result: Result) -> Iterator[None]:
         yield from self._show_run(layer, None, None, result)
-        nuclei = result.parts.get(NUCLEI)
-        self._done_text = (
-            f"{len(nuclei) if isinstance(nuclei, Objects) else 0:,} nuclei: {result.provenance.notes[-1]}."
-        )
+        nuclei, notes = result.parts.get(NUCLEI), result.provenance.notes
+        count = len(nuclei) if isinstance(nuclei, Objects) else 0
+        self._done_text = f"{count:,} nuclei{f': {notes[-1]}' if notes else ''}."
 
     def say_done(self, text: str) -> None:
         """The line that stands there when the job that runs now has ended."""
