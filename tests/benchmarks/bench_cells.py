@@ -238,7 +238,7 @@ def many(count: int) -> None:
         return Core(nuclei[where], hv[:, where[0], where[1]].astype(np.float16), types[where], image)
 
     across = max(2, round(np.sqrt(count) * SPACING / CORE))
-    rules = Rules(21, 10, (-0.2, 0.12))
+    rules = Rules(21, 10, (-0.18, 0.12))
     mosaic = Mosaic(CORE, HALO, 4)
     mosaic.cores[0, 0] = core_at(0, 0)
     mosaic.cut((0, 0), rules, embeds=False)
