@@ -41,6 +41,7 @@ def test_together_they_are_at_most_3_mb():
     assert sum(p.stat().st_size for k, p in sample_files().items() if k.startswith("slide_93")) < 3e6
 
 
+@pytest.mark.slow
 def test_the_painted_slide_is_made_by_its_seed(made, pixels):
     drawn, regions = made["special_stain"]()
     assert drawn.shape == pixels[NAMES[1]].shape
@@ -51,6 +52,7 @@ def test_the_painted_slide_is_made_by_its_seed(made, pixels):
     assert [names[v] for v in stored.class_values] == [name for name, _ in regions]
 
 
+@pytest.mark.slow
 def test_the_real_slide_is_the_picture_of_scikit_image(made, pixels):
     pytest.importorskip("skimage")
     drawn = made["ihc"]()

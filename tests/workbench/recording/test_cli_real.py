@@ -45,6 +45,7 @@ def test_the_released_tokeniser_takes_every_sensor(listed, shared_parity, tmp_pa
         assert np.load(tmp_path / name / "tokens.npy").shape[0] == channels
 
 
+@pytest.mark.slow
 def test_a_transformer_is_learnt_with_it_and_maps_surprisal(listed, shared_parity, tmp_path, capsys):
     released = shared_parity / "meggpt_tokenizer_weights.safetensors"
     out = tmp_path / "real.safetensors"

@@ -91,6 +91,7 @@ def test_train_says_what_was_done_to_the_maps(pair):
     assert [n for n in found.notes if "was resampled to the grid" in n]
 
 
+@pytest.mark.slow
 def test_the_shared_pair_of_a_series_and_its_flipped_map(shared_data, tiny_weights, tmp_path, capsys):
     """DICOM counts its rows to the back, the map to the front: the same lattice to the last bit."""
     series, labels = shared_data / "volume" / "ct_dicom", shared_data / "volume" / "ct_dicom_organs.nii.gz"

@@ -59,6 +59,7 @@ def labels_in(path):
         return [row["label"] for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_a_person_draws_in_their_own_layer_also_after_a_run(seen, wait):
     from qtpy.QtCore import Qt
 

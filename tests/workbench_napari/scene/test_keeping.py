@@ -61,6 +61,7 @@ def record_in(folder):
     return record
 
 
+@pytest.mark.slow
 def test_a_second_lesson_keeps_the_painted_pixels_and_the_network_of_the_first(seen, wait):
     viewer, tool = seen
     _, labels = scene_arrays()

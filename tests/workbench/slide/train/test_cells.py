@@ -128,6 +128,7 @@ def test_what_learns_is_what_was_asked_for(study, start, tmp_path):
     assert all(k.endswith("weight") and any(w in k for w in ("qkv", "proj", "fc1", "fc2")) for k in more)
 
 
+@pytest.mark.slow
 def test_classes_of_the_labels_are_learnt(study, start, tmp_path):
     report = wb.train("cellvta", study / "typed.csv", out=tmp_path / "t.safetensors", weights=str(start), adapt="all",
                       steps=60, **QUICK)  # fmt: skip
