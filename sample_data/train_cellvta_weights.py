@@ -313,10 +313,10 @@ def _table(rows: list[tuple[str, int, str, dict[str, float]]]) -> list[str]:
 def _limits(meta: dict[str, Any]) -> list[str]:
     said = """The fields show few stains, mostly violet ones; on haematoxylin and eosin of other laboratories it finds
         fewer nuclei and takes dark fibres for some; of pale blue nuclei beside brown (DAB) it misses most. The
-        published slopes of distances were replaced by fixed ones (see `workbench/slide/predict/cells.py`): of -0.16 to -0.2 for
-        an edge, that with the best F1 on the fields that taught (mean of both radii: -0.18 0.895, -0.19 0.895, -0.2
-        0.893). What they give on held-out clusters was seen at the same time: bPQ 0.592 to 0.600, F1 0.758 to 0.779
-        and 0.844 to 0.855."""
+        published slopes of distances were replaced by fixed ones (see `workbench/slide/predict/cells.py`): of -0.16
+        to -0.2 for an edge, that with the best F1 on the fields that taught (mean of both radii: -0.18 0.895, -0.19
+        0.895, -0.2 0.893). What they give on held-out clusters was seen at the same time: bPQ 0.592 to 0.600, F1
+        0.758 to 0.779 and 0.844 to 0.855."""
     return ["## Limits", "", _filled(said), "", "Made by `python sample_data/train_cellvta_weights.py`.", ""]
 
 
