@@ -75,9 +75,7 @@ def prepare(result: Result) -> None:
     part = result.parts.get(NUCLEI)
     if isinstance(part, Objects):
         levels = _levels_of(result, NUCLEI, part)
-        for edges in (True, False):
-            levels[0].outlines.edges = edges  # type: ignore[union-attr]
-            levels[0][:1, :1]  # what paints is compiled, or read from where it was kept
+        levels[0][:1, :1]  # what paints is compiled, or read from where it was kept
         _ready[:] = [(weakref.ref(part), levels)]
 
 

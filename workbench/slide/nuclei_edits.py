@@ -7,7 +7,7 @@ outlines stand behind them. Nothing here knows of a window.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,8 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
-from workbench.slide.nuclei_objects import appended, in_pixels, joined, neighbours_anew
+from workbench.core.rings import signed_areas
+from workbench.slide.nuclei_objects import appended, in_pixels, joined, mpp_of, neighbours_anew
 
 Floats = npt.NDArray[np.float64]
 Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -30,6 +31,8 @@ BRIDGE_PIXELS = 3.0
 """Outlines this far apart are still merged; what lies between them becomes nucleus."""
 UNCLASSIFIED = 255
 """What is painted for an object without a class; above 254 classes it is 65535."""
+MOST_NEAR = 500
+"""Nuclei that a new outline is kept clear of: one that goes over more is no nucleus."""
 _MOST_STEPS = 500
 _RESERVED = ("all nuclei", "unclassified")
 _BASE = ("coordinates", "ring_offsets", "polygon_offsets", "object_offsets", "class_values", "ids")
@@ -86,6 +89,7 @@ class NucleiEdits:
         self._redo: list[_Step] = []
         self._lock = threading.RLock()
         self._notes: list[str] = []
+        self._middles: Floats | None = None
         self.said = ""
         """What the last edit did besides: parts that were dropped, places that belong to others."""
         self.last: npt.NDArray[np.int64] = np.zeros(0, np.int64)
@@ -154,6 +158,24 @@ class NucleiEdits:
             or not np.array_equal(self._values, self.base.class_values) or bool(self._gone.any())
             or bool((self._review == REJECTED).any())
         )  # fmt: skip
+
+    def middles(self) -> Floats:
+        """``(total, 2)`` centres of all outlines, also of those that do not count."""
+        if self._middles is None:
+            self._middles = self.base.centroids()
+        drawn = [ring.mean(0) for ring in self._rings]
+        return np.concatenate([self._middles, np.reshape(drawn, (-1, 2))])
+
+    def areas(self) -> Floats:
+        """``(total,)`` areas of all outlines: um2, as measured where it was; pixels where the slide has no scale."""
+        mpp, measured = mpp_of(self.base), self.base.measurements.get("area [um2]")
+        factor = 1.0 if mpp is None else mpp**2
+        known = self.base.areas() * factor
+        if measured is not None:
+            known = np.where(np.isnan(measured), known, measured)
+        offsets = np.cumsum([0, *map(len, self._rings)])
+        drawn = np.abs(signed_areas(np.concatenate(self._rings), offsets)) if self._rings else np.zeros(0)
+        return np.concatenate([known, drawn * factor])
 
     def ring(self, number: int) -> Floats:
         """Outline ``(V, 2)`` of a nucleus (of one in pieces the first)."""
@@ -244,7 +266,9 @@ class NucleiEdits:
         sizes: dict[int, float] = {}
         for i, one in zip(chosen, areas, strict=True):
             sizes[int(self._values[i])] = sizes.get(int(self._values[i]), 0.0) + one.area
-        return self._replace("merge", chosen, [joined], max(sizes, key=sizes.__getitem__))[0]
+        self.said = ""
+        whole = self._free(joined, set(chosen.tolist()))  # what lies between may be of others
+        return self._replace("merge", chosen, [whole], max(sizes, key=sizes.__getitem__))[0]
 
     def split(self, number: int, line: npt.ArrayLike) -> list[int]:
         """Cut a nucleus along a line ``(P, 2)``; returns the numbers of its parts.
@@ -261,10 +285,14 @@ class NucleiEdits:
         chosen = self._alive([number])
         if not len(chosen) or len(line) < 2:
             raise UsageError("Drag a line across the nucleus to split it.")
-        parts = [p for p in split(self.area(number), shapely.LineString(line)).geoms if p.area >= LEAST_PIXELS]
+        cut = split(self.area(number), shapely.LineString(line)).geoms
+        parts = [p for p in cut if p.area >= LEAST_PIXELS]
+        self.said = ""
+        if crumbs := sum(p.area for p in cut if p.area < LEAST_PIXELS):
+            self.said = f"{crumbs:.0f} pixels that are too small for a nucleus were dropped."
         if len(parts) < 2:
             raise UsageError("The line must cross the nucleus from one side to the other, and leave two parts.")
-        return self._replace("split", chosen, parts, int(self._values[number]))
+        return self._replace("split", chosen, [self._whole(p) for p in parts], int(self._values[number]))
 
     def reshape(self, number: int, ring: npt.ArrayLike) -> int:
         """Another outline for a nucleus, which keeps its id and class; returns its new number."""
@@ -297,7 +325,7 @@ class NucleiEdits:
             self.reject([number])
             return None
         self.said = ""
-        shape = self._whole(found) if erase else self._free(found, (number,))
+        shape = self._free(found, (number,))
         if shapely.equals(shape, area):
             return number
         return self._replace("brush", chosen, [shape], int(self._values[number]), same=number)[0]
@@ -474,7 +502,7 @@ class NucleiEdits:
         chosen = np.unique(np.asarray(index, np.int64))
         return chosen[self.is_there[chosen]]
 
-    def _free(self, shape: Any, but: Sequence[int]) -> Any:
+    def _free(self, shape: Any, but: Collection[int]) -> Any:
         """What of a shape lies on the slide and on no other nucleus: its largest part."""
         import shapely
 
@@ -483,12 +511,18 @@ class NucleiEdits:
             clear = shapely.intersection(clear, shapely.box(0, 0, self.shape[1], self.shape[0]))
             if clear.area < LEAST_PIXELS:
                 raise UsageError("This lies beyond the slide.")
+        others = shapely.Polygon()
         if self.near is not None:
-            others = [i for i in self.near(*clear.bounds).tolist() if i not in but]
-            clear = shapely.difference(clear, shapely.union_all([self.area(i) for i in others]))
+            near = [i for i in self.near(*clear.bounds).tolist() if i not in but]
+            if len(near) > MOST_NEAR:
+                raise UsageError(f"This goes over {len(near):,} nuclei: draw around one.")
+            others = shapely.union_all([self.area(i) for i in near])
+            clear = shapely.difference(clear, others)
             if clear.area < LEAST_PIXELS:
                 raise UsageError("This lies on nuclei that are there already: choose one of them to change it.")
         found = self._whole(clear)
+        if shapely.intersection(found, others).area > 0.5:  # in a hole that was filled
+            raise UsageError("This goes around nuclei that are there already: merge or reject those first.")
         if found.area < shape.area - 0.5 and not self.said:
             self.said = "It keeps clear of other nuclei, and stays on the slide."
         return found
@@ -529,7 +563,6 @@ class NucleiEdits:
         self, text: str, old: npt.NDArray[np.int64], shapes: list[Any], value: int, same: int | None = None
     ) -> list[int]:
         with self._lock:
-            shapes = [_largest(s) for s in shapes]
             name = None if same is None else self.id_of(same)
             new = [self._new(shape, name) for shape in shapes]
             index = np.concatenate([old, new])
@@ -559,6 +592,7 @@ class NucleiEdits:
             self._set(chosen, after)
             self._undo = [*self._undo, _Step(text, chosen, before, after, note)]
             self.last = chosen
+            self._notes += [s.note for s in self._undo[:-_MOST_STEPS] if s.note]  # nobody can take those back any more
             self._undo, self._redo = self._undo[-_MOST_STEPS:], []
         self._tell(chosen)
 

@@ -196,9 +196,9 @@ class OutlineLevel:
                 continue
             chosen = own.within(left * step, top * step, (left + width) * step, (top + height) * step)
             edges = isinstance(self.outlines, EditedOutlines) and self.outlines.edges
-            compiled(_paint_edges if edges else _paint)(
+            compiled(_paint)(
                 out, own.points, own.rings, own.first, own.last, own.low, own.high, own.values, chosen,
-                float(left), float(top), float(step),
+                float(left), float(top), float(step), edges,
             )  # fmt: skip
         return out
 
@@ -216,16 +216,16 @@ def outline_levels(edits: NucleiEdits, shape: tuple[int, ...]) -> list[OutlineLe
         step *= 2
 
 
-def edits_in(levels: Any) -> NucleiEdits | None:
+def edits_in(data: Any) -> NucleiEdits | None:
     """The nuclei behind the data of such a layer, or one level of it; ``None`` for other data."""
-    if not isinstance(levels, OutlineLevel):
+    level = data
+    if not isinstance(data, OutlineLevel):
         try:
-            levels = levels[0]
+            level = data[0]
         except (TypeError, IndexError, KeyError):
             return None
-    first = levels
-    own = first.outlines if isinstance(first, OutlineLevel) else None
-    return own.edits if isinstance(own, EditedOutlines) else None
+    outlines = level.outlines if isinstance(level, OutlineLevel) else None
+    return outlines.edits if isinstance(outlines, EditedOutlines) else None
 
 
 def _holds(
@@ -258,62 +258,12 @@ def _paint(
     left: float,
     top: float,
     step: float,
+    edges: bool,
 ) -> None:  # pragma: no cover - compiled
-    """Fill pixels whose centre lies in an object; one that holds no centre is the pixel under its middle."""
-    height, width = out.shape
-    crossings = np.empty(1024, np.float64)
-    for n in range(len(chosen)):
-        i = chosen[n]
-        value = values[i]
-        if value == 0:
-            continue
-        painted = False
-        begin = max(0, int(np.ceil(low[i, 1] / step - top - 0.5)))
-        end = min(height - 1, int(np.floor(high[i, 1] / step - top - 0.5)))
-        for row in range(begin, end + 1):
-            y = (row + top + 0.5) * step
-            used = 0
-            for r in range(first[i], last[i]):
-                before = rings[r + 1] - 1
-                for p in range(rings[r], rings[r + 1]):
-                    y1, y2 = points[before, 1], points[p, 1]
-                    if (y1 > y) != (y2 > y) and used < len(crossings):
-                        x1, x2 = points[before, 0], points[p, 0]
-                        found = ((x2 - x1) * (y - y1) / (y2 - y1) + x1) / step - left - 0.5
-                        k = used
-                        while k and crossings[k - 1] > found:
-                            crossings[k] = crossings[k - 1]
-                            k -= 1
-                        crossings[k] = found
-                        used += 1
-                    before = p
-            for k in range(0, used - 1, 2):
-                a, b = max(0, int(np.ceil(crossings[k]))), min(width - 1, int(np.floor(crossings[k + 1])))
-                for column in range(a, b + 1):
-                    out[row, column] = value
-                    painted = True
-        if not painted:
-            y, x = (low[i, 1] + high[i, 1]) / 2 / step - top, (low[i, 0] + high[i, 0]) / 2 / step - left
-            is_small = high[i, 0] - low[i, 0] < 2 * step
-            if is_small and 0 <= y < height and 0 <= x < width:
-                out[int(y), int(x)] = value
+    """Fill pixels whose centre lies in an object; one that holds no centre is the pixel under its middle.
 
-
-def _paint_edges(
-    out: Values,
-    points: npt.NDArray[np.float32],
-    rings: npt.NDArray[np.int64],
-    first: npt.NDArray[np.int64],
-    last: npt.NDArray[np.int64],
-    low: npt.NDArray[np.float32],
-    high: npt.NDArray[np.float32],
-    values: Values,
-    chosen: npt.NDArray[np.int64],
-    left: float,
-    top: float,
-    step: float,
-) -> None:  # pragma: no cover - compiled
-    """As `_paint`, but of each object the pixels alone that have a neighbour (of four) outside of it."""
+    With `edges`, of each object the pixels alone that have a neighbour (of four) outside of it.
+    """
     height, width = out.shape
     crossings = np.empty(1024, np.float64)
     mask = np.zeros((1, 1), np.uint8)
@@ -322,14 +272,12 @@ def _paint_edges(
         value = values[i]
         if value == 0:
             continue
-        # The object on a grid of its own, with a frame; what lies beyond the slice counts for its edges, too.
-        y0 = max(int(np.floor(low[i, 1] / step - top)) - 1, -2)
-        x0 = max(int(np.floor(low[i, 0] / step - left)) - 1, -2)
-        y1 = min(int(np.ceil(high[i, 1] / step - top)) + 1, height + 2)
-        x1 = min(int(np.ceil(high[i, 0] / step - left)) + 1, width + 2)
-        rows, columns = y1 - y0, x1 - x0
-        if rows <= 0 or columns <= 0:
-            continue
+        # The object on a grid of its own; one line beyond the slice counts for its edges, too.
+        y0 = max(int(np.ceil(low[i, 1] / step - top - 0.5)), -1)
+        x0 = max(int(np.ceil(low[i, 0] / step - left - 0.5)), -1)
+        y1 = min(int(np.floor(high[i, 1] / step - top - 0.5)), height) + 1
+        x1 = min(int(np.floor(high[i, 0] / step - left - 0.5)), width) + 1
+        rows, columns = max(0, y1 - y0), max(0, x1 - x0)
         if mask.shape[0] < rows or mask.shape[1] < columns:
             mask = np.zeros((max(rows, mask.shape[0]), max(columns, mask.shape[1])), np.uint8)
         painted = False
@@ -365,7 +313,7 @@ def _paint_edges(
                 column = c + x0
                 if mask[r, c] == 0 or column < 0 or column >= width:
                     continue
-                inner = 0 < r < rows - 1 and 0 < c < columns - 1
+                inner = edges and 0 < r < rows - 1 and 0 < c < columns - 1
                 if not (inner and mask[r - 1, c] and mask[r + 1, c] and mask[r, c - 1] and mask[r, c + 1]):
                     out[row, column] = value
         if not painted:

@@ -37,8 +37,6 @@ class NucleiEditing(QObject):
     ----------
     group
         The page with its buttons.
-    undo, redo
-        What the buttons of the page call: steps of nuclei, or of what else is active.
 
     Signals
     -------
@@ -255,12 +253,16 @@ class NucleiEditing(QObject):
                 self._brush(edits, layer, stroke, erase=mode == ERASE)
             else:
                 self._mark()
-            if mode in (DRAW, BRUSH, ERASE) and edits.said:
-                self.said.emit(edits.said)
-                edits.said = ""
+            self._tell(edits)
         except WorkbenchError as error:
             self._mark()
             self.said.emit(one_line(error))
+
+    def _tell(self, edits: NucleiEdits) -> None:
+        """Say what the last edit did besides."""
+        if edits.said:
+            self.said.emit(edits.said)
+            edits.said = ""
 
     @staticmethod
     def _within(layer: Any, lasso: Any) -> list[int]:
@@ -268,10 +270,12 @@ class NucleiEditing(QObject):
         import shapely
 
         area = shapely.make_valid(shapely.Polygon(lasso))
-        edits, outlines = edits_in(layer.data), layer.data[0].outlines
+        edits = edits_in(layer.data)
         assert edits is not None
-        near = outlines.within(*area.bounds)
-        return [int(i) for i in near if area.contains(edits.area(int(i)).centroid)]
+        shapely.prepare(area)
+        near = layer.data[0].outlines.within(*area.bounds)
+        inside = shapely.contains_xy(area, *edits.middles()[near].T)
+        return [int(i) for i in near[inside]]
 
     def _crossed(self, layer: Any, edits: NucleiEdits, line: Any) -> int:
         """The nucleus that a line is to split: that of which it crosses most."""
@@ -350,16 +354,18 @@ class NucleiEditing(QObject):
 
     def reject(self) -> None:
         """Those that are chosen are no nuclei; rejected ones that are listed come back."""
-        edits = self.edits
-        count = len(self.chosen)
-        if edits is not None and self.chosen and all(edits.review[i] == REJECTED for i in self.chosen):
-            self._edit(lambda edits: edits.back(self.chosen))
-            self.said.emit(f"{_count(count)} taken back.")
-            return
-        self._edit(lambda edits: edits.reject(self.chosen))
-        if count and self._may_work():
+
+        def work(edits: NucleiEdits) -> None:
+            count = len(self.chosen)
+            if all(edits.review[i] == REJECTED for i in self.chosen):
+                edits.back(self.chosen)
+                self.said.emit(f"{_count(count)} taken back.")
+                return
+            edits.reject(self.chosen)
             self.choose([])
             self.said.emit(f"{_count(count)} rejected: kept apart, and counted no longer.")
+
+        self._edit(work)
 
     def merge(self) -> None:
         """Those that are chosen are one."""
@@ -368,6 +374,7 @@ class NucleiEditing(QObject):
             count = len(self.chosen)
             self.choose([edits.merge(self.chosen)])
             self.said.emit(f"{count} nuclei are one now.")
+            self._tell(edits)
 
         self._edit(work)
 
@@ -538,8 +545,7 @@ class NucleiEditing(QObject):
             return
         try:
             self.chosen = [edits.reshape(self.chosen[0], ring)]
-            if edits.said:
-                self.said.emit(edits.said)
+            self._tell(edits)
         except WorkbenchError as error:
             self.said.emit(one_line(error))
             self._mark()

@@ -15,6 +15,8 @@ from workbench_napari.shared.views import camera_of
 
 MOST = 300
 """Chosen nuclei whose outlines are drawn; with more the window would stand still."""
+_WHILE_DRAWING = 10
+"""The same at every move of a hand."""
 _COLOR = [1.0, 0.9, 0.0, 1.0]
 
 
@@ -50,7 +52,8 @@ class NucleiMarks(QObject):
         """Mark outlines of nuclei of the layer `over`, and a line; in 3-D nothing is drawn."""
         if self._viewer.dims.ndisplay != 2:
             return
-        shapes: list[tuple[Any, str]] = [((ring - 0.5)[:, ::-1], "polygon") for ring in rings[:MOST]]
+        few = rings[: MOST if stroke is None else _WHILE_DRAWING]
+        shapes: list[tuple[Any, str]] = [((ring - 0.5)[:, ::-1], "polygon") for ring in few]
         if stroke is not None and len(stroke) > 1:
             shapes.append(((stroke - 0.5)[:, ::-1], "path"))
         marks = self.layer

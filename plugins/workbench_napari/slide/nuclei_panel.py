@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from workbench.core.objects import REVIEW
+from workbench.slide import mpp_of
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.panel_base import button, button_row, combo_box, group_box
 from workbench_napari.shared.plain_text import WrappedLabel
@@ -145,7 +146,7 @@ class NucleiModel(QAbstractTableModel):
             self.rows = np.zeros(0, np.int64)
         else:
             self._names = {0: "", **{c.value: c.name for c in edits.classes}}
-            self._areas, self._unit = _areas_of(edits)
+            self._areas, self._unit = edits.areas(), "px" if mpp_of(edits.base) is None else "um2"
             self._order()
         self.endResetModel()
 
@@ -205,21 +206,6 @@ class NucleiModel(QAbstractTableModel):
     def row_of(self, number: int) -> int | None:
         found = np.flatnonzero(self.rows == number)
         return int(found[0]) if found.size else None
-
-
-def _areas_of(edits: Any) -> tuple[npt.NDArray[np.float64], str]:
-    """Areas of all nuclei, in um2 where the slide has a scale."""
-    from workbench.slide import mpp_of
-
-    mpp = mpp_of(edits.base)
-    measured = edits.base.measurements.get("area [um2]")
-    factor = 1.0 if mpp is None else mpp**2
-    base = edits.base.areas() * factor if measured is None else np.asarray(measured, np.float64)
-    drawn = []
-    for ring in edits.rings:
-        ahead = np.roll(ring, -1, 0)
-        drawn.append(abs(float((ring[:, 0] * ahead[:, 1] - ahead[:, 0] * ring[:, 1]).sum())) / 2 * factor)
-    return np.concatenate([base, drawn]), "px" if mpp is None else "um2"
 
 
 class NucleiTable(QTableView):

@@ -386,3 +386,60 @@ def test_nuclei_in_micrometres_are_corrected_in_pixels():
     assert now.frame.unit == "pixel"
     assert now.frame.matches(FRAME)
     assert float(now.measurements["area [um2]"][5]) == pytest.approx(100)
+
+
+def test_what_goes_around_others_is_refused():
+    """Its hole would be filled, and the nucleus in it counted twice."""
+    edits = NucleiEdits(five())
+    outline_levels(edits, (400, 400))
+    with pytest.raises(UsageError, match="goes around nuclei"):
+        edits.add(box(90, 90, 40), 1)
+    with pytest.raises(UsageError, match="goes around nuclei"):
+        edits.reshape(4, box(90, 90, 40))
+    assert len(edits) == 5
+    assert not edits.is_touched
+
+
+def test_a_bridge_leaves_to_others_what_is_theirs():
+    """A third nucleus in the gap between two keeps its pixels."""
+    pieces = [box(10, 10), box(33, 10), np.array([[30.5, 5], [32.5, 5], [32.5, 22], [30.5, 22]])]
+    edits = NucleiEdits(Objects.from_polygons(pieces, classes=CLASSES, class_values=[1, 1, 2], frame=FRAME))
+    outline_levels(edits, (400, 400))
+    whole = edits.merge([0, 1])
+    assert edits.area(whole).intersection(edits.area(2)).area < 0.5
+    assert edits.area(whole).area > 800
+
+
+def test_crumbs_of_a_cut_are_said_and_a_note_outlives_many_steps():
+    edits = NucleiEdits(five())
+    bent = [[101, 90], [101, 104], [99, 104], [99, 110], [110, 110], [110, 130]]
+    edits.split(3, bent)
+    assert "too small for a nucleus" in edits.said
+    edits.relabel(np.ones(edits.total, int), np.ones(edits.total), "learnt")
+    for i in range(600):
+        edits.reclass([0], 1 + i % 2)
+    assert edits.notes == ("learnt",)
+
+
+def test_middles_and_areas_are_those_of_the_outlines():
+    edits = NucleiEdits(five())
+    edits.add(box(200, 200), 1)
+    assert edits.middles()[-1].tolist() == [210, 210]
+    np.testing.assert_allclose(edits.middles()[:5], five().centroids())
+    assert edits.areas().tolist() == pytest.approx([100] * 6)
+    plain = NucleiEdits(Objects.from_polygons([box(0, 0)]))
+    assert plain.areas().tolist() == [400]
+
+
+def test_rejected_ones_are_no_labels(tmp_path):
+    from workbench.data.geojson import write_geojson
+    from workbench.slide.data.nuclei_labels import read_reference
+
+    edits = NucleiEdits(five())
+    edits.reject([0])
+    edits.accept([1])
+    mixed = replace(five(), review=edits.review)
+    write_geojson(mixed, tmp_path / "mixed.geojson")
+    reference = read_reference(tmp_path / "mixed.geojson", (400, 400))
+    assert len(reference) == 4
+    assert any("1 outline(s) were rejected" in note for note in reference.notes)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.errors import PARSING, GeometryError, InputError, NothingFound, reading
 from workbench.core.frame import PIXELS
+from workbench.core.objects import REJECTED
 from workbench.slide.data.pictures import opened
 from workbench.slide.predict.traced import parted, traced, types_of
 
@@ -223,7 +224,11 @@ def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
     from workbench.data.outlines import geometries_of
 
     read = read_objects(path).in_frame(PIXELS)
-    found, notes = read.exploded(), []
+    notes = []
+    if read.review is not None and (out := read.review == REJECTED).any():
+        notes.append(f"{int(out.sum())} outline(s) were rejected by who looked at them, and do not count")
+        read = read.select(~out)
+    found = read.exploded()
     if len(found) > len(read):
         notes.append(f"{len(read)} outline(s) of several pieces are {len(found)} nuclei: each piece is one")
     if outside := int(((found.bounds()[:, :2] >= shape[::-1]) | (found.bounds()[:, 2:] <= 0)).any(1).sum()):
