@@ -69,6 +69,7 @@ def session(path: Path, count: int, pictures: Path | None) -> None:
     import numpy as np
     import psutil
     from workbench_napari.launch import open_files
+    from workbench_napari.shared import engines
     from workbench_napari.slide.on_slide import record_of, slide_image
 
     from tests.workbench_napari.mouse import canvas_of, drag
@@ -80,7 +81,8 @@ def session(path: Path, count: int, pictures: Path | None) -> None:
     viewer.window.resize(1400, 900)
     tool = open_files(viewer, [path], tool="slide")
     settle(lambda: len(viewer.layers) > 0, 30)
-    settle(lambda: False, 1.0)
+    settle(lambda: not engines.is_loading("slide"), 120)  # as in bench_event_loop.py
+    settle(lambda: False, 2.0)
     meter = GapMeter()
     rows: list[tuple[str, float, float, float]] = []
     canvas = viewer.window._qt_viewer.canvas

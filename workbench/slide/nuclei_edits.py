@@ -170,9 +170,9 @@ class NucleiEdits:
         """``(total,)`` areas of all outlines: um2, as measured where it was; pixels where the slide has no scale."""
         mpp, measured = mpp_of(self.base), self.base.measurements.get("area [um2]")
         factor = 1.0 if mpp is None else mpp**2
-        known = self.base.areas() * factor
-        if measured is not None:
-            known = np.where(np.isnan(measured), known, measured)
+        known = np.full(len(self.base), np.nan) if measured is None else np.array(measured, np.float64)
+        if (unknown := np.isnan(known)).any():
+            known[unknown] = self.base.select(unknown).areas() * factor
         offsets = np.cumsum([0, *map(len, self._rings)])
         drawn = np.abs(signed_areas(np.concatenate(self._rings), offsets)) if self._rings else np.zeros(0)
         return np.concatenate([known, drawn * factor])
