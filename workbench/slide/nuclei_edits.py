@@ -21,14 +21,11 @@ from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
 from workbench.core.rings import signed_areas
 from workbench.slide.nuclei_objects import appended, in_pixels, joined, mpp_of, neighbours_anew
+from workbench.slide.nuclei_shapes import LEAST_PIXELS, brushed, cut, merged, whole
 
 Floats = npt.NDArray[np.float64]
 Indices = Sequence[int] | npt.NDArray[np.integer[Any]]
 
-LEAST_PIXELS = 10.0
-"""Area of the smallest nucleus, in pixels of level 0: as the post-processing has it."""
-BRIDGE_PIXELS = 3.0
-"""Outlines this far apart are still merged; what lies between them becomes nucleus."""
 UNCLASSIFIED = 255
 """What is painted for an object without a class; above 254 classes it is 65535."""
 MOST_NEAR = 500
@@ -249,19 +246,11 @@ class NucleiEdits:
         UsageError
             Fewer than two, or they lie apart.
         """
-        import shapely
-
         chosen = self._alive(index)
         if len(chosen) < 2:
             raise UsageError("Choose two nuclei or more to merge (Shift+click adds one).")
         areas = [self.area(int(i)) for i in chosen]
-        joined = shapely.union_all(areas)
-        if joined.geom_type != "Polygon":
-            wide = BRIDGE_PIXELS / 2 + 1e-3
-            bridged = shapely.union(joined, shapely.buffer(shapely.buffer(joined, wide), -wide))
-            if bridged.geom_type != "Polygon":
-                raise UsageError(f"These nuclei lie more than {BRIDGE_PIXELS:g} pixels apart: they are not one.")
-            joined = bridged
+        joined = merged(areas)
         # The class of most of the area, as a person would see it.
         sizes: dict[int, float] = {}
         for i, one in zip(chosen, areas, strict=True):
@@ -278,20 +267,10 @@ class NucleiEdits:
         UsageError
             The line does not cross it from one side to the other.
         """
-        import shapely
-        from shapely.ops import split
-
-        line = np.asarray(line, np.float64)
         chosen = self._alive([number])
-        if not len(chosen) or len(line) < 2:
+        if not len(chosen) or len(np.asarray(line)) < 2:
             raise UsageError("Drag a line across the nucleus to split it.")
-        cut = split(self.area(number), shapely.LineString(line)).geoms
-        parts = [p for p in cut if p.area >= LEAST_PIXELS]
-        self.said = ""
-        if crumbs := sum(p.area for p in cut if p.area < LEAST_PIXELS):
-            self.said = f"{crumbs:.0f} pixels that are too small for a nucleus were dropped."
-        if len(parts) < 2:
-            raise UsageError("The line must cross the nucleus from one side to the other, and leave two parts.")
+        parts, self.said = cut(self.area(number), line)
         return self._replace("split", chosen, [self._whole(p) for p in parts], int(self._values[number]))
 
     def reshape(self, number: int, ring: npt.ArrayLike) -> int:
@@ -310,23 +289,17 @@ class NucleiEdits:
 
         ``None`` where nothing of it is left: it is rejected then.
         """
-        import shapely
-
         chosen = self._alive([number])
         if not len(chosen):
             raise UsageError("Choose the nucleus to paint on first (click on it).")
-        points = np.asarray(stroke, np.float64)
-        way = shapely.Point(points[0]) if len(points) == 1 else shapely.LineString(points)
-        painted, area = shapely.buffer(way, radius), self.area(number)
-        if not erase and shapely.distance(painted, area) > 0:
-            raise UsageError("The brush must begin at the chosen nucleus; use Draw for a new one.")
-        found = shapely.difference(area, painted) if erase else shapely.union(area, painted)
+        area = self.area(number)
+        found = brushed(area, stroke, radius, erase=erase)
         if found.area < LEAST_PIXELS:
             self.reject([number])
             return None
         self.said = ""
         shape = self._free(found, (number,))
-        if shapely.equals(shape, area):
+        if shape.equals(area):
             return number
         return self._replace("brush", chosen, [shape], int(self._values[number]), same=number)[0]
 
@@ -528,15 +501,9 @@ class NucleiEdits:
         return found
 
     def _whole(self, shape: Any) -> Any:
-        """The largest part of a shape, without holes; says so where that is not all."""
-        import shapely
-
-        found = shapely.Polygon(_largest(shape).exterior)
-        if abs(found.area - shape.area) > 0.5:
-            lost, filled = shapely.difference(shape, found).area, shapely.difference(found, shape).area
-            parts = [f"{lost:.0f} pixels that lie apart were dropped"] * (lost > 0.5)
-            parts += [f"a hole of {filled:.0f} pixels was filled"] * (filled > 0.5)
-            self.said = f"A nucleus is one area: {', '.join(parts)}."
+        """The largest part of a shape, without holes; what that changes is said."""
+        found, said = whole(shape)
+        self.said = said or self.said
         return found
 
     def _new(self, shape: Any, number_id: Any) -> int:
@@ -614,18 +581,3 @@ class NucleiEdits:
 def none_of(classes: ClassTable) -> int:
     """The value that is painted for objects without a class: none of the table's."""
     return UNCLASSIFIED if max((c.value for c in classes), default=0) < UNCLASSIFIED else 65535
-
-
-def _largest(shape: Any) -> Any:
-    """The largest polygon of an area.
-
-    Raises
-    ------
-    UsageError
-        It is too small for a nucleus.
-    """
-    parts = [p for p in getattr(shape, "geoms", [shape]) if p.geom_type == "Polygon"]
-    best = max(parts, key=lambda p: p.area, default=None)
-    if best is None or best.area < LEAST_PIXELS:
-        raise UsageError(f"An outline of less than {LEAST_PIXELS:g} pixels is no nucleus.")
-    return best
