@@ -473,6 +473,7 @@ class NucleiEdits:
 
     def _alive(self, index: Indices) -> npt.NDArray[np.int64]:
         chosen = np.unique(np.asarray(index, np.int64))
+        chosen = chosen[chosen >= 0]  # -1 is none, not the last
         return chosen[self.is_there[chosen]]
 
     def _free(self, shape: Any, but: Collection[int]) -> Any:

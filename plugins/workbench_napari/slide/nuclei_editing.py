@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,14 +14,13 @@ from workbench.core.errors import WorkbenchError, one_line
 from workbench.core.objects import REJECTED, REVIEW
 from workbench.slide import NucleiEdits, edits_in, outline_colors
 from workbench_napari.shared.views import camera_of
+from workbench_napari.slide.nuclei_hand import NucleiHand
 from workbench_napari.slide.nuclei_marks import MOST, NucleiMarks, bind
 from workbench_napari.slide.nuclei_panel import BRUSH, DRAW, ERASE, LASSO, MODES, SELECT, SPLIT, NucleiGroup
 from workbench_napari.slide.on_slide import record_of
 
 _LIST_MS = 150
 """From an edit to the table that shows it."""
-_CLICK = 4
-"""Pixels of the screen that a hand may move within a click."""
 _FEW = 50
 """Nuclei that are chosen again after a step back; those of a step over the whole slide are not."""
 _TAKE_BACK = "Rejected nuclei have no class: take them back first (Delete)."
@@ -56,6 +55,7 @@ class NucleiEditing(QObject):
         self._keys = self._bound()
         self._marks = NucleiMarks(viewer, self._keys, self)
         self._marks.moved.connect(self._on_moved)
+        self._hand = NucleiHand(self)
         self.chosen: list[int] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -77,7 +77,7 @@ class NucleiEditing(QObject):
         self._zoomed = QTimer(self)
         self._zoomed.setSingleShot(True)
         self._zoomed.setInterval(_LIST_MS)
-        self._zoomed.timeout.connect(self._mark)
+        self._zoomed.timeout.connect(self.mark)
         group.model.sorted_anew.connect(self._mark_row)
 
     # --- which nuclei
@@ -118,7 +118,7 @@ class NucleiEditing(QObject):
         edits = edits_in(layer.data)
         assert edits is not None
         edits.listeners.append(self._on_edit)
-        layer.mouse_drag_callbacks.append(self._on_drag)
+        layer.mouse_drag_callbacks.append(self._hand.on_drag)
         camera_of(self._viewer).events.zoom.connect(self._on_zoom)
         bind(layer, self._keys)
         self.group.classes.setCurrentText("")  # of other nuclei, whose classes these need not have
@@ -140,8 +140,8 @@ class NucleiEditing(QObject):
         edits = edits_in(layer.data)
         if edits is not None and self._on_edit in edits.listeners:
             edits.listeners.remove(self._on_edit)
-        if self._on_drag in layer.mouse_drag_callbacks:
-            layer.mouse_drag_callbacks.remove(self._on_drag)
+        if self._hand.on_drag in layer.mouse_drag_callbacks:
+            layer.mouse_drag_callbacks.remove(self._hand.on_drag)
         for keys in self._keys:
             layer.bind_key(keys, None)
         layer.mouse_pan = True
@@ -184,28 +184,7 @@ class NucleiEditing(QObject):
             layer.mouse_pan = self.mode == SELECT
             layer.cursor = "standard" if self.mode == SELECT else "cross"
 
-    def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
-        if getattr(event, "button", 1) != 1:
-            return
-        mode, with_shift = self.mode, "Shift" in event.modifiers
-        if "Alt" in event.modifiers or "Control" in event.modifiers or not self._may_work():
-            return
-        start, stroke = np.array(event.pos, float), [self._place(layer, event.position)]
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = moved or bool(np.abs(np.array(event.pos) - start).max() > _CLICK)
-            if mode != SELECT:
-                stroke.append(self._place(layer, event.position))
-                self._mark(np.array(stroke))
-            yield
-        if mode == SELECT:
-            if not moved:
-                self._click(stroke[0], with_shift)
-            return
-        self._do(mode, np.array(stroke), moved, with_shift)
-
-    def _may_work(self) -> bool:
+    def may_work(self) -> bool:
         """Whether nuclei can be seen as they are corrected; says why not."""
         layer = self.layer
         if layer is None:
@@ -218,83 +197,11 @@ class NucleiEditing(QObject):
             return True
         return False
 
-    @staticmethod
-    def _place(layer: Any, position: Any) -> tuple[float, float]:
-        """A place in the world as (x, y) of level 0, from the outer corner of the first pixel."""
-        row, column = layer.world_to_data(position)[-2:]
-        return float(column) + 0.5, float(row) + 0.5
-
-    def _click(self, place: tuple[float, float], with_shift: bool) -> None:
-        layer = self.layer
-        if layer is None:
-            return
-        number = layer.data[0].outlines.at(*place)
-        if number is None:
-            self.choose([] if not with_shift else self.chosen)
-        elif with_shift:
-            others = [i for i in self.chosen if i != number]
-            self.choose(others if number in self.chosen else [*others, number])
-        else:
-            self.choose([number])
-
-    def _do(self, mode: str, stroke: Any, moved: bool, with_shift: bool) -> None:
-        edits, layer = self.edits, self.layer
-        if edits is None:
-            return
-        try:
-            if mode == LASSO and len(stroke) > 2:
-                found = self._within(layer, stroke)
-                self.choose([*dict.fromkeys([*self.chosen, *found])] if with_shift else found)
-            elif mode == DRAW and moved:
-                self.choose([edits.add(stroke, self._next_class())])
-            elif mode == SPLIT and moved:
-                self.choose(edits.split(self._crossed(layer, edits, stroke), stroke))
-            elif mode in (BRUSH, ERASE):
-                self._brush(edits, layer, stroke, erase=mode == ERASE)
-            else:
-                self._mark()
-            self._tell(edits)
-        except WorkbenchError as error:
-            self._mark()
-            self.said.emit(one_line(error))
-
-    def _tell(self, edits: NucleiEdits) -> None:
+    def tell(self, edits: NucleiEdits) -> None:
         """Say what the last edit did besides."""
         if edits.said:
             self.said.emit(edits.said)
             edits.said = ""
-
-    @staticmethod
-    def _within(layer: Any, lasso: Any) -> list[int]:
-        """Nuclei whose middle lies in a lasso."""
-        import shapely
-
-        area = shapely.make_valid(shapely.Polygon(lasso))
-        edits = edits_in(layer.data)
-        assert edits is not None
-        shapely.prepare(area)
-        near = layer.data[0].outlines.within(*area.bounds)
-        inside = shapely.contains_xy(area, *edits.middles()[near].T)
-        return [int(i) for i in near[inside]]
-
-    def _crossed(self, layer: Any, edits: NucleiEdits, line: Any) -> int:
-        """The nucleus that a line is to split: that of which it crosses most."""
-        import shapely
-
-        way = shapely.LineString(line)
-        near = [int(i) for i in layer.data[0].outlines.within(*way.bounds)]
-        near += [i for i in self.chosen if i not in near and edits.is_there[i]]
-        best = max(near, key=lambda i: way.intersection(edits.area(i)).length, default=-1)
-        return best
-
-    def _brush(self, edits: NucleiEdits, layer: Any, stroke: Any, *, erase: bool) -> None:
-        number = self.chosen[0] if len(self.chosen) == 1 else layer.data[0].outlines.at(*stroke[0])
-        if number is None:
-            self._mark()
-            self.said.emit("Choose the nucleus to paint on first (click on it).")
-            return
-        left = edits.brush(number, stroke, self.group.radius.value(), erase=erase)
-        self.choose([] if left is None else [left])
 
     # --- what is chosen
 
@@ -302,7 +209,7 @@ class NucleiEditing(QObject):
         """Choose nuclei, and show which."""
         edits = self.edits
         self.chosen = [] if edits is None else [i for i in numbers if not edits.gone[i]]
-        self._mark()
+        self.mark()
         self._mark_row()
         self._show_class()
         if len(self.chosen) > 1:
@@ -374,7 +281,7 @@ class NucleiEditing(QObject):
             count = len(self.chosen)
             self.choose([edits.merge(self.chosen)])
             self.said.emit(f"{count} nuclei are one now.")
-            self._tell(edits)
+            self.tell(edits)
 
         self._edit(work)
 
@@ -405,14 +312,14 @@ class NucleiEditing(QObject):
         if not self.chosen:
             self.said.emit("Choose nuclei first: click on one, or drag around some with the lasso.")
             return
-        if not self._may_work():
+        if not self.may_work():
             return
         try:
             work(edits)
         except WorkbenchError as error:
             self.said.emit(one_line(error))
             return
-        self._mark()
+        self.mark()
 
     def take_number(self, place: int) -> None:
         """The class at a place of the list of classes, from 1 on."""
@@ -438,7 +345,7 @@ class NucleiEditing(QObject):
         assert edits is not None
         names = {0: "", **{c.value: c.name for c in edits.classes}}
         self.group.classes.setCurrentText(names[value])
-        if self.chosen and self._may_work():
+        if self.chosen and self.may_work():
             there = [i for i in self.chosen if edits.is_there[i]]
             if not there:
                 self.said.emit(_TAKE_BACK)
@@ -449,7 +356,7 @@ class NucleiEditing(QObject):
                 f"{count:,} {'nucleus is' if count == 1 else 'nuclei are'} '{names[value] or 'unclassified'}'."
             )
 
-    def _next_class(self) -> int:
+    def next_class(self) -> int:
         """The class of a nucleus that is drawn: that of the box, else the first."""
         edits, name = self.edits, self.group.classes.currentText().strip()
         assert edits is not None
@@ -519,7 +426,7 @@ class NucleiEditing(QObject):
         if self.chosen and self.marks is not None and self._viewer.layers.selection.active is not self.marks:
             self._zoomed.start()
 
-    def _mark(self, stroke: Any = None) -> None:
+    def mark(self, stroke: Any = None) -> None:
         """Draw the outlines of what is chosen, and the line that a hand is drawing."""
         layer, edits = self.layer, self.edits
         if layer is not None and edits is not None:
@@ -528,13 +435,13 @@ class NucleiEditing(QObject):
     def edit_points(self) -> None:
         """Let the points of the one chosen outline be moved."""
         edits = self.edits
-        if edits is None or len(self.chosen) != 1 or not self._may_work():
+        if edits is None or len(self.chosen) != 1 or not self.may_work():
             self.said.emit("Choose one nucleus to move the points of its outline.")
             return
         if not edits.is_there[self.chosen[0]]:
             self.said.emit(_TAKE_BACK)
             return
-        self._mark()
+        self.mark()
         if self._marks.edit_points():
             self.said.emit("Drag points of the outline; choose what the mouse does above to go on with the nuclei.")
 
@@ -545,10 +452,10 @@ class NucleiEditing(QObject):
             return
         try:
             self.chosen = [edits.reshape(self.chosen[0], ring)]
-            self._tell(edits)
+            self.tell(edits)
         except WorkbenchError as error:
             self.said.emit(one_line(error))
-            self._mark()
+            self.mark()
         self._mark_row()
 
 

@@ -111,6 +111,8 @@ def test_splitting_needs_a_line_from_side_to_side():
     edits = NucleiEdits(five())
     with pytest.raises(UsageError, match="from one side to the other"):
         edits.split(3, [[110, 90], [110, 110]])
+    with pytest.raises(UsageError, match="across the nucleus"):
+        edits.split(-1, [[310, 290], [310, 330]])
     one, two = edits.split(3, [[105, 90], [105, 130]])
     assert sorted([edits.area(one).area, edits.area(two).area]) == pytest.approx([100, 300])
     assert {int(edits.values[one]), int(edits.values[two])} == {2}
