@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from workbench.core.errors import WorkbenchError, one_line
 from workbench.slide import NucleiEdits
-from workbench_napari.slide.nuclei_panel import BRUSH, DRAW, ERASE, LASSO, SELECT, SPLIT
-
-if TYPE_CHECKING:
-    from workbench_napari.slide.nuclei_editing import NucleiEditing
+from workbench_napari.slide.nuclei_panel import BRUSH, DRAW, ERASE, LASSO, SELECT, SPLIT, NucleiGroup
 
 _CLICK = 4
 """Pixels of the screen that a hand may move within a click."""
+
+
+class Corrected(Protocol):
+    """What the mouse asks of those that hold the nuclei, what is chosen of them, and what may be done."""
+
+    group: NucleiGroup
+    chosen: list[int]
+    said: Any
+
+    @property
+    def layer(self) -> Any: ...
+
+    @property
+    def edits(self) -> NucleiEdits | None: ...
+
+    @property
+    def mode(self) -> str: ...
+
+    def may_work(self) -> bool: ...
+
+    def mark(self, stroke: Any = None) -> None: ...
+
+    def choose(self, numbers: list[int]) -> None: ...
+
+    def next_class(self) -> int: ...
+
+    def tell(self, edits: NucleiEdits) -> None: ...
 
 
 class NucleiHand:
@@ -27,7 +51,7 @@ class NucleiHand:
         What is chosen, and what may be done.
     """
 
-    def __init__(self, editing: NucleiEditing) -> None:
+    def __init__(self, editing: Corrected) -> None:
         self._editing = editing
 
     def on_drag(self, layer: Any, event: Any) -> Iterator[None]:
