@@ -255,7 +255,11 @@ class KindCases(Protocol):
     """What the ``cases`` module of a kind may offer; every function is optional."""
 
     def folder_cases(self, folder: Path) -> list[Any]:
-        """Cases of a data set that this kind knows as a whole (BIDS); empty if the folder is none."""
+        """Cases of a data set that this kind knows as a whole (BIDS); empty if the folder is none. Where their images
+        lie in the folder itself, all of its files belong to it."""
+
+    def cases_in(self, path: Path, labels: Path | None) -> list[Any]:
+        """Cases of a file that holds several images, with their labels; empty for other files."""
 
     def takes_folder(self, path: Path) -> bool:
         """Whether a folder of a tree is one image with a name of its own; for kinds that also have `takes`."""
@@ -366,7 +370,7 @@ RECORDING = Kind(
 
 _SLIDES = (
     ".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide", ".ome.tif", ".ome.tiff", ".tif", ".tiff",
-    ".ome.zarr", ".zarr", ".dcm", ".png", ".jpg", ".jpeg",
+    ".ome.zarr", ".zarr", ".dcm", ".png", ".jpg", ".jpeg", ".npy",
 )  # fmt: skip
 
 SLIDE = Kind(

@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import workbench
 from workbench.core import settings
 from workbench.core.atomic import sha256_of
+from workbench.core.stamps import FileStamp, stamps
 from workbench.core.types import Image, Provenance
 
 _PACKAGES = ("torch", "monai", "numpy", "nibabel", "pydicom", "SimpleITK", "mne", "napari")
@@ -67,8 +68,14 @@ def input_hash(image: Image) -> str | None:
     files = image.all_files
     if not files or not all(f.exists() for f in files) or not image.is_unchanged:
         return None
-    found = sha256_of(*files)
+    found = _hash_of(stamps(files)) if all(f.is_file() for f in files) else sha256_of(*files)
     return found if image.is_unchanged else None
+
+
+@lru_cache(maxsize=8)
+def _hash_of(found: tuple[FileStamp, ...]) -> str:
+    """Of files as they are: thousands of pictures may lie in one, which is read once for all of them."""
+    return sha256_of(*(stamp.path for stamp in found))
 
 
 class Weights(Protocol):

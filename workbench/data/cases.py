@@ -87,7 +87,7 @@ def load_study(
         if path.suffix.lower() not in LISTS:
             if not formats.is_readable(path):
                 raise InputError(f"{path}: neither a list of cases ({', '.join(LISTS)}) nor a readable image.")
-            study = Study((_single(path, labels),))
+            study = Study(tuple(_in_file(path, labels)) or (_single(path, labels),))
         elif labels is not None:
             raise InputError(f"{path}: a list names its own labels in the column 'labels'; leave out the label folder.")
         else:
@@ -256,6 +256,15 @@ def naming(case: Case) -> Iterator[None]:
         if str(error).startswith(prefix):
             raise
         raise type(error)(f"{prefix}{error}") from error
+
+
+def _in_file(path: Path, labels: str | Path | None) -> list[Case]:
+    """The cases of a file that holds several images; none where it holds one."""
+    given = None if labels is None else Path(labels).expanduser()
+    for _, own in kinds.hooks("cases", "cases_in"):
+        if found := own(path, given):
+            return list(found)
+    return []
 
 
 def _single(path: Path, labels: str | Path | None) -> Case:

@@ -8,6 +8,7 @@ from workbench.core.errors import GeometryError, InputError
 from workbench.core.frame import Frame
 from workbench.core.objects import Objects
 from workbench.core.types import Geometry
+from workbench.data import dicom_bulk
 
 _SUFFIXES = (".geojson", ".json")
 
@@ -19,7 +20,8 @@ def read_objects(path: str | Path) -> Objects:
     ----------
     path
         A ``.geojson`` (or ``.json``) file: a FeatureCollection of polygons and multipolygons; GeoParquet; or the JSON
-        of CellViT (``cells.json``) and HoVer-Net, a contour for each nucleus.
+        of CellViT (``cells.json``) and HoVer-Net, a contour for each nucleus; or DICOM microscopy bulk simple
+        annotations (``.dcm``; extra ``dicom``).
 
     Returns
     -------
@@ -39,10 +41,12 @@ def read_objects(path: str | Path) -> Objects:
         from workbench.data.geoparquet import read_geoparquet
 
         return read_geoparquet(file)
+    if file.suffix.lower() in dicom_bulk.SUFFIXES:
+        return dicom_bulk.read_bulk(file)
     if file.suffix.lower() not in _SUFFIXES:
         raise InputError(
-            f"{file}: objects are read from GeoJSON ({', '.join(_SUFFIXES)}) and GeoParquet (.parquet), this is "
-            f"'{file.suffix}'."
+            f"{file}: objects are read from GeoJSON ({', '.join(_SUFFIXES)}), GeoParquet (.parquet) and DICOM (.dcm), "
+            f"this is '{file.suffix}'."
         )
     return read_cells_json(file) if is_cells_json(file) else read_geojson(file)
 

@@ -160,8 +160,8 @@ def _enter(search: Search, path: Path, names: tuple[str, ...], bids: bool = Fals
             search.parts.append(Study((Case("_".join((*names[:-1], case_name(path))), path),)))
         return
     bids = bids or (path / _BIDS).is_file()
-    _known_data_set(search, folder, names)
-    done = _roots(search, folder, names)
+    done = _known_data_set(search, folder, names)
+    done |= _roots(search, folder, names)
     files = [f for f in folder.files if f not in done]
     folders = [f for f in folder.folders if f not in done]
     _plain_files(search, path, files, names, {f.name for f in folders}, bids)
@@ -190,8 +190,12 @@ def _enter_archive(search: Search, file: Path, names: tuple[str, ...]) -> None:
         search.parts.append(Study((Case("_".join((*names, file.stem)), file, problem=one_line(error)),)))
 
 
-def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> None:
-    """What a kind knows as a whole (a BIDS data set of recordings): its cases; their folders are done."""
+def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
+    """What a kind knows as a whole (a BIDS data set of recordings): its cases; their folders are done.
+
+    Returns the files that belong to it, where its images lie in the folder itself.
+    """
+    own_files: set[Path] = set()
     for row, own in kinds.hooks("cases", "folder_cases"):
         found: list[Case] = own(folder.path)
         if not found:
@@ -204,6 +208,9 @@ def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> N
             ids = [replace(c, id="_".join((*names, c.id))) for c in found]
             search.parts.append(Study(tuple(ids)))
         search.done |= {c.image.parent for c in found}
+        if any(c.image.parent == folder.path for c in found):
+            own_files |= set(folder.files)
+    return own_files
 
 
 def _roots(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:

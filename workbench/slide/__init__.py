@@ -26,5 +26,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.outline_levels": ("EditedOutlines", "OutlineLevel", "edits_in"),
         "workbench.data.objects": ("require_frame",),
         "workbench.slide.predict.chosen": ("coarse_geometry",),
+        "workbench.slide.region_counts": ("REGIONS", "REGION_OUTLINES", "counted"),
+        "workbench.slide.train.corrected": ("TEACHING_STEPS", "teach_corrected"),
     },
 )  # fmt: skip

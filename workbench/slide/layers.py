@@ -25,6 +25,7 @@ from workbench.slide.nuclei_edits import NucleiEdits, none_of
 from workbench.slide.nuclei_now import NUCLEI, REJECTED_NUCLEI, nuclei_now
 from workbench.slide.outline_levels import OutlineLevel, edits_in, outline_levels
 from workbench.slide.preview import preview as preview
+from workbench.slide.region_counts import REGION_OUTLINES
 
 __all__ = ["preview", "to_layers", "updated"]
 
@@ -57,7 +58,7 @@ def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
             found.append(labels_layer(part, record | {"part": key}, name))
         elif isinstance(part, Heatmap):
             found.append(heatmap_layer(part, record | {"part": key}, name))
-        elif isinstance(part, Objects) and key != REJECTED_NUCLEI:
+        elif isinstance(part, Objects) and key not in (REJECTED_NUCLEI, REGION_OUTLINES):
             levels = _taken(part) or _levels_of(result, key, part)
             found.append(outlines_layer(levels, record | {"part": key}, name, result.image.geometry))
     return found
@@ -167,7 +168,8 @@ def kept_outlines(
 def slide_record(image: Image) -> dict[str, Any]:
     """What a layer remembers of its slide: small, plain values that survive JSON."""
     mpp = None if image.pyramid is None or image.pyramid.mpp is None else list(image.pyramid.mpp)
-    return source_record(image) | {"mpp": mpp, "slide_shape": list(image.geometry.shape)}
+    own = {"mpp": mpp, "slide_shape": list(image.geometry.shape), "key": image.header.get("key")}
+    return source_record(image) | own
 
 
 def common_attributes(geometry: Geometry, record: Mapping[str, Any]) -> dict[str, Any]:

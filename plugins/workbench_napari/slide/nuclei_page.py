@@ -10,15 +10,16 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from workbench.core.errors import WorkbenchError
+from workbench.core.reports import TrainReport
 from workbench.core.types import Embeddings, Result
 from workbench.slide import Learnt, edits_in, learn_classes
 from workbench_napari.shared.worker import report
 from workbench_napari.slide.nuclei_editing import NucleiEditing
 from workbench_napari.slide.nuclei_panel import NucleiGroup
-from workbench_napari.slide.nuclei_work import open_nuclei, write_classes
+from workbench_napari.slide.nuclei_work import open_nuclei, teach, write_classes
 from workbench_napari.slide.on_slide import record_of
 
-_FILES = "Nuclei (*.geojson *.json *.parquet);;All files (*)"
+_FILES = "Nuclei (*.geojson *.json *.parquet *.dcm);;All files (*)"
 _WEIGHTS = "Weights (*.safetensors)"
 
 
@@ -39,6 +40,7 @@ class NucleiPage(QObject):
         group.open.clicked.connect(self._on_open)
         group.learn.clicked.connect(self.learn)
         group.keep.clicked.connect(self._on_keep)
+        group.teach.clicked.connect(self._on_teach)
         self.editing.said.connect(tool.say)
         self.editing.went.connect(self._on_step)
 
@@ -54,6 +56,7 @@ class NucleiPage(QObject):
             self.editing.follow(layer)
         self.group.open.setEnabled(tool.layer is not None and not tool.is_busy)
         self.group.learn.setEnabled(not tool.is_busy)
+        self.group.teach.setEnabled(not tool.is_busy)
         self.group.keep.setEnabled(self._learnt is not None and not tool.is_busy)
 
     def let_go(self) -> None:
@@ -151,3 +154,37 @@ class NucleiPage(QObject):
             return False
         self._tool.say(f"Written: {written}. It names nuclei of other slides as weights of CellVTA.")
         return True
+
+    # --- outlines
+
+    def _on_teach(self, _checked: bool = False) -> None:
+        edits = self.editing.edits
+        if edits is None:
+            return
+        if not ((edits.review != 0) & ~edits.gone).any():
+            self._tool.say("Correct or accept some nuclei first, and reject what is none: these teach.")
+            return
+        path, _ = QFileDialog.getSaveFileName(self.group, "Teach outlines", "taught.safetensors", _WEIGHTS)
+        if path:
+            self.teach(Path(path))
+
+    def teach(self, path: Path) -> bool:
+        """Teach the weights what was corrected, in the background; returns whether it started."""
+        edits, made, layer, tool = self.editing.edits, self._tool.shown.made, self.editing.layer, self._tool
+        if edits is None or made is None or layer is None:
+            return False
+        form = tool.input.model
+        chosen = form.weights.value if form.backend.name == "cellvta" and form.weights is not None else "demo"
+        work = partial(teach, edits, dict(record_of(layer)), made, chosen, path)
+        return bool(tool.start("Teaching outlines", work, self._show_taught))
+
+    def _show_taught(self, report: TrainReport) -> None:
+        form = self._tool.input.model
+        if form.backend.name == "cellvta" and form.weights is not None:
+            form.weights.choose_file(report.weights)
+        short = "" if report.stopped == "finished" else f" ({report.stopped} before its end)"
+        notes = "; ".join(n.partition(": ")[2] or n for n in report.notes)
+        self._tool.say_done(
+            f"Written: {report.weights}{short}: {notes}. They are chosen now: Run shows what they find, and "
+            f"{report.report} where they were taught."
+        )

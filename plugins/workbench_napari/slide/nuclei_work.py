@@ -1,29 +1,39 @@
-"""Nuclei from files as a result, and what was learnt of them as a file. No Qt here."""
+"""Nuclei from files as a result, and what was learnt of them as files. No Qt here."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from workbench import read_objects, weights
 from workbench.core.errors import InputError, UsageError, WeightsError, WorkbenchError, one_line
+from workbench.core.frame import PIXELS
+from workbench.core.objects import Objects
+from workbench.core.reports import TrainReport
 from workbench.core.types import Heatmap, Image, Part, Progress, Result, Scores
 from workbench.slide import (
     COUNTS,
     NUCLEI,
+    REGION_OUTLINES,
+    REGIONS,
     REJECTED_NUCLEI,
+    TEACHING_STEPS,
     Learnt,
     NucleiEdits,
     count_rows,
+    counted,
     frame_of,
     prepare,
     read_labels,
     read_map,
     save_classes,
+    teach_corrected,
 )
 from workbench_napari.shared.saving import stored_provenance
-from workbench_napari.slide.on_slide import slide_image
+from workbench_napari.slide.on_slide import GIVEN, slide_image
 
 
 def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None = None) -> Result:
@@ -34,21 +44,19 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     WorkbenchError
         No outlines; outlines of another place or scale, or beyond the slide.
     """
-    import workbench as wb
-
     image = slide_image(record)
     if image.geometry.unit != "um":
         raise InputError(
             f"{image.source}: how large its pixels are is not known: give it as Mpp first, so that nuclei get sizes"
         )
-    read = wb.read_objects(path)
+    read = read_objects(path)
     objects = replace(read.exploded(), name=NUCLEI)
     if objects.frame.affine is None:
         objects = replace(objects, frame=frame_of(image.geometry))
     _require_on(objects, image, path)
     others = path.with_name(path.name.replace(NUCLEI, REJECTED_NUCLEI, 1))
     is_own = path.stem == NUCLEI and others.is_file()
-    edits = NucleiEdits(objects, wb.read_objects(others) if is_own else None)  # or it says why they are not of one
+    edits = NucleiEdits(objects, read_objects(others) if is_own else None)  # or it says why they are not of one
     parts: dict[str, Part] = {NUCLEI: replace(edits.objects(), name=NUCLEI)}
     if len(rejected := edits.rejected()):
         parts[REJECTED_NUCLEI] = replace(rejected, name=REJECTED_NUCLEI)
@@ -56,6 +64,9 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     looked = None if beside is None else beside.pop("looked", None)
     parts["counts"] = Scores(COUNTS, count_rows(edits.objects(), looked), "counts")
     parts |= beside or {}
+    if isinstance(outlines := parts.get(REGION_OUTLINES), Objects):
+        parts[REGION_OUTLINES] = outlines = replace(outlines, frame=objects.frame)
+        parts[REGIONS] = counted(outlines, edits.objects())
     provenance = stored_provenance({"source": str(path)}, image.source)
     note = f"nuclei were opened from {path.name}"
     if len(objects) > len(read):
@@ -91,6 +102,8 @@ def _beside(path: Path, image: Image) -> tuple[dict[str, Any] | None, list[str]]
                 notes.append(one_line(error))
                 continue
             found[name] = replace(part, name=name)
+    if (file := folder / f"{REGION_OUTLINES}{path.suffix}").is_file():
+        found[REGION_OUTLINES] = replace(read_objects(file).in_frame(PIXELS), name=REGION_OUTLINES)
     if (folder / "embeddings.h5").is_file():
         notes.append("what the encoder saw (embeddings.h5) is not taken along: classes can be learnt after a run")
     return found, notes
@@ -125,10 +138,15 @@ def write_classes(learnt: Learnt, made: Result, path: Path, _progress: Progress 
     WorkbenchError
         Those weights are not there any more, or are others by now.
     """
-    from workbench import weights
+    base = _base_of(made)
+    path = _named(path, base)
+    return save_classes(learnt, base, path, mpp=float(base.meta["recipe"]["mpp"]))
 
+
+def _base_of(made: Result) -> Any:
+    """The file of the weights that found the nuclei of a result."""
     provenance = made.provenance
-    name = str(provenance.settings.get("weights") or provenance.weights)
+    name = str(provenance.settings.get("weights") or provenance.weights or "")
     try:
         base = weights.find(name, "cellvta")
     except WorkbenchError as error:
@@ -137,8 +155,44 @@ def write_classes(learnt: Learnt, made: Result, path: Path, _progress: Progress 
         raise WeightsError(f"{base.path}: other weights than those that found these nuclei; run again")
     if base.is_lora or base.meta.get("kind") == "classes":
         base = weights.find_base(base)
+    return base
+
+
+def teach(
+    edits: NucleiEdits, record: Mapping[str, Any], made: Result, chosen: str, path: Path, progress: Progress
+) -> TrainReport:
+    """Teach the weights that found the nuclei what a person corrected, and write them.
+
+    Parameters
+    ----------
+    chosen
+        Weights to go on from where the nuclei are of a file.
+
+    Raises
+    ------
+    WorkbenchError
+        Nobody corrected anything; weights that are not there any more, or the name of those.
+    """
+    base = _base_of(made) if made.provenance.backend == "cellvta" else weights.find(chosen, "cellvta")
+    path = _named(path, base)
+    slide_image(dict(record))  # or it says that the file is another by now
+
+    def tell(event: Any) -> None:
+        progress(event.step, TEACHING_STEPS)
+
+    report: TrainReport = teach_corrected(
+        edits, Path(record["source"]), str(base.path), path, mpp=record.get(GIVEN), steps=TEACHING_STEPS,
+        overwrite=True, on_step=tell,
+    )  # fmt: skip
+    return report
+
+
+def _named(path: Path, base: Any) -> Path:
+    """A name for weights, with its suffix; never that of those that found the nuclei."""
     if path.suffix != ".safetensors":
         path = path.with_name(f"{path.name}.safetensors")
+        if path.exists():  # nobody was asked
+            raise UsageError(f"{path}: is there already; choose it to replace it, or another name")
     if path.exists() and path.samefile(base.path):
         raise UsageError(f"{path}: these are the weights that found the nuclei; choose another name")
-    return save_classes(learnt, base, path, mpp=float(base.meta["recipe"]["mpp"]))
+    return path

@@ -235,6 +235,33 @@ def test_classes_are_learnt_from_a_few_and_kept_for_other_slides(found, tmp_path
     assert [said[v] for v in again.values[10:].tolist()] == [names[v] for v in before.tolist()]
 
 
+def test_corrections_teach_weights_that_the_next_run_takes(found, tmp_path, monkeypatch, cell_weights):
+    from workbench_napari.slide import nuclei_work
+
+    viewer, tool, _, edits = found
+    monkeypatch.setattr(nuclei_work, "TEACHING_STEPS", 2)
+    press(tool.nuclei_group.teach)
+    assert "Correct or accept some nuclei first" in tool.status.text()
+    tool.nuclei.editing.choose([0, 1])
+    tool.nuclei.editing.accept()
+    edits.reject([2])
+    out = tmp_path / "taught"
+    assert tool.nuclei.teach(out)
+    until(lambda: not tool.runner.is_busy, 60)
+    said, made = tool.status.text(), out.with_suffix(".safetensors")
+    assert str(made) in said, said
+    assert "nuclei that a person looked at" in said
+    assert (tmp_path / "taught_training" / "report.html").is_file()
+    assert tool.input.model.weights.value == str(made)
+    assert edits.rejected().ids.tolist() == [edits.id_of(2)], "what was corrected stays"
+    assert tool.nuclei.teach(cell_weights)
+    until(lambda: not tool.runner.is_busy, 60)
+    assert "these are the weights that found the nuclei" in tool.status.text()
+    click(tool, tool.run_button)
+    assert edits_in(next(x for x in viewer.layers[::-1] if edits_in(x.data) is not None).data) is not edits
+    assert tool.shown.made.provenance.weights == "taught"
+
+
 def test_what_was_corrected_is_saved_and_opened_again(found):
     viewer, tool, layer, edits = found
     number = first(layer, edits)

@@ -9,16 +9,32 @@ from pathlib import Path
 from workbench.core.errors import UsageError
 from workbench.core.study import Place, Study
 from workbench.core.types import Case, Image, case_name
+from workbench.slide.data import stacks
 from workbench.slide.data.ome_zarr import is_ome_zarr
 from workbench.slide.data.scale import number
 from workbench.slide.data.scaled import scaled
 from workbench.slide.data.side_files import is_dicom_slide, series_of
 
-__all__ = ["READING_COLUMNS", "cases_of_files", "labels_in", "opened", "takes", "takes_folder"]
+__all__ = [
+    "READING_COLUMNS", "cases_in", "cases_of_files", "folder_cases", "labels_in", "opened", "takes", "takes_folder",
+]  # fmt: skip
 
 _LABELS = (".png", ".bmp", ".tif", ".tiff", ".npy", ".mat", ".geojson", ".json", ".parquet", ".xml", ".ndpa")
 READING_COLUMNS = ("mpp",)
 """Columns of a list that change what is read: micrometres per pixel of level 0."""
+
+
+def folder_cases(folder: Path) -> list[Case]:
+    """The pictures of a folder of PanNuke or CoNIC (``images.npy``); see `workbench.slide.data.stacks`."""
+    images = folder / stacks.IMAGES
+    return stacks.cases_of(images, stacks.labels_beside(images)) if stacks.count_of(images) > 1 else []
+
+
+def cases_in(path: Path, labels: Path | None) -> list[Case]:
+    """The pictures of a NumPy file, with the labels of another, or of that beside it."""
+    if stacks.count_of(path) < 2:
+        return []
+    return stacks.cases_of(path, labels or (stacks.labels_beside(path) if path.name == stacks.IMAGES else None))
 
 
 def takes(path: Path) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Image
+from workbench.data.formats import describe
 from workbench.slide.data import open as opening
-from workbench.slide.data import pictures, wsi
+from workbench.slide.data import pictures, stacks, wsi
 from workbench.slide.data.side_files import files_of, is_dicom_slide, named_in
 
-__all__ = ["claims", "input_files", "is_companion", "read", "sniff"]
+__all__ = ["claims", "info", "input_files", "is_companion", "read", "sniff"]
 
 _MAKERS = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide")
 _TIFF = (".tif", ".tiff")
@@ -23,6 +25,8 @@ _ZARR_FILES = (".zattrs", "zarr.json")
 def sniff(path: Path, key: str | None) -> Verdict:
     """Files of scanners are sure, by suffix or by what OpenSlide finds; pictures and TIFFs of 8-bit colours may be."""
     suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return "sure" if stacks.count_of(path) else "no"
     if path.is_dir():
         return "sure" if suffix == ".zarr" and any((path / n).is_file() for n in _ZARR_FILES) else "no"
     if suffix in _MAKERS:
@@ -52,10 +56,18 @@ def _of_tiff(path: Path) -> Verdict:
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:
-    """Open it; there is one slide in a file."""
+    """Open it; there is one slide in a file, but for NumPy files of many pictures."""
     if series is not None:
         raise InputError(f"{path}: 'series' chooses one image of several, and this is one slide. Leave it out.")
-    return opening.read(path)
+    return stacks.read(path, key) if stacks.count_of(path) else opening.read(path)
+
+
+def info(path: Path) -> list[dict[str, Any]]:
+    """What headers say; many pictures in one file are one row."""
+    if (count := stacks.count_of(path)) > 1:
+        row = describe(stacks.read(path, "0"))
+        return [row | {"path": str(path), "n_series": count, "notes": [f"{count} pictures of this size"]}]
+    return [describe(read(path, series=None, key=None, as_map=False))]
 
 
 def input_files(path: Path) -> tuple[Path, ...]:
@@ -73,7 +85,7 @@ def is_companion(path: Path) -> bool:
 
 def claims(path: Path, key: str | None) -> bool:
     """Whether napari should leave the file to us: slides of scanners and pyramids; plain pictures it shows itself."""
-    if path.suffix.lower() in pictures.SUFFIXES:
+    if path.suffix.lower() in (*pictures.SUFFIXES, ".npy"):
         return False
     verdict = sniff(path, key)
     if verdict != "maybe":

@@ -2,7 +2,8 @@
 GeoParquet).
 
 Layouts of others: HoVer-Net's ``inst_map`` and ``type_map`` (MATLAB), CoNIC's two channels (number and class) and
-PanNuke's channels (the numbers of each class, and what is none) of one picture. Nothing pickled is ever unpacked.
+PanNuke's channels (the numbers of each class, and what is none), of one picture or of one of many (``masks.npy:17``).
+Nothing pickled is ever unpacked.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.errors import PARSING, GeometryError, InputError, NothingFound, reading
 from workbench.core.frame import PIXELS
-from workbench.core.objects import REJECTED
+from workbench.core.objects import REJECTED, Objects
+from workbench.data.formats import split_address
 from workbench.slide.data.pictures import opened
+from workbench.slide.data.stacks import number_of
 from workbench.slide.predict.traced import parted, traced, types_of
 
 PICTURES = (".png", ".tif", ".tiff", ".bmp")
-OUTLINES = (".geojson", ".json", ".parquet")
+OUTLINES = (".geojson", ".json", ".parquet", ".dcm")
 _LARGEST = 400_000_000
 """Pixels of a picture whose nuclei are painted whole."""
 _MOST_PIECES = 2
@@ -67,6 +70,7 @@ def read_reference(path: Path, shape: tuple[int, int]) -> Reference:
     GeometryError
         It is of another size.
     """
+    path, key = split_address(path)
     if not path.is_file():
         raise NothingFound(f"{path}: no such file. Check the path.")
     if shape[0] * shape[1] > _LARGEST:
@@ -74,7 +78,7 @@ def read_reference(path: Path, shape: tuple[int, int]) -> Reference:
     suffix = path.suffix.lower()
     if suffix in OUTLINES:
         return _of_outlines(path, shape)
-    labels, types = _numbers(path, suffix)
+    labels, types = _numbers(path, suffix, key)
     if labels.shape != shape:
         raise GeometryError(
             f"{path}: {labels.shape[0]} x {labels.shape[1]} pixels, its image has {shape[0]} x {shape[1]}. Give the "
@@ -83,7 +87,7 @@ def read_reference(path: Path, shape: tuple[int, int]) -> Reference:
     return _of_numbers(path, labels, types)
 
 
-def _numbers(path: Path, suffix: str) -> tuple[Numbers, Numbers | None]:
+def _numbers(path: Path, suffix: str, key: str | None) -> tuple[Numbers, Numbers | None]:
     """Numbers of nuclei, and classes where the file (or one beside it) tells them."""
     if suffix in PICTURES:
         beside = _types_beside(path)
@@ -91,7 +95,10 @@ def _numbers(path: Path, suffix: str) -> tuple[Numbers, Numbers | None]:
     if suffix == ".npy":
         from workbench.data.npy_files import mapped
 
-        return _channels(path, np.asarray(mapped(path)))
+        found = mapped(path)
+        if key is not None or found.ndim == 4:
+            found = found[number_of(path, key, len(found))]
+        return _channels(path, np.asarray(found))
     if suffix == ".mat":
         return _matlab(path)
     raise InputError(
@@ -136,11 +143,6 @@ def _channels(path: Path, found: npt.NDArray[Any]) -> tuple[Numbers, Numbers | N
             labels[one > 0], types[one > 0] = one[one > 0] + top, value
             top += int(one.max(initial=0))
         return labels, types
-    if found.ndim == 4:
-        raise InputError(
-            f"{path}: holds {found.shape[0]} pictures of {found.shape[1]} x {found.shape[2]}; give one file per "
-            "picture (numpy.save of each)"
-        )
     return _whole(path, found), None
 
 
@@ -218,10 +220,7 @@ def of_most(labels: Numbers, types: Numbers) -> Numbers:
 
 
 def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
-    import shapely
-
     from workbench.data.objects import read_objects
-    from workbench.data.outlines import geometries_of
 
     read = read_objects(path).in_frame(PIXELS)
     notes = []
@@ -235,17 +234,27 @@ def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
         if outside == len(found):
             raise GeometryError(f"{path}: all {outside} outlines lie outside the image of {shape[1]} x {shape[0]}")
         notes.append(f"{outside} outline(s) lie outside the image, and do not count")
+    return of_objects(found, shape, tuple(notes), outside)
+
+
+def of_objects(found: Objects, shape: tuple[int, int], notes: tuple[str, ...] = (), outside: int = 0) -> Reference:
+    """Nuclei in pixels, one of each outline, on a picture of `shape`; `outside` of them lie beyond it."""
+    import shapely
+
+    from workbench.data.outlines import geometries_of
+
+    said = list(notes)
     if crossing := int((~shapely.is_valid(geometries_of(found))).sum()):
-        notes.append(f"{crossing} outline(s) cross themselves: what they hold is counted by the even-odd rule")
+        said.append(f"{crossing} outline(s) cross themselves: what they hold is counted by the even-odd rule")
     labels = painted(found, shape)
     missing = len(found) - outside - len(np.unique(labels[labels > 0]))
     if missing:
-        notes.append(f"{missing} outline(s) hold no middle of a pixel, or lie under others, and do not count")
+        said.append(f"{missing} outline(s) hold no middle of a pixel, or lie under others, and do not count")
     if not len(found.classes):
-        return Reference(labels, notes=tuple(notes))
+        return Reference(labels, notes=tuple(said))
     types = np.concatenate([[0], found.class_values]).astype(np.int32)[labels]
-    notes += _without(int((found.class_values == 0).sum()))
-    return Reference(labels, types, found.classes, tuple(notes))
+    said += _without(int((found.class_values == 0).sum()))
+    return Reference(labels, types, found.classes, tuple(said))
 
 
 def painted(objects: Any, shape: tuple[int, int]) -> Numbers:

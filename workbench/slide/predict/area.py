@@ -16,6 +16,7 @@ from workbench.core.types import Geometry, Image
 from workbench.slide.data.heat_maps import read_labels
 from workbench.slide.data.tissue import MASK_MPP, find_tissue, require_brightfield
 from workbench.slide.predict.chosen import LowPower, low_power
+from workbench.slide.region_counts import Region, regions_of, without_missing
 
 if TYPE_CHECKING:
     from workbench.slide.annotations.types import Annotation, Annotations
@@ -70,6 +71,8 @@ class Area:
         Area of the outlines on the slide in pixels of level 0, where they were drawn: finer than the mask.
     outline
         Those outlines themselves, on the slide: a geometry of shapely, or ``None``.
+    regions
+        The same one by one.
     """
 
     mask: npt.NDArray[np.bool_]
@@ -80,6 +83,7 @@ class Area:
     notes: tuple[str, ...] = ()
     size: float | None = None
     outline: Any = None
+    regions: tuple[Region, ...] = ()
 
     def with_edge(self) -> npt.NDArray[np.bool_]:
         """The mask and the pixels around it: what lies right beside tissue belongs to it."""
@@ -95,6 +99,21 @@ class Area:
             for n, count, step in zip(whole, mask.shape, self.step, strict=True)
         )
         return float(rows @ mask @ columns)
+
+    def looked_in(self, outline: Any) -> float:
+        """How much of a region is looked at, in pixels of level 0: all of it, or the tissue in it."""
+        import shapely
+
+        if self.value == REGION:
+            return float(outline.area)
+        left, top, right, bottom = outline.bounds
+        rows, columns = (
+            slice(max(0, int(low // step)), max(0, math.ceil(high / step)))
+            for low, high, step in ((top, bottom, self.step[0]), (left, right, self.step[1]))
+        )
+        r, c = np.nonzero(self.mask[rows, columns])
+        x, y = (c + columns.start + 0.5) * self.step[1], (r + rows.start + 0.5) * self.step[0]
+        return float(shapely.contains_xy(outline, x, y).sum()) * self.step[0] * self.step[1]
 
     def labels(self) -> npt.NDArray[np.uint8]:
         """The mask as classes."""
@@ -134,15 +153,15 @@ def _area_in(image: Image, low: LowPower, config: Where, name: Any) -> Area:
         region = _region(image, config, shape, low.step)
         if not config.tissue_in_roi:
             return replace(region, level=low.level, notes=(*region.notes, *_unlike_brightfield(low.pixels)))
-        inside, notes, outline = region.mask, region.notes, region.outline
+        inside, notes, outline, regions = region.mask, region.notes, region.outline, region.regions
     elif not config.tissue:
         return Area(~none, none, low.step, low.level, REGION)
     else:
-        inside, notes, outline = ~none, (), None
+        inside, notes, outline, regions = ~none, (), None, ()
     mpp = math.sqrt(image.pyramid.mpp[0] * image.pyramid.mpp[1]) if image.pyramid.mpp else None
     tissue = find_tissue(low.pixels, None if mpp is None else mpp * low.step[0], keep_pen=config.keep_pen, name=name)
     said = (*notes, *tissue.notes)
-    return Area(tissue.mask & inside, tissue.pen, low.step, low.level, TISSUE, said, outline=outline)
+    return Area(tissue.mask & inside, tissue.pen, low.step, low.level, TISSUE, said, outline=outline, regions=regions)
 
 
 def _unlike_brightfield(pixels: npt.NDArray[np.uint8]) -> tuple[str, ...]:
@@ -240,12 +259,15 @@ def _drawn(image: Image, path: Path, config: Where, shape: tuple[int, ...], step
     place = place_of(image)
     drawn = read_annotations(path, slide=place, frame=config.frame if place.bounds else None)
     kept, notes = _of_classes(drawn, config, path)
+    kept, lost = without_missing(kept)
+    notes += lost
     if not any(item.shape.kind == "areas" for item in kept):
         raise InputError(
             f"{path}: holds no outline with an area ({len(kept)} points or lines). Draw around what is to be taken."
         )
     # Joining a hundred thousand of them takes more than half a minute: then pixels of the mask are counted.
     outline = outline_on(kept, image.geometry.shape) if len(kept) <= _MOST_JOINED else None
+    regions = () if outline is None else regions_of(kept, image.geometry.shape)
     size = None if outline is None else float(outline.area)
     mask = mask_of(kept, (shape[0], shape[1]), step[0])
     if size == 0 or (size is None and not mask.any()):
@@ -260,7 +282,7 @@ def _drawn(image: Image, path: Path, config: Where, shape: tuple[int, ...], step
         )
     if size is None:
         notes += (f"the area of {len(kept):,} outlines was counted in pixels of the mask",)
-    return Area(mask, np.zeros(shape, bool), step, 0, REGION, (*drawn.notes, *notes), size, outline)
+    return Area(mask, np.zeros(shape, bool), step, 0, REGION, (*drawn.notes, *notes), size, outline, regions)
 
 
 def _of_classes(drawn: Annotations, config: Where, path: Path) -> tuple[list[Annotation], tuple[str, ...]]:

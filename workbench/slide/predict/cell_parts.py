@@ -16,6 +16,7 @@ from workbench.slide.nuclei_now import COUNTS, NUCLEI
 from workbench.slide.predict.area import REGION, Area
 from workbench.slide.predict.chosen import coarse_geometry
 from workbench.slide.predict.mosaic import Cells
+from workbench.slide.region_counts import REGION_OUTLINES, REGIONS, counted, outlines_of
 
 if TYPE_CHECKING:
     from workbench.slide.predict.cell_settings import CellConfig
@@ -50,6 +51,10 @@ def cell_parts(
             area.labels(), coarse_geometry(slide, area.mask.shape, (0.0, 0.0), area.step), area.classes, "tissue"
         ),
     }
+    if area.regions:
+        looked_mm2 = [area.looked_in(region.outline) * pixel for region in area.regions]
+        outlines = outlines_of(area.regions, looked_mm2, objects.frame)
+        parts |= {REGIONS: counted(outlines, objects), REGION_OUTLINES: outlines}
     if config.embeddings:
         names = tuple(str(i) for i in objects.ids.tolist())
         places = cells.centroids * tiles.factor

@@ -18,8 +18,9 @@ from workbench.training.loop import FitResult
 
 
 def write_report(
-    path: Path, out: Path, meta: Mapping[str, Any], result: FitResult, shown: Field, found: npt.NDArray[np.int32]
-) -> Path:
+    path: Path, out: Path, meta: Mapping[str, Any], result: FitResult, shown: Field, found: npt.NDArray[np.int32],
+    before: npt.NDArray[np.int32] | None = None,
+) -> Path:  # fmt: skip
     """Write the HTML report.
 
     Parameters
@@ -30,6 +31,8 @@ def write_report(
         Its record.
     shown, found
         A picture, and the numbers of the nuclei that the weights find on it.
+    before
+        What the weights found that it went on from.
     """
     training, scores = meta["training"], meta["scores"]
     names = [n for n in scores if not n.startswith("before ")]
@@ -46,7 +49,15 @@ def write_report(
         png = course(result.history, {n: n for n in names}, ylabel="score", limits=(0, 1.02))
         sections.append(html.Section("Course", [html.Picture(png, "Loss, and scores on what was kept apart.")]))
     where = "that was kept apart" if training["held_out_pictures"] else "that taught the weights"
-    png = picture_of(shown.image, shown.labels, found)
-    sections.append(html.Section("A picture", [html.Picture(png, f"One {where}. Green: reference, red: found.")]))
+    said = f"One {where}. Green: reference, red: found"
+    pictures: list[html.Part] = []
+    if before is not None:
+        pictures.append(html.Picture(picture_of(shown.image, shown.labels, before), f"{said} before the training."))
+    pictures.append(html.Picture(picture_of(shown.image, shown.labels, found), f"{said}{_after(before)}."))
+    sections.append(html.Section("A picture", pictures))
     sections.append(how_it_was_made(out, meta, ("Preparation of pictures", "recipe"), ("notes",)))
     return html.write(path, f"Training of {out.stem}", sections, subtitle="Research use only.")
+
+
+def _after(before: object) -> str:
+    return "" if before is None else " after it"

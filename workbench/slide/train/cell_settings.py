@@ -37,6 +37,10 @@ class CellTrainConfig:
         "", "How the labels' classes become those of the weights, where names do not say it: 'Neoplastic:2,...'; or "
         "'new': classes as the labels have them, whatever the weights knew.",
     )  # fmt: skip
+    everywhere: bool = setting(
+        False, "Teach the whole of pictures whose outlines say which of them a person looked at; by default squares "
+        "around those teach.",
+    )  # fmt: skip
     steps: int = setting(300, "optimiser steps", low=1)
     batch: int = setting(4, "crops per step", low=1)
     crop: int = setting(192, "side of crops; a multiple of 32", unit="pixels", low=64, high=1024)

@@ -125,6 +125,8 @@ def train_cells(
             f"weights {start.name} were taught at {recipe['mpp']:g} um per pixel; this teaches at {target:g}",
         )
     before = {f"before {k}": v for k, v in _scores(net, study, target, chosen).items() if k != "score"} if start else {}
+    shown = study.val[0] if study.val else study.train[0]
+    found_before = finder(net, target)(shown.image) if start is not None else None
     if has_new_classes:  # the layer that names classes is new: what it said before is nobody's merit
         before.pop(f"before {BY_CLASS}", None)
     _choose_what_learns(net, config, is_new=start is None)
@@ -137,8 +139,8 @@ def train_cells(
     notes = (*said, *study.notes, *left_out(study.failures), *_worse(scores, _measure(study)))
     meta = _record(net, study, config, target, result, scores, notes, (str(chosen), reason), start)
     _save(out, net, meta, half=config.save_as == "float16")
-    shown = study.val[0] if study.val else study.train[0]
-    report = write_report(folder / "report.html", out, meta, result, shown, finder(net, target)(shown.image))
+    found = finder(net, target)(shown.image)
+    report = write_report(folder / "report.html", out, meta, result, shown, found, found_before)
     return CellTrainReport(
         out, folder / "log.csv", report, result.score, _measure(study), scores, result.history, result.stopped,
         result.seconds, study.validation, notes, study.failures,

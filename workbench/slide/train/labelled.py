@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,15 @@ from workbench.slide.data.resample import ratio, upsampling_note
 from workbench.slide.data.scaled import scaled
 from workbench.slide.train.cell_settings import CellTrainConfig
 from workbench.slide.train.fields import Field
+from workbench.slide.train.looked_at import Patch, reviewed, squares_of
 from workbench.training.split import own_split, split_groups
 
 ONE = ClassTable.from_names(["nucleus"])
 NEW = "new"
 _SAME = 0.02
 """Scales that differ by less are not resampled."""
+_MOST_HASHED = 100_000_000
+"""Pixels of a picture that is known again by its content, where squares of it teach."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +98,12 @@ def open_labelled(
         raise InputError("the pictures to learn from have no nucleus: are these the labels of nuclei?")
     if val and not any(_count(fields[i]) for i in val):
         raise InputError("the pictures to validate on have no nucleus; give other groups, or val_fraction=0")
+    learnt = set(train)
     seen = tuple(
-        SeenCase(o.case.id, (o.key,), "learnt" if i in set(train) else "chosen by", o.case.group or "")
-        for i, o in enumerate(opened)
+        dict.fromkeys(
+            SeenCase(o.case.id, (o.key,), "learnt" if i in learnt else "chosen by", o.case.group or "")
+            for i, o in enumerate(opened)
+        )
     )
     return LabelledStudy(
         tuple(fields[i] for i in train), tuple(fields[i] for i in val), classes, seen, said, (*notes, *more), failures
@@ -127,12 +134,12 @@ def _open_all(
     for case in labelled:
         try:
             with naming(case):
-                one, said = _opened(case, config, target)
+                some, said = _opened(case, config, target)
         except (InputError, NothingFound) as error:
             first = first or error
             failures[case.id] = Failure.of(error, case)
             continue
-        opened.append(one)
+        opened += some
         notes += [f"{case.id}: {note}" for note in said]
     if not opened:
         assert first is not None
@@ -140,7 +147,8 @@ def _open_all(
     return opened, notes, failures
 
 
-def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[_Opened, list[str]]:
+def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[list[_Opened], list[str]]:
+    """The picture, or the squares of it that a person looked at, at the scale that is taught."""
     slide = scaled(open_case(case), config.mpp)
     pyramid = slide.pyramid
     if pyramid is None:
@@ -148,25 +156,52 @@ def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[_Opened
     factor = ratio(pyramid, target, allow_upsample=config.allow_upsample, name=case.image)
     rows, columns = pyramid.levels[0].shape
     assert case.labels is not None
-    reference = read_reference(case.labels, (rows, columns))
-    pixels = pyramid.read(0, 0, 0, rows, columns)
-    key = content_key(pixels)
+    said = [n for n in (upsampling_note(pyramid, target),) if n]
+    known = None if config.everywhere else reviewed(case.labels)
+    if known is None:
+        squares = [Patch(0, 0, read_reference(case.labels, (rows, columns)))]
+        said += squares[0].reference.notes
+    else:
+        squares, note = squares_of(known, (rows, columns), config.crop * factor, case.labels)
+        said.append(note)
+    is_small = known is not None and rows * columns <= _MOST_HASHED
+    key = content_key(pyramid.read(0, 0, 0, rows, columns)) if is_small else ""
+    opened, lost = [], 0
+    for square in squares:
+        reference = square.reference
+        high, wide = reference.labels.shape
+        pixels = pyramid.read(0, square.row, square.column, high, wide)
+        own_key = key or content_key(pixels)
+        _require_classes(reference, case.labels)
+        if abs(factor - 1) > _SAME:
+            before = len(reference)
+            pixels, reference = _at_scale(pixels, reference, factor)
+            lost += before - len(reference)
+        opened.append(_Opened(case, Field(pixels, reference.labels), reference, own_key))
+    if lost:
+        said.append(f"{lost} nuclei are smaller than a pixel of {target:g} um, and teach nothing")
+    return opened, said
+
+
+def _require_classes(reference: Reference, labels: Path) -> None:
+    """Refuse nuclei without a class beside those with one."""
     bare = (reference.labels > 0) & (reference.types == 0) if reference.types is not None else None
     if bare is not None and bare.any():
         count = len(np.unique(reference.labels[bare]))
-        raise InputError(f"{case.labels}: {count} nuclei have no class, others do: give all of them one")
-    said = [n for n in (upsampling_note(pyramid, target),) if n] + list(reference.notes)
-    if abs(factor - 1) > _SAME:
-        high, wide = max(1, round(rows / factor)), max(1, round(columns / factor))
-        before = len(reference)
-        y = np.minimum(((np.arange(high) + 0.5) * rows / high).astype(int), rows - 1)
-        x = np.minimum(((np.arange(wide) + 0.5) * columns / wide).astype(int), columns - 1)
-        pixels = resized(pixels, (high, wide))
-        types = None if reference.types is None else np.ascontiguousarray(reference.types[np.ix_(y, x)])
-        reference = replace(reference, labels=np.ascontiguousarray(reference.labels[np.ix_(y, x)]), types=types)
-        if lost := before - len(reference):
-            said.append(f"{lost} nuclei are smaller than a pixel of {target:g} um, and teach nothing")
-    return _Opened(case, Field(pixels, reference.labels), reference, key), said
+        raise InputError(f"{labels}: {count} nuclei have no class, others do: give all of them one")
+
+
+def _at_scale(
+    pixels: npt.NDArray[np.uint8], reference: Reference, factor: float
+) -> tuple[npt.NDArray[np.uint8], Reference]:
+    """Both with `factor` times larger pixels."""
+    rows, columns = reference.labels.shape
+    high, wide = max(1, round(rows / factor)), max(1, round(columns / factor))
+    y = np.minimum(((np.arange(high) + 0.5) * rows / high).astype(int), rows - 1)
+    x = np.minimum(((np.arange(wide) + 0.5) * columns / wide).astype(int), columns - 1)
+    types = None if reference.types is None else np.ascontiguousarray(reference.types[np.ix_(y, x)])
+    labels = np.ascontiguousarray(reference.labels[np.ix_(y, x)])
+    return resized(pixels, (high, wide)), replace(reference, labels=labels, types=types)
 
 
 def _in_classes(

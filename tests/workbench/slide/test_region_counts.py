@@ -1,0 +1,91 @@
+"""Nuclei counted region by region; each number again by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+
+from tests.workbench.slide.predict.test_cells import MPP, plane, run, slide, weights  # noqa: F401
+from workbench.slide.nuclei_edits import NucleiEdits
+from workbench.slide.nuclei_now import nuclei_now
+from workbench.slide.region_counts import REGION_COLUMNS
+
+BOXES = {"A-1": (100, 100, 300, 300), "A-2": (400, 100, 600, 350), "": (250, 250, 500, 500)}
+
+
+def feature(name, box, kind="annotation", **more):
+    properties = {"objectType": kind, **more} | ({"name": name} if name else {})
+    geometry = json.loads(shapely.to_geojson(shapely.box(*box)))
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+@pytest.fixture
+def roi(tmp_path):
+    path = tmp_path / "roi.geojson"
+    items = [feature(n, b, "tma_core" if n else "annotation", **({"isMissing": False} if n else {}))
+             for n, b in BOXES.items()]  # fmt: skip
+    items.append(feature("A-3", (700, 100, 900, 300), "tma_core", isMissing=True))
+    items[2]["properties"]["classification"] = {"name": "Tumor"}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": items}), encoding="utf-8")
+    return path
+
+
+def by_hand(nuclei, box):
+    x, y = nuclei.centroids().T
+    inside = (x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])
+    return inside, (box[2] - box[0]) * (box[3] - box[1]) * MPP**2 * 1e-6
+
+
+def test_counts_of_each_core_and_region(run, slide, roi):  # noqa: F811
+    found = run(slide, roi=str(roi))
+    nuclei, table = found["nuclei"], found["regions"].as_dicts()
+    assert found["regions"].columns == REGION_COLUMNS
+    assert list(dict.fromkeys(r["region"] for r in table)) == ["A-1", "A-2", "Tumor 1"]
+    assert any("1 core(s) of the array are missing" in n for n in found.provenance.notes)
+    for name, box in zip(("A-1", "A-2", "Tumor 1"), BOXES.values(), strict=True):
+        inside, area = by_hand(nuclei, box)
+        rows = {r["class"]: r for r in table if r["region"] == name}
+        assert rows["all nuclei"]["nuclei"] == inside.sum() > 10
+        assert rows["all nuclei"]["looked at [mm2]"] == pytest.approx(area, rel=1e-6)
+        assert rows["all nuclei"]["density [1/mm2]"] == pytest.approx(inside.sum() / area, rel=1e-4)
+        for kind in nuclei.classes:
+            own = inside & (nuclei.class_values == kind.value)
+            assert rows[kind.name]["nuclei"] == own.sum()
+            sizes = nuclei.measurements["area [um2]"][own]
+            assert rows[kind.name]["mean area [um2]"] == pytest.approx(float(sizes.mean()), abs=0.01)
+    assert {r["region class"] for r in table if r["region"] == "Tumor 1"} == {"Tumor"}
+    outlines = found["region_outlines"]
+    assert outlines.ids.tolist() == ["A-1", "A-2", "Tumor 1"]
+    assert outlines.areas() == pytest.approx([shapely.box(*b).area for b in BOXES.values()])
+
+
+def test_without_outlines_there_is_no_table(run, slide):  # noqa: F811
+    assert "regions" not in run(slide).parts
+
+
+def test_the_table_follows_what_a_person_corrects(run, slide, roi):  # noqa: F811
+    found = run(slide, roi=str(roi))
+    edits = NucleiEdits(found["nuclei"])
+    inside, _ = by_hand(found["nuclei"], BOXES["A-1"])
+    edits.reject(np.flatnonzero(inside)[:4].tolist())
+    ring = np.array([(110.0, 110.0), (116.0, 110.0), (116.0, 116.0), (110.0, 116.0)])
+    empty = not any(edits.area(int(i)).intersects(shapely.Polygon(ring)) for i in np.flatnonzero(edits.is_there))
+    if empty:
+        edits.add(ring, 1)
+    now = nuclei_now(found.parts, "nuclei", edits, found.image.geometry)
+    before, after = ({r["region"]: r["nuclei"] for r in t.as_dicts() if r["class"] == "all nuclei"}
+                     for t in (found["regions"], now["regions"]))  # fmt: skip
+    assert after["A-1"] == before["A-1"] - 4 + empty
+    assert after["A-2"] == before["A-2"]
+    lost = {k: v for k, v in found.parts.items() if k != "region_outlines"}
+    assert nuclei_now(lost, "nuclei", edits, found.image.geometry)["regions"].rows == (), "no stale numbers"
+
+
+def test_in_tissue_of_regions_only_tissue_was_looked_at(run, slide, roi):  # noqa: F811
+    found = run(slide, roi=str(roi), tissue_in_roi=True, tissue=True)
+    looked = {r["region"]: r["looked at [mm2]"] for r in found["regions"].as_dicts()}
+    whole = {r["region"]: r["looked at [mm2]"] for r in run(slide, roi=str(roi))["regions"].as_dicts()}
+    assert all(0 < looked[n] <= whole[n] * 1.05 for n in looked)

@@ -1,0 +1,125 @@
+"""Corrections teach where a person looked; what was only proposed does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import workbench as wb
+from tests.workbench.slide.train.test_cells import ABOUT, TINY, discs
+from workbench import weights as stored
+from workbench.core.errors import GeometryError, UsageError
+from workbench.core.frame import Frame
+from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
+from workbench.core.seen import Seen, content_key
+from workbench.core.types import Case
+from workbench.data.geojson import write_geojson
+from workbench.slide.net.cellvta import CellVTA
+from workbench.slide.nuclei_edits import NucleiEdits
+from workbench.slide.train.cell_settings import CellTrainConfig
+from workbench.slide.train.corrected import teach_corrected
+from workbench.slide.train.labelled import open_labelled
+from workbench.slide.train.looked_at import reviewed, squares_of
+
+SIDE = 320
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    pixels = np.tile(discs(np.random.default_rng(1))[0], (4, 4, 1))[:SIDE, :SIDE]
+    path = tmp_path_factory.mktemp("p") / "big.ome.tif"
+    tifffile.imwrite(path, pixels, ome=True, photometric="rgb", metadata=ABOUT)
+    return path, pixels
+
+
+def boxes(places, review, size=8.0, ids=None):
+    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * size
+    rings = [[[np.array(p, float) + corners]] for p in places]
+    return Objects.from_polygons(rings, review=np.array(review, np.uint8), frame=Frame(), ids=ids)
+
+
+def saved(folder, objects, rejected=None):
+    write_geojson(objects, folder / "nuclei.geojson")
+    if rejected is not None:
+        write_geojson(rejected, folder / "rejected.geojson")
+    return folder / "nuclei.geojson"
+
+
+def test_only_squares_around_what_was_looked_at_teach(picture, tmp_path):
+    path, pixels = picture
+    found = boxes([(60, 60), (100, 70), (250, 250)], [ACCEPTED, PROPOSED, PROPOSED])
+    labels = saved(tmp_path, found)
+    study = open_labelled([Case("a", path, labels)], CellTrainConfig(crop=96, val_fraction=0), 0.5, None)
+    (one,) = study.train
+    assert one.image.shape == (96, 96, 3)
+    np.testing.assert_array_equal(one.image, pixels[12:108, 12:108])
+    assert study.nuclei == 2
+    assert "1 square(s) around 1 nuclei" in study.notes[0]
+    assert "1 others in them were not looked at" in study.notes[0]
+    assert study.seen[0].keys == (content_key(pixels),), "known again as the picture that it is of"
+    whole = open_labelled(
+        [Case("a", path, labels)], CellTrainConfig(crop=96, val_fraction=0, everywhere=True), 0.5, None
+    )
+    assert whole.train[0].image.shape == (SIDE, SIDE, 3)
+    assert whole.nuclei == 3
+
+
+def test_a_rejected_nucleus_teaches_that_there_is_none(picture, tmp_path):
+    path, _ = picture
+    labels = saved(tmp_path, boxes([(60, 60)], [EDITED], ids=[1]), boxes([(250, 250)], [REJECTED], ids=[2]))
+    study = open_labelled([Case("a", path, labels)], CellTrainConfig(crop=96, val_fraction=0), 0.5, None)
+    assert sorted(int(f.labels.max()) for f in study.train) == [0, 1]
+
+
+def test_squares_keep_to_the_slide_and_share_what_they_can():
+    found = boxes([(10, 10), (40, 30), (310, 310)], [ACCEPTED] * 3)
+    squares, _ = squares_of(found, (SIDE, SIDE), 100.0, "x.geojson")
+    assert [(s.row, s.column) for s in squares] == [(0, 0), (220, 220)]
+    assert all(s.reference.labels.shape == (100, 100) for s in squares)
+    (small,), _ = squares_of(boxes([(30, 30)], [ACCEPTED]), (60, 70), 100.0, "x.geojson")
+    assert small.reference.labels.shape == (60, 70)
+
+
+def test_outlines_of_another_slide_are_refused():
+    with pytest.raises(GeometryError, match="1 of 2 outlines lie outside"):
+        squares_of(boxes([(10, 10), (500, 20)], [ACCEPTED] * 2), (SIDE, SIDE), 100.0, "x.geojson")
+
+
+def test_labels_that_nobody_reviewed_are_whole(picture, tmp_path):
+    assert reviewed(saved(tmp_path, boxes([(60, 60)], [PROPOSED]))) is None
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    torch.manual_seed(0)
+    net = CellVTA(num_classes=2, **TINY)
+    meta = {
+        "backend": "cellvta", "net": dict(net.config), "recipe": {"mpp": 0.5}, "kind": "full",
+        "classes": [{"value": 1, "name": "nucleus", "color": [255, 159, 68]}], "seen": [],
+    }  # fmt: skip
+    return stored.save(tmp_path_factory.mktemp("w") / "w.safetensors", net.state_dict(), meta)
+
+
+def test_what_was_corrected_teaches_the_weights_that_found_it(picture, start, tmp_path):
+    path, pixels = picture
+    edits = NucleiEdits(boxes([(60, 60), (100, 70), (250, 250)], [PROPOSED] * 3))
+    out = tmp_path / "mine.safetensors"
+    with pytest.raises(UsageError, match="Nobody has looked"):
+        teach_corrected(edits, path, str(start), out)
+    edits.accept([0])
+    edits.reject([2])
+    steps = []
+    report = teach_corrected(edits, path, str(start), out, steps=2, on_step=lambda e: steps.append(e.step))
+    assert steps[-1] == 2
+    meta = stored.read_meta(out)
+    assert meta["training"]["started_from"] == str(start)
+    assert [c["name"] for c in meta["classes"]] == ["nucleus"]
+    assert Seen.of(meta).cases[0].keys == (content_key(pixels),)
+    assert "around 2 nuclei that a person looked at" in report.notes[0]
+    page = report.report.read_text()
+    assert "found before the training" in page
+    assert "found after it" in page
+    result = wb.predict("cellvta", path, weights=str(out), device="cpu", tissue=False)
+    assert result.provenance.weights == "mine"
