@@ -16,6 +16,11 @@ settings.load_profile("workbench")
 # Before torch loads: its waiting threads sleep instead of spinning, which slows all tests on a machine with few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Workers share the cores already: with a thread for each of them in every worker, all tests that learn take half as
+# long again.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Studies of a few tiny cases are computed in the process of the test; those of the pool ask for processes themselves.
 os.environ.setdefault("WORKBENCH_JOBS", "0")
 

@@ -122,4 +122,4 @@ def test_what_was_corrected_teaches_the_weights_that_found_it(picture, start, tm
     assert "found before the training" in page
     assert "found after it" in page
     result = wb.predict("cellvta", path, weights=str(out), device="cpu", tissue=False)
-    assert result.provenance.weights == "mine"
+    assert result.provenance.weights == str(out)
