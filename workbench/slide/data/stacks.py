@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError
 from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Case, Image
 from workbench.data.npy_files import header_of, mapped
@@ -46,14 +46,14 @@ def number_of(path: Path, key: str | None, count: int) -> int:
 
     Raises
     ------
-    UsageError
+    InputError
         None is named, or one that is not there.
     """
     if key is None and count == 1:
         return 0
     if key is None or not key.isascii() or not key.isdigit() or int(key) >= count:
         found = "" if key is None else f", and '{key}' is none of them"
-        raise UsageError(f"{path}: holds {count} pictures{found}; name one, {path.name}:0 to {path.name}:{count - 1}")
+        raise InputError(f"{path}: holds {count} pictures{found}; name one, {path.name}:0 to {path.name}:{count - 1}")
     return int(key)
 
 
@@ -63,9 +63,7 @@ def read(path: Path, key: str | None) -> Image:
     Raises
     ------
     InputError
-        The array is damaged, or its numbers are no colours from 0 to 255.
-    UsageError
-        Which picture is not said.
+        The array is damaged, its numbers are no colours from 0 to 255, or which picture is not said.
     """
     shape, _, _ = header_of(path)
     number = number_of(path, key, count_of(path))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError
 from workbench.data.cases import load_cases, load_study, open_case
 from workbench.slide.data.nuclei_labels import read_reference
 
@@ -94,9 +94,9 @@ def test_one_picture_is_named(conic, pictures, numbers):
     image = wb.read(f"{conic / 'images.npy'}:1")
     np.testing.assert_array_equal(image.pyramid.read(0, 0, 0, SIDE, SIDE), pictures[1])
     for wrong in ("", ":3", ":-1", ":x"):
-        with pytest.raises(UsageError, match="holds 3 pictures.*images.npy:0 to images.npy:2"):
+        with pytest.raises(InputError, match="holds 3 pictures.*images.npy:0 to images.npy:2"):
             wb.read(f"{conic / 'images.npy'}{wrong}")
-    with pytest.raises(UsageError, match="holds 3 pictures"):
+    with pytest.raises(InputError, match="holds 3 pictures"):
         read_reference(conic / "labels.npy", (SIDE, SIDE))
     (row,) = wb.info(conic / "images.npy")
     assert row["n_series"] == COUNT
