@@ -167,13 +167,18 @@ def _enter(search: Search, path: Path, names: tuple[str, ...], bids: bool = Fals
     _plain_files(search, path, files, names, {f.name for f in folders}, bids)
     for below in folders:
         why = why_not_searched(search, below, bids)
-        if why:
-            search.skip(below, why)
-        else:
+        if not why:
             _enter(search, below, (*names, below.name), bids)
+        elif not _holds_labels(search, below):
+            search.skip(below, why)
     for file in files:
         if archive.is_archive(file):
             _enter_archive(search, file, names)
+
+
+def _holds_labels(search: Search, folder: Path) -> bool:
+    """Whether cases that were found have their labels in there."""
+    return any(folder in case.labels.parents for part in search.parts for case in part.cases if case.labels is not None)
 
 
 def _enter_archive(search: Search, file: Path, names: tuple[str, ...]) -> None:

@@ -57,6 +57,7 @@ def conic(pictures, numbers, tmp_path):
 def test_a_fold_of_pannuke(pannuke, pictures, numbers):
     study = load_study(pannuke, kind="slide")
     assert not study.faults
+    assert not study.skipped
     assert [c.id for c in study.cases] == [f"fold1_images_{i:04d}" for i in range(COUNT)]
     assert [c.options["tissue"] for c in study.cases] == ["Breast", "Colon", "Breast"]
     for i, case in enumerate(study.cases):
