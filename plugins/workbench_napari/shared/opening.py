@@ -17,7 +17,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.layers import LayerTuple
 from workbench_napari.shared import engines
 from workbench_napari.shared.job import Job
-from workbench_napari.shared.painting_later import painted_later
+from workbench_napari.shared.painting_later import is_to_be_painted, painted_later
 from workbench_napari.shared.reader import get_reader, read
 from workbench_napari.shared.worker import report, runner_of
 
@@ -123,7 +123,7 @@ class Opening(QObject):
         if self._runner.is_closed:
             self._waiting.clear()
             self._end(job)
-        elif job.outcome is not None:
+        elif job.outcome is not None and not is_to_be_painted(self._viewer()):
             how, value = job.outcome
             try:
                 if how == "failed":

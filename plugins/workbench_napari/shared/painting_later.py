@@ -7,6 +7,7 @@ is painted once.
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,11 @@ from workbench_napari.shared.views import canvas_of
 _PAUSE_MS = 1
 """Timers have their turn between a step and its picture."""
 
+_LATE_S = 0.04
+_PICTURE_S = 0.02
+"""After it was asked for, Qt paints within this."""
+
+_asked: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 _waiting: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
 
@@ -38,16 +44,33 @@ def painted_later(viewer: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        QTimer.singleShot(_PAUSE_MS, partial(_paint, weakref.ref(canvas)))
+        _later(weakref.ref(canvas))
 
 
-def _paint(reference: Any) -> None:
+def _later(reference: Any) -> None:
+    QTimer.singleShot(_PAUSE_MS, partial(_paint, reference, time.monotonic()))
+
+
+def _paint(reference: Any, since: float) -> None:
     canvas = reference()
     if canvas is None:
+        return
+    if time.monotonic() - since > _LATE_S:  # something long came before: others have their turn between that and this
+        _later(reference)
         return
     _waiting[canvas] = _waiting.get(canvas, 1) - 1
     if _waiting[canvas] <= 0:
         try:
             canvas.setUpdatesEnabled(True)
+            _asked[canvas] = time.monotonic()
         except RuntimeError:  # Qt has deleted it
             return
+
+
+def is_to_be_painted(viewer: Any) -> bool:
+    """Whether the picture of a step is still to come: the next step waits for it, or one picture would be of all."""
+    try:
+        canvas = None if viewer is None else canvas_of(viewer)
+    except (AttributeError, RuntimeError):
+        return False
+    return canvas is not None and (_waiting.get(canvas, 0) > 0 or time.monotonic() - _asked.get(canvas, 0) < _PICTURE_S)

@@ -62,7 +62,7 @@ class SlideTool(GeneralTool):
         The viewer it is docked to (napari passes it by this name).
     """
 
-    PROGRESS_TEXT = "%v of %m tiles (%p %)"
+    PROGRESS_TEXT = "%v of %m (%p %)"  # tiles, or steps of a training
     KIND: ClassVar[str] = "slide"
     SAMPLE: ClassVar[str] = "slide"
     SKIP: ClassVar[tuple[str, ...]] = ("roi",)

@@ -92,9 +92,7 @@ def squares_of(found: Objects, shape: tuple[int, int], side: float, name: Path) 
         squares.append(Patch(row, column, of_objects(moved, (high, wide))))
         assert kept.review is not None
         untouched |= inside & (kept.review == 0)
-    said = (
-        f"it teaches {len(squares)} square(s) around {len(looked)} nuclei that a person looked at, nothing else of it"
-    )
+    said = f"taught by {len(squares)} square(s) around {len(looked)} nuclei that a person looked at, and nothing else"
     if count := int(untouched.sum()):
         said += f"; {count} others in them were not looked at and count as right"
     return squares, said
