@@ -2,7 +2,8 @@
 
 A cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break is a formula to spreadsheets, whoever put it
 there: a patient's name, a channel, a class. Such text gets an apostrophe in front, which is how they write text that
-looks like a formula. Numbers stay numbers, and `cell_text` takes the apostrophe off again.
+looks like a formula. Numbers stay numbers, and `cell_text` takes the apostrophe off again. A carriage return ends a row
+for some programs, and what stands behind it begins the next: such a cell is quoted, as one with a line break.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+_ENDS = "\r\n"
+"""Cells with either are quoted."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -25,16 +28,20 @@ def table_text(columns: Sequence[Any], rows: Iterable[Sequence[Any] | Mapping[st
     rows
         Values in that order; or by the names of the columns, of which a row may lack some, but hold no others.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([safe_cell(c) for c in columns])
+    lines = [_line(columns)]
     for row in rows:
         if isinstance(row, Mapping):
             if unknown := [k for k in row if k not in columns]:
                 raise ValueError(f"a row has {unknown}, which are none of the columns {list(columns)}")
             row = [row.get(c, "") for c in columns]
-        table.writerow([safe_cell(v) for v in row])
-    return text.getvalue()
+        lines.append(_line(row))
+    return "".join(lines)
+
+
+def _line(row: Iterable[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator=_ENDS).writerow([safe_cell(v) for v in row])
+    return text.getvalue().removesuffix(_ENDS) + "\n"
 
 
 def safe_cell(value: Any) -> Any:

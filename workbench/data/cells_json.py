@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.classes import ClassTable
-from workbench.core.errors import GeometryError, InputError, NothingFound, WorkbenchWarning
+from workbench.core.errors import GeometryError, InputError, NothingFound, WorkbenchWarning, one_line
 from workbench.core.objects import Objects
 from workbench.core.rings import open_rings
 from workbench.data.json_stream import JsonError, JsonStream
@@ -56,6 +56,15 @@ def read_cells_json(path: Path) -> Objects:
         raise InputError(f"{path}: {found.where}{error}. Copy the file again.") from error
     except GeometryError as error:
         raise InputError(f"{path}: {error}.") from error
+    except (OverflowError, ValueError) as error:
+        raise InputError(
+            f"{path}: {found.where}a number of it is too large, or none ({one_line(error)[:80]})"
+        ) from error
+    if found.scale is not None:
+        warnings.warn(
+            f"{path.name}: says that its places are pixels at {found.scale:g}x: right only where the slide was scanned "
+            "at that", WorkbenchWarning, stacklevel=2,
+        )  # fmt: skip
     if found.thin:
         warnings.warn(
             f"{path.name}: {found.thin:,} contours of fewer than three points are no outlines, and were left out",
@@ -82,6 +91,8 @@ def _cells(stream: JsonStream, found: _Found) -> Iterator[Any]:
             value = stream.value()
             if key == "type_map" and isinstance(value, Mapping):
                 found.names = _names(value)
+            elif key == "mag" and isinstance(value, int | float) and not isinstance(value, bool):
+                found.scale = value
     found.where = ""
     if not any_found:
         raise JsonError("it has neither 'cells' (CellViT) nor 'nuc' (HoVer-Net)")
@@ -111,6 +122,7 @@ class _Found:
         self.where = ""
         self.names: dict[int, str] = {}
         self.thin = 0
+        self.scale: float | None = None
         self._rings: list[Any] = []
         self._types: list[int] = []
         self._odds: list[float] = []

@@ -22,6 +22,8 @@ from workbench.data.companion import require_regular
 SUFFIXES = (".dcm",)
 _BULK = "1.2.840.10008.5.1.4.1.1.91.1"
 _AREAS = ("POLYGON", "RECTANGLE", "ELLIPSE")
+_FURTHEST = 1e9
+"""Places beyond this are damage: no slide has so many pixels along a side."""
 _CORNERS = 48
 """Of the outline of an ellipse."""
 
@@ -47,7 +49,7 @@ def read_bulk(path: Path) -> Objects:
         hd: Any = importlib.import_module("highdicom")
     except ImportError as error:
         raise MissingExtra("reading DICOM bulk annotations (highdicom is not installed)", "dicom") from error
-    damaged = (*PARSING, pydicom.errors.InvalidDicomError, NotImplementedError)
+    damaged = (*PARSING, pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException, NotImplementedError)
     with reading(path, "is no DICOM file that can be read", "Export it again.", kinds=damaged):
         head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "Modality"])
         kind, modality = str(head.get("SOPClassUID", "")), str(head.get("Modality", ""))
@@ -83,12 +85,33 @@ def _group(hd: Any, group: Any) -> tuple[str, str, list[Floats], dict[str, Float
     rings = [np.asarray(a, np.float64)[:, :2] for a in group.get_graphic_data("2D")] if kind in _AREAS else []
     if kind == "ELLIPSE":
         rings = [_ellipse(ring) for ring in rings]
+    if rings:
+        _require_sound(group, len(rings))
     names, values, units = group.get_measurements()
     measured = {
         f"{name.meaning} [{unit.value}]": np.asarray(values, np.float64)[:, i]
         for i, (name, unit) in enumerate(zip(names, units, strict=True))
     }
     return str(group.label), kind, rings, measured
+
+
+def _require_sound(group: Any, count: int) -> None:
+    """What a group says of itself must agree: how many outlines, and where each begins.
+
+    Raises
+    ------
+    ValueError
+        It does not.
+    """
+    if int(group.number_of_annotations) != count:
+        raise ValueError(f"{group.number_of_annotations} annotations are promised, {count} found")
+    starts = group.get("LongPrimitivePointIndexList")
+    if starts:
+        places = np.frombuffer(starts, np.uint32)
+        if places[0] != 1 or (np.diff(places.astype(np.int64)) < 6).any() or ((places - 1) % 2).any():
+            raise ValueError("its outlines begin where no point does")
+    if group.get("DoublePointCoordinatesData") is not None and group.get("PointCoordinatesData") is not None:
+        raise ValueError("it has places twice")
 
 
 def _ellipse(ends: Floats) -> Floats:
@@ -101,7 +124,7 @@ def _ellipse(ends: Floats) -> Floats:
 def _objects(path: Path, groups: list[tuple[str, str, list[Floats], dict[str, Floats]]]) -> Objects:
     rings = [ring for _, _, some, _ in groups for ring in some]
     for number, ring in enumerate(rings, 1):
-        if len(ring) < 3 or not np.isfinite(ring).all():
+        if len(ring) < 3 or not (np.abs(ring) < _FURTHEST).all():
             raise InputError(
                 f"{path}: outline {number} has {len(ring)} points or a place that is none. Export it again."
             )

@@ -15,6 +15,7 @@ import json
 import warnings
 from array import array
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,6 +36,16 @@ _BATCH = 4096
 """Features that are turned to text at once."""
 _POINTS = 1 << 17
 """Points that are kept as Python numbers before they go into an array."""
+OLD_TYPES = {
+    "PathAnnotationObject": "annotation", "PathDetectionObject": "detection", "PathCellObject": "cell",
+    "PathTileObject": "tile", "TMACoreObject": "tma_core", "PathRootObject": "root",
+}  # fmt: skip
+"""What QuPath 0.2 wrote as the id of every object."""
+CORES = ("tmaCore", "tma_core")
+_AROUND = ("annotation", "root", *CORES)
+_OBJECTS = ("detection", "cell")
+"""What QuPath draws around objects, and what it calls those: where a file holds both, only these count."""
+_DEEPEST = 32
 _INFINITE = {"inf": np.inf, "-inf": -np.inf, "nan": np.nan, "infinity": np.inf, "-infinity": -np.inf}
 
 
@@ -101,12 +112,16 @@ def read_geojson(path: Path) -> Objects:
             _read(file, gathered)
         objects = gathered.objects(path.stem)
         objects.validate()
+    except RecursionError as error:
+        raise InputError(f"{path}: {gathered.where}it is nested too deeply") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: {gathered.where}the text is no UTF-8 ({error.reason}); is it GeoJSON?") from error
     except JsonError as error:
         raise InputError(f"{path}: {gathered.where}{error}. Export or copy the file again.") from error
     except GeometryError as error:
         raise InputError(f"{path}: {error}. Feature and object have the same number.") from error
+    if notes := gathered.notes():
+        warnings.warn(f"{path.name}: {'; '.join(notes)}", WorkbenchWarning, stacklevel=2)
     return objects
 
 
@@ -161,6 +176,10 @@ class _Gathered:
         self._columns: dict[str, array[float]] = {}
         self._ids: list[Any] = []
         self._review = array("b")
+        self._around = array("b")
+        self._left_out = self._cells = 0
+        self._has_objects = False
+        self._words: dict[str, int] = {}
 
     @property
     def own(self) -> dict[str, Any]:
@@ -168,16 +187,31 @@ class _Gathered:
         found: dict[str, Any] = self.header.get("workbench", {})
         return found
 
-    def add(self, feature: Any) -> None:
-        """Take over one feature."""
+    def add(self, feature: Any, depth: int = 0) -> None:
+        """Take over one feature, and those within it (QuPath's ``childObjects``)."""
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             raise JsonError("not a GeoJSON feature")
+        children = feature.get("childObjects") or []
+        if not isinstance(children, list) or depth > _DEEPEST:
+            raise JsonError("its childObjects are no list, or nested too deeply")
+        what = _type_of(feature)
         geometry = feature.get("geometry")
+        if what == "cell" and feature.get("nucleusGeometry") is not None:
+            geometry = feature["nucleusGeometry"]
+            self._cells += 1
+        if what in _AROUND and not _is_area(geometry):
+            self._left_out += 1  # a point or a line that somebody drew
+        else:
+            self._add_one(feature, geometry, what)
+        for child in children:
+            self.add(child, depth + 1)
+
+    def _add_one(self, feature: dict[str, Any], geometry: Any, what: str) -> None:
         kind = geometry.get("type") if isinstance(geometry, dict) else None
         if not isinstance(geometry, dict) or kind not in ("Polygon", "MultiPolygon"):
             raise JsonError(f"its geometry is {kind or 'missing'}, Polygon or MultiPolygon was expected")
         self._add_outlines(geometry.get("coordinates"), several=kind == "MultiPolygon")
-        others = sorted(feature.keys() - {"type", "geometry", "id", "bbox"})
+        others = sorted(feature.keys() - {"type", "geometry", "id", "bbox", "childObjects", "nucleusGeometry"})
         if others and "properties" not in feature:  # class and measurements would be lost without a word
             raise JsonError(f"it has no 'properties', which each feature must have, but {others[0][:40]!r}")
         properties = feature.get("properties") or {}
@@ -186,12 +220,42 @@ class _Gathered:
         self._add_class(properties.get("classification"))
         self._chances.append(_number(properties.get("probability"), "probability"))
         self._add_measurements(properties.get("measurements") or {})
-        self._ids.append(feature.get("id"))
+        name = feature.get("id")
+        self._ids.append(_writable(name) if isinstance(name, str) else name)
         told = properties.get("metadata")
         said = told.get("review") if isinstance(told, dict) else None
-        self._review.append(REVIEW.index(said) if said in REVIEW else -1)  # others may keep there what they like
+        self._review.append(self._state(said))
+        self._around.append(what in _AROUND)
+        self._has_objects = self._has_objects or what in _OBJECTS
         if len(self._points) >= _POINTS:
             self._flush()
+
+    def _state(self, said: Any) -> int:
+        """What a person said of it, -1 for nothing that is understood."""
+        word = said.strip().casefold() if isinstance(said, str) else said
+        if word in REVIEW:
+            return REVIEW.index(word)
+        if said is not None:
+            text = ascii(said)[:24]
+            self._words[text] = self._words.get(text, 0) + 1
+        return -1
+
+    def notes(self) -> list[str]:
+        """What a person should know of the file."""
+        found = []
+        if out := self._left_out + self._count_around():
+            found.append(f"{out} annotations, cores or other shapes around objects were left out")
+        if self._cells:
+            found.append(f"of {self._cells} cells the nucleus was taken, not the border of the cell")
+        if self._words:
+            first, count = ", ".join(list(self._words)[:3]), sum(self._words.values())
+            found.append(f"{count} review states were not understood ({first}); known are {', '.join(REVIEW)}")
+        return found
+
+    def _count_around(self) -> int:
+        """How many shapes lie around others; none where there is nothing else."""
+        around = int(np.count_nonzero(np.array(self._around, np.int8)))
+        return around if self._has_objects else 0
 
     def _add_outlines(self, coordinates: Any, *, several: bool) -> None:
         polygons = coordinates if several else [coordinates]
@@ -223,6 +287,7 @@ class _Gathered:
             name = classification
         if not isinstance(name, str):
             raise JsonError("the name of its classification is no text")
+        _writable(name)
         if name and name not in self._names:
             self._names[name] = len(self._names)
             self._classes[name] = _color(classification)
@@ -236,8 +301,9 @@ class _Gathered:
                 raise JsonError("its measurements are no names with values") from None
         if not isinstance(given, dict):
             raise JsonError("its measurements are no names with values")
-        for name in given.keys() - self._columns.keys():
-            self._columns[name] = array("d", [np.nan]) * (self.number - 1)
+        for name in given:
+            if name not in self._columns:
+                self._columns[_writable(name)] = array("d", [np.nan]) * (len(self._values) - 1)
         for name, column in self._columns.items():
             column.append(_number(given.get(name), name))
 
@@ -281,7 +347,10 @@ class _Gathered:
             frame = Frame.from_json(own["frame"]) if "frame" in own else PIXELS
             known = ClassTable.from_json(own.get("classes", []))
             types = {str(k): np.dtype(v) for k, v in own.get("measurements", {}).items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if odd := [v.name for v in types.values() if v.kind not in "biuf"]:
+                raise ValueError(f"measurements of type {odd[0]}")
+            np.array([c.value for c in known], np.int32)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise JsonError(f"member 'workbench' is damaged ({type(error).__name__}: {error})") from error
         classes, values = self._table(known)
         if self._coordinates:
@@ -293,16 +362,23 @@ class _Gathered:
         has = own.get("probabilities", bool(np.isfinite(chances).any()))
         names = list(dict.fromkeys([*types, *self._columns]))
         review = np.array(self._review, np.int8)
-        return Objects.from_rings(
+        found = Objects.from_rings(
             coordinates, offsets_of(np.array(self._rings)), offsets_of(np.array(self._polygons)),
             offsets_of(np.array(self._pieces)), class_values=values, ids=self._numbers(),
             probabilities=chances if has else None, measurements={k: self._column(k, types.get(k)) for k in names},
             classes=classes, frame=frame, name=str(own.get("name", name)),
             review=np.maximum(review, 0).astype(np.uint8) if (review >= 0).any() else None,
         )  # fmt: skip
+        return self._without_around(found, known) if self._count_around() else found
+
+    def _without_around(self, found: Objects, known: ClassTable) -> Objects:
+        """The objects without the shapes around them, and without classes that only those have."""
+        kept = found.select(np.array(self._around, np.int8) == 0)
+        used = {c.value for c in known} | set(kept.class_values.tolist())
+        return replace(kept, classes=ClassTable(tuple(c for c in kept.classes if c.value in used)))
 
     def _column(self, name: str, dtype: np.dtype[Any] | None) -> npt.NDArray[Any]:
-        column = np.array(self._columns.get(name, array("d", [np.nan]) * self.number), np.float64)
+        column = np.array(self._columns.get(name, array("d", [np.nan]) * len(self._values)), np.float64)
         whole = dtype is None or dtype.kind == "f" or np.isfinite(column).all()
         return column.astype(dtype) if dtype is not None and whole else column
 
@@ -319,11 +395,35 @@ class _Gathered:
 
     def _numbers(self) -> npt.NDArray[Any] | None:
         """Ids as whole numbers if all are, else as text; ``None`` if there are none."""
-        if all(i is None for i in self._ids):
+        if all(i is None or i in OLD_TYPES for i in self._ids):
             return None
         if all(type(i) is int and abs(i) < 2**63 for i in self._ids):
             return np.array(self._ids, np.int64)
         return np.array([f"feature {n + 1}" if i is None else str(i) for n, i in enumerate(self._ids)])
+
+
+def _type_of(feature: dict[str, Any]) -> str:
+    """What QuPath says that a feature is; "" where nothing is said."""
+    properties = feature.get("properties")
+    if isinstance(properties, dict):
+        said = properties.get("objectType", properties.get("object_type"))
+        if isinstance(said, str):
+            return said
+    name = feature.get("id")
+    return OLD_TYPES.get(name, "") if isinstance(name, str) else ""
+
+
+def _is_area(geometry: Any) -> bool:
+    return isinstance(geometry, dict) and geometry.get("type") in ("Polygon", "MultiPolygon")
+
+
+def _writable(text: str) -> str:
+    """The text; half a character (a lone surrogate) can be read, and never written again."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise JsonError(f"the name {ascii(text)[:40]} holds half a character") from None
+    return text
 
 
 _LARGEST = float(np.finfo(np.float64).max)  # whole numbers of any size can be compared with it

@@ -79,5 +79,17 @@ def _density(objects: Objects, before: Heatmap, slide: Geometry) -> npt.NDArray[
     centres = objects.centroids()
     edges = np.arange(rows + 1) * step[0], np.arange(columns + 1) * step[1]
     counts, _, _ = np.histogram2d(centres[:, 1], centres[:, 0], bins=edges)
-    side = np.abs(np.diag(affine)[:2]) * 1e-3
-    return np.where(np.isnan(before.data), np.nan, counts / side.prod()).astype(np.float32)
+    return np.where(np.isnan(before.data), np.nan, counts / squares_mm2((rows, columns), step, slide)).astype(
+        np.float32
+    )
+
+
+def squares_mm2(shape: tuple[int, ...], step: float | npt.ArrayLike, slide: Geometry) -> npt.NDArray[np.float64]:
+    """How much of each square of a map lies on the slide; `step` is the side of one in pixels of level 0."""
+    assert slide.affine is not None
+    steps = np.broadcast_to(np.asarray(step, np.float64), (2,))
+    along = [
+        np.clip(n - np.arange(count) * one, 0, one) * abs(pixel) * 1e-3
+        for n, count, one, pixel in zip(slide.shape, shape, steps, np.diag(slide.affine), strict=False)
+    ]
+    return np.asarray(np.maximum(np.outer(*along), 1e-12), np.float64)

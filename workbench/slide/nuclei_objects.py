@@ -28,7 +28,12 @@ def joined(one: Objects, other: Objects) -> Objects:
     own = {c.value: names.get(c.name, 0) for c in other.classes}
     n, m = len(one), len(other)
     taken = set(one.ids.tolist())
-    if one.ids.dtype.kind != other.ids.dtype.kind or taken & set(other.ids.tolist()):
+    if one.ids.dtype.kind != other.ids.dtype.kind:
+        raise InputError(
+            f"objects '{one.name}' have numbers as ids and '{other.name}' text, or the other way: another program "
+            "wrote one of them anew. Move the file of rejected ones away to open the other"
+        )
+    if taken & set(other.ids.tolist()):
         raise InputError(f"objects '{one.name}' and '{other.name}' have ids in common: they are not of one result")
     review = np.zeros(n, np.uint8) if one.review is None else one.review
     nothing = np.full(m, np.nan)

@@ -1,9 +1,10 @@
-"""Nuclei counted region by region: outlines that a person drew, cores of a tissue microarray (``tma_core``)."""
+"""Nuclei counted region by region: outlines that a person drew, cores of a tissue microarray (QuPath)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.frame import Frame
 from workbench.core.objects import Objects
 from workbench.core.types import Part, Scores
+from workbench.data.geojson import CORES
 from workbench.slide.nuclei_objects import mpp_of
 
 REGIONS, REGION_OUTLINES = "regions", "region_outlines"
@@ -21,7 +23,6 @@ REGION_COLUMNS = (
     "region", "region class", "class", "nuclei", "density [1/mm2]", "mean area [um2]", "looked at [mm2]",
 )  # fmt: skip
 _LOOKED = "looked at [mm2]"
-_CORE = "tma_core"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +44,35 @@ class Region:
 
 def without_missing(annotations: Sequence[Any]) -> tuple[list[Any], tuple[str, ...]]:
     """Annotations without the cores that QuPath calls missing, and a note: nothing is looked for there."""
-    kept = [a for a in annotations if not (a.object_type == _CORE and a.properties.get("isMissing") is True)]
+    kept = [a for a in annotations if not (a.object_type in CORES and a.properties.get("isMissing") is True)]
     lost = len(annotations) - len(kept)
     return kept, (f"{lost} core(s) of the array are missing, and were left out",) if lost else ()
 
 
-def regions_of(annotations: Iterable[Any], shape: tuple[int, ...]) -> tuple[Region, ...]:
-    """The areas among annotations as regions on a slide of `shape`; those beside it are none."""
+def regions_of(annotations: Iterable[Any], shape: tuple[int, ...]) -> tuple[tuple[Region, ...], tuple[str, ...]]:
+    """The areas among annotations as regions, and notes: those beside the slide are none, nor points and lines."""
     from workbench.slide.annotations.region import outline_on
 
-    found = []
+    found, beside, others = [], [], 0
     for item in annotations:
-        outline = outline_on([item], shape) if item.shape.kind == "areas" else None
-        if outline is not None and outline.area > 0:
-            found.append(Region(item.name, item.class_name, outline))
-    return tuple(found)
+        if item.shape.kind != "areas":
+            others += 1
+            continue
+        outline = outline_on([item], shape)
+        if outline.area > 0:
+            found.append(Region(_whole(item.name), _whole(item.class_name), outline))
+        else:
+            beside.append(item.name or item.class_name or "one without a name")
+    notes = []
+    if beside:
+        more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
+        notes.append(f"{len(beside)} region(s) lie beside the slide, and do not count: {', '.join(beside[:3])}{more}")
+    if others:
+        notes.append(f"{others} point(s) or line(s) are no regions")
+    names = [r.name for r in found if r.name]
+    if same := len(names) - len(set(names)):
+        notes.append(f"{same} region(s) have the name of another, and a number behind it in the table")
+    return tuple(found), tuple(notes)
 
 
 def outlines_of(regions: Sequence[Region], looked_mm2: Sequence[float], frame: Frame) -> Objects:
@@ -77,17 +92,25 @@ def outlines_of(regions: Sequence[Region], looked_mm2: Sequence[float], frame: F
     )  # fmt: skip
 
 
+def _whole(text: str) -> str:
+    """The text without halves of characters (lone surrogates), which no table takes."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _names(regions: Sequence[Region]) -> list[str]:
-    """A name for each, that no other has: its own, that of its class, or "region"."""
+    """A name for each, that no other has: its own, that of its class, or "region"; never one that another was given."""
+    given = {r.name for r in regions if r.name}
     found: list[str] = []
-    taken: set[str] = set()
     for region in regions:
-        plain = name = region.name or region.class_name or "region"
-        number = 1
-        while name in taken or (number == 1 and not region.name and len(regions) > 1):
-            name, number = f"{plain} {number}", number + 1
-        taken.add(name)
-        found.append(name)
+        if region.name and region.name not in found:
+            found.append(region.name)
+            continue
+        plain = region.class_name or "region"
+        if region.name:
+            names = (f"{region.name} ({n})" for n in count(2))
+        else:
+            names = (plain if len(regions) == 1 and n == 0 else f"{plain} {n or 1}" for n in count())
+        found.append(next(name for name in names if name not in given and name not in found))
     return found
 
 
@@ -112,13 +135,17 @@ def counted(outlines: Objects, nuclei: Objects) -> Scores:
             *((("unclassified", values == 0),) if (values == 0).any() else ()),
             ("all nuclei", np.ones(len(inside), bool)),
         ):
-            count, some = int(own.sum()), sizes[inside][own]
+            number, some = int(own.sum()), sizes[inside][own]
             known = some[np.isfinite(some)]
             rows.append((
-                name, class_of[int(outlines.class_values[i])], kind, count, round(count / looked, 2) if looked else "",
+                name, class_of[int(outlines.class_values[i])], kind, number, _per(number, looked),
                 round(float(known.mean()), 2) if known.size else "", round(looked, 6),
             ))  # fmt: skip
     return Scores(REGION_COLUMNS, tuple(rows), REGIONS)
+
+
+def _per(number: int, mm2: float) -> float | str:
+    return round(number / mm2, 2) if mm2 else ""
 
 
 _NONE: npt.NDArray[np.int64] = np.zeros(0, np.int64)
@@ -137,3 +164,17 @@ def regions_now(parts: Mapping[str, Part], nuclei: Objects) -> dict[str, Part]:
     if not isinstance(table, Scores) or table.columns != REGION_COLUMNS:
         return {}
     return {REGIONS: counted(outlines, nuclei) if isinstance(outlines, Objects) else replace(table, rows=())}
+
+
+def annotations_of(outlines: Objects) -> list[Any]:
+    """The outlines as annotations, with their names, classes and measurements, as QuPath shows them."""
+    from workbench.slide.annotations.types import Annotation, Shape
+
+    names = {0: "", **{c.value: c.name for c in outlines.classes}}
+    found = []
+    for i, name in enumerate(outlines.ids.tolist()):
+        parts = tuple(tuple(np.asarray(ring, np.float64) for ring in piece) for piece in outlines.polygon(i))
+        measured = {k: float(v[i]) for k, v in outlines.measurements.items()}
+        class_name = names[int(outlines.class_values[i])]
+        found.append(Annotation(Shape("areas", parts), name, name, class_name, measurements=measured))
+    return found

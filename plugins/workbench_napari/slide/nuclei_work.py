@@ -102,7 +102,7 @@ def _beside(path: Path, image: Image) -> tuple[dict[str, Any] | None, list[str]]
                 notes.append(one_line(error))
                 continue
             found[name] = replace(part, name=name)
-    if (file := folder / f"{REGION_OUTLINES}{path.suffix}").is_file():
+    if (file := folder / f"{REGION_OUTLINES}.geojson").is_file():
         found[REGION_OUTLINES] = replace(read_objects(file).in_frame(PIXELS), name=REGION_OUTLINES)
     if (folder / "embeddings.h5").is_file():
         notes.append("what the encoder saw (embeddings.h5) is not taken along: classes can be learnt after a run")

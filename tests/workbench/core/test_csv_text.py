@@ -117,3 +117,9 @@ def test_reports_show_names_and_run_none(tmp_path):
     page = html.render(evil, [html.Section(evil, [html.Table((evil,), [(evil,)]), html.Text(evil)])], subtitle=evil)
     assert "<script>alert" not in page
     assert "<img src=x" not in page
+
+
+def test_a_carriage_return_begins_no_row():
+    text = table_text(["a", "b"], [["\r=1", "x\r=2"]])
+    assert text == 'a,b\n"\'\r=1","x\r=2"\n'
+    assert [len(row) for row in csv.reader(io.StringIO(text))] == [2, 2]

@@ -108,3 +108,17 @@ def test_what_is_none_is_said(slide, tmp_path):
         (tmp_path / "cut.dcm").write_bytes(whole[:cut])
         with pytest.raises(InputError):
             read_objects(tmp_path / "cut.dcm")
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("NumberOfAnnotations", 99, "99 annotations are promised, 2 found"),
+    ("LongPrimitivePointIndexList", np.array([1, 8], np.uint32).tobytes(), "begin where no point does"),
+    ("LongPrimitivePointIndexList", np.array([3, 9], np.uint32).tobytes(), "begin where no point does"),
+])  # fmt: skip
+def test_what_contradicts_itself_is_refused(slide, tmp_path, name, value, said):
+    made = write(slide, tmp_path / "a.dcm", [group(1, "a", "POLYGON", [SQUARE, SQUARE + 50])])
+    found = pydicom.dcmread(made)
+    setattr(found.AnnotationGroupSequence[0], name, value)
+    found.save_as(made)
+    with pytest.raises(InputError, match=said):
+        read_objects(made)

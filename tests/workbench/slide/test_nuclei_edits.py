@@ -11,7 +11,7 @@ import pytest
 
 import workbench as wb
 from workbench.core.classes import ClassTable
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError, UsageError, WorkbenchWarning
 from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, REJECTED, REVIEW, Objects
 from workbench.core.types import Embeddings, Geometry, Heatmap, Image, Provenance, Result, Scores
@@ -269,7 +269,8 @@ def test_what_a_person_said_is_kept_in_files(tmp_path, ending):
             feature["properties"]["metadata"] = {"ANNOTATION_DESCRIPTION": "x", "review": "seen"}
         plain = tmp_path / "other.geojson"
         plain.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
-        assert read_objects(plain).review is None
+        with pytest.warns(WorkbenchWarning, match=r"5 review states were not understood \('seen'\)"):
+            assert read_objects(plain).review is None
 
 
 def test_edits_survive_as_arrays():

@@ -9,9 +9,12 @@ import pytest
 import shapely
 
 from tests.workbench.slide.predict.test_cells import MPP, plane, run, slide, weights  # noqa: F401
+from workbench.core.errors import InputError
+from workbench.data.objects import read_objects
+from workbench.data.write import write
 from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.nuclei_now import nuclei_now
-from workbench.slide.region_counts import REGION_COLUMNS
+from workbench.slide.region_counts import REGION_COLUMNS, counted
 
 BOXES = {"A-1": (100, 100, 300, 300), "A-2": (400, 100, 600, 350), "": (250, 250, 500, 500)}
 
@@ -27,7 +30,7 @@ def roi(tmp_path):
     path = tmp_path / "roi.geojson"
     items = [feature(n, b, "tma_core" if n else "annotation", **({"isMissing": False} if n else {}))
              for n, b in BOXES.items()]  # fmt: skip
-    items.append(feature("A-3", (700, 100, 900, 300), "tma_core", isMissing=True))
+    items.append(feature("A-3", (700, 100, 900, 300), "tmaCore", isMissing=True))
     items[2]["properties"]["classification"] = {"name": "Tumor"}
     path.write_text(json.dumps({"type": "FeatureCollection", "features": items}), encoding="utf-8")
     return path
@@ -89,3 +92,40 @@ def test_in_tissue_of_regions_only_tissue_was_looked_at(run, slide, roi):  # noq
     looked = {r["region"]: r["looked at [mm2]"] for r in found["regions"].as_dicts()}
     whole = {r["region"]: r["looked at [mm2]"] for r in run(slide, roi=str(roi))["regions"].as_dicts()}
     assert all(0 < looked[n] <= whole[n] * 1.05 for n in looked)
+
+
+def test_names_are_nobody_elses_and_what_lies_beside_the_slide_is_said(run, slide, tmp_path):  # noqa: F811
+    path = tmp_path / "roi.geojson"
+    boxes = [("same", 100), ("same", 200), ("same (2)", 300), ("far", 5000)]
+    items = [feature(n, (x, 100, x + 90, 200)) for n, x in boxes]
+    line = {"type": "LineString", "coordinates": [[1, 2], [30, 40]]}
+    items.append({"type": "Feature", "geometry": line, "properties": {"name": "line"}})
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": items}), encoding="utf-8")
+    found = run(slide, roi=str(path))
+    rows = {r["region"]: r["nuclei"] for r in found["regions"].as_dicts() if r["class"] == "all nuclei"}
+    assert list(rows) == ["same", "same (3)", "same (2)"]
+    for name, x in zip(rows, (100, 200, 300), strict=True):
+        assert rows[name] == by_hand(found["nuclei"], (x, 100, x + 90, 200))[0].sum()
+    notes = " ".join(found.provenance.notes)
+    assert "1 region(s) lie beside the slide, and do not count: far" in notes
+    assert "1 region(s) have the name of another" in notes
+    assert "1 point(s) or line(s) are no regions" in notes
+
+
+def test_outlines_are_annotations_with_names_for_other_programs(run, slide, roi, tmp_path):  # noqa: F811
+    found = run(slide, roi=str(roi))
+    (folder,) = {p.parent for p in write(found, tmp_path / "out")}
+    features = json.loads((folder / "region_outlines.geojson").read_text(encoding="utf-8"))["features"]
+    assert [f["properties"]["name"] for f in features] == ["A-1", "A-2", "Tumor 1"]
+    assert {f["properties"]["objectType"] for f in features} == {"annotation"}
+    again = run(slide, roi=str(folder / "region_outlines.geojson"))
+    assert again["regions"].rows == found["regions"].rows
+    assert counted(read_objects(folder / "region_outlines.geojson"), found["nuclei"]).rows == found["regions"].rows
+
+
+def test_all_cores_missing(run, slide, tmp_path):  # noqa: F811
+    path = tmp_path / "roi.geojson"
+    core = feature("A-1", (100, 100, 300, 300), "tmaCore", isMissing=True)
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [core]}), encoding="utf-8")
+    with pytest.raises(InputError, match="all 1 cores of the array are missing"):
+        run(slide, roi=str(path))

@@ -8,15 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from workbench.core.classes import RGB
+from workbench.data.geojson import OLD_TYPES
 from workbench.slide.annotations import colors
 from workbench.slide.annotations.geojson_shapes import KINDS, Rings, geometry_of, shapes_of
 from workbench.slide.annotations.types import Annotation, Fault, Shape
 
-_OLD_TYPES = {
-    "PathAnnotationObject": "annotation", "PathDetectionObject": "detection", "PathCellObject": "cell",
-    "PathTileObject": "tile", "TMACoreObject": "tma_core", "PathRootObject": "root",
-}  # fmt: skip
-"""What QuPath 0.2 wrote as the id of every object."""
 _KNOWN = {"classification", "name", "color", "colorRGB", "isLocked", "measurements", "objectType", "object_type"}
 _DEEPEST = 32
 _NUMBERS = {"nan": math.nan, "inf": math.inf, "infinity": math.inf, "-inf": -math.inf, "-infinity": -math.inf}
@@ -120,7 +116,7 @@ def _label(value: Any) -> str:
 def _type_of(given_id: Any, properties: Mapping[str, Any]) -> str:
     stated = properties.get("objectType", properties.get("object_type"))
     if stated is None:
-        return _OLD_TYPES.get(given_id, "annotation") if isinstance(given_id, str) else "annotation"
+        return OLD_TYPES.get(given_id, "annotation") if isinstance(given_id, str) else "annotation"
     return _text(stated, "object type")
 
 

@@ -27,6 +27,8 @@ READING_COLUMNS = ("mpp",)
 def folder_cases(folder: Path) -> list[Case]:
     """The pictures of a folder of PanNuke or CoNIC (``images.npy``); see `workbench.slide.data.stacks`."""
     images = folder / stacks.IMAGES
+    if not stacks.count_of(images) and images.is_file() and stacks.labels_beside(images):
+        stacks.require_pictures(images)
     return stacks.cases_of(images, stacks.labels_beside(images)) if stacks.count_of(images) > 1 else []
 
 

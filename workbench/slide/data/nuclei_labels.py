@@ -8,6 +8,7 @@ Nothing pickled is ever unpacked.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,23 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import PARSING, GeometryError, InputError, NothingFound, reading
 from workbench.core.frame import PIXELS
 from workbench.core.objects import REJECTED, Objects
+from workbench.core.provenance import input_hash
+from workbench.core.types import Image
 from workbench.data.formats import split_address
 from workbench.slide.data.pictures import opened
 from workbench.slide.data.stacks import number_of
+from workbench.slide.nuclei_now import NUCLEI
 from workbench.slide.predict.traced import parted, traced, types_of
 
 PICTURES = (".png", ".tif", ".tiff", ".bmp")
 OUTLINES = (".geojson", ".json", ".parquet", ".dcm")
 _LARGEST = 400_000_000
 """Pixels of a picture whose nuclei are painted whole."""
+_LARGE = 1_000_000
+"""Numbers up to this stay as they are."""
+_MOST_CLASSES = 10_000
+_FURTHEST = 1e9
+"""Places beyond this are damage: no slide has so many pixels along a side."""
 _MOST_PIECES = 2
 """Pieces of a number on average, above which they number something else."""
 _NUMBERS, _TYPES = ("_instances", "_inst", "_labels", "_label", "_mask"), "_types"
@@ -87,6 +96,30 @@ def read_reference(path: Path, shape: tuple[int, int]) -> Reference:
     return _of_numbers(path, labels, types)
 
 
+def require_same_picture(labels: Path, image: Image) -> None:
+    """Refuse nuclei of a result of ours that says it is of another file.
+
+    Raises
+    ------
+    InputError
+        The record beside them has the hash of another picture.
+    """
+    record = labels.with_name("provenance.json")
+    if labels.stem != NUCLEI or not record.is_file():
+        return
+    try:
+        told = json.loads(record.read_text(encoding="utf-8"))
+        right, source = str(told["input_sha256"] or ""), str(told["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # whatever it is, it says nothing of pictures
+    own = input_hash(image) if right else None
+    if own is not None and own != right:
+        raise InputError(
+            f"{labels}: is of {Path(source).name} ({record.name} beside it), and {image.source} is another file. If it "
+            "is the same picture, put the outlines in a folder of their own."
+        )
+
+
 def _numbers(path: Path, suffix: str, key: str | None) -> tuple[Numbers, Numbers | None]:
     """Numbers of nuclei, and classes where the file (or one beside it) tells them."""
     if suffix in PICTURES:
@@ -135,15 +168,46 @@ def _channels(path: Path, found: npt.NDArray[Any]) -> tuple[Numbers, Numbers | N
                 f"{path}: an array of {' x '.join(map(str, found.shape))}, which is none of PanNuke: its last channel "
                 "is not what is no nucleus. One number per pixel was expected, not colours"
             )
+        _require_background_last(path, found)
         labels = np.zeros(found.shape[:2], np.int32)
         types = np.zeros_like(labels)
         top = 0
         for value in range(1, found.shape[2]):
-            one = _whole(path, found[..., value - 1])
+            one = _compact(_whole(path, found[..., value - 1]))
+            both = int(np.count_nonzero((labels > 0) & (one > 0)))
+            if both:
+                raise InputError(f"{path}: {both} pixels are of nuclei of two classes. Each is of one nucleus.")
             labels[one > 0], types[one > 0] = one[one > 0] + top, value
             top += int(one.max(initial=0))
         return labels, types
     return _whole(path, found), None
+
+
+def _require_background_last(path: Path, found: npt.NDArray[Any]) -> None:
+    """Refuse channels whose background is another than the last: it has one number, and nuclei have their own.
+
+    Raises
+    ------
+    InputError
+        Then all classes would be shifted, and the background one large nucleus.
+    """
+    pixels = found.shape[0] * found.shape[1]
+    shares = [np.count_nonzero(found[..., i]) / pixels for i in range(found.shape[2])]
+    plain = [len(np.unique(found[..., i])) <= 2 for i in range(found.shape[2])]
+    largest = int(np.argmax(shares))
+    if not plain[-1] or (largest < found.shape[2] - 1 and shares[largest] > 0.5 and plain[largest]):
+        where = f"channel {largest}" if plain[largest] else "no channel"
+        raise InputError(
+            f"{path}: the last channel should be what is no nucleus (PanNuke), and {where} looks like it; put it last"
+        )
+
+
+def _compact(found: Numbers) -> Numbers:
+    """Numbers from 1 on where they are so large that a table of them would not fit; the order stays."""
+    if int(found.max(initial=0)) <= max(_LARGE, found.size):
+        return found
+    values, places = np.unique(found, return_inverse=True)
+    return np.asarray(places.reshape(found.shape) + (values[0] != 0), np.int32)
 
 
 def _matlab(path: Path) -> tuple[Numbers, Numbers | None]:
@@ -155,7 +219,19 @@ def _matlab(path: Path) -> tuple[Numbers, Numbers | None]:
         raise InputError(f"{path}: has no inst_map, as HoVer-Net's files have; it holds {', '.join(sorted(known)[:5])}")
     maps = [_whole(path, store.array(n)) if n in known else None for n in ("inst_map", "type_map")]
     assert maps[0] is not None
+    if maps[1] is None and "inst_type" in known:
+        return maps[0], _typed(path, maps[0], np.asarray(store.array("inst_type")).ravel())
     return maps[0], maps[1]
+
+
+def _typed(path: Path, labels: Numbers, kinds: npt.NDArray[Any]) -> Numbers:
+    """HoVer-Net's ``inst_type``: a class for each number of ``inst_map``, in their order."""
+    ids, places = np.unique(labels, return_inverse=True)
+    has_none = int(ids[0] == 0)
+    if len(kinds) != len(ids) - has_none:
+        raise InputError(f"{path}: inst_type has {len(kinds)} classes, inst_map {len(ids) - has_none} nuclei")
+    table = _whole(path, np.concatenate([np.zeros(has_none), kinds])[None])[0]
+    return np.asarray(table[places.reshape(labels.shape)], np.int32)
 
 
 def _whole(path: Path, found: npt.NDArray[Any]) -> Numbers:
@@ -175,7 +251,10 @@ def _whole(path: Path, found: npt.NDArray[Any]) -> Numbers:
 
 
 def _of_numbers(path: Path, labels: Numbers, types: Numbers | None) -> Reference:
+    labels = _compact(labels)
     numbers = np.unique(labels[labels > 0])
+    if types is not None and int(types.max(initial=0)) > _MOST_CLASSES:
+        raise InputError(f"{path}: a class has the number {int(types.max())}: are these classes?")
     pieces = int(parted(labels).max(initial=0))
     if labels.all():
         raise InputError(f"{path}: has no background (0): numbers of nuclei were expected, and 0 where there are none")
@@ -225,8 +304,15 @@ def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
     read = read_objects(path).in_frame(PIXELS)
     notes = []
     if read.review is not None and (out := read.review == REJECTED).any():
+        if out.all():
+            raise InputError(
+                f"{path}: all its outlines were rejected: these are no nuclei. Give the file of the others"
+            )
         notes.append(f"{int(out.sum())} outline(s) were rejected by who looked at them, and do not count")
         read = read.select(~out)
+    notes += _only_proposed(path, read)
+    if read.coordinates.size and float(np.abs(read.coordinates).max()) > _FURTHEST:
+        raise InputError(f"{path}: a place is {float(np.abs(read.coordinates).max()):.3g} pixels away: it is damaged")
     found = read.exploded()
     if len(found) > len(read):
         notes.append(f"{len(read)} outline(s) of several pieces are {len(found)} nuclei: each piece is one")
@@ -235,6 +321,16 @@ def _of_outlines(path: Path, shape: tuple[int, int]) -> Reference:
             raise GeometryError(f"{path}: all {outside} outlines lie outside the image of {shape[1]} x {shape[0]}")
         notes.append(f"{outside} outline(s) lie outside the image, and do not count")
     return of_objects(found, shape, tuple(notes), outside)
+
+
+def _only_proposed(path: Path, read: Objects) -> list[str]:
+    """What to say of outlines that a model proposed and nobody looked at."""
+    if read.review is not None:
+        count = int((read.review == 0).sum())
+        return [f"{count} of {len(read)} outlines were looked at by nobody, and count as right"] if count else []
+    if path.stem == NUCLEI and path.with_name("provenance.json").is_file():
+        return [f"its {len(read)} outlines are what a model proposed; nobody looked at them, and they count as right"]
+    return []
 
 
 def of_objects(found: Objects, shape: tuple[int, int], notes: tuple[str, ...] = (), outside: int = 0) -> Reference:

@@ -41,6 +41,21 @@ def count_of(path: Path) -> int:
     return shape[0] if is_stack else 0
 
 
+def require_pictures(path: Path) -> None:
+    """Say why a file that should hold pictures does not; its labels lie beside it.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or of another shape or type.
+    """
+    shape, _, dtype = header_of(path)
+    raise InputError(
+        f"{path}: an array of {' x '.join(map(str, shape))} {dtype}; pictures (number, rows, columns, 3) of uint8 or "
+        "floats from 0 to 255 were expected"
+    )
+
+
 def number_of(path: Path, key: str | None, count: int) -> int:
     """Which picture (or labels) of a file of `count` is meant.
 
@@ -146,6 +161,10 @@ def _tissues(path: Path, count: int) -> list[str]:
         shape, _, dtype = header_of(path) if path.is_file() else ((), False, np.dtype("u1"))
     except InputError:
         return [""] * count
-    if shape != (count,) or dtype.kind != "U":
+    if dtype.kind != "U":
         return [""] * count
+    if shape != (count,):
+        raise InputError(
+            f"{path}: {' x '.join(map(str, shape))} tissues for {count} pictures. It belongs to another file."
+        )
     return [str(name) for name in mapped(path)]

@@ -9,7 +9,9 @@ from workbench.core.errors import UsageError
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Heatmap, Image, Labels
 from workbench.data.parts import Job
+from workbench.slide.annotations.write import write_annotations
 from workbench.slide.data import embedding_files, heat_maps
+from workbench.slide.region_counts import REGION_OUTLINES, annotations_of
 
 FORMATS = ("hdf5", "geoparquet", "ome-zarr")
 
@@ -31,6 +33,8 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     """
     if isinstance(part, Embeddings) and part.places is not None:
         return _embeddings(part, target)
+    if isinstance(part, Objects) and part.name == REGION_OUTLINES:
+        return [(target.with_name(f"{target.name}.geojson"), lambda to: _write_regions(part, to))]
     if isinstance(part, Objects) and family == "geoparquet":
         from workbench.data.geoparquet import SUFFIX, write_geoparquet
 
@@ -43,6 +47,11 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
         path = target.with_name(f"{target.name}.ome.tif")
         return [(path, lambda to: heat_maps.write_map(to, part))]
     return None
+
+
+def _write_regions(part: Objects, path: Path) -> None:
+    """Regions are annotations for other programs: with names, and no objects to be counted."""
+    write_annotations(annotations_of(part), path)
 
 
 def _embeddings(part: Embeddings, target: Path) -> list[Job]:

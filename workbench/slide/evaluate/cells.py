@@ -19,16 +19,19 @@ from workbench.core.output import require_folder
 from workbench.core.seen import Seen, content_key, summary_note
 from workbench.core.types import Case, Image, Labels, Progress, Result
 from workbench.data.cases import open_case
-from workbench.slide.data.nuclei_labels import Reference, painted, read_reference
+from workbench.slide.data.nuclei_labels import Reference, painted, read_reference, require_same_picture
 from workbench.slide.data.resample import ratio
 from workbench.slide.data.scaled import scaled
 from workbench.slide.evaluate.cell_evaluation import CellEvaluation, Shown
 from workbench.slide.evaluate.classical import classical, is_there
+from workbench.slide.evaluate.nuclei import Panoptic
 from workbench.slide.evaluate.scored import NO_CLASSES, Scored, score, summarise
 from workbench.slide.evaluate.settings import CellEvaluateConfig
 
 _MANY = 5
 """Nuclei of a picture above which not one pair means that something else is wrong."""
+_CHANCE = 0.05
+"""Share of pairs below which they came about by chance."""
 _ADVICE = ("", "--match number")
 OWN, CLASSICAL = "the weights", "classical"
 
@@ -140,11 +143,12 @@ def _said_of(scored: Sequence[Scored], kinds: int, keys: Mapping[str, Sequence[s
             f"{len(empty)} picture(s) have no nuclei: bPQ and AJI leave them out; PQ+ and F1 count the {false} nuclei "
             "that were found on them"
         )
-    lost = [s.case for s, w in zip(scored, whole, strict=True) if not w.pairs and min(w.missed, w.excess) >= _MANY]
+    lost = [s.case for s, w in zip(scored, whole, strict=True) if _is_chance(w)]
     if lost:
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
         found.append(
-            f"no found nucleus is one of those labelled on {', '.join(lost[:3])}: are these the labels of that "
-            "picture, in its pixels?"
+            f"hardly a found nucleus is one of those labelled on {', '.join(lost[:3])}{more}: are these the labels of "
+            "that picture, in its pixels?"
         )
     if kinds and (plain := [s.case for s in scored if len(s.panoptic) == 1]):
         found.append(f"classes are scored without {len(plain)} picture(s) whose labels tell none, first {plain[0]}")
@@ -152,6 +156,11 @@ def _said_of(scored: Sequence[Scored], kinds: int, keys: Mapping[str, Sequence[s
         if len(same) > 1:
             found.append(f"{' and '.join(same[:4])} are the same picture, and count {len(same)} times")
     return found
+
+
+def _is_chance(one: Panoptic) -> bool:
+    """Whether outlines that have nothing to do with a picture would match as well."""
+    return min(one.missed, one.excess) >= _MANY and one.pairs < _CHANCE * min(one.missed, one.excess)
 
 
 def _whose(ids: Sequence[str], all_of: int) -> str:
@@ -184,6 +193,7 @@ class _Judged:
         per_um = ratio(slide.pyramid, 1.0, name=case.image, allow_upsample=True)
         assert case.labels is not None
         rows, columns = slide.pyramid.levels[0].shape
+        require_same_picture(case.labels, image)
         reference = read_reference(case.labels, (rows, columns))
         types, said = _matched(reference, classes, config, case, slide)
         result = find(image)

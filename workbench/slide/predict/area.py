@@ -259,7 +259,10 @@ def _drawn(image: Image, path: Path, config: Where, shape: tuple[int, ...], step
     place = place_of(image)
     drawn = read_annotations(path, slide=place, frame=config.frame if place.bounds else None)
     kept, notes = _of_classes(drawn, config, path)
+    count = len(kept)
     kept, lost = without_missing(kept)
+    if count and not kept:
+        raise InputError(f"{path}: all {count} cores of the array are missing: nothing is left to look at")
     notes += lost
     if not any(item.shape.kind == "areas" for item in kept):
         raise InputError(
@@ -267,7 +270,8 @@ def _drawn(image: Image, path: Path, config: Where, shape: tuple[int, ...], step
         )
     # Joining a hundred thousand of them takes more than half a minute: then pixels of the mask are counted.
     outline = outline_on(kept, image.geometry.shape) if len(kept) <= _MOST_JOINED else None
-    regions = () if outline is None else regions_of(kept, image.geometry.shape)
+    regions, said = ((), ()) if outline is None else regions_of(kept, image.geometry.shape)
+    notes += said
     size = None if outline is None else float(outline.area)
     mask = mask_of(kept, (shape[0], shape[1]), step[0])
     if size == 0 or (size is None and not mask.any()):
@@ -281,7 +285,7 @@ def _drawn(image: Image, path: Path, config: Where, shape: tuple[int, ...], step
             "mask: no tile lies in them"
         )
     if size is None:
-        notes += (f"the area of {len(kept):,} outlines was counted in pixels of the mask",)
+        notes += (f"the area of {len(kept):,} outlines was counted in pixels of the mask, and not one by one",)
     return Area(mask, np.zeros(shape, bool), step, 0, REGION, (*drawn.notes, *notes), size, outline, regions)
 
 

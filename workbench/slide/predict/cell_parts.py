@@ -12,7 +12,7 @@ from workbench.core.frame import Frame
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
 from workbench.slide.data.tiles import Lattice
-from workbench.slide.nuclei_now import COUNTS, NUCLEI
+from workbench.slide.nuclei_now import COUNTS, NUCLEI, squares_mm2
 from workbench.slide.predict.area import REGION, Area
 from workbench.slide.predict.chosen import coarse_geometry
 from workbench.slide.predict.mosaic import Cells
@@ -106,14 +106,15 @@ def measures_of(cells: Cells, mpp: float, near: float) -> dict[str, npt.NDArray[
 
 
 def _to_border(cells: Cells, area: Area, factor: float, slide: Image) -> dict[str, npt.NDArray[Any]]:
-    """How far each nucleus is from the border of the outlines that it was looked for in; nothing without outlines."""
+    """How far each nucleus is from the nearest border of the outlines that it was looked for in; nothing without."""
     import shapely
 
     if area.outline is None:
         return {}
     assert slide.pyramid is not None
     assert slide.pyramid.mpp is not None
-    points, ring = shapely.get_coordinates(shapely.get_parts(area.outline.boundary), return_index=True)
+    borders = [r.outline.boundary for r in area.regions] or [area.outline.boundary]
+    points, ring = shapely.get_coordinates(shapely.get_parts(borders), return_index=True)
     same = ring[1:] == ring[:-1]
     tree = shapely.STRtree(shapely.linestrings(np.stack([points[:-1][same], points[1:][same]], 1)))
     middles = shapely.points(cells.centroids * factor)
@@ -161,6 +162,11 @@ def _density(cells: Cells, slide: Image, tiles: Lattice, chosen: npt.NDArray[np.
         seen[
             int(r // step) : math.ceil((r + tiles.stride) / step), int(c // step) : math.ceil((c + tiles.stride) / step)
         ] = True
-    data = np.where(seen, counts / (_DENSITY_UM * 1e-3) ** 2, np.nan).astype(np.float32)
+    data = np.where(seen, counts / squares_mm2(seen.shape, step * tiles.factor, slide.geometry), np.nan)
     whole = step * tiles.factor
-    return Heatmap(data, coarse_geometry(slide, (rows, columns), (0.0, 0.0), (whole, whole)), "density", unit="1/mm2")
+    return Heatmap(
+        data.astype(np.float32),
+        coarse_geometry(slide, (rows, columns), (0.0, 0.0), (whole, whole)),
+        "density",
+        unit="1/mm2",
+    )

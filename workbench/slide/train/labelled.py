@@ -17,7 +17,7 @@ from workbench.core.seen import SeenCase, content_key
 from workbench.core.types import Case, Geometry, Labels
 from workbench.data.cases import naming, open_case
 from workbench.slide.data.bicubic import resized
-from workbench.slide.data.nuclei_labels import Reference, read_reference
+from workbench.slide.data.nuclei_labels import Reference, read_reference, require_same_picture
 from workbench.slide.data.resample import ratio, upsampling_note
 from workbench.slide.data.scaled import scaled
 from workbench.slide.train.cell_settings import CellTrainConfig
@@ -69,6 +69,7 @@ class _Opened:
     image: Field
     reference: Reference
     key: str
+    is_part: bool = False
 
 
 def open_labelled(
@@ -92,7 +93,7 @@ def open_labelled(
     """
     opened, notes, failures = _open_all(cases, config, target)
     classes, fields = _in_classes(opened, config, known)
-    train, val, said, more = _split([o.case for o in opened], config)
+    train, val, said, more = _split(opened, config)
     _require_apart([opened[i] for i in train], [opened[i] for i in val])
     if not any(_count(fields[i]) for i in train):
         raise InputError("the pictures to learn from have no nucleus: are these the labels of nuclei?")
@@ -149,13 +150,15 @@ def _open_all(
 
 def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[list[_Opened], list[str]]:
     """The picture, or the squares of it that a person looked at, at the scale that is taught."""
-    slide = scaled(open_case(case), config.mpp)
+    image = open_case(case)
+    slide = scaled(image, config.mpp)
     pyramid = slide.pyramid
     if pyramid is None:
         raise InputError(f"{case.image}: is no slide: it has no levels")
     factor = ratio(pyramid, target, allow_upsample=config.allow_upsample, name=case.image)
     rows, columns = pyramid.levels[0].shape
     assert case.labels is not None
+    require_same_picture(case.labels, image)
     said = [n for n in (upsampling_note(pyramid, target),) if n]
     known = None if config.everywhere else reviewed(case.labels)
     if known is None:
@@ -177,7 +180,7 @@ def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[list[_O
             before = len(reference)
             pixels, reference = _at_scale(pixels, reference, factor)
             lost += before - len(reference)
-        opened.append(_Opened(case, Field(pixels, reference.labels), reference, own_key))
+        opened.append(_Opened(case, Field(pixels, reference.labels), reference, own_key, known is not None))
     if lost:
         said.append(f"{lost} nuclei are smaller than a pixel of {target:g} um, and teach nothing")
     return opened, said
@@ -249,11 +252,15 @@ def _matched(one: _Opened, known: ClassTable, rules: str) -> npt.NDArray[np.int3
     return np.asarray(matching.apply(types), np.int32)
 
 
-def _split(cases: Sequence[Case], config: CellTrainConfig) -> tuple[list[int], list[int], str, list[str]]:
+def _split(opened: Sequence[_Opened], config: CellTrainConfig) -> tuple[list[int], list[int], str, list[str]]:
+    cases = [o.case for o in opened]
     own = own_split(cases, 0) if config.val_fraction else None
     if own is not None:
         return list(own.train), list(own.val), f"on {len(own.val)} picture(s): {own.said}", list(own.notes)
     groups = [c.group or c.id for c in cases]
+    if config.val_fraction and all(o.is_part for o in opened) and len({c.id for c in cases}) == 1:
+        said = "on nothing: all squares are of one picture"
+        return list(range(len(cases))), [], said, ["nothing was kept apart to judge by: correct a second slide, too"]
     train, val = split_groups(groups, config.val_fraction, config.seed)
     if not val:
         return train, [], "on nothing: nothing was kept apart (val_fraction=0)", []

@@ -49,7 +49,11 @@ def reviewed(path: Path) -> Objects | None:
     found = read_objects(path).in_frame(PIXELS).exploded()
     beside = path.with_name(f"{REJECTED_NUCLEI}{path.suffix}")
     if path.stem == NUCLEI and beside.is_file():
-        found = joined(found, read_objects(beside).in_frame(PIXELS).exploded())
+        others = read_objects(beside).in_frame(PIXELS).exploded()
+        # Other programs give ids of their own; here nobody asks for them.
+        count = len(found)
+        found = replace(found, ids=np.arange(count))
+        found = joined(found, replace(others, ids=np.arange(count, count + len(others))))
     return found if found.review is not None and found.review.any() else None
 
 

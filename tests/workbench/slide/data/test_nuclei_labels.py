@@ -165,3 +165,36 @@ def test_an_outline_around_others_does_not_take_their_pixels(tmp_path):
     assert len(found) == 4
     assert len(np.unique(found.labels[3:9, 3:18])) == 3
     assert any("1 outline(s) cross themselves" in note for note in found.notes)
+
+
+def test_a_background_that_is_not_last_is_refused(tmp_path):
+    """The last channel is what no other is by chance, too, where its class holds all that is left."""
+    labels = np.zeros((*SHAPE, 6), np.uint16)
+    labels[2:10, 3:12, 0], labels[20:33, 30:44, 4] = 1, 2
+    labels[12:18, 3:12, 4] = 3
+    labels[..., 5] = ~labels[..., :5].any(2)
+    np.save(tmp_path / "a.npy", labels)
+    assert len(read_reference(tmp_path / "a.npy", SHAPE)) == 3
+    np.save(tmp_path / "b.npy", np.roll(labels, 1, -1))
+    with pytest.raises(InputError, match="last channel should be what is no nucleus.*channel 0 looks like it"):
+        read_reference(tmp_path / "b.npy", SHAPE)
+    labels[..., 1] = labels[..., 0]
+    np.save(tmp_path / "c.npy", labels)
+    with pytest.raises(InputError, match="72 pixels are of nuclei of two classes"):
+        read_reference(tmp_path / "c.npy", SHAPE)
+
+
+def test_numbers_of_any_size_take_no_more_memory(labels, tmp_path):
+    np.save(tmp_path / "a.npy", np.where(labels == 700, 2**31 - 1, labels))
+    found = read_reference(tmp_path / "a.npy", SHAPE)
+    assert same(found.labels, labels)
+    assert found.labels.max() == 3
+
+
+def test_hovernets_types_by_nucleus(labels, tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"inst_map": labels, "inst_type": np.array([[2], [1], [2]])})
+    found = read_reference(tmp_path / "a.mat", SHAPE)
+    np.testing.assert_array_equal(found.types, np.select([labels == 1, labels == 2, labels == 700], [2, 1, 2]))
+    scipy.io.savemat(tmp_path / "b.mat", {"inst_map": labels, "inst_type": np.array([[2], [1]])})
+    with pytest.raises(InputError, match="inst_type has 2 classes, inst_map 3 nuclei"):
+        read_reference(tmp_path / "b.mat", SHAPE)

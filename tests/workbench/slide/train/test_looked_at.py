@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -10,12 +13,14 @@ import torch
 import workbench as wb
 from tests.workbench.slide.train.test_cells import ABOUT, TINY, discs
 from workbench import weights as stored
-from workbench.core.errors import GeometryError, UsageError
+from workbench.core.atomic import sha256_of
+from workbench.core.errors import GeometryError, InputError, UsageError
 from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
 from workbench.core.seen import Seen, content_key
 from workbench.core.types import Case
 from workbench.data.geojson import write_geojson
+from workbench.slide.data.nuclei_labels import read_reference
 from workbench.slide.net.cellvta import CellVTA
 from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.train.cell_settings import CellTrainConfig
@@ -123,3 +128,32 @@ def test_what_was_corrected_teaches_the_weights_that_found_it(picture, start, tm
     assert "found after it" in page
     result = wb.predict("cellvta", path, weights=str(out), device="cpu", tissue=False)
     assert result.provenance.weights == str(out)
+
+
+def test_nuclei_of_another_picture_are_refused(picture, tmp_path):
+    path, _ = picture
+    labels = saved(tmp_path, boxes([(60, 60)], [ACCEPTED]))
+    record = {"input_sha256": "0" * 64, "source": "/elsewhere/other.svs"}
+    (tmp_path / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(InputError, match="is of other.svs"):
+        open_labelled([Case("a", path, labels)], CellTrainConfig(val_fraction=0), 0.5, None)
+    record["input_sha256"] = sha256_of(path)
+    (tmp_path / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
+    study = open_labelled([Case("a", path, labels)], CellTrainConfig(crop=96), 0.5, None)
+    assert study.val == ()
+    study = open_labelled([Case("a", path, saved(tmp_path, boxes([(60, 60), (250, 250)], [ACCEPTED] * 2)))],
+                          CellTrainConfig(crop=96), 0.5, None)  # fmt: skip
+    assert len(study.train) == 2
+    assert study.validation == "on nothing: all squares are of one picture"
+
+
+def test_what_was_only_proposed_is_said(picture, tmp_path):
+    found = boxes([(60, 60), (250, 250)], [ACCEPTED, PROPOSED])
+    notes = read_reference(saved(tmp_path, found), (SIDE, SIDE)).notes
+    assert any("1 of 2 outlines were looked at by nobody" in n for n in notes)
+    plain = replace(found, review=None)
+    (tmp_path / "provenance.json").write_text("{}", encoding="utf-8")
+    notes = read_reference(saved(tmp_path, plain), (SIDE, SIDE)).notes
+    assert any("2 outlines are what a model proposed" in n for n in notes)
+    with pytest.raises(InputError, match="all its outlines were rejected"):
+        read_reference(saved(tmp_path, boxes([(60, 60)], [REJECTED])), (SIDE, SIDE))
