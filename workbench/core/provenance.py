@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import workbench
 from workbench.core import settings
 from workbench.core.atomic import sha256_of
-from workbench.core.stamps import FileStamp, stamps
 from workbench.core.types import Image, Provenance
 
 _PACKAGES = ("torch", "monai", "numpy", "nibabel", "pydicom", "SimpleITK", "mne", "napari")
@@ -68,14 +67,21 @@ def input_hash(image: Image) -> str | None:
     files = image.all_files
     if not files or not all(f.exists() for f in files) or not image.is_unchanged:
         return None
-    found = _hash_of(stamps(files)) if all(f.is_file() for f in files) else sha256_of(*files)
+    is_one_of_many = bool(image.header.get("key")) and all(f.is_file() for f in files)
+    found = _hash_of(tuple(map(_state, files))) if is_one_of_many else sha256_of(*files)
     return found if image.is_unchanged else None
 
 
+def _state(file: Path) -> tuple[Path, int, int, int, int]:
+    """A file as it is; the last change of its record is the system's own, and nobody sets that back."""
+    at = file.stat()
+    return file, at.st_size, at.st_mtime_ns, at.st_ctime_ns, at.st_ino
+
+
 @lru_cache(maxsize=8)
-def _hash_of(found: tuple[FileStamp, ...]) -> str:
-    """Of files as they are: thousands of pictures may lie in one, which is read once for all of them."""
-    return sha256_of(*(stamp.path for stamp in found))
+def _hash_of(found: tuple[tuple[Path, int, int, int, int], ...]) -> str:
+    """Of files that hold many images: thousands of pictures may lie in one, which is read once for all of them."""
+    return sha256_of(*(file for file, *_ in found))
 
 
 class Weights(Protocol):
