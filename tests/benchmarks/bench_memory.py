@@ -57,7 +57,7 @@ TRIALS = (
     Trial("scene", (300, 200, 120), "int16"),
     Trial("scene", (300, 200, 120), "int16", settings={"tile": 256}),
     Trial("scene", (300, 200, 120), "float64", settings={"pca": "scene"}),
-    Trial("recording", (12, 15_000), slow=False),
+    Trial("recording", (12, 15_000)),
     Trial("recording", (12, 150_000)),
     Trial("recording", (12, 1_500_000)),
     Trial("recording", (12, 1_500_000), settings={"surprisal": False}),

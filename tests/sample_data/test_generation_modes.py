@@ -36,6 +36,7 @@ def test_a_shift_beyond_the_spread_is_seen_and_noise_is_not(bench) -> None:
     assert shifted.difference > 2 * shifted.spread
 
 
+@pytest.mark.slow
 def test_both_ways_are_run_and_measured(bench, tmp_path) -> None:
     """The whole comparison with tiny random weights: it runs, and both schedules of context see the same samples."""
     from tests.tiny import make_tiny_meg_weights

@@ -87,7 +87,8 @@ def test_predict(name, study, tiny_weights, tmp_path):
     assert parts(out) == []
 
 
-@pytest.mark.parametrize("name", [pytest.param("scores.csv", marks=pytest.mark.slow), "report.html"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["scores.csv", "report.html"])
 def test_evaluate(name, study, tiny_weights, tmp_path):
     out = tmp_path / "out"
     words = ["evaluate", "segformer3d", *study, "-o", str(out), "--weights", str(tiny_weights)]

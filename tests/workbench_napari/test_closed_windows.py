@@ -96,6 +96,7 @@ def test_a_window_that_is_closed_while_it_saves_goes_when_all_is_written(window,
 
 
 @pytest.mark.gui
+@pytest.mark.slow
 def test_a_save_that_fails_after_its_window_was_closed_is_said_and_the_work_kept(window, tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     code = SAVING.replace(" or Store().entries())", ")")  # nothing waits for what is to stay

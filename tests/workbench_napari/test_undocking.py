@@ -32,7 +32,7 @@ viewer.close()
     ("sample", "title"),
     [
         pytest.param("spectral_scene", "Spectra tool", marks=pytest.mark.slow),
-        ("meg_recording", "MEG tool"),
+        pytest.param("meg_recording", "MEG tool", marks=pytest.mark.slow),
         pytest.param("torso_ct", "Volume tool", marks=pytest.mark.slow),
         ("slide", "Slides tool"),
     ],

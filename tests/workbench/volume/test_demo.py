@@ -5,6 +5,7 @@ import io
 from contextlib import nullcontext
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 from tests.follow_links import files_behind
@@ -14,6 +15,7 @@ from workbench.report.html import Picture, Table
 from workbench.volume.demo import segment_samples
 
 
+@pytest.mark.slow
 def test_the_sample_cts_are_segmented_scored_and_shown(tmp_path) -> None:
     said = []
     run = Demo(tmp_path, "cpu", lambda *_, **__: nullcontext(lambda done, total: None), said.append)

@@ -296,6 +296,7 @@ def crashed(tmp_path):
     assert said == "edited", errors
 
 
+@pytest.mark.slow
 def test_what_was_restored_after_a_crash_can_be_saved(plates, window, qtbot, tmp_path):
     crashed(tmp_path)
     assert len(Store().entries()) == 2

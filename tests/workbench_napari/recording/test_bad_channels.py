@@ -207,6 +207,7 @@ def test_they_are_saved_as_bids_has_them_and_come_back(seen, wait, window, senso
     assert len(viewer.layers) > 0
 
 
+@pytest.mark.slow
 def test_they_survive_a_crash_and_a_closed_recording(seen, wait, sensor_file):
     viewer, tool = seen
     click_name(viewer, tool, "MEG 0006")

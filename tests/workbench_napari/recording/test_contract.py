@@ -83,6 +83,7 @@ def test_who_knows_better_goes_on_and_it_stays_with_the_result(window, net, tmp_
     assert tool.status.text() == ""
 
 
+@pytest.mark.slow
 def test_what_is_generated_is_refused_too_and_its_notes_are_saved_beside_those_of_a_run(window, net, tmp_path):
     """Generated from data that were forced, beside a run of which that was not so: the record must say it."""
     viewer = window()

@@ -112,6 +112,7 @@ def test_a_person_draws_in_their_own_layer_also_after_a_run(seen, wait):
     assert [label for label, by in shown(tool) if not by] == ["press", "BAD_artefact", "blink"]
 
 
+@pytest.mark.slow
 def test_what_the_table_shows_is_saved_and_comes_back(seen, wait, window, parcel_file):
     viewer, tool = seen
     press(tool.run_button)

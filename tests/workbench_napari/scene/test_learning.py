@@ -251,6 +251,7 @@ def test_weights_of_another_sensor_are_refused_and_nothing_changes(opened, wait,
     assert len(viewer.layers) == count
 
 
+@pytest.mark.slow
 def test_map_only_turns_bands_round_refuses_what_cannot_be_right_and_can_be_forced(
     opened, wait, window, scene_file, tmp_path
 ):

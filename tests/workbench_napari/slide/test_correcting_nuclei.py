@@ -235,6 +235,7 @@ def test_classes_are_learnt_from_a_few_and_kept_for_other_slides(found, tmp_path
     assert [said[v] for v in again.values[10:].tolist()] == [names[v] for v in before.tolist()]
 
 
+@pytest.mark.slow
 def test_corrections_teach_weights_that_the_next_run_takes(found, tmp_path, monkeypatch, cell_weights):
     from workbench_napari.slide import nuclei_work
 

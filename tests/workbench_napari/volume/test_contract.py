@@ -125,6 +125,7 @@ def test_what_is_chosen_while_a_run_is_refused_is_not_forced(window, folder, mon
     assert tool.agreement.isHidden()
 
 
+@pytest.mark.slow
 def test_flips_that_training_never_saw_are_refused_and_can_be_forced(window, folder):
     tool = open_tool(window(), "volume", folder / "crop.nii.gz", "demo")
     tool.model.form.widgets["flips"].value = True

@@ -51,6 +51,7 @@ def rescored(out, labels):
     return rows
 
 
+@pytest.mark.slow
 def test_empty_pixels_neither_teach_nor_test_and_the_table_can_be_counted_again(tmp_path):
     cube, labels, empty = holed()
     image, truth = write_npy(tmp_path, cube, labels)
