@@ -255,8 +255,7 @@ class KindCases(Protocol):
     """What the ``cases`` module of a kind may offer; every function is optional."""
 
     def folder_cases(self, folder: Path) -> list[Any]:
-        """Cases of a data set that this kind knows as a whole (BIDS); empty if the folder is none. Where their images
-        lie in the folder itself, all of its files belong to it."""
+        """Cases of a data set that this kind knows as a whole (BIDS); empty if the folder is none."""
 
     def cases_in(self, path: Path, labels: Path | None) -> list[Any]:
         """Cases of a file that holds several images, with their labels; empty for other files."""

@@ -18,7 +18,7 @@ from workbench.core.errors import InputError, nearest, one_line
 from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 from workbench.core.walk import Folder
-from workbench.data import archive, layouts
+from workbench.data import archive, formats, layouts
 from workbench.data.divisions import divided, missing_of
 from workbench.data.groups import grouped, is_patient, lacking_channels
 from workbench.data.layouts import DataSet, Item
@@ -198,7 +198,7 @@ def _enter_archive(search: Search, file: Path, names: tuple[str, ...]) -> None:
 def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
     """What a kind knows as a whole (a BIDS data set of recordings): its cases; their folders are done.
 
-    Returns the files that belong to it, where its images lie in the folder itself.
+    Returns the files of the folder that hold its images.
     """
     own_files: set[Path] = set()
     for row, own in kinds.hooks("cases", "folder_cases"):
@@ -213,8 +213,7 @@ def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> s
             ids = [replace(c, id="_".join((*names, c.id))) for c in found]
             search.parts.append(Study(tuple(ids)))
         search.done |= {c.image.parent for c in found}
-        if any(c.image.parent == folder.path for c in found):
-            own_files |= set(folder.files)
+        own_files |= {formats.split_address(c.image)[0] for c in found}
     return own_files
 
 

@@ -47,16 +47,18 @@ def painted_later(viewer: Any) -> Iterator[None]:
         _later(weakref.ref(canvas))
 
 
-def _later(reference: Any) -> None:
-    QTimer.singleShot(_PAUSE_MS, partial(_paint, reference, time.monotonic()))
+def _later(reference: Any, is_again: bool = False) -> None:
+    QTimer.singleShot(_PAUSE_MS, partial(_paint, reference, time.monotonic(), is_again))
 
 
-def _paint(reference: Any, since: float) -> None:
+def _paint(reference: Any, since: float, is_again: bool) -> None:
     canvas = reference()
     if canvas is None:
         return
-    if time.monotonic() - since > _LATE_S:  # something long came before: others have their turn between that and this
-        _later(reference)
+    if time.monotonic() - since > _LATE_S and not is_again:
+        # Something long came before: others have their turn between that and this. Once: where all is slow, it is
+        # painted all the same.
+        _later(reference, is_again=True)
         return
     _waiting[canvas] = _waiting.get(canvas, 1) - 1
     if _waiting[canvas] <= 0:

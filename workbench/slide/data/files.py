@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Image
-from workbench.data.formats import describe
+from workbench.data.formats import describe, read_as
 from workbench.slide.data import open as opening
 from workbench.slide.data import pictures, stacks, wsi
 from workbench.slide.data.side_files import files_of, is_dicom_slide, named_in
@@ -67,7 +68,7 @@ def info(path: Path) -> list[dict[str, Any]]:
     if (count := stacks.count_of(path)) > 1:
         row = describe(stacks.read(path, "0"))
         return [row | {"path": str(path), "n_series": count, "notes": [f"{count} pictures of this size"]}]
-    return [describe(read(path, series=None, key=None, as_map=False))]
+    return [describe(read_as(kinds.find("slide"), path))]
 
 
 def input_files(path: Path) -> tuple[Path, ...]:
@@ -76,7 +77,9 @@ def input_files(path: Path) -> tuple[Path, ...]:
 
 
 def is_companion(path: Path) -> bool:
-    """Whether a picture is a part of a Hamamatsu slide (VMS) beside it."""
+    """Whether a picture is a part of a Hamamatsu slide (VMS) beside it, an array what is told of pictures in one."""
+    if stacks.belongs_to_pictures(path):
+        return True
     if path.suffix.lower() not in (".jpg", ".jpeg", ".opt"):
         return False
     lists = list(path.parent.glob("*.vms"))[:16]

@@ -191,12 +191,11 @@ def _require_background_last(path: Path, found: npt.NDArray[Any]) -> None:
     InputError
         Then all classes would be shifted, and the background one large nucleus.
     """
-    pixels = found.shape[0] * found.shape[1]
-    shares = [np.count_nonzero(found[..., i]) / pixels for i in range(found.shape[2])]
-    plain = [len(np.unique(found[..., i])) <= 2 for i in range(found.shape[2])]
-    largest = int(np.argmax(shares))
-    if not plain[-1] or (largest < found.shape[2] - 1 and shares[largest] > 0.5 and plain[largest]):
-        where = f"channel {largest}" if plain[largest] else "no channel"
+    sizes = [np.count_nonzero(found[..., i]) for i in range(found.shape[2])]
+    is_plain = [len(np.unique(found[..., i])) <= 2 for i in range(found.shape[2])]
+    larger = [i for i, size in enumerate(sizes[:-1]) if is_plain[i] and size > sizes[-1]]
+    if not is_plain[-1] or larger:
+        where = f"channel {larger[0]}" if larger else "no channel"
         raise InputError(
             f"{path}: the last channel should be what is no nucleus (PanNuke), and {where} looks like it; put it last"
         )

@@ -134,6 +134,11 @@ def cases_of(images: Path, labels: Path | None = None) -> list[Case]:
     ]  # fmt: skip
 
 
+def belongs_to_pictures(path: Path) -> bool:
+    """Whether a file holds what is told of the pictures in ``images.npy`` beside it."""
+    return path.name in (*_LABELS, _TISSUES) and count_of(path.with_name(IMAGES)) > 0
+
+
 def labels_beside(images: Path) -> Path | None:
     """The labels of ``images.npy``: beside it, or where PanNuke has them."""
     places = [images.with_name(name) for name in _LABELS]

@@ -178,6 +178,13 @@ def test_a_background_that_is_not_last_is_refused(tmp_path):
     np.save(tmp_path / "b.npy", np.roll(labels, 1, -1))
     with pytest.raises(InputError, match="last channel should be what is no nucleus.*channel 0 looks like it"):
         read_reference(tmp_path / "b.npy", SHAPE)
+    dense = labels.copy()  # nuclei cover most of it: the background is less than half
+    dense[1:, :, 4] = np.arange(SHAPE[0] - 1)[:, None] // 8 + 1
+    dense[:10, :, 0] = 0
+    dense[..., 5] = ~dense[..., :5].any(2)
+    np.save(tmp_path / "d.npy", np.roll(dense, 1, -1))
+    with pytest.raises(InputError, match="last channel should be what is no nucleus"):
+        read_reference(tmp_path / "d.npy", SHAPE)
     labels[..., 1] = labels[..., 0]
     np.save(tmp_path / "c.npy", labels)
     with pytest.raises(InputError, match="72 pixels are of nuclei of two classes"):

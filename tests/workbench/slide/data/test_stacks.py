@@ -123,6 +123,15 @@ def test_other_arrays_are_no_pictures(tmp_path):
         assert "slide" not in kinds.candidates(tmp_path / name)
 
 
+def test_what_else_lies_in_the_folder_is_not_lost(conic, pictures):
+    from PIL import Image as Pillow
+
+    Pillow.fromarray(pictures[0]).save(conic / "other.png")
+    study = load_study(conic, kind="slide")
+    assert [c.id for c in study.cases] == [*(f"images_{i:04d}" for i in range(COUNT)), "other"]
+    assert not study.faults
+
+
 def test_rows_of_another_file_are_refused(conic):
     (conic / "patch_info.csv").write_text("patch_info\nconsep_1-0000\n", encoding="utf-8")
     with pytest.raises(InputError, match="1 rows for 3 pictures"):

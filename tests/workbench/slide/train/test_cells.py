@@ -55,6 +55,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
+    """Random weights of a tiny network that knows one class."""
     torch.manual_seed(0)
     net = CellVTA(num_classes=2, **TINY)
     meta = {

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 import workbench as wb
-from tests.workbench.slide.train.test_cells import ABOUT, TINY, discs
+from tests.workbench.slide.train.test_cells import ABOUT, discs, start  # noqa: F401
 from workbench import weights as stored
 from workbench.core.atomic import sha256_of
 from workbench.core.errors import GeometryError, InputError, UsageError
@@ -21,7 +20,6 @@ from workbench.core.seen import Seen, content_key
 from workbench.core.types import Case
 from workbench.data.geojson import write_geojson
 from workbench.slide.data.nuclei_labels import read_reference
-from workbench.slide.net.cellvta import CellVTA
 from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.train.cell_settings import CellTrainConfig
 from workbench.slide.train.corrected import teach_corrected
@@ -96,18 +94,7 @@ def test_labels_that_nobody_reviewed_are_whole(picture, tmp_path):
     assert reviewed(saved(tmp_path, boxes([(60, 60)], [PROPOSED]))) is None
 
 
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    torch.manual_seed(0)
-    net = CellVTA(num_classes=2, **TINY)
-    meta = {
-        "backend": "cellvta", "net": dict(net.config), "recipe": {"mpp": 0.5}, "kind": "full",
-        "classes": [{"value": 1, "name": "nucleus", "color": [255, 159, 68]}], "seen": [],
-    }  # fmt: skip
-    return stored.save(tmp_path_factory.mktemp("w") / "w.safetensors", net.state_dict(), meta)
-
-
-def test_what_was_corrected_teaches_the_weights_that_found_it(picture, start, tmp_path):
+def test_what_was_corrected_teaches_the_weights_that_found_it(picture, start, tmp_path):  # noqa: F811
     path, pixels = picture
     edits = NucleiEdits(boxes([(60, 60), (100, 70), (250, 250)], [PROPOSED] * 3))
     out = tmp_path / "mine.safetensors"
