@@ -91,7 +91,7 @@ def open_labelled(
     UsageError
         One group only; or a picture that would teach and judge.
     """
-    opened, notes, failures = _open_all(cases, config, target)
+    opened, notes, failures = _open_all(cases, config, target, known)
     classes, fields = _in_classes(opened, config, known)
     train, val, said, more = _split(opened, config)
     _require_apart([opened[i] for i in train], [opened[i] for i in val])
@@ -123,7 +123,7 @@ def _require_apart(train: Sequence[_Opened], val: Sequence[_Opened]) -> None:
 
 
 def _open_all(
-    cases: Sequence[Case], config: CellTrainConfig, target: float
+    cases: Sequence[Case], config: CellTrainConfig, target: float, known: ClassTable | None
 ) -> tuple[list[_Opened], list[str], dict[str, str]]:
     labelled = [c for c in cases if c.labels is not None]
     if not labelled:
@@ -135,7 +135,7 @@ def _open_all(
     for case in labelled:
         try:
             with naming(case):
-                some, said = _opened(case, config, target)
+                some, said = _opened(case, config, target, known)
         except (InputError, NothingFound) as error:
             first = first or error
             failures[case.id] = Failure.of(error, case)
@@ -148,7 +148,9 @@ def _open_all(
     return opened, notes, failures
 
 
-def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[list[_Opened], list[str]]:
+def _opened(
+    case: Case, config: CellTrainConfig, target: float, known: ClassTable | None
+) -> tuple[list[_Opened], list[str]]:
     """The picture, or the squares of it that a person looked at, at the scale that is taught."""
     image = open_case(case)
     slide = scaled(image, config.mpp)
@@ -160,18 +162,18 @@ def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[list[_O
     assert case.labels is not None
     require_same_picture(case.labels, image)
     said = [n for n in (upsampling_note(pyramid, target),) if n]
-    known = None if config.everywhere else reviewed(case.labels)
-    if known is None:
+    looked = None if config.everywhere else reviewed(case.labels)
+    if looked is None:
         squares = [Patch(0, 0, read_reference(case.labels, (rows, columns)))]
         said += squares[0].reference.notes
     else:
-        squares, note = squares_of(known, (rows, columns), config.crop * factor, case.labels)
+        squares, note = squares_of(looked, (rows, columns), config.crop * factor, case.labels)
         said.append(note)
-    is_small = known is not None and rows * columns <= _MOST_HASHED
+    is_small = looked is not None and rows * columns <= _MOST_HASHED
     key = content_key(pyramid.read(0, 0, 0, rows, columns)) if is_small else ""
     opened, lost = [], 0
     for square in squares:
-        reference = square.reference
+        reference = _with_only_class(square.reference, known)
         high, wide = reference.labels.shape
         pixels = pyramid.read(0, square.row, square.column, high, wide)
         own_key = key or content_key(pixels)
@@ -180,10 +182,18 @@ def _opened(case: Case, config: CellTrainConfig, target: float) -> tuple[list[_O
             before = len(reference)
             pixels, reference = _at_scale(pixels, reference, factor)
             lost += before - len(reference)
-        opened.append(_Opened(case, Field(pixels, reference.labels), reference, own_key, known is not None))
+        opened.append(_Opened(case, Field(pixels, reference.labels), reference, own_key, looked is not None))
     if lost:
         said.append(f"{lost} nuclei are smaller than a pixel of {target:g} um, and teach nothing")
     return opened, said
+
+
+def _with_only_class(reference: Reference, known: ClassTable | None) -> Reference:
+    """Nuclei without a class are of the only one where the weights know no other, and the labels none: theirs are."""
+    if known is None or len(known) != 1 or reference.types is None or reference.classes.names != known.names:
+        return reference
+    (only,) = reference.classes
+    return replace(reference, types=np.where(reference.labels > 0, np.int32(only.value), np.int32(0)))
 
 
 def _require_classes(reference: Reference, labels: Path) -> None:

@@ -13,6 +13,7 @@ import workbench as wb
 from tests.workbench.slide.train.test_cells import ABOUT, discs, start  # noqa: F401
 from workbench import weights as stored
 from workbench.core.atomic import sha256_of
+from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError, UsageError
 from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
@@ -144,3 +145,14 @@ def test_what_was_only_proposed_is_said(picture, tmp_path):
     assert any("2 outlines are what a model proposed" in n for n in notes)
     with pytest.raises(InputError, match="all its outlines were rejected"):
         read_reference(saved(tmp_path, boxes([(60, 60)], [REJECTED])), (SIDE, SIDE))
+
+
+def test_what_weights_of_one_class_left_unclassified_is_of_that_class(picture, tmp_path):
+    path, _ = picture
+    found = boxes([(60, 60), (100, 70)], [ACCEPTED, PROPOSED])
+    found = replace(found, classes=ClassTable.from_names(["nucleus"]), class_values=np.array([1, 0], np.int32))
+    case, config = Case("a", path, saved(tmp_path, found)), CellTrainConfig(crop=96, val_fraction=0)
+    study = open_labelled([case], config, 0.5, ClassTable.from_names(["nucleus"]))
+    assert set(np.unique(study.train[0].types[study.train[0].labels > 0])) == {1}
+    with pytest.raises(InputError, match="1 nuclei have no class"):
+        open_labelled([case], config, 0.5, ClassTable.from_names(["tumour"]))
