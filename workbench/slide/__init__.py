@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ),
         "workbench.slide.layers": ("common_attributes", "geometry_of", "kept_outlines", "outline_colors", "prepare"),
         "workbench.slide.nuclei_edits": ("NucleiEdits",),
-        "workbench.slide.nuclei_learning": ("Learnt", "learn_classes", "save_classes"),
+        "workbench.slide.nuclei_learning": ("Learnt", "learn_classes", "read_seen", "save_classes"),
         "workbench.slide.nuclei_objects": ("mpp_of",),
         "workbench.slide.nuclei_now": ("NUCLEI", "REJECTED_NUCLEI", "COUNTS", "count_rows"),
         "workbench.slide.outline_levels": ("EditedOutlines", "OutlineLevel", "edits_in"),

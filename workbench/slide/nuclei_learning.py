@@ -15,9 +15,12 @@ from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import UsageError
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings
+from workbench.slide.data.embedding_files import read_hdf5
 from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.predict.cell_classes import KIND, CellClasses, Floats, learn
 
+_MOVED = 1.5
+"""How far, in pixels, a centre may lie from its place in the file, which has whole pixels."""
 _SHAPE = ("area [um2]", "eccentricity", "haematoxylin [OD]", "eosin [OD]")
 
 
@@ -102,6 +105,52 @@ def rows_of(objects: Objects, embeddings: Embeddings) -> npt.NDArray[np.int64]:
     if not len(ids) or (ids[order][at] != wanted).any():
         raise UsageError("What the encoder saw belongs to other nuclei: run again.")
     return np.asarray(order[at])
+
+
+def read_seen(path: Path, objects: Objects, weights_sha256: str | None) -> tuple[Embeddings | None, str]:
+    """What the encoder saw of nuclei, from the ``embeddings.h5`` beside their outlines.
+
+    Parameters
+    ----------
+    objects
+        The nuclei, as they are read from the file beside it.
+    weights_sha256
+        Of the weights that found them, as the record beside it says; ``None``: it is not known.
+
+    Returns
+    -------
+    seen, note
+        Of the nuclei that are there with this id at this place still (to a pixel), or ``None``; and what there is to
+        say of it, or nothing.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    tiles = read_hdf5(path)
+    if not tiles.ids:
+        return (
+            None,
+            f"{path.name} beside it names no nuclei (an older version wrote it); to learn classes, run again",
+        )
+    own = str(tiles.facts.get("weights_sha256", ""))
+    if weights_sha256 is not None and own != weights_sha256:
+        return None, f"{path.name} beside it was made by other weights than these nuclei: it is not taken along"
+    where = {str(name): i for i, name in enumerate(objects.ids.tolist())}
+    at = np.array([where.get(name, -1) for name in tiles.ids], np.int64)
+    centres = objects.centroids() / np.asarray(objects.frame.pixel_size) if len(objects) else np.zeros((1, 2))
+    moved = np.abs(centres[at] - tiles.coords).max(1, initial=0.0)
+    kept = (at >= 0) & (moved <= _MOVED)
+    if not kept.any():
+        return None, f"{path.name} beside it is of other nuclei: it is not taken along"
+    rows = np.flatnonzero(kept)
+    seen = Embeddings(
+        tiles.features[rows], tuple(tiles.ids[i] for i in rows.tolist()), places=tiles.coords[rows].astype(np.float64),
+        about=tiles.facts,
+    )  # fmt: skip
+    lost = len(kept) - len(rows)
+    return seen, f"{path.name} holds {lost:,} nuclei more, which are not there (or not so) any more" if lost else ""
 
 
 def _shape(objects: Objects, rows: npt.NDArray[np.int64]) -> Floats:

@@ -29,6 +29,7 @@ from workbench.slide import (
     prepare,
     read_labels,
     read_map,
+    read_seen,
     save_classes,
     teach_corrected,
 )
@@ -60,14 +61,22 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     parts: dict[str, Part] = {NUCLEI: replace(edits.objects(), name=NUCLEI)}
     if len(rejected := edits.rejected()):
         parts[REJECTED_NUCLEI] = replace(rejected, name=REJECTED_NUCLEI)
+    provenance = stored_provenance({"source": str(path)}, image.source)
     beside, notes = _beside(path, image)
+    if beside is not None and (file := path.with_name("embeddings.h5")).is_file():
+        try:
+            seen, said = read_seen(file, edits.objects(), provenance.weights_sha256)
+        except WorkbenchError as error:
+            seen, said = None, one_line(error)
+        if seen is not None:
+            parts["embeddings"] = seen
+        notes += [said] if said else []
     looked = None if beside is None else beside.pop("looked", None)
     parts["counts"] = Scores(COUNTS, count_rows(edits.objects(), looked), "counts")
     parts |= beside or {}
     if isinstance(outlines := parts.get(REGION_OUTLINES), Objects):
         parts[REGION_OUTLINES] = outlines = replace(outlines, frame=objects.frame)
         parts[REGIONS] = counted(outlines, edits.objects())
-    provenance = stored_provenance({"source": str(path)}, image.source)
     note = f"nuclei were opened from {path.name}"
     if len(objects) > len(read):
         note += f", whose {len(read):,} outlines had several pieces: each piece is a nucleus"
@@ -104,8 +113,6 @@ def _beside(path: Path, image: Image) -> tuple[dict[str, Any] | None, list[str]]
             found[name] = replace(part, name=name)
     if (file := folder / f"{REGION_OUTLINES}.geojson").is_file():
         found[REGION_OUTLINES] = replace(read_objects(file).in_frame(PIXELS), name=REGION_OUTLINES)
-    if (folder / "embeddings.h5").is_file():
-        notes.append("what the encoder saw (embeddings.h5) is not taken along: classes can be learnt after a run")
     return found, notes
 
 

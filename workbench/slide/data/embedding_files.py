@@ -1,7 +1,8 @@
 """Embeddings of tiles in the files that others load: HDF5 as TRIDENT and CLAM users know it, Parquet, AnnData.
 
 HDF5: ``features`` ``(N, D)`` and ``coords`` int64 ``(N, 2)``, (x, y) of the upper left corner of each tile in pixels of
-level 0 of the whole file; what a tile is stands in the attributes of ``coords``.
+level 0 of the whole file; what a tile is stands in the attributes of ``coords``. Of nuclei ``coords`` are the centres,
+and ``ids`` ``(N,)`` their ids, as in the outlines beside the file.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _REAL = ("level0_magnification", "target_magnification")
 _MORE = ("mpp_x", "mpp_y", "target_mpp")
 _TEXT = ("encoder", "weights_sha256", "version")
 _SOURCE = "level0_magnification_source"
+_IDS = "ids"
 _CHUNK = 1024
 _MOST_RATIO = 1100
 """Deflate makes no more of a byte."""
@@ -90,6 +92,8 @@ def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) 
         coords = file.create_dataset("coords", data=tiles.coords.astype(np.int64), track_times=False)
         coords.attrs["name"] = name
         coords.attrs["savetodir"] = savetodir or name
+        if tiles.ids and "patch_size" not in tiles.facts:  # objects, not squares of a lattice
+            file.create_dataset(_IDS, data=np.array(tiles.ids, np.bytes_), track_times=False)
         for key in _WHOLE:
             coords.attrs[key] = int(tiles.facts.get(key, 0))
         for key in (*_REAL, *_MORE):
@@ -124,10 +128,22 @@ def read_hdf5(path: Path) -> TileEmbeddings:
             _require_tiles(path, file["features"], file["coords"])
             with reading(path, "its embeddings cannot be read", "Copy it again."):
                 features, coords = np.asarray(file["features"]), np.asarray(file["coords"])
+                ids = _ids(path, file, len(coords))
                 facts = {k: _plain(v) for part in ("features", "coords") for k, v in file[part].attrs.items()}
     except (OSError, KeyError, RuntimeError) as error:  # the last two: h5py, of damaged headers
         raise InputError(f"{path}: is no HDF5 file that can be read ({one_line(error)}). Copy it again.") from error
-    return TileEmbeddings(features[0] if features.ndim == 3 else features, coords.astype(np.int64), facts)
+    return TileEmbeddings(features[0] if features.ndim == 3 else features, coords.astype(np.int64), facts, ids)
+
+
+def _ids(path: Path, file: Any, count: int) -> tuple[str, ...]:
+    """Those of objects; none where the file has none, or something else by that name."""
+    import h5py
+
+    found = file[_IDS] if isinstance(file.get(_IDS, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.shape != (count,) or found.dtype.kind != "S":
+        return ()
+    _require_held(path, found)
+    return tuple(one.decode(errors="replace") for one in np.asarray(found).tolist())
 
 
 def _require_tiles(path: Path, features: Any, coords: Any) -> None:
@@ -139,14 +155,19 @@ def _require_tiles(path: Path, features: Any, coords: Any) -> None:
             "one row of real numbers and one (x, y) of whole numbers per tile were expected."
         )
     for part in (features, coords):
-        if part.is_virtual or part.external:
-            raise InputError(f"{path}: its samples lie in other files; this is refused. Copy them into one file.")
-        held = part.id.get_storage_size()
-        if part.nbytes > _MOST_RATIO * held:
-            raise InputError(
-                f"{path}: {part.name} promises {part.nbytes} bytes and the file holds {held} for it; it was not "
-                "written to the end. Make it again."
-            )
+        _require_held(path, part)
+
+
+def _require_held(path: Path, part: Any) -> None:
+    """Refuse samples in other files, and more of them than a file can hold."""
+    if part.is_virtual or part.external:
+        raise InputError(f"{path}: its samples lie in other files; this is refused. Copy them into one file.")
+    held = part.id.get_storage_size()
+    if part.nbytes > _MOST_RATIO * held:
+        raise InputError(
+            f"{path}: {part.name} promises {part.nbytes} bytes and the file holds {held} for it; it was not "
+            "written to the end. Make it again."
+        )
 
 
 def _plain(value: Any) -> Any:
