@@ -159,14 +159,15 @@ def remove_all(m: Any, rng: Random) -> str:
 
 @action(2)
 def duplicate_layer(m: Any, rng: Random) -> str | None:
-    from napari.layers import Layer
+    from napari.layers._layer_actions import _duplicate_layer
 
     viewer = m.desk.viewer
     if not len(viewer.layers) or len(viewer.layers) >= _MOST_LAYERS:
         return None
-    data, attributes, kind = rng.choice(list(viewer.layers)).as_layer_data_tuple()
-    viewer.add_layer(Layer.create(np.array(data) if kind in ("image", "labels") else data, attributes, kind))
-    return str(attributes["name"])
+    layer = rng.choice(list(viewer.layers))
+    viewer.layers.selection = {layer}
+    _duplicate_layer(viewer.layers)  # as the menu of the list of layers does
+    return str(layer.name)
 
 
 @action(4)

@@ -258,12 +258,21 @@ def _slide(tool: Any) -> Check:
     def check(folder: Path) -> str:
         found = {}
         for name in wanted:
-            path = folder / f"{name}.geojson"
-            there = json.loads(path.read_text(encoding="utf-8")).get("features", []) if path.is_file() else []
-            found[name] = len(there)
+            found[name] = _outlines_in(folder, name)
         return "" if found == wanted else f"{found} in the files, {wanted} shown"
 
     return check
+
+
+def _outlines_in(folder: Path, name: str) -> int:
+    """How many outlines a folder holds, in either format that the tool offers."""
+    if (path := folder / f"{name}.geojson").is_file():
+        return len(json.loads(path.read_text(encoding="utf-8")).get("features", []))
+    if (path := folder / f"{name}.parquet").is_file():
+        from pyarrow import parquet
+
+        return int(parquet.read_metadata(path).num_rows)
+    return 0
 
 
 SHOWN = {

@@ -19,6 +19,7 @@ from workbench_napari.shared import engines
 from workbench_napari.shared.job import Job
 from workbench_napari.shared.painting_later import is_to_be_painted, painted_later
 from workbench_napari.shared.reader import get_reader, read
+from workbench_napari.shared.room import require_room, shown_in
 from workbench_napari.shared.worker import report, runner_of
 
 PLUGIN = "napari-workbench"
@@ -37,9 +38,12 @@ def open_path(viewer: Any, path: str | Path, widget: Any, kind: str | None = Non
             from napari.layers import Layer
 
             for item in read(str(path), kind=kind):
-                viewer.add_layer(Layer.create(*item))
+                layer = Layer.create(*item)
+                require_room(viewer, layer)
+                viewer.add_layer(layer)
         else:
-            viewer.open(str(Path(path).expanduser()), plugin=PLUGIN)
+            with shown_in(viewer):
+                viewer.open(str(Path(path).expanduser()), plugin=PLUGIN)
     except Exception as error:
         widget.say(_why_not(path, error))
 
@@ -159,6 +163,7 @@ class Opening(QObject):
             viewer = self._viewer()
             if viewer is None or self._runner.is_closed:
                 return
+            require_room(viewer, layer)
             viewer.add_layer(layer)
             yield
 

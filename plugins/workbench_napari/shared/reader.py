@@ -12,6 +12,7 @@ from workbench.core.errors import InputError
 from workbench.core.layers import LayerTuple, to_layers
 from workbench.core.study import Study
 from workbench.core.types import Image
+from workbench_napari.shared.room import require_room_for
 from workbench_napari.shared.studies import case_to_open, first_image, is_archive, study_of
 
 Reader = Callable[[Any], list[LayerTuple]]
@@ -25,7 +26,14 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     could be of several kinds is taken too: opening it asks which.
     """
     paths = [_path(p) for p in _listed(path)]
-    return read if paths and all(_is_ours(p) for p in paths) else None
+    return _read_beside if paths and all(_is_ours(p) for p in paths) else None
+
+
+def _read_beside(path: str | Sequence[str]) -> list[LayerTuple]:
+    """Read files that napari shows in its current viewer."""
+    items = read(path)
+    require_room_for(items)
+    return items
 
 
 def read(path: str | Sequence[str], *, kind: str | None = None) -> list[LayerTuple]:

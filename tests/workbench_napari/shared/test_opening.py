@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 from napari.layers import Layer
 from qtpy.QtWidgets import QApplication
@@ -11,6 +12,10 @@ from workbench_napari.launch import open_files
 from workbench_napari.shared import opening as opening_module
 from workbench_napari.shared.painting_later import painted_later
 from workbench_napari.shared.views import canvas_of
+
+from tests.scene_maker import save_envi
+from tests.tiny import make_tiny_slide
+from workbench.core.errors import UsageError
 
 pytestmark = pytest.mark.gui
 
@@ -84,3 +89,28 @@ def test_the_canvas_is_painted_after_a_step_and_once(window, wait):
         QApplication.sendPostedEvents()
         assert not painted
     wait(lambda: bool(painted), 5)
+
+
+def test_what_napari_cannot_show_beside_it_is_refused_and_the_window_stays_whole(window, wait, tmp_path):
+    """A scene of kilometres and a slide: napari alone breaks its sliders, and then the whole window."""
+    viewer = window()
+    tool = open_files(viewer, [], tool="slide")
+    map_info = "{UTM, 1, 1, 500000, 4649776, 2000, 2000, 33, North, WGS-84, units=Meters}"
+    scene = save_envi(tmp_path, np.zeros((30, 40, 4), np.int16), name="fields", map_info=map_info)
+    slide = make_tiny_slide(tmp_path / "one.ome.tif")
+    viewer.open(str(scene), plugin=opening_module.PLUGIN)
+    count = len(viewer.layers)
+    assert count
+    said = []
+    tool.opening.said.connect(said.append)
+    tool.opening.open_path(slide)
+    wait(lambda: not tool.opening.is_busy)
+    opening_module.open_path(viewer, slide, tool)
+    assert "window of its own" in tool.status.text()
+    with pytest.raises(UsageError, match="more than napari can go in one window"):
+        viewer.open(str(slide), plugin=opening_module.PLUGIN)
+    assert [line for line in said if "window of its own" in line]
+    assert len(viewer.layers) == count
+    viewer.layers.clear()
+    viewer.open(str(slide), plugin=opening_module.PLUGIN)
+    assert viewer.layers
