@@ -31,7 +31,7 @@ def require_room(viewer: Any, layer: Any) -> None:
         steps = np.ptp(np.asarray(extent.world, float), axis=0) / np.asarray(extent.step, float)
         if np.isfinite(steps).all() and steps.max() > _MOST:
             raise UsageError(
-                f"{layer.name}: from its first pixel to the last of {other.name} are {steps.max():.1g} steps of the "
+                f"{layer.name}: from its first pixel to the last of {other.name} are {steps.max():,.0f} steps of the "
                 f"smaller pixels, more than napari can go in one window. Close {other.name} first, or open "
                 f"{layer.name} in a window of its own."
             )
