@@ -8,6 +8,7 @@ a nucleus is smaller than a pixel, its middle is one.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,11 @@ class EditedOutlines:
         self.follow(np.arange(edits.total))
         edits.listeners.append(self.follow)
         edits.near = self.within
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EditedOutlines:
+        memo[id(self)] = found = EditedOutlines(deepcopy(self.edits, memo))
+        found.edges = self.edges
+        return found
 
     @property
     def values(self) -> npt.NDArray[Any]:

@@ -12,6 +12,7 @@ from tests.workbench_napari.contract_window import until
 from tests.workbench_napari.slide.hands import click, saved
 from workbench.core.layers import KEY
 from workbench.data.objects import read_objects
+from workbench.slide import edits_in
 
 pytestmark = pytest.mark.gui
 
@@ -70,3 +71,24 @@ def test_tissue_is_found_whatever_the_backend(cells):
     click(tool, tool.area_group.find)
     assert "Tissue of section was found" in tool.status.text()
     assert tool.where.layer is viewer.layers["section mask"]
+
+
+def test_layers_are_duplicated_by_napari_and_corrected_apart(cells, cell_result):
+    from napari.layers._layer_actions import _duplicate_layer
+
+    viewer, tool = cells
+    tool.start("CellVTA", lambda _progress: cell_result, tool.shower(tool.layer))
+    until(lambda: not tool.runner.is_busy)
+    nuclei = viewer.layers["section nuclei"]
+    for layer in (viewer.layers["section"], nuclei):
+        viewer.layers.selection = {layer}
+        _duplicate_layer(viewer.layers)
+        copied = viewer.layers[f"{layer.name} copy"]
+        shown = [np.asarray(x.data[-1] if x.multiscale else x.data) for x in (layer, copied)]
+        np.testing.assert_array_equal(*shown)
+    first, second = (edits_in(viewer.layers[name].data) for name in ("section nuclei", "section nuclei copy"))
+    assert first is not second
+    count = len(first)
+    second.reject(np.arange(3))
+    assert (len(first), len(second)) == (count, count - 3)
+    assert len(read_objects(saved(tool) / "nuclei.geojson")) == count

@@ -148,6 +148,10 @@ class LazyLevel:
         rows, columns = pyramid.levels[level].shape
         self.shape = (-(-rows // shrink), -(-columns // shrink), len(pyramid.channels))
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> LazyLevel:
+        """The same: nobody can write into it, and open files are not copied (napari duplicates layers this way)."""
+        return self
+
     @property
     def size(self) -> int:
         return math.prod(self.shape)
