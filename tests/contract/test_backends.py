@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.ihc_maker import draw, write
 from tests.tiny import (
     make_tiny_cell_weights,
     make_tiny_meg_weights,
@@ -38,8 +39,10 @@ TINY = {
         make_tiny_cell_weights(folder / "w.safetensors"),
         make_tiny_slide(folder / "slide.ome.tif"),
     ),
+    "ihc": lambda folder: (None, write(folder / "slide.tif", draw(0, 300).pixels)),
 }
-VERBS_OF = {"stainnet": ("predict", "train")}
+VERBS_OF = {"stainnet": ("predict", "train"), "ihc": ("predict", "evaluate")}
+WITHOUT_WEIGHTS = {"ihc"}
 
 
 @pytest.fixture(params=[row.name for row in BUILT_IN])
@@ -49,7 +52,8 @@ def tiny(request, tmp_path):
 
 def test_it_keeps_what_every_backend_must_keep(tiny, tmp_path):
     row, weights, path = tiny
-    check_backend(row, path, folder=tmp_path / "out", weights=str(weights))
+    own = {} if weights is None else {"weights": str(weights)}
+    check_backend(row, path, folder=tmp_path / "out", **own)
 
 
 def test_the_row_is_one_of_ours(tiny):
@@ -58,7 +62,8 @@ def test_the_row_is_one_of_ours(tiny):
     assert row.licence == "BSD-3-Clause"
     assert row.verbs == VERBS_OF.get(row.name, ("predict", "train", "evaluate"))
     for name in [VERBS[verb][0] for verb in row.verbs]:
-        assert {"weights", "device"} <= set(settings.describe(getattr(row.load_module(), name)))
+        named = {"weights", "device"} & set(settings.describe(getattr(row.load_module(), name)))
+        assert named == (set() if row.name in WITHOUT_WEIGHTS else {"weights", "device"})
 
 
 @pytest.mark.parametrize("row", kinds.BUILT_IN, ids=lambda row: row.name)
@@ -74,9 +79,10 @@ def test_it_keeps_what_every_kind_must_keep(row, tmp_path):
 
 
 def test_unknown_settings_are_errors_with_the_nearest_name(tiny):
-    row, weights, path = tiny
-    with pytest.raises(UsageError, match="Did you mean 'weights'"):
-        api.predict(row.name, path, weigths=str(weights))
+    row, _, path = tiny
+    right = "weights" if row.name not in WITHOUT_WEIGHTS else "positive"
+    with pytest.raises(UsageError, match=f"Did you mean '{right}'"):
+        api.predict(row.name, path, **{right[:-3] + right[:-4:-1]: "1"})
 
 
 def test_unknown_backend_is_an_error_with_the_nearest_name():

@@ -260,7 +260,22 @@ CELLVTA = Backend(
     sizes=("counts", "nuclei"),
 )
 
-BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET, CELLVTA)
+IHC = Backend(
+    name="ihc",
+    title="Positive nuclei (IHC)",
+    task="count positive and negative nuclei of immunohistochemistry: index, H-score, Allred score",
+    kind="slide",
+    reads=CELLVTA.reads,
+    gives=("outlines of nuclei", "index, H-score, Allred score", "positive area [mm2]", "density map"),
+    axes="C, rows, columns",
+    module="workbench.slide.ihc",
+    settings="workbench.slide.ihc_settings",
+    verbs=("predict", "evaluate"),
+    paper="PMID:11531144",
+    sizes=("counts", "nuclei"),
+)
+
+BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET, CELLVTA, IHC)
 
 
 @cache

@@ -14,10 +14,11 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.data.stream": ("TileStream",),
         "workbench.slide.data.tiles": ("Lattice", "lattice"),
         "workbench.slide.drawn_layers": (
-            "ANNOTATIONS_FILE", "MASK", "annotation_layers", "annotations_in", "config_of", "frame_of",
+            "ANNOTATIONS", "ANNOTATIONS_FILE", "MASK", "annotation_layers", "annotations_in", "config_of", "frame_of",
             "is_annotations", "is_mask", "line_width", "mask_layer", "mask_of", "open_annotations", "regions",
             "write_region",
         ),
+        "workbench.slide.ihc_scores": ("INDEX", "index_table"),
         "workbench.slide.layers": ("common_attributes", "geometry_of", "kept_outlines", "outline_colors", "prepare"),
         "workbench.slide.nuclei_edits": ("NucleiEdits",),
         "workbench.slide.nuclei_learning": ("Learnt", "learn_classes", "read_seen", "save_classes"),

@@ -177,7 +177,7 @@ def regions(annotations: Annotations, shape: tuple[int, ...] | None = None) -> S
     for name in names:
         own = [item for item in annotations if item.class_name == name]
         rows.append((name or "unclassified", len(own), round(area_on(own, shape) * pixel, 6)))
-    return Scores(("class", "annotations", "area [mm2]" if known else "area [pixels]"), tuple(rows), "regions")
+    return Scores(("class", "annotations", "area [mm2]" if known else "area [pixels]"), tuple(rows), ANNOTATIONS)
 
 
 # --- files that a run takes its tiles from

@@ -79,7 +79,8 @@ class NucleiEdits:
         self._gone = np.zeros(n, bool)
         odds = base.probabilities
         self._odds = np.full(n, np.nan, np.float32) if odds is None else odds.copy()
-        self._taught = np.zeros(n, bool)
+        # A class that nobody computed was given by a person: it teaches on, and nothing that is learnt replaces it.
+        self._taught: npt.NDArray[np.bool_] = (review == EDITED) & np.isnan(self._odds) & (self._values != 0)
         self._rings: list[Floats] = []
         self._ids: list[Any] = []
         self._undo: list[_Step] = []

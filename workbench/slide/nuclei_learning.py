@@ -157,7 +157,10 @@ def _shape(objects: Objects, rows: npt.NDArray[np.int64]) -> Floats:
     """Size, eccentricity and stains as `workbench.slide.predict.cell_classes.features_of` has them."""
     missing = [name for name in _SHAPE if name not in objects.measurements]
     if missing:
-        raise UsageError(f"These nuclei have no measurement '{missing[0]}': run again.")
+        raise UsageError(
+            f"These nuclei have no measurement '{missing[0]}': classes are learnt from {', '.join(_SHAPE)} and what an "
+            "encoder sees, as CellVTA gives them."
+        )
     area, *others = (np.asarray(objects.measurements[name], np.float64)[rows] for name in _SHAPE)
     return np.stack([np.log(np.maximum(area, 1e-3)), *others], 1).astype(np.float32)
 

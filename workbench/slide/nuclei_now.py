@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Geometry, Heatmap, Part, Scores
+from workbench.slide.ihc_scores import index_now
 from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.nuclei_objects import mpp_of
 from workbench.slide.region_counts import regions_now
@@ -29,7 +30,7 @@ def nuclei_now(parts: Mapping[str, Part], key: str, edits: NucleiEdits, slide: G
     counts, density, embedded = (parts.get(k) for k in ("counts", "density", "embeddings"))
     if isinstance(counts, Scores) and counts.columns == COUNTS:
         found["counts"] = replace(counts, rows=count_rows(objects, _looked_mm2(counts, edits)))
-    found |= regions_now(parts, objects)
+    found |= regions_now(parts, objects) | index_now(parts, objects)
     if isinstance(density, Heatmap):
         found["density"] = replace(density, data=_density(objects, density, slide))
     if isinstance(embedded, Embeddings):

@@ -116,13 +116,7 @@ def _names(regions: Sequence[Region]) -> list[str]:
 
 def counted(outlines: Objects, nuclei: Objects) -> Scores:
     """How many nuclei of each class have their centroid in each region; in regions that overlap they count in each."""
-    import shapely
-
-    from workbench.data.outlines import geometries_of
-
-    centres = nuclei.centroids() / np.array(nuclei.frame.pixel_size)
-    tree = shapely.STRtree(shapely.make_valid(geometries_of(outlines)))
-    which, where = tree.query(shapely.points(centres), predicate="intersects") if len(nuclei) else (_NONE, _NONE)
+    which, where = members(outlines, nuclei)
     sizes = _sizes(nuclei)
     class_of = {0: "", **{c.value: c.name for c in outlines.classes}}
     rows: list[tuple[Any, ...]] = []
@@ -142,6 +136,20 @@ def counted(outlines: Objects, nuclei: Objects) -> Scores:
                 round(float(known.mean()), 2) if known.size else "", round(looked, 6),
             ))  # fmt: skip
     return Scores(REGION_COLUMNS, tuple(rows), REGIONS)
+
+
+def members(outlines: Objects, nuclei: Objects) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which nuclei have their centroid in which outlines: numbers of nuclei, and of outlines, pair by pair."""
+    import shapely
+
+    from workbench.data.outlines import geometries_of
+
+    if not len(nuclei):
+        return _NONE, _NONE
+    centres = nuclei.centroids() / np.array(nuclei.frame.pixel_size)
+    tree = shapely.STRtree(shapely.make_valid(geometries_of(outlines)))
+    which, where = tree.query(shapely.points(centres), predicate="intersects")
+    return which, where
 
 
 def _per(number: int, mm2: float) -> float | str:

@@ -21,6 +21,18 @@ from workbench_napari.slide.on_slide import record_of
 
 _FILES = "Nuclei (*.geojson *.json *.parquet *.dcm);;All files (*)"
 _WEIGHTS = "Weights (*.safetensors)"
+_NO_EMBEDDINGS = (
+    "What the encoder saw of these nuclei is not kept: run CellVTA again with 'Embeddings' ticked, then name some "
+    "nuclei of each class."
+)
+_OF_OTHERS = (
+    "Classes are learnt from what an encoder sees of nuclei, and CellVTA did not find these: run it with 'Embeddings' "
+    "ticked, then name some nuclei of each class."
+)
+
+
+def _is_of_cellvta(made: Result | None) -> bool:
+    return made is not None and made.provenance.backend == "cellvta"
 
 
 class NucleiPage(QObject):
@@ -103,10 +115,7 @@ class NucleiPage(QObject):
             return False
         known = None if made is None else made.parts.get("embeddings")
         if not isinstance(known, Embeddings):
-            self._tool.say(
-                "What the encoder saw of these nuclei is not kept: run CellVTA again with 'Embeddings' ticked, "
-                "then name some nuclei of each class."
-            )
+            self._tool.say(_NO_EMBEDDINGS if _is_of_cellvta(made) else _OF_OTHERS)
             return False
         work = lambda _progress: learn_classes(edits, known)  # noqa: E731
         return bool(self._tool.start("Learning classes", work, partial(self._show_learnt, made)))
@@ -180,11 +189,13 @@ class NucleiPage(QObject):
 
     def _show_taught(self, report: TrainReport) -> None:
         form = self._tool.input.model
-        if form.backend.name == "cellvta" and form.weights is not None:
+        is_chosen = form.backend.name == "cellvta" and form.weights is not None
+        if is_chosen:
             form.weights.choose_file(report.weights)
+        what_now = "They are chosen now: Run" if is_chosen else "With these weights CellVTA"
         short = "" if report.stopped == "finished" else f" ({report.stopped} before its end)"
         notes = "; ".join(n.partition(": ")[2] or n for n in report.notes)
         self._tool.say_done(
-            f"Written: {report.weights}{short}: {notes}. They are chosen now: Run shows what they find, and "
+            f"Written: {report.weights}{short}: {notes}. {what_now} shows what they find, and "
             f"{report.report} where they were taught."
         )

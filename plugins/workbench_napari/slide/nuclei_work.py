@@ -145,6 +145,10 @@ def write_classes(learnt: Learnt, made: Result, path: Path, _progress: Progress 
     WorkbenchError
         Those weights are not there any more, or are others by now.
     """
+    if made.provenance.backend != "cellvta":
+        raise UsageError(
+            "What was learnt is kept as weights of CellVTA, which did not find these nuclei: run it, and learn there."
+        )
     base = _base_of(made)
     path = _named(path, base)
     return save_classes(learnt, base, path, mpp=float(base.meta["recipe"]["mpp"]))
@@ -187,11 +191,15 @@ def teach(
     def tell(event: Any) -> None:
         progress(event.step, TEACHING_STEPS)
 
+    strange = made.provenance.backend != "cellvta"
     report: TrainReport = teach_corrected(
         edits, Path(record["source"]), str(base.path), path, mpp=record.get(GIVEN), steps=TEACHING_STEPS,
         overwrite=True, on_step=tell,
     )  # fmt: skip
-    return report
+    if not strange:
+        return report
+    note = f"the weights {base.name} of CellVTA, which did not find these nuclei, were taught"
+    return replace(report, notes=(note, *report.notes))
 
 
 def _named(path: Path, base: Any) -> Path:

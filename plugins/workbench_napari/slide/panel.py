@@ -65,6 +65,12 @@ class AnnotationGroup(QWidget):
         outer.addWidget(group)
 
 
+def turned(scores: Scores) -> Scores:
+    """The table with rows for columns: a few things of which much is said."""
+    names, *columns = zip(scores.columns, *scores.rows, strict=True)
+    return Scores(tuple(str(name) for name in names), tuple(columns), scores.name)
+
+
 class ScoresTable(QTableWidget):
     """A small table of a result, to be read."""
 

@@ -9,7 +9,16 @@ from typing import Any, Literal
 
 from workbench.core.identity import identity_of
 from workbench.core.types import Image, Part, Progress, Provenance, Result
-from workbench.slide import ANNOTATIONS_FILE, MASK, Annotations, annotations_in, mask_of, regions, write_annotations
+from workbench.slide import (
+    ANNOTATIONS,
+    ANNOTATIONS_FILE,
+    MASK,
+    Annotations,
+    annotations_in,
+    mask_of,
+    regions,
+    write_annotations,
+)  # fmt: skip
 from workbench_napari.shared.case import Saved, is_edited, save_result
 from workbench_napari.shared.saving import LayerState, stored_provenance
 from workbench_napari.slide.on_slide import size_of, slide_image
@@ -63,7 +72,7 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
     masks = {key: replace(mask_of(state), name=key) for key, state in zip(keys, job.masks, strict=True)}
     parts |= masks
     if job.drawn:
-        parts["regions"] = regions(found, image.geometry.shape)
+        parts[ANNOTATIONS] = regions(found, image.geometry.shape)
     made = _provenance(job, image)
     if job.result is None:
         made = replace(made, notes=(*made.notes, *image.notes))

@@ -14,7 +14,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, LayerTuple
 from workbench.core.objects import Objects
 from workbench.core.types import Result, Scores
-from workbench.slide import NUCLEI, config_of, is_mask, mask_layer, prepare
+from workbench.slide import INDEX, NUCLEI, config_of, is_mask, mask_layer, prepare
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
 from workbench_napari.shared.case import Saved
@@ -43,13 +43,15 @@ from workbench_napari.slide.on_slide import (
     slide_image,
     state_now,
 )
-from workbench_napari.slide.panel import AnnotationGroup, AreaGroup, ScoresTable
+from workbench_napari.slide.panel import AnnotationGroup, AreaGroup, ScoresTable, turned
 from workbench_napari.slide.pixel_size import PixelSize
 from workbench_napari.slide.region import Region, run_in
 from workbench_napari.slide.saving import Saving, save
 from workbench_napari.slide.view import SlideViews
 from workbench_napari.slide.where import Where
 
+_SIDE_BY_SIDE = 4
+"""Regions whose index is shown in a column each; more have a row each."""
 _SLIDES = "Slides (*.svs *.ndpi *.mrxs *.scn *.vms *.vmu *.bif *.svslide *.tif *.tiff *.dcm *.png *.jpg);;All files (*)"
 
 
@@ -218,7 +220,10 @@ class SlideTool(GeneralTool):
         return ((*self.input.model.asked, id(self.layer), id(self.where.layer)),)
 
     def _show_areas(self, now: Result) -> None:
-        self.areas.show_scores(now.parts.get("areas") or now.parts.get("counts"))
+        index = now.parts.get(INDEX)
+        if isinstance(index, Scores) and len(index.rows) <= _SIDE_BY_SIDE:
+            index = turned(index)
+        self.areas.show_scores(index or now.parts.get("areas") or now.parts.get("counts"))
 
     @staticmethod
     def _describe(now: Result, made: Result) -> str:

@@ -15,6 +15,7 @@ from workbench.core.errors import InputError, UsageError, WorkbenchWarning
 from workbench.core.frame import Frame
 from workbench.core.objects import ACCEPTED, EDITED, REJECTED, REVIEW, Objects
 from workbench.core.types import Embeddings, Geometry, Heatmap, Image, Provenance, Result, Scores
+from workbench.data.geojson import write_geojson
 from workbench.data.objects import read_objects
 from workbench.slide.data.embedding_files import TileEmbeddings, write_hdf5
 from workbench.slide.layers import to_layers, updated
@@ -241,6 +242,17 @@ def test_counts_density_and_embeddings_follow(tmp_path):
     assert density[0, 0] == 2 * 400.0
     assert np.isnan(density[3]).all()
     assert now["rejected"].ids.tolist() == [1]
+
+
+def test_classes_that_a_person_gave_are_examples_after_reopening_too(tmp_path):
+    edits = NucleiEdits(five())
+    edits.reclass([1, 3], 1)
+    edits.accept([0])
+    write_geojson(edits.objects(), tmp_path / "nuclei.geojson")
+    again = NucleiEdits(read_objects(tmp_path / "nuclei.geojson"))
+    assert again.taught.tolist() == [False, True, False, True, False], "accepted is not named: the class was computed"
+    assert again.relabel(np.full(5, 2), np.full(5, 0.9), "learnt") == 3
+    assert again.values.tolist() == [2, 1, 2, 1, 2]
 
 
 def test_what_the_encoder_saw_comes_back_for_nuclei_that_are_as_they_were(tmp_path):

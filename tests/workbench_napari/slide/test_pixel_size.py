@@ -89,7 +89,7 @@ def test_it_is_seen_and_saved_without_a_run_and_cleared_again(window, slide_weig
     assert np.allclose(layer.scale, 0.5)
     assert np.allclose(drawn.scale, 0.5)
     folder = saved(tool)
-    lines = (folder / "regions.csv").read_text(encoding="utf-8").splitlines()
+    lines = (folder / "annotations.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].endswith("area [mm2]")
     assert float(lines[1].split(",")[2]) == pytest.approx(520**2 * 0.25e-6)
     click(tool, tool.area_group.find)
@@ -104,7 +104,7 @@ def test_it_is_seen_and_saved_without_a_run_and_cleared_again(window, slide_weig
     click(tool, tool.save_button)
     assert tool.status.text().startswith("'bare mask' lies on a slide whose pixels are of unknown size")
     viewer.layers.remove(mask)
-    assert "area [pixels]" in (saved(tool) / "regions.csv").read_text(encoding="utf-8")
+    assert "area [pixels]" in (saved(tool) / "annotations.csv").read_text(encoding="utf-8")
 
 
 def test_a_slide_that_is_open_twice_has_pixels_of_one_size(opened, slide_file):

@@ -244,7 +244,7 @@ def test_outlines_are_drawn_with_the_mouse_named_saved_and_come_back_equal(opene
     written = read_annotations(folder / "annotations.geojson")
     assert [a.class_name for a in written] == ["Tumor"]
     assert written.items[0].shape.same(shown.items[0].shape)
-    regions = (folder / "regions.csv").read_text(encoding="utf-8").splitlines()
+    regions = (folder / "annotations.csv").read_text(encoding="utf-8").splitlines()
     assert regions[0] == "class,annotations,area [mm2]"
     assert float(regions[1].split(",")[2]) == pytest.approx(400 * 300 * 0.25e-6, rel=0.05)
     assert not tool.unsaved.layers()

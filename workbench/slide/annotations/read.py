@@ -55,6 +55,8 @@ def read_annotations(
         A frame that the file or the slide does not have.
     """
     file = Path(path).expanduser()
+    if file.is_dir():
+        raise InputError(f"{file}: is a folder; a file of annotations was expected")
     if not file.is_file():
         raise NothingFound(f"{file}: no such file. Check the path.")
     known = bounds or (slide.bounds if slide else None)

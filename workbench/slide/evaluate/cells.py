@@ -26,7 +26,7 @@ from workbench.slide.evaluate.cell_evaluation import CellEvaluation, Shown
 from workbench.slide.evaluate.classical import classical, is_there
 from workbench.slide.evaluate.nuclei import Panoptic
 from workbench.slide.evaluate.scored import NO_CLASSES, Scored, score, summarise
-from workbench.slide.evaluate.settings import CellEvaluateConfig
+from workbench.slide.evaluate.settings import CellScoring
 
 _MANY = 5
 """Nuclei of a picture above which not one pair means that something else is wrong."""
@@ -39,7 +39,7 @@ OWN, CLASSICAL = "the weights", "classical"
 def evaluate_cells(
     cases: Sequence[Case],
     find: Callable[[Image], Result],
-    config: CellEvaluateConfig,
+    config: CellScoring,
     classes: ClassTable,
     *,
     out: Path | None = None,
@@ -183,9 +183,7 @@ class _Judged:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, case: Case, find: Callable[[Image], Result], config: CellEvaluateConfig, classes: ClassTable
-    ) -> _Judged:
+    def of(cls, case: Case, find: Callable[[Image], Result], config: CellScoring, classes: ClassTable) -> _Judged:
         image = open_case(case)
         slide = scaled(image, config.mpp)
         if slide.pyramid is None:
@@ -210,7 +208,7 @@ class _Judged:
 
 
 def _matched(
-    reference: Reference, classes: ClassTable, config: CellEvaluateConfig, case: Case, slide: Image
+    reference: Reference, classes: ClassTable, config: CellScoring, case: Case, slide: Image
 ) -> tuple[npt.NDArray[np.int32] | None, tuple[str, ...]]:
     """Classes of the reference by the values of the weights, ``None`` where classes are not compared; what to say."""
     if reference.types is None or len(classes) < 2:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, Protocol
 
 from workbench.core.settings import setting
 from workbench.slide.predict.cell_settings import CellConfig
+
+
+class CellScoring(Protocol):
+    """The settings that say how nuclei are scored, whoever found them."""
+
+    @property
+    def mpp(self) -> float | None: ...
+    @property
+    def radius(self) -> float: ...
+    @property
+    def classes(self) -> str: ...
+    @property
+    def match(self) -> Literal["name", "number"]: ...
+    @property
+    def classical(self) -> bool: ...
+    @property
+    def worst(self) -> int: ...
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from workbench.core.types import Geometry, Image
 from workbench.slide.data.heat_maps import read_labels
 from workbench.slide.data.tissue import MASK_MPP, find_tissue, require_brightfield
 from workbench.slide.predict.chosen import LowPower, low_power
+from workbench.slide.predict.cores import cores_on
 from workbench.slide.region_counts import Region, regions_of, without_missing
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _FEWEST = 256
 _MOST_JOINED = 20_000
 _MAPS = (".tif", ".tiff")
 _ENDINGS = (".geojson", ".json", ".xml", ".ndpa", ".ome.tif", ".ome.tiff", ".tif")
+_GLASS, _GLASS_SHARE = (200, 25), 0.02
+"""Glass has colours of this much at least, which differ by no more; and there must be so much of it."""
 TISSUE, PEN, REGION = 1, 2, 3
 _NAMES = {TISSUE: ("tissue", (220, 120, 160)), PEN: ("pen", (60, 160, 80)), REGION: ("region", (80, 120, 220))}
 
@@ -47,6 +50,13 @@ class Where(Protocol):
     def frame(self) -> Literal["file", "bounds"]: ...
     @property
     def keep_pen(self) -> bool: ...
+
+
+class WithCores(Where, Protocol):
+    """Settings that may say that a slide is a tissue microarray."""
+
+    @property
+    def tma(self) -> float | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +83,8 @@ class Area:
         Those outlines themselves, on the slide: a geometry of shapely, or ``None``.
     regions
         The same one by one.
+    glass
+        (red, green, blue) of what lies bright and grey beside the tissue; ``None`` where there is too little of it.
     """
 
     mask: npt.NDArray[np.bool_]
@@ -84,6 +96,7 @@ class Area:
     size: float | None = None
     outline: Any = None
     regions: tuple[Region, ...] = ()
+    glass: tuple[float, float, float] | None = None
 
     def with_edge(self) -> npt.NDArray[np.bool_]:
         """The mask and the pixels around it: what lies right beside tissue belongs to it."""
@@ -140,9 +153,29 @@ def find_area(image: Image, config: Where, name: Any) -> Area:
     assert image.pyramid is not None
     low = low_power(image.pyramid, mask_mpp(image))
     found = _area_in(image, low, config, name)
+    if diameter := getattr(config, "tma", None):
+        found = _in_cores(found, image, config, diameter, name)
+    found = replace(found, glass=_glass(low.pixels, found.with_edge() if found.value == TISSUE else None))
     if (np.ptp(low.pixels.astype(np.int16), axis=2) <= 1).all():
         found = replace(found, notes=(*found.notes, "its red, green and blue are equal: a grey picture has no stain"))
     return found
+
+
+def _in_cores(found: Area, image: Image, config: Where, diameter: float, name: Any) -> Area:
+    """The tissue in the cores of an array, each a region with its name.
+
+    Raises
+    ------
+    InputError, UsageError
+        There is no array; outlines or no tissue were asked for, too.
+    """
+    if config.roi or not config.tissue:
+        raise UsageError("--tma finds cores in tissue: leave out --roi, or draw the cores and leave out --tma")
+    cores = cores_on(image, found.mask, found.step, diameter, name)
+    return replace(
+        found, mask=found.mask & cores.mask, regions=cores.regions, outline=cores.outline,
+        notes=(*found.notes, *cores.notes),
+    )  # fmt: skip
 
 
 def _area_in(image: Image, low: LowPower, config: Where, name: Any) -> Area:
@@ -162,6 +195,18 @@ def _area_in(image: Image, low: LowPower, config: Where, name: Any) -> Area:
     tissue = find_tissue(low.pixels, None if mpp is None else mpp * low.step[0], keep_pen=config.keep_pen, name=name)
     said = (*notes, *tissue.notes)
     return Area(tissue.mask & inside, tissue.pen, low.step, low.level, TISSUE, said, outline=outline, regions=regions)
+
+
+def _glass(pixels: npt.NDArray[np.uint8], tissue: npt.NDArray[np.bool_] | None) -> tuple[float, float, float] | None:
+    """The colour of glass at low power: the middle of all that is bright and grey, and no tissue."""
+    low, high = pixels.min(axis=2), pixels.max(axis=2)
+    free = (low >= _GLASS[0]) & (high - low <= _GLASS[1])
+    if tissue is not None:
+        free &= ~tissue
+    if np.count_nonzero(free) < max(20, _GLASS_SHARE * free.size):
+        return None
+    red, green, blue = np.median(pixels[free], axis=0).tolist()
+    return (red, green, blue)
 
 
 def _unlike_brightfield(pixels: npt.NDArray[np.uint8]) -> tuple[str, ...]:

@@ -19,27 +19,41 @@ from workbench.slide.predict.mosaic import Cells
 from workbench.slide.region_counts import REGION_OUTLINES, REGIONS, counted, outlines_of
 
 if TYPE_CHECKING:
-    from workbench.slide.predict.cell_settings import CellConfig
-    from workbench.slide.predict.model import Model
+    from workbench.core.classes import ClassTable
+    from workbench.weights import WeightsFile
 
 _DENSITY_UM = 64.0
 """Side of a pixel of the map of density."""
 
 
 def cell_parts(
-    model: Model, slide: Image, config: CellConfig, tiles: Lattice, area: Area, chosen: npt.NDArray[np.int64],
-    found: Cells,
+    slide: Image, tiles: Lattice, area: Area, chosen: npt.NDArray[np.int64], found: Cells, *, classes: ClassTable,
+    near: float, stains: tuple[str, str] = ("haematoxylin", "eosin"), encoder: WeightsFile | None = None,
 ) -> dict[str, Part]:  # fmt: skip
-    """All parts of the result of a slide; see `workbench.slide.predict.cells.find_cells`."""
+    """All parts of the result of a slide; see `workbench.slide.predict.cells.find_cells`.
+
+    Parameters
+    ----------
+    chosen
+        Numbers of the tiles that were looked at.
+    classes
+        Of the nuclei.
+    near
+        Radius within which neighbours are counted [um].
+    stains
+        What `Cells.stains` are densities of.
+    encoder
+        The weights whose embeddings the nuclei have; ``None``: they are not told.
+    """
     assert slide.pyramid is not None
     assert slide.pyramid.mpp is not None
     cells = found.select(_inside(found, tiles, area, slide))
     mpp = math.sqrt(slide.pyramid.mpp[0] * slide.pyramid.mpp[1]) * tiles.factor
-    classes = model.recipe["classes"]
+    measured = measures_of(cells, mpp, near, stains) | _to_border(cells, area, tiles.factor, slide)
     objects = Objects.from_rings(
         cells.coordinates * np.float32(tiles.factor), cells.offsets, class_values=cells.types,
         probabilities=cells.probabilities, classes=classes, frame=Frame.of(slide.geometry.affine, slide.geometry.unit),
-        name="nuclei", measurements=measures_of(cells, mpp, config.near) | _to_border(cells, area, tiles.factor, slide),
+        name="nuclei", measurements=measured,
     )  # fmt: skip
     looked = area.size if area.size is not None else area.area_of(area.mask, slide.geometry.shape)
     pixel = slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
@@ -55,12 +69,12 @@ def cell_parts(
         looked_mm2 = [area.looked_in(region.outline) * pixel for region in area.regions]
         outlines = outlines_of(area.regions, looked_mm2, objects.frame)
         parts |= {REGIONS: counted(outlines, objects), REGION_OUTLINES: outlines}
-    if config.embeddings:
+    if encoder is not None:
         names = tuple(str(i) for i in objects.ids.tolist())
         places = cells.centroids * tiles.factor
         rows, columns = slide.geometry.shape
         about = {
-            "name": slide.name, "encoder": model.weights.name, "weights_sha256": model.weights.sha256,
+            "name": slide.name, "encoder": encoder.name, "weights_sha256": encoder.sha256,
             "level0_width": columns, "level0_height": rows, "mpp_x": slide.pyramid.mpp[0],
             "mpp_y": slide.pyramid.mpp[1], "target_mpp": mpp,
         }  # fmt: skip
@@ -87,7 +101,9 @@ def _inside(cells: Cells, tiles: Lattice, area: Area, slide: Image) -> npt.NDArr
     return inside
 
 
-def measures_of(cells: Cells, mpp: float, near: float) -> dict[str, npt.NDArray[Any]]:
+def measures_of(
+    cells: Cells, mpp: float, near: float, stains: tuple[str, str] = ("haematoxylin", "eosin")
+) -> dict[str, npt.NDArray[Any]]:
     """What is measured of every nucleus, by name with its unit; `mpp` is that of the tiles, `near` in micrometres."""
     from scipy.spatial import cKDTree
 
@@ -99,8 +115,8 @@ def measures_of(cells: Cells, mpp: float, near: float) -> dict[str, npt.NDArray[
         "area [um2]": (cells.areas * mpp**2).astype(np.float32),
         "perimeter [um]": (_perimeters(cells) * mpp).astype(np.float32),
         "eccentricity": cells.eccentricities,
-        "haematoxylin [OD]": cells.stains[:, 0],
-        "eosin [OD]": cells.stains[:, 1],
+        f"{stains[0]} [OD]": cells.stains[:, 0],
+        f"{stains[1]} [OD]": cells.stains[:, 1],
         f"neighbours within {near:g} um": around,
     }
 

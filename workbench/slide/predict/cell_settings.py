@@ -31,6 +31,12 @@ class CellConfig:
         "looked for then, unless tissue_in_roi is set.",
         names_file=True,
     )
+    tma: float | None = setting(
+        None,
+        "Diameter of the cores of a tissue microarray: they are found, numbered (A-1, A-2, ...), and counted one by "
+        "one; by default there are none.",
+        unit="mm", low=0.2, high=5.0,
+    )  # fmt: skip
     roi_classes: str = setting("", "Of the outlines of roi only those of these classes, separated by commas.")
     tissue_in_roi: bool = setting(False, "Within the outlines of roi, look for tissue, too.")
     frame: Literal["file", "bounds"] = setting(

@@ -130,7 +130,10 @@ def find_cells(
         "classes_from": model.recipe["classes_from"], "precision": finder.precision, "normalise": config.normalise,
         "damaged": [asdict(d) for d in damaged[:1000]],
     }  # fmt: skip
-    parts = cell_parts(model, slide, config, tiles, area, chosen, found)
+    parts = cell_parts(
+        slide, tiles, area, chosen, found, classes=model.recipe["classes"], near=config.near,
+        encoder=model.weights if config.embeddings else None,
+    )  # fmt: skip
     return Result(parts, slide, recorder.finish())
 
 

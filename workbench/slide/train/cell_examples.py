@@ -20,6 +20,7 @@ from workbench.core.atomic import write_text
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError, UsageError
+from workbench.core.objects import ACCEPTED, EDITED
 from workbench.core.types import Case, Image
 from workbench.data.cases import naming, open_case
 from workbench.report import html
@@ -38,6 +39,7 @@ from workbench.slide.predict.mosaic import Cells, cell_lattice
 from workbench.slide.predict.traced import traced
 from workbench.slide.train.cell_settings import CellTrainConfig
 from workbench.slide.train.cells import CellTrainReport
+from workbench.slide.train.looked_at import reviewed
 from workbench.training import output
 
 _NEAR_UM = 4.0
@@ -205,6 +207,19 @@ def read_examples(path: Path, slide: Image) -> list[Example]:
             for n, i in enumerate(middle.ids.tolist()) if kinds[i] in names
         ]  # fmt: skip
     found: list[Example] = []
+    # Files of points and annotations are no nuclei: they are not asked.
+    states = path.suffix.lower() in OUTLINES and (path.suffix.lower() == ".parquet" or b'"review"' in path.read_bytes())
+    if states and (seen := reviewed(path)) is not None:
+        # A saved result: classes that a model gave are no examples, those that a person gave or accepted are.
+        assert seen.review is not None
+        names = {c.value: c for c in seen.classes}
+        for i in np.flatnonzero(np.isin(seen.review, (ACCEPTED, EDITED)) & (seen.class_values != 0)).tolist():
+            own = names[int(seen.class_values[i])]
+            for outer, *holes in seen.polygon(i):
+                found.append(Example(own.name, own.color, np.asarray(outer, float), shapely.Polygon(outer, holes)))
+        if not found:
+            raise InputError(f"{path}: nobody named or accepted a nucleus of it: those teach, not what a model says")
+        return found
     for one in read_annotations(path, slide=place_of(slide)):
         if not one.class_name:
             continue

@@ -15,6 +15,8 @@ from tests.workbench.slide.train.test_cells import ABOUT, discs
 from workbench import weights as stored
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.data.geojson import write_geojson
+from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.predict.cell_classes import CellClasses, features_of, learn
 from workbench.slide.predict.mosaic import Cells
 from workbench.slide.train.cell_examples import Example, matched
@@ -189,3 +191,25 @@ def test_what_cannot_be_right_is_refused(taught, tmp_path):
     broken = stored.save(lonely / "b.safetensors", tensors, meta)
     with pytest.raises(WeightsError, match="do not fit together|damaged"):
         wb.predict("cellvta", taught / "p0.ome.tif", weights=str(broken), device="cpu", tissue=False)
+
+
+def test_of_a_saved_result_those_teach_that_a_person_named(taught, tmp_path):
+    result = wb.predict("cellvta", taught / "p0.ome.tif", weights=str(taught / "base.safetensors"), device="cpu",
+                        tissue=False)  # fmt: skip
+    edits = NucleiEdits(result["nuclei"])
+    case = wb.Case("a", taught / "p0.ome.tif", tmp_path / "nuclei.geojson")
+    settings = {"weights": str(taught / "base.safetensors"), "adapt": "classes", "device": "cpu"}
+    _, types = np.moveaxis(np.load(taught / "t0.npy"), -1, 0)
+    x, y = result["nuclei"].centroids().astype(int).T
+    blue, red = (np.flatnonzero(types[y, x] == kind)[:6] for kind in (1, 2))
+    edits.reject([int(np.setdiff1d(np.arange(len(x)), [*blue, *red])[0])])
+    write_geojson(edits.objects(), case.labels)
+    write_geojson(edits.rejected(), tmp_path / "rejected.geojson")
+    with pytest.raises(InputError, match="nobody named or accepted"):
+        wb.train("cellvta", [case], out=tmp_path / "none.safetensors", **settings)
+    edits.reclass(blue, edits.new_class("blue"))
+    edits.reclass(red, edits.new_class("red"))
+    write_geojson(edits.objects(), case.labels)
+    report = wb.train("cellvta", [case], out=tmp_path / "mine.safetensors", **settings)
+    training = stored.read_meta(report.weights)["training"]
+    assert training["examples"] == {"blue": 6, "red": 6}, "and not the nuclei that the weights called 'nucleus'"

@@ -1,0 +1,230 @@
+"""Positive nuclei: the right share of drawn ones and of a public field, of cores and regions, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import workbench as wb
+from tests.ihc_maker import draw, write
+from workbench.core.errors import InputError, UsageError, WorkbenchError
+from workbench.core.pieces import Pieces
+from workbench.core.settings import build
+from workbench.slide import edits_in
+from workbench.slide.ihc_settings import Config
+from workbench.slide.layers import to_layers, updated
+from workbench.slide.predict import ihc
+from workbench.slide.predict.ihc import find_positive
+
+DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
+
+
+def found_in(path, **settings):
+    return wb.predict("ihc", path, **settings)
+
+
+def index_of(result, row=0):
+    return result["index"].rows[row][6] / 100
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory):
+    made = draw(7, 400, share=0.4)
+    return made, write(tmp_path_factory.mktemp("ihc") / "field.tif", made.pixels)
+
+
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(s, marks=pytest.mark.slow) for s in range(6, 50))])
+def test_the_index_of_drawn_nuclei(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    glass = tuple(rng.uniform(225, 250, 3))
+    made = draw(seed, 400, spacing=rng.uniform(8.6, 11), glass=glass)
+    result = found_in(write(tmp_path / "field.tif", made.pixels))
+    assert index_of(result) == pytest.approx(made.index, abs=0.02)
+    assert result["index"].rows[0][1] == pytest.approx(len(made.dab), rel=0.05)
+
+
+def test_a_public_field_against_its_labels(tmp_path):
+    """DeepLIIF's sample of lung: 11 of 61 nuclei are positive by its last panel, and 12,557 pixels are brown."""
+    path = DATA / "slide" / "ihc" / "deepliif_Lung1.png"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there: a public field with truth")
+    from PIL import Image
+
+    Image.open(path).crop((0, 0, 512, 512)).save(tmp_path / "lung.png")
+    result = found_in(tmp_path / "lung.png", mpp=0.25)
+    assert index_of(result) == pytest.approx(11 / 61, abs=0.05)
+    assert result["index"].rows[0][1] == pytest.approx(61, rel=0.25)
+    assert result["areas"].rows[1][1] == pytest.approx(12_557 * 0.25**2 * 1e-6, rel=0.25)
+
+
+def test_nuclei_lie_where_they_were_drawn_with_their_density(field):
+    made, path = field
+    nuclei = found_in(path)["nuclei"]
+    far = np.hypot(*(nuclei.centroids()[:, None] - made.centres).transpose(2, 0, 1))
+    nearest = far.argmin(1)
+    assert np.median(far.min(1)) < 1.0, "pixels"
+    dab = nuclei.measurements["DAB [OD]"]
+    positive = made.dab[nearest] > 0
+    assert np.corrcoef(dab[positive], made.dab[nearest][positive])[0, 1] > 0.9
+    assert (nuclei.class_values[~positive] == 1).all()
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.35])
+def test_the_scale_of_the_scan_does_not_matter(tmp_path, mpp):
+    side = int(200 / mpp)
+    made = draw(11, side, mpp=mpp, share=0.3)
+    result = found_in(write(tmp_path / "fine.tif", made.pixels, mpp))
+    assert index_of(result) == pytest.approx(made.index, abs=0.02)
+    assert result["counts"].rows[-1][1] == pytest.approx(len(made.dab), rel=0.05)
+    assert result["counts"].rows[-1][3] == pytest.approx(45, abs=15), "um2, whatever a pixel is"
+
+
+def test_a_region_finds_the_same_nuclei_and_has_its_own_index(tmp_path):
+    left, right = draw(1, 640, share=0.1).pixels, draw(2, 640, share=0.8).pixels
+    path = write(tmp_path / "wide.tif", np.concatenate([left, right], 1))
+    whole = found_in(path)
+    boxes = {"left": (0, 640), "right": (640, 1280)}
+    features = [
+        {"type": "Feature", "properties": {"objectType": "annotation", "name": name},
+         "geometry": {"type": "Polygon", "coordinates": [[[a, 0], [b, 0], [b, 640], [a, 640], [a, 0]]]}}
+        for name, (a, b) in boxes.items()
+    ]  # fmt: skip
+    (tmp_path / "drawn.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    result = found_in(path, roi=str(tmp_path / "drawn.geojson"))
+    assert [row[0] for row in result["index"].rows] == ["all", "left", "right"]
+    assert index_of(result, 1) < 0.2 < 0.7 < index_of(result, 2)
+    centres = {tuple(np.round(c, 2)) for c in whole["nuclei"].centroids().tolist()}
+    inside = {tuple(np.round(c, 2)) for c in result["nuclei"].centroids().tolist()}
+    assert len(inside & centres) > 0.98 * len(inside), "the threshold is of the slide, the windows lie where they lay"
+
+
+def test_cores_have_a_row_each(tmp_path):
+    side, gap = 500, 760
+    sheet = np.full((2 * gap + 200, 3 * gap + 200, 3), 243, np.uint8)
+    y, x = np.mgrid[:side, :side] - side / 2 + 0.5
+    disc = np.hypot(x, y) < side / 2
+    right = {}
+    for r in range(2):
+        for c in range(3):
+            if (r, c) == (1, 1):
+                continue
+            made = draw(10 * r + c, side, share=0.1 + 0.15 * (3 * r + c))
+            top, left = 200 + r * gap, 200 + c * gap
+            own = sheet[top : top + side, left : left + side]
+            own[disc] = made.pixels[disc]
+            inside = np.hypot(*(made.centres - side / 2).T) < side / 2 - 8
+            right[f"{'AB'[r]}-{c + 1}"] = float((made.dab[inside] > 0).mean())
+    path = write(tmp_path / "array.tif", sheet)
+    result = found_in(path, tma=side * 0.5 / 1000)
+    rows = {row[0]: row for row in result["index"].rows}
+    assert list(rows) == ["all", "A-1", "A-2", "A-3", "B-1", "B-3"]
+    for name, share in right.items():
+        assert rows[name][6] / 100 == pytest.approx(share, abs=0.05), name
+    assert any("no core: B-2" in note for note in result.provenance.notes)
+    assert {row[0] for row in result["regions"].rows} == set(right)
+    with pytest.raises(WorkbenchError, match="--roi"):
+        found_in(path, tma=0.25, roi="drawn.geojson")
+    with pytest.raises(WorkbenchError, match=r"array\.tif.*--tma"):
+        found_in(path, tma=2.0)
+
+
+def test_the_tables_follow_corrections_and_come_back(tmp_path, field):
+    _, path = field
+    result = found_in(path)
+    data, attributes, _ = next(x for x in to_layers(result) if edits_in(x[0]) is not None)
+    edits = edits_in(data)
+    negative = np.flatnonzero(edits.values == 1)[:10]
+    edits.reclass(negative, 4)
+    edits.reject(np.flatnonzero(edits.values == 2)[:3])
+    now = updated(result, {"nuclei": (data, attributes)})
+    before, after = result["index"].rows[0], now["index"].rows[0]
+    assert after[2] == before[2] - 10
+    assert after[5] == before[5] + 10
+    assert after[3] == before[3] - 3
+    assert after[6] == round(100 * (after[1] - after[2]) / after[1], 2)
+    wb.write(now, tmp_path)
+    text = next(tmp_path.rglob("index.csv")).read_text(encoding="utf-8").splitlines()
+    assert text[1].startswith(f"all,{after[1]},{after[2]},")
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_same_nuclei(tmp_path, monkeypatch):
+    monkeypatch.setattr(ihc, "PIECE", 1)
+    path = write(tmp_path / "wide.tif", np.concatenate([draw(s, 520).pixels for s in (1, 2, 3)], 1))
+    straight = found_in(path)
+    looked = []
+    work = ihc.cells_in
+    monkeypatch.setattr(ihc, "cells_in", lambda *args: looked.append(1) or work(*args))
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total):
+        if done >= 5:
+            raise Stop
+
+    def pieces(made_of):
+        return Pieces(tmp_path / "case", made_of)
+
+    image, config = wb.read(path, kind="slide"), build(Config, {})
+    with pytest.raises(Stop):
+        find_positive(image, config, stop, pieces)
+    count = straight.provenance.details["tiles"]
+    assert count == 8
+    looked.clear()
+    again = find_positive(image, config, None, pieces)
+    assert len(looked) == count - 5 + 1, "the one whose end was being told is done again"
+    np.testing.assert_array_equal(again["nuclei"].coordinates, straight["nuclei"].coordinates)
+    np.testing.assert_array_equal(again["positive_area"].data, straight["positive_area"].data)
+    assert again["index"].rows == straight["index"].rows
+
+
+def test_what_cannot_be_right_is_refused(tmp_path, field):
+    _, path = field
+    with pytest.raises(UsageError, match="each must be higher"):
+        found_in(path, positive=0.5)
+    with pytest.raises(UsageError, match="--glass"):
+        found_in(path, glass="white")
+    with pytest.raises(UsageError, match="--stains"):
+        found_in(path, stains="h-e")
+    with pytest.raises(UsageError, match="--smallest"):
+        found_in(path, smallest=500.0)
+    from PIL import Image
+
+    Image.fromarray(draw(0, 300).pixels).save(tmp_path / "no-size.png")
+    with pytest.raises(InputError, match="--mpp"):
+        found_in(tmp_path / "no-size.png")
+    pink = np.clip(
+        255 * 10 ** -(np.random.default_rng(0).uniform(0.2, 0.8, (400, 400, 1)) * (0.07, 0.99, 0.11)), 0, 255
+    )
+    with pytest.raises(InputError, match=r"pink\.tif.*eosin"):
+        found_in(write(tmp_path / "pink.tif", pink.astype(np.uint8)))
+
+
+def test_glass_alone_and_one_stain_alone(tmp_path):
+    empty = found_in(write(tmp_path / "empty.tif", np.full((600, 600, 3), 243, np.uint8)))
+    assert empty["index"].rows[0][:2] == ("all", 0)
+    assert index_row_is_empty(empty)
+    blue = draw(3, 400, share=0.0, haze=0.0)
+    found = found_in(write(tmp_path / "blue.tif", blue.pixels))
+    assert found["index"].rows[0][6] == 0
+    assert found["index"].rows[0][1] == pytest.approx(len(blue.dab), rel=0.05)
+    brown = draw(3, 400, share=1.0)
+    assert index_of(found_in(write(tmp_path / "brown.tif", brown.pixels))) > 0.95
+
+
+def index_row_is_empty(result):
+    return all(cell in (0, "") for cell in result["index"].rows[0][1:])
+
+
+def test_other_colours_by_numbers_and_by_the_slide_itself(tmp_path):
+    own = np.array([[0.60, 0.72, 0.35], [0.45, 0.70, 0.55]])
+    made = draw(5, 400, share=0.4, stains=own)
+    path = write(tmp_path / "aec.tif", made.pixels)
+    for stains in ("0.60,0.72,0.35,0.45,0.70,0.55", "estimate"):
+        result = found_in(path, stains=stains)
+        assert index_of(result) == pytest.approx(made.index, abs=0.03), stains
+        assert "chromogen" in result.provenance.details["stains"]
+    assert result["areas"].rows[1][0] == "chromogen positive"
