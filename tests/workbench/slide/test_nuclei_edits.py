@@ -110,6 +110,26 @@ def test_merging_takes_what_touches_and_refuses_what_does_not():
     assert edits.objects().ids.tolist() == [1, 2, 3, 4, 5]
 
 
+def test_one_made_of_several_is_taught_only_if_a_person_named_all_of_them():
+    edits = NucleiEdits(five())
+    edits.reclass([0], 2)
+    one = edits.merge([0, 1])
+    assert not edits.taught[one]
+    edits.undo()
+    edits.reclass([1], 2)
+    one = edits.merge([0, 1])
+    assert edits.taught[one]
+
+
+def test_what_was_replaced_does_not_come_back():
+    edits = NucleiEdits(five())
+    kept = edits.arrays()
+    kept["gone"][0], kept["review"][0] = True, REJECTED
+    edits.take(kept, edits.classes)
+    edits.back([0])
+    assert edits.undo() == ""
+
+
 def test_splitting_needs_a_line_from_side_to_side():
     edits = NucleiEdits(five())
     with pytest.raises(UsageError, match="from one side to the other"):

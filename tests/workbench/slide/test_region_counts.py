@@ -10,11 +10,13 @@ import shapely
 
 from tests.workbench.slide.predict.test_cells import MPP, plane, run, slide, weights  # noqa: F401
 from workbench.core.errors import InputError
+from workbench.core.frame import Frame
+from workbench.core.objects import Objects
 from workbench.data.objects import read_objects
 from workbench.data.write import write
 from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.nuclei_now import nuclei_now
-from workbench.slide.region_counts import REGION_COLUMNS, counted
+from workbench.slide.region_counts import REGION_COLUMNS, Region, counted, outlines_of
 
 BOXES = {"A-1": (100, 100, 300, 300), "A-2": (400, 100, 600, 350), "": (250, 250, 500, 500)}
 
@@ -129,3 +131,41 @@ def test_all_cores_missing(run, slide, tmp_path):  # noqa: F811
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [core]}), encoding="utf-8")
     with pytest.raises(InputError, match="all 1 cores of the array are missing"):
         run(slide, roi=str(path))
+
+
+FRAME = Frame.of(np.diag([MPP, MPP, 1.0]), "um")
+HALVES = shapely.box(0, 0, 100, 100), shapely.box(100, 0, 400, 100)
+
+
+def squares(*places, **more):
+    """Nuclei of 20 by 20 pixels around places."""
+    corners = np.array([(-10, -10), (10, -10), (10, 10), (-10, 10)], float)
+    return Objects.from_polygons([corners + p for p in places], frame=FRAME, **more)
+
+
+def of_all(table):
+    return {row["region"]: row for row in table.as_dicts() if row["class"] == "all nuclei"}
+
+
+def test_nuclei_in_micrometres_are_counted_where_they_lie():
+    outlines = outlines_of([Region(n, "", o) for n, o in zip("AB", HALVES, strict=True)], [0.1, 0.2], FRAME)
+    nuclei = squares((50, 50), (150, 50), (180, 50), measurements={"area [um2]": np.full(3, 90.0)})
+    um = nuclei.in_frame(Frame.of(np.diag([MPP, MPP, 1.0]), "um", unit="um", pixel_size=(MPP, MPP)))
+    assert {n: r["nuclei"] for n, r in of_all(counted(outlines, um)).items()} == {"A": 1, "B": 2}
+    assert counted(outlines, um).rows == counted(outlines, nuclei).rows
+
+
+def test_a_size_that_was_not_measured_is_that_of_the_outline_in_square_micrometres():
+    outlines = outlines_of([Region("A", "", HALVES[0])], [0.1], FRAME)
+    plain = squares((30, 30), (60, 60))
+    assert of_all(counted(outlines, plain))["A"]["mean area [um2]"] == pytest.approx(400 * MPP**2)
+    some = squares((30, 30), (60, 60), measurements={"area [um2]": np.array([60.0, np.nan])})
+    assert of_all(counted(outlines, some))["A"]["mean area [um2]"] == pytest.approx((60 + 400 * MPP**2) / 2)
+
+
+def test_an_outline_that_goes_around_twice_holds_its_nuclei():
+    ring = np.array(HALVES[0].exterior.coords[:-1])
+    outlines = Objects.from_polygons(
+        [np.concatenate([ring, ring])], ids=["A"], frame=FRAME, measurements={"looked at [mm2]": np.array([0.1])}
+    )
+    assert of_all(counted(outlines, squares((30, 30), (60, 60), (200, 50))))["A"]["nuclei"] == 2

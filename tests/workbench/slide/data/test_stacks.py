@@ -36,7 +36,7 @@ def pannuke(pictures, numbers, tmp_path):
     images.mkdir(parents=True)
     masks.mkdir(parents=True)
     np.save(images / "images.npy", pictures.astype(np.float64))
-    np.save(images / "types.npy", np.array(["Breast", "Colon", "Breast"]))
+    np.save(images / "types.npy", np.array(["Breast", "Colon", "Kidney"]))
     channels = np.zeros((COUNT, SIDE, SIDE, 6))
     channels[..., 0], channels[..., 2] = numbers == 1, 7 * (numbers == 2)
     channels[..., 5] = numbers == 0
@@ -49,7 +49,7 @@ def conic(pictures, numbers, tmp_path):
     np.save(tmp_path / "images.npy", pictures)
     np.save(tmp_path / "labels.npy", np.stack([numbers, 3 * (numbers > 0)], -1).astype(np.uint16))
     with (tmp_path / "patch_info.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["patch_info"], ["consep_1-0000"], ["consep_1-0001"], ["glas_2-0000"]])
+        csv.writer(file).writerows([["patch_info"], ["consep_1-0000"], ["consep_1-0001"], ["glas-2-0000"]])
     (tmp_path / "counts.csv").write_text("neutrophil,epithelial\n1,2\n", encoding="utf-8")
     return tmp_path
 
@@ -59,7 +59,7 @@ def test_a_fold_of_pannuke(pannuke, pictures, numbers):
     assert not study.faults
     assert not study.skipped
     assert [c.id for c in study.cases] == [f"fold1_images_{i:04d}" for i in range(COUNT)]
-    assert [c.options["tissue"] for c in study.cases] == ["Breast", "Colon", "Breast"]
+    assert [c.options["tissue"] for c in study.cases] == ["Breast", "Colon", "Kidney"]
     for i, case in enumerate(study.cases):
         image = open_case(case)
         assert image.kind == "slide"
@@ -74,7 +74,7 @@ def test_a_fold_of_pannuke(pannuke, pictures, numbers):
 def test_conic_says_what_was_cut_out_of_what(conic, pictures, numbers):
     study = load_study(conic, kind="slide")
     assert not study.faults
-    assert [c.group for c in study.cases] == ["consep_1", "consep_1", "glas_2"]
+    assert [c.group for c in study.cases] == ["consep_1", "consep_1", "glas-2"]
     found = read_reference(study.cases[2].labels, (SIDE, SIDE))
     np.testing.assert_array_equal(found.labels, numbers[2])
     assert set(np.unique(found.types)) == {0, 3}
@@ -105,7 +105,11 @@ def test_one_picture_is_named(conic, pictures, numbers):
 
 
 def test_what_is_no_colour_is_refused(tmp_path):
-    for values in (np.random.default_rng(0).random((2, 8, 8, 3)), np.full((2, 8, 8, 3), 300.0)):
+    for values in (
+        np.random.default_rng(0).random((2, 8, 8, 3)),
+        np.full((2, 8, 8, 3), 300.0),
+        np.full((2, 8, 8, 3), -1.0),
+    ):
         np.save(tmp_path / "images.npy", values)
         image = wb.read(f"{tmp_path / 'images.npy'}:0")
         with pytest.raises(InputError, match="whole numbers from 0 to 255"):

@@ -14,9 +14,12 @@ import workbench as wb
 from workbench import weights as stored
 from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
+from workbench.core.objects import Objects
 from workbench.core.seen import SeenCase, content_key
-from workbench.slide.evaluate.cells import _said_of
+from workbench.core.types import Provenance, Result
+from workbench.slide.evaluate.cells import _said_of, evaluate_cells
 from workbench.slide.evaluate.scored import MEAN, score, summarise
+from workbench.slide.evaluate.settings import CellEvaluateConfig
 from workbench.slide.net.cellvta import CellVTA
 
 TINY = {"image_size": 64, "patch_size": 16, "dim": 32, "depth": 4, "num_heads": 4, "init_values": 0.1, "inner": 8,
@@ -184,3 +187,21 @@ def test_labels_of_a_folder_are_found_in_every_format(study, weights, tmp_path):
     assert report.failures == {}
     assert {r["case"]: r["reference nuclei"] for r in report.rows} == {"one": 12, "two": 12, "three": 1}
     assert any("count 3 times" in note for note in report.notes)
+
+
+def test_the_radius_is_in_micrometres(tmp_path):
+    """On pixels of a quarter micrometre a centre 8 pixels aside is 2 um away, one 16 pixels aside 4 um."""
+    labels = np.zeros((80, 200), np.uint16)
+    labels[20:60, 20:60], labels[20:60, 120:160] = 1, 2
+    about = {"axes": "YXS", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.25,
+             "PhysicalSizeYUnit": "µm"}  # fmt: skip
+    pixels = np.full((80, 200, 3), 200, np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, ome=True, photometric="rgb", metadata=about)
+    tifffile.imwrite(tmp_path / "labels.tif", labels)
+    found = Objects.from_polygons([np.array([(x, 20), (x + 40, 20), (x + 40, 60), (x, 60)]) for x in (28.0, 136.0)])
+    case = wb.Case("a", tmp_path / "a.ome.tif", tmp_path / "labels.tif")
+    (row,) = evaluate_cells(
+        [case], lambda image: Result({"nuclei": found}, image, Provenance("cellvta", "none", None, {})),
+        CellEvaluateConfig(radius=3.0, classical=False), ClassTable.from_names(["nucleus"]),
+    ).rows  # fmt: skip
+    assert (row["precision (3 um)"], row["recall (3 um)"]) == (0.5, 0.5)

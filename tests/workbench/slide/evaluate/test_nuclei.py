@@ -67,6 +67,12 @@ def test_detection_pairs_as_many_as_it_can():
     assert np.isnan(detection(np.zeros((0, 2)), np.zeros((0, 2)), 6).f1)
 
 
+def test_one_more_pair_is_worth_more_than_a_short_distance():
+    """A centre that lies on another leaves it, where each of both then has one nearly as far away as it may be."""
+    right, found = np.array([[0.0, 0.0], [5.9, 0.0]]), np.array([[0.0, 0.0], [-5.9, 0.0]])
+    assert detection(right, found, 6) == Detection(pairs=2, excess=0, missed=0)
+
+
 def naive_aji(right, found):
     taken, common, union = set(), 0, 0
     for i in np.unique(right[right > 0]):

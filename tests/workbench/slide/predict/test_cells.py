@@ -262,6 +262,25 @@ def test_a_run_that_was_stopped_goes_on(run, slide, tmp_path, monkeypatch):
     np.testing.assert_array_equal(a.class_values, b.class_values)
 
 
+def test_a_run_that_goes_on_after_the_outlines_were_drawn_anew_takes_nothing_of_the_old(run, slide, tmp_path):
+    from workbench.core.pieces import Pieces
+
+    roi = tmp_path / "roi.geojson"
+
+    def drawn(box):
+        roi.write_text(shapely.to_geojson(box), encoding="utf-8")
+        return str(roi)
+
+    def pieces(made_of):
+        return Pieces(tmp_path / "case", made_of)
+
+    run(slide, None, pieces, roi=drawn(shapely.box(50, 50, 300, 300)))
+    again = run(slide, None, pieces, roi=drawn(shapely.box(800, 50, 980, 300)))["nuclei"]
+    right = run(slide, roi=str(roi))["nuclei"]
+    assert len(right) > 10
+    np.testing.assert_array_equal(again.coordinates, right.coordinates)
+
+
 def test_strips_side_by_side_are_one_slide(run, slide, monkeypatch):
     right = run(slide)["nuclei"]
     monkeypatch.setattr(running, "_ACROSS", 2)

@@ -88,3 +88,10 @@ def test_what_does_not_touch_is_not_one():
     outlines = polygons(table)
     assert [o.area for o in outlines] == pytest.approx(table.areas - 0.5)
     assert not connected(np.zeros((4, 4), np.int32), 10).any()
+
+
+def test_a_piece_of_as_many_pixels_as_are_asked_for_is_kept():
+    labels = np.zeros((6, 12), np.int32)
+    labels[1:3, 1:6], labels[1:4, 8:11] = 1, 2  # ten pixels, and nine
+    found = connected(labels, 10)
+    np.testing.assert_array_equal(found > 0, labels == 1)

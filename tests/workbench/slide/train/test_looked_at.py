@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 import workbench as wb
 from tests.workbench.slide.train.test_cells import ABOUT, discs, start  # noqa: F401
@@ -20,7 +21,8 @@ from workbench.core.objects import ACCEPTED, EDITED, PROPOSED, REJECTED, Objects
 from workbench.core.seen import Seen, content_key
 from workbench.core.types import Case
 from workbench.data.geojson import write_geojson
-from workbench.slide.data.nuclei_labels import read_reference
+from workbench.data.objects import read_objects
+from workbench.slide.data.nuclei_labels import painted, read_reference
 from workbench.slide.nuclei_edits import NucleiEdits
 from workbench.slide.train.cell_settings import CellTrainConfig
 from workbench.slide.train.corrected import teach_corrected
@@ -86,13 +88,82 @@ def test_squares_keep_to_the_slide_and_share_what_they_can():
     assert small.reference.labels.shape == (60, 70)
 
 
+WIDE, TALL = (60, 200), (200, 60)
+
+
+@pytest.mark.parametrize("shape", [WIDE, TALL], ids=["wide", "tall"])
+@pytest.mark.parametrize("side", [50, 100])
+def test_squares_hold_what_lies_at_each_edge_of_a_slide(shape, side):
+    """Nuclei in the corners and in the middle of it, each nowhere but where it lies on the slide."""
+    rows, columns = shape
+    places = [(x, y) for x in (9, columns / 2, columns - 9) for y in (9, rows / 2, rows - 9)]
+    found = boxes(places, [ACCEPTED] * len(places))
+    whole = painted(found, shape) > 0
+    squares, _ = squares_of(found, shape, float(side), "x.geojson")
+    seen = np.zeros(shape, bool)
+    for one in squares:
+        high, wide = one.reference.labels.shape
+        assert (high, wide) == (min(side, rows), min(side, columns))
+        assert 0 <= one.row <= rows - high
+        assert 0 <= one.column <= columns - wide
+        part = slice(one.row, one.row + high), slice(one.column, one.column + wide)
+        np.testing.assert_array_equal(one.reference.labels > 0, whole[part])
+        seen[part] = True
+    assert seen[whole].all()
+
+
+@pytest.mark.parametrize(
+    "place", [(100, 20), (100, 180), (20, 100), (180, 100)], ids=["above", "below", "left", "right"]
+)
+def test_nuclei_beside_a_square_are_not_in_it(place):
+    found = boxes([(100, 100), place], [ACCEPTED, PROPOSED])
+    (one,), said = squares_of(found, (200, 200), 50.0, "x.geojson")
+    assert len(one.reference) == 1
+    assert one.reference.notes == ()
+    assert "not looked at" not in said
+
+
 def test_outlines_of_another_slide_are_refused():
     with pytest.raises(GeometryError, match="1 of 2 outlines lie outside"):
         squares_of(boxes([(10, 10), (500, 20)], [ACCEPTED] * 2), (SIDE, SIDE), 100.0, "x.geojson")
+    for shape, beyond in ((WIDE, (30, 100)), (TALL, (100, 30))):
+        with pytest.raises(GeometryError, match="1 of 2 outlines lie outside"):
+            squares_of(boxes([(30, 30), beyond], [ACCEPTED] * 2), shape, 50.0, "x.geojson")
 
 
 def test_labels_that_nobody_reviewed_are_whole(picture, tmp_path):
     assert reviewed(saved(tmp_path, boxes([(60, 60)], [PROPOSED]))) is None
+
+
+def test_rejected_ones_beside_a_file_of_others_are_not_taken(tmp_path):
+    own = saved(tmp_path, boxes([(60, 60)], [EDITED], ids=[1]), boxes([(250, 250)], [REJECTED], ids=[2]))
+    assert reviewed(own).review.tolist() == [EDITED, REJECTED]
+    foreign = tmp_path / "x.geojson"
+    write_geojson(boxes([(60, 60), (90, 90)], [ACCEPTED] * 2), foreign)
+    assert reviewed(foreign).review.tolist() == [ACCEPTED] * 2
+
+
+@pytest.mark.parametrize(("known", "taught"), [(["nucleus"], ()), (["tumour", "stroma"], ("tumour", "stroma"))])
+def test_classes_teach_weights_that_know_several_at_the_scale_that_is_given(known, taught, tmp_path, monkeypatch):
+    meta = {"backend": "cellvta", "net": {}, "classes": ClassTable.from_names(known).to_json()}
+    weights = stored.save(tmp_path / "w.safetensors", {"x": torch.zeros(1)}, meta)
+    found = boxes([(60, 60), (100, 70), (250, 250)], [ACCEPTED, PROPOSED, REJECTED])
+    classes = ClassTable.from_names(["tumour", "stroma"])
+    edits = NucleiEdits(replace(found, classes=classes, class_values=np.array([1, 2, 2], np.int32)))
+    seen = []
+
+    def train(cases, config, out, on_step):
+        (case,) = cases
+        seen.append((config, *(read_objects(case.labels.with_name(f"{n}.geojson")) for n in ("nuclei", "rejected"))))
+
+    monkeypatch.setattr("workbench.slide.train.corrected.train_cells", train)
+    teach_corrected(edits, tmp_path / "s.png", str(weights), tmp_path / "out.safetensors", mpp=0.25)
+    ((config, nuclei, rejected),) = seen
+    assert config.mpp == 0.25
+    assert nuclei.classes.names == taught
+    names = {0: "", **{c.value: c.name for c in nuclei.classes}}
+    assert [names[v] for v in nuclei.class_values.tolist()] == (list(taught) or ["", ""])
+    assert len(rejected) == 1
 
 
 def test_what_was_corrected_teaches_the_weights_that_found_it(picture, start, tmp_path):  # noqa: F811
