@@ -81,11 +81,12 @@ def draw(
 
 
 def write(path: Path, pixels: np.ndarray, mpp: float = 0.5) -> Path:
-    """As tiled TIFF that says how large its pixels are."""
+    """As tiled TIFF that says how large its pixels are; as OME-TIFF, which can be nothing but a slide, by its name."""
     import tifffile
 
-    tifffile.imwrite(
-        path, pixels, tile=(256, 256), photometric="rgb", metadata=None, compression="deflate",
-        resolution=(10_000 / mpp, 10_000 / mpp), resolutionunit="CENTIMETER",
-    )  # fmt: skip
+    more = {"metadata": None, "resolution": (10_000 / mpp, 10_000 / mpp), "resolutionunit": "CENTIMETER"}
+    if path.name.endswith(".ome.tif"):
+        size = {"PhysicalSizeX": mpp, "PhysicalSizeY": mpp, "PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
+        more = {"ome": True, "metadata": {"axes": "YXS", **size}}
+    tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", compression="deflate", **more)
     return path

@@ -18,8 +18,8 @@ from workbench.core.objects import Objects
 from workbench.core.types import Part, Scores
 from workbench.slide.region_counts import REGION_OUTLINES, members
 
-INDEX = "index"
-"""Part of a result: the table."""
+INDEX, POSITIVE_AREA = "index", "positive_area"
+"""Parts of a result: the table, and the map of what is positive."""
 BINS = ("Negative", "1+", "2+", "3+")
 """Classes of nuclei, as QuPath names them."""
 _COLOURS = ((70, 110, 220), (250, 220, 80), (245, 150, 50), (200, 30, 40))

@@ -13,7 +13,7 @@ from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Geometry, Heatmap, Part, Scores
 from workbench.slide.ihc_scores import index_now
 from workbench.slide.nuclei_edits import NucleiEdits
-from workbench.slide.nuclei_objects import mpp_of
+from workbench.slide.nuclei_objects import areas_um2
 from workbench.slide.region_counts import regions_now
 
 NUCLEI, REJECTED_NUCLEI = "nuclei", "rejected"
@@ -43,11 +43,11 @@ def nuclei_now(parts: Mapping[str, Part], key: str, edits: NucleiEdits, slide: G
 
 def count_rows(objects: Objects, looked_mm2: float | None) -> tuple[tuple[Any, ...], ...]:
     """How many nuclei of each class, per mm2 of where they were looked for, and how large they are on average."""
-    mpp, areas = mpp_of(objects), objects.areas()
+    drawn = areas_um2(objects)
     measured = objects.measurements.get("area [um2]", np.full(len(objects), np.nan))
     sizes = np.array(measured, np.float64)
-    if mpp is not None:
-        sizes = np.where(np.isnan(sizes), areas * mpp**2, sizes)
+    if drawn is not None:
+        sizes = np.where(np.isnan(sizes), drawn, sizes)
     values = objects.class_values
     rows: list[tuple[Any, ...]] = []
     for name, own in (

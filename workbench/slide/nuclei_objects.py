@@ -95,6 +95,14 @@ def mpp_of(objects: Objects) -> float | None:
     )
 
 
+def areas_um2(objects: Objects) -> Floats | None:
+    """Area of each outline in square micrometres, whatever unit it is in; ``None`` where the slide does not say."""
+    if mpp_of(objects) is None:
+        return None
+    found: Floats = objects.areas() * abs(float(np.linalg.det(np.asarray(objects.frame.affine)[:2, :2])))
+    return found
+
+
 def _measured(objects: Objects) -> dict[str, npt.NDArray[Any]]:
     """Area, perimeter and eccentricity of outlines, by the names that `find_cells` gives them."""
     mpp = mpp_of(objects)

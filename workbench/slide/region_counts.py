@@ -15,7 +15,7 @@ from workbench.core.frame import Frame
 from workbench.core.objects import Objects
 from workbench.core.types import Part, Scores
 from workbench.data.geojson import CORES
-from workbench.slide.nuclei_objects import mpp_of
+from workbench.slide.nuclei_objects import areas_um2, in_pixels
 
 REGIONS, REGION_OUTLINES = "regions", "region_outlines"
 """Parts of a result: the table, and the outlines that it is counted in."""
@@ -147,7 +147,9 @@ def members(outlines: Objects, nuclei: Objects) -> tuple[npt.NDArray[np.int64], 
     if not len(nuclei):
         return _NONE, _NONE
     centres = nuclei.centroids() / np.array(nuclei.frame.pixel_size)
-    tree = shapely.STRtree(shapely.make_valid(geometries_of(outlines)))
+    if outlines.frame.unit != "pixel":
+        outlines = outlines.in_frame(in_pixels(outlines.frame))
+    tree = shapely.STRtree(shapely.make_valid(geometries_of(outlines), method="structure"))
     which, where = tree.query(shapely.points(centres), predicate="intersects")
     return which, where
 
@@ -161,9 +163,9 @@ _NONE: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 def _sizes(nuclei: Objects) -> npt.NDArray[np.float64]:
     """Areas in square micrometres: as measured, else of the outline; NaN where pixels have no size."""
-    mpp = mpp_of(nuclei)
+    drawn = areas_um2(nuclei)
     sizes = np.array(nuclei.measurements.get("area [um2]", np.full(len(nuclei), np.nan)), np.float64)
-    return sizes if mpp is None else np.where(np.isnan(sizes), nuclei.areas() * mpp**2, sizes)
+    return sizes if drawn is None else np.where(np.isnan(sizes), drawn, sizes)
 
 
 def regions_now(parts: Mapping[str, Part], nuclei: Objects) -> dict[str, Part]:

@@ -16,7 +16,9 @@ from workbench.core.reports import TrainReport
 from workbench.core.types import Heatmap, Image, Part, Progress, Result, Scores
 from workbench.slide import (
     COUNTS,
+    INDEX,
     NUCLEI,
+    POSITIVE_AREA,
     REGION_OUTLINES,
     REGIONS,
     REJECTED_NUCLEI,
@@ -26,6 +28,8 @@ from workbench.slide import (
     count_rows,
     counted,
     frame_of,
+    in_pixels,
+    index_table,
     prepare,
     read_labels,
     read_map,
@@ -75,8 +79,10 @@ def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None =
     parts["counts"] = Scores(COUNTS, count_rows(edits.objects(), looked), "counts")
     parts |= beside or {}
     if isinstance(outlines := parts.get(REGION_OUTLINES), Objects):
-        parts[REGION_OUTLINES] = outlines = replace(outlines, frame=objects.frame)
+        parts[REGION_OUTLINES] = outlines = replace(outlines, frame=in_pixels(objects.frame))
         parts[REGIONS] = counted(outlines, edits.objects())
+    if beside is not None and path.with_name(f"{INDEX}.csv").is_file():
+        parts[INDEX] = index_table(edits.objects(), outlines if isinstance(outlines, Objects) else None)
     note = f"nuclei were opened from {path.name}"
     if len(objects) > len(read):
         note += f", whose {len(read):,} outlines had several pieces: each piece is a nucleus"
@@ -97,12 +103,14 @@ def _beside(path: Path, image: Image) -> tuple[dict[str, Any] | None, list[str]]
         return None, []
     found: dict[str, Any] = {}
     try:
+        if (file := folder / "areas.csv").is_file():
+            found["areas"] = _table(file)
         rows = list(csv.reader((folder / "counts.csv").read_text(encoding="utf-8").splitlines()))
         if tuple(rows[0]) == COUNTS and rows[-1][0] == "all nuclei" and float(rows[-1][2]) > 0:
             found["looked"] = float(rows[-1][1]) / float(rows[-1][2])
     except (OSError, ValueError, IndexError):
         notes.append("counts.csv beside it was not understood: densities are not known")
-    for name, read in (("density", _density), ("tissue", read_labels)):
+    for name, read in (("density", _density), ("tissue", read_labels), (POSITIVE_AREA, _share)):
         file = folder / f"{name}.ome.tif"
         if file.is_file():
             try:
@@ -114,6 +122,24 @@ def _beside(path: Path, image: Image) -> tuple[dict[str, Any] | None, list[str]]
     if (file := folder / f"{REGION_OUTLINES}.geojson").is_file():
         found[REGION_OUTLINES] = replace(read_objects(file).in_frame(PIXELS), name=REGION_OUTLINES)
     return found, notes
+
+
+def _table(path: Path) -> Scores:
+    """A table of ours as it was, numbers as numbers."""
+
+    def plain(text: str) -> Any:
+        try:
+            return float(text) if "." in text else int(text)
+        except ValueError:
+            return text
+
+    head, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    return Scores(tuple(head), tuple(tuple(map(plain, row)) for row in rows), path.stem)
+
+
+def _share(path: Path) -> Heatmap:
+    data, geometry = read_map(path)
+    return Heatmap(data, geometry, POSITIVE_AREA)
 
 
 def _density(path: Path) -> Heatmap:

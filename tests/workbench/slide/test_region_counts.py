@@ -9,6 +9,7 @@ import pytest
 import shapely
 
 from tests.workbench.slide.predict.test_cells import MPP, plane, run, slide, weights  # noqa: F401
+from workbench.core.classes import ClassTable
 from workbench.core.errors import InputError
 from workbench.core.frame import Frame
 from workbench.core.objects import Objects
@@ -169,3 +170,22 @@ def test_an_outline_that_goes_around_twice_holds_its_nuclei():
         [np.concatenate([ring, ring])], ids=["A"], frame=FRAME, measurements={"looked at [mm2]": np.array([0.1])}
     )
     assert of_all(counted(outlines, squares((30, 30), (60, 60), (200, 50))))["A"]["nuclei"] == 2
+
+
+def test_all_units_give_the_same_table():
+    """Micrometres or pixels, of nuclei or of outlines: what is counted and how large it is stays what it is."""
+    box = np.array([[0, 0], [200, 0], [200, 200], [0, 200]], float)
+    square = np.array([[100, 100], [120, 100], [120, 120], [100, 120]], float)
+    affine = np.diag([0.5, 0.5, 1.0])
+    frame = Frame.of(affine, "um")
+    rows = []
+    for scale, own in ((1.0, frame), (0.5, Frame("um", "um", (0.5, 0.5), np.eye(3), "um"))):
+        nuclei = Objects.from_polygons(
+            [square * scale], class_values=[1], classes=ClassTable.from_names(["a"]), frame=own
+        )
+        outlines = Objects.from_polygons(
+            [box * scale], ids=np.array(["r"]), frame=own, measurements={"looked at [mm2]": np.array([0.01])}
+        )
+        rows.append(counted(outlines, nuclei).rows)
+    assert rows[0] == rows[1]
+    assert rows[0][0][3:6] == (1, 100.0, 100.0)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.gui
 
 @pytest.fixture(scope="module")
 def field(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("ihc") / "field.tif", draw(4, 700, share=0.3).pixels)
+    return write(tmp_path_factory.mktemp("ihc") / "field.ome.tif", draw(4, 700, share=0.3).pixels)
 
 
 @pytest.fixture

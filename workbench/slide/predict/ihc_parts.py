@@ -11,7 +11,7 @@ import numpy.typing as npt
 from workbench.core.objects import Objects
 from workbench.core.types import Heatmap, Image, Part, Scores
 from workbench.slide.data.tiles import Lattice
-from workbench.slide.ihc_scores import CLASSES, INDEX, index_table
+from workbench.slide.ihc_scores import CLASSES, INDEX, POSITIVE_AREA, index_table
 from workbench.slide.nuclei_now import NUCLEI
 from workbench.slide.predict.area import Area
 from workbench.slide.predict.cell_parts import cell_parts
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SQUARE = 64
 """Side of a pixel of the map of positive area, in pixels of windows."""
-POSITIVE_AREA = "positive_area"
 AREAS = ("class", "area [mm2]", "share [%]")
 
 
