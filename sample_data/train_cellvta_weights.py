@@ -255,8 +255,9 @@ def model_card(options: argparse.Namespace) -> str:
     ]
     if options.beside is not None:
         other = [fields[i] for i in BY_IMAGE]
-        rows.insert(2, ("held-out images", len(other), "the same, taught on the image-wise split",
-                        scores(nuclei_by(options.beside), other)))  # fmt: skip
+        own, beside = (weights.read_meta(path)["training"]["steps"] for path in (options.output, options.beside))
+        said = "the same, taught on the image-wise split" + ("" if beside == own else f", {beside:,} of {own:,} steps")
+        rows.insert(2, ("held-out images", len(other), said, scores(nuclei_by(options.beside), other)))
         rows.insert(3, ("held-out images", len(other), "classical", scores(classical, other)))
     if options.nucls is not None:
         breast = nucls_of(options.nucls)
