@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.data.scaled": ("scaled",),
         "workbench.slide.data.stream": ("TileStream",),
         "workbench.slide.data.tiles": ("Lattice", "lattice"),
+        "workbench.slide.data.nuclei_labels": ("read_reference",),
         "workbench.slide.drawn_layers": (
             "ANNOTATIONS", "ANNOTATIONS_FILE", "MASK", "annotation_layers", "annotations_in", "config_of", "frame_of",
             "is_annotations", "is_mask", "line_width", "mask_layer", "mask_of", "open_annotations", "regions",
@@ -26,6 +27,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.nuclei_now": ("NUCLEI", "REJECTED_NUCLEI", "COUNTS", "count_rows"),
         "workbench.slide.outline_levels": ("EditedOutlines", "OutlineLevel", "edits_in"),
         "workbench.data.objects": ("require_frame",),
+        "workbench.slide.evaluate.cells": ("evaluate_cells",),
+        "workbench.slide.evaluate.settings": ("CellScoring",),
+        "workbench.slide.predict.area": ("find_area",),
         "workbench.slide.predict.chosen": ("coarse_geometry",),
         "workbench.slide.region_counts": ("REGIONS", "REGION_OUTLINES", "counted"),
         "workbench.slide.train.corrected": ("TEACHING_STEPS", "teach_corrected"),

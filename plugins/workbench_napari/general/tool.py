@@ -45,6 +45,7 @@ class GeneralTool(DockTool):
 
     PROGRESS_TEXT = "%v of %m steps (%p %)"
     KIND: ClassVar[str] = ""
+    SAMPLE: ClassVar[str] = "torso_ct"
     """The kind of data that it serves; "" for all."""
     SKIP: ClassVar[tuple[str, ...]] = ()
     """Settings that are asked for in a way of its own."""

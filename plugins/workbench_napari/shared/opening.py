@@ -129,9 +129,11 @@ class Opening(QObject):
             self._end(job)
         elif job.outcome is not None and not is_to_be_painted(self._viewer()):
             how, value = job.outcome
+            if how == "failed":
+                self._end(job)
+                self.said.emit(asked.why_not(value))
+                return
             try:
-                if how == "failed":
-                    raise value
                 if self._steps is None:
                     self._steps = iter(job.done(value) or ())
                 with painted_later(self._viewer()):
@@ -187,7 +189,9 @@ def _sample(key: str) -> list[LayerTuple]:
     from npe2 import PluginManager
 
     rows = PluginManager.instance().get_manifest(PLUGIN).contributions.sample_data or []
-    row = next(row for row in rows if row.key == key)
+    row = next((row for row in rows if row.key == key), None)
+    if row is None:
+        raise LookupError(f"the plugin has no sample '{key}'")
     found: list[LayerTuple] = list(row.open())
     return found
 

@@ -114,3 +114,22 @@ def test_what_napari_cannot_show_beside_it_is_refused_and_the_window_stays_whole
     viewer.layers.clear()
     viewer.open(str(slide), plugin=opening_module.PLUGIN)
     assert viewer.layers
+
+
+@pytest.mark.parametrize("tool", ["Volume tool", "Spectra tool", "MEG tool", "Slides tool", "Any backend"])
+def test_every_tool_opens_its_sample_by_its_button(window, wait, tool):
+    viewer = window()
+    _, widget = viewer.window.add_plugin_dock_widget("napari-workbench", tool)
+    widget.sample_button.click()
+    wait(lambda: not widget.opening.is_busy)
+    assert viewer.layers, widget.status.text()
+
+
+def test_a_sample_that_is_not_there_is_said(window, wait):
+    viewer = window()
+    tool = open_files(viewer, [], tool="volume")
+    said = []
+    tool.opening.said.connect(said.append)
+    tool.opening.open_sample("no_such")
+    wait(lambda: not tool.opening.is_busy)
+    assert any("no sample 'no_such'" in line for line in said), said

@@ -1,0 +1,329 @@
+"""The most similar tiles of a study, by what an encoder saw of them: exact, from a file of half-precision vectors.
+
+Vectors have unit length, and two are as similar as their cosine. An index is a folder: ``vectors.npy`` ``(N, D)``
+float16, ``corners.npy`` ``(N, 2)`` float32, (x, y) of the upper left corner of each tile in pixels of level 0, and
+``index.json``, which says what they are of. It is mapped into memory, not loaded: a study may be larger than that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.atomic import write_text
+from workbench.core.errors import InputError, NothingFound, UsageError, one_line
+from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5
+
+Floats = npt.NDArray[np.float32]
+EMBEDDINGS = "embeddings.h5"
+_VERSION = 1
+_ROWS = 4096
+"""Vectors that are compared at once: what they take as float32 fits into the cache of a processor."""
+_SAME = ("encoder", "weights_sha256", "patch_size", "target_mpp")
+"""What must be equal for two tiles to be comparable."""
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A slide of an index.
+
+    Parameters
+    ----------
+    name, source
+        Of the slide; `source` is the file, or "" where nothing says it.
+    first, count
+        Its tiles among all.
+    side
+        Of a tile, in pixels of level 0.
+    shape
+        (rows, columns) of level 0; zeros where nothing says it.
+    results
+        The file of embeddings.
+    """
+
+    name: str
+    source: str
+    first: int
+    count: int
+    side: float
+    shape: tuple[int, int]
+    results: str
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What was found, the most similar first.
+
+    Parameters
+    ----------
+    tiles
+        ``(K,)`` numbers of tiles in the index.
+    similarity
+        ``(K,)`` float32 cosine, 1 is equal.
+    slides
+        ``(K,)`` numbers of slides in the index.
+    corners
+        ``(K, 2)`` (x, y) of the upper left corner of each, in pixels of level 0.
+    """
+
+    tiles: npt.NDArray[np.int64]
+    similarity: Floats
+    slides: npt.NDArray[np.int64]
+    corners: Floats
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+
+@dataclass(frozen=True, eq=False)
+class TileIndex:
+    """Tiles of one slide or of many, to be searched.
+
+    Parameters
+    ----------
+    vectors, corners
+        See the module; in memory or mapped.
+    slides
+        What they are of.
+    about
+        What all tiles have in common: encoder, hash of its weights, side of a tile and its scale.
+    """
+
+    vectors: npt.NDArray[np.float16]
+    corners: Floats
+    slides: tuple[Indexed, ...]
+    about: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[TileEmbeddings, str, str]]) -> TileIndex:
+        """An index in memory, of the embeddings of slides, each with the file of the slide and that of embeddings.
+
+        Raises
+        ------
+        InputError
+            Tiles of two slides cannot be compared: another encoder, size or scale.
+        """
+        slides: list[Indexed] = []
+        vectors, corners, first = [], [], 0
+        about: dict[str, Any] = {}
+        for tiles, source, results in parts:
+            own = {key: tiles.facts.get(key) for key in _SAME} | {"width": tiles.features.shape[1]}
+            for key, value in own.items():
+                if about and not _equal(about[key], value):
+                    raise InputError(
+                        f"{results}: its {key} is {value}, that of {slides[0].results} is {about[key]}: tiles of "
+                        "different encoders or scales cannot be compared. Embed all slides the same way."
+                    )
+            about = about or own
+            vectors.append(unit(tiles.features))
+            corners.append(tiles.coords.astype(np.float32))
+            shape = int(tiles.facts.get("level0_height", 0)), int(tiles.facts.get("level0_width", 0))
+            name = str(tiles.facts.get("name", Path(results).parent.name))
+            side = float(tiles.facts.get("patch_size_level0", 0))
+            slides.append(Indexed(name, source, first, len(tiles.coords), side, shape, results))
+            first += len(tiles.coords)
+        if not slides:
+            raise NothingFound("no embeddings to search: run 'workbench predict stainnet' first")
+        return cls(np.concatenate(vectors), np.concatenate(corners), tuple(slides), about)
+
+    def save(self, folder: Path) -> Path:
+        """Write it into a folder; what says what it is comes last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "index.json").unlink(missing_ok=True)
+        for name, array in (("vectors", self.vectors), ("corners", self.corners)):
+            part = folder / f".{name}.npy.part"
+            with part.open("wb") as file:
+                np.save(file, array)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(folder / f"{name}.npy")
+        about = {"version": _VERSION, "about": self.about, "slides": [asdict(s) for s in self.slides]}
+        return write_text(folder / "index.json", json.dumps(about, indent=1))
+
+    @classmethod
+    def open(cls, folder: Path) -> TileIndex:
+        """Map an index into memory.
+
+        Raises
+        ------
+        InputError
+            It is none, or its parts do not belong together.
+        """
+        try:
+            said = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            vectors, corners = (
+                np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("vectors", "corners")
+            )
+            slides = tuple(Indexed(**{**s, "shape": tuple(s["shape"])}) for s in said["slides"])
+            about = dict(said["about"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{folder}: is no index of tiles ({one_line(error)}). Build it again.") from error
+        ends = [s.first + s.count for s in slides]
+        if (
+            vectors.ndim != 2 or vectors.dtype != np.float16 or corners.shape != (len(vectors), 2) or not slides
+            or [s.first for s in slides] != [0, *ends[:-1]] or ends[-1] != len(vectors)
+        ):  # fmt: skip
+            raise InputError(f"{folder}: its parts do not belong together. Build the index again.")
+        return cls(vectors, corners, slides, about)
+
+    def number_of(self, name: str) -> int:
+        """The number of a slide.
+
+        Raises
+        ------
+        UsageError
+            No slide has that name, or several have.
+        """
+        found = [i for i, slide in enumerate(self.slides) if slide.name == name]
+        if len(found) != 1:
+            names = ", ".join(s.name for s in self.slides[:8])
+            raise UsageError(f"{len(found)} slides of the index are called '{name}'; there are {names}")
+        return found[0]
+
+    def tiles_at(self, slide: int, points: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Numbers of the tiles that hold places ``(P, 2)``, (x, y) in pixels of level 0: of each that whose middle is
+        nearest.
+
+        Raises
+        ------
+        UsageError
+            A place lies in no tile.
+        """
+        own = self.slides[slide]
+        corners = np.asarray(self.corners[own.first : own.first + own.count], np.float64)
+        found = []
+        for x, y in np.asarray(points, np.float64).reshape(-1, 2):
+            away = np.abs(corners + own.side / 2 - (x, y)).max(1) if len(corners) else np.zeros(0)
+            if not away.size or away.min() > own.side / 2:
+                raise UsageError(f"x {x:.0f}, y {y:.0f} of {own.name} lies in no tile that was embedded")
+            found.append(own.first + int(away.argmin()))
+        return np.array(found, np.int64)
+
+    def places(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Numbers of the tiles that texts like ``case1:10240,8832`` mean.
+
+        Raises
+        ------
+        UsageError
+            A text is none; no such slide; a place in no tile.
+        """
+        found = []
+        for text in texts:
+            name, _, place = text.rpartition(":")
+            try:
+                x, y = (float(part) for part in place.split(","))
+            except ValueError:
+                raise UsageError(f"'{text}': SLIDE:X,Y was expected, as case1:10240,8832") from None
+            found.append(self.tiles_at(self.number_of(name), [(x, y)]))
+        return np.concatenate(found)
+
+    def query(self, tiles: Sequence[int] | npt.NDArray[np.int64]) -> Floats:
+        """What is looked for where tiles are shown: the mean of their vectors ``(D,)``, made to unit length."""
+        return unit(np.asarray(self.vectors[np.asarray(tiles)], np.float32).mean(0, keepdims=True)).astype(np.float32)[
+            0
+        ]
+
+    def similarity(self, query: npt.ArrayLike, slide: int | None = None) -> Floats:
+        """The cosine ``(N,)`` of a query ``(D,)`` with all tiles, or with those of a slide."""
+        vectors = self.vectors
+        if slide is not None:
+            own = self.slides[slide]
+            vectors = vectors[own.first : own.first + own.count]
+        wanted = np.asarray(query, np.float32)
+        if wanted.shape != (vectors.shape[1],):
+            raise UsageError(f"a query of {wanted.shape}: the index has vectors of {vectors.shape[1]} numbers")
+        return _cosines(vectors, wanted)
+
+    def similar(self, query: npt.ArrayLike, count: int = 100, *, slide: int | None = None,
+                without: Sequence[int] | npt.NDArray[np.int64] = (), elsewhere: bool = False) -> Hits:  # fmt: skip
+        """The most similar tiles of all slides, or of one; exact.
+
+        Parameters
+        ----------
+        without
+            Tiles that are left out: those that were shown.
+        elsewhere
+            Leave out all tiles of their slides, too.
+        """
+        first = 0 if slide is None else self.slides[slide].first
+        cosines = self.similarity(query, slide)
+        ends = np.array([s.first + s.count for s in self.slides])
+        shown = np.asarray(without, np.int64)
+        left_out = shown - first
+        cosines[left_out[(left_out >= 0) & (left_out < len(cosines))]] = -np.inf
+        for number in np.unique(np.searchsorted(ends, shown, side="right")).tolist() if elsewhere else ():
+            own = self.slides[number]
+            cosines[max(0, own.first - first) : max(0, own.first + own.count - first)] = -np.inf
+        count = min(count, int(np.isfinite(cosines).sum()))
+        best = np.argpartition(-cosines, max(0, count - 1))[:count] if count else np.zeros(0, np.int64)
+        best = best[np.lexsort((best, -cosines[best]))]
+        tiles = best + first
+        return Hits(tiles, cosines[best], np.searchsorted(ends, tiles, side="right"), np.asarray(self.corners[tiles]))
+
+
+def index_of(folder: Path) -> TileIndex:
+    """The index of a folder of results: each ``embeddings.h5`` of tiles in it is a slide.
+
+    Raises
+    ------
+    InputError, NothingFound
+        There are none, or they cannot be compared.
+    """
+    files = sorted(p for p in folder.rglob(EMBEDDINGS) if "versions" not in p.relative_to(folder).parts)
+    if not files:
+        raise NothingFound(
+            f"{folder}: holds no {EMBEDDINGS}. Run 'workbench predict stainnet -i ... -o {folder}' first."
+        )
+    return TileIndex.of((_tiles(file), _source_of(file), str(file)) for file in files)
+
+
+def _tiles(file: Path) -> TileEmbeddings:
+    found = read_hdf5(file)
+    if not found.facts.get("patch_size_level0"):
+        raise InputError(f"{file}: holds embeddings of nuclei, not of tiles; those of 'predict stainnet' were expected")
+    return found
+
+
+def _source_of(file: Path) -> str:
+    """The slide that the record beside a file of embeddings names."""
+    try:
+        source = json.loads((file.parent / "provenance.json").read_text(encoding="utf-8")).get("source")
+    except (OSError, ValueError, AttributeError):
+        return ""
+    return source if isinstance(source, str) else ""
+
+
+def unit(vectors: npt.ArrayLike) -> npt.NDArray[np.float16]:
+    """Vectors ``(N, D)`` of unit length, in half precision."""
+    values = np.asarray(vectors, np.float32)
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    found: npt.NDArray[np.float16] = (values / np.maximum(length, 1e-12)).astype(np.float16)
+    return found
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-3 * max(abs(one), abs(other))
+    return bool(one == other)
+
+
+def _cosines(vectors: npt.NDArray[np.float16], query: Floats) -> Floats:
+    """Products of all vectors with a query, some thousand at a time, in float32."""
+    import torch
+
+    out = torch.empty(len(vectors))
+    wanted = torch.from_numpy(query)
+    for start in range(0, len(vectors), _ROWS):
+        some = np.ascontiguousarray(vectors[start : start + _ROWS])
+        torch.mv(torch.from_numpy(some).float(), wanted, out=out[start : start + len(some)])
+    return out.numpy()

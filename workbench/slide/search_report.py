@@ -1,0 +1,156 @@
+"""What a search found, for people: a table, a gallery with pictures of the tiles, and maps of similarity."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.atomic import write_text
+from workbench.core.csv_text import table_text
+from workbench.core.errors import WorkbenchError, one_line
+from workbench.core.types import Heatmap, Image
+from workbench.report import html
+from workbench.slide.data.heat_maps import write_map
+from workbench.slide.data.resample import Square, level_for, read_square
+from workbench.slide.predict.chosen import coarse_geometry
+from workbench.slide.search import Hits, Indexed, TileIndex
+
+COLUMNS = ("rank", "slide", "x", "y", "similarity", "side [pixels]", "file")
+SIMILARITY = "similarity"
+_SHOWN = 60
+"""Hits with a picture in the gallery."""
+_PIXELS = 128
+
+
+def rows_of(index: TileIndex, hits: Hits) -> list[tuple[Any, ...]]:
+    """A row of `COLUMNS` for each hit."""
+    found = []
+    for rank, (similarity, slide, corner) in enumerate(
+        zip(hits.similarity.tolist(), hits.slides.tolist(), hits.corners.tolist(), strict=True), 1
+    ):
+        own = index.slides[slide]
+        found.append((rank, own.name, *(round(c, 1) for c in corner), round(similarity, 4), own.side, own.source))
+    return found
+
+
+def similarity_map(
+    image: Image, own: Indexed, corners: npt.NDArray[np.floating[Any]], values: npt.ArrayLike
+) -> Heatmap:
+    """The similarity of each tile of a slide in its place, NaN where there is no tile."""
+    places = np.asarray(corners, np.float64)
+    step = np.array([_step(places[:, axis], own.side) for axis in (0, 1)])
+    low = places.min(0)
+    at = np.rint((places - low) / step).astype(np.int64)
+    shape = (int(at[:, 1].max()) + 1, int(at[:, 0].max()) + 1)
+    data = np.full(shape, np.nan, np.float32)
+    data[at[:, 1], at[:, 0]] = np.asarray(values, np.float32)
+    corner = low + (own.side - step) / 2
+    geometry = coarse_geometry(image, shape, (float(corner[1]), float(corner[0])), (float(step[1]), float(step[0])))
+    return Heatmap(data, geometry, SIMILARITY)
+
+
+def _step(values: npt.NDArray[np.float64], side: float) -> float:
+    """From one tile to the next along an axis; corners are whole pixels, so the smallest of all steps would be off."""
+    lines = np.unique(values)
+    if len(lines) < 2:
+        return side
+    smallest = float(np.diff(lines).min())
+    return float((lines[-1] - lines[0]) / max(1, round((lines[-1] - lines[0]) / smallest)))
+
+
+def picture_of(image: Image, corner: npt.ArrayLike, side: float, pixels: int = _PIXELS) -> npt.NDArray[np.uint8]:
+    """A tile ``(pixels, pixels, 3)`` of a slide.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    assert image.pyramid is not None
+    factor = side / pixels
+    x, y = np.asarray(corner, np.float64).tolist()
+    square = Square(x, y, pixels)
+    found: npt.NDArray[np.uint8] = read_square(image.pyramid, square, factor, level_for(image.pyramid, factor))
+    return found
+
+
+def write_found(folder: Path, index: TileIndex, hits: Hits, query: npt.ArrayLike, what: str) -> list[Path]:
+    """Write ``hits.csv``, ``gallery.html`` and, for slides with hits that are there, ``NAME_similarity.ome.tif``.
+
+    Parameters
+    ----------
+    query
+        Vector that was looked for.
+    what
+        A line that says what was looked for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [write_text(folder / "hits.csv", table_text(COLUMNS, rows_of(index, hits)))]
+    pictures, notes = _pictures(index, hits)
+    for number in dict.fromkeys(hits.slides.tolist()):
+        own = index.slides[number]
+        image = _opened(own)
+        if isinstance(image, Image):
+            corners = index.corners[own.first : own.first + own.count]
+            path = folder / f"{own.name}_{SIMILARITY}.ome.tif"
+            write_map(path, similarity_map(image, own, np.asarray(corners), index.similarity(query, number)))
+            written.append(path)
+    sections = [html.Section("Most similar", pictures)]
+    if notes:
+        sections.append(html.Section("Notes", [html.Text(f"{note}.", "warning") for note in notes]))
+    table = html.Table(COLUMNS, rows_of(index, hits), "Places are upper left corners in pixels of level 0.", digits=4)
+    sections += [html.Section("Table", [table]), html.Section("Searched", [_facts(index)])]
+    written.append(
+        html.write(folder / "gallery.html", "Similar tiles", sections, subtitle=f"{what}. Research use only.")
+    )
+    return written
+
+
+def _pictures(index: TileIndex, hits: Hits) -> tuple[list[html.Part], list[str]]:
+    from PIL import Image as Pillow
+
+    parts: list[html.Part] = []
+    notes: dict[str, None] = {}
+    opened: dict[int, Image | str] = {}
+    for row, slide, corner in list(zip(rows_of(index, hits), hits.slides.tolist(), hits.corners, strict=True))[:_SHOWN]:
+        own = index.slides[slide]
+        if slide not in opened:
+            opened[slide] = _opened(own)
+        image = opened[slide]
+        if isinstance(image, str):
+            notes[image] = None
+            continue
+        try:
+            pixels = picture_of(image, corner, own.side)
+        except WorkbenchError as error:
+            notes[one_line(error)] = None
+            continue
+        buffer = io.BytesIO()
+        Pillow.fromarray(pixels).save(buffer, "PNG")
+        caption = f"{row[0]}. {own.name}, x {row[2]:.0f}, y {row[3]:.0f}: {row[4]:.3f}"
+        parts.append(html.Picture(buffer.getvalue(), caption))
+    return parts or [html.Text("No slide could be opened: see the notes.", "warning")], list(notes)
+
+
+def _opened(own: Indexed) -> Image | str:
+    """The slide, or why its pixels cannot be shown."""
+    from workbench.data import formats
+
+    if not own.source:
+        return f"{own.name}: nothing beside its embeddings says which file it is"
+    try:
+        image: Image = formats.read(own.source, kind="slide")
+    except WorkbenchError as error:
+        return one_line(error)
+    if image.pyramid is None or (any(own.shape) and tuple(image.geometry.shape[:2]) != own.shape):
+        return f"{own.source}: has other pixels than the slide that was embedded"
+    return image
+
+
+def _facts(index: TileIndex) -> html.Facts:
+    about = {k: v for k, v in index.about.items() if v not in (None, "")}
+    return html.Facts({"slides": len(index.slides), "tiles": len(index), **about})
