@@ -20,7 +20,9 @@ __getattr__, __dir__, __all__ = lazy_names(
             "write_region",
         ),
         "workbench.slide.ihc_scores": ("INDEX", "POSITIVE_AREA", "index_table"),
-        "workbench.slide.layers": ("common_attributes", "geometry_of", "kept_outlines", "outline_colors", "prepare"),
+        "workbench.slide.layers": (
+            "common_attributes", "geometry_of", "kept_outlines", "outline_colors", "prepare", "to_layers",
+        ),
         "workbench.slide.nuclei_edits": ("NucleiEdits",),
         "workbench.slide.nuclei_learning": ("Learnt", "learn_classes", "read_seen", "save_classes"),
         "workbench.slide.nuclei_objects": ("in_pixels", "mpp_of"),
@@ -32,6 +34,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.predict.area": ("find_area",),
         "workbench.slide.predict.chosen": ("coarse_geometry",),
         "workbench.slide.region_counts": ("REGIONS", "REGION_OUTLINES", "counted"),
+        "workbench.slide.data.embedding_files": ("TileEmbeddings",),
+        "workbench.slide.search": ("TileIndex", "index_of"),
+        "workbench.slide.search_report": ("SIMILARITY", "picture_of", "similarity_map"),
         "workbench.slide.train.corrected": ("TEACHING_STEPS", "teach_corrected"),
     },
 )  # fmt: skip

@@ -229,9 +229,9 @@ class TileIndex:
 
     def query(self, tiles: Sequence[int] | npt.NDArray[np.int64]) -> Floats:
         """What is looked for where tiles are shown: the mean of their vectors ``(D,)``, made to unit length."""
-        return unit(np.asarray(self.vectors[np.asarray(tiles)], np.float32).mean(0, keepdims=True)).astype(np.float32)[
-            0
-        ]
+        middle = np.asarray(self.vectors[np.asarray(tiles)], np.float32).mean(0)
+        found: Floats = (middle / max(float(np.linalg.norm(middle)), 1e-12)).astype(np.float32)
+        return found
 
     def similarity(self, query: npt.ArrayLike, slide: int | None = None) -> Floats:
         """The cosine ``(N,)`` of a query ``(D,)`` with all tiles, or with those of a slide."""
@@ -265,7 +265,9 @@ class TileIndex:
             own = self.slides[number]
             cosines[max(0, own.first - first) : max(0, own.first + own.count - first)] = -np.inf
         count = min(count, int(np.isfinite(cosines).sum()))
-        best = np.argpartition(-cosines, max(0, count - 1))[:count] if count else np.zeros(0, np.int64)
+        best = (
+            np.argpartition(cosines, len(cosines) - count)[len(cosines) - count :] if count else np.zeros(0, np.int64)
+        )
         best = best[np.lexsort((best, -cosines[best]))]
         tiles = best + first
         return Hits(tiles, cosines[best], np.searchsorted(ends, tiles, side="right"), np.asarray(self.corners[tiles]))
@@ -326,4 +328,5 @@ def _cosines(vectors: npt.NDArray[np.float16], query: Floats) -> Floats:
     for start in range(0, len(vectors), _ROWS):
         some = np.ascontiguousarray(vectors[start : start + _ROWS])
         torch.mv(torch.from_numpy(some).float(), wanted, out=out[start : start + len(some)])
-    return out.numpy()
+    found: Floats = out.numpy()
+    return found

@@ -13,8 +13,8 @@ import time
 import weakref
 from typing import Any
 
-_MARGIN_SECONDS = 10.0
-"""A layer is older than the moment it came into the list of layers."""
+_MARGIN_SECONDS = 2.0
+"""A layer is a little older than the moment it came into the list of layers: it is made in the turn before."""
 
 _SETTLE_SECONDS = 30.0
 """From the moment that something goes until everything is left out again: Qt deletes a window in turns of its own, and

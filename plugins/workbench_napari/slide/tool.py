@@ -47,6 +47,8 @@ from workbench_napari.slide.panel import AnnotationGroup, AreaGroup, ScoresTable
 from workbench_napari.slide.pixel_size import PixelSize
 from workbench_napari.slide.region import Region, run_in
 from workbench_napari.slide.saving import Saving, save
+from workbench_napari.slide.search_page import SearchPage
+from workbench_napari.slide.search_panel import SearchGroup
 from workbench_napari.slide.view import SlideViews
 from workbench_napari.slide.where import Where
 
@@ -102,14 +104,16 @@ class SlideTool(GeneralTool):
         self._regions: list[tuple[Result, Region]] = []
         self.annotating = Annotating(self.viewer, self.annotation_group, self)
         self.views = SlideViews(self.viewer, self)
-        self.nuclei_group = NucleiGroup()
+        self.nuclei_group, self.search_group = NucleiGroup(), SearchGroup()
         self.areas = ScoresTable("Areas")
         self.result.column.insertWidget(1, self.areas)
         drawn = (self.area_group, self.annotation_group)
-        return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": own["Result"]}
+        result = (*own["Result"], self.search_group)
+        return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": result}
 
     def connect_tool(self) -> None:
         self.nuclei = NucleiPage(self, self.nuclei_group)
+        self.search = SearchPage(self, self.search_group)
         super().connect_tool()
         self.keys.notes += [
             ("click, Shift+click", "choose a nucleus, one more (with the layer of nuclei chosen)"),
@@ -198,6 +202,7 @@ class SlideTool(GeneralTool):
         self.views.let_go()
         self.annotating.let_go()
         self.nuclei.let_go()
+        self.search.let_go()
         self.pixel_size.let_go()
 
     def _refresh_buttons(self, event: Any = None) -> None:
@@ -209,6 +214,7 @@ class SlideTool(GeneralTool):
         self.where.follow(layer)
         self.annotating.follow(layer)
         self.nuclei.refresh()
+        self.search.refresh()
         takes = self.input.model.asks_for("roi")
         self.area_group.where.setEnabled(takes and layer is not None)
         self.area_group.find.setEnabled(layer is not None and not self.is_busy)

@@ -100,7 +100,13 @@ def stains_by_name(text: str, glass: tuple[float, float, float]) -> Stains:
             f"--stains {text}: {', '.join(KNOWN)}, estimate, or six numbers (red, green and blue of haematoxylin, "
             "then those of the other stain) were expected, as 0.65,0.70,0.29,0.27,0.57,0.78"
         )
-    return Stains(("haematoxylin", "chromogen"), numbers.reshape(2, 3), glass)
+    made = Stains(("haematoxylin", "chromogen"), numbers.reshape(2, 3), glass)
+    first, second = made.vectors @ np.array(_H)
+    if second > first:
+        raise UsageError(
+            f"--stains {text}: the second three numbers are more like haematoxylin than the first: are they exchanged?"
+        )
+    return made
 
 
 def estimated(pixels: Pixels, glass: tuple[float, float, float]) -> Stains:

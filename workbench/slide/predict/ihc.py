@@ -204,6 +204,8 @@ def _stains(config: Config, area: Area, sample: Sequence[npt.NDArray[np.uint8]],
         glass = (red, green, blue)
     key = config.stains.strip().lower()
     pixels = np.concatenate([one.reshape(-1, 3)[::7] for one in sample]) if sample else np.zeros((0, 3), np.uint8)
+    if len(pixels) and (np.ptp(pixels.astype(np.int16), axis=1) <= 1).all():
+        raise InputError(f"{name}: its red, green and blue are equal: a grey picture has no stains to measure")
     if key == "estimate":
         if not sample:
             return stains_by_name("h-dab", glass)  # nothing will be looked at

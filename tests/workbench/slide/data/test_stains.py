@@ -53,6 +53,8 @@ def test_what_is_no_stain_is_refused():
     for text in ("h-eosin", "1,2,3", "0.6,0.7,0.3,nan,0.5,0.7", "0.6,0.7,0.3,-0.2,0.5,0.7", "0,0,0,0.2,0.5,0.7"):
         with pytest.raises(UsageError):
             stains_by_name(text, WHITE)
+    with pytest.raises(UsageError, match="exchanged"):
+        stains_by_name("0.27,0.57,0.78,0.65,0.70,0.29", WHITE)
     with pytest.raises(UsageError, match="degrees apart"):
         stains_by_name("0.65,0.70,0.29,0.64,0.71,0.29", WHITE)
     assert stains_by_name("0.65,0.70,0.29;0.27,0.57,0.78", WHITE).names == ("haematoxylin", "chromogen")

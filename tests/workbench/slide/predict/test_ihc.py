@@ -191,6 +191,9 @@ def test_what_cannot_be_right_is_refused(tmp_path, field):
         found_in(path, stains="h-e")
     with pytest.raises(UsageError, match="--smallest"):
         found_in(path, smallest=500.0)
+    grey = np.repeat(draw(0, 300).pixels[..., 1:2], 3, axis=2)
+    with pytest.raises(InputError, match=r"grey\.tif.*no stains"):
+        found_in(write(tmp_path / "grey.tif", grey), tissue=False)
     from PIL import Image
 
     Image.fromarray(draw(0, 300).pixels).save(tmp_path / "no-size.png")
