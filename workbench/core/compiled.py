@@ -8,15 +8,16 @@ from typing import Any
 
 
 @cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], any_order: bool = False) -> Callable[..., Any]:
     """`function` compiled by numba (nopython), without the lock of the interpreter, kept for later processes.
 
     Where numba finds no folder to keep it (an installation that cannot be written, no home), it is compiled anew in
-    every process.
+    every process. With `any_order` sums may be taken in any order: several at a time, and rounded otherwise.
     """
     import numba
 
+    how: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "nsz", "contract"} if any_order else False}
     try:
-        return numba.njit(function, nogil=True, cache=True)  # type: ignore[no-any-return]
+        return numba.njit(function, cache=True, **how)  # type: ignore[no-any-return]
     except RuntimeError:
-        return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
+        return numba.njit(function, **how)  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.atomic import write_text
+from workbench.core.compiled import compiled
 from workbench.core.errors import InputError, NothingFound, UsageError, one_line
 from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5
 
 Floats = npt.NDArray[np.float32]
 EMBEDDINGS = "embeddings.h5"
 _VERSION = 1
-_ROWS = 4096
-"""Vectors that are compared at once: what they take as float32 fits into the cache of a processor."""
+_SMALLEST = 2.0**-14
+"""Of half-precision numbers that are normal: processors are slow with smaller ones."""
 _SAME = ("encoder", "weights_sha256", "patch_size", "target_mpp")
 """What must be equal for two tiles to be comparable."""
 
@@ -306,10 +308,11 @@ def _source_of(file: Path) -> str:
 
 
 def unit(vectors: npt.ArrayLike) -> npt.NDArray[np.float16]:
-    """Vectors ``(N, D)`` of unit length, in half precision."""
+    """Vectors ``(N, D)`` of unit length, in half precision; what is smaller than its smallest normal number is 0."""
     values = np.asarray(vectors, np.float32)
     length = np.linalg.norm(values, axis=1, keepdims=True)
-    found: npt.NDArray[np.float16] = (values / np.maximum(length, 1e-12)).astype(np.float16)
+    values = values / np.maximum(length, 1e-12)
+    found: npt.NDArray[np.float16] = np.where(np.abs(values) < _SMALLEST, 0, values).astype(np.float16)
     return found
 
 
@@ -320,13 +323,41 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _cosines(vectors: npt.NDArray[np.float16], query: Floats) -> Floats:
-    """Products of all vectors with a query, some thousand at a time, in float32."""
-    import torch
+    """Products of all vectors with a query, in float32, by all processors."""
+    out = np.empty(len(vectors), np.float32)
+    if not len(vectors):
+        return out
+    products, large = compiled(_products, any_order=True), query * np.float32(2.0**112)
+    threads = min(8, os.cpu_count() or 1)
+    step = max(1024, -(-len(vectors) // (4 * threads)))
 
-    out = torch.empty(len(vectors))
-    wanted = torch.from_numpy(query)
-    for start in range(0, len(vectors), _ROWS):
-        some = np.ascontiguousarray(vectors[start : start + _ROWS])
-        torch.mv(torch.from_numpy(some).float(), wanted, out=out[start : start + len(some)])
-    found: Floats = out.numpy()
-    return found
+    def some(start: int) -> None:
+        rows = np.ascontiguousarray(vectors[start : start + step]).view(np.uint16)
+        products(rows, large, out[start : start + step])
+
+    starts = range(0, len(vectors), step)
+    if len(starts) == 1 or threads == 1:
+        for start in starts:
+            some(start)
+    else:
+        with ThreadPoolExecutor(threads, thread_name_prefix="workbench-search") as pool:
+            list(pool.map(some, starts))
+    return out
+
+
+def _products(halves: npt.NDArray[np.uint16], query: Floats, out: Floats) -> None:  # pragma: no cover - compiled
+    """Half-precision numbers by their bits, thirteen further left: each is 2^112 times too small, and the query as much
+    too large.
+    """
+    count, width = halves.shape
+    bits = np.empty(width, np.uint32)
+    values = bits.view(np.float32)
+    for i in range(count):
+        for k in range(width):
+            own = np.uint32(halves[i, k])
+            sign = (own & np.uint32(0x8000)) << np.uint32(16)
+            bits[k] = sign | (own & np.uint32(0x7FFF)) << np.uint32(13)
+        total = np.float32(0)
+        for k in range(width):
+            total += values[k] * query[k]
+        out[i] = total

@@ -15,7 +15,7 @@ from workbench.core.layers import KEY
 from workbench.core.types import Result
 from workbench.slide import SIMILARITY, TileIndex
 from workbench_napari.shared.views import camera_of
-from workbench_napari.slide.on_slide import record_of, same_slide
+from workbench_napari.slide.on_slide import is_picture, record_of, same_slide
 from workbench_napari.slide.search_panel import STUDY, SearchGroup
 from workbench_napari.slide.search_work import Answer, Similar, own_index, search
 
@@ -62,6 +62,8 @@ class SearchPage(QObject):
             self.group.pick.setChecked(False)
         ready = self._index is not None and tool.layer is not None
         self.group.pick.setEnabled(ready)
+        if not ready:
+            self.group.pick.setChecked(False)
         self.group.clear.setEnabled(bool(self.picked))
         self.group.find.setEnabled(ready and bool(self.picked) and not tool.is_busy)
         self.group.hint.setText(
@@ -190,7 +192,7 @@ class SearchPage(QObject):
     def go_to(self, tile: Similar) -> None:
         """Go to a tile; its slide is opened first, where it is not."""
         tool = self._tool
-        layer = next((x for x in tool.viewer.layers if _is_slide(x) and _is_of(x, tile.source)), None)
+        layer = next((x for x in tool.viewer.layers if is_picture(x) and _is_of(x, tile.source)), None)
         if layer is not None:
             self._go(layer, tile)
         elif tile.source:
@@ -210,11 +212,6 @@ class SearchPage(QObject):
         if side * camera.zoom < _FEWEST_PIXELS:
             camera.zoom = 2 * _FEWEST_PIXELS / max(side, 1e-6)
         tool.say(f"{tile.slide}, x {tile.corner[0]:.0f}, y {tile.corner[1]:.0f}: similarity {tile.similarity:.3f}.")
-
-
-def _is_slide(layer: Any) -> bool:
-    record = record_of(layer)
-    return record.get("kind") == "slide" and "role" not in record and type(layer).__name__ == "Image"
 
 
 def _is_of(layer: Any, source: str) -> bool:
