@@ -12,7 +12,7 @@ from workbench.cli.say import say
 
 
 @click.command()
-@click.option("-i", "--input", "folder", required=True, type=click.Path(path_type=Path, exists=True, file_okay=False),
+@click.option("-i", "--input", "folder", required=True, type=click.Path(path_type=Path, file_okay=False),
               help="Folder of results of 'predict stainnet', or an index that was saved.")  # fmt: skip
 @click.option("--like", "shown", required=True, multiple=True, metavar="SLIDE:X,Y",
               help="A place in a tile, in pixels of level 0, as case1:10240,8832; of several the mean.")  # fmt: skip

@@ -56,6 +56,8 @@ def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
         name = f"{result.image.name} {part.name}"
         if isinstance(part, Labels):
             found.append(labels_layer(part, record | {"part": key}, name))
+            if NUCLEI in result.parts:
+                found[-1][1]["visible"] = False  # nuclei are judged by their colours: nothing lies over them
         elif isinstance(part, Heatmap):
             found.append(heatmap_layer(part, record | {"part": key}, name))
         elif isinstance(part, Objects) and key not in (REJECTED_NUCLEI, REGION_OUTLINES):

@@ -283,6 +283,8 @@ def index_of(folder: Path) -> TileIndex:
     InputError, NothingFound
         There are none, or they cannot be compared.
     """
+    if not folder.is_dir():
+        raise NothingFound(f"{folder}: no such folder. Check the path.")
     files = sorted(p for p in folder.rglob(EMBEDDINGS) if "versions" not in p.relative_to(folder).parts)
     if not files:
         raise NothingFound(

@@ -170,7 +170,7 @@ class SearchPage(QObject):
             return
         data, attributes, kind = answer.layer
         attributes["metadata"] = {KEY: {"kind": "slide", "role": SIMILARITY, "source": record_of(layer).get("source")}}
-        attributes["name"] = f"{layer.name} {SIMILARITY}"
+        attributes |= {"name": f"{layer.name} {SIMILARITY}", "visible": True, "opacity": 0.5}
         viewer = tool.viewer
         for old in [x for x in viewer.layers if record_of(x).get("role") == SIMILARITY and same_slide(x, layer)]:
             viewer.layers.remove(old)

@@ -67,6 +67,7 @@ def test_tiles_are_picked_searched_and_gone_to(embedded):
     assert page.picked == [1], "nothing is picked once the button is up"
     click(tool, page.group.find)
     layer = viewer.layers["section similarity"]
+    assert layer.visible
     shown = np.asarray(layer.data)
     assert np.nanmax(shown) == pytest.approx(1, abs=2e-3)
     best = layer.data_to_world(np.argwhere(shown == np.nanmax(shown))[0])
