@@ -1,4 +1,4 @@
-"""Correct, learn, better: ``python tests/benchmarks/bench_correcting.py PICTURES [--mpp 0.25] [--draw FOLDER]``.
+"""Correct, learn, better: ``python tests/benchmarks/bench_correcting.py PICTURES [--mpp 0.25] [--sides left]``.
 
 PICTURES is a folder with ``NAME.png`` and ``NAME_instances.png`` (numbers of nuclei). Of each picture a person corrects
 the left half, up to 20 nuclei: what was found right is accepted, what is none is rejected, what is missing is drawn.
@@ -29,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--mpp", type=float, default=0.25, help="um per pixel")
+    parser.add_argument("--sides", nargs="+", choices=("left", "right"), default=["left", "right"], help="corrected")
     parser.add_argument("--draw", type=Path, help="folder for pictures of the scored halves, before and after")
     options = parser.parse_args()
     import torch
@@ -38,7 +39,7 @@ def main() -> int:
     rows = []
     for path in sorted(options.pictures.glob("*_instances.png")):
         picture = path.with_name(path.name.replace("_instances", ""))
-        for side in ("left", "right"):
+        for side in options.sides:
             rows.append(row := _one(picture, path, side, options))
             scores = " ".join(f"{value:8.3f}" for value in row[1:5])
             print(f"{picture.stem + ' ' + side:<12} {row[0]:9d} {scores} {row[5]:6.1f}", flush=True)
