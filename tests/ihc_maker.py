@@ -88,5 +88,6 @@ def write(path: Path, pixels: np.ndarray, mpp: float = 0.5) -> Path:
     if path.name.endswith(".ome.tif"):
         size = {"PhysicalSizeX": mpp, "PhysicalSizeY": mpp, "PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
         more = {"ome": True, "metadata": {"axes": "YXS", **size}}
+    path.parent.mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(path, pixels, tile=(256, 256), photometric="rgb", compression="deflate", **more)
     return path

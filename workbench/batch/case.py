@@ -179,7 +179,7 @@ def _run(
         "",
         files=tuple(str(f) for f in files),
         samples=samples_of(image),
-        table=tuple(_plain(sizes.as_dicts()) if isinstance(sizes, Scores) else ()),
+        table=tuple(_plain(sizes.as_sizes()) if isinstance(sizes, Scores) else ()),
         notes=(*changed, *result.provenance.notes, *([KEPT.format(folder=folder, kept=kept)] if kept else [])),
     )
 

@@ -114,7 +114,10 @@ class OnDisk:
         found: list[dict[str, Any]] = []
         path = folder / f"{self.size_part}.csv"
         with suppress(OSError, ValueError, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
-            found = [{k: _value(v) for k, v in row.items() if k} for row in csv.DictReader(file)]
+            table = csv.DictReader(file)
+            found = [{k: _value(v) for k, v in row.items() if k} for row in table]
+            first = (table.fieldnames or [""])[0]  # see `Scores.as_sizes`
+            found = [row if "class" in row else {"class": row.get(first, ""), **row} for row in found]
         return found
 
 

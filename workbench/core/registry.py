@@ -64,8 +64,8 @@ class Backend:
     licence, paper
         Licence of the code, and DOI or arXiv number of the method.
     sizes
-        The part of its results that says how much there is of each class, and the column of that; by default those of
-        its kind.
+        The part of its results that says how much there is of each class (or of whatever its first column names), and
+        the column of that; by default those of its kind.
     """
 
     name: str
@@ -272,7 +272,7 @@ IHC = Backend(
     settings="workbench.slide.ihc_settings",
     verbs=("predict", "evaluate"),
     paper="PMID:11531144",
-    sizes=("counts", "nuclei"),
+    sizes=("index", "positive [%]"),
 )
 
 BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET, CELLVTA, IHC)

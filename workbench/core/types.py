@@ -261,6 +261,11 @@ class Scores:
     rows: tuple[tuple[Any, ...], ...]
     name: str = "scores"
 
+    def as_sizes(self) -> list[dict[str, Any]]:
+        """The rows as mappings with a ``class``: where no column is called so, it is the first."""
+        own = "class" in self.columns
+        return [row if own else {"class": row[self.columns[0]], **row} for row in self.as_dicts()]
+
     def as_dicts(self) -> list[dict[str, Any]]:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 

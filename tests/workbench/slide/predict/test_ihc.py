@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import workbench as wb
 from tests.ihc_maker import draw, write
+from workbench.cli import run
 from workbench.core.errors import InputError, UsageError, WorkbenchError
 from workbench.core.pieces import Pieces
 from workbench.core.settings import build
@@ -231,3 +233,15 @@ def test_other_colours_by_numbers_and_by_the_slide_itself(tmp_path):
         assert index_of(result) == pytest.approx(made.index, abs=0.03), stains
         assert "chromogen" in result.provenance.details["stains"]
     assert result["areas"].rows[1][0] == "chromogen positive"
+
+
+def test_a_study_has_the_index_of_every_case_in_one_table(tmp_path, capsys):
+    shares = (0.2, 0.7)
+    for i, share in enumerate(shares):
+        write(tmp_path / "in" / f"case{i}.ome.tif", draw(i, 300, share=share).pixels)
+    for _ in range(2):  # again: read from what was written
+        assert run(["predict", "ihc", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-q"]) == 0
+        capsys.readouterr()
+        with (tmp_path / "out" / "summary.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [float(row["all positive [%]"]) / 100 for row in rows] == pytest.approx(shares, abs=0.08)
