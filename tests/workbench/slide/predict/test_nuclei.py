@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from tests.drawn_nuclei import drawn_maps
 from workbench.core.compiled import compiled
 from workbench.slide.predict import nuclei
 from workbench.slide.predict.nuclei import AT_20X, AT_40X, instances
@@ -106,3 +107,13 @@ def test_pieces_are_those_of_scipy(seed):
     disc = np.array([[0, 0, 1, 0, 0], [1] * 5, [1] * 5, [1] * 5, [0, 0, 1, 0, 0]])
     eroded = ndimage.binary_erosion(bits, disc, border_value=1)
     np.testing.assert_array_equal(nuclei._opened(bits), ndimage.binary_dilation(eroded, disc))
+
+
+def test_two_threads_find_the_same(monkeypatch):
+    maps, hv, _, _ = drawn_maps((300, 340), 18.0, seed=5)
+    for rules in (AT_20X, replace(AT_20X, slopes=(-0.18, 0.12))):
+        alone = instances(maps, hv, rules)
+        with monkeypatch.context() as patch:
+            patch.setattr(nuclei, "_LARGE", 1)
+            np.testing.assert_array_equal(instances(maps, hv, rules), alone)
+        assert len(np.unique(alone)) > 100
