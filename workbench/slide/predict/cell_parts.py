@@ -49,9 +49,10 @@ def cell_parts(
     assert slide.pyramid.mpp is not None
     cells = found.select(_inside(found, tiles, area, slide))
     mpp = math.sqrt(slide.pyramid.mpp[0] * slide.pyramid.mpp[1]) * tiles.factor
+    rings = cells.coordinates if tiles.factor == 1 else cells.coordinates * np.float32(tiles.factor)
     measured = measures_of(cells, mpp, near, stains) | _to_border(cells, area, tiles.factor, slide)
     objects = Objects.from_rings(
-        cells.coordinates * np.float32(tiles.factor), cells.offsets, class_values=cells.types,
+        rings, cells.offsets, class_values=cells.types,
         probabilities=cells.probabilities, classes=classes, frame=Frame.of(slide.geometry.affine, slide.geometry.unit),
         name="nuclei", measurements=measured,
     )  # fmt: skip

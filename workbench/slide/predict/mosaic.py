@@ -89,6 +89,8 @@ class Cells:
 
     def select(self, which: npt.NDArray[np.bool_]) -> Cells:
         """Some of them."""
+        if which.all():
+            return self
         index = np.flatnonzero(which)
         counts = np.diff(self.offsets)[index]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -110,14 +112,15 @@ def none(width: int = 0) -> Cells:
 
 
 def joined(parts: list[Cells]) -> Cells:
-    """Cells one after the other."""
+    """Cells one after the other. The list is emptied, so that of each column only one is there twice for a moment."""
     if not parts:
         return none()
     starts = np.cumsum([0, *(len(p.coordinates) for p in parts)])
     offsets = [p.offsets[1:] + start for p, start in zip(parts, starts[:-1], strict=True)]
-    rest = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _PER_CELL}
-    points = np.concatenate([p.coordinates for p in parts])
-    return Cells(points, np.concatenate([[0], *offsets]).astype(np.int64), **rest)
+    columns = {name: [getattr(p, name) for p in parts] for name in ("coordinates", *_PER_CELL)}
+    parts.clear()
+    found = {name: np.concatenate(columns.pop(name)) for name in ("coordinates", *_PER_CELL)}
+    return Cells(offsets=np.concatenate([[0], *offsets]).astype(np.int64), **found)
 
 
 def cell_lattice(shape: tuple[int, ...], factor: float, size: int, margin: int) -> Lattice:
