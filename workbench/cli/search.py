@@ -31,9 +31,12 @@ def search(
     save_index: Path | None, as_json: bool, quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Find the tiles of a study that look most like one that is shown, by the embeddings of a slide backend."""
+    from workbench.core.output import require_folder
     from workbench.slide.search import TileIndex, index_of
     from workbench.slide.search_report import COLUMNS, rows_of, write_found
 
+    if output is not None:
+        require_folder(output)
     index = TileIndex.open(folder) if (folder / "index.json").is_file() else index_of(folder)
     if save_index is not None:
         index.save(save_index)
@@ -49,5 +52,8 @@ def search(
             say(f"{rank:>5}  {similarity:6.3f}  {name}  x {x:.0f}, y {y:.0f}")
         say(f"{len(rows)} of {len(index):,} tiles of {len(index.slides)} slide(s)", err=True)
     if output is not None:
-        for path in write_found(output, index, hits, query, f"Like {', '.join(shown)}"):
+        files, notes = write_found(output, index, hits, query, f"Like {', '.join(shown)}")
+        for note in notes:
+            say(f"note: {note}", err=True)
+        for path in files:
             say(str(path), err=as_json)

@@ -38,11 +38,16 @@ def evaluate(
     """Find the nuclei of pictures and score them; see `workbench.slide.evaluate.cells.evaluate_cells`."""
     from workbench.core import provenance
     from workbench.slide.evaluate.cells import evaluate_cells
-    from workbench.slide.ihc_scores import CLASSES
+    from workbench.slide.ihc_scores import CLASSES, TWO, in_two
 
     own = config.of_predict()
     facts = provenance.facts_of(config, weights="none", device="cpu")
+
+    def find(image: Image) -> Result:
+        found = predict(None, image, own)
+        return found if config.bins else in_two(found)
+
     return evaluate_cells(
-        cases, lambda image: predict(None, image, own), config, CLASSES, out=out, title="Positive nuclei",
-        provenance=facts, progress=progress,
+        cases, find, config, CLASSES if config.bins else TWO, out=out, title="Positive nuclei", provenance=facts,
+        progress=progress,
     )  # fmt: skip

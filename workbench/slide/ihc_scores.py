@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.objects import Objects
-from workbench.core.types import Part, Scores
+from workbench.core.types import Part, Result, Scores
 from workbench.slide.region_counts import REGION_OUTLINES, members
 
 INDEX, POSITIVE_AREA = "index", "positive_area"
@@ -24,10 +24,12 @@ BINS = ("Negative", "1+", "2+", "3+")
 """Classes of nuclei, as QuPath names them."""
 _COLOURS = ((70, 110, 220), (250, 220, 80), (245, 150, 50), (200, 30, 40))
 CLASSES = ClassTable(tuple(ClassInfo(i, *both) for i, both in enumerate(zip(BINS, _COLOURS, strict=True), 1)))
+TWO = ClassTable((ClassInfo(1, "Negative", _COLOURS[0]), ClassInfo(2, "Positive", _COLOURS[3])))
+"""Classes where nobody asks how positive a nucleus is."""
 INDEX_COLUMNS = (
     "region", "nuclei", *BINS, "positive [%]", "H-score", "Allred proportion", "Allred intensity", "Allred",
 )  # fmt: skip
-WHOLE = "all"
+WHOLE = "all nuclei"
 _PROPORTIONS = (0.01, 0.10, 1 / 3, 2 / 3)
 
 
@@ -66,6 +68,14 @@ def index_table(nuclei: Objects, outlines: Objects | None = None) -> Scores:
 
 def _counted(bins: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.bincount(bins[bins >= 0], minlength=4).astype(np.int64)
+
+
+def in_two(result: Result) -> Result:
+    """The result with nuclei that are Negative or Positive alone."""
+    nuclei = result.parts["nuclei"]
+    assert isinstance(nuclei, Objects)
+    made = replace(nuclei, class_values=np.minimum(nuclei.class_values, 2), classes=TWO)
+    return replace(result, parts={**result.parts, "nuclei": made})
 
 
 def index_now(parts: Mapping[str, Part], nuclei: Objects) -> dict[str, Part]:

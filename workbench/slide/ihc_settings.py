@@ -112,9 +112,10 @@ class EvaluateConfig:
     radius: float = setting(
         3.0, "Two centres within this distance are one nucleus (detection).", unit="um", low=0.1, high=50.0
     )
+    bins: bool = setting(False, "Score 1+, 2+ and 3+ one by one; without, Positive against Negative.")
     classes: str = setting(
         "",
-        "Which class of the labels is which of ours, where names do not say it: '1+:Positive,Negative:0', our name, "
+        "Which class of the labels is which of ours, where names do not say it: 'Positive:2,Negative:1', our name, "
         "then name or number of the labels.",
     )
     match: Literal["name", "number"] = setting(

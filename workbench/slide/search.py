@@ -28,6 +28,7 @@ EMBEDDINGS = "embeddings.h5"
 _VERSION = 1
 _SMALLEST = 2.0**-14
 """Of half-precision numbers that are normal: processors are slow with smaller ones."""
+_LARGEST = 1e18
 _SAME = ("encoder", "weights_sha256", "patch_size", "target_mpp")
 """What must be equal for two tiles to be comparable."""
 
@@ -127,11 +128,19 @@ class TileIndex:
                         "different encoders or scales cannot be compared. Embed all slides the same way."
                     )
             about = about or own
+            try:
+                side, shape = float(tiles.facts.get("patch_size_level0", 0)), (
+                    int(tiles.facts.get("level0_height", 0)), int(tiles.facts.get("level0_width", 0))
+                )  # fmt: skip
+            except (TypeError, ValueError) as error:
+                raise InputError(f"{results}: what it says of its tiles makes no sense ({one_line(error)})") from error
+            if not np.isfinite(tiles.features).all() or not np.abs(tiles.features).max(initial=0) < _LARGEST:
+                raise InputError(f"{results}: some of its embeddings are no numbers, or too large. Make it again.")
+            if (np.abs(tiles.coords) > 2**31).any() or (tiles.coords < -side).any():
+                raise InputError(f"{results}: some of its tiles lie beside the slide. Make it again.")
             vectors.append(unit(tiles.features))
             corners.append(tiles.coords.astype(np.float32))
-            shape = int(tiles.facts.get("level0_height", 0)), int(tiles.facts.get("level0_width", 0))
             name = str(tiles.facts.get("name", Path(results).parent.name))
-            side = float(tiles.facts.get("patch_size_level0", 0))
             slides.append(Indexed(name, source, first, len(tiles.coords), side, shape, results))
             first += len(tiles.coords)
         if not slides:
@@ -139,7 +148,15 @@ class TileIndex:
         return cls(np.concatenate(vectors), np.concatenate(corners), tuple(slides), about)
 
     def save(self, folder: Path) -> Path:
-        """Write it into a folder; what says what it is comes last."""
+        """Write it into a folder; what says what it is comes last.
+
+        Raises
+        ------
+        UsageError
+            The folder holds results: what came to them later would not be searched.
+        """
+        if any(folder.rglob(EMBEDDINGS)):
+            raise UsageError(f"{folder}: holds results; give the index a folder of its own")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "index.json").unlink(missing_ok=True)
         for name, array in (("vectors", self.vectors), ("corners", self.corners)):
@@ -168,12 +185,15 @@ class TileIndex:
             )
             slides = tuple(Indexed(**{**s, "shape": tuple(s["shape"])}) for s in said["slides"])
             about = dict(said["about"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder}: is no index of tiles ({one_line(error)}). Build it again.") from error
+        if not all(_is_sound(s) for s in slides) or said.get("version") != _VERSION:
+            raise InputError(f"{folder}: what it says of its slides makes no sense. Build the index again.")
         ends = [s.first + s.count for s in slides]
         if (
             vectors.ndim != 2 or vectors.dtype != np.float16 or corners.shape != (len(vectors), 2) or not slides
             or [s.first for s in slides] != [0, *ends[:-1]] or ends[-1] != len(vectors)
+            or about.get("width") != vectors.shape[1] or not np.isfinite(corners).all() or not _are_units(vectors)
         ):  # fmt: skip
             raise InputError(f"{folder}: its parts do not belong together. Build the index again.")
         return cls(vectors, corners, slides, about)
@@ -224,6 +244,8 @@ class TileIndex:
             name, _, place = text.rpartition(":")
             try:
                 x, y = (float(part) for part in place.split(","))
+                if not np.isfinite((x, y)).all():
+                    raise ValueError
             except ValueError:
                 raise UsageError(f"'{text}': SLIDE:X,Y was expected, as case1:10240,8832") from None
             found.append(self.tiles_at(self.number_of(name), [(x, y)]))
@@ -233,6 +255,11 @@ class TileIndex:
         """What is looked for where tiles are shown: the mean of their vectors ``(D,)``, made to unit length."""
         middle = np.asarray(self.vectors[np.asarray(tiles)], np.float32).mean(0)
         found: Floats = (middle / max(float(np.linalg.norm(middle)), 1e-12)).astype(np.float32)
+        return found
+
+    def _slides_of(self, tiles: Sequence[int] | npt.NDArray[np.int64]) -> list[int]:
+        ends = np.array([s.first + s.count for s in self.slides])
+        found: list[int] = np.unique(np.searchsorted(ends, np.asarray(tiles, np.int64), side="right")).tolist()
         return found
 
     def similarity(self, query: npt.ArrayLike, slide: int | None = None) -> Floats:
@@ -257,13 +284,14 @@ class TileIndex:
         elsewhere
             Leave out all tiles of their slides, too.
         """
+        if elsewhere and slide is not None and slide in self._slides_of(without):
+            raise UsageError(f"only in {self.slides[slide].name}, and only elsewhere: nothing is left to search")
         first = 0 if slide is None else self.slides[slide].first
         cosines = self.similarity(query, slide)
         ends = np.array([s.first + s.count for s in self.slides])
-        shown = np.asarray(without, np.int64)
-        left_out = shown - first
+        left_out = np.asarray(without, np.int64) - first
         cosines[left_out[(left_out >= 0) & (left_out < len(cosines))]] = -np.inf
-        for number in np.unique(np.searchsorted(ends, shown, side="right")).tolist() if elsewhere else ():
+        for number in self._slides_of(without) if elsewhere else ():
             own = self.slides[number]
             cosines[max(0, own.first - first) : max(0, own.first + own.count - first)] = -np.inf
         count = min(count, int(np.isfinite(cosines).sum()))
@@ -307,6 +335,21 @@ def _source_of(file: Path) -> str:
     except (OSError, ValueError, AttributeError):
         return ""
     return source if isinstance(source, str) else ""
+
+
+def _is_sound(slide: Indexed) -> bool:
+    """Whether what an index says of a slide can be true."""
+    texts = all(isinstance(text, str) for text in (slide.name, slide.source, slide.results))
+    whole = all(isinstance(n, int) and 0 <= n < 2**40 for n in (slide.first, slide.count, *slide.shape))
+    side = isinstance(slide.side, int | float) and 0 < slide.side < 1e6
+    return texts and whole and side and len(slide.shape) == 2
+
+
+def _are_units(vectors: npt.NDArray[np.float16]) -> bool:
+    """Whether vectors, as far as some of them tell, have unit length or are nothing."""
+    some = np.asarray(vectors[:: max(1, len(vectors) // 1000)], np.float32)
+    length = np.linalg.norm(some, axis=1)
+    return bool((np.isfinite(length) & ((np.abs(length - 1) < 0.01) | (length == 0))).all())
 
 
 def unit(vectors: npt.ArrayLike) -> npt.NDArray[np.float16]:

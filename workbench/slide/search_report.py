@@ -12,7 +12,7 @@ import numpy.typing as npt
 from workbench.core.atomic import write_text
 from workbench.core.csv_text import table_text
 from workbench.core.errors import WorkbenchError, one_line
-from workbench.core.types import Heatmap, Image
+from workbench.core.types import Heatmap, Image, plain_name
 from workbench.report import html
 from workbench.slide.data.heat_maps import write_map
 from workbench.slide.data.resample import Square, level_for, read_square
@@ -78,7 +78,9 @@ def picture_of(image: Image, corner: npt.ArrayLike, side: float, pixels: int = _
     return found
 
 
-def write_found(folder: Path, index: TileIndex, hits: Hits, query: npt.ArrayLike, what: str) -> list[Path]:
+def write_found(
+    folder: Path, index: TileIndex, hits: Hits, query: npt.ArrayLike, what: str
+) -> tuple[list[Path], list[str]]:
     """Write ``hits.csv``, ``gallery.html`` and, for slides with hits that are there, ``NAME_similarity.ome.tif``.
 
     Parameters
@@ -87,6 +89,11 @@ def write_found(folder: Path, index: TileIndex, hits: Hits, query: npt.ArrayLike
         Vector that was looked for.
     what
         A line that says what was looked for.
+
+    Returns
+    -------
+    files, notes
+        What was written, and which slides could not be shown.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = [write_text(folder / "hits.csv", table_text(COLUMNS, rows_of(index, hits)))]
@@ -96,7 +103,7 @@ def write_found(folder: Path, index: TileIndex, hits: Hits, query: npt.ArrayLike
         image = _opened(own)
         if isinstance(image, Image):
             corners = index.corners[own.first : own.first + own.count]
-            path = folder / f"{own.name}_{SIMILARITY}.ome.tif"
+            path = folder / f"{plain_name(own.name)[:100]}_{SIMILARITY}.ome.tif"
             write_map(path, similarity_map(image, own, np.asarray(corners), index.similarity(query, number)))
             written.append(path)
     sections = [html.Section("Most similar", pictures)]
@@ -107,7 +114,7 @@ def write_found(folder: Path, index: TileIndex, hits: Hits, query: npt.ArrayLike
     written.append(
         html.write(folder / "gallery.html", "Similar tiles", sections, subtitle=f"{what}. Research use only.")
     )
-    return written
+    return written, notes
 
 
 def _pictures(index: TileIndex, hits: Hits) -> tuple[list[html.Part], list[str]]:

@@ -41,5 +41,5 @@ def test_other_classes_are_left_out_and_names_count_not_numbers():
     )
     table = index_table(nuclei)
     assert table.columns == INDEX_COLUMNS
-    assert table.rows[0][:7] == ("all", 4, 1, 1, 1, 1, 75.0)
+    assert table.rows[0][:7] == ("all nuclei", 4, 1, 1, 1, 1, 75.0)
     assert table.columns[2:6] == BINS

@@ -47,13 +47,20 @@ def test_what_is_found_is_what_all_pairs_say(two):
     assert len(inside) == 30
     away = two.similar(two.query([3]), 100, without=[3], elsewhere=True)
     assert set(away.slides) == {1}
-    assert two.similar(two.query([3]), 100, slide=0, without=[3], elsewhere=True).tiles.size == 0
+    with pytest.raises(UsageError, match="nothing is left"):
+        two.similar(two.query([3]), 100, slide=0, without=[3], elsewhere=True)
 
 
 def test_a_place_means_the_tile_around_it(two):
     assert two.tiles_at(0, [(250, 130)]).tolist() == [10]
     assert two.places(["b:799,99.5", "a:0,0"]).tolist() == [47, 0]
-    for text, line in (("a:9000,0", "in no tile"), ("c:1,1", "0 slides"), ("a", "SLIDE:X,Y"), ("a:1", "SLIDE:X,Y")):
+    for text, line in (
+        ("a:9000,0", "in no tile"),
+        ("c:1,1", "0 slides"),
+        ("a", "SLIDE:X,Y"),
+        ("a:1", "SLIDE:X,Y"),
+        ("a:nan,0", "SLIDE:X,Y"),
+    ):
         with pytest.raises(UsageError, match=line):
             two.places([text])
 
@@ -157,3 +164,48 @@ def test_slides_that_are_gone_have_no_pictures_but_a_row(study, tmp_path):
     write_found(tmp_path, gone, gone.similar(query, 5, slide=0), query, "Like it")
     assert "gone.svs" in (tmp_path / "gallery.html").read_text(encoding="utf-8")
     assert len((tmp_path / "hits.csv").read_text(encoding="utf-8").splitlines()) == 6
+
+
+def test_names_in_files_lead_nowhere(study, tmp_path):
+    from workbench.slide.search_report import write_found
+
+    index = index_of(study / "out")
+    for name in ("../../escape", "/tmp/absolute", "a" * 400, "<b>&"):
+        slides = (replace(index.slides[0], name=name), index.slides[1])
+        strange = TileIndex(index.vectors, index.corners, slides, index.about)
+        query = strange.query([0])
+        files, _ = write_found(tmp_path / "found", strange, strange.similar(query, 5, slide=0), query, "Like it")
+        assert all(file.parent == tmp_path / "found" for file in files)
+    assert "<b>&" not in (tmp_path / "found" / "gallery.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("name", 5), ("count", "x"), ("side", 1e12), ("source", 5), ("shape", [1, -2]), ("side", "x")]
+)
+def test_what_an_index_says_must_make_sense(two, tmp_path, key, value):
+    two.save(tmp_path)
+    said = json.loads((tmp_path / "index.json").read_text())
+    said["slides"][0][key] = value
+    (tmp_path / "index.json").write_text(json.dumps(said))
+    with pytest.raises(InputError, match="index"):
+        TileIndex.open(tmp_path)
+
+
+def test_vectors_that_are_none_are_refused(two, tmp_path):
+    two.save(tmp_path)
+    for wrong in (two.vectors * 50, two.vectors * np.float16(np.nan)):
+        np.save(tmp_path / "vectors.npy", wrong)
+        with pytest.raises(InputError, match="belong together"):
+            TileIndex.open(tmp_path)
+    (tmp_path / "vectors.npy").write_bytes(b"")
+    with pytest.raises(InputError, match="no index"):
+        TileIndex.open(tmp_path)
+    broken = tiles(10, 0)
+    broken.features[3] = np.nan
+    with pytest.raises(InputError, match="no numbers"):
+        TileIndex.of([(broken, "", "a/embeddings.h5")])
+
+
+def test_an_index_has_a_folder_of_its_own(study):
+    with pytest.raises(UsageError, match="folder of its own"):
+        index_of(study / "out").save(study / "out")

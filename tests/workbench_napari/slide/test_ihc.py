@@ -52,7 +52,7 @@ def test_the_index_is_shown_and_follows_corrections(stained):
     until(lambda: int(cells_of(tool)["Negative"]) == negative - 20)
     folder = saved(tool)
     row = (folder / "index.csv").read_text(encoding="utf-8").splitlines()[1].split(",")
-    assert row[:3] == ["all", str(total), str(negative - 20)]
+    assert row[:3] == ["all nuclei", str(total), str(negative - 20)]
     for one in list(viewer.layers)[1:]:
         viewer.layers.remove(one)
     tool.nuclei.open(folder / "nuclei.geojson")

@@ -25,6 +25,8 @@ _STAINED = 0.15
 """Density (length of the three) below which a pixel says nothing of the colours of stains."""
 _APART = 10.0
 """Degrees between two stains below which they are one."""
+_BRIGHT, _TINT = 200, 30
+"""The brightest of a picture is as bright as this at least, and its colours differ by no more; else it is said."""
 _EOSIN = 0.10
 """Share of all stain that is like eosin, from which a slide is none of haematoxylin and a chromogen. Public fields of
 immunohistochemistry have at most 0.01, those of haematoxylin and eosin 0.18 to 0.58."""
@@ -158,6 +160,32 @@ def eosin_share(pixels: Pixels, second: str, glass: tuple[float, float, float]) 
     three /= np.linalg.norm(three, axis=1, keepdims=True)
     amounts = np.maximum(density @ np.linalg.inv(three), 0).mean(0)
     return float(amounts[1] / max(amounts.sum(), 1e-9))
+
+
+def looks_like_eosin(pixels: Pixels, glass: tuple[float, float, float]) -> str:
+    """What to say of pixels whose stain is like eosin whatever chromogen stands beside it; "" where it is not."""
+    share = min(eosin_share(pixels, second, glass) for second in KNOWN)
+    if share <= _EOSIN:
+        return ""
+    return (
+        f"{100 * share:.0f} % of the stain is like eosin: on a slide of haematoxylin and eosin nothing that is counted "
+        "here is positive"
+    )
+
+
+def tinted(pixels: Pixels) -> str:
+    """What to say of the brightest of pixels ``(N, 3)`` where no glass is seen, and white was taken for it; "" for
+    nothing.
+    """
+    if not len(pixels):
+        return ""
+    brightest = np.quantile(pixels.reshape(-1, 3), 0.98, axis=0).round().astype(int).tolist()
+    if min(brightest) >= _BRIGHT and max(brightest) - min(brightest) <= _TINT:
+        return ""
+    return (
+        f"no glass is seen, and white is taken for it; but the brightest places are {tuple(brightest)}: if that is the "
+        f"light of the microscope, give --glass {','.join(map(str, brightest))}"
+    )
 
 
 def require_chromogen(pixels: Pixels, second: str, glass: tuple[float, float, float], name: object) -> None:

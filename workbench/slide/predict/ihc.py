@@ -19,12 +19,20 @@ from workbench.core.types import Image, Progress, Result
 from workbench.slide.data.color import to_srgb
 from workbench.slide.data.resample import ratio, upsampling_note
 from workbench.slide.data.scaled import scaled
-from workbench.slide.data.stains import KNOWN, Stains, estimated, require_chromogen, stains_by_name
+from workbench.slide.data.stains import (
+    KNOWN,
+    Stains,
+    estimated,
+    looks_like_eosin,
+    require_chromogen,
+    stains_by_name,
+    tinted,
+)  # fmt: skip
 from workbench.slide.data.stream import Damaged, TileStream, notes_of
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.area import Area, find_area, roi_file
 from workbench.slide.predict.chosen import share_of
-from workbench.slide.predict.ihc_nuclei import IhcRules, cells_in, haematoxylin_threshold
+from workbench.slide.predict.ihc_nuclei import IhcRules, haematoxylin_threshold, look
 from workbench.slide.predict.ihc_parts import SQUARE, ihc_parts
 from workbench.slide.predict.mosaic import Cells, cell_lattice, joined
 
@@ -40,6 +48,8 @@ PIECE = 64
 """Tiles that are kept together."""
 _SAMPLED = 32
 """Windows that thresholds and colours are taken from."""
+_FEW, _MOSTLY = 500, 0.6
+"""Positive pixels from which it is looked where they lie, and the share of them that nuclei should hold."""
 _WHITE = (255.0, 255.0, 255.0)
 _HOW = {"reading_threads", "near"}
 
@@ -54,11 +64,14 @@ class _Seen:
         Their nuclei.
     numbers, shares
         ``(N,)`` tiles, and ``(N, CORE / SQUARE, CORE / SQUARE)`` float32: positive share of the squares of each.
+    pixels
+        ``(3,)``: see `workbench.slide.predict.ihc_nuclei.Looked`.
     """
 
     cells: Cells
     numbers: npt.NDArray[np.int64]
     shares: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.int64]
 
 
 def find_positive(
@@ -120,7 +133,9 @@ def find_positive(
     # Of all tissue, whatever region is asked for: a nucleus is not another one because of what else is counted.
     ground = _all_tissue(slide, config, name) or area
     sample = _sampled(slide, tiles, ground, config) if len(chosen) else []
-    stains = _stains(config, ground, sample, name)
+    stains, told = _stains(config, ground, sample, name)
+    for note in told:
+        recorder.note(note)
     rules = IhcRules(config.target_mpp, 0.0, bins, config.smoothing, config.smallest, config.largest)
     found_on = config.haematoxylin
     if found_on is None and len(chosen):
@@ -140,6 +155,8 @@ def find_positive(
             f"{cut} of {len(found.cells)} nuclei reach more than {MARGIN} pixels beyond their tile, and are cut"
         )
     colours = dict(zip(stains.names, stains.vectors.round(4).tolist(), strict=True))
+    for note in _of_chromogen(found.pixels, stains.names[1]):
+        recorder.note(note)
     recorder.details |= {
         "tiles": len(chosen), "mpp": list(slide.pyramid.mpp or ()), "mpp_source": slide.pyramid.mpp_source,
         "target_mpp": config.target_mpp, "stains": colours,
@@ -148,6 +165,17 @@ def find_positive(
     }  # fmt: skip
     parts = ihc_parts(slide, tiles, area, chosen, found.cells, stains, config.near, found.numbers, found.shares)
     return Result(parts, slide, recorder.finish())
+
+
+def _of_chromogen(pixels: npt.NDArray[np.int64], name: str) -> tuple[str, ...]:
+    """What to say where much of what is positive is no nucleus."""
+    positive, within, too_large = pixels.tolist()
+    if positive < _FEW or within >= _MOSTLY * positive:
+        return ()
+    said = f"{100 * (1 - within / positive):.0f} % of what is stained by {name} lies in no nucleus that was counted"
+    if too_large > (positive - within) / 3:
+        said += " (most of it in pieces larger than --largest: dense, or stained beyond nuclei)"
+    return (f"{said}: is it a stain of nuclei, and are scale, glass and thresholds right?",)
 
 
 def _cores(tiles: Lattice) -> Lattice:
@@ -190,8 +218,21 @@ def _on_slide(slide: Image, tiles: Lattice, number: int) -> tuple[slice, slice]:
     return found[0], found[1]
 
 
-def _stains(config: Config, area: Area, sample: Sequence[npt.NDArray[np.uint8]], name: Any) -> Stains:
-    """The colours of the stains, as they are asked for; refused where the slide has others."""
+def _of_window(slide: Image, tiles: Lattice, number: int) -> tuple[slice, slice]:
+    """The rows and columns of a window that lie on the slide."""
+    assert slide.pyramid is not None
+    found = []
+    for which, length in zip(divmod(number, tiles.count[1]), slide.pyramid.levels[0].shape, strict=True):
+        first = which * CORE - MARGIN
+        last = math.floor(length / tiles.factor - first + 1e-6)
+        found.append(slice(max(0, -first), max(1, min(CORE + 2 * MARGIN, last))))
+    return found[0], found[1]
+
+
+def _stains(
+    config: Config, area: Area, sample: Sequence[npt.NDArray[np.uint8]], name: Any
+) -> tuple[Stains, tuple[str, ...]]:
+    """The colours of the stains, as they are asked for, and what to say; refused where the slide has others."""
     if config.glass == "auto":
         glass = area.glass or _WHITE
     else:
@@ -208,14 +249,18 @@ def _stains(config: Config, area: Area, sample: Sequence[npt.NDArray[np.uint8]],
         raise InputError(f"{name}: its red, green and blue are equal: a grey picture has no stains to measure")
     if key == "estimate":
         if not sample:
-            return stains_by_name("h-dab", glass)  # nothing will be looked at
+            return stains_by_name("h-dab", glass), ()  # nothing will be looked at
         try:
-            return estimated(pixels, glass)
+            found = estimated(pixels, glass)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
+    else:
+        found = stains_by_name(config.stains, glass)
     if key in KNOWN:
         require_chromogen(pixels, key, glass, name)
-    return stains_by_name(config.stains, glass)
+    unseen = config.glass == "auto" and area.glass is None
+    notes = (tinted(pixels) if unseen else "", "" if key in KNOWN else looks_like_eosin(pixels, glass))
+    return found, tuple(note for note in notes if note)
 
 
 def _made_of(input_sha256: str | None, config: Config, image: Image, stains: Stains, rules: IhcRules) -> dict[str, Any]:
@@ -257,6 +302,7 @@ def _run(
         joined([p.cells for p in parts]),
         np.concatenate([p.numbers for p in parts]) if parts else np.zeros(0, np.int64),
         np.concatenate([p.shares for p in parts]) if parts else np.zeros((0, along, along), np.float32),
+        sum((p.pixels for p in parts), np.zeros(3, np.int64)),
     ), damaged
 
 
@@ -269,20 +315,22 @@ def _look(
 
     def work(number: int, pixels: npt.NDArray[np.uint8]) -> Any:
         row, column = divmod(number, columns)
-        cells, brown = cells_in(pixels, stains, rules, MARGIN, (column * CORE - MARGIN, row * CORE - MARGIN))
-        return cells, _shares(brown > rules.bins[0], _on_slide(slide, tiles, number))
+        corner = (column * CORE - MARGIN, row * CORE - MARGIN)
+        seen = look(pixels, stains, rules, MARGIN, corner, _of_window(slide, tiles, number))
+        return seen, _shares(seen.brown > rules.bins[0], _on_slide(slide, tiles, number))
 
     stream = TileStream(slide.pyramid, tiles, some.tolist(), config.reading_threads, work)
-    cells, numbers, shares = [], [], []
+    cells, numbers, shares, counted = [], [], [], np.zeros(3, np.int64)
     for done, (number, made) in enumerate(stream, 1):
-        cells.append(made[0])
+        cells.append(made[0].cells)
+        counted += made[0].pixels
         shares.append(made[1])
         numbers.append(number)
         if progress is not None:
             progress(before + done, total)
     along = CORE // SQUARE
     every = np.stack(shares) if shares else np.zeros((0, along, along), np.float32)
-    return _Seen(joined(cells), np.array(numbers, np.int64), every), stream.damaged
+    return _Seen(joined(cells), np.array(numbers, np.int64), every, counted), stream.damaged
 
 
 def _shares(positive: npt.NDArray[np.bool_], on_slide: tuple[slice, slice]) -> npt.NDArray[np.float32]:
@@ -302,7 +350,7 @@ def _packed(seen: _Seen, damaged: Sequence[Damaged]) -> bytes:
     buffer = io.BytesIO()
     said = np.frombuffer(json.dumps([asdict(d) for d in damaged]).encode(), np.uint8)
     cells = {f"cells_{name}": getattr(seen.cells, name) for name in Cells.__dataclass_fields__}
-    np.savez(buffer, damaged=said, numbers=seen.numbers, shares=seen.shares, **cells)
+    np.savez(buffer, damaged=said, numbers=seen.numbers, shares=seen.shares, pixels=seen.pixels, **cells)
     return buffer.getvalue()
 
 
@@ -311,4 +359,4 @@ def _unpacked(content: bytes) -> tuple[_Seen, list[Damaged]]:
         said = json.loads(file["damaged"].tobytes())
         cells = Cells(**{name: file[f"cells_{name}"] for name in Cells.__dataclass_fields__})
         damaged = [Damaged(**{**d, "place": tuple(d["place"])}) for d in said]
-        return _Seen(cells, file["numbers"], file["shares"]), damaged
+        return _Seen(cells, file["numbers"], file["shares"], file["pixels"]), damaged

@@ -74,7 +74,7 @@ def _areas(slide: Image, area: Area, positive: Heatmap, step: float, stain: str)
     weight = np.where(np.isnan(positive.data), 0, share)
     part = float((weight * np.nan_to_num(positive.data)).sum() / weight.sum()) if weight.sum() else 0.0
     made = (
-        (area.classes.names[0], round(looked * pixel, 6), 100.0),
-        (f"{stain} positive", round(part * looked * pixel, 6), round(100 * part, 2)),
+        (area.classes.names[0], round(looked * pixel, 6), 100.0 if looked else ""),
+        (f"{stain} positive", round(part * looked * pixel, 6), round(100 * part, 2) if looked else ""),
     )
     return Scores(AREAS, made, "areas")

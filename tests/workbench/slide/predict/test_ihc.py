@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from tests.ihc_maker import draw, write
+from tests.ihc_maker import DAB, HAEMATOXYLIN, draw, write
 from workbench.cli import run
 from workbench.core.errors import InputError, UsageError, WorkbenchError
 from workbench.core.pieces import Pieces
@@ -96,7 +96,7 @@ def test_a_region_finds_the_same_nuclei_and_has_its_own_index(tmp_path):
     ]  # fmt: skip
     (tmp_path / "drawn.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     result = found_in(path, roi=str(tmp_path / "drawn.geojson"))
-    assert [row[0] for row in result["index"].rows] == ["all", "left", "right"]
+    assert [row[0] for row in result["index"].rows] == ["all nuclei", "left", "right"]
     assert index_of(result, 1) < 0.2 < 0.7 < index_of(result, 2)
     centres = {tuple(np.round(c, 2)) for c in whole["nuclei"].centroids().tolist()}
     inside = {tuple(np.round(c, 2)) for c in result["nuclei"].centroids().tolist()}
@@ -122,7 +122,7 @@ def test_cores_have_a_row_each(tmp_path):
     path = write(tmp_path / "array.tif", sheet)
     result = found_in(path, tma=side * 0.5 / 1000)
     rows = {row[0]: row for row in result["index"].rows}
-    assert list(rows) == ["all", "A-1", "A-2", "A-3", "B-1", "B-3"]
+    assert list(rows) == ["all nuclei", "A-1", "A-2", "A-3", "B-1", "B-3"]
     for name, share in right.items():
         assert rows[name][6] / 100 == pytest.approx(share, abs=0.05), name
     assert any("no core: B-2" in note for note in result.provenance.notes)
@@ -149,7 +149,7 @@ def test_the_tables_follow_corrections_and_come_back(tmp_path, field):
     assert after[6] == round(100 * (after[1] - after[2]) / after[1], 2)
     wb.write(now, tmp_path)
     text = next(tmp_path.rglob("index.csv")).read_text(encoding="utf-8").splitlines()
-    assert text[1].startswith(f"all,{after[1]},{after[2]},")
+    assert text[1].startswith(f"all nuclei,{after[1]},{after[2]},")
 
 
 def test_a_run_that_was_stopped_goes_on_with_the_same_nuclei(tmp_path, monkeypatch):
@@ -157,8 +157,8 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_nuclei(tmp_path, monkeypat
     path = write(tmp_path / "wide.tif", np.concatenate([draw(s, 520).pixels for s in (1, 2, 3)], 1))
     straight = found_in(path)
     looked = []
-    work = ihc.cells_in
-    monkeypatch.setattr(ihc, "cells_in", lambda *args: looked.append(1) or work(*args))
+    work = ihc.look
+    monkeypatch.setattr(ihc, "look", lambda *args: looked.append(1) or work(*args))
 
     class Stop(Exception):
         pass
@@ -210,7 +210,7 @@ def test_what_cannot_be_right_is_refused(tmp_path, field):
 
 def test_glass_alone_and_one_stain_alone(tmp_path):
     empty = found_in(write(tmp_path / "empty.tif", np.full((600, 600, 3), 243, np.uint8)))
-    assert empty["index"].rows[0][:2] == ("all", 0)
+    assert empty["index"].rows[0][:2] == ("all nuclei", 0)
     assert index_row_is_empty(empty)
     blue = draw(3, 400, share=0.0, haze=0.0)
     found = found_in(write(tmp_path / "blue.tif", blue.pixels))
@@ -244,4 +244,85 @@ def test_a_study_has_the_index_of_every_case_in_one_table(tmp_path, capsys):
         capsys.readouterr()
         with (tmp_path / "out" / "summary.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        assert [float(row["all positive [%]"]) / 100 for row in rows] == pytest.approx(shares, abs=0.08)
+        assert [float(row["all nuclei positive [%]"]) / 100 for row in rows] == pytest.approx(shares, abs=0.08)
+
+
+def discs(densities, *, half=False, mpp=0.5, step=14.0):
+    """Nuclei of 8 um on a grid, blue all over, with these densities of DAB, in one half only if asked for."""
+    side = int(np.ceil(np.sqrt(len(densities))))
+    size = int((side + 1) * step / mpp)
+    y, x = np.mgrid[:size, :size] * mpp
+    blue, brown = np.full((size, size), 0.04), np.zeros((size, size))
+    for i, dab in enumerate(densities):
+        cy, cx = (i // side + 1) * step, (i % side + 1) * step
+        inside = np.hypot(y - cy, x - cx) < 4
+        blue[inside] = 0.4
+        brown[inside & (x < cx) if half else inside] = dab
+    light = blue[..., None] * HAEMATOXYLIN / np.linalg.norm(HAEMATOXYLIN) + brown[..., None] * DAB / np.linalg.norm(DAB)
+    return np.rint(245 * 10**-light).astype(np.uint8)
+
+
+def test_a_patchy_nucleus_is_one_and_its_mean_counts(tmp_path):
+    half = found_in(write(tmp_path / "half.tif", discs([0.0] * 32 + [0.3] * 32, half=True)))
+    assert half["index"].rows[0][:3] == ("all nuclei", 64, 64), "a mean of 0.15 is negative"
+    near = discs(np.linspace(0.02, 0.34, 64))
+    rows = [found_in(write(tmp_path / "near.tif", near), positive=p)["index"].rows[0] for p in (0.1, 0.2, 0.3)]
+    assert [row[1] for row in rows] == [64] * 3, "what is positive says nothing of where a nucleus ends"
+    assert [64 - row[2] for row in rows] == pytest.approx([48, 28, 8], abs=3)
+
+
+def test_a_ring_or_a_frame_hides_no_nuclei(tmp_path, field):
+    made, path = field
+    whole = found_in(path)["index"].rows[0][1]
+    y, x = np.mgrid[:400, :400] - 200.0
+    ring = made.pixels.copy()
+    ring[np.abs(np.hypot(x, y) - 150) < 4] = (120, 70, 40)
+    found = found_in(write(tmp_path / "ring.tif", ring))["index"].rows[0][1]
+    assert found == pytest.approx(whole, rel=0.2)
+    frame = made.pixels.copy()
+    for part in (frame[:25], frame[-25:], frame[:, :25], frame[:, -25:]):
+        part[:] = 5
+    result = found_in(write(tmp_path / "frame.tif", frame))
+    assert result["index"].rows[0][1] > 0.6 * whole
+
+
+def test_what_may_be_wrong_is_said(tmp_path, field):
+    made, path = field
+    notes = " ".join(found_in(path).provenance.notes)
+    assert "no glass is seen" not in notes
+    assert "lies in no nucleus" not in notes
+    dark = found_in(write(tmp_path / "dark.tif", (made.pixels * 0.7).astype(np.uint8)))
+    assert any("give --glass" in note for note in dark.provenance.notes)
+    light = next(note for note in dark.provenance.notes if "give --glass" in note).rpartition(" ")[2]
+    brown = np.full((500, 500, 3), 240, np.uint8)
+    brown[100:400, 100:400] = draw(3, 300).pixels // 3 + (60, 40, 20)
+    said = found_in(write(tmp_path / "brown.tif", brown), tissue=False).provenance.notes
+    assert any("lies in no nucleus" in note for note in said)
+    mended = found_in(tmp_path / "dark.tif", glass=light)
+    assert index_of(mended) == pytest.approx(made.index, abs=0.02)
+    rng = np.random.default_rng(0)
+    amounts = rng.uniform(0.1, 0.7, (400, 400, 2))
+    light = amounts[..., :1] * (0.65, 0.70, 0.29) + amounts[..., 1:] * (0.07, 0.99, 0.11)
+    pink = write(tmp_path / "pink.tif", np.rint(250 * 10**-light).astype(np.uint8))
+    said = found_in(pink, stains="0.65,0.70,0.29,0.27,0.57,0.78").provenance.notes
+    assert any("like eosin" in note for note in said)
+
+
+def test_no_outline_leaves_the_picture(field):
+    _, path = field
+    nuclei = found_in(path)["nuclei"]
+    assert nuclei.coordinates.min() >= 0
+    assert nuclei.coordinates.max() <= 400
+
+
+def test_positive_is_scored_against_negative(tmp_path):
+    made = draw(9, 300, share=0.5)
+    labels = np.zeros((300, 300, 2), np.int32)
+    y, x = np.mgrid[:300, :300] + 0.5
+    for number, ((cx, cy), dab) in enumerate(zip(made.centres, made.dab, strict=True), 1):
+        labels[np.hypot(x - cx, y - cy) < 6] = number, 2 if dab else 1
+    np.save(tmp_path / "labels.npy", labels)
+    case = wb.Case("a", write(tmp_path / "a.ome.tif", made.pixels), tmp_path / "labels.npy")
+    report = wb.evaluate("ihc", [case], classes="Positive:2,Negative:1", classical=False)
+    assert {"Negative", "Positive"} <= {row["class"] for row in report.summary}
+    assert report.summary[-1]["mPQ+"] > 0.5
