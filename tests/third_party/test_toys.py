@@ -21,6 +21,7 @@ def test_shell_lists_them_and_says_whose_they_are(run):
         "meg_gpt",
         "stainnet",
         "cellvta",
+        "ihc",
         "otsu",
         "blobs",
         "mean_colour",

@@ -38,7 +38,6 @@ def lives(display, tmp_path, minutes, seed):
     return done.stdout
 
 
-@pytest.mark.slow
 def test_two_minutes_of_random_actions(display, tmp_path):
     # With this seed napari fell over in its second window, until it was made to tidy up in its own context.
     lives(display, tmp_path, 2, 21)

@@ -15,6 +15,8 @@ from workbench.core.layers import LayerTuple
 
 _MOST = 999_999_997
 """Steps along an axis. With one digit more napari 0.9 asks Qt for a number beyond 2^31, and the window is broken."""
+_LONG = {"um": "micrometer", "mm": "millimeter", "m": "meter", "km": "kilometer", "s": "second"}
+"""Units as layers name them, by those that readers give."""
 _target: ContextVar[Any] = ContextVar("target", default=None)
 
 
@@ -73,6 +75,4 @@ def require_room_for(items: Iterable[LayerTuple]) -> None:
 
 
 def _same(some: set[str], others: set[str]) -> bool:
-    import pint
-
-    return {pint.Unit(one) for one in some} == {pint.Unit(one) for one in others}
+    return {_LONG.get(one, one) for one in some} == {_LONG.get(one, one) for one in others}

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QListView, QListWidget, QListWidgetItem, QVBoxLayout,
 
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.panel_base import button, button_row, combo_box, group_box
-from workbench_napari.shared.plain_text import WrappedLabel
+from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
 from workbench_napari.slide.search_work import Similar
 
 HERE, STUDY = "This slide", "All results in the folder"
@@ -57,7 +57,7 @@ class SearchGroup(QWidget):
             if tile.picture is not None:
                 item.setIcon(_icon(tile.picture))
             x, y = tile.corner
-            item.setToolTip(f"{tile.slide}, x {x:.0f}, y {y:.0f}: {tile.similarity:.4f}")
+            item.setToolTip(plain_tip(f"{tile.slide}, x {x:.0f}, y {y:.0f}: {tile.similarity:.4f}"))
             if several:
                 item.setText(f"{tile.similarity:.3f}\n{tile.slide[:12]}")
             item.setData(Qt.ItemDataRole.UserRole, tile)
