@@ -84,7 +84,7 @@ def make(out: Path, names: list[str], scale: int, keep_all: bool) -> None:
                 title = f"{name}-{width}x{height}{'-scale2' if scale > 1 else ''}-{theme}"
                 print(title, measured(viewer, tool), flush=True)
                 if keep_all or title in KEPT:
-                    shoot(viewer, out / f"{title}.png")
+                    shoot(viewer, out / f"{title}.png", is_kept=title in KEPT)
         viewer.close()
 
 
