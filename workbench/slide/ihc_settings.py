@@ -9,8 +9,8 @@ from workbench.core.settings import setting
 
 
 @dataclass(frozen=True)
-class Config:
-    """Settings of `predict`."""
+class _Finding:
+    """How nuclei are found and named, whatever is done with them then."""
 
     mpp: float | None = setting(
         None,
@@ -45,6 +45,13 @@ class Config:
     )
     smallest: float = setting(10.0, "Smaller pieces are no nuclei.", unit="um2", low=1.0, high=1000.0)
     largest: float = setting(400.0, "Larger pieces are no nuclei.", unit="um2", low=10.0, high=10_000.0)
+    allow_upsample: bool = setting(False, "Enlarge slides that are coarser than target_mpp by more than 5 %.")
+
+
+@dataclass(frozen=True)
+class Config(_Finding):
+    """Settings of `predict`."""
+
     tma: float | None = setting(
         None,
         "Diameter of the cores of a tissue microarray: they are found, numbered (A-1, A-2, ...), and counted one by "
@@ -69,7 +76,6 @@ class Config:
     near: float = setting(
         25.0, "Radius within which neighbours of a nucleus are counted.", unit="um", low=1.0, high=500
     )
-    allow_upsample: bool = setting(False, "Enlarge slides that are coarser than target_mpp by more than 5 %.")
     icc: bool = setting(False, "Convert colours by the profile of the slide to sRGB.")
     keep_pen: bool = setting(False, "Take pen marks for tissue, too.", advanced=True)
     reading_threads: int | None = setting(
@@ -82,33 +88,9 @@ class Config:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
-    """Settings of `evaluate`: how nuclei are found (see `Config`), and how they are scored."""
+class EvaluateConfig(_Finding):
+    """Settings of `evaluate`: how nuclei are found (a list may give a column mpp), and how they are scored."""
 
-    mpp: float | None = setting(
-        None,
-        "Size of a pixel of the pictures, where their files do not say or are wrong; by default as they say. A list "
-        "may give one for each (column mpp).",
-        unit="um per pixel", low=0.02, high=20.0,
-    )  # fmt: skip
-    target_mpp: float = setting(0.5, "Scale at which nuclei are looked for.", unit="um per pixel", low=0.2, high=1.0)
-    stains: str = setting("h-dab", "Colours of the stains: h-dab, h-aec, estimate, or six numbers.")
-    glass: str = setting("auto", "Colour of glass without tissue: auto, or R,G,B.", advanced=True)
-    positive: float = setting(
-        0.2, "Mean density of the chromogen in a nucleus from which it is positive (1+).", unit="OD", low=0.01, high=3.0
-    )
-    moderate: float = setting(0.4, "The same for 2+.", unit="OD", low=0.01, high=3.0)
-    strong: float = setting(0.6, "The same for 3+.", unit="OD", low=0.01, high=3.0)
-    haematoxylin: float | None = setting(
-        None,
-        "Density of haematoxylin from which something is a nucleus; by default found on each picture (Otsu).",
-        unit="OD", low=0.01, high=3.0,
-    )  # fmt: skip
-    smoothing: float = setting(
-        0.75, "Deviation of the smoothing before nuclei are cut.", unit="um", low=0.1, high=5.0, advanced=True
-    )
-    smallest: float = setting(10.0, "Smaller pieces are no nuclei.", unit="um2", low=1.0, high=1000.0)
-    largest: float = setting(400.0, "Larger pieces are no nuclei.", unit="um2", low=10.0, high=10_000.0)
     radius: float = setting(
         3.0, "Two centres within this distance are one nucleus (detection).", unit="um", low=0.1, high=50.0
     )
@@ -124,10 +106,8 @@ class EvaluateConfig:
     classical: bool = setting(
         True, "Also score the way for other stains (Otsu of haematoxylin, watershed of the distance to the edge)."
     )
-    allow_upsample: bool = setting(False, "Enlarge pictures that are coarser than target_mpp by more than 5 %.")
     worst: int = setting(3, "How many of the worst pictures to show.", low=0, high=50)
 
     def of_predict(self) -> Config:
         """How nuclei are found: everywhere on the picture, for its labels say where there are none."""
-        own = {f.name for f in fields(Config)} & {f.name for f in fields(self)}
-        return Config(tissue=False, **{name: getattr(self, name) for name in own})
+        return Config(tissue=False, **{f.name: getattr(self, f.name) for f in fields(_Finding)})

@@ -314,18 +314,17 @@ def index_of(folder: Path) -> TileIndex:
     if not folder.is_dir():
         raise NothingFound(f"{folder}: no such folder. Check the path.")
     files = sorted(p for p in folder.rglob(EMBEDDINGS) if "versions" not in p.relative_to(folder).parts)
-    if not files:
+    found = [(tiles, _source_of(file), str(file)) for file in files if not _is_of_objects(tiles := read_hdf5(file))]
+    if not found:
         raise NothingFound(
-            f"{folder}: holds no {EMBEDDINGS}. Run 'workbench predict stainnet -i ... -o {folder}' first."
+            f"{folder}: holds no embeddings of tiles. Run 'workbench predict stainnet -i ... -o {folder}' first."
         )
-    return TileIndex.of((_tiles(file), _source_of(file), str(file)) for file in files)
+    return TileIndex.of(found)
 
 
-def _tiles(file: Path) -> TileEmbeddings:
-    found = read_hdf5(file)
-    if not found.facts.get("patch_size_level0"):
-        raise InputError(f"{file}: holds embeddings of nuclei, not of tiles; those of 'predict stainnet' were expected")
-    return found
+def _is_of_objects(tiles: TileEmbeddings) -> bool:
+    """Whether they are of nuclei, which lie in the results of another backend: nothing that is searched."""
+    return bool(tiles.ids) or not tiles.facts.get("patch_size_level0")
 
 
 def _source_of(file: Path) -> str:

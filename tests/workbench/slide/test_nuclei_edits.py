@@ -17,10 +17,8 @@ from workbench.core.objects import ACCEPTED, EDITED, REJECTED, REVIEW, Objects
 from workbench.core.types import Embeddings, Geometry, Heatmap, Image, Provenance, Result, Scores
 from workbench.data.geojson import write_geojson
 from workbench.data.objects import read_objects
-from workbench.slide.data.embedding_files import TileEmbeddings, write_hdf5
 from workbench.slide.layers import to_layers, updated
 from workbench.slide.nuclei_edits import NucleiEdits
-from workbench.slide.nuclei_learning import read_seen
 from workbench.slide.nuclei_now import COUNTS, count_rows
 from workbench.slide.outline_levels import EditedOutlines, edits_in, outline_levels
 
@@ -264,44 +262,6 @@ def test_counts_density_and_embeddings_follow(tmp_path):
     assert now["rejected"].ids.tolist() == [1]
 
 
-def test_classes_that_a_person_gave_are_examples_after_reopening_too(tmp_path):
-    edits = NucleiEdits(five())
-    edits.reclass([1, 3], 1)
-    edits.accept([0])
-    write_geojson(edits.objects(), tmp_path / "nuclei.geojson")
-    again = NucleiEdits(read_objects(tmp_path / "nuclei.geojson"))
-    assert again.taught.tolist() == [False, True, False, True, False], "accepted is not named: the class was computed"
-    assert again.relabel(np.full(5, 2), np.full(5, 0.9), "learnt") == 3
-    assert again.values.tolist() == [2, 1, 2, 1, 2]
-
-
-def test_what_the_encoder_saw_comes_back_for_nuclei_that_are_as_they_were(tmp_path):
-    objects = five()
-    centres = objects.centroids()
-    about = {"weights_sha256": "a" * 64, "name": "s"}
-    seen = Embeddings(np.arange(10, dtype=np.float32).reshape(5, 2), tuple("12345"), places=centres, about=about)
-    write_hdf5(tmp_path / "embeddings.h5", TileEmbeddings.of(seen))
-    again, note = read_seen(tmp_path / "embeddings.h5", objects, "a" * 64)
-    assert again.ids == tuple("12345")
-    assert note == ""
-    np.testing.assert_array_equal(again.data, seen.data)
-    edits = NucleiEdits(objects)
-    edits.reject([0])
-    edits.brush(3, [[120, 110], [135, 110]], 9)  # its centre moves
-    again, note = read_seen(tmp_path / "embeddings.h5", edits.objects(), None)
-    assert again.ids == tuple("235")
-    assert "2 nuclei more" in note
-    again, note = read_seen(tmp_path / "embeddings.h5", objects, "b" * 64)
-    assert again is None
-    assert "other weights" in note
-    others = replace(objects, ids=objects.ids + 100)
-    assert read_seen(tmp_path / "embeddings.h5", others, "a" * 64)[0] is None
-    write_hdf5(tmp_path / "old.h5", replace(TileEmbeddings.of(seen), ids=()))
-    again, note = read_seen(tmp_path / "old.h5", objects, None)
-    assert again is None
-    assert "names no nuclei" in note
-
-
 @pytest.mark.parametrize("ending", ["geojson", "parquet"])
 def test_what_a_person_said_is_kept_in_files(tmp_path, ending):
     edits = NucleiEdits(five())
@@ -496,7 +456,6 @@ def test_middles_and_areas_are_those_of_the_outlines():
 
 
 def test_rejected_ones_are_no_labels(tmp_path):
-    from workbench.data.geojson import write_geojson
     from workbench.slide.data.nuclei_labels import read_reference
 
     edits = NucleiEdits(five())

@@ -153,6 +153,22 @@ def test_what_is_no_study_of_tiles_is_said(study, tmp_path, capsys):
     assert "slide-0, slide-1" in capsys.readouterr().err
 
 
+def test_embeddings_of_nuclei_beside_them_are_no_tiles(study, tmp_path):
+    import shutil
+
+    from workbench.slide.data.embedding_files import write_hdf5
+
+    shutil.copytree(study / "out", tmp_path / "out")
+    nuclei = TileEmbeddings(
+        np.ones((3, 5), np.float32), np.zeros((3, 2), np.int64), {"name": "slide-0"}, ("1", "2", "3")
+    )
+    (tmp_path / "out" / "cells").mkdir()
+    write_hdf5(tmp_path / "out" / "cells" / "embeddings.h5", nuclei)
+    assert len(index_of(tmp_path / "out")) == len(index_of(study / "out"))
+    with pytest.raises(NothingFound, match="no embeddings of tiles"):
+        index_of(tmp_path / "out" / "cells")
+
+
 def test_slides_that_are_gone_have_no_pictures_but_a_row(study, tmp_path):
     from workbench.slide.search_report import write_found
 

@@ -15,19 +15,18 @@ import numpy.typing as npt
 
 from workbench.core import settings
 from workbench.core.atomic import sha256_of
-from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.core.errors import InputError, WeightsError
 from workbench.core.types import Image, Progress, Result
 from workbench.slide.data.color import to_srgb
-from workbench.slide.data.resample import ratio, upsampling_note
 from workbench.slide.data.scaled import scaled
 from workbench.slide.data.stream import Damaged, TileStream, notes_of
 from workbench.slide.data.tiles import Lattice
-from workbench.slide.predict.area import find_area, roi_file
+from workbench.slide.predict.area import roi_file
 from workbench.slide.predict.cell_parts import cell_parts
-from workbench.slide.predict.chosen import share_of
 from workbench.slide.predict.model import precision_of
-from workbench.slide.predict.mosaic import TOKEN, Cells, Core, Mosaic, Place, cell_lattice, joined
+from workbench.slide.predict.mosaic import TOKEN, Cells, Core, Mosaic, Place, joined
 from workbench.slide.predict.nuclei import AT_40X, Rules
+from workbench.slide.predict.planned import core_on_slide, on_slide, planned
 
 if TYPE_CHECKING:
     import torch
@@ -95,23 +94,12 @@ def find_cells(
         raise InputError(f"{name}: is no slide: it has no levels")
     own = float(model.recipe["mpp"])
     target = config.target_mpp or own
-    factor = ratio(pyramid, target, allow_upsample=config.allow_upsample, name=name)
-    for note in (upsampling_note(pyramid, target), _other_scale(target, own)):
+    along = max(1, math.ceil((config.tile - 2 * MARGIN) / STEP))  # windows side by side in a tile
+    plan = planned(slide, config, target, along * STEP + 2 * MARGIN, MARGIN, name)
+    tiles, area, chosen = plan.tiles, plan.area, plan.chosen
+    for note in (_other_scale(target, own), *plan.notes):
         if note:
             recorder.note(note)
-    along = max(1, math.ceil((config.tile - 2 * MARGIN) / STEP))  # windows side by side in a tile
-    tiles = cell_lattice(pyramid.levels[0].shape, factor, along * STEP + 2 * MARGIN, MARGIN)
-    area = find_area(slide, config, name)
-    for note in area.notes:
-        recorder.note(note)
-    chosen = np.flatnonzero(share_of(area.with_edge(), area.step, _cores(tiles)) > 0)
-    if len(chosen) > config.most_tiles:
-        raise UsageError(
-            f"{name}: {len(chosen):,} tiles, more than {config.most_tiles:,}: is the scale right? Raise --most-tiles "
-            "if it is."
-        )
-    if not len(chosen):
-        recorder.note("there is no tissue: no nuclei were looked for")
     kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide))
     finder = Finder(model, slide, tiles, config, rules_at(target, config.normalise), kept)
     found, damaged = finder.run(chosen, progress)
@@ -149,13 +137,6 @@ def _other_scale(target: float, own: float) -> str:
     if abs(target / own - 1) < 0.05:
         return ""
     return f"the weights were taught at {own:g} um per pixel; nuclei are looked for at {target:g}"
-
-
-def _cores(tiles: Lattice) -> Lattice:
-    """The cores of the tiles as a lattice of their own."""
-    margin = (tiles.size - tiles.stride) / 2 * tiles.factor
-    corner = tiles.corner[0] + margin, tiles.corner[1] + margin
-    return replace(tiles, corner=corner, size=tiles.stride)
 
 
 def _made_of(input_sha256: str | None, model: Model, config: CellConfig, image: Image) -> dict[str, Any]:
@@ -265,7 +246,7 @@ class Finder:
             self.tiles,
             numbers,
             self.config.reading_threads,
-            lambda number, pixels: windows_of(pixels, self._on_slide(number)),
+            lambda number, pixels: windows_of(pixels, on_slide(self.slide, self.tiles, number)),
         )
         device = self.model.device
         size = self.config.batch or (1 if device.type == "cpu" else 8)
@@ -276,22 +257,9 @@ class Finder:
                     yield number, self._cut_off(number, core)
         self._new += stream.damaged
 
-    def _on_slide(self, number: int) -> tuple[slice, slice]:
-        """The rows and columns of a tile that lie on the slide."""
-        assert self.slide.pyramid is not None
-        row, column = divmod(number, self.tiles.count[1])
-        found = []
-        for which, corner, length in zip(
-            (row, column), self.tiles.corner[::-1], self.slide.pyramid.levels[0].shape, strict=True
-        ):
-            first = corner / self.tiles.factor + which * self.tiles.stride
-            last = length / self.tiles.factor - first
-            found.append(slice(max(0, math.ceil(-first - 1e-6)), max(1, min(self.tiles.size, math.floor(last + 1e-6)))))
-        return found[0], found[1]
-
     def _cut_off(self, number: int, core: Core) -> Core:
         """There are no nuclei beyond the edges of a slide: what the network saw there was its mirror image."""
-        rows, columns = (slice(max(0, s.start - MARGIN), max(0, s.stop - MARGIN)) for s in self._on_slide(number))
+        rows, columns = core_on_slide(self.slide, self.tiles, number)
         inside = np.zeros_like(core.nuclei)
         inside[rows, columns] = core.nuclei[rows, columns]
         return replace(core, nuclei=inside)

@@ -17,7 +17,6 @@ from workbench.core.atomic import sha256_of
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Image, Progress, Result
 from workbench.slide.data.color import to_srgb
-from workbench.slide.data.resample import ratio, upsampling_note
 from workbench.slide.data.scaled import scaled
 from workbench.slide.data.stains import (
     KNOWN,
@@ -34,7 +33,8 @@ from workbench.slide.predict.area import Area, find_area, roi_file
 from workbench.slide.predict.chosen import share_of
 from workbench.slide.predict.ihc_nuclei import IhcRules, haematoxylin_threshold, look
 from workbench.slide.predict.ihc_parts import SQUARE, ihc_parts
-from workbench.slide.predict.mosaic import Cells, cell_lattice, joined
+from workbench.slide.predict.mosaic import Cells, joined
+from workbench.slide.predict.planned import core_on_slide, cores_of, on_slide, planned
 
 if TYPE_CHECKING:
     from workbench.core.contract import PiecesOf
@@ -115,23 +115,13 @@ def find_positive(
         recorder.note(said)
     if slide.pyramid is None:
         raise InputError(f"{name}: is no slide: it has no levels")
-    factor = ratio(slide.pyramid, config.target_mpp, allow_upsample=config.allow_upsample, name=name)
-    if note := upsampling_note(slide.pyramid, config.target_mpp):
+    plan = planned(slide, config, config.target_mpp, CORE + 2 * MARGIN, MARGIN, name)
+    tiles, area, chosen = plan.tiles, plan.area, plan.chosen
+    for note in plan.notes:
         recorder.note(note)
-    tiles = cell_lattice(slide.pyramid.levels[0].shape, factor, CORE + 2 * MARGIN, MARGIN)
-    area = find_area(slide, config, name)
-    for note in area.notes:
-        recorder.note(note)
-    chosen = np.flatnonzero(share_of(area.with_edge(), area.step, _cores(tiles)) > 0)
-    if len(chosen) > config.most_tiles:
-        raise UsageError(
-            f"{name}: {len(chosen):,} tiles, more than {config.most_tiles:,}: is the scale right? Raise --most-tiles "
-            "if it is."
-        )
-    if not len(chosen):
-        recorder.note("there is no tissue: no nuclei were looked for")
     # Of all tissue, whatever region is asked for: a nucleus is not another one because of what else is counted.
-    ground = _all_tissue(slide, config, name) or area
+    is_all = config.tissue and not (config.roi or config.tma)
+    ground = area if is_all else _all_tissue(slide, config, name) or area
     sample = _sampled(slide, tiles, ground, config) if len(chosen) else []
     stains, told = _stains(config, ground, sample, name)
     for note in told:
@@ -178,11 +168,6 @@ def _of_chromogen(pixels: npt.NDArray[np.int64], name: str) -> tuple[str, ...]:
     return (f"{said}: is it a stain of nuclei, and are scale, glass and thresholds right?",)
 
 
-def _cores(tiles: Lattice) -> Lattice:
-    margin = MARGIN * tiles.factor
-    return replace(tiles, corner=(tiles.corner[0] + margin, tiles.corner[1] + margin), size=tiles.stride)
-
-
 def _all_tissue(slide: Image, config: Config, name: Any) -> Area | None:
     """The tissue of the whole slide; ``None`` where it has none, or cannot be looked for."""
     plain = replace(config, roi="", roi_classes="", tissue_in_roi=False, tissue=True, tma=None)
@@ -196,37 +181,17 @@ def _all_tissue(slide: Image, config: Config, name: Any) -> Area | None:
 def _sampled(slide: Image, tiles: Lattice, area: Area, config: Config) -> list[npt.NDArray[np.uint8]]:
     """Cores of some of the tiles, evenly over an area: what thresholds and colours are taken from."""
     assert slide.pyramid is not None
-    share = share_of(area.mask, area.step, _cores(tiles))
+    share = share_of(area.mask, area.step, cores_of(tiles))
     full = np.flatnonzero(share >= min(0.5, float(share.max())))
     some = full[np.unique(np.linspace(0, len(full) - 1, _SAMPLED).round().astype(int))]
     windows = TileStream(slide.pyramid, tiles, some.tolist(), config.reading_threads)
     found = []
     for number, pixels in windows:
-        rows, columns = _on_slide(slide, tiles, number)
+        rows, columns = core_on_slide(slide, tiles, number)
         own = pixels[MARGIN:-MARGIN, MARGIN:-MARGIN][rows, columns]
         if own.size:
             found.append(own)
     return found
-
-
-def _on_slide(slide: Image, tiles: Lattice, number: int) -> tuple[slice, slice]:
-    """The rows and columns of a core that lie on the slide."""
-    assert slide.pyramid is not None
-    found = []
-    for which, length in zip(divmod(number, tiles.count[1]), slide.pyramid.levels[0].shape, strict=True):
-        found.append(slice(0, max(0, min(CORE, math.floor(length / tiles.factor - which * CORE + 1e-6)))))
-    return found[0], found[1]
-
-
-def _of_window(slide: Image, tiles: Lattice, number: int) -> tuple[slice, slice]:
-    """The rows and columns of a window that lie on the slide."""
-    assert slide.pyramid is not None
-    found = []
-    for which, length in zip(divmod(number, tiles.count[1]), slide.pyramid.levels[0].shape, strict=True):
-        first = which * CORE - MARGIN
-        last = math.floor(length / tiles.factor - first + 1e-6)
-        found.append(slice(max(0, -first), max(1, min(CORE + 2 * MARGIN, last))))
-    return found[0], found[1]
 
 
 def _stains(
@@ -316,8 +281,8 @@ def _look(
     def work(number: int, pixels: npt.NDArray[np.uint8]) -> Any:
         row, column = divmod(number, columns)
         corner = (column * CORE - MARGIN, row * CORE - MARGIN)
-        seen = look(pixels, stains, rules, MARGIN, corner, _of_window(slide, tiles, number))
-        return seen, _shares(seen.brown > rules.bins[0], _on_slide(slide, tiles, number))
+        seen = look(pixels, stains, rules, MARGIN, corner, on_slide(slide, tiles, number))
+        return seen, _shares(seen.brown > rules.bins[0], core_on_slide(slide, tiles, number))
 
     stream = TileStream(slide.pyramid, tiles, some.tolist(), config.reading_threads, work)
     cells, numbers, shares, counted = [], [], [], np.zeros(3, np.int64)
