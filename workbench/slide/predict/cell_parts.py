@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _DENSITY_UM = 64.0
 """Side of a pixel of the map of density."""
+_AT_ONCE = 4096
+"""Outlines whose length is taken at a time: all of them at once would be there several times."""
 
 
 def cell_parts(
@@ -145,10 +147,14 @@ def _perimeters(cells: Cells) -> npt.NDArray[np.float64]:
     """Length of each outline, in pixels."""
     if not len(cells):
         return np.zeros(0)
-    points = cells.coordinates.astype(np.float64)
-    after = np.arange(1, len(points) + 1)
-    after[cells.offsets[1:] - 1] = cells.offsets[:-1]
-    lengths: npt.NDArray[np.float64] = np.add.reduceat(np.hypot(*(points[after] - points).T), cells.offsets[:-1])
+    lengths = np.empty(len(cells))
+    for begin in range(0, len(cells), _AT_ONCE):
+        ends = cells.offsets[begin : begin + _AT_ONCE + 1]
+        points = cells.coordinates[ends[0] : ends[-1]].astype(np.float64)
+        ends = ends - ends[0]
+        after = np.arange(1, len(points) + 1)
+        after[ends[1:] - 1] = ends[:-1]
+        lengths[begin : begin + _AT_ONCE] = np.add.reduceat(np.hypot(*(points[after] - points).T), ends[:-1])
     return lengths
 
 

@@ -24,7 +24,7 @@ from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.area import roi_file
 from workbench.slide.predict.cell_parts import cell_parts
 from workbench.slide.predict.model import precision_of
-from workbench.slide.predict.mosaic import TOKEN, Cells, Core, Mosaic, Place, joined
+from workbench.slide.predict.mosaic import TOKEN, Cells, Core, Mosaic, Place, joined, without_fragments
 from workbench.slide.predict.nuclei import AT_40X, Rules
 from workbench.slide.predict.planned import core_on_slide, on_slide, planned
 
@@ -51,6 +51,8 @@ _ACROSS = 64
 _AT_40X = 0.25
 SLOPES = (-0.18, 0.12)
 """Slopes of the distances at 0.25 um per pixel that stand for an edge between nuclei, and for none."""
+FRAGMENT_UM = 3.0
+"""Centres of two nuclei are at least so far from each other."""
 _HOW = {"device", "batch", "reading_threads", "weights", "near"}
 """Settings that do not change which nuclei a tile gives."""
 
@@ -103,6 +105,14 @@ def find_cells(
     kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide))
     finder = Finder(model, slide, tiles, config, rules_at(target, config.normalise), kept)
     found, damaged = finder.run(chosen, progress)
+    if config.normalise != "exact":
+        whole = without_fragments(found, FRAGMENT_UM / target)
+        if torn := len(found) - len(whole):
+            recorder.note(
+                f"{torn} pieces with their centre less than {FRAGMENT_UM:g} um from that of a larger nucleus are no "
+                "nuclei of their own and were left out"
+            )
+        found = whole
     if finder.head is not None:
         found = finder.head.named(found, target)
         recorder.note(f"classes are those that were taught by examples ({model.weights.name})")

@@ -10,7 +10,7 @@ import shapely
 
 from tests.drawn_nuclei import drawn_maps
 from workbench.slide.predict.cells import packed, rules_at, unpacked
-from workbench.slide.predict.mosaic import Core, Mosaic, cell_lattice, joined, none
+from workbench.slide.predict.mosaic import Core, Mosaic, cell_lattice, joined, none, without_fragments
 from workbench.slide.predict.nuclei import AT_20X, AT_40X, LEAST, instances
 from workbench.slide.predict.traced import connected, traced
 
@@ -132,3 +132,22 @@ def test_cores_cover_a_slide_whole(factor):
     rows, columns = tiles.count
     assert rows * 384 * factor >= 2220 - 1e-6 > (rows - 1) * 384 * factor
     assert columns * 384 * factor >= 2967 - 1e-6 > (columns - 1) * 384 * factor
+
+
+def at(places, areas):
+    count = len(places)
+    return replace(
+        none(), coordinates=np.zeros((3 * count, 2), np.float32), offsets=np.arange(count + 1) * 3,
+        centroids=np.array(places, np.float64), types=np.arange(count, dtype=np.int32), areas=np.array(areas),
+        probabilities=np.ones(count, np.float32), eccentricities=np.zeros(count, np.float32),
+        stains=np.zeros((count, 2), np.float32), is_cut=np.zeros(count, bool),
+        embeddings=np.zeros((count, 0), np.float16),
+    )  # fmt: skip
+
+
+def test_a_torn_nucleus_is_counted_once():
+    cells = at([(0, 0), (5.9, 0), (50, 50), (50, 56), (80, 80), (80, 83)], [100, 20, 40, 40, 9, 30])
+    assert without_fragments(cells, 6).types.tolist() == [0, 2, 3, 5]
+    assert without_fragments(at([(0, 0), (3, 0)], [7, 7]), 6).types.tolist() == [0]
+    assert len(without_fragments(none(), 6)) == 0
+    assert without_fragments(at([(0, 0)], [7]), 6).types.tolist() == [0]
