@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("workbench.cli.predict:predict", "Run a model over a file, a folder, a glob or a list."),
     "train": ("workbench.cli.train:train", "Teach a model with your corrections, or from scratch."),
     "evaluate": ("workbench.cli.evaluate:evaluate", "Score a model against reference labels."),
+    "probe": ("workbench.cli.probe:probe", "Compare encoders on labelled tiles: a few labels, and retrieval."),
     "search": ("workbench.cli.search:search", "Find the tiles of a study that are most like one that is shown."),
     "backends": ("workbench.cli.backends:backends", "List what the workbench can do."),
     "weights": ("workbench.cli.weights:weights", "List, show, fetch and check weights."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,20 @@ from workbench.core.types import Case, case_name
 from workbench.data import formats
 from workbench.data.groups import group_of
 
+_GROUPS = ("subject", "patient", "patient_id")
+"""Columns that say what is kept apart as a whole, where no column is called group."""
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 
 def from_list(path: Path, missing_ok: bool = False) -> Iterator[Case]:
     """The cases of a list, row by row; with `missing_ok` files that do not exist are left to who opens them."""
-    for number, row in _rows(path):
+    for number, row in read_rows(path):
         where = f"{path}, line {number}"
         if not row.get("image"):
             have = ", ".join(k for k in row if k) or "nothing"
             raise InputError(f"{where}: no value for 'image' (found: {have}). Each row needs the path of an image.")
         image = _resolved(path, row.pop("image"))
-        mask_text = row.pop("labels", "") or row.pop("label", "")
+        mask_text = row.pop("labels", "") or ("" if _is_word(path, row.get("label", "")) else row.pop("label", ""))
         mask = _resolved(path, mask_text) if mask_text else None
         for what, file in (("image", image), ("labels", mask)):
             if not missing_ok and file is not None and not formats.split_address(file)[0].exists():
@@ -34,11 +36,16 @@ def from_list(path: Path, missing_ok: bool = False) -> Iterator[Case]:
         case_id = row.pop("id", "") or case_name(image)
         if any(c in case_id for c in "/\\\0") or case_id in (".", ".."):
             raise InputError(f"{where}: id '{case_id}' cannot be a folder name. Use letters, digits, '-' and '_'.")
-        group = row.pop("group", "") or row.get("subject", "") or group_of(case_id)
+        group = row.pop("group", "") or next((row[c] for c in _GROUPS if row.get(c)), "") or group_of(case_id)
         for column in _file_columns():
             if row.get(column):
                 row[column] = str(_resolved(path, row[column]))
         yield Case(case_id, image, mask, group, {k: v for k, v in row.items() if k and v})
+
+
+def _is_word(path: Path, text: str) -> bool:
+    """Whether a column ``label`` says what a case is ("tumour") instead of naming a file."""
+    return bool(text) and not set("./\\") & set(text) and not _resolved(path, text).exists()
 
 
 def _file_columns() -> tuple[str, ...]:
@@ -46,8 +53,19 @@ def _file_columns() -> tuple[str, ...]:
     return tuple(dict.fromkeys(c for _, columns in kinds.hooks("cases", "FILE_COLUMNS") for c in columns))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a list with their line numbers; all values as text."""
+def read_rows(path: Path, images: Sequence[str] = ("image",)) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a list with their line numbers; all values as text, columns in small letters.
+
+    Parameters
+    ----------
+    images
+        What its column of images may be called.
+
+    Raises
+    ------
+    InputError
+        It is no list.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
@@ -61,8 +79,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     table = csv.DictReader(text.splitlines(), delimiter=delimiter)
     with reading(path, "not readable as a table", "Save it as CSV again.", kinds=(csv.Error,)):
         names = [n.strip().lower() for n in table.fieldnames or []]
-    if "image" not in names:
-        raise InputError(f"{path}: the first line has the columns {names}, 'image' was expected. Add a header.")
+    if not set(images) & set(names):
+        raise InputError(f"{path}: the first line has the columns {names}, '{images[0]}' was expected. Add a header.")
     if twice := sorted({n for n in names if n and names.count(n) > 1}):
         raise InputError(f"{path}: the first line has the column {twice[0]!r} twice. Remove one.")
     table.fieldnames = names

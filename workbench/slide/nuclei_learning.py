@@ -16,8 +16,9 @@ from workbench.core.errors import UsageError
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings
 from workbench.slide.data.embedding_files import read_hdf5
+from workbench.slide.linear import Floats
 from workbench.slide.nuclei_edits import NucleiEdits
-from workbench.slide.predict.cell_classes import KIND, CellClasses, Floats, learn
+from workbench.slide.predict.cell_classes import KIND, CellClasses, learn
 
 _MOVED = 1.5
 """How far, in pixels, a centre may lie from its place in the file, which has whole pixels."""

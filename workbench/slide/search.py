@@ -21,7 +21,7 @@ import numpy.typing as npt
 from workbench.core.atomic import write_text
 from workbench.core.compiled import compiled
 from workbench.core.errors import InputError, NothingFound, UsageError, one_line
-from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5
+from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable
 
 Floats = npt.NDArray[np.float32]
 EMBEDDINGS = "embeddings.h5"
@@ -29,8 +29,6 @@ _VERSION = 1
 _SMALLEST = 2.0**-14
 """Of half-precision numbers that are normal: processors are slow with smaller ones."""
 _LARGEST = 1e18
-_SAME = ("encoder", "weights_sha256", "patch_size", "target_mpp")
-"""What must be equal for two tiles to be comparable."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +118,7 @@ class TileIndex:
         vectors, corners, first = [], [], 0
         about: dict[str, Any] = {}
         for tiles, source, results in parts:
-            own = {key: tiles.facts.get(key) for key in _SAME} | {"width": tiles.features.shape[1]}
-            for key, value in own.items():
-                if about and not _equal(about[key], value):
-                    raise InputError(
-                        f"{results}: its {key} is {value}, that of {slides[0].results} is {about[key]}: tiles of "
-                        "different encoders or scales cannot be compared. Embed all slides the same way."
-                    )
+            own = require_comparable(tiles, results, about, slides[0].results if slides else "")
             about = about or own
             try:
                 side, shape = float(tiles.facts.get("patch_size_level0", 0)), (
@@ -358,12 +350,6 @@ def unit(vectors: npt.ArrayLike) -> npt.NDArray[np.float16]:
     values = values / np.maximum(length, 1e-12)
     found: npt.NDArray[np.float16] = np.where(np.abs(values) < _SMALLEST, 0, values).astype(np.float16)
     return found
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= 1e-3 * max(abs(one), abs(other))
-    return bool(one == other)
 
 
 def _cosines(vectors: npt.NDArray[np.float16], query: Floats) -> Floats:

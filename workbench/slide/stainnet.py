@@ -34,6 +34,9 @@ NAME = "stainnet"
 def describe_weights(meta: Mapping[str, Any]) -> str:
     """What weights were taught on and give, in a line, from their record."""
     net, recipe = meta.get("net") or {}, meta.get("recipe") or {}
+    if names := [str(c.get("name")) for c in meta.get("classes") or ()]:
+        what = "labels of slides" if meta.get("kind") == "slide classes" else "classes of tiles"
+        return f"{what} ({', '.join(names)}), taught on embeddings of {meta.get('base')}"
     parts = [f"{net['dim']} numbers per tile" if net.get("dim") else "embeddings of tiles"]
     if recipe.get("tile") and recipe.get("mpp"):
         parts.append(f"taught on {recipe['tile']} pixels at {recipe['mpp']:g} um per pixel")
@@ -67,14 +70,21 @@ def load(config: Config, device: torch.device) -> Model:
     UsageError
         Weights and an encoder were given, or timm is not installed for one.
     """
+    from workbench import weights
     from workbench.core import device as devices
     from workbench.slide import encoders
+    from workbench.slide.predict.heads import PROBE, SLIDE, load_head, require_same_tiles
 
     found = _find(config)
     _, reason = devices.choose(config.device)
     if config.encoder:
         view = encoders.view_of(found)
         return Model(encoders.build(found).eval().to(device), found, device, reason, view=view)
+    if found.meta.get("kind") in (PROBE, SLIDE):
+        base = weights.find_base(found)
+        net, recipe = build_network(base), dict(found.meta.get("recipe") or {})
+        require_same_tiles(recipe, config)
+        return Model(net.eval().to(device), found, device, reason, recipe, head=load_head(found, net.dim), base=base)
     net = build_network(found)
     return Model(net.eval().to(device), found, device, reason, dict(found.meta.get("recipe", {})))
 
@@ -116,7 +126,19 @@ def predict(
 def train(
     cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
 ) -> SlideTrainReport:
-    """Teach an encoder on slides without labels (DINO); see `workbench.slide.train.train.train_dino`."""
+    """Teach an encoder without labels (``dino``), classes of tiles (``probe``) or labels of slides (``mil``).
+
+    See `workbench.slide.train.train.train_dino`, `workbench.slide.train.probe.train_probe` and
+    `workbench.slide.train.mil.train_mil`.
+    """
+    if config.objective == "probe":
+        from workbench.slide.train.probe import train_probe
+
+        return train_probe(cases, config, out, on_step)
+    if config.objective == "mil":
+        from workbench.slide.train.mil import train_mil
+
+        return train_mil(cases, config, out, on_step)
     from workbench.slide.train.train import train_dino
 
     return train_dino(cases, config, out, on_step)

@@ -71,6 +71,39 @@ class TileEmbeddings:
         return self.coords.astype(np.float64) + half
 
 
+COMPARED = ("encoder", "weights_sha256", "patch_size", "target_mpp")
+"""What must be equal for two tiles to be comparable."""
+
+
+def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], of: str) -> dict[str, Any]:
+    """What the tiles of a file have in common: encoder, hash of its weights, size, scale and width of an embedding.
+
+    Parameters
+    ----------
+    about, of
+        The same of another file, and its name; nothing where there is none.
+
+    Raises
+    ------
+    InputError
+        They differ.
+    """
+    own = {key: tiles.facts.get(key) for key in COMPARED} | {"width": tiles.features.shape[1]}
+    for key, value in own.items():
+        if about and not _equal(about[key], value):
+            raise InputError(
+                f"{name}: its {key} is {value}, that of {of} is {about[key]}: tiles of different encoders or scales "
+                "cannot be compared. Embed all slides the same way."
+            )
+    return own
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-3 * max(abs(one), abs(other))
+    return bool(one == other)
+
+
 def write_hdf5(path: Path, tiles: TileEmbeddings, savetodir: str | None = None) -> None:
     """Write them; equal embeddings give equal bytes.
 

@@ -12,12 +12,15 @@ from workbench.weights import WeightsFile
 if TYPE_CHECKING:
     import torch
 
+    from workbench.slide.predict.heads import AnyHead
+
 
 @dataclass(frozen=True)
 class Model:
     """A loaded network with what belongs to its weights; ``recipe`` has the scale and the tile that it learnt from.
 
-    ``net.dim`` is the length of an embedding.
+    ``net.dim`` is the length of an embedding. Where `weights` were taught on top of others, `head` is what they hold,
+    and `base` the weights that embed.
     """
 
     net: Any
@@ -26,6 +29,13 @@ class Model:
     reason: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
     view: View = STAINNET
+    head: AnyHead | None = None
+    base: WeightsFile | None = None
+
+    @property
+    def encoder(self) -> WeightsFile:
+        """The weights that embed; of what was taught on top of them, its base."""
+        return self.base or self.weights
 
 
 def precision_of(wanted: str, device: torch.device) -> str:

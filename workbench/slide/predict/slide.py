@@ -119,7 +119,10 @@ def embed_slide(
         "precision": precision_of(config.precision, model.device), "view": asdict(model.view),
         "damaged": [asdict(d) for d in found.damaged[:1000]],
     }  # fmt: skip
-    parts = parts_of(model.weights, slide, config, tiles, area, share, found)
+    parts = parts_of(model.encoder, slide, config, tiles, area, share, found)
+    if model.head is not None:
+        parts |= model.head.parts(slide, tiles, found)
+        recorder.details |= {"encoder": model.encoder.name, "encoder_sha256": model.encoder.sha256}
     return Result(parts, slide, recorder.finish())
 
 
@@ -162,7 +165,7 @@ def _made_of(input_sha256: str | None, model: Model, config: Config, image: Imag
     roi = roi_file(config, image) if config.roi else None
     drawn = "" if roi is None else sha256_of(roi)
     return {
-        "backend": NAME, "weights": model.weights.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
+        "backend": NAME, "weights": model.encoder.sha256, "settings": plain, "input": input_sha256, "piece": PIECE,
         "roi": drawn, "precision": precision_of(config.precision, model.device), "device": model.device.type,
         "view": asdict(model.view),
     }  # fmt: skip

@@ -25,9 +25,16 @@ class SlideTrainConfig:
     Numbers that are not said otherwise are those of the paper.
     """
 
-    weights: str = setting("none", "none to start from scratch, or weights to go on from: demo, a name or a file")
+    weights: str = setting(
+        "none", "none to start from scratch, or weights to go on from: demo, a name or a file; for probe and mil the "
+        "encoder, and none is demo",
+    )  # fmt: skip
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
-    objective: Literal["dino"] = setting("dino", "dino: two networks agree on crops of the same tile, no labels needed")
+    objective: Literal["dino", "probe", "mil"] = setting(
+        "dino",
+        "dino: two networks agree on crops of the same tile, no labels needed; probe: classes of tissue from a few "
+        "marked regions, on the embeddings of an encoder; mil: labels of whole slides, by attention over their tiles",
+    )
     net: Literal["tiny", "small", "base"] = setting(
         "small", "network made from scratch: ViT-Ti/16 (5.5 million parameters), ViT-S/16 (22) or ViT-B/16 (86)"
     )
@@ -36,7 +43,7 @@ class SlideTrainConfig:
     tile: int = setting(256, "side of tiles", unit="pixels", low=64, high=4096)
     stride: int = setting(0, "distance from one tile to the next; 0: side by side", unit="pixels", low=0)
     tiles_per_slide: int = setting(2000, "most tiles of a slide, drawn at random from its tissue", low=1)
-    min_tissue: float = setting(0.5, "share of a tile that must be tissue", low=0.0, high=1.0)
+    min_tissue: float = setting(0.5, "share of a tile that must be tissue; 0: every tile", low=0.0, high=1.0)
     given_mpp: float | None = setting(
         None, "micrometres per pixel of slides that do not say how large their pixels are", unit="um", low=0.02,
         high=20.0,
@@ -54,6 +61,16 @@ class SlideTrainConfig:
     overwrite: bool = setting(False, "replace weights, and the state of a training, that are already at the output")
     force: bool = force_setting()
     seed: int = setting(0, "decides the split, the tiles, the crops and the first weights", low=0)
+    probe: Literal["logistic", "knn"] = setting(
+        "logistic", "how a probe tells classes apart: logistic regression, or the vote of the most similar tiles"
+    )
+    min_marked: float = setting(
+        0.5, "share of a tile that an outline must cover to mark it, for a probe", low=0.01, high=1.0
+    )
+    label_column: str = setting("label", "column of the list with the label of each slide, for mil")
+    folds: int = setting(5, "parts that judge each other, patients kept whole, for mil", low=2, high=20)
+    bag_epochs: int = setting(60, "most passes over the slides, for mil", low=1, high=10_000)
+    bag_lr: float = setting(3e-4, "learning rate, for mil", low=1e-8, high=1.0, advanced=True)
     local_crops: int = setting(8, "small crops of a tile, besides two large ones", low=0, high=32)
     global_scale: tuple[float, float] = setting(
         (0.4, 1.0), "smallest and largest share of a tile in a large crop", low=0.01, high=1.0, advanced=True

@@ -92,7 +92,7 @@ def tiles_of(case: Case, config: SlideTrainConfig, number: int = 0) -> SlideTile
     area = area_of(case, pyramid)
     tiles = lattice(area, factor, config.tile, config.stride or config.tile, name=case.image)
     share = tissue_share(pyramid, tiles, area, case.image)
-    found = np.flatnonzero(share >= max(config.min_tissue, 1e-6))
+    found = np.flatnonzero(share >= config.min_tissue)
     if not found.size:
         raise InputError(
             f"{case.image}: none of its {len(tiles)} tiles has {100 * config.min_tissue:.0f} % tissue. Lower "
@@ -112,9 +112,14 @@ def area_of(case: Case, pyramid: Pyramid) -> Area:
         The column ``area`` does not hold four numbers, or they do not lie within the slide.
     """
     rows, columns = pyramid.levels[0].shape
+    return stated_area(case, rows, columns) or pyramid.bounds or (0, 0, rows, columns)
+
+
+def stated_area(case: Case, rows: int, columns: int) -> Area | None:
+    """What the column ``area`` of a list limits a case to, ``None`` without one; see `area_of`."""
     text = str(case.options.get("area", "")).strip()
     if not text:
-        return pyramid.bounds or (0, 0, rows, columns)
+        return None
     try:
         row, column, height, width = (float(v) for v in text.replace(",", " ").split())
     except ValueError:

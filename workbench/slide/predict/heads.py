@@ -1,0 +1,185 @@
+"""What was taught on top of embeddings: classes of tiles (a probe), or a label of the slide (gated attention)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.classes import ClassTable
+from workbench.core.errors import UsageError, WeightsError
+from workbench.core.types import Heatmap, Image, Labels, Part, Scores, plain_name
+from workbench.slide.data.tiles import Lattice
+from workbench.slide.few_shot import HEADS, Head
+from workbench.slide.predict.parts import Found, tile_map
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workbench.slide.net.attention import GatedAttention
+    from workbench.slide.settings import Config
+    from workbench.weights import WeightsFile
+
+PROBE, SLIDE = "tile classes", "slide classes"
+"""Kinds of such weights, as their record says it."""
+CLASSES, CLASS_AREAS, ATTENTION, SLIDE_CLASS = "classes", "class_areas", "attention", "slide_class"
+Floats = npt.NDArray[np.float32]
+
+
+class TileHead(Protocol):
+    """What makes more of the embeddings of a slide."""
+
+    def parts(self, slide: Image, tiles: Lattice, found: Found) -> dict[str, Part]:
+        """Further parts of the result."""
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeHead:
+    """Classes of tiles."""
+
+    head: Head
+
+    def parts(self, slide: Image, tiles: Lattice, found: Found) -> dict[str, Part]:
+        """The class of each tile, how probable each class is, and what each covers."""
+        return class_parts(self.head.classes, self.head.probabilities(found.features), slide, tiles, found)
+
+
+@dataclass(frozen=True, eq=False)
+class SlideHead:
+    """A label of the slide.
+
+    Parameters
+    ----------
+    temperature
+        By which logits are divided, so that probabilities are as often right as they say.
+    """
+
+    net: GatedAttention
+    classes: ClassTable
+    temperature: float
+
+    def parts(self, slide: Image, tiles: Lattice, found: Found) -> dict[str, Part]:
+        """How probable each label of the slide is, which tiles that rests on, and what each speaks for."""
+        import torch
+
+        if not len(found.numbers):
+            raise UsageError(f"{slide.source or slide.name}: has no tile that a label could rest on")
+        bag = torch.from_numpy(np.ascontiguousarray(found.features))
+        with torch.inference_mode():
+            logits, attention = self.net(bag)
+            each = torch.softmax(self.net.evidence(bag) / self.temperature, 1).numpy()
+        odds = torch.softmax(logits / self.temperature, 0).numpy()
+        names = self.classes.names
+        best = int(odds.argmax())
+        rows = tuple(
+            (n, round(float(p), 4), "x" if i == best else "") for i, (n, p) in enumerate(zip(names, odds, strict=True))
+        )
+        # The mean of all tiles is 1: a tile of 5 counts five times as much as one would by chance.
+        weight = attention.numpy() * len(found.numbers)
+        parts: dict[str, Part] = {
+            SLIDE_CLASS: Scores(("class", "probability", "label"), rows, SLIDE_CLASS),
+            ATTENTION: replace(tile_map(slide, tiles, found.numbers, weight, ATTENTION), colormap="inferno"),
+        }
+        for i, name in enumerate(names):
+            parts |= _probability(name, each[:, i], slide, tiles, found.numbers)
+        return parts
+
+
+AnyHead: TypeAlias = ProbeHead | SlideHead
+
+
+def class_parts(classes: ClassTable, odds: Floats, slide: Image, tiles: Lattice, found: Found) -> dict[str, Part]:
+    """Parts of a result by probabilities ``(N, C)`` of classes of its tiles."""
+    assert slide.pyramid is not None
+    assert slide.pyramid.mpp is not None
+    values = np.array([c.value for c in classes], np.int32)[odds.argmax(1)] if len(odds) else np.zeros(0, np.int32)
+    data = np.zeros(len(tiles), np.int32)
+    data[found.numbers] = values
+    geometry = tile_map(slide, tiles, found.numbers[:0], np.zeros(0, np.float32), CLASSES).geometry
+    # Where tiles overlap, each counts for its own step of the lattice: no place counts twice.
+    each = (min(tiles.stride, tiles.size) * tiles.factor) ** 2 * slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
+    counts = [int((values == c.value).sum()) for c in classes]
+    rows = [
+        (c.name, n, round(n / len(values), 4) if len(values) else "", round(n * each, 6))
+        for c, n in zip(classes, counts, strict=True)
+    ]
+    parts: dict[str, Part] = {
+        CLASSES: Labels(data.reshape(tiles.count), geometry, classes, CLASSES),
+        CLASS_AREAS: Scores(("class", "tiles", "share of tiles", "area [mm2]"), tuple(rows), CLASS_AREAS),
+    }
+    for i, c in enumerate(classes):
+        parts |= _probability(c.name, odds[:, i], slide, tiles, found.numbers)
+    return parts
+
+
+def _probability(
+    name: str, odds: Floats, slide: Image, tiles: Lattice, numbers: npt.NDArray[np.int64]
+) -> dict[str, Heatmap]:
+    heat = tile_map(slide, tiles, numbers, odds, f"probability {name}")
+    return {f"probability_{plain_name(name)}": replace(heat, limits=(0.0, 1.0))}
+
+
+def load_head(found: WeightsFile, dim: int) -> AnyHead:
+    """The head of a weight file of kind `PROBE` or `SLIDE`, for embeddings of `dim` numbers.
+
+    Raises
+    ------
+    WeightsError
+        Its parts do not fit together, or not to the encoder.
+    """
+    from workbench import weights
+
+    stored = weights.load_tensors(found)
+    about = found.meta.get("net") or {}
+    with weights.blaming(found.path):
+        if about.get("features") != dim:
+            raise WeightsError(f"classes by {about.get('features')} numbers of a tile; its encoder gives {dim}")
+        classes = ClassTable.from_json(found.meta.get("classes") or [])
+        return (_probe if found.meta["kind"] == PROBE else _slide)(about, classes, stored, dim)
+
+
+def _probe(about: dict[str, Any], classes: ClassTable, stored: dict[str, Any], dim: int) -> ProbeHead:
+    how = str(about.get("how"))
+    if how not in HEADS:
+        raise WeightsError(f"a probe of the kind '{how}'; {' or '.join(HEADS)} was expected")
+    head = HEADS[how].of(stored, classes)
+    width = next(iter(head.tensors().values())).shape[-1]
+    if width != dim:
+        raise WeightsError(f"classes by {width} numbers of a tile; its encoder gives {dim}")
+    return ProbeHead(head)
+
+
+def _slide(about: dict[str, Any], classes: ClassTable, stored: dict[str, Any], dim: int) -> SlideHead:
+    from workbench.nets.checkpoints import load_state, require_fit
+    from workbench.slide.net.attention import GatedAttention
+
+    temperature = float(about.get("temperature", 1.0))
+    if not math.isfinite(temperature) or temperature <= 0 or len(classes) != about.get("classes"):
+        raise WeightsError(f"{len(classes)} classes and a temperature of {temperature:g} do not fit to its network")
+    sizes = {k: int(about[k]) for k in ("hidden", "attention")}
+    make: Callable[[], GatedAttention] = lambda: GatedAttention(dim, len(classes), **sizes)  # noqa: E731
+    require_fit(make, stored)
+    net = make()
+    load_state(net, stored)
+    return SlideHead(net.eval(), classes, temperature)
+
+
+def require_same_tiles(recipe: dict[str, Any], config: Config) -> None:
+    """Refuse tiles of another scale or size than classes were taught on.
+
+    Raises
+    ------
+    UsageError
+        One line says what to set.
+    """
+    for key, own, flag in (("mpp", config.target_mpp, "--target-mpp"), ("tile", config.tile, "--tile")):
+        taught = recipe.get(key)
+        if isinstance(taught, int | float) and abs(own / taught - 1) > 0.02:
+            unit = "um per pixel" if key == "mpp" else "pixels"
+            raise UsageError(
+                f"the classes were taught on tiles of {taught:g} {unit}, these have {own:g}: they would mean nothing. "
+                f"Take {flag} {taught:g}."
+            )
