@@ -14,8 +14,9 @@ PINK, PURPLE = np.array([0.10, 0.32, 0.18]), np.array([0.62, 0.70, 0.36])
 
 
 def rare_slide(seed: int, is_rare: bool, tiles: int = 2) -> tuple[npt.NDArray[np.uint8], list[tuple[int, int]]]:
-    """A section of stroma with scattered nuclei and pale and dark patches; a rare one has a few tiles of crowded small
-    nuclei, besides. Strengths of staining differ from slide to slide.
+    """A section of stroma with scattered nuclei, pale and dark patches, and some tiles with more and larger nuclei; a
+    rare one has a few tiles of crowded small nuclei, besides, of which some are barely crowded. Strengths of staining
+    differ from slide to slide.
 
     Returns
     -------
@@ -30,13 +31,18 @@ def rare_slide(seed: int, is_rare: bool, tiles: int = 2) -> tuple[npt.NDArray[np
     waves = np.kron(coarse, np.ones((TILE // 2, TILE // 2)))
     density += (strength[0] * (0.6 + 0.8 * waves))[..., None] * PINK
     _dots(density, rng, rng.uniform(0, size, (260, 2)), rng.uniform(5, 9, 260), strength[1])
+    for row, column in rng.integers(0, ACROSS, (3, 2)).tolist():
+        many = int(rng.integers(40, 120))
+        spots = rng.uniform(0, TILE, (many, 2)) + np.array([row, column]) * TILE
+        _dots(density, rng, spots, rng.uniform(4, 8, many), strength[1])
     places: list[tuple[int, int]] = []
     if is_rare:
         first = rng.integers(0, (ACROSS, ACROSS - tiles + 1))
         places = [(int(first[0]), int(first[1]) + k) for k in range(tiles)]
         for row, column in places:
-            spots = rng.uniform(0, TILE, (420, 2)) + np.array([row, column]) * TILE
-            _dots(density, rng, spots, rng.uniform(3, 5, 420), strength[1])
+            many = int(rng.integers(90, 300))
+            spots = rng.uniform(0, TILE, (many, 2)) + np.array([row, column]) * TILE
+            _dots(density, rng, spots, rng.uniform(3, 5, many), strength[1])
     noise = rng.normal(0, 0.015, density.shape)
     return np.clip(np.exp(-np.log(10) * np.maximum(density + noise, 0)) * 245, 0, 255).astype(np.uint8), places
 

@@ -66,7 +66,8 @@ def judge(out: Path, study: Path, places: Any) -> None:
             rare[tuple(np.array(places[row["id"]]).T)] = True
             seen = np.isfinite(attention)
             each.append(roc_auc_score(rare[seen], attention[seen]))
-    print(f"{len(truth)} slides of other patients: AUROC {roc_auc_score(truth, said):.3f}; attention on rare tiles: AUROC "
+    area = roc_auc_score(truth, said)
+    print(f"{len(truth)} slides of other patients: AUROC {area:.3f}; attention on rare tiles: AUROC "
           f"{np.mean(each):.3f} (worst slide {np.min(each):.3f})")  # fmt: skip
 
 

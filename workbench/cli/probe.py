@@ -34,12 +34,15 @@ def _numbers(_context: Any, _parameter: Any, text: str) -> list[int]:
 @click.option("--shots", default="1,2,5,10,25,all", show_default=True, callback=_numbers,
               help="Labels of each class that teach.")  # fmt: skip
 @click.option("--repeats", default=20, show_default=True, type=click.IntRange(1, 1000), help="Draws of those labels.")
+@click.option("--pooling", default="auto", show_default=True, type=click.Choice(["auto", "cls", "mean", "both"]),
+              help="What stands for a tile; see predict stainnet.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for tables.")
 @json_option
 @quiet_option
 @verbose_option
 def probe(
     source: Path, encoders: tuple[str, ...], teach: int | None, sets: tuple[str, ...], shots: list[int], repeats: int,
+    pooling: str,
     output: Path | None, as_json: bool, quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Compare encoders on labelled tiles: a few labels of each class (logistic regression), and retrieval.
@@ -64,7 +67,7 @@ def probe(
             from workbench.slide.evaluate.tile_teaching import teach_on
 
             chosen.insert(0, str(teach_on(found, output / "taught.safetensors", teach, draw)))
-        rows, notes = compared(found, chosen, shots, repeats=repeats, progress=draw)
+        rows, notes = compared(found, chosen, shots, repeats=repeats, progress=draw, pooling=pooling)
     if as_json:
         say(json.dumps(rows, indent=1))
     elif not quiet:

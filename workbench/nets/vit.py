@@ -29,6 +29,8 @@ BASE: dict[str, Any] = {"image_size": 224, "patch_size": 16, "dim": 768, "depth"
 HEAD_DIM = 64
 """Width of an attention head in every published ViT; state dicts do not tell it."""
 _EPS = 1e-6
+POOLINGS = ("cls", "mean", "both")
+"""What may stand for a tile; see `Pooled`."""
 _MOST_BLOCKS = 1000
 
 
@@ -206,6 +208,34 @@ class VisionTransformer(nn.Module):
         maps = self.pos_embed[:, 1:].reshape(1, self.grid, self.grid, dim).permute(0, 3, 1, 2)
         maps = F.interpolate(maps.float(), size=grid, mode="bicubic", antialias=True).to(self.pos_embed.dtype)
         return torch.cat([own, maps.permute(0, 2, 3, 1).reshape(1, -1, dim)], 1)
+
+
+class Pooled(nn.Module):
+    """A transformer whose embedding is the class token, the mean of the tokens of its patches, or both, one after the
+    other: ``(B, C, H, W) -> (B, D)`` or ``(B, 2 D)``.
+
+    What a class token says was bent by its training to what is alike in crops; the mean holds what the patches are.
+
+    Parameters
+    ----------
+    how
+        ``"cls"``, ``"mean"`` or ``"both"``.
+    """
+
+    def __init__(self, net: VisionTransformer, how: str) -> None:
+        super().__init__()
+        if how not in POOLINGS:
+            raise WeightsError(f"pooling '{how}': {', '.join(POOLINGS)} were expected")
+        self.net, self.how = net, how
+        self.dim, self.config = net.dim * (2 if how == "both" else 1), net.config
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The embedding."""
+        tokens = self.net.tokens(x)
+        if self.how == "cls":
+            return tokens[:, 0]
+        mean = tokens[:, 1:].mean(1)
+        return mean if self.how == "mean" else torch.cat([tokens[:, 0], mean], 1)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -41,8 +41,8 @@ class Indexed:
         Of the slide; `source` is the file, or "" where nothing says it.
     first, count
         Its tiles among all.
-    side
-        Of a tile, in pixels of level 0.
+    side, step
+        Of a tile, and from one to the next, in pixels of level 0; a step of 0 is not known.
     shape
         (rows, columns) of level 0; zeros where nothing says it.
     results
@@ -56,6 +56,7 @@ class Indexed:
     side: float
     shape: tuple[int, int]
     results: str
+    step: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +125,8 @@ class TileIndex:
                 side, shape = float(tiles.facts.get("patch_size_level0", 0)), (
                     int(tiles.facts.get("level0_height", 0)), int(tiles.facts.get("level0_width", 0))
                 )  # fmt: skip
+                size, overlap = float(tiles.facts.get("patch_size", 0)), float(tiles.facts.get("overlap", 0))
+                step = side * (size - overlap) / size if size else 0.0
             except (TypeError, ValueError) as error:
                 raise InputError(f"{results}: what it says of its tiles makes no sense ({one_line(error)})") from error
             if not np.isfinite(tiles.features).all() or not np.abs(tiles.features).max(initial=0) < _LARGEST:
@@ -133,7 +136,7 @@ class TileIndex:
             vectors.append(unit(tiles.features))
             corners.append(tiles.coords.astype(np.float32))
             name = str(tiles.facts.get("name", Path(results).parent.name))
-            slides.append(Indexed(name, source, first, len(tiles.coords), side, shape, results))
+            slides.append(Indexed(name, source, first, len(tiles.coords), side, shape, results, step))
             first += len(tiles.coords)
         if not slides:
             raise NothingFound("no embeddings to search: run 'workbench predict stainnet' first")
@@ -333,6 +336,7 @@ def _is_sound(slide: Indexed) -> bool:
     texts = all(isinstance(text, str) for text in (slide.name, slide.source, slide.results))
     whole = all(isinstance(n, int) and 0 <= n < 2**40 for n in (slide.first, slide.count, *slide.shape))
     side = isinstance(slide.side, int | float) and 0 < slide.side < 1e6
+    side &= isinstance(slide.step, int | float) and 0 <= slide.step < 1e6
     return texts and whole and side and len(slide.shape) == 2
 
 

@@ -16,7 +16,7 @@ from workbench.core.types import Heatmap, Image, plain_name
 from workbench.report import html
 from workbench.slide.data.heat_maps import write_map
 from workbench.slide.data.resample import Square, level_for, read_square
-from workbench.slide.predict.chosen import coarse_geometry
+from workbench.slide.data.tile_grid import TileGrid
 from workbench.slide.search import Hits, Indexed, TileIndex
 
 COLUMNS = ("rank", "slide", "x", "y", "similarity", "side [pixels]", "file")
@@ -41,25 +41,7 @@ def similarity_map(
     image: Image, own: Indexed, corners: npt.NDArray[np.floating[Any]], values: npt.ArrayLike
 ) -> Heatmap:
     """The similarity of each tile of a slide in its place, NaN where there is no tile."""
-    places = np.asarray(corners, np.float64)
-    step = np.array([_step(places[:, axis], own.side) for axis in (0, 1)])
-    low = places.min(0)
-    at = np.rint((places - low) / step).astype(np.int64)
-    shape = (int(at[:, 1].max()) + 1, int(at[:, 0].max()) + 1)
-    data = np.full(shape, np.nan, np.float32)
-    data[at[:, 1], at[:, 0]] = np.asarray(values, np.float32)
-    corner = low + (own.side - step) / 2
-    geometry = coarse_geometry(image, shape, (float(corner[1]), float(corner[0])), (float(step[1]), float(step[0])))
-    return Heatmap(data, geometry, SIMILARITY)
-
-
-def _step(values: npt.NDArray[np.float64], side: float) -> float:
-    """From one tile to the next along an axis; corners are whole pixels, so the smallest of all steps would be off."""
-    lines = np.unique(values)
-    if len(lines) < 2:
-        return side
-    smallest = float(np.diff(lines).min())
-    return float((lines[-1] - lines[0]) / max(1, round((lines[-1] - lines[0]) / smallest)))
+    return TileGrid.of_corners(corners, own.side, own.step).heat(image, values, SIMILARITY)
 
 
 def picture_of(image: Image, corner: npt.ArrayLike, side: float, pixels: int = _PIXELS) -> npt.NDArray[np.uint8]:

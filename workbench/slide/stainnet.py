@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.core.contract import PiecesOf
-    from workbench.nets.vit import VisionTransformer
+    from workbench.nets.vit import Pooled, VisionTransformer
     from workbench.slide.train.train import SlideTrainReport
     from workbench.training.loop import Event
 
@@ -78,15 +78,39 @@ def load(config: Config, device: torch.device) -> Model:
     found = _find(config)
     _, reason = devices.choose(config.device)
     if config.encoder:
+        if config.pooling not in ("auto", "cls"):
+            raise UsageError(
+                f"pooling '{config.pooling}' is for weights of StainNet; an encoder says itself what a tile is"
+            )
         view = encoders.view_of(found)
         return Model(encoders.build(found).eval().to(device), found, device, reason, view=view)
     if found.meta.get("kind") in (PROBE, SLIDE):
         base = weights.find_base(found)
-        net, recipe = build_network(base), dict(found.meta.get("recipe") or {})
+        recipe = dict(found.meta.get("recipe") or {})
         require_same_tiles(recipe, config)
-        return Model(net.eval().to(device), found, device, reason, recipe, head=load_head(found, net.dim), base=base)
+        net, how = pooled(base, config.pooling, recipe)
+        head = load_head(found, net.dim)
+        return Model(net.eval().to(device), found, device, reason, recipe, head=head, base=base, pooling=how)
+    recipe = dict(found.meta.get("recipe") or {})
+    net, how = pooled(found, config.pooling, recipe)
+    return Model(net.eval().to(device), found, device, reason, recipe, pooling=how)
+
+
+def pooled(found: WeightsFile, wanted: str, recipe: Mapping[str, Any]) -> tuple[VisionTransformer | Pooled, str]:
+    """The network of weights whose embedding is what is asked for, or what its recipe says; and which that is.
+
+    Raises
+    ------
+    WeightsError
+        The recipe asks for what there is not.
+    """
+    from workbench import weights
+    from workbench.nets.vit import Pooled
+
+    how = str(recipe.get("pooling") or "cls") if wanted == "auto" else wanted
     net = build_network(found)
-    return Model(net.eval().to(device), found, device, reason, dict(found.meta.get("recipe", {})))
+    with weights.blaming(found.path):
+        return (net if how == "cls" else Pooled(net, how)), how
 
 
 def build_network(found: WeightsFile) -> VisionTransformer:

@@ -22,7 +22,7 @@ EXTRA = "slides"
 _WHOLE = ("patch_size", "patch_size_level0", "overlap", "level0_width", "level0_height")
 _REAL = ("level0_magnification", "target_magnification")
 _MORE = ("mpp_x", "mpp_y", "target_mpp")
-_TEXT = ("encoder", "weights_sha256", "version")
+_TEXT = ("encoder", "weights_sha256", "pooling", "version")
 _SOURCE = "level0_magnification_source"
 _IDS = "ids"
 _CHUNK = 1024
@@ -71,7 +71,7 @@ class TileEmbeddings:
         return self.coords.astype(np.float64) + half
 
 
-COMPARED = ("encoder", "weights_sha256", "patch_size", "target_mpp")
+COMPARED = ("encoder", "weights_sha256", "pooling", "patch_size", "target_mpp")
 """What must be equal for two tiles to be comparable."""
 
 
@@ -88,7 +88,9 @@ def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], 
     InputError
         They differ.
     """
-    own = {key: tiles.facts.get(key) for key in COMPARED} | {"width": tiles.features.shape[1]}
+    own = {key: tiles.facts.get(key, "cls" if key == "pooling" else None) for key in COMPARED} | {
+        "width": tiles.features.shape[1]
+    }
     for key, value in own.items():
         if about and not _equal(about[key], value):
             raise InputError(

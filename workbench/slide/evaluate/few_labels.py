@@ -213,7 +213,7 @@ def _short(encoder: str) -> str:
 
 def compared(
     sets: Sequence[TileSet], encoders: Sequence[str], shots: list[int], *, repeats: int = REPEATS,
-    progress: Progress | None = None,
+    progress: Progress | None = None, pooling: str = "auto",
 ) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
     """The rows of all sets and encoders, and what a reader must know.
 
@@ -230,6 +230,6 @@ def compared(
         notes += notes_on(one)
         pictures = pictures_of(one)
         for encoder in encoders:
-            features = features_by(encoder, pictures, progress)
+            features = features_by(encoder, pictures, progress, pooling)
             rows += rows_of(one, encoder, features, shots, repeats)
     return rows, notes

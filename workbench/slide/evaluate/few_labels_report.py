@@ -72,8 +72,8 @@ def write_tables(folder: Path, rows: Rows, notes: Sequence[str]) -> list[Path]:
     text = table_text(list(COLUMNS), [{c: row.get(c, "") for c in COLUMNS} for row in rows])
     about = html.Text(
         "Balanced accuracy: mean (deviation) over draws of labels; logistic regression, five folds, all tiles judged "
-        "in each draw. Retrieval: of the most similar tiles by cosine, by patient only those of other patients. A split "
-        "at random shows what the same tiles seem to give where a patient is on both sides."
+        "in each draw. Retrieval: of the most similar tiles by cosine, by patient only those of other patients. A "
+        "split at random shows what the same tiles seem to give where a patient is on both sides."
     )  # fmt: skip
     sections = [html.Section("How", [about, *(html.Text(f"{n}.", "warning") for n in notes)])]
     for title, heads, table in _tables(rows):

@@ -149,7 +149,9 @@ def texture(pictures: Sequence[Pixels], *, colour: bool = False) -> Floats:
     return np.array(found, np.float32)
 
 
-def features_by(encoder: str, pictures: Sequence[Pixels], progress: Progress | None = None) -> list[Floats]:
+def features_by(
+    encoder: str, pictures: Sequence[Pixels], progress: Progress | None = None, pooling: str = "auto"
+) -> list[Floats]:
     """What an encoder says of pictures: ``(N, D)``, once; of random numbers once for each of `RANDOM_SEEDS`.
 
     Raises
@@ -162,21 +164,23 @@ def features_by(encoder: str, pictures: Sequence[Pixels], progress: Progress | N
     if encoder in (TEXTURE, TEXTURE_COLOUR):
         return [texture(pictures, colour=encoder == TEXTURE_COLOUR)]
     if encoder != RANDOM:
-        return [_embedded(_network(encoder), pictures, progress)]
-    return [_embedded(_network(RANDOM, seed), pictures, progress) for seed in RANDOM_SEEDS]
+        return [_embedded(_network(encoder, pooling), pictures, progress)]
+    return [_embedded(_network(RANDOM, pooling, seed), pictures, progress) for seed in RANDOM_SEEDS]
 
 
-def _network(encoder: str, seed: int = 0) -> Callable[[Floats], Floats]:
+def _network(encoder: str, pooling: str, seed: int = 0) -> Callable[[Floats], Floats]:
     import torch
 
     from workbench import weights
-    from workbench.nets.vit import VisionTransformer
-    from workbench.slide.stainnet import build_network
+    from workbench.nets.vit import Pooled, VisionTransformer
+    from workbench.slide.stainnet import pooled
 
-    net = build_network(weights.find(DEMO if encoder == RANDOM else encoder, "stainnet"))
+    found = weights.find(DEMO if encoder == RANDOM else encoder, "stainnet")
+    net, how = pooled(found, pooling, found.meta.get("recipe") or {})
     if encoder == RANDOM:
         torch.manual_seed(seed)
-        net = VisionTransformer(**net.config)
+        fresh = VisionTransformer(**net.config)
+        net = fresh if how == "cls" else Pooled(fresh, how)
     net.eval()
 
     def run(batch: Floats) -> Floats:

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError, WeightsError
-from workbench.core.types import Heatmap, Image, Labels, Part, Scores, plain_name
+from workbench.core.types import Heatmap, Image, Part, Scores, plain_name
+from workbench.slide.data.tile_grid import TileGrid
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.few_shot import HEADS, Head
-from workbench.slide.predict.parts import Found, tile_map
+from workbench.slide.predict.parts import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,8 @@ class ProbeHead:
 
     def parts(self, slide: Image, tiles: Lattice, found: Found) -> dict[str, Part]:
         """The class of each tile, how probable each class is, and what each covers."""
-        return class_parts(self.head.classes, self.head.probabilities(found.features), slide, tiles, found)
+        grid = TileGrid.of_lattice(tiles, found.numbers)
+        return class_parts(self.head.classes, self.head.probabilities(found.features), slide, grid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,48 +79,50 @@ class SlideHead:
         rows = tuple(
             (n, round(float(p), 4), "x" if i == best else "") for i, (n, p) in enumerate(zip(names, odds, strict=True))
         )
+        grid = TileGrid.of_lattice(tiles, found.numbers)
         # The mean of all tiles is 1: a tile of 5 counts five times as much as one would by chance.
         weight = attention.numpy() * len(found.numbers)
         parts: dict[str, Part] = {
             SLIDE_CLASS: Scores(("class", "probability", "label"), rows, SLIDE_CLASS),
-            ATTENTION: replace(tile_map(slide, tiles, found.numbers, weight, ATTENTION), colormap="inferno"),
+            ATTENTION: replace(grid.heat(slide, weight, ATTENTION), colormap="inferno"),
         }
         for i, name in enumerate(names):
-            parts |= _probability(name, each[:, i], slide, tiles, found.numbers)
+            parts |= _probability(name, each[:, i], slide, grid)
         return parts
 
 
 AnyHead: TypeAlias = ProbeHead | SlideHead
 
 
-def class_parts(classes: ClassTable, odds: Floats, slide: Image, tiles: Lattice, found: Found) -> dict[str, Part]:
-    """Parts of a result by probabilities ``(N, C)`` of classes of its tiles."""
+def class_parts(classes: ClassTable, odds: Floats, slide: Image, grid: TileGrid) -> dict[str, Part]:
+    """Parts of a result by probabilities ``(N, C)`` of classes of its tiles.
+
+    Returns
+    -------
+    dict
+        `CLASSES`: the most probable of each tile; `CLASS_AREAS`: what each covers; ``probability_CLASS``: maps.
+    """
     assert slide.pyramid is not None
     assert slide.pyramid.mpp is not None
     values = np.array([c.value for c in classes], np.int32)[odds.argmax(1)] if len(odds) else np.zeros(0, np.int32)
-    data = np.zeros(len(tiles), np.int32)
-    data[found.numbers] = values
-    geometry = tile_map(slide, tiles, found.numbers[:0], np.zeros(0, np.float32), CLASSES).geometry
     # Where tiles overlap, each counts for its own step of the lattice: no place counts twice.
-    each = (min(tiles.stride, tiles.size) * tiles.factor) ** 2 * slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
+    each = grid.cell * slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
     counts = [int((values == c.value).sum()) for c in classes]
     rows = [
         (c.name, n, round(n / len(values), 4) if len(values) else "", round(n * each, 6))
         for c, n in zip(classes, counts, strict=True)
     ]
     parts: dict[str, Part] = {
-        CLASSES: Labels(data.reshape(tiles.count), geometry, classes, CLASSES),
+        CLASSES: grid.labels(slide, values, classes, CLASSES),
         CLASS_AREAS: Scores(("class", "tiles", "share of tiles", "area [mm2]"), tuple(rows), CLASS_AREAS),
     }
     for i, c in enumerate(classes):
-        parts |= _probability(c.name, odds[:, i], slide, tiles, found.numbers)
+        parts |= _probability(c.name, odds[:, i], slide, grid)
     return parts
 
 
-def _probability(
-    name: str, odds: Floats, slide: Image, tiles: Lattice, numbers: npt.NDArray[np.int64]
-) -> dict[str, Heatmap]:
-    heat = tile_map(slide, tiles, numbers, odds, f"probability {name}")
+def _probability(name: str, odds: Floats, slide: Image, grid: TileGrid) -> dict[str, Heatmap]:
+    heat = grid.heat(slide, odds, f"probability {name}")
     return {f"probability_{plain_name(name)}": replace(heat, limits=(0.0, 1.0))}
 
 
@@ -183,3 +187,6 @@ def require_same_tiles(recipe: dict[str, Any], config: Config) -> None:
                 f"the classes were taught on tiles of {taught:g} {unit}, these have {own:g}: they would mean nothing. "
                 f"Take {flag} {taught:g}."
             )
+    how = recipe.get("pooling") or "cls"
+    if config.pooling not in ("auto", how):
+        raise UsageError(f"the classes were taught with pooling '{how}', not '{config.pooling}': leave that out.")

@@ -31,6 +31,7 @@ class Model:
     view: View = STAINNET
     head: AnyHead | None = None
     base: WeightsFile | None = None
+    pooling: str = "cls"
 
     @property
     def encoder(self) -> WeightsFile:

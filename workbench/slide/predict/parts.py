@@ -13,13 +13,14 @@ from workbench import __version__
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
 from workbench.slide.data.scale import GIVEN
 from workbench.slide.data.stream import Damaged
+from workbench.slide.data.tile_grid import TileGrid
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.area import Area
 from workbench.slide.predict.chosen import coarse_geometry
 
 if TYPE_CHECKING:
+    from workbench.slide.predict.model import Model
     from workbench.slide.settings import Config
-    from workbench.weights import WeightsFile
 
 
 @dataclass(eq=False)
@@ -45,7 +46,7 @@ class Found:
 
 
 def parts_of(
-    weights: WeightsFile,
+    model: Model,
     slide: Image,
     config: Config,
     tiles: Lattice,
@@ -60,7 +61,7 @@ def parts_of(
             found.features,
             _names(tiles, found),
             places=places,
-            about=_about(weights, slide, config, tiles)
+            about=_about(model, slide, config, tiles)
             | {"scores": {"tissue share": share[found.numbers], "sharpness": found.sharpness}},
         ),
         "tiles": tile_table(slide, tiles, found, share),
@@ -80,7 +81,7 @@ def _names(tiles: Lattice, found: Found) -> tuple[str, ...]:
     return tuple(f"r{i // tiles.count[1]}_c{i % tiles.count[1]}" for i in found.numbers.tolist())
 
 
-def _about(weights: WeightsFile, slide: Image, config: Config, tiles: Lattice) -> dict[str, Any]:
+def _about(model: Model, slide: Image, config: Config, tiles: Lattice) -> dict[str, Any]:
     """What readers of the file of embeddings need."""
     assert slide.pyramid is not None
     assert slide.pyramid.mpp is not None
@@ -95,8 +96,8 @@ def _about(weights: WeightsFile, slide: Image, config: Config, tiles: Lattice) -
         "level0_magnification_source": "objective" if objective else "10 / mpp",
         "target_magnification": round(10 / config.target_mpp, 3), "overlap": tiles.size - tiles.stride,
         "name": slide.name, "level0_width": columns, "level0_height": rows, "mpp_x": slide.pyramid.mpp[0],
-        "mpp_y": slide.pyramid.mpp[1], "target_mpp": config.target_mpp, "encoder": weights.name,
-        "weights_sha256": weights.sha256, "version": f"napari-workbench {__version__}",
+        "mpp_y": slide.pyramid.mpp[1], "target_mpp": config.target_mpp, "encoder": model.encoder.name,
+        "weights_sha256": model.encoder.sha256, "pooling": model.pooling, "version": f"napari-workbench {__version__}",
         "also": [kind for kind, wanted in (("parquet", config.parquet), ("anndata", config.anndata)) if wanted],
     }  # fmt: skip
 
@@ -121,13 +122,7 @@ def tile_map(
     slide: Image, tiles: Lattice, numbers: npt.NDArray[np.int64], values: npt.NDArray[np.floating[Any]], name: str
 ) -> Heatmap:
     """One value per tile as a map with a pixel per step of the lattice, NaN where there is no tile."""
-    data = np.full(len(tiles), np.nan, np.float32)
-    data[numbers] = values
-    step = tiles.stride * tiles.factor
-    shift = (tiles.side - step) / 2
-    corner = (tiles.corner[1] + shift, tiles.corner[0] + shift)
-    geometry = coarse_geometry(slide, tiles.count, corner, (step, step))
-    return Heatmap(data.reshape(tiles.count), geometry, name)
+    return TileGrid.of_lattice(tiles, numbers).heat(slide, values, name)
 
 
 def first_component(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

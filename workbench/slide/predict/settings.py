@@ -19,6 +19,12 @@ class Config:
         "workbench weights get hf_hub:OWNER/NAME --allow-download), or a folder with config.json and its weights.",
         advanced=True,
     )
+    pooling: Literal["auto", "cls", "mean", "both"] = setting(
+        "auto",
+        "What stands for a tile: the class token (as published), the mean of the tokens of its patches, or both one "
+        "after the other; auto is what the weights say, else the class token.",
+        advanced=True,
+    )
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
     mpp: float | None = setting(
         None,

@@ -116,10 +116,10 @@ def embed_slide(
     recorder.details |= {
         "tiles": len(found.numbers), "tiles_in_all": len(tiles), "level_read": area.level,
         "mpp": list(pyramid.mpp or ()), "mpp_source": pyramid.mpp_source,
-        "precision": precision_of(config.precision, model.device), "view": asdict(model.view),
+        "precision": precision_of(config.precision, model.device), "pooling": model.pooling, "view": asdict(model.view),
         "damaged": [asdict(d) for d in found.damaged[:1000]],
     }  # fmt: skip
-    parts = parts_of(model.encoder, slide, config, tiles, area, share, found)
+    parts = parts_of(model, slide, config, tiles, area, share, found)
     if model.head is not None:
         parts |= model.head.parts(slide, tiles, found)
         recorder.details |= {"encoder": model.encoder.name, "encoder_sha256": model.encoder.sha256}

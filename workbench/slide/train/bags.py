@@ -52,8 +52,8 @@ class Bags:
     ----------
     encoder
         The weights that embedded them.
-    mpp, tile
-        Scale and side of their tiles.
+    mpp, tile, pooling
+        Scale and side of their tiles, and what stands for one.
     failures
         Slides that could not be read: id -> why.
     """
@@ -62,6 +62,7 @@ class Bags:
     encoder: WeightsFile
     mpp: float
     tile: int
+    pooling: str
     failures: dict[str, str]
 
 
@@ -102,7 +103,7 @@ def open_bags(cases: Sequence[Case], config: SlideTrainConfig, tell: Tell | None
                 if case.problem:
                     raise InputError(case.problem)
                 if case.image.suffix.lower() in EMBEDDED:
-                    bag = Bag(case, _read(case, encoder))
+                    bag = Bag(case, _read(case, encoder, config))
                 else:
                     model = model or _loaded(name, config)
                     bag = _embedded(case, model, config)
@@ -116,10 +117,17 @@ def open_bags(cases: Sequence[Case], config: SlideTrainConfig, tell: Tell | None
         raise problem or UsageError("there are no slides to learn from")
     _require_apart(found)
     facts = found[0].tiles.facts
-    return Bags(tuple(found), encoder, float(facts["target_mpp"]), int(facts["patch_size"]), failures)
+    return Bags(
+        tuple(found),
+        encoder,
+        float(facts["target_mpp"]),
+        int(facts["patch_size"]),
+        str(facts.get("pooling", "cls")),
+        failures,
+    )
 
 
-def _read(case: Case, encoder: WeightsFile) -> TileEmbeddings:
+def _read(case: Case, encoder: WeightsFile, config: SlideTrainConfig) -> TileEmbeddings:
     tiles = read_hdf5(case.image)
     facts = tiles.facts
     if tiles.ids or not facts.get("patch_size_level0") or "target_mpp" not in facts:
@@ -129,6 +137,9 @@ def _read(case: Case, encoder: WeightsFile) -> TileEmbeddings:
             f"{case.image}: was made by the weights '{facts.get('encoder')}', not by '{encoder.name}': give those "
             "(--weights), or embed the slides again."
         )
+    own = facts.get("pooling", "cls")
+    if config.pooling not in ("auto", own):
+        raise InputError(f"{case.image}: was made with pooling '{own}', not '{config.pooling}': leave that out.")
     if not np.isfinite(tiles.features).all():
         raise InputError(f"{case.image}: some of its embeddings are no numbers. Make it again.")
     return replace(tiles, features=np.asarray(tiles.features, np.float32))
@@ -139,7 +150,7 @@ def _loaded(name: str, config: SlideTrainConfig) -> Model:
     from workbench.slide import stainnet
 
     chosen, _ = device.choose(config.device)
-    return stainnet.load(Config(weights=name, device=config.device), chosen)
+    return stainnet.load(Config(weights=name, device=config.device, pooling=config.pooling), chosen)
 
 
 def _embedded(case: Case, model: Model, config: SlideTrainConfig) -> Bag:
@@ -151,7 +162,7 @@ def _embedded(case: Case, model: Model, config: SlideTrainConfig) -> Bag:
     given = config.given_mpp if image.pyramid.mpp is None else None
     own = Config(
         mpp=given, target_mpp=config.mpp, tile=config.tile, stride=config.stride or None, tissue=config.min_tissue,
-        allow_upsample=config.allow_upsample,
+        allow_upsample=config.allow_upsample, pooling=config.pooling,
     )  # fmt: skip
     made = stainnet.predict(model, image, own)
     part = made["embeddings"]
@@ -189,4 +200,4 @@ def _require_apart(bags: Sequence[Bag]) -> None:
 
 def base_of(bags: Bags) -> dict[str, Any]:
     """What the record of weights that were taught on top says of the tiles."""
-    return {"mpp": bags.mpp, "tile": bags.tile}
+    return {"mpp": bags.mpp, "tile": bags.tile, "pooling": bags.pooling}

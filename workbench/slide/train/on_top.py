@@ -18,7 +18,7 @@ from workbench.core.csv_text import table_text
 from workbench.data.readable import left_out
 from workbench.report import html
 from workbench.report.training import how_it_was_made
-from workbench.slide.train.bags import Bags, Tell
+from workbench.slide.train.bags import Bags, Tell, base_of
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.train import SlideTrainReport
 from workbench.training import output
@@ -72,7 +72,7 @@ def finish(
     notes = (*notes, *left_out(bags.failures))
     record = {
         "backend": "stainnet", "kind": kind, **weights.base_record(bags.encoder, out), "classes": classes.to_json(),
-        "recipe": {"mpp": bags.mpp, "tile": bags.tile}, "net": dict(net),
+        "recipe": base_of(bags), "net": dict(net),
         "training": {
             **learnt, "slides": [bag.case.id for bag in bags.items], "groups": sorted({b.group for b in bags.items}),
             "notes": list(notes), "settings": dataclasses.asdict(config), "seconds": round(seconds, 1),

@@ -61,6 +61,9 @@ class SlideTrainConfig:
     overwrite: bool = setting(False, "replace weights, and the state of a training, that are already at the output")
     force: bool = force_setting()
     seed: int = setting(0, "decides the split, the tiles, the crops and the first weights", low=0)
+    pooling: Literal["auto", "cls", "mean", "both"] = setting(
+        "auto", "what stands for a tile, for probe and mil; see predict", advanced=True
+    )
     probe: Literal["logistic", "knn"] = setting(
         "logistic", "how a probe tells classes apart: logistic regression, or the vote of the most similar tiles"
     )
