@@ -33,6 +33,11 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.evaluate.settings": ("CellScoring",),
         "workbench.slide.predict.area": ("find_area",),
         "workbench.slide.predict.chosen": ("coarse_geometry",),
+        "workbench.slide.data.stain_profile": (
+            "ColourChange", "StainProfile", "read_stain_profile", "write_stain_profile",
+        ),
+        "workbench.slide.predict.stain_slide": ("stain_profile",),
+        "workbench.slide.stain_layers": ("STAIN", "StainLevel", "stain_layers"),
         "workbench.slide.region_counts": ("REGIONS", "REGION_OUTLINES", "counted"),
         "workbench.slide.data.embedding_files": ("TileEmbeddings",),
         "workbench.slide.search": ("TileIndex", "index_of"),

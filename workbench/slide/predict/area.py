@@ -155,7 +155,7 @@ def find_area(image: Image, config: Where, name: Any) -> Area:
     found = _area_in(image, low, config, name)
     if diameter := getattr(config, "tma", None):
         found = _in_cores(found, image, config, diameter, name)
-    found = replace(found, glass=_glass(low.pixels, found.with_edge() if found.value == TISSUE else None))
+    found = replace(found, glass=glass_of(low.pixels, found.with_edge() if found.value == TISSUE else None))
     if (np.ptp(low.pixels.astype(np.int16), axis=2) <= 1).all():
         found = replace(found, notes=(*found.notes, "its red, green and blue are equal: a grey picture has no stain"))
     return found
@@ -197,7 +197,7 @@ def _area_in(image: Image, low: LowPower, config: Where, name: Any) -> Area:
     return Area(tissue.mask & inside, tissue.pen, low.step, low.level, TISSUE, said, outline=outline, regions=regions)
 
 
-def _glass(pixels: npt.NDArray[np.uint8], tissue: npt.NDArray[np.bool_] | None) -> tuple[float, float, float] | None:
+def glass_of(pixels: npt.NDArray[np.uint8], tissue: npt.NDArray[np.bool_] | None) -> tuple[float, float, float] | None:
     """The colour of glass at low power: the middle of all that is bright and grey, and no tissue."""
     low, high = pixels.min(axis=2), pixels.max(axis=2)
     free = (low >= _GLASS[0]) & (high - low <= _GLASS[1])

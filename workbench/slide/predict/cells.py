@@ -27,6 +27,7 @@ from workbench.slide.predict.model import precision_of
 from workbench.slide.predict.mosaic import TOKEN, Cells, Core, Mosaic, Place, joined, without_fragments
 from workbench.slide.predict.nuclei import AT_40X, Rules
 from workbench.slide.predict.planned import core_on_slide, on_slide, planned
+from workbench.slide.predict.stain_slide import in_profile
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +54,8 @@ SLOPES = (-0.18, 0.12)
 """Slopes of the distances at 0.25 um per pixel that stand for an edge between nuclei, and for none."""
 FRAGMENT_UM = 3.0
 """Centres of two nuclei are at least so far from each other."""
-_HOW = {"device", "batch", "reading_threads", "weights", "near"}
-"""Settings that do not change which nuclei a tile gives."""
+_HOW = {"device", "batch", "reading_threads", "weights", "near", "stain_profile"}
+"""Settings that do not change which nuclei a tile gives; of the stain profile it is what the file holds that counts."""
 
 
 def find_cells(
@@ -102,8 +103,9 @@ def find_cells(
     for note in (_other_scale(target, own), *plan.notes):
         if note:
             recorder.note(note)
-    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide))
-    finder = Finder(model, slide, tiles, config, rules_at(target, config.normalise), kept)
+    seen, colours = in_profile(slide, config, recorder) if len(chosen) else (slide, {})
+    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide) | colours)
+    finder = Finder(model, seen, tiles, config, rules_at(target, config.normalise), kept)
     found, damaged = finder.run(chosen, progress)
     if config.normalise != "exact":
         whole = without_fragments(found, FRAGMENT_UM / target)

@@ -58,6 +58,11 @@ class Config:
     )
     allow_upsample: bool = setting(False, "Enlarge slides that are coarser than target_mpp by more than 5 %.")
     icc: bool = setting(False, "Convert colours by the profile of the slide to sRGB.")
+    stain_profile: str = setting(
+        "",
+        "File of 'workbench stains': slides are brought to these colours before the network sees them.",
+        names_file=True,
+    )
     keep_pen: bool = setting(False, "Take pen marks for tissue, too.", advanced=True)
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "Number type: auto is bfloat16 on a GPU and float32 on a CPU."

@@ -24,6 +24,7 @@ from workbench.slide.predict.area import Area, find_area, roi_file
 from workbench.slide.predict.chosen import share_of, sharpness_of
 from workbench.slide.predict.model import precision_of
 from workbench.slide.predict.parts import Found, parts_of
+from workbench.slide.predict.stain_slide import in_profile
 
 if TYPE_CHECKING:
     import torch
@@ -40,8 +41,8 @@ _PLACES = 10
 """So many times `Config.most_tiles` there may be places in all, tissue or not."""
 _BLOCK = 16
 """Side of the blocks in which tiles are read, in tiles."""
-_HOW = {"device", "batch", "reading_threads", "weights", "encoder", "parquet", "anndata"}
-"""Settings that do not change what a tile becomes."""
+_HOW = {"device", "batch", "reading_threads", "weights", "encoder", "parquet", "anndata", "stain_profile"}
+"""Settings that do not change what a tile becomes; of the stain profile it is what the file holds that counts."""
 
 
 def embed_slide(
@@ -82,7 +83,8 @@ def embed_slide(
     if pyramid is None:
         raise InputError(f"{name}: is no slide: it has no levels")
     factor = ratio(pyramid, config.target_mpp, allow_upsample=config.allow_upsample, name=name)
-    for note in (upsampling_note(pyramid, config.target_mpp), _taught_otherwise(model, config), _unknown(model)):
+    otherwise = (_taught_otherwise(model, config), _other_colours(model, config))
+    for note in (upsampling_note(pyramid, config.target_mpp), *otherwise, _unknown(model)):
         if note:
             recorder.note(note)
     rows, columns = pyramid.levels[0].shape
@@ -109,8 +111,9 @@ def embed_slide(
         recorder.note(f"of no tile {100 * config.tissue:.0f} % {where}: there are no embeddings")
     if note := _beyond_tiles(area, tiles):
         recorder.note(note)
-    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide))
-    found = _all_tiles(model, slide, tiles, chosen, config, progress, kept)
+    seen, colours = in_profile(slide, config, recorder) if len(chosen) else (slide, {})
+    kept = None if pieces is None else pieces(_made_of(recorder.input_sha256, model, config, slide) | colours)
+    found = _all_tiles(model, seen, tiles, chosen, config, progress, kept)
     for note in notes_of(found.damaged, len(chosen)):
         recorder.note(note)
     recorder.details |= {
@@ -144,6 +147,20 @@ def _taught_otherwise(model: Model, config: Config) -> str:
     if not isinstance(own, int | float) or abs(config.target_mpp / own - 1) < 0.05:
         return ""
     return f"the weights were taught on tiles of {own:g} um per pixel; these have {config.target_mpp:g}"
+
+
+def _other_colours(model: Model, config: Config) -> str:
+    """What to say where the weights were taught in the colours of another stain profile, or of none."""
+    taught = model.recipe.get("stain_profile")
+    if taught == settings.file_hashes(config).get("stain_profile"):
+        return ""
+    return (
+        "the weights were taught on slides in colours as they are"
+        if taught is None
+        else (
+            f"the weights were taught on slides in the colours of another stain profile ({str(taught)[:12]}): give it"
+        )
+    )
 
 
 def _unknown(model: Model) -> str:

@@ -49,6 +49,9 @@ class SlideTrainConfig:
         high=20.0,
     )  # fmt: skip
     allow_upsample: bool = setting(False, "enlarge slides that were scanned more coarsely than mpp")
+    stain_profile: str = setting(
+        "", "file of 'workbench stains': slides are brought to these colours; give it to predict, too", names_file=True
+    )
     epochs: float = setting(100.0, "passes over the tiles", low=0.0)
     steps: int = setting(0, "optimiser steps instead of epochs; 0: as epochs says", low=0)
     batch: int = setting(64, "tiles per step", low=2)

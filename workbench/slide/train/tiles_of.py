@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,10 @@ from workbench.core.pyramid import Pyramid
 from workbench.core.types import Case
 from workbench.slide.data import open as opening
 from workbench.slide.data.resample import Square, level_for, ratio, read_square
+from workbench.slide.data.stain_profile import read_stain_profile
 from workbench.slide.data.tiles import Lattice, lattice
 from workbench.slide.data.tissue import MASK_MPP, find_tissue
+from workbench.slide.predict.stain_slide import restained
 from workbench.slide.train.settings import SlideTrainConfig
 
 Area = tuple[float, float, float, float]
@@ -98,6 +101,10 @@ def tiles_of(case: Case, config: SlideTrainConfig, number: int = 0) -> SlideTile
             f"{case.image}: none of its {len(tiles)} tiles has {100 * config.min_tissue:.0f} % tissue. Lower "
             "min_tissue, or leave the slide out."
         )
+    if config.stain_profile:  # tissue is found on the slide as it is
+        made = restained(pyramid, read_stain_profile(Path(config.stain_profile)), case.image)
+        pyramid = made.pyramid
+        notes.append(made.note)
     random = np.random.default_rng([config.seed, 21, number])
     chosen = np.sort(random.permutation(found)[: config.tiles_per_slide])
     return SlideTiles(case, pyramid, tiles, chosen.astype(np.int64), int(found.size), tuple(notes))

@@ -20,6 +20,7 @@ from workbench import __version__, weights
 from workbench.core import device
 from workbench.core.agreement import Finding, settle
 from workbench.core.errors import WeightsError
+from workbench.core.settings import file_hashes
 from workbench.core.types import Case
 from workbench.data.readable import left_out
 from workbench.nets.vit import VisionTransformer, infer_config
@@ -35,7 +36,7 @@ from workbench.training import output
 from workbench.training.loop import Event, FitResult, LoopSettings, fit
 
 BACKEND = "stainnet"
-_NOT_IDENTITY = ("resume", "overwrite", "device", "force")  # may differ when a training is continued
+_NOT_IDENTITY = ("resume", "overwrite", "device", "force", "stain_profile")  # may differ when a training is continued
 _COLLAPSED = 0.02
 """Spread of embeddings below which the network says the same of every tile."""
 
@@ -170,6 +171,7 @@ def _identity(study: Study, config: SlideTrainConfig, start: weights.WeightsFile
         "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
         "tiles": [[s.case.id, len(s.chosen), int(s.chosen.sum())] for s in (*study.train, *study.val)],
         "start": start.sha256 if start else None,
+        **({"files": files} if (files := file_hashes(config)) else {}),
     }
 
 
@@ -243,7 +245,7 @@ def record_of(
     return {
         "backend": BACKEND,
         "net": backbone.config,
-        "recipe": {"mpp": config.mpp, "tile": config.tile, "size": SIZE},
+        "recipe": {"mpp": config.mpp, "tile": config.tile, "size": SIZE, **file_hashes(config)},
         "training": {
             "objective": "DINO (arXiv 2104.14294), backbone of the teacher",
             "slides": [s.case.id for s in study.train],
