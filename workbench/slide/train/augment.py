@@ -1,8 +1,9 @@
 """Crops of tiles as a pre-training sees them: on batches of tensors, decided by a generator alone.
 
 The colour of a stain is the signal of immunohistochemistry and special stains: brown must stay brown, blue blue. So hue
-turns by a few degrees at most, nothing is made grey, and strength varies in optical density, as staining does. Tissue
-has no up: crops are turned by quarters and mirrored. M. Caron et al., arXiv 2104.14294, has crops, blur and solarising.
+turns by a few degrees at most, nothing is made grey, and haematoxylin, eosin and DAB vary in strength along their own
+colours, as staining does (`workbench.slide.train.hed`). Tissue has no up: crops are turned by quarters and mirrored. M.
+Caron et al., arXiv 2104.14294, has crops, blur and solarising.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-_DARKEST = 1 / 255
-_CHANNEL = 0.04
-"""Change of the density of red, green and blue against each other, as a share."""
+from workbench.slide.train.hed import restained
+
+_APART = 0.04
+"""Change of the strength of the stains against each other, as a share."""
 _LIGHT = 0.04
 """Change of the light of the lamp, as a share."""
 _SIGMA = (0.1, 2.0)
@@ -96,16 +98,15 @@ def resized(x: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
 def stained(x: Tensor, stain: float, hue: float, generator: torch.Generator) -> Tensor:
     """Other strengths of staining, a little turn of hue and another lamp: ``(B, 3, H, W)`` of 0..1 to the same.
 
-    In optical density (``-log``), strength is a factor: it makes brown lighter or darker brown, and leaves glass white.
+    Strength is a factor of the amounts of haematoxylin, eosin and DAB, nearly the same for all three: it makes brown
+    lighter or darker brown, and leaves glass white.
     """
     count = len(x)
     strength = 1 + stain * (2 * _uniform(count, generator) - 1)
-    channels = 1 + _CHANNEL * (2 * _uniform(3 * count, generator).view(count, 3) - 1)
+    apart = 1 + _APART * (2 * _uniform(3 * count, generator).view(count, 3) - 1)
     light = 1 - _LIGHT * _uniform(count, generator)
     angle = 2 * math.pi * hue * (2 * _uniform(count, generator) - 1)
-    density = -x.clamp(min=_DARKEST).log()
-    density = density * (strength[:, None] * channels).to(x.device)[:, :, None, None]
-    found = (-density).exp() * light.to(x.device).view(-1, 1, 1, 1)
+    found = restained(x, (strength[:, None] * apart).to(x.device)) * light.to(x.device).view(-1, 1, 1, 1)
     return torch.einsum("bij,bjhw->bihw", hue_turn(angle).to(x.device), found).clamp(0, 1)
 
 

@@ -1,8 +1,6 @@
 """Pictures with labelled nuclei as a training sees them: crops at random places, turned, scaled and stained anew.
 
-Every batch is a function of its number. Stains vary along their own directions of colour (haematoxylin, eosin, DAB: A.
-Ruifrok and D. Johnston, Anal. Quant. Cytol. Histol. 23:291, 2001), as D. Tellez et al. do (Med. Image Anal. 58:101544,
-2019).
+Every batch is a function of its number. Stains vary along their own colours; see `workbench.slide.train.hed`.
 """
 
 from __future__ import annotations
@@ -18,12 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from workbench.slide.predict.traced import parted
+from workbench.slide.train.hed import restained
 from workbench.slide.train.nuclei_loss import Truth
 from workbench.slide.train.targets import distances
-
-_HED = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))
-"""Density of red, green and blue of haematoxylin, eosin and DAB."""
-_DARKEST = 1 / 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +112,8 @@ def _cropped(
 
 def _restained(x: Tensor, how: Variation, generator: torch.Generator) -> Tensor:
     """Other strengths of the stains: ``(B, 3, H, W)`` from 0 to 1 to the same."""
-    stains = torch.tensor(_HED)
-    stains = stains / stains.norm(dim=1, keepdim=True)
-    density = -x.clamp(min=_DARKEST).log()
-    amounts = torch.einsum("bchw,cs->bshw", density, torch.linalg.inv(stains))
     change = 2 * torch.rand(len(x), 3, 2, generator=generator) - 1
-    factor, more = 1 + how.stain * change[..., 0], how.shift * change[..., 1]
-    amounts = amounts * factor[:, :, None, None] + more[:, :, None, None]
-    return torch.exp(-torch.einsum("bshw,sc->bchw", amounts, stains)).clamp(0, 1)
+    return restained(x, 1 + how.stain * change[..., 0], how.shift * change[..., 1])
 
 
 def _blurred(x: Tensor, how: Variation, generator: torch.Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """Tiles lie on tissue within the area of their case, are drawn by the seed, and never on both sides of a split."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from tests.workbench.slide.train.tiny_training import config
 from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.core.pyramid import Level, Pyramid
 from workbench.core.types import Case
+from workbench.slide import stain_profile, write_stain_profile
 from workbench.slide.data.open import read as open_slide
 from workbench.slide.train.study import open_study
 from workbench.slide.train.tiles_of import TileSource, overview, tiles_of
+from workbench.slide.train.train import _identity
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,29 @@ def test_other_scales(cases):
     with pytest.raises(UsageError, match="too coarse"):
         tiles_of(cases[0], config(mpp=0.25))
     assert tiles_of(cases[0], config(mpp=0.25, allow_upsample=True)).lattice.side == 48
+
+
+def test_tiles_are_brought_to_a_stain_profile(cases, tmp_path):
+    plain = tiles_of(cases[0], config())
+    found, _ = stain_profile(open_slide(cases[1].image))
+    path = write_stain_profile(tmp_path / "p.json", replace(found, strongest=tuple(0.5 * v for v in found.strongest)))
+    slide = tiles_of(cases[0], config(stain_profile=str(path)))
+    assert slide.chosen.tolist() == plain.chosen.tolist(), "tissue is found on the slide as it is"
+    before, after = (TileSource([s]).read([0, 5]) for s in (plain, slide))
+    assert after.mean() > before.mean() + 20, "half as strong"
+    assert "stain profile" in slide.notes[-1]
+    with pytest.raises(InputError, match="no such stain profile"):
+        tiles_of(cases[0], config(stain_profile=str(tmp_path / "gone.json")))
+
+
+def test_a_training_goes_on_with_the_same_profile_only(tmp_path):
+    path = tmp_path / "p.json"
+    study, found = SimpleNamespace(train=(), val=()), []
+    for content in ("one", "one", "another"):
+        path.write_text(content, encoding="utf-8")
+        found.append(_identity(study, config(stain_profile=str(path)), None))
+    assert found[0] == found[1] != found[2]
+    assert "files" not in _identity(study, config(), None), "states of before are gone on with"
 
 
 def test_a_slide_without_scale_needs_one(tmp_path):
