@@ -37,7 +37,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "ColourChange", "StainProfile", "read_stain_profile", "write_stain_profile",
         ),
         "workbench.slide.predict.stain_slide": ("stain_profile",),
-        "workbench.slide.stain_layers": ("STAIN", "StainLevel", "stain_layers"),
+        "workbench.slide.stain_levels": ("STAIN", "StainLevel", "stain_layers"),
         "workbench.slide.region_counts": ("REGIONS", "REGION_OUTLINES", "counted"),
         "workbench.slide.data.embedding_files": ("TileEmbeddings",),
         "workbench.slide.search": ("TileIndex", "index_of"),

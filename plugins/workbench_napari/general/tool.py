@@ -267,10 +267,14 @@ def _formats(kind: str) -> dict[str, str]:
     return {"As the image": "auto"} | ({f: f for f in kinds.find(kind).formats} if kind else {})
 
 
+MADE = ("labels", "heatmap", "marks", "similarity", "stain")
+"""Roles of layers that are made of an image, and are none."""
+
+
 def is_image_of(layer: Any, kind: str) -> bool:
     """Whether a layer was opened from a file of that kind of data."""
     record = layer.metadata.get(KEY) or {}
-    made = record.get("result") or record.get("part") or record.get("role") in ("labels", "heatmap", "marks")
+    made = record.get("result") or record.get("part") or record.get("role") in MADE
     return bool(record.get("source")) and record.get("kind") == kind and not made
 
 

@@ -13,7 +13,7 @@ from workbench.core.layers import KEY
 
 KINDS = ("labels", "shapes", "points", "outlines")
 
-HINT = "hint"
+HINT, STAIN = "hint", "stain"
 """Role of a layer of ours that only points at something: it is nobody's work, and is neither kept nor saved."""
 
 _COMMON = ("name", "opacity", "blending", "visible")

@@ -15,7 +15,7 @@ from workbench.core.layers import KEY
 from workbench_napari.shared.job import Job
 from workbench_napari.shared.journal import journal_of
 from workbench_napari.shared.layer_choice import chosen, index_of
-from workbench_napari.shared.layer_record import HINT
+from workbench_napari.shared.layer_record import HINT, STAIN
 from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.session_file import (
     SUFFIX,
@@ -49,7 +49,7 @@ def save_session(viewer: Any, path: Path) -> bool:
     journal = journal_of(viewer)
     rows, copies, left_out = [], {}, []
     for layer in viewer.layers:
-        if (layer.metadata.get(KEY) or {}).get("role") == HINT:
+        if (layer.metadata.get(KEY) or {}).get("role") in (HINT, STAIN):
             continue  # the tool makes them anew
         row, arrays, problem = row_of(layer, journal)
         if problem:

@@ -11,7 +11,7 @@ from workbench.core.errors import GeometryError
 from workbench.core.frame import Frame
 from workbench.core.layers import KEY
 from workbench.core.types import Geometry, Image
-from workbench.slide import common_attributes, frame_of, geometry_of, is_annotations, is_mask, scaled
+from workbench.slide import STAIN, common_attributes, frame_of, geometry_of, is_annotations, is_mask, scaled
 from workbench_napari.general.restored import read_image
 from workbench_napari.shared.saving import LayerState
 
@@ -41,6 +41,11 @@ def masks_on(viewer: Any, slide: Any) -> list[Any]:
 def annotations_on(viewer: Any, slide: Any) -> list[Any]:
     """Layers of annotations on a slide."""
     return [x for x in viewer.layers if is_drawn(x) and same_slide(x, slide)]
+
+
+def stains_on(viewer: Any, slide: Any) -> list[Any]:
+    """Layers that show the stains of a slide."""
+    return [x for x in viewer.layers if record_of(x).get("role") == STAIN and same_slide(x, slide)]
 
 
 def is_drawn(layer: Any) -> bool:
@@ -177,7 +182,7 @@ def rescale(viewer: Any, slide: Any, geometry: Geometry, *, drawn: bool = True, 
         return False
     factor = np.diag(new)[:2] / np.diag(old)[:2]
     given = record_of(slide).get(GIVEN)
-    hand = [*masks_on(viewer, slide), *annotations_on(viewer, slide)] if drawn else []
+    hand = [*masks_on(viewer, slide), *annotations_on(viewer, slide), *stains_on(viewer, slide)] if drawn else []
     for layer in (slide, *(x for x in hand if x is not but and not record_of(x).get("result"))):
         layer.units = ("um" if geometry.unit == "um" else "pixel",) * 2
         layer.scale, layer.translate = layer.scale * factor, layer.translate * factor

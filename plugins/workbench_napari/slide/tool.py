@@ -49,6 +49,7 @@ from workbench_napari.slide.region import Region, run_in
 from workbench_napari.slide.saving import Saving, save
 from workbench_napari.slide.search_page import SearchPage
 from workbench_napari.slide.search_panel import SearchGroup
+from workbench_napari.slide.stain_page import StainGroup, StainPage
 from workbench_napari.slide.view import SlideViews
 from workbench_napari.slide.where import Where
 
@@ -107,13 +108,15 @@ class SlideTool(GeneralTool):
         self.nuclei_group, self.search_group = NucleiGroup(), SearchGroup()
         self.areas = ScoresTable("Areas")
         self.result.column.insertWidget(1, self.areas)
-        drawn = (self.area_group, self.annotation_group)
+        self.stain_group = StainGroup()
+        drawn = (self.area_group, self.annotation_group, self.stain_group)
         result = (*own["Result"], self.search_group)
         return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": result}
 
     def connect_tool(self) -> None:
         self.nuclei = NucleiPage(self, self.nuclei_group)
         self.search = SearchPage(self, self.search_group)
+        self.stains = StainPage(self, self.stain_group)
         super().connect_tool()
         self.keys.notes += [
             ("click, Shift+click", "choose a nucleus, one more (with the layer of nuclei chosen)"),
@@ -215,6 +218,7 @@ class SlideTool(GeneralTool):
         self.annotating.follow(layer)
         self.nuclei.refresh()
         self.search.refresh()
+        self.stains.refresh()
         takes = self.input.model.asks_for("roi")
         self.area_group.where.setEnabled(takes and layer is not None)
         self.area_group.find.setEnabled(layer is not None and not self.is_busy)

@@ -109,11 +109,12 @@ def stain_layers(
         raise InputError(f"{image.source or image.name}: is no slide: it has no levels")
     found = stains if isinstance(stains, Stains) else _stains(image, stains)
     below = list(levels) if levels is not None else lazy_levels(image)
+    asked = {"role": STAIN, "stains": stains if isinstance(stains, str) else "own", "glass": list(found.glass)}
     made: list[LayerTuple] = []
     for which, name in enumerate(found.names):
         own = [StainLevel(level, found, which) for level in below]
         vector = found.vectors[which].round(4).tolist()
-        record = slide_record(image) | {"role": STAIN, "stain": name, "vector": vector, "glass": list(found.glass)}
+        record = slide_record(image) | asked | {"stain": name, "vector": vector}
         attributes: dict[str, Any] = {
             "name": f"{image.name} {name}", "rgb": False, "multiscale": len(own) > 1, "contrast_limits": LIMITS,
             "colormap": _colormap(name, found, which), "blending": "translucent_no_depth",
