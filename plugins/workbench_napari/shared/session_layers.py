@@ -53,7 +53,8 @@ def row_of(layer: Any, journal: Journal) -> tuple[dict[str, Any], Arrays | None,
 def is_as_its_file(layer: Any, journal: Journal) -> bool:
     """Whether a layer of ours shows just what its file holds: nothing that was made from it, or drawn."""
     own = layer.metadata.get(KEY) or {}
-    made = own.get("result") or own.get("part") or own.get("edited") or own.get("role") in ("heatmap", "marks")
+    is_map = own.get("role") in ("heatmap", "marks", "similarity")
+    made = own.get("result") or own.get("part") or own.get("edited") or is_map
     is_file = bool(own.get("source")) and Path(str(own["source"])).exists() and _type(layer) in ("image", "labels")
     return is_file and not made and not journal.is_unsaved(layer)
 

@@ -68,6 +68,7 @@ def test_tiles_are_picked_searched_and_gone_to(embedded):
     click(tool, page.group.find)
     layer = viewer.layers["section similarity"]
     assert layer.visible
+    assert tool.input.layer.count() == 1, "it is no slide"
     shown = np.asarray(layer.data)
     assert np.nanmax(shown) == pytest.approx(1, abs=2e-3)
     best = layer.data_to_world(np.argwhere(shown == np.nanmax(shown))[0])

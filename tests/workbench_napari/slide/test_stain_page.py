@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from workbench_napari.launch import open_files
 from workbench_napari.shared.session import save_session
+from workbench_napari.shared.session_file import read_session
 from workbench_napari.slide.on_slide import record_of, same_slide
 from workbench_napari.slide.view import cache_of
 
@@ -84,9 +85,10 @@ def test_choosing_one_means_its_slide_and_closing_leaves_no_trace(looking, tmp_p
     viewer.layers.selection.active = stains_of(viewer)[0]
     assert tool.meant.layer is slide
     assert "without a file" not in tool.status.text()
-    path = tmp_path / "desk.workbench"
+    path = tmp_path / "desk.session"
     assert save_session(viewer, path)
-    until(lambda: any(tmp_path.iterdir()))
+    until(path.is_file)
+    assert [row["name"] for row in read_session(path)["layers"]] == [slide.name], "stains are made anew"
     viewer.layers.remove(slide)
     assert not tool.stain_group.show_button.isEnabled()
     for layer in stains_of(viewer):
