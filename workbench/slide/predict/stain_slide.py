@@ -39,8 +39,8 @@ _SIDE, _SQUARES = 256, 48
 """Side of the squares that pixels are taken from, and how many there are, evenly over the tissue."""
 _EVERY = 5
 """One of so many of their pixels is taken."""
-_FEWEST = 256
-"""Pixels along the longer side at which tissue is looked for, where a slide has them."""
+_FEWEST, _MOST = 256, 1500
+"""Pixels along the longer side at which tissue is looked for, where a slide has them: a rough mask will do here."""
 _UNKNOWN = 16.0
 """Pixels of level 0 along one in which tissue is looked for, where their size is not known."""
 _WHITE = (255.0, 255.0, 255.0)
@@ -86,7 +86,8 @@ def sample_of(pyramid: Pyramid, name: object, threads: int | None = None) -> Sam
     """
     own = None if pyramid.mpp is None else math.sqrt(pyramid.mpp[0] * pyramid.mpp[1])
     coarse = _UNKNOWN if own is None else MASK_MPP / own
-    low = low_power_by(pyramid, max(1.0, min(coarse, max(pyramid.levels[0].shape) / _FEWEST)))
+    side = max(pyramid.levels[0].shape)
+    low = low_power_by(pyramid, max(1.0, min(coarse, side / _FEWEST), side / _MOST))
     tissue = find_tissue(low.pixels, None if own is None else own * low.step[0], name=name)
     if not tissue.mask.any():
         raise InputError(f"{name}: too little tissue: none was found, and stains are looked for in it")
