@@ -42,6 +42,10 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.data.embedding_files": ("TileEmbeddings",),
         "workbench.slide.search": ("TileIndex", "index_of"),
         "workbench.slide.search_report": ("SIMILARITY", "picture_of", "similarity_map"),
+        "workbench.slide.tile_learning": (
+            "LearntTissue", "is_tissue", "learn_tissue", "save_tissue", "tissue_layers", "with_tissue",
+        ),
+        "workbench.slide.predict.heads": ("CLASS_AREAS", "SLIDE_CLASS"),
         "workbench.slide.train.corrected": ("TEACHING_STEPS", "teach_corrected"),
     },
 )  # fmt: skip

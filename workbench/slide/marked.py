@@ -139,6 +139,20 @@ def _on_patch(
     return found
 
 
+def joined(one: Marked, other: Marked) -> Marked:
+    """What both say of the same tiles; where they say two things of one, neither counts, and a note says so."""
+    names = list(dict.fromkeys((*one.classes.names, *other.classes.names)))
+    colors = {c.name: c.color for c in (*other.classes, *one.classes)}
+    classes = ClassTable(tuple(replace(c, color=colors[c.name]) for c in ClassTable.from_names(names)))
+    a, b = one.in_classes(classes), other.in_classes(classes)
+    both = (a > 0) & (b > 0) & (a != b)
+    values = np.where(both, 0, np.where(a > 0, a, b))
+    shifted = np.where(other.regions >= 0, other.regions + int(one.regions.max(initial=-1)) + 1, -1)
+    regions = np.where(values > 0, np.where(a > 0, one.regions, shifted), -1)
+    more = [f"{int(both.sum())} tile(s) are marked as two classes and teach nothing"] if both.any() else []
+    return Marked(values, regions, classes, (*one.notes, *other.notes, *more))
+
+
 class _Votes:
     """What speaks for each class at each tile."""
 

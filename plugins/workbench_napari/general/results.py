@@ -26,7 +26,7 @@ TABLE_ROWS = 500
 _SHOWN_ROWS = 12
 
 
-def layers_of(result: Result, series: str | None = None) -> tuple[str, list[LayerTuple]]:
+def layers_of(result: Result, series: str | None = None, name: str = "") -> tuple[str, list[LayerTuple]]:
     """A name for the result, and its layers.
 
     The record of each layer carries that name and whatever it takes to make the result again from the file of the
@@ -36,8 +36,10 @@ def layers_of(result: Result, series: str | None = None) -> tuple[str, list[Laye
     ----------
     series
         What the image was chosen by, where its path holds several.
+    name
+        That of a result of which this is more; by default a new one.
     """
-    name = token(result)
+    name = name or token(result)
     whole = _plain(
         {
             "result": name,

@@ -94,6 +94,11 @@ class ShownResult(QObject):
         self._where[token] = (weakref.ref(image_layer), bool(layers))
         self._is_adding = True
 
+    def extend(self, result: Result) -> None:
+        """The result that is shown has other parts from now on; their layers are added and removed by who says so."""
+        self._results[self.token] = result
+        self._state = ()
+
     def show(self, token: str) -> None:
         """Show this result, or with "" none."""
         self._is_adding = False

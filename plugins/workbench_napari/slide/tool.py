@@ -14,7 +14,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY, LayerTuple
 from workbench.core.objects import Objects
 from workbench.core.types import Result, Scores
-from workbench.slide import INDEX, NUCLEI, config_of, is_mask, mask_layer, prepare
+from workbench.slide import CLASS_AREAS, INDEX, NUCLEI, SLIDE_CLASS, config_of, is_mask, mask_layer, prepare
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool, _formats
 from workbench_napari.shared.case import Saved
@@ -50,6 +50,8 @@ from workbench_napari.slide.saving import Saving, save
 from workbench_napari.slide.search_page import SearchPage
 from workbench_napari.slide.search_panel import SearchGroup
 from workbench_napari.slide.stain_page import StainGroup, StainPage
+from workbench_napari.slide.tissue_page import TissuePage
+from workbench_napari.slide.tissue_panel import TissueGroup
 from workbench_napari.slide.view import SlideViews
 from workbench_napari.slide.where import Where
 
@@ -108,8 +110,8 @@ class SlideTool(GeneralTool):
         self.nuclei_group, self.search_group = NucleiGroup(), SearchGroup()
         self.areas = ScoresTable("Areas")
         self.result.column.insertWidget(1, self.areas)
-        self.stain_group = StainGroup()
-        drawn = (self.area_group, self.annotation_group, self.stain_group)
+        self.stain_group, self.tissue_group = StainGroup(), TissueGroup()
+        drawn = (self.area_group, self.annotation_group, self.tissue_group, self.stain_group)
         result = (*own["Result"], self.search_group)
         return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": result}
 
@@ -117,6 +119,7 @@ class SlideTool(GeneralTool):
         self.nuclei = NucleiPage(self, self.nuclei_group)
         self.search = SearchPage(self, self.search_group)
         self.stains = StainPage(self, self.stain_group)
+        self.tissue = TissuePage(self, self.tissue_group)
         super().connect_tool()
         self.keys.notes += [
             ("click, Shift+click", "choose a nucleus, one more (with the layer of nuclei chosen)"),
@@ -218,6 +221,7 @@ class SlideTool(GeneralTool):
         self.annotating.follow(layer)
         self.nuclei.refresh()
         self.search.refresh()
+        self.tissue.refresh()
         self.stains.refresh()
         takes = self.input.model.asks_for("roi")
         self.area_group.where.setEnabled(takes and layer is not None)
@@ -233,7 +237,8 @@ class SlideTool(GeneralTool):
         index = now.parts.get(INDEX)
         if isinstance(index, Scores) and len(index.rows) <= _SIDE_BY_SIDE:
             index = turned(index)
-        self.areas.show_scores(index or now.parts.get("areas") or now.parts.get("counts"))
+        told = (now.parts.get(key) for key in (SLIDE_CLASS, CLASS_AREAS, "areas", "counts"))
+        self.areas.show_scores(index or next((part for part in told if part is not None), None))
 
     @staticmethod
     def _describe(now: Result, made: Result) -> str:

@@ -209,3 +209,17 @@ def test_copies_of_one_scan_are_one_patient(tmp_path):
     study = load_study(tmp_path / "list.csv")
     assert len({c.group for c in study.cases}) == 3
     assert "of 2 groups: a split may have it on both sides" in study.notes[0]
+
+
+def test_a_patient_is_the_group_and_a_label_may_be_a_word(tmp_path):
+    """Slides of one patient on both sides of a split would leak it; "tumour" is no file that is missing."""
+    for name in "ab":
+        (tmp_path / f"{name}.nii.gz").touch()
+    (tmp_path / "l.csv").write_text("image,patient,label\na.nii.gz,p1,tumour\nb.nii.gz,p1,no tumour\n")
+    found = load_cases(tmp_path / "l.csv")
+    assert [c.group for c in found] == ["p1", "p1"]
+    assert [c.labels for c in found] == [None, None]
+    assert [c.options["label"] for c in found] == ["tumour", "no tumour"]
+    (tmp_path / "m.csv").write_text("image,label\na.nii.gz,missing.nii.gz\n")
+    with pytest.raises(InputError, match="does not exist"):
+        load_cases(tmp_path / "m.csv")

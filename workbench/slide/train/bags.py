@@ -39,6 +39,12 @@ class Bag:
         return float(self.tiles.facts.get("patch_size_level0", 0))
 
     @property
+    def mpp(self) -> tuple[float, float] | None:
+        """Micrometres per pixel of the slide, along x and y, where its file of embeddings says it."""
+        x, y = (float(self.tiles.facts.get(k, 0)) for k in ("mpp_x", "mpp_y"))
+        return (x, y) if min(x, y) > 0 else None
+
+    @property
     def group(self) -> str:
         """What is kept apart as a whole."""
         return self.case.group or self.case.id

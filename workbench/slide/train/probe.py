@@ -23,6 +23,7 @@ from workbench.slide.data.placing import place_of
 from workbench.slide.few_shot import BALANCED, Examples, Taught, learn_tiles
 from workbench.slide.marked import Marked, marked_by, marked_on
 from workbench.slide.predict.heads import PROBE
+from workbench.slide.tile_learning import grid_of
 from workbench.slide.train.bags import Bag, Bags, open_bags
 from workbench.slide.train.on_top import as_step, finish, require_output
 from workbench.slide.train.settings import SlideTrainConfig
@@ -140,27 +141,14 @@ def _marked(bag: Bag, least: float) -> Marked:
         return marked_by(corners, bag.side, Annotations())
     if labels.suffix.lower() in _MASKS:
         mask = read_labels(labels)
-        return marked_on(corners, bag.side, mask, _grid(mask.geometry.affine, bag), least)
+        return marked_on(corners, bag.side, mask, grid_of(mask, bag.mpp), least)
     found = read_annotations(labels, slide=_place(bag)).classes_from_names()
     return marked_by(corners, bag.side, found, least)
-
-
-def _grid(affine: Any, bag: Bag) -> tuple[Any, Any]:
-    """Corner and step (x, y) of a mask in pixels of level 0: its place is told in micrometres."""
-    mpp = np.array([float(bag.tiles.facts.get(k, 0)) for k in ("mpp_x", "mpp_y")])
-    if affine is None or not (mpp > 0).all():
-        raise InputError(f"{bag.case.labels}: does not say where on the slide it lies")
-    step = np.array([affine[1, 1], affine[0, 0]])
-    # The centre of its first pixel, from that of the slide's.
-    middle = np.array([affine[1, 2], affine[0, 2]]) + mpp / 2
-    return (middle - step / 2) / mpp, step / mpp
 
 
 def _place(bag: Bag) -> SlidePlace:
     image: Image | None = bag.image
     if image is not None:
         return place_of(image)
-    facts = bag.tiles.facts
-    rows, columns = (int(facts.get(k, 0)) for k in ("level0_height", "level0_width"))
-    mpp = (float(facts.get("mpp_x", 0)), float(facts.get("mpp_y", 0)))
-    return SlidePlace.of({}, (rows, columns), mpp if min(mpp) > 0 else None, None)
+    rows, columns = (int(bag.tiles.facts.get(k, 0)) for k in ("level0_height", "level0_width"))
+    return SlidePlace.of({}, (rows, columns), bag.mpp, None)

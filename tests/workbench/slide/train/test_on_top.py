@@ -1,0 +1,336 @@
+"""Trainings on top of an encoder: classes of tiles, labels of slides by attention; and their application."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+import workbench as wb
+from tests.mil_maker import write_study
+from tests.tiny import make_tiny_slide_weights
+from workbench import weights
+from workbench.core.errors import InputError, UsageError, WeightsError
+from workbench.core.settings import build
+from workbench.core.types import Case
+from workbench.slide import stainnet
+from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, write_hdf5
+from workbench.slide.data.heat_maps import read_map
+from workbench.slide.predict.heads import PROBE, SLIDE
+from workbench.slide.settings import Config, TrainConfig
+from workbench.slide.train import mil
+
+SIDE, WIDTH = 256, 16
+
+
+def read_csv(path):
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return make_tiny_slide_weights(tmp_path_factory.mktemp("encoder") / "encoder.safetensors")
+
+
+@pytest.fixture(scope="module")
+def facts(encoder):
+    found = weights.find(encoder, "stainnet")
+    return {
+        "patch_size": 256, "patch_size_level0": SIDE, "overlap": 0, "level0_width": 8 * SIDE, "level0_height": 8 * SIDE,
+        "mpp_x": 0.5, "mpp_y": 0.5, "target_mpp": 0.5, "encoder": found.name, "weights_sha256": found.sha256,
+    }  # fmt: skip
+
+
+def bag_file(path, facts, seed, rare=0, width=16):
+    """Embeddings of 64 tiles, of which some are of a rare kind; no file of a slide behind them."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(0, 1, (64, width)).astype(np.float32)
+    places = rng.permutation(64)[:rare]
+    features[places, :4] += 4.0
+    corners = np.stack(np.meshgrid(np.arange(8), np.arange(8)), -1).reshape(-1, 2) * SIDE
+    write_hdf5(path, TileEmbeddings(features, corners.astype(np.int64), {**facts, "name": path.stem}))
+    return places
+
+
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory, facts):
+    """Forty bags of twenty patients, half of whom have two rare tiles in each."""
+    folder, cases, rare = tmp_path_factory.mktemp("bags"), [], {}
+    for n in range(40):
+        is_ill = (n // 2) % 2 == 1
+        path = folder / f"s{n:02d}.h5"
+        rare[path.stem] = bag_file(path, facts, n, 2 * is_ill)
+        cases.append(Case(path.stem, path, group=f"p{n // 2}", options={"label": "ill" if is_ill else "well"}))
+    return cases, rare
+
+
+def config(encoder, **more):
+    return build(TrainConfig, {"weights": str(encoder), "device": "cpu", **more})
+
+
+# --- labels of slides
+
+
+@pytest.fixture(scope="module")
+def labelled(bags, encoder, tmp_path_factory):
+    cases, _ = bags
+    steps = []
+    out = tmp_path_factory.mktemp("mil") / "label.safetensors"
+    report = stainnet.train(cases, config(encoder, objective="mil", bag_lr=1e-3), out, steps.append)
+    return report, steps
+
+
+def test_slides_with_a_few_rare_tiles_are_found(labelled, bags):
+    report, steps = labelled
+    assert report.measure == "AUROC"
+    assert report.score > 0.95
+    assert report.validation == "cross-validated on 40 slides of 20 patients in 5 folds, patients kept whole"
+    assert [e.step for e in steps if e.measure == "slides embedded"] == list(range(40))
+    passes = [e.step for e in steps if e.measure == "fold"]
+    assert passes == sorted(passes)
+    assert passes[-1] <= steps[-1].steps
+    meta = weights.read_meta(report.weights)
+    assert meta["kind"] == SLIDE
+    assert [c["name"] for c in meta["classes"]] == ["ill", "well"]
+    for key in ("calibration error", "Brier score", "calibration error before calibration"):
+        assert 0 <= meta["scores"][key] <= 2
+    rows = read_csv(report.log.with_name("slides.csv"))
+    folds = {row["patient"]: set() for row in rows}
+    for row in rows:
+        folds[row["patient"]].add(row["fold"])
+    assert all(len(own) == 1 for own in folds.values()), "a patient judges in one fold"
+    right = sum(row["said"] == row["label"] for row in rows)
+    assert right / len(rows) == pytest.approx(meta["scores"]["balanced accuracy"])
+    assert "Calibration" in report.report.read_text(encoding="utf-8")
+
+
+def test_attention_lies_on_the_rare_tiles_of_slides_it_never_saw(labelled, facts, tmp_path):
+    from sklearn.metrics import roc_auc_score
+
+    from workbench.slide.predict.heads import load_head
+
+    report, _ = labelled
+    head = load_head(weights.find(report.weights, "stainnet"), 16)
+    for seed in range(3):
+        rare = bag_file(tmp_path / "new.h5", facts, 1000 + seed, 2)
+        features = torch.from_numpy(np.asarray(read_hdf5(tmp_path / "new.h5").features, np.float32))
+        with torch.no_grad():
+            logits, attention = head.net(features)
+        assert attention.sum() == pytest.approx(1, abs=1e-5)
+        truth = np.isin(np.arange(64), rare)
+        assert roc_auc_score(truth, attention.numpy()) > 0.9
+        assert logits.argmax() == 0
+
+
+def test_labels_by_chance_get_a_score_of_chance(bags, encoder, tmp_path):
+    cases, _ = bags
+    rng = np.random.default_rng(0)
+    names = dict(zip({c.group for c in cases}, rng.permutation(np.repeat(["a", "b"], 10)).tolist(), strict=True))
+    mixed = [replace(c, options={"label": names[c.group]}) for c in sorted(cases, key=lambda c: c.id)]
+    own = config(encoder, objective="mil", bag_epochs=15, folds=4)
+    report = stainnet.train(mixed, own, tmp_path / "x.safetensors")
+    assert report.score < 0.8
+    assert any("fewer than ten patients" in n for n in report.notes) is False
+
+
+def test_what_cannot_be_learnt_is_refused(bags, encoder, facts, tmp_path):
+    cases, _ = bags
+    own, out = config(encoder, objective="mil"), tmp_path / "x.safetensors"
+    for some, kind, why in (
+        ([replace(c, options={}) for c in cases], InputError, "no column 'label'"),
+        ([replace(cases[0], options={"label": " "}), *cases[1:]], InputError, "s00: no 'label'"),
+        ([replace(c, options={"label": "a"}) for c in cases], UsageError, "all slides have the label 'a'"),
+        (
+            [replace(c, group="p0" if c.options["label"] == "ill" else c.group) for c in cases],
+            UsageError,
+            "'ill' has 1",
+        ),
+        (
+            [cases[0], replace(cases[0], id="copy", group="other"), *cases[1:]],
+            UsageError,
+            "the same slide in two groups",
+        ),
+    ):
+        with pytest.raises(kind, match=why):
+            stainnet.train(some, own, out)
+    assert not out.exists()
+    bag_file(tmp_path / "other.h5", {**facts, "weights_sha256": "0" * 64}, 1)
+    with pytest.raises(InputError, match="was made by the weights"):
+        stainnet.train([replace(c, image=tmp_path / "other.h5") for c in cases], own, out)
+    bag_file(tmp_path / "scale.h5", {**facts, "target_mpp": 1.0}, 1)
+    strange = [*cases, Case("strange", tmp_path / "scale.h5", options={"label": "ill"}, group="new")]
+    report = stainnet.train(strange, config(encoder, objective="mil", bag_epochs=1), out)
+    assert list(report.failures) == ["strange"]
+    assert "target_mpp is 1.0" in report.failures["strange"]
+    assert any("could not be read" in n for n in report.notes)
+
+
+def test_a_temperature_makes_probabilities_as_right_as_they_say():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 4000)
+    logits = np.zeros((4000, 2))
+    logits[np.arange(4000), truth] += 1.0
+    logits += rng.normal(0, 1, logits.shape)
+    found = mil.temperature_of(5 * logits, truth)
+    assert found == pytest.approx(5 * mil.temperature_of(logits, truth), rel=0.01)
+    odds = mil._softmax(5 * logits / found)
+    error = sum(n * abs(p - r) for p, r, n in mil.bins(odds, truth)) / 4000
+    assert error < 0.03
+    before = mil._softmax(5 * logits)
+    assert sum(n * abs(p - r) for p, r, n in mil.bins(before, truth)) / 4000 > 3 * error
+
+
+# --- on slides, as the shell does it
+
+
+def run(*call):
+    start = "import sys; from workbench.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", start, *map(str, call)], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_study_of_slides_by_the_shell(encoder, tmp_path):
+    """The list has patients in a column of that name, and a label that is a word, no file."""
+    study, _ = write_study(tmp_path / "study", 8)
+    study.write_text(study.read_text().replace("diagnosis", "label"), encoding="utf-8")
+    out = tmp_path / "label.safetensors"
+    code, said = run("train", "stainnet", "-i", study, "-o", out, "--objective", "mil", "--weights", encoder,
+                     "--bag-epochs", 2, "--folds", 2, "--device", "cpu")  # fmt: skip
+    assert code == 0, said
+    assert "8 slides of 4 patients in 2 folds" in said
+    one = tmp_path / "study" / "s000.ome.tif"
+    code, said = run("predict", "stainnet", "-i", one, "-o", tmp_path / "out", "--weights", out, "--device", "cpu")
+    assert code == 0, said
+    folder = tmp_path / "out" / "s000"
+    rows = read_csv(folder / "slide_class.csv")
+    assert {r["class"] for r in rows} == {"healthy", "tumour"}
+    assert sum(float(r["probability"]) for r in rows) == pytest.approx(1, abs=1e-3)
+    assert [r["label"] for r in rows].count("x") == 1
+    attention, _ = read_map(folder / "attention.ome.tif")
+    assert np.nanmean(attention) == pytest.approx(1, rel=1e-4)
+    made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert made["encoder_sha256"] == weights.find(encoder, "stainnet").sha256
+    assert made["weights_sha256"] == weights.find(out, "stainnet").sha256
+    code, said = run("predict", "stainnet", "-i", one, "-o", tmp_path / "o2", "--weights", out, "--target-mpp", 1)
+    assert code != 0
+    assert "taught on tiles of 0.5 um per pixel" in said
+    assert "--target-mpp 0.5" in said
+
+
+# --- classes of tiles
+
+
+def test_regions_teach_classes_that_are_applied_to_the_slide(encoder, tmp_path):
+    study, places = write_study(tmp_path / "study", 3, first=2)
+    name = next(n for n, own in places.items() if own)
+    rare = places[name]
+    features = []
+    for row, column in rare:
+        features.append(_feature("rare", [(column * SIDE, row * SIDE, SIDE, SIDE)]))
+    others = [(0, 0), (5, 5), (5, 0), (0, 5), (2, 1), (4, 3)]
+    for row, column in [p for p in others if p not in rare][:3]:
+        features.append(_feature("usual", [(column * SIDE, row * SIDE, SIDE, SIDE)]))
+    regions = tmp_path / "regions.geojson"
+    regions.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+    slide = study.parent / f"{name}.ome.tif"
+    out = tmp_path / "tissue.safetensors"
+    code, said = run("train", "stainnet", "-i", slide, "--labels", regions, "-o", out, "--objective", "probe",
+                     "--weights", encoder, "--device", "cpu", "--min-tissue", 0)  # fmt: skip
+    assert code == 0, said
+    assert "cross-validated over 5 regions in 2 folds" in said
+    meta = weights.read_meta(out)
+    assert meta["kind"] == PROBE
+    assert meta["training"]["tiles"] == {"rare": 2, "usual": 3}
+    assert meta["base_sha256"] == weights.find(encoder, "stainnet").sha256
+    code, said = run("predict", "stainnet", "-i", slide, "-o", tmp_path / "out", "--weights", out, "--tissue", 0)
+    assert code == 0, said
+    folder = tmp_path / "out" / name
+    heat, _ = read_map(folder / "probability_rare.ome.tif")
+    for row, column in rare:
+        assert heat[row, column] > 0.5
+    rows = read_csv(folder / "class_areas.csv")
+    assert sum(int(r["tiles"]) for r in rows) == 36
+    assert sum(float(r["area [mm2]"]) for r in rows) == pytest.approx(36 * (SIDE * 0.5e-3) ** 2, abs=1e-5)
+    # The same from the file of embeddings, without the slide.
+    again = tmp_path / "again.safetensors"
+    code, said = run("predict", "stainnet", "-i", slide, "-o", tmp_path / "e", "--weights", encoder, "--tissue", 0)
+    assert code == 0, said
+    table = tmp_path / "list.csv"
+    table.write_text(f"image,labels\ne/{name}/embeddings.h5,regions.geojson\n", encoding="utf-8")
+    code, said = run("train", "stainnet", "-i", table, "-o", again, "--objective", "probe", "--weights", encoder)
+    assert code == 0, said
+    one, two = (weights.load_tensors(f) for f in (out, again))
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], atol=1e-4, rtol=1e-4)
+
+
+def _feature(name, boxes):
+    rings = [[[x, y], [x + w, y], [x + w, y + h], [x, y + h], [x, y]] for x, y, w, h in boxes]
+    return {
+        "type": "Feature", "geometry": {"type": "Polygon", "coordinates": rings},
+        "properties": {"objectType": "annotation", "classification": {"name": name}},
+    }  # fmt: skip
+
+
+def test_heads_that_do_not_fit_are_refused(labelled, tmp_path):
+    report, _ = labelled
+    found = weights.find(report.weights, "stainnet")
+    tensors = weights.load_tensors(found)
+    for number, (meta, what) in enumerate((
+        ({"net": {**found.meta["net"], "features": 99}}, "by 99 numbers"),
+        ({"net": {**found.meta["net"], "temperature": -1.0}}, "temperature"),
+        ({"classes": found.meta["classes"][:1]}, "1 classes"),
+        ({"net": {**found.meta["net"], "hidden": 7}}, "shape"),
+    )):  # fmt: skip
+        record = {k: v for k, v in found.meta.items() if k not in ("hashes", "format")} | meta
+        bad = weights.save(tmp_path / f"bad{number}.safetensors", tensors, record)
+        with pytest.raises(WeightsError, match=what):
+            stainnet.load(Config(weights=str(bad), device="cpu"), torch.device("cpu"))
+
+
+def test_the_mean_of_patches_stands_for_a_tile_if_asked_for(encoder, tmp_path):
+    from tests.tiny import make_tiny_slide
+
+    image = wb.read(make_tiny_slide(tmp_path / "s.ome.tif"))
+    parts = {}
+    for how in ("auto", "cls", "mean", "both"):
+        own = Config(weights=str(encoder), device="cpu", pooling=how)
+        made = stainnet.predict(stainnet.load(own, torch.device("cpu")), image, own)
+        parts[how] = made["embeddings"]
+    np.testing.assert_array_equal(parts["auto"].data, parts["cls"].data)
+    both = np.concatenate([parts["cls"].data, parts["mean"].data], 1)
+    np.testing.assert_allclose(parts["both"].data, both, atol=1e-5)
+    assert parts["mean"].about["pooling"] == "mean"
+    assert np.abs(parts["mean"].data - parts["cls"].data).max() > 0.01
+    net = stainnet.build_network(weights.find(encoder, "stainnet")).eval()
+    x = torch.randn(2, 3, 224, 224)
+    from workbench.nets.vit import Pooled
+
+    with torch.no_grad():
+        torch.testing.assert_close(Pooled(net, "mean")(x), net.tokens(x)[:, 1:].mean(1))
+        torch.testing.assert_close(Pooled(net, "cls")(x), net(x))
+
+
+def test_a_probe_knows_its_pooling(encoder, facts, tmp_path):
+    path = tmp_path / "a.h5"
+    bag_file(path, {**facts, "pooling": "mean"}, 0)
+    with h5py.File(path) as file:
+        assert file["features"].attrs["pooling"] == "mean"
+    regions = tmp_path / "r.geojson"
+    regions.write_text(json.dumps({"type": "FeatureCollection", "features": [
+        _feature("a", [(0, 0, 512, 512)]), _feature("b", [(1024, 1024, 512, 512)])]}), encoding="utf-8")  # fmt: skip
+    case = Case("a", path, regions)
+    with pytest.raises(InputError, match="pooling 'mean', not 'cls'"):
+        stainnet.train([case], config(encoder, objective="probe", pooling="cls"), tmp_path / "x.safetensors")
+    report = stainnet.train([case], config(encoder, objective="probe"), tmp_path / "y.safetensors")
+    assert weights.read_meta(report.weights)["recipe"]["pooling"] == "mean"
+    with pytest.raises(UsageError, match="taught with pooling 'mean'"):
+        stainnet.load(Config(weights=str(report.weights), pooling="cls", device="cpu"), torch.device("cpu"))
+    assert stainnet.load(Config(weights=str(report.weights), device="cpu"), torch.device("cpu")).net.how == "mean"
