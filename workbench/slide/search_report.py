@@ -16,8 +16,8 @@ from workbench.core.types import Heatmap, Image, plain_name
 from workbench.report import html
 from workbench.slide.data.heat_maps import write_map
 from workbench.slide.data.resample import Square, level_for, read_square
-from workbench.slide.data.tile_grid import TileGrid
 from workbench.slide.search import Hits, Indexed, TileIndex
+from workbench.slide.tile_grid import TileGrid
 
 COLUMNS = ("rank", "slide", "x", "y", "similarity", "side [pixels]", "file")
 SIMILARITY = "similarity"
@@ -41,7 +41,9 @@ def similarity_map(
     image: Image, own: Indexed, corners: npt.NDArray[np.floating[Any]], values: npt.ArrayLike
 ) -> Heatmap:
     """The similarity of each tile of a slide in its place, NaN where there is no tile."""
-    return TileGrid.of_corners(corners, own.side, own.step).heat(image, values, SIMILARITY)
+    grid = TileGrid.of(corners, own.side)
+    data = grid.painted(np.asarray(values, np.float32), np.full(grid.shape, np.nan, np.float32))
+    return Heatmap(data, grid.geometry(image), SIMILARITY)
 
 
 def picture_of(image: Image, corner: npt.ArrayLike, side: float, pixels: int = _PIXELS) -> npt.NDArray[np.uint8]:
@@ -82,7 +84,7 @@ def write_found(
     pictures, notes = _pictures(index, hits)
     for number in dict.fromkeys(hits.slides.tolist()):
         own = index.slides[number]
-        image = _opened(own)
+        image = opened_slide(own)
         if isinstance(image, Image):
             corners = index.corners[own.first : own.first + own.count]
             path = folder / f"{plain_name(own.name)[:100]}_{SIMILARITY}.ome.tif"
@@ -108,7 +110,7 @@ def _pictures(index: TileIndex, hits: Hits) -> tuple[list[html.Part], list[str]]
     for row, slide, corner in list(zip(rows_of(index, hits), hits.slides.tolist(), hits.corners, strict=True))[:_SHOWN]:
         own = index.slides[slide]
         if slide not in opened:
-            opened[slide] = _opened(own)
+            opened[slide] = opened_slide(own)
         image = opened[slide]
         if isinstance(image, str):
             notes[image] = None
@@ -125,7 +127,7 @@ def _pictures(index: TileIndex, hits: Hits) -> tuple[list[html.Part], list[str]]
     return parts or [html.Text("No slide could be opened: see the notes.", "warning")], list(notes)
 
 
-def _opened(own: Indexed) -> Image | str:
+def opened_slide(own: Indexed) -> Image | str:
     """The slide, or why its pixels cannot be shown."""
     from workbench.data import formats
 

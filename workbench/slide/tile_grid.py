@@ -1,0 +1,108 @@
+"""Tiles of a slide as pixels of a map: where each lies, and what the map lies on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError
+from workbench.core.types import Geometry, Image
+from workbench.slide.predict.chosen import coarse_geometry
+
+_MOST_PIXELS = 1 << 28
+_PARTS = 4
+"""Pixels along a tile where tiles lie in no lattice."""
+_LEAST_STEP = 1 / 8
+"""Of the side of a tile: where tiles overlap by more, they are taken to lie in no lattice."""
+
+
+@dataclass(frozen=True, eq=False)
+class TileGrid:
+    """The grid of a map with a pixel from one tile to the next.
+
+    Where tiles lie in no lattice (those of programs that cut each piece of tissue by itself), a tile has several.
+
+    Parameters
+    ----------
+    at
+        ``(N, 2)`` (row, column) of the first pixel of each tile.
+    shape
+        (rows, columns).
+    corner
+        (y, x) of the outer corner of the first pixel, in pixels of level 0.
+    step
+        Pixels of level 0 along a pixel of the map, along (y, x).
+    pixels
+        Of the map along a tile.
+    side
+        Of a tile, in pixels of level 0.
+    """
+
+    at: npt.NDArray[np.int64]
+    shape: tuple[int, int]
+    corner: tuple[float, float]
+    step: tuple[float, float]
+    pixels: int
+    side: float
+
+    @classmethod
+    def of(cls, corners: npt.ArrayLike, side: float) -> TileGrid:
+        """The grid of tiles with these upper left corners ``(N, 2)``, (x, y) in pixels of level 0.
+
+        Raises
+        ------
+        InputError
+            There are no tiles, or they lie so far apart that no map can hold them.
+        """
+        places = np.asarray(corners, np.float64)[:, ::-1]
+        if not len(places):
+            raise InputError("no tiles: nothing to make a map of")
+        low = places.min(0)
+        step, pixels = np.array([_step(values, side) for values in places.T]), 1
+        if not _is_lattice(places - low, step, side):
+            step, pixels = np.full(2, side / _PARTS), _PARTS
+        at = np.rint((places - low) / step).astype(np.int64)
+        rows, columns = (int(n) + pixels for n in at.max(0))
+        if rows * columns > _MOST_PIXELS:
+            raise InputError(f"a map of {rows:,} x {columns:,} pixels would be too large: tiles lie too far apart")
+        y, x = (float(v) for v in low + (side - step * pixels) / 2)
+        return cls(at, (rows, columns), (y, x), (float(step[0]), float(step[1])), pixels, side)
+
+    def painted(self, values: npt.ArrayLike, empty: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A copy of the map `empty` with the value ``(N,)`` of each tile in its place."""
+        data, own = empty.copy(), np.asarray(values)
+        for down in range(self.pixels):
+            for right in range(self.pixels):
+                data[self.at[:, 0] + down, self.at[:, 1] + right] = own
+        return data
+
+    def geometry(self, image: Image) -> Geometry:
+        """Where the map lies on a slide."""
+        return coarse_geometry(image, self.shape, self.corner, self.step)
+
+    @property
+    def area(self) -> float:
+        """What a tile stands for, in pixels of level 0: where tiles of a lattice overlap, its share of them."""
+        if self.pixels > 1:
+            return self.side**2
+        return min(self.step[0], self.side) * min(self.step[1], self.side)
+
+
+def _step(values: npt.NDArray[np.float64], side: float) -> float:
+    """From one tile to the next along an axis; corners are whole pixels, so the smallest of all steps would be off."""
+    lines = np.unique(values)
+    if len(lines) < 2:
+        return side
+    smallest = float(np.diff(lines).min())
+    return float((lines[-1] - lines[0]) / max(1, round((lines[-1] - lines[0]) / smallest)))
+
+
+def _is_lattice(places: npt.NDArray[np.float64], step: npt.NDArray[np.float64], side: float) -> bool:
+    """Whether all tiles lie where a lattice of that step has one; their corners are whole pixels."""
+    if (step < _LEAST_STEP * side).any():
+        return False
+    beside = np.abs(places - np.rint(places / step) * step)
+    return bool((beside <= np.maximum(1.0, 0.1 * step)).all())
