@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "probe": ("workbench.cli.probe:probe", "Compare encoders on labelled tiles: a few labels, and retrieval."),
     "search": ("workbench.cli.search:search", "Find the tiles of a study that are most like one that is shown."),
     "stains": ("workbench.cli.stains:stains", "Keep the colours of the stains of a slide, to bring others to them."),
+    "clusters": ("workbench.cli.clusters:clusters", "Group the tiles of a study, and show where each group lies."),
     "backends": ("workbench.cli.backends:backends", "List what the workbench can do."),
     "weights": ("workbench.cli.weights:weights", "List, show, fetch and check weights."),
     "doctor": ("workbench.cli.doctor:doctor", "Check this installation and say how to fix it."),
