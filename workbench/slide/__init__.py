@@ -40,12 +40,15 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.stain_levels": ("STAIN", "StainLevel", "stain_layers"),
         "workbench.slide.region_counts": ("REGIONS", "REGION_OUTLINES", "counted"),
         "workbench.slide.data.embedding_files": ("TileEmbeddings",),
+        "workbench.slide.clusters": ("MOST_CLUSTERS", "Clusters", "Plane", "clustered", "has_umap", "plane_of"),
+        "workbench.slide.clusters_report": ("CLUSTERS", "cluster_map", "write_clusters"),
         "workbench.slide.search": ("TileIndex", "index_of"),
         "workbench.slide.search_report": ("SIMILARITY", "picture_of", "similarity_map"),
         "workbench.slide.tile_learning": (
             "LearntTissue", "is_tissue", "learn_tissue", "save_tissue", "tissue_layers", "with_tissue",
         ),
         "workbench.slide.predict.heads": ("CLASS_AREAS", "SLIDE_CLASS"),
+        "workbench.slide.tile_grid": ("TileGrid",),
         "workbench.slide.train.corrected": ("TEACHING_STEPS", "teach_corrected"),
     },
 )  # fmt: skip

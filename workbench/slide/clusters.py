@@ -24,7 +24,7 @@ from workbench.slide.tile_grid import TileGrid
 Reals = npt.NDArray[np.float64]
 By = Literal["pca", "umap"]
 COUNTS_COLUMNS = ("slide", "cluster", "tiles", "share", "area [mm2]")
-FEWEST, MOST = 2, 20
+FEWEST_CLUSTERS, MOST_CLUSTERS = 2, 20
 """Clusters that can be asked for; more colours than that cannot be told apart."""
 WEAK = 0.1
 """Below this silhouette clusters run into each other."""
@@ -149,8 +149,10 @@ def clustered(index: TileIndex, count: int = 0, seed: int = 0, *, progress: Prog
     InputError
         All tiles are alike, or their embeddings are no numbers.
     """
-    if count and not FEWEST <= count <= MOST:
-        raise UsageError(f"{count} clusters: {FEWEST} to {MOST} were expected, or 0 for a number that is found")
+    if count and not FEWEST_CLUSTERS <= count <= MOST_CLUSTERS:
+        raise UsageError(
+            f"{count} clusters: {FEWEST_CLUSTERS} to {MOST_CLUSTERS} were expected, or 0 for a number that is found"
+        )
     _require_different(index, count)
     say = progress or _silent
     sample = _drawn(len(index), _SAMPLE, seed)
@@ -163,7 +165,7 @@ def clustered(index: TileIndex, count: int = 0, seed: int = 0, *, progress: Prog
         for number in (k for k in _TRIED if k <= most):
             say(len(tried), steps)
             tried.append((number, _silhouette(distances, _k_means(vectors, number, seed)[0])))
-        count = max(tried, key=lambda one: (one[1], -one[0]))[0] if tried else FEWEST
+        count = max(tried, key=lambda one: (one[1], -one[0]))[0] if tried else FEWEST_CLUSTERS
     say(steps - 2, steps)
     centres = _k_means(_rows(index, _drawn(len(index), _LEARNT, seed)), count, seed)[1]
     say(steps - 1, steps)
@@ -250,8 +252,8 @@ def _silent(_done: int, _whole: int) -> None:
 
 def _require_different(index: TileIndex, count: int) -> None:
     """Refuse what cannot be grouped: see `clustered`."""
-    wanted = count or FEWEST
-    if len(index) < max(wanted, FEWEST + 1 - bool(count)):
+    wanted = count or FEWEST_CLUSTERS
+    if len(index) < max(wanted, FEWEST_CLUSTERS + 1 - bool(count)):
         raise UsageError(
             f"{len(index)} tile(s): {wanted} clusters need at least {wanted + (not count)}. Ask for fewer, or embed "
             "more slides."

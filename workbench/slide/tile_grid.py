@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError
-from workbench.core.types import Geometry, Image
+from workbench.core.types import Geometry, Image, Labels
 from workbench.slide.predict.chosen import coarse_geometry
 
 _MOST_PIXELS = 1 << 28
@@ -17,6 +18,10 @@ _PARTS = 4
 """Pixels along a tile where tiles lie in no lattice."""
 _LEAST_STEP = 1 / 8
 """Of the side of a tile: where tiles overlap by more, they are taken to lie in no lattice."""
+_FINE, _MOST_FINER = 4096, 16
+"""Pixels along frames around tiles, and of them along a step."""
+_TWO_LINES = 8
+_FRAMES = ClassTable((ClassInfo(1, "edge", (20, 20, 20)), ClassInfo(2, "frame", (255, 230, 0))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +87,24 @@ class TileGrid:
     def geometry(self, image: Image) -> Geometry:
         """Where the map lies on a slide."""
         return coarse_geometry(image, self.shape, self.corner, self.step)
+
+    def frames(self, tiles: npt.ArrayLike, image: Image) -> Labels:
+        """Frames around some tiles, on a finer grid over a slide: 2 is the line, 1 what sets it off."""
+        finer = int(np.clip(_FINE // max(self.shape), 1, _MOST_FINER))
+        size = np.maximum(1, np.rint(self.side / np.array(self.step) * finer)).astype(int)
+        over = np.maximum(0, -(-(size - self.pixels * finer) // 2))  # tiles that overlap reach beyond their pixels
+        data = np.zeros(np.array(self.shape) * finer + 2 * over, np.uint8)
+        first = self.at[np.asarray(tiles, np.int64)] * finer + over + (self.pixels * finer - size) // 2
+        rows, columns = np.mgrid[: size[0], : size[1]]
+        depth = np.minimum(np.minimum(rows, size[0] - 1 - rows), np.minimum(columns, size[1] - 1 - columns))
+        lines = ((1, 1), (0, 2)) if size.min() >= _TWO_LINES else ((0, 2),)
+        for inwards, value in lines:
+            for row, column in np.argwhere(depth == inwards):
+                data[first[:, 0] + row, first[:, 1] + column] = value
+        step = np.array(self.step) / finer
+        y, x = (float(v) for v in np.array(self.corner) - over * step)
+        geometry = coarse_geometry(image, data.shape, (y, x), (float(step[0]), float(step[1])))
+        return Labels(data, geometry, _FRAMES, "chosen tiles", origin="automatic")
 
     @property
     def area(self) -> float:

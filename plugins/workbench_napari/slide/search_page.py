@@ -49,6 +49,16 @@ class SearchPage(QObject):
 
     # --- what is there
 
+    @property
+    def index(self) -> TileIndex | None:
+        """The tiles of the result that is shown."""
+        return self._index
+
+    @property
+    def is_picking(self) -> bool:
+        """Whether clicks on the slide pick tiles."""
+        return bool(self.group.pick.isChecked())
+
     def refresh(self) -> None:
         """Another result is shown, a slide came or went, a job began or ended."""
         tool = self._tool

@@ -27,6 +27,8 @@ from workbench_napari.shared.unsaved import named
 from workbench_napari.shared.worker import report
 from workbench_napari.slide.adopting import adopt, strange_picture, why_no_slide
 from workbench_napari.slide.annotating import Annotating
+from workbench_napari.slide.clusters_page import ClustersPage
+from workbench_napari.slide.clusters_panel import ClustersGroup
 from workbench_napari.slide.meant import MeantSlide
 from workbench_napari.slide.nuclei_page import NucleiPage
 from workbench_napari.slide.nuclei_panel import NucleiGroup
@@ -108,11 +110,14 @@ class SlideTool(GeneralTool):
         self.annotating = Annotating(self.viewer, self.annotation_group, self)
         self.views = SlideViews(self.viewer, self)
         self.nuclei_group, self.search_group = NucleiGroup(), SearchGroup()
+        self.clusters_group = ClustersGroup()
         self.areas = ScoresTable("Areas")
         self.result.column.insertWidget(1, self.areas)
         self.stain_group, self.tissue_group = StainGroup(), TissueGroup()
         drawn = (self.area_group, self.annotation_group, self.tissue_group, self.stain_group)
         result = (*own["Result"], self.search_group)
+        drawn = (self.area_group, self.annotation_group)
+        result = (*own["Result"], self.search_group, self.clusters_group)
         return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": result}
 
     def connect_tool(self) -> None:
@@ -120,6 +125,7 @@ class SlideTool(GeneralTool):
         self.search = SearchPage(self, self.search_group)
         self.stains = StainPage(self, self.stain_group)
         self.tissue = TissuePage(self, self.tissue_group)
+        self.clusters = ClustersPage(self, self.clusters_group)
         super().connect_tool()
         self.keys.notes += [
             ("click, Shift+click", "choose a nucleus, one more (with the layer of nuclei chosen)"),
@@ -209,6 +215,7 @@ class SlideTool(GeneralTool):
         self.annotating.let_go()
         self.nuclei.let_go()
         self.search.let_go()
+        self.clusters.let_go()
         self.pixel_size.let_go()
 
     def _refresh_buttons(self, event: Any = None) -> None:
@@ -223,6 +230,7 @@ class SlideTool(GeneralTool):
         self.search.refresh()
         self.tissue.refresh()
         self.stains.refresh()
+        self.clusters.refresh()
         takes = self.input.model.asks_for("roi")
         self.area_group.where.setEnabled(takes and layer is not None)
         self.area_group.find.setEnabled(layer is not None and not self.is_busy)

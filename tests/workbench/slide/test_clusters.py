@@ -19,7 +19,7 @@ from workbench.cli import run
 from workbench.cli.clusters import clusters as command
 from workbench.core.errors import InputError, UsageError
 from workbench.slide import clusters as module
-from workbench.slide.clusters import MOST, cluster_classes, clustered, counts_of, has_umap, plane_of
+from workbench.slide.clusters import MOST_CLUSTERS, cluster_classes, clustered, counts_of, has_umap, plane_of
 from workbench.slide.clusters_report import cluster_map, write_clusters
 from workbench.slide.data.embedding_files import TileEmbeddings
 from workbench.slide.data.heat_maps import read_labels
@@ -132,7 +132,7 @@ def test_fewer_tiles_than_clusters_are_refused():
     assert clustered(index, 5).sizes == [1, 1, 1, 1, 1]
     with pytest.raises(UsageError, match=r"2 tile\(s\): 2 clusters need at least 3"):
         clustered(index_of_features(planted((1, 1))[0]))
-    for count in (1, -2, MOST + 1):
+    for count in (1, -2, MOST_CLUSTERS + 1):
         with pytest.raises(UsageError, match="to 20 were expected"):
             clustered(index, count)
 
@@ -223,7 +223,7 @@ def test_real_umap_keeps_groups_together():
 def test_colours_are_told_apart_and_read_on_dark_and_light():
     from workbench_napari.shared.theme import contrast
 
-    colors = [c.color for c in cluster_classes(MOST)]
+    colors = [c.color for c in cluster_classes(MOST_CLUSTERS)]
     for color in colors:
         assert min(contrast(color, back) for back in ("#1f222a", "#e8e8e8", "#ffffff")) > 2, color
     apart = [np.abs(np.subtract(one, other)).sum() for n, one in enumerate(colors) for other in colors[:n]]
@@ -357,7 +357,7 @@ def test_what_cannot_be_done_is_said_in_a_line(study, tmp_path, capsys, monkeypa
     assert "pip install umap-learn" in capsys.readouterr().err
     assert not (tmp_path / "o").exists()
     option = next(p for p in command.params if p.name == "count")
-    assert option.type.max == MOST
+    assert option.type.max == MOST_CLUSTERS
 
 
 def test_names_lead_nowhere_and_equal_ones_are_kept_apart(study, tmp_path):
