@@ -169,8 +169,8 @@ def clustered(index: TileIndex, count: int = 0, seed: int = 0, *, progress: Prog
     say(steps - 2, steps)
     centres = _k_means(_rows(index, _drawn(len(index), _LEARNT, seed)), count, seed)[1]
     say(steps - 1, steps)
-    labels, distance = _nearest(index, centres)
-    labels, order = _by_size(labels, len(centres))
+    nearest, distance = _nearest(index, centres)
+    labels, order = _by_size(nearest, len(centres))
     say(steps, steps)
     return Clusters(labels, distance, centres[order], _silhouette(distances, labels[sample]), tuple(tried))
 

@@ -126,17 +126,18 @@ class TileScatter(QWidget):
     # --- places
 
     @property
-    def _scale(self) -> float:
-        """Pixels of the window for a unit; the same along both axes."""
+    def _scale(self) -> npt.NDArray[np.float64]:
+        """Pixels of the window for a unit along both axes: the dots fill it, whatever their spread along each."""
         if not len(self._points):
-            return 1.0
+            return np.ones(2)
         extent = np.maximum(np.ptp(self._points, axis=0), 1e-9)
         room = np.array([self.width(), self.height()]) - 2 * _MARGIN
-        return float((np.maximum(room, 10) / extent).min()) * self._zoom
+        found: npt.NDArray[np.float64] = np.maximum(room, 10) / extent * self._zoom
+        return found
 
     def places(self) -> npt.NDArray[np.float64]:
         """Where each dot lies in the widget ``(N, 2)``."""
-        away = (self._points - self._middle) * (self._scale, -self._scale)
+        away = (self._points - self._middle) * self._scale * (1, -1)
         found: npt.NDArray[np.float64] = away + np.array([self.width() / 2, self.height() / 2])
         return found
 
