@@ -119,12 +119,19 @@ class Plane:
     by: By
     explained: tuple[float, float] | None = None
 
+    @property
+    def axes(self) -> tuple[str, str]:
+        """What stands beside its axes."""
+        if self.explained is None:
+            return "UMAP 1", "UMAP 2"
+        first, second = self.explained
+        return f"component 1: {first:.0%}", f"component 2: {second:.0%}"
+
     def describe(self) -> str:
         """How the plane was made, and how much of the differences it shows."""
         if self.explained is None:
             return "UMAP: near is alike, and far says nothing"
-        first, second = self.explained
-        return f"PCA: {first + second:.0%} of the variance ({first:.0%} across, {second:.0%} up)"
+        return f"PCA shows {sum(self.explained):.0%} of the variance"
 
 
 def cluster_classes(count: int) -> ClassTable:

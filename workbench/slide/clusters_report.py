@@ -151,7 +151,8 @@ def scatter_png(clusters: Clusters, plane: Plane) -> bytes:
     for info, count in zip(clusters.classes, clusters.sizes, strict=True):
         axes.scatter([], [], s=30, color=[np.array(info.color) / 255], label=f"{info.value}: {count:,} tiles")
     axes.set_aspect("equal", "datalim")
-    axes.set(xlabel=f"{plane.by.upper()} 1", ylabel=f"{plane.by.upper()} 2")
+    across, up = plane.axes
+    axes.set(xlabel=across, ylabel=up)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     return png_of(figure)

@@ -18,7 +18,7 @@ _PARTS = 4
 """Pixels along a tile where tiles lie in no lattice."""
 _LEAST_STEP = 1 / 8
 """Of the side of a tile: where tiles overlap by more, they are taken to lie in no lattice."""
-_FINE, _MOST_FINER = 4096, 16
+_FINE, _MOST_FINER = 2560, 16
 """Pixels along frames around tiles, and of them along a step."""
 _TWO_LINES = 8
 _FRAMES = ClassTable((ClassInfo(1, "edge", (20, 20, 20)), ClassInfo(2, "frame", (255, 230, 0))))

@@ -14,7 +14,7 @@ from workbench_napari.shared.plain_text import WrappedLabel, plain_tip
 from workbench_napari.slide.scatter import TileScatter
 
 PCA, UMAP = "PCA", "UMAP"
-_MOST_ROWS = 6
+_MOST_ROWS = 8
 _SWATCH = 12
 
 
@@ -75,7 +75,7 @@ class ClustersGroup(QWidget):
     def show_found(self, clusters: Clusters, plane: Plane) -> None:
         """Show the tiles as dots, and a row for each cluster."""
         colors = np.array([c.color for c in clusters.classes], np.uint8)
-        self.scatter.show_tiles(plane.points, clusters.labels, colors, _axes(plane))
+        self.scatter.show_tiles(plane.points, clusters.labels, colors, plane.axes)
         self.list.blockSignals(True)
         self.list.clear()
         whole = max(len(clusters.labels), 1)
@@ -100,13 +100,6 @@ class ClustersGroup(QWidget):
 
     def _on_row(self, item: QListWidgetItem) -> None:
         self.wanted.emit(self.list.row(item) + 1)
-
-
-def _axes(plane: Plane) -> tuple[str, str]:
-    if plane.explained is None:
-        return "UMAP 1", "UMAP 2"
-    first, second = plane.explained
-    return f"component 1: {first:.0%}", f"component 2: {second:.0%}"
 
 
 def _swatch(color: QColor) -> QIcon:

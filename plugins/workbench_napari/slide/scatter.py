@@ -15,7 +15,7 @@ from workbench_napari.shared.plain_text import plain_tip
 from workbench_napari.shared.theme import Colors
 from workbench_napari.slide.scatter_image import drawn, inside, nearest, radius_of
 
-_HEIGHT = 230
+_HEIGHT = 200
 _MARGIN = 14
 _CLICK, _REACH = 4, 9
 """Pixels that a click may move, and that a dot may be away from it."""

@@ -275,6 +275,31 @@ def test_tiles_that_lie_in_no_lattice_have_several_pixels(tmp_path):
         TileGrid.of(np.zeros((0, 2)), 64.0)
 
 
+@pytest.mark.parametrize(
+    ("side", "step", "across"), [(64, 64, 5), (64, 32, 5), (64, 96, 5), (37, 37, 400), (37, 37, 3000)]
+)
+def test_frames_lie_around_their_tiles(tmp_path, side, step, across):
+    image = wb.read(make_tiny_slide(tmp_path / "s.ome.tif"), kind="slide")
+    corners = np.array([(x * step + 11, y * step + 7) for y in (0, 1, 2) for x in (0, 1, 2, across)], np.float32)
+    grid = TileGrid.of(corners, float(side))
+    for tiles in ([5], [0, 11]):
+        part = grid.frames(tiles, image)
+        assert set(np.unique(part.data)) <= {0, 1, 2}
+        seen = np.zeros(part.data.shape, bool)
+        pixel = np.abs(np.diag(part.geometry.affine)[:2] / np.diag(image.geometry.affine)[:2])
+        for number in tiles:
+            x, y = corners[number]
+            ends = np.array([(y, x), (y + side, x + side)]) - 0.5
+            world = (image.geometry.affine @ np.column_stack([ends, [1, 1]]).T)[:2]
+            low, high = (np.linalg.inv(part.geometry.affine) @ np.vstack([world, [1, 1]]))[:2].T + 0.5
+            box = tuple(slice(max(0, round(a)), round(b)) for a, b in zip(low, high, strict=True))
+            assert part.data[box].any()
+            seen[tuple(slice(max(0, s.start - 1), s.stop + 1) for s in box)] = True
+            assert pixel.max() <= side
+        assert not part.data[~seen].any(), "beside its tile nothing is drawn"
+    assert not grid.frames([], image).data.any()
+
+
 # --- the shell
 
 
