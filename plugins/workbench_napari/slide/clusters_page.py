@@ -10,7 +10,7 @@ import numpy.typing as npt
 from qtpy.QtCore import QObject
 
 from workbench.core.errors import UsageError
-from workbench.core.layers import colormap
+from workbench.core.layers import LayerTuple, colormap
 from workbench.core.types import Result
 from workbench.slide import TileIndex
 from workbench_napari.shared.views import camera_of, canvas_of
@@ -104,16 +104,33 @@ class ClustersPage(QObject):
         if self._made is not made or slide not in tool.viewer.layers:
             tool.say_done("Another result is shown by now: find clusters again.")
             return
-        self.clear()
         self.found = found
-        self._layer = self._add(found.layer)
+        self._layer = self._placed(self._layer, found.layer)
+        if self._frames is not None:
+            self._frames = self._placed(self._frames, found.frames([]))
         self.group.show_found(found.clusters, found.plane)
         self._listen(True)
         tool.say_done(
             f"{found.clusters.describe()}. Click a dot to see its tile, or a tile to see its dot; drag a box over dots."
         )
 
-    def _add(self, given: Any) -> Any:
+    def _placed(self, layer: Any, given: LayerTuple) -> Any:
+        """A layer that shows this: the one that is there, where it lies in the same place.
+
+        napari takes a layer away in more than half a second.
+        """
+        data, attributes, _ = given
+        viewer = self._tool.viewer
+        if layer is not None and layer in viewer.layers:
+            places = zip((layer.scale, layer.translate), (attributes["scale"], attributes["translate"]), strict=True)
+            if layer.data.shape == data.shape and all(np.allclose(one, other) for one, other in places):
+                layer.data, layer.metadata = data, attributes["metadata"]
+                _color(layer, attributes["colormap"])
+                return layer
+            viewer.layers.remove(layer)
+        return self._add(given)
+
+    def _add(self, given: LayerTuple) -> Any:
         """A layer of ours, which nobody paints in; the layer that was active stays so."""
         from napari.layers import Layer
 
@@ -142,10 +159,7 @@ class ClustersPage(QObject):
         self.group.scatter.hide_labels(hidden)
         self.show_chosen(self.group.scatter.chosen)
         if self._layer is not None and self._layer in self._tool.viewer.layers:
-            from napari.utils.colormaps import DirectLabelColormap
-
-            table = colormap(self.found.clusters.classes) | dict.fromkeys(hidden, (0.0, 0.0, 0.0, 0.0))
-            self._layer.colormap = DirectLabelColormap(color_dict=table)
+            _color(self._layer, colormap(self.found.clusters.classes) | dict.fromkeys(hidden, (0.0, 0.0, 0.0, 0.0)))
 
     def show_chosen(self, numbers: npt.NDArray[np.int64]) -> None:
         """Draw frames around these tiles on the slide, and say which they are."""
@@ -232,3 +246,9 @@ class ClustersPage(QObject):
             return
         self.group.scatter.choose(number, more=more)
         self.show_chosen(self.group.scatter.chosen)
+
+
+def _color(layer: Any, table: dict[int | None, tuple[float, ...]]) -> None:
+    from napari.utils.colormaps import DirectLabelColormap
+
+    layer.colormap = DirectLabelColormap(color_dict=table)

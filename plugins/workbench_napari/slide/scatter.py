@@ -16,7 +16,8 @@ from workbench_napari.shared.theme import Colors
 from workbench_napari.slide.scatter_image import drawn, inside, nearest, radius_of
 
 _HEIGHT = 200
-_MARGIN = 14
+_MARGINS = np.array([14, 24])
+"""Pixels beside the dots, and above and below them, where the axes are named."""
 _CLICK, _REACH = 4, 9
 """Pixels that a click may move, and that a dot may be away from it."""
 _ZOOM, _MOST_ZOOM = 1.25, 200.0
@@ -131,7 +132,7 @@ class TileScatter(QWidget):
         if not len(self._points):
             return np.ones(2)
         extent = np.maximum(np.ptp(self._points, axis=0), 1e-9)
-        room = np.array([self.width(), self.height()]) - 2 * _MARGIN
+        room = np.array([self.width(), self.height()]) - 2 * _MARGINS
         found: npt.NDArray[np.float64] = np.maximum(room, 10) / extent * self._zoom
         return found
 
