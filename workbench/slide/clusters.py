@@ -18,7 +18,7 @@ import numpy.typing as npt
 from workbench.core.classes import RGB, ClassInfo, ClassTable
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Progress
-from workbench.slide.search import TileIndex
+from workbench.slide.search import Indexed, TileIndex
 from workbench.slide.tile_grid import TileGrid
 
 Reals = npt.NDArray[np.float64]
@@ -229,7 +229,7 @@ def counts_of(index: TileIndex, clusters: Clusters) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for slide in index.slides:
         own = slice(slide.first, slide.first + slide.count)
-        tile = tile_mm2(index, index.corners[own], slide.side)
+        tile = tile_mm2(index, index.corners[own], slide)
         counts = np.bincount(clusters.labels[own], minlength=len(clusters) + 1)[1:].tolist()
         for cluster, number in enumerate(counts, 1):
             share = round(number / max(slide.count, 1), 4)
@@ -237,12 +237,12 @@ def counts_of(index: TileIndex, clusters: Clusters) -> list[tuple[Any, ...]]:
     return rows
 
 
-def tile_mm2(index: TileIndex, corners: npt.NDArray[Any], side: float) -> float | None:
+def tile_mm2(index: TileIndex, corners: npt.NDArray[Any], own: Indexed) -> float | None:
     """What a tile of a slide stands for [mm2], or ``None`` where the size of its pixels is not known."""
     mpp, pixels = (_positive(index.about.get(key)) for key in ("target_mpp", "patch_size"))
     if mpp is None or pixels is None or not len(corners):
         return None
-    return TileGrid.of(corners, side).area * (mpp * pixels / side) ** 2 * 1e-6
+    return TileGrid.of(corners, own.side, own.step).area * (mpp * pixels / own.side) ** 2 * 1e-6
 
 
 def _positive(value: Any) -> float | None:

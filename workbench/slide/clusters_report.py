@@ -33,7 +33,7 @@ def cluster_map(
     image: Image, own: Indexed, corners: npt.NDArray[np.floating[Any]], labels: npt.ArrayLike, clusters: Clusters
 ) -> Labels:
     """The cluster of each tile of a slide in its place, 0 where there is no tile."""
-    grid = TileGrid.of(corners, own.side)
+    grid = TileGrid.of(corners, own.side, own.step)
     data = grid.painted(np.asarray(labels, np.uint8), np.zeros(grid.shape, np.uint8))
     return Labels(
         data, grid.geometry(image), clusters.classes, CLUSTERS, origin="automatic", algorithm=clusters.describe()

@@ -22,6 +22,7 @@ from workbench.core.atomic import write_text
 from workbench.core.compiled import compiled
 from workbench.core.errors import InputError, NothingFound, UsageError, one_line
 from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable
+from workbench.slide.tile_grid import step_of
 
 Floats = npt.NDArray[np.float32]
 EMBEDDINGS = "embeddings.h5"
@@ -125,8 +126,7 @@ class TileIndex:
                 side, shape = float(tiles.facts.get("patch_size_level0", 0)), (
                     int(tiles.facts.get("level0_height", 0)), int(tiles.facts.get("level0_width", 0))
                 )  # fmt: skip
-                size, overlap = float(tiles.facts.get("patch_size", 0)), float(tiles.facts.get("overlap", 0))
-                step = side * (size - overlap) / size if size else 0.0
+                step = step_of(tiles.facts)
             except (TypeError, ValueError) as error:
                 raise InputError(f"{results}: what it says of its tiles makes no sense ({one_line(error)})") from error
             if not np.isfinite(tiles.features).all() or not np.abs(tiles.features).max(initial=0) < _LARGEST:

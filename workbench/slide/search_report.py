@@ -41,9 +41,7 @@ def similarity_map(
     image: Image, own: Indexed, corners: npt.NDArray[np.floating[Any]], values: npt.ArrayLike
 ) -> Heatmap:
     """The similarity of each tile of a slide in its place, NaN where there is no tile."""
-    grid = TileGrid.of(corners, own.side)
-    data = grid.painted(np.asarray(values, np.float32), np.full(grid.shape, np.nan, np.float32))
-    return Heatmap(data, grid.geometry(image), SIMILARITY)
+    return TileGrid.of(corners, own.side, own.step).heat(image, values, SIMILARITY)
 
 
 def picture_of(image: Image, corner: npt.ArrayLike, side: float, pixels: int = _PIXELS) -> npt.NDArray[np.uint8]:

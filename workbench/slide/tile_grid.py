@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError
-from workbench.core.types import Geometry, Image, Labels
+from workbench.core.types import Geometry, Heatmap, Image, Labels
+from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.chosen import coarse_geometry
 
 _MOST_PIXELS = 1 << 28
@@ -54,8 +56,26 @@ class TileGrid:
     side: float
 
     @classmethod
-    def of(cls, corners: npt.ArrayLike, side: float) -> TileGrid:
+    def of_lattice(cls, tiles: Lattice, numbers: npt.ArrayLike) -> TileGrid:
+        """The whole lattice of a run, and some of its tiles by their numbers."""
+        step = tiles.stride * tiles.factor
+        at = np.stack(np.divmod(np.asarray(numbers, np.int64), tiles.count[1]), 1)
+        x, y = (c + (tiles.side - step) / 2 for c in tiles.corner)
+        return cls(at, tiles.count, (y, x), (step, step), 1, tiles.side)
+
+    @classmethod
+    def of_facts(cls, corners: npt.ArrayLike, facts: Mapping[str, Any]) -> TileGrid:
+        """The grid of tiles with these corners, by what a file of embeddings says of them; see `of`."""
+        return cls.of(corners, float(facts.get("patch_size_level0", 0)), step_of(facts))
+
+    @classmethod
+    def of(cls, corners: npt.ArrayLike, side: float, step: float = 0.0) -> TileGrid:
         """The grid of tiles with these upper left corners ``(N, 2)``, (x, y) in pixels of level 0.
+
+        Parameters
+        ----------
+        step
+            From one tile to the next, in those pixels; where nobody says it, the smallest that there is.
 
         Raises
         ------
@@ -66,15 +86,15 @@ class TileGrid:
         if not len(places):
             raise InputError("no tiles: nothing to make a map of")
         low = places.min(0)
-        step, pixels = np.array([_step(values, side) for values in places.T]), 1
-        if not _is_lattice(places - low, step, side):
-            step, pixels = np.full(2, side / _PARTS), _PARTS
-        at = np.rint((places - low) / step).astype(np.int64)
+        steps, pixels = np.array([_step(values, side, step) for values in places.T]), 1
+        if not _is_lattice(places - low, steps, side):
+            steps, pixels = np.full(2, side / _PARTS), _PARTS
+        at = np.rint((places - low) / steps).astype(np.int64)
         rows, columns = (int(n) + pixels for n in at.max(0))
         if rows * columns > _MOST_PIXELS:
             raise InputError(f"a map of {rows:,} x {columns:,} pixels would be too large: tiles lie too far apart")
-        y, x = (float(v) for v in low + (side - step * pixels) / 2)
-        return cls(at, (rows, columns), (y, x), (float(step[0]), float(step[1])), pixels, side)
+        y, x = (float(v) for v in low + (side - steps * pixels) / 2)
+        return cls(at, (rows, columns), (y, x), (float(steps[0]), float(steps[1])), pixels, side)
 
     def painted(self, values: npt.ArrayLike, empty: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A copy of the map `empty` with the value ``(N,)`` of each tile in its place."""
@@ -83,6 +103,16 @@ class TileGrid:
             for right in range(self.pixels):
                 data[self.at[:, 0] + down, self.at[:, 1] + right] = own
         return data
+
+    def heat(self, image: Image, values: npt.ArrayLike, name: str) -> Heatmap:
+        """A value per tile over a slide, NaN where there is none."""
+        data = self.painted(np.asarray(values, np.float32), np.full(self.shape, np.nan, np.float32))
+        return Heatmap(data, self.geometry(image), name)
+
+    def labels(self, image: Image, values: npt.ArrayLike, classes: ClassTable, name: str) -> Labels:
+        """A class per tile over a slide, 0 where there is none."""
+        data = self.painted(np.asarray(values, np.int32), np.zeros(self.shape, np.int32))
+        return Labels(data, self.geometry(image), classes, name)
 
     def geometry(self, image: Image) -> Geometry:
         """Where the map lies on a slide."""
@@ -114,12 +144,18 @@ class TileGrid:
         return min(self.step[0], self.side) * min(self.step[1], self.side)
 
 
-def _step(values: npt.NDArray[np.float64], side: float) -> float:
+def step_of(facts: Mapping[str, Any]) -> float:
+    """From one tile to the next, in pixels of level 0, as a file of embeddings says it; 0 where it does not."""
+    size, overlap = float(facts.get("patch_size", 0)), float(facts.get("overlap", 0))
+    return float(facts.get("patch_size_level0", 0)) * (size - overlap) / size if size > overlap else 0.0
+
+
+def _step(values: npt.NDArray[np.float64], side: float, known: float) -> float:
     """From one tile to the next along an axis; corners are whole pixels, so the smallest of all steps would be off."""
     lines = np.unique(values)
     if len(lines) < 2:
-        return side
-    smallest = float(np.diff(lines).min())
+        return known or side
+    smallest = known or float(np.diff(lines).min())
     return float((lines[-1] - lines[0]) / max(1, round((lines[-1] - lines[0]) / smallest)))
 
 

@@ -15,11 +15,11 @@ from workbench.core.errors import UsageError
 from workbench.core.layers import LayerTuple
 from workbench.core.types import Embeddings, Image, Labels, Part, Result
 from workbench.slide.annotations.types import Annotations
-from workbench.slide.data.tile_grid import TileGrid
 from workbench.slide.few_shot import Examples, How, Taught, learn_tiles
 from workbench.slide.layers import to_layers
 from workbench.slide.marked import Marked, joined, marked_by, marked_on
 from workbench.slide.predict.heads import CLASS_AREAS, CLASSES, PROBE, class_parts
+from workbench.slide.tile_grid import TileGrid
 
 Floats = npt.NDArray[np.float32]
 PROBABILITY = "probability"

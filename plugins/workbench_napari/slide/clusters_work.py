@@ -76,7 +76,7 @@ def group(index: TileIndex, count: int, by: str, record: Mapping[str, Any], prog
     corners = np.asarray(index.corners)
     part = cluster_map(image, slide, corners, clusters.labels, clusters)
     layer = _layer(part, image, own, _OPACITY)
-    return Grouped(clusters, plane, layer, TileGrid.of(corners, slide.side), image, own)
+    return Grouped(clusters, plane, layer, TileGrid.of(corners, slide.side, slide.step), image, own)
 
 
 def _layer(part: Labels, image: Image, record: Mapping[str, Any], opacity: float) -> LayerTuple:

@@ -115,8 +115,6 @@ class SlideTool(GeneralTool):
         self.result.column.insertWidget(1, self.areas)
         self.stain_group, self.tissue_group = StainGroup(), TissueGroup()
         drawn = (self.area_group, self.annotation_group, self.tissue_group, self.stain_group)
-        result = (*own["Result"], self.search_group)
-        drawn = (self.area_group, self.annotation_group)
         result = (*own["Result"], self.search_group, self.clusters_group)
         return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": result}
 

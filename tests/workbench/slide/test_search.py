@@ -225,3 +225,15 @@ def test_vectors_that_are_none_are_refused(two, tmp_path):
 def test_an_index_has_a_folder_of_its_own(study):
     with pytest.raises(UsageError, match="folder of its own"):
         index_of(study / "out").save(study / "out")
+
+
+def test_tiles_far_apart_are_as_large_in_the_map_as_they_are():
+    """Of a lattice whose step the file says, two tiles in columns 0 and 3 are no map of two pixels three tiles wide."""
+    from workbench.slide.tile_grid import TileGrid
+
+    facts = {"patch_size": 256, "patch_size_level0": 512, "overlap": 128}
+    grid = TileGrid.of_facts([(100, 40), (868, 40)], facts)
+    assert grid.step == (256, 256)
+    assert grid.shape == (1, 4)
+    assert grid.at.tolist() == [[0, 0], [0, 3]]
+    assert TileGrid.of_facts([(100, 40)], facts).step == (256, 256)

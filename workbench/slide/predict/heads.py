@@ -12,10 +12,10 @@ import numpy.typing as npt
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError, WeightsError
 from workbench.core.types import Heatmap, Image, Part, Scores, plain_name
-from workbench.slide.data.tile_grid import TileGrid
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.few_shot import HEADS, Head
 from workbench.slide.predict.parts import Found
+from workbench.slide.tile_grid import TileGrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def class_parts(classes: ClassTable, odds: Floats, slide: Image, grid: TileGrid)
     assert slide.pyramid.mpp is not None
     values = np.array([c.value for c in classes], np.int32)[odds.argmax(1)] if len(odds) else np.zeros(0, np.int32)
     # Where tiles overlap, each counts for its own step of the lattice: no place counts twice.
-    each = grid.cell * slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
+    each = grid.area * slide.pyramid.mpp[0] * slide.pyramid.mpp[1] * 1e-6
     counts = [int((values == c.value).sum()) for c in classes]
     rows = [
         (c.name, n, round(n / len(values), 4) if len(values) else "", round(n * each, 6))

@@ -13,10 +13,10 @@ from workbench import __version__
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
 from workbench.slide.data.scale import GIVEN
 from workbench.slide.data.stream import Damaged
-from workbench.slide.data.tile_grid import TileGrid
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.area import Area
 from workbench.slide.predict.chosen import coarse_geometry
+from workbench.slide.tile_grid import TileGrid
 
 if TYPE_CHECKING:
     from workbench.slide.predict.model import Model
