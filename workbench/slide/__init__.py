@@ -45,7 +45,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.search": ("TileIndex", "index_of"),
         "workbench.slide.search_report": ("SIMILARITY", "picture_of", "similarity_map"),
         "workbench.slide.tile_learning": (
-            "LearntTissue", "is_tissue", "learn_tissue", "save_tissue", "tissue_layers", "with_tissue",
+            "LearntTissue", "is_tissue", "learn_tissue", "save_tissue", "with_tissue",
         ),
         "workbench.slide.predict.heads": ("CLASS_AREAS", "SLIDE_CLASS"),
         "workbench.slide.tile_grid": ("TileGrid",),

@@ -29,6 +29,9 @@ from workbench.slide.region_counts import REGION_OUTLINES
 
 __all__ = ["preview", "to_layers", "updated"]
 
+CLASSES, ATTENTION = "classes", "attention"
+COVERING = {CLASSES, ATTENTION}
+"""Parts that lie over the slide alone where they are."""
 SEEN_FIRST = "structure"
 """The map that lies faintly over the slide at once; the others are shown when they are asked for."""
 
@@ -56,10 +59,12 @@ def _result_layers(result: Result, mark: str) -> list[LayerTuple]:
         name = f"{result.image.name} {part.name}"
         if isinstance(part, Labels):
             found.append(labels_layer(part, record | {"part": key}, name))
-            if NUCLEI in result.parts:
-                found[-1][1]["visible"] = False  # nuclei are judged by their colours: nothing lies over them
+            if NUCLEI in result.parts or (key != CLASSES and COVERING & set(result.parts)):
+                found[-1][1]["visible"] = False  # nuclei and classes are judged by their colours: nothing lies over
         elif isinstance(part, Heatmap):
             found.append(heatmap_layer(part, record | {"part": key}, name))
+            if COVERING & set(result.parts):
+                found[-1][1]["visible"] = key == ATTENTION
         elif isinstance(part, Objects) and key not in (REJECTED_NUCLEI, REGION_OUTLINES):
             levels = _taken(part) or _levels_of(result, key, part)
             found.append(outlines_layer(levels, record | {"part": key}, name, result.image.geometry))

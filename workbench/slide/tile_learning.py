@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import UsageError
-from workbench.core.layers import LayerTuple
 from workbench.core.types import Embeddings, Image, Labels, Part, Result
 from workbench.slide.annotations.types import Annotations
 from workbench.slide.few_shot import Examples, How, Taught, learn_tiles
-from workbench.slide.layers import to_layers
+from workbench.slide.layers import CLASSES
 from workbench.slide.marked import Marked, joined, marked_by, marked_on
-from workbench.slide.predict.heads import CLASS_AREAS, CLASSES, PROBE, class_parts
+from workbench.slide.predict.heads import CLASS_AREAS, PROBE, class_parts
 from workbench.slide.tile_grid import TileGrid
 
 Floats = npt.NDArray[np.float32]
@@ -138,15 +137,6 @@ LEARNT = "classes of tissue were learnt from marked regions: "
 def is_tissue(key: str) -> bool:
     """Whether a part of a result is one of classes of tissue."""
     return key in (CLASSES, CLASS_AREAS) or key.startswith(f"{PROBABILITY}_")
-
-
-def tissue_layers(result: Result, mark: str) -> list[LayerTuple]:
-    """Layers of these parts alone; `mark` is the name of the result that they belong to."""
-    own = Result({k: v for k, v in result.parts.items() if is_tissue(k)}, result.image, result.provenance)
-    found = to_layers(own)
-    for _, attributes, _ in found:
-        next(iter(attributes["metadata"].values()))["result"] = mark
-    return found
 
 
 def save_tissue(learnt: LearntTissue, out: Path) -> Path:

@@ -128,6 +128,7 @@ class TissuePage(QObject):
             else:
                 for layer in shown.layers():
                     if record_of(layer).get("part") == own.get("part"):
+                        layer.visible = layer.visible and bool(seen)  # at first the classes lie over the slide alone
                         layer.metadata[KEY] |= {k: own[k] for k in ("parts", "tables", "provenance")}
         if active is not None and active in viewer.layers:
             viewer.layers.selection.active = active
@@ -202,4 +203,4 @@ def _table(learnt: LearntTissue) -> Scores:
          f"{100 * share[i]:.0f} %")
         for i, name in enumerate(names)
     )  # fmt: skip
-    return Scores(("class", "regions", "tiles", "found again", "of the slide"), rows, "classes")
+    return Scores(("class", "regions", "tiles", "recall", "share"), rows, "classes")

@@ -86,6 +86,7 @@ def test_marked_regions_name_the_slide(embedded):
     click(tool, tool.tissue_group.learn)
     layer = classes_of(viewer)
     assert layer.visible
+    assert not any(x.visible for x in viewer.layers if x.name.endswith(("structure", "tissue"))), "nothing lies over it"
     assert [x.name for x in viewer.layers if x.name in before] == before, "what was there stays as it was"
     truth = np.repeat(np.where(np.arange(ACROSS) < ACROSS // 2, 1, 2)[None], ACROSS, 0)
     found = np.asarray(layer.data)

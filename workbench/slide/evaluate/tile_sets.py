@@ -173,7 +173,7 @@ def _network(encoder: str, pooling: str, seed: int = 0) -> Callable[[Floats], Fl
 
     from workbench import weights
     from workbench.nets.vit import Pooled, VisionTransformer
-    from workbench.slide.stainnet import pooled
+    from workbench.slide.predict.load import pooled
 
     found = weights.find(DEMO if encoder == RANDOM else encoder, "stainnet")
     net, how = pooled(found, pooling, found.meta.get("recipe") or {})

@@ -14,7 +14,8 @@ from workbench.core.errors import UsageError, WeightsError
 from workbench.core.types import Heatmap, Image, Part, Scores, plain_name
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.few_shot import HEADS, Head
-from workbench.slide.predict.parts import Found
+from workbench.slide.layers import ATTENTION, CLASSES
+from workbench.slide.predict.found import Found
 from workbench.slide.tile_grid import TileGrid
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 PROBE, SLIDE = "tile classes", "slide classes"
 """Kinds of such weights, as their record says it."""
-CLASSES, CLASS_AREAS, ATTENTION, SLIDE_CLASS = "classes", "class_areas", "attention", "slide_class"
+CLASS_AREAS, SLIDE_CLASS = "class_areas", "slide_class"
 Floats = npt.NDArray[np.float32]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,37 +11,15 @@ import numpy.typing as npt
 from workbench import __version__
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
 from workbench.slide.data.scale import GIVEN
-from workbench.slide.data.stream import Damaged
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.area import Area
 from workbench.slide.predict.chosen import coarse_geometry
+from workbench.slide.predict.found import Found
 from workbench.slide.tile_grid import TileGrid
 
 if TYPE_CHECKING:
     from workbench.slide.predict.model import Model
     from workbench.slide.settings import Config
-
-
-@dataclass(eq=False)
-class Found:
-    """What was found for some tiles.
-
-    Parameters
-    ----------
-    numbers
-        ``(N,)`` int64, places in the lattice.
-    features
-        ``(N, D)`` float32.
-    sharpness
-        ``(N,)`` float32.
-    damaged
-        Tiles that were read from another level, or left out.
-    """
-
-    numbers: npt.NDArray[np.int64]
-    features: npt.NDArray[np.float32]
-    sharpness: npt.NDArray[np.float32]
-    damaged: list[Damaged]
 
 
 def parts_of(

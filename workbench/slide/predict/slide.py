@@ -22,8 +22,9 @@ from workbench.slide.data.stream import Damaged, TileStream, notes_of
 from workbench.slide.data.tiles import Lattice, lattice
 from workbench.slide.predict.area import Area, find_area, roi_file
 from workbench.slide.predict.chosen import share_of, sharpness_of
+from workbench.slide.predict.found import Found
 from workbench.slide.predict.model import precision_of
-from workbench.slide.predict.parts import Found, parts_of
+from workbench.slide.predict.parts import parts_of
 from workbench.slide.predict.stain_slide import in_profile
 
 if TYPE_CHECKING:

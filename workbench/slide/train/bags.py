@@ -153,14 +153,14 @@ def _read(case: Case, encoder: WeightsFile, config: SlideTrainConfig) -> TileEmb
 
 def _loaded(name: str, config: SlideTrainConfig) -> Model:
     from workbench.core import device
-    from workbench.slide import stainnet
+    from workbench.slide.predict.load import load_model
 
     chosen, _ = device.choose(config.device)
-    return stainnet.load(Config(weights=name, device=config.device, pooling=config.pooling), chosen)
+    return load_model(Config(weights=name, device=config.device, pooling=config.pooling), chosen)
 
 
 def _embedded(case: Case, model: Model, config: SlideTrainConfig) -> Bag:
-    from workbench.slide import stainnet
+    from workbench.slide.predict.slide import embed_slide
 
     image = open_case(case)
     if image.pyramid is None:
@@ -170,7 +170,7 @@ def _embedded(case: Case, model: Model, config: SlideTrainConfig) -> Bag:
         mpp=given, target_mpp=config.mpp, tile=config.tile, stride=config.stride or None, tissue=config.min_tissue,
         allow_upsample=config.allow_upsample, pooling=config.pooling,
     )  # fmt: skip
-    made = stainnet.predict(model, image, own)
+    made = embed_slide(model, image, own)
     part = made["embeddings"]
     assert isinstance(part, Embeddings)
     return Bag(case, replace(TileEmbeddings.of(part), ids=()), made.image)

@@ -24,6 +24,7 @@ from workbench.slide import stainnet
 from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, write_hdf5
 from workbench.slide.data.heat_maps import read_map
 from workbench.slide.predict.heads import PROBE, SLIDE
+from workbench.slide.predict.load import build_network
 from workbench.slide.settings import Config, TrainConfig
 from workbench.slide.train import mil
 
@@ -308,7 +309,7 @@ def test_the_mean_of_patches_stands_for_a_tile_if_asked_for(encoder, tmp_path):
     np.testing.assert_allclose(parts["both"].data, both, atol=1e-5)
     assert parts["mean"].about["pooling"] == "mean"
     assert np.abs(parts["mean"].data - parts["cls"].data).max() > 0.01
-    net = stainnet.build_network(weights.find(encoder, "stainnet")).eval()
+    net = build_network(weights.find(encoder, "stainnet")).eval()
     x = torch.randn(2, 3, 224, 224)
     from workbench.nets.vit import Pooled
 
