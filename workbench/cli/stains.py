@@ -31,6 +31,10 @@ def stains(
     from workbench.core.errors import UsageError
     from workbench.slide import scaled, stain_profile, write_stain_profile
 
+    if output.suffix.lower() != ".json":
+        raise UsageError(f"{output}: a stain profile is a file of the kind .json; give it such a name")
+    if output.exists() and not output.is_file():
+        raise UsageError(f"{output}: is no file that can be replaced; give another name")
     if output.exists() and not overwrite:
         raise UsageError(f"{output} exists; give another name, or --overwrite")
     found, notes = stain_profile(scaled(read(path, kind="slide"), mpp), method, icc=icc)

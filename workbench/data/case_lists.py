@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from workbench.core.types import Case, case_name
 from workbench.data import formats
 from workbench.data.groups import group_of
 
+_RESULT = "embeddings.h5"
+_FILE = re.compile(r"\.(?!\d+$)[a-z0-9_]{2,9}$|\.(?:gz|bz2)$|^[~/.]|^[a-z]:", re.IGNORECASE)
+"""What looks like the path of a file: an ending that is no number, or a beginning as of a path."""
 _GROUPS = ("subject", "patient", "patient_id")
 """Columns that say what is kept apart as a whole, where no column is called group."""
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -33,7 +37,7 @@ def from_list(path: Path, missing_ok: bool = False) -> Iterator[Case]:
         for what, file in (("image", image), ("labels", mask)):
             if not missing_ok and file is not None and not formats.split_address(file)[0].exists():
                 raise InputError(f"{where}: {what} {file} does not exist. Paths are relative to the list.")
-        case_id = row.pop("id", "") or case_name(image)
+        case_id = row.pop("id", "") or _name_of(image)
         if any(c in case_id for c in "/\\\0") or case_id in (".", ".."):
             raise InputError(f"{where}: id '{case_id}' cannot be a folder name. Use letters, digits, '-' and '_'.")
         group = row.pop("group", "") or next((row[c] for c in _GROUPS if row.get(c)), "") or group_of(case_id)
@@ -43,9 +47,14 @@ def from_list(path: Path, missing_ok: bool = False) -> Iterator[Case]:
         yield Case(case_id, image, mask, group, {k: v for k, v in row.items() if k and v})
 
 
+def _name_of(image: Path) -> str:
+    """The name of a case by its file; results of ours are called alike, and their folder says of what they are."""
+    return image.parent.name if image.name == _RESULT and image.parent.name else case_name(image)
+
+
 def _is_word(path: Path, text: str) -> bool:
-    """Whether a column ``label`` says what a case is ("tumour") instead of naming a file."""
-    return bool(text) and not set("./\\") & set(text) and not _resolved(path, text).exists()
+    """Whether a column ``label`` says what a case is ("tumour", "grade 1.5") instead of naming a file."""
+    return bool(text) and not _FILE.search(text) and not _resolved(path, text).exists()
 
 
 def _file_columns() -> tuple[str, ...]:

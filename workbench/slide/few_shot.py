@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -134,6 +134,9 @@ class Taught:
         In words, how.
     tiles, regions
         By class.
+    fold, odds
+        ``(N,)`` in which each tile judged, -1 for those that did not; and what was said of it then ``(N, C)``. Empty
+        where nothing was validated.
     """
 
     head: Head
@@ -142,6 +145,13 @@ class Taught:
     validation: str
     tiles: dict[str, int]
     regions: dict[str, int]
+    fold: Integers
+    odds: Floats
+
+    @property
+    def classes(self) -> ClassTable:
+        """Those that were marked on a tile."""
+        return self.head.classes
 
 
 def learn_tiles(examples: Examples, classes: ClassTable, how: How = "logistic") -> Taught:
@@ -163,18 +173,33 @@ def learn_tiles(examples: Examples, classes: ClassTable, how: How = "logistic") 
     if len(kinds) < 2:
         known = f"only '{names[kinds[0]]}' is" if kinds else "none is"
         raise UsageError(f"Mark regions of two classes or more, each with a class: {known} marked on a tile now.")
+    examples, classes = _of_marked(examples, classes, kinds)
     head = HEADS[how].fitted(examples.features, examples.values, classes)
     fold, said = folds_of(examples)
     scores: dict[str, float] = {}
-    confusion: Integers = np.zeros((len(classes), len(classes)), np.int64)
+    confusion: Integers = np.zeros((0, 0), np.int64)
+    odds = np.zeros((0, len(classes)), np.float32)
     if fold is not None:
-        scores, confusion, more = _validated(examples, classes, how, fold)
+        odds, more = _judged(examples, classes, how, fold)
         said += more
-    own = {k: examples.values == k for k in kinds}
+        if len(odds):
+            own = np.flatnonzero(fold >= 0)
+            scores, confusion = scores_of(examples.values[own], odds[own], classes, examples.regions[own])
+    each = {c.name: examples.values == c.value for c in classes}
     return Taught(
-        head, scores, confusion, said, {names[k]: int(v.sum()) for k, v in own.items()},
-        {names[k]: len(np.unique(examples.regions[v])) for k, v in own.items()},
+        head, scores, confusion, said, {n: int(v.sum()) for n, v in each.items()},
+        {n: len(np.unique(examples.regions[v])) for n, v in each.items()},
+        np.zeros(0, np.int64) if fold is None or not len(odds) else fold, odds,
     )  # fmt: skip
+
+
+def _of_marked(examples: Examples, classes: ClassTable, kinds: list[int]) -> tuple[Examples, ClassTable]:
+    """The same with those classes alone that are marked on a tile, numbered anew."""
+    by_value = {c.value: c for c in classes}
+    table = ClassTable(tuple(replace(by_value[k], value=i) for i, k in enumerate(kinds, 1)))
+    place = np.zeros(max(by_value) + 1, np.int64)
+    place[kinds] = np.arange(1, len(kinds) + 1)
+    return replace(examples, values=place[examples.values]), table
 
 
 def folds_of(examples: Examples) -> tuple[Integers | None, str]:
@@ -189,7 +214,8 @@ def folds_of(examples: Examples) -> tuple[Integers | None, str]:
         fold = _in_folds(patients, examples.values, given)
         if fold is not None:
             count = int(fold.max()) + 1
-            return fold, f"cross-validated over {len(np.unique(patients[given]))} patients (or slides) in {count} folds"
+            known = len(np.unique(patients[given]))
+            return fold, f"cross-validated over {known} patients (or slides of unknown ones) in {count} folds"
     fold = _in_folds(examples.regions, examples.values, given)
     if fold is None:
         return None, "not validated: each class needs two regions at least, of which one can judge the other"
@@ -231,10 +257,10 @@ def _dealt(units: Integers, values: Integers, kinds: Integers, count: int) -> di
     return found
 
 
-def _validated(
-    examples: Examples, classes: ClassTable, how: How, fold: Integers
-) -> tuple[dict[str, float], Integers, str]:
-    """Scores on each fold by what the others teach, tiles that share pixels with it left out."""
+def _judged(examples: Examples, classes: ClassTable, how: How, fold: Integers) -> tuple[Floats, str]:
+    """What is said of each fold by what the others teach, tiles that share pixels with it left out; none where nothing
+    is left to teach.
+    """
     odds = np.zeros((len(fold), len(classes)), np.float32)
     left_out = 0
     for number in range(int(fold.max()) + 1):
@@ -246,13 +272,11 @@ def _validated(
         own[near] = 0
         if set(np.unique(own[own > 0]).tolist()) != set(np.unique(examples.values[fold >= 0]).tolist()):
             more = "; no scores: regions lie so close that none is left to teach where tiles that share pixels are out"
-            return {}, np.zeros((len(classes), len(classes)), np.int64), more
+            return np.zeros((0, len(classes)), np.float32), more
         head = HEADS[how].fitted(examples.features, own, classes)
         odds[judges] = head.probabilities(examples.features[judges])
-    own = np.flatnonzero(fold >= 0)
-    scores, confusion = scores_of(examples.values[own], odds[own], classes, examples.regions[own])
     more = f"; {left_out} times a tile did not teach, as it shares pixels with one that judged" if left_out else ""
-    return scores, confusion, more
+    return odds, more
 
 
 def touching(examples: Examples, some: Integers, others: Integers) -> Integers:

@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 _SHRINK = 0.1
 """Inverse strength of the penalty (scikit-learn's C): a few examples, some hundred numbers of each."""
+_LARGEST = 1e12
+"""No number of a classifier is as large; a comparison that numbers which are none fail, too."""
 _TENSORS = ("mean", "scale", "weight", "bias")
 
 
@@ -63,7 +65,8 @@ class LinearClasses:
         found = {name: np.asarray(tensors[name], np.float32) for name in _TENSORS}
         count, length = found["weight"].shape
         if count != len(classes) or any(found[n].shape != (length,) for n in ("mean", "scale")) or (
-            found["bias"].shape != (count,)) or not all(np.isfinite(v).all() for v in found.values()):  # fmt: skip
+            found["bias"].shape != (count,)) or not all((np.abs(v) < _LARGEST).all() for v in found.values()) or (
+            not (found["scale"] > 0).all()):  # fmt: skip
             raise ValueError("its parts do not fit together")
         return cls(classes, **found)
 

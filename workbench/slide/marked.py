@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,6 +17,9 @@ from workbench.slide.annotations.write import valid_shape
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Bits = npt.NDArray[np.bool_]
+_IGNORED = "*"
+"""Classes whose name ends so are no classes: QuPath writes ``Ignore*``, ``Region*``."""
 _POINTS = 12
 """Along each side of a tile, so many places are looked at."""
 
@@ -55,7 +58,8 @@ class Marked:
 def marked_by(corners: Floats, side: float, annotations: Annotations, least: float = 0.5) -> Marked:
     """Tiles that annotations with a class mark.
 
-    An outline marks the tiles of which it covers at least a share of `least`; a point the tile whose middle is nearest
+    Outlines of a class mark the tiles of which they cover at least a share of `least` together, what two of them cover
+    once; those that share a tile are one region. a point the tile whose middle is nearest
     among those that hold it. A tile that is marked as two classes is left out, and a note says so.
 
     Parameters
@@ -67,38 +71,54 @@ def marked_by(corners: Floats, side: float, annotations: Annotations, least: flo
     """
     import shapely
 
-    named = [a for a in annotations if a.class_name]
-    classes = annotations.classes
+    named = [a for a in annotations if a.class_name and not a.class_name.endswith(_IGNORED)]
+    classes = replace(annotations, items=tuple(named)).classes
     own = {c.name: c.value for c in classes}
     votes = _Votes(len(corners), len(classes))
-    notes = list(annotations.notes)
-    unnamed, lines, nothing = len(annotations) - len(named), 0, 0
+    notes = [*annotations.notes, *alike(classes.names)]
+    ignored = sum(a.class_name.endswith(_IGNORED) for a in annotations)
+    unnamed, lines = len(annotations) - len(named) - ignored, 0
+    touched: list[tuple[int, Integers]] = []
     for number, item in enumerate(named):
         shape = valid_shape(item.shape, f"annotation {number + 1}")
+        value = own[item.class_name]
         if shape.kind == "lines":
             lines += 1
-            continue
-        if shape.kind == "points":
-            points = np.concatenate(list(shape.rings()))
-            tiles = _tiles_at(corners, side, points)
-            nothing += int(not len(tiles))
-            votes.point(tiles, own[item.class_name], number)
-            continue
-        area = area_of(shape.parts)
-        left, top, right, bottom = area.bounds
-        low, high = np.array([left, top]), np.array([right, bottom])
-        near = np.flatnonzero(((corners + side > low) & (corners < high)).all(1))
-        shapely.prepare(area)
-        share = _shares(corners[near], side, partial(shapely.contains_xy, area))
-        votes.area(near, share, own[item.class_name], number)
-        nothing += int(not (share >= least).any())
+        elif shape.kind == "points":
+            tiles = _tiles_at(corners, side, np.concatenate(list(shape.rings())))
+            votes.point(tiles, value, number)
+            touched.append((value, tiles))
+        else:
+            area = area_of(shape.parts)
+            left, top, right, bottom = area.bounds
+            low, high = np.array([left, top]), np.array([right, bottom])
+            near = np.flatnonzero(((corners + side > low) & (corners < high)).all(1))
+            shapely.prepare(area)
+            votes.area(near, _covered(corners[near], side, partial(shapely.contains_xy, area)), value, number)
+            touched.append((value, near))
+    found = votes.decided(least, classes, notes)
+    nothing = sum(not (found.values[tiles] == value).any() for value, tiles in touched)
     for count, what in (
-        (unnamed, "without a class"), (lines, "that are lines"),
-        (nothing, f"in which no tile lies (to {100 * least:.0f} %)"),
+        (unnamed, "without a class"), (ignored, f"of a class to be ignored (its name ends with {_IGNORED})"),
+        (lines, "that are lines"), (nothing, f"on no tile that is marked so (to {100 * least:.0f} %)"),
     ):  # fmt: skip
         if count:
             notes.append(f"{count} annotation(s) {what} mark nothing")
-    return votes.decided(least, classes, notes)
+    empty = [c.name for c in classes if not (found.values == c.value).any()]
+    if empty:
+        notes.append(f"no tile is marked as {', '.join(empty)}: is it too small, or in the frame of another file?")
+    return replace(found, notes=tuple(notes))
+
+
+def alike(names: Sequence[str]) -> list[str]:
+    """A line for names that differ by case or spaces only: they count as several, and are hardly meant so."""
+    by_key: dict[str, list[str]] = {}
+    for name in names:
+        by_key.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    return [
+        f"{', '.join(map(repr, own))} differ by case or spaces only, and count as {len(own)}"
+        for own in by_key.values() if len(own) > 1
+    ]  # fmt: skip
 
 
 def marked_on(corners: Floats, side: float, labels: Labels, grid: tuple[Floats, Floats], least: float = 0.5) -> Marked:
@@ -122,8 +142,8 @@ def marked_on(corners: Floats, side: float, labels: Labels, grid: tuple[Floats, 
             low = corner + step * np.array([box[1].start, box[0].start])
             high = corner + step * np.array([box[1].stop, box[0].stop])
             near = np.flatnonzero(((corners + side > low) & (corners < high)).all(1))
-            share = _shares(corners[near], side, partial(_on_patch, patches, corner, step, one))
-            votes.area(near, share, value, first + one - 1)
+            inside = _covered(corners[near], side, partial(_on_patch, patches, corner, step, one))
+            votes.area(near, inside, value, first + one - 1)
         first += count
     return votes.decided(least, classes, list(labels.notes))
 
@@ -154,46 +174,66 @@ def joined(one: Marked, other: Marked) -> Marked:
 
 
 class _Votes:
-    """What speaks for each class at each tile."""
+    """What speaks for each class at each tile: the places in it that outlines of the class cover, together."""
 
     def __init__(self, tiles: int, classes: int) -> None:
-        self.share = np.zeros((tiles, classes + 1))
+        self.covered: dict[int, dict[int, Bits]] = {value: {} for value in range(1, classes + 1)}
         self.best = np.zeros((tiles, classes + 1))
         self.region = np.full((tiles, classes + 1), -1, np.int64)
+        self.joined: dict[int, int] = {}
 
-    def area(self, near: Integers, share: Floats, value: int, region: int) -> None:
-        """An outline; several of one class add up, and the one that covers most is the region."""
-        self.share[near, value] += share
-        better = share > self.best[near, value]
-        self.best[near[better], value] = share[better]
-        self.region[near[better], value] = region
+    def area(self, near: Integers, covered: Bits, value: int, region: int) -> None:
+        """An outline; what several of one class cover counts once, and those that share a tile are one region."""
+        own = self.covered[value]
+        share = covered.mean(1) if len(near) else np.zeros(0)
+        for i in np.flatnonzero(share > 0).tolist():
+            tile = int(near[i])
+            own[tile] = own[tile] | covered[i] if tile in own else covered[i]
+            self._vote(tile, value, region, float(share[i]))
 
     def point(self, tiles: Integers, value: int, region: int) -> None:
         """Points: their tiles are of the class as a whole."""
-        self.share[tiles, value] = 1.0
-        self.best[tiles, value] = 1.0
-        self.region[tiles, value] = region
+        for tile in tiles.tolist():
+            self.covered[value][tile] = np.ones(_POINTS**2, bool)
+            self._vote(tile, value, region, 1.0)
+
+    def _vote(self, tile: int, value: int, region: int, share: float) -> None:
+        before = int(self.region[tile, value])
+        if before >= 0:
+            self.joined[max(self.root(before), self.root(region))] = min(self.root(before), self.root(region))
+        if share > self.best[tile, value]:
+            self.best[tile, value] = share
+            self.region[tile, value] = region
+
+    def root(self, region: int) -> int:
+        """The region that one is a part of."""
+        while self.joined.get(region, region) != region:
+            region = self.joined[region]
+        return region
 
     def decided(self, least: float, classes: ClassTable, notes: list[str]) -> Marked:
         """The class of each tile."""
-        said = self.share >= least
+        said = np.zeros(self.region.shape, bool)
+        for value, own in self.covered.items():
+            for tile, covered in own.items():
+                said[tile, value] = covered.mean() >= least
         both = said.sum(1) > 1
         if both.any():
             notes.append(f"{int(both.sum())} tile(s) are marked as two classes and teach nothing")
         said[both] = False
         values = np.where(said.any(1), said.argmax(1), 0).astype(np.int64)
-        regions = np.where(values > 0, self.region[np.arange(len(values)), values], -1)
-        return Marked(values, regions.astype(np.int64), classes, tuple(notes))
+        regions = [self.root(int(self.region[i, v])) if v else -1 for i, v in enumerate(values.tolist())]
+        return Marked(values, np.array(regions, np.int64), classes, tuple(notes))
 
 
-def _shares(corners: Floats, side: float, inside: Callable[[Floats, Floats], npt.NDArray[np.bool_]]) -> Floats:
-    """The share of each tile that lies within something."""
+def _covered(corners: Floats, side: float, inside: Callable[[Floats, Floats], Bits]) -> Bits:
+    """Which places of each tile ``(N, 144)`` lie within something."""
     inner = (np.arange(_POINTS) + 0.5) / _POINTS * side
     x, y = np.meshgrid(inner, inner)
-    found = np.zeros(len(corners))
+    found = np.zeros((len(corners), _POINTS**2), bool)
     for start in range(0, len(corners), 4096):
         some = corners[start : start + 4096]
-        found[start : start + 4096] = inside(some[:, :1] + x.reshape(1, -1), some[:, 1:] + y.reshape(1, -1)).mean(1)
+        found[start : start + 4096] = inside(some[:, :1] + x.reshape(1, -1), some[:, 1:] + y.reshape(1, -1))
     return found
 
 

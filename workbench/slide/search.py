@@ -21,7 +21,7 @@ import numpy.typing as npt
 from workbench.core.atomic import write_text
 from workbench.core.compiled import compiled
 from workbench.core.errors import InputError, NothingFound, UsageError, one_line
-from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable
+from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable, require_sense
 from workbench.slide.tile_grid import step_of
 
 Floats = npt.NDArray[np.float32]
@@ -29,7 +29,6 @@ EMBEDDINGS = "embeddings.h5"
 _VERSION = 1
 _SMALLEST = 2.0**-14
 """Of half-precision numbers that are normal: processors are slow with smaller ones."""
-_LARGEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -120,6 +119,7 @@ class TileIndex:
         vectors, corners, first = [], [], 0
         about: dict[str, Any] = {}
         for tiles, source, results in parts:
+            require_sense(tiles, results)
             own = require_comparable(tiles, results, about, slides[0].results if slides else "")
             about = about or own
             try:
@@ -129,10 +129,6 @@ class TileIndex:
                 step = step_of(tiles.facts)
             except (TypeError, ValueError) as error:
                 raise InputError(f"{results}: what it says of its tiles makes no sense ({one_line(error)})") from error
-            if not np.isfinite(tiles.features).all() or not np.abs(tiles.features).max(initial=0) < _LARGEST:
-                raise InputError(f"{results}: some of its embeddings are no numbers, or too large. Make it again.")
-            if (np.abs(tiles.coords) > 2**31).any() or (tiles.coords < -side).any():
-                raise InputError(f"{results}: some of its tiles lie beside the slide. Make it again.")
             vectors.append(unit(tiles.features))
             corners.append(tiles.coords.astype(np.float32))
             name = str(tiles.facts.get("name", Path(results).parent.name))
@@ -173,6 +169,9 @@ class TileIndex:
         InputError
             It is none, or its parts do not belong together.
         """
+        for name in ("index.json", "vectors.npy", "corners.npy"):
+            if not (folder / name).is_file():
+                raise InputError(f"{folder}: is no index of tiles (it has no file {name}). Build it again.")
         try:
             said = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             vectors, corners = (

@@ -117,7 +117,7 @@ def tissue_parts(learnt: LearntTissue, part: Embeddings, image: Image) -> dict[s
     """The class of each tile, how probable each class is, and what each covers, as parts of a result."""
     assert part.places is not None
     grid = TileGrid.of_facts(part.places, part.about)
-    return class_parts(learnt.marked.classes, learnt.odds, image, grid)
+    return class_parts(learnt.taught.classes, learnt.odds, image, grid)
 
 
 def with_tissue(result: Result, learnt: LearntTissue, note: str) -> Result:

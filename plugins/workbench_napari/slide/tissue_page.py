@@ -154,7 +154,7 @@ class TissuePage(QObject):
         seen = side * float(tool.layer.scale[-1])
         if seen * camera.zoom < _FEWEST_PIXELS:
             camera.zoom = 2 * _FEWEST_PIXELS / max(seen, 1e-6)
-        odds = sorted(zip(learnt.odds[number].tolist(), learnt.marked.classes.names, strict=True), reverse=True)[:2]
+        odds = sorted(zip(learnt.odds[number].tolist(), learnt.taught.classes.names, strict=True), reverse=True)[:2]
         said = " or ".join(f"{name} {value:.2f}" for value, name in odds)
         tool.say(f"Tile {part.ids[number]}, doubtful number {self._next}: {said}. Mark it, and learn again.")
 
@@ -195,7 +195,7 @@ def _tells(layer: Any) -> bool:
 
 
 def _table(learnt: LearntTissue) -> Scores:
-    taught, names = learnt.taught, learnt.marked.classes.names
+    taught, names = learnt.taught, learnt.taught.classes.names
     share = np.bincount(learnt.odds.argmax(1), minlength=len(names)) / max(1, len(learnt.odds))
     rows = tuple(
         (name, taught.regions.get(name, 0), taught.tiles.get(name, 0),

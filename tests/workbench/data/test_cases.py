@@ -220,6 +220,8 @@ def test_a_patient_is_the_group_and_a_label_may_be_a_word(tmp_path):
     assert [c.group for c in found] == ["p1", "p1"]
     assert [c.labels for c in found] == [None, None]
     assert [c.options["label"] for c in found] == ["tumour", "no tumour"]
+    (tmp_path / "n.csv").write_text("image,label\na.nii.gz,adenoma/carcinoma\nb.nii.gz,v1.5\n")
+    assert [c.options["label"] for c in load_cases(tmp_path / "n.csv")] == ["adenoma/carcinoma", "v1.5"]
     (tmp_path / "m.csv").write_text("image,label\na.nii.gz,missing.nii.gz\n")
     with pytest.raises(InputError, match="does not exist"):
         load_cases(tmp_path / "m.csv")

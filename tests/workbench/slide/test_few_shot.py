@@ -99,6 +99,41 @@ def test_one_region_of_a_class_is_not_scored_and_one_class_is_refused():
         learn_tiles(examples(3, classes=1), CLASSES)
 
 
+def test_neighbours_that_share_pixels_change_what_is_learnt():
+    """Of two classes that differ by nothing but their place, overlapping tiles of one tissue would give it away."""
+    rng = np.random.default_rng(0)
+    scores = []
+    for _ in range(8):
+        looks = rng.normal(0, 1, (8, 6))
+        features = np.repeat(looks, 2, 0) + rng.normal(0, 0.01, (16, 6))
+        # Pairs of tiles that overlap, in two regions of one class each.
+        corners = np.array([(1000.0 * (i // 2) + 60.0 * (i % 2), 0.0) for i in range(16)])
+        values = np.repeat([1, 2], 8)
+        regions = np.array([2 * (i // 8) + i % 2 for i in range(16)])
+        own = Examples(
+            features.astype(np.float32), values, regions, np.zeros(16, np.int64), corners, np.full(16, 200.0), ("p",)
+        )
+        scores.append(learn_tiles(own, ClassTable.from_names(["a", "b"]), "knn").scores.get(BALANCED, 0.0))
+    assert np.mean(scores) < 0.75
+
+
+def test_a_class_that_marks_no_tile_is_left_out():
+    own = examples(3)
+    own.values[own.values == 2] = 0
+    taught = learn_tiles(own, CLASSES)
+    assert taught.classes.names == ("one", "three")
+    assert [c.value for c in taught.classes] == [1, 2]
+    assert taught.scores[BALANCED] > 0.95
+    assert taught.head.probabilities(own.features).shape[1] == 2
+
+
+def test_a_region_counts_as_right_where_most_of_it_is():
+    truth, regions = np.array([1, 1, 1, 2, 2, 2]), np.array([0, 0, 0, 1, 1, 1])
+    odds = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.9, 0.1], [0.8, 0.2], [0.1, 0.9]], np.float32)
+    scores, _ = scores_of(truth, odds, ClassTable.from_names(["a", "b"]), regions)
+    assert scores["regions right"] == 0.5
+
+
 def test_tiles_that_share_pixels_with_one_that_judges_do_not_teach():
     own = examples(2, 3)
     judges, teaches = np.array([0]), np.array([1, 2])

@@ -53,7 +53,14 @@ def test_holes_are_holes_and_parts_of_one_class_add_up():
     halves = of(area("a", square(0, 0, 40, 100)), area("a", square(40, 0, 90, 100)))
     marked = marked_by(CORNERS, SIDE, halves)
     assert marked.values[0] == 1
-    assert marked.regions[0] == 1, "that which covers most is the region"
+    assert marked.regions[0] == 0, "both are one region, as they share a tile"
+    twice = marked_by(CORNERS, SIDE, of(area("a", square(0, 0, 30, 100)), area("a", square(0, 0, 30, 100))))
+    assert not twice.values.any(), "the same place counts once"
+    small = [area("a", square(x, 0, x + 18, 95)) for x in range(0, 200, 20)]
+    patchy = marked_by(CORNERS, SIDE, of(*small, area("a", square(400, 300, 500, 400))))
+    assert on_grid(patchy)[0].tolist() == [1, 1, 0, 0, 0]
+    assert not any("mark nothing" in n for n in patchy.notes)
+    assert len(np.unique(patchy.regions[patchy.values > 0])) == 3, "a tile of small outlines, another, and one alone"
 
 
 def test_points_mark_the_tile_that_holds_them():
@@ -64,7 +71,7 @@ def test_points_mark_the_tile_that_holds_them():
     assert marked.values[-1] == 1
     assert marked.values[0] == 2
     assert (marked.values > 0).sum() == 3
-    assert any("no tile lies" in n for n in marked.notes)
+    assert any("1 annotation(s) on no tile that is marked so" in n for n in marked.notes)
 
 
 def test_two_classes_on_a_tile_and_what_has_no_class_teach_nothing_and_it_is_said():
@@ -110,3 +117,22 @@ def test_outlines_and_paint_together():
     assert on_grid(both)[3, 0] == 2
     assert len(np.unique(both.regions[both.values > 0])) == 4
     assert any("two classes" in n for n in both.notes)
+
+
+def test_names_that_are_nearly_alike_and_classes_that_mark_nothing_are_said():
+    names = [area("Stroma", square(0, 0, 100, 100)), area("stroma ", square(100, 0, 200, 100))]
+    marked = marked_by(CORNERS, SIDE, of(*names, area("tiny", square(300, 300, 310, 310))))
+    assert any("'Stroma', 'stroma ' differ by case or spaces only, and count as 2" in n for n in marked.notes)
+    assert any("no tile is marked as tiny" in n for n in marked.notes)
+    ignored = marked_by(CORNERS, SIDE, of(names[0], area("Ignore*", square(200, 0, 300, 100))))
+    assert ignored.classes.names == ("Stroma",)
+    assert any("1 annotation(s) of a class to be ignored" in n for n in ignored.notes)
+
+
+def test_patches_that_touch_at_a_corner_are_one_region():
+    data = np.zeros((4, 5), np.int32)
+    data[0, 0] = data[1, 1] = data[3, 3] = 1
+    labels = Labels(data, Geometry((4, 5), None, ("y", "x"), None), ClassTable.from_names(["a"]))
+    marked = marked_on(CORNERS, SIDE, labels, (np.zeros(2), np.full(2, SIDE)))
+    regions = marked.regions.reshape(4, 5)
+    assert regions[0, 0] == regions[1, 1] != regions[3, 3]

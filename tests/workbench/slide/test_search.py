@@ -69,7 +69,7 @@ def test_tiles_of_other_encoders_and_scales_are_not_compared():
     first = (tiles(10, 0), "", "a/embeddings.h5")
     for other in (
         tiles(10, 1, weights_sha256="g"), tiles(10, 1, target_mpp=0.25), tiles(10, 1, patch_size=200),
-        tiles(10, 1, width=17), tiles(10, 1, encoder="h"),
+        tiles(10, 1, width=17),
     ):  # fmt: skip
         with pytest.raises(InputError, match=r"b/embeddings\.h5.*cannot be compared"):
             TileIndex.of([first, (other, "", "b/embeddings.h5")])

@@ -16,7 +16,8 @@ from workbench.slide.data.scaled import scaled
 from workbench.slide.data.side_files import is_dicom_slide, series_of
 
 __all__ = [
-    "READING_COLUMNS", "cases_in", "cases_of_files", "folder_cases", "labels_in", "opened", "takes", "takes_folder",
+    "READING_COLUMNS", "cases_in", "cases_of_files", "folder_cases", "holds_results", "labels_in", "opened", "takes",
+    "takes_folder",
 ]  # fmt: skip
 
 _LABELS = (".png", ".bmp", ".tif", ".tiff", ".npy", ".mat", ".geojson", ".json", ".parquet", ".xml", ".ndpa")
@@ -82,3 +83,16 @@ def opened(image: Image, case: Case) -> Image:
     if mpp is None:
         raise UsageError(f"{case.image}: column mpp holds '{text}', micrometres per pixel were expected (0.25)")
     return scaled(image, mpp)
+
+
+def holds_results(path: Path) -> bool:
+    """Whether a file is none of the kind, but what a backend of it learns from: embeddings of the tiles of a slide."""
+    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
+        return False
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return {"features", "coords"} <= set(file)
+    except OSError:
+        return False

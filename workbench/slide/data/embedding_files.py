@@ -71,6 +71,12 @@ class TileEmbeddings:
         return self.coords.astype(np.float64) + half
 
 
+_LARGEST = 1e18
+_SENSE = (
+    ("patch_size", 0, 1e6), ("patch_size_level0", 0, 1e6), ("overlap", -1e6, 1e6), ("target_mpp", 0, 1e3),
+    ("mpp_x", 0, 1e3), ("mpp_y", 0, 1e3), ("level0_width", 0, 2**40), ("level0_height", 0, 2**40),
+)  # fmt: skip
+"""Numbers of a file of embeddings, and what they can be."""
 COMPARED = ("encoder", "weights_sha256", "pooling", "patch_size", "target_mpp")
 """What must be equal for two tiles to be comparable."""
 
@@ -91,13 +97,38 @@ def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], 
     own = {key: tiles.facts.get(key, "cls" if key == "pooling" else None) for key in COMPARED} | {
         "width": tiles.features.shape[1]
     }
+    known = own["weights_sha256"] and about.get("weights_sha256")
     for key, value in own.items():
+        if key == "encoder" and known:
+            continue  # the hash of its weights says more than how they were called
         if about and not _equal(about[key], value):
             raise InputError(
                 f"{name}: its {key} is {value}, that of {of} is {about[key]}: tiles of different encoders or scales "
                 "cannot be compared. Embed all slides the same way."
             )
     return own
+
+
+def require_sense(tiles: TileEmbeddings, name: object) -> None:
+    """Refuse what no embeddings of the tiles of a slide can say.
+
+    Raises
+    ------
+    InputError
+        One line names the file and what makes no sense.
+    """
+    for key, low, high in _SENSE:
+        value = tiles.facts.get(key, low)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise InputError(f"{name}: its {key} is {str(value)[:40]}, which makes no sense. Make it again.")
+    features = tiles.features
+    if features.ndim != 2 or not features.shape[1]:
+        raise InputError(f"{name}: holds embeddings of the shape {features.shape}. Make it again.")
+    if not np.isfinite(features).all() or not float(np.abs(features).max(initial=0)) < _LARGEST:
+        raise InputError(f"{name}: some of its embeddings are no numbers, or too large. Make it again.")
+    side = float(tiles.facts.get("patch_size_level0", 0))
+    if (np.abs(tiles.coords) > 2**31).any() or (tiles.coords < -side).any():
+        raise InputError(f"{name}: some of its tiles lie beside the slide. Make it again.")
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -151,6 +182,8 @@ def read_hdf5(path: Path) -> TileEmbeddings:
     """
     import h5py
 
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is no file; embeddings of tiles (HDF5) were expected")
     try:
         with h5py.File(path, "r") as file:
             missing = [

@@ -173,14 +173,19 @@ def read_stain_profile(path: Path) -> StainProfile:
     """
     path = Path(path).expanduser()
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         if path.stat().st_size > _LARGEST:
             raise ValueError("it is far too large")
         found = json.loads(path.read_text(encoding="utf-8"))
         return _of_json(found, sha256_of(path))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such stain profile; 'workbench stains' makes one") from error
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, UsageError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError, UsageError) as error:
         raise InputError(f"{path}: is no stain profile as 'workbench stains' writes them: {_said(error)}") from error
+
+
+_HAEMATOXYLIN = np.array([0.650, 0.704, 0.286])
 
 
 def _said(error: Exception) -> str:
@@ -197,6 +202,9 @@ def _of_json(found: Any, digest: str) -> StainProfile:
     first, second = found["stains"]
     glass = _numbers(found["glass"], 3, "glass", 32, 255)
     vectors = np.array([_numbers(one["vector"], 3, "vector", 0, 1) for one in (first, second)])
+    like = vectors @ _HAEMATOXYLIN / np.maximum(np.linalg.norm(vectors, axis=1), 1e-9)
+    if like[0] < like[1]:
+        raise ValueError("its second stain is more like haematoxylin than its first: are they exchanged?")
     strongest = _numbers([one["percentile_99"] for one in (first, second)], 2, "percentile_99", _FAINT, 10)
     (eosin,) = _numbers([found["eosin_share"]], 1, "eosin_share", 0, 1)
     return StainProfile(

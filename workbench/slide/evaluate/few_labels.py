@@ -109,6 +109,9 @@ def _folds(one: TileSet, split: str, repeat: int) -> list[Integers]:
 
     if split == AT_RANDOM:
         count = min(FOLDS, int(np.bincount(one.labels).min()))
+        if count < 2:
+            rare = one.names[int(np.bincount(one.labels).argmin())]
+            raise UsageError(f"set {one.name}: '{rare}' has one picture: it cannot teach and judge")
         folds = StratifiedKFold(count, shuffle=True, random_state=repeat).split(one.labels, one.labels)
         return [judges for _, judges in folds]
     patients = min(len(np.unique(one.groups[one.labels == i])) for i in range(len(one.names)))

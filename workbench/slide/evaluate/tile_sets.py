@@ -90,6 +90,8 @@ def read_sets(path: Path, only: Sequence[str] = ()) -> list[TileSet]:
         files = tuple(path.parent / row[image] for row in own)
         if lost := [f for f in files if not f.is_file()]:
             raise NothingFound(f"{lost[0]}: no such file (set {name}). Check the column '{image}' of {path}.")
+        if blank := [row for row in own if row[label].strip().lower() in ("", "nan", "na", "n/a")]:
+            raise InputError(f"{path}: {blank[0][image]} has no '{label}'. Give it, or leave the picture out.")
         names = tuple(sorted({row[label] for row in own}))
         groups = [row.get("group", "") or "" for row in own]
         known = sorted({g for g in groups if g.lower() not in _UNKNOWN})

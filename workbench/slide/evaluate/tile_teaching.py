@@ -16,6 +16,8 @@ LIKE_DEMO: dict[str, Any] = {
     "teacher_temp": 0.04, "lr": 0.004, "momentum": 0.99, "drop_path": 0.0, "freeze_last": 0.02,
 }  # fmt: skip
 """The network and the settings of the demo weights."""
+POOLING = "mean"
+"""As for the demo weights."""
 _MPP = 0.5
 """Taken for granted: pictures of sets do not say it, and their own pixels are what counts here."""
 
@@ -40,4 +42,6 @@ def teach_on(sets: Sequence[TileSet], out: Path, steps: int, progress: Progress 
         "min_tissue": 0.0, "val_fraction": 0.0, "device": "cpu", "overwrite": True,
     })  # fmt: skip
     train_dino(cases, config, out, None if progress is None else lambda e: progress(e.step, e.steps))
-    return out
+    meta = {k: v for k, v in weights.read_meta(out).items() if k not in ("hashes", "format")}
+    meta["recipe"] = {**meta["recipe"], "pooling": POOLING}
+    return weights.save(out, weights.load_tensors(out), meta)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -29,6 +30,9 @@ PROBE, SLIDE = "tile classes", "slide classes"
 """Kinds of such weights, as their record says it."""
 CLASS_AREAS, SLIDE_CLASS = "class_areas", "slide_class"
 Floats = npt.NDArray[np.float32]
+_LARGEST = 1e12
+_LONGEST = 200
+"""Letters of the name of a class."""
 
 
 class TileHead(Protocol):
@@ -87,8 +91,8 @@ class SlideHead:
             SLIDE_CLASS: Scores(("class", "probability", "label"), rows, SLIDE_CLASS),
             ATTENTION: replace(grid.heat(slide, weight, ATTENTION), colormap="inferno"),
         }
-        for i, name in enumerate(names):
-            parts |= _probability(name, each[:, i], slide, grid)
+        for name, key, column in zip(names, _keys(names), each.T, strict=True):
+            parts[key] = _probability(name, column, slide, grid)
         return parts
 
 
@@ -117,14 +121,28 @@ def class_parts(classes: ClassTable, odds: Floats, slide: Image, grid: TileGrid)
         CLASSES: grid.labels(slide, values, classes, CLASSES),
         CLASS_AREAS: Scores(("class", "tiles", "share of tiles", "area [mm2]"), tuple(rows), CLASS_AREAS),
     }
-    for i, c in enumerate(classes):
-        parts |= _probability(c.name, odds[:, i], slide, grid)
+    for c, key, column in zip(classes, _keys(classes.names), odds.T, strict=True):
+        parts[key] = _probability(c.name, column, slide, grid)
     return parts
 
 
-def _probability(name: str, odds: Floats, slide: Image, grid: TileGrid) -> dict[str, Heatmap]:
-    heat = grid.heat(slide, odds, f"probability {name}")
-    return {f"probability_{plain_name(name)}": replace(heat, limits=(0.0, 1.0))}
+def _keys(names: Sequence[str]) -> list[str]:
+    """Names of the maps of classes: of two that make one file name the second has a number behind."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        plain = plain_name(name)[:_LONGEST] or "class"
+        free, number = plain, 1
+        while free.casefold() in taken:
+            number += 1
+            free = f"{plain}_{number}"
+        taken.add(free.casefold())
+        found.append(f"probability_{free}")
+    return found
+
+
+def _probability(name: str, odds: Floats, slide: Image, grid: TileGrid) -> Heatmap:
+    return replace(grid.heat(slide, odds, f"probability {name}"), limits=(0.0, 1.0))
 
 
 def load_head(found: WeightsFile, dim: int) -> AnyHead:
@@ -143,7 +161,16 @@ def load_head(found: WeightsFile, dim: int) -> AnyHead:
         if about.get("features") != dim:
             raise WeightsError(f"classes by {about.get('features')} numbers of a tile; its encoder gives {dim}")
         classes = ClassTable.from_json(found.meta.get("classes") or [])
+        require_names(classes)
         return (_probe if found.meta["kind"] == PROBE else _slide)(about, classes, stored, dim)
+
+
+def require_names(classes: ClassTable) -> None:
+    """Refuse classes without a name, of one name, or with values that no map holds."""
+    names = list(classes.names)
+    good = all(isinstance(n, str) and n.strip() and len(n) <= _LONGEST for n in names)
+    if not good or len(set(names)) < len(names) or not all(0 < c.value < 1 << 16 for c in classes):
+        raise WeightsError(f"its classes make no sense: {str(names)[:80]}")
 
 
 def _probe(about: dict[str, Any], classes: ClassTable, stored: dict[str, Any], dim: int) -> ProbeHead:
@@ -167,6 +194,10 @@ def _slide(about: dict[str, Any], classes: ClassTable, stored: dict[str, Any], d
     sizes = {k: int(about[k]) for k in ("hidden", "attention")}
     make: Callable[[], GatedAttention] = lambda: GatedAttention(dim, len(classes), **sizes)  # noqa: E731
     require_fit(make, stored)
+    if not all(bool((v.float().abs() < _LARGEST).all()) for v in stored.values()) or not bool(
+        (stored["scale"] > 0).all()
+    ):
+        raise WeightsError("some of its numbers are none, or too large")
     net = make()
     load_state(net, stored)
     return SlideHead(net.eval(), classes, temperature)
@@ -182,7 +213,9 @@ def require_same_tiles(recipe: dict[str, Any], config: Config) -> None:
     """
     for key, own, flag in (("mpp", config.target_mpp, "--target-mpp"), ("tile", config.tile, "--tile")):
         taught = recipe.get(key)
-        if isinstance(taught, int | float) and abs(own / taught - 1) > 0.02:
+        if isinstance(taught, bool) or not isinstance(taught, int | float) or not 1e-3 < taught < 1e6:
+            raise WeightsError(f"do not say of which tiles they are: their recipe has the {key} {str(taught)[:40]}")
+        if abs(own / taught - 1) > 0.02:
             unit = "um per pixel" if key == "mpp" else "pixels"
             raise UsageError(
                 f"the classes were taught on tiles of {taught:g} {unit}, these have {own:g}: they would mean nothing. "

@@ -13,7 +13,7 @@ from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.core.failures import Failure
 from workbench.core.types import Case, Embeddings, Image
 from workbench.data.cases import naming, open_case
-from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable
+from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable, require_sense
 from workbench.slide.predict.heads import PROBE, SLIDE
 from workbench.slide.predict.model import Model
 from workbench.slide.settings import Config
@@ -22,6 +22,8 @@ from workbench.slide.train.tiles_of import stated_area
 from workbench.weights import WeightsFile
 
 EMBEDDED = (".h5", ".hdf5")
+NOBODY = ("", "unknown", "none", "nan", "na", "n/a", "?")
+"""Groups that say that nobody knows whose a slide is."""
 Tell = Callable[[str, int, int], None]
 
 
@@ -47,7 +49,7 @@ class Bag:
     @property
     def group(self) -> str:
         """What is kept apart as a whole."""
-        return self.case.group or self.case.id
+        return self.case.group if self.case.group.lower() not in NOBODY else self.case.id
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,8 @@ class Bags:
         Scale and side of their tiles, and what stands for one.
     failures
         Slides that could not be read: id -> why.
+    stain_profile
+        Hash of the profile whose colours they were brought to.
     """
 
     items: tuple[Bag, ...]
@@ -70,6 +74,7 @@ class Bags:
     tile: int
     pooling: str
     failures: dict[str, str]
+    stain_profile: str | None = None
 
 
 def open_bags(cases: Sequence[Case], config: SlideTrainConfig, tell: Tell | None = None) -> Bags:
@@ -136,6 +141,7 @@ def open_bags(cases: Sequence[Case], config: SlideTrainConfig, tell: Tell | None
 def _read(case: Case, encoder: WeightsFile, config: SlideTrainConfig) -> TileEmbeddings:
     tiles = read_hdf5(case.image)
     facts = tiles.facts
+    require_sense(tiles, case.image)
     if tiles.ids or not facts.get("patch_size_level0") or "target_mpp" not in facts:
         raise InputError(f"{case.image}: is no file of the embeddings of tiles that 'predict stainnet' writes")
     if facts.get("weights_sha256") != encoder.sha256:
@@ -143,11 +149,14 @@ def _read(case: Case, encoder: WeightsFile, config: SlideTrainConfig) -> TileEmb
             f"{case.image}: was made by the weights '{facts.get('encoder')}', not by '{encoder.name}': give those "
             "(--weights), or embed the slides again."
         )
+    if config.stain_profile:
+        raise InputError(
+            f"{case.image}: stain_profile changes what an encoder sees of a slide; embeddings are made already. Give "
+            "the slide, or leave it out."
+        )
     own = facts.get("pooling", "cls")
     if config.pooling not in ("auto", own):
         raise InputError(f"{case.image}: was made with pooling '{own}', not '{config.pooling}': leave that out.")
-    if not np.isfinite(tiles.features).all():
-        raise InputError(f"{case.image}: some of its embeddings are no numbers. Make it again.")
     return replace(tiles, features=np.asarray(tiles.features, np.float32))
 
 
@@ -168,7 +177,7 @@ def _embedded(case: Case, model: Model, config: SlideTrainConfig) -> Bag:
     given = config.given_mpp if image.pyramid.mpp is None else None
     own = Config(
         mpp=given, target_mpp=config.mpp, tile=config.tile, stride=config.stride or None, tissue=config.min_tissue,
-        allow_upsample=config.allow_upsample, pooling=config.pooling,
+        allow_upsample=config.allow_upsample, pooling=config.pooling, stain_profile=config.stain_profile,
     )  # fmt: skip
     made = embed_slide(model, image, own)
     part = made["embeddings"]
@@ -195,7 +204,8 @@ def _require_apart(bags: Sequence[Bag]) -> None:
     for bag in bags:
         if not len(bag.tiles.features):
             continue
-        key = hashlib.sha256(np.ascontiguousarray(bag.tiles.features).tobytes()).digest()
+        # In half precision: a copy in other numbers is the same slide.
+        key = hashlib.sha256(np.clip(bag.tiles.features, -6e4, 6e4).astype(np.float16).tobytes()).digest()
         other = seen.setdefault(key, bag)
         if other.group != bag.group:
             raise UsageError(
@@ -206,4 +216,5 @@ def _require_apart(bags: Sequence[Bag]) -> None:
 
 def base_of(bags: Bags) -> dict[str, Any]:
     """What the record of weights that were taught on top says of the tiles."""
-    return {"mpp": bags.mpp, "tile": bags.tile, "pooling": bags.pooling}
+    colours = {"stain_profile": bags.stain_profile} if bags.stain_profile else {}
+    return {"mpp": bags.mpp, "tile": bags.tile, "pooling": bags.pooling, **colours}

@@ -25,8 +25,10 @@ from workbench.core.classes import ClassTable
 from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Case
+from workbench.data.groups import group_of
 from workbench.report import html
 from workbench.slide.few_shot import AUROC, BALANCED, scores_of
+from workbench.slide.marked import alike
 from workbench.slide.net.attention import GatedAttention
 from workbench.slide.predict.heads import SLIDE
 from workbench.slide.train.bags import Bag, open_bags
@@ -143,6 +145,10 @@ def labels_of(cases: Sequence[Case], column: str) -> dict[str, str]:
         A case has none; there is no such column.
     """
     known = sorted({k for case in cases for k in case.options})
+    if column in ("image", "labels", "group", "id", "patient", "subject", "patient_id"):
+        raise InputError(
+            f"the column '{column}' of a list says something else than the label of a slide. Choose another."
+        )
     if not any(column in case.options for case in cases):
         have = f"it has {', '.join(known)}" if known else "it has no further columns"
         raise InputError(f"the list has no column '{column}' with the labels of slides; {have}. Give --label-column.")
@@ -169,8 +175,12 @@ def folds_of(truth: Integers, groups: Integers, names: Sequence[str], folds: int
     if len(names) < 2:
         raise UsageError(f"all slides have the label '{names[0]}': there is nothing to tell apart")
     if min(patients.values()) < 2:
-        few = ", ".join(f"'{n}' has {k}" for n, k in patients.items() if k < 2)
-        raise UsageError(f"each label needs slides of two patients at least, so that one can judge the other: {few}")
+        lone = [f"'{n}' has {k}" for n, k in patients.items() if k < 2]
+        few = ", ".join(lone[:5]) + (f" and {len(lone) - 5} more" if len(lone) > 5 else "")
+        hint = ". Is the column a number, and no label?" if len(names) > 5 and all(map(_is_number, names)) else ""
+        raise UsageError(
+            f"each label needs slides of two patients at least, so that one can judge the other: {few}{hint}"
+        )
     for count in range(min(folds, min(patients.values())), 1, -1):
         fold = np.full(len(truth), -1, np.int64)
         split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
@@ -302,9 +312,10 @@ def calibration(judged: Judged, truth: Integers) -> dict[str, float]:
     """
     found = {}
     for name, odds in (("", judged.odds), (" before calibration", _softmax(judged.logits))):
-        found[f"calibration error{name}"] = float(sum(n * abs(p - r) for p, r, n in bins(odds, truth)) / len(truth))
+        off = sum(n * abs(p - r) for p, r, n in bins(odds, truth)) / len(truth)
+        found[f"calibration error, {_BINS} bins{name}"] = float(off)
         right = np.eye(odds.shape[1])[truth]
-        found[f"Brier score{name}"] = float(((odds - right) ** 2).sum(1).mean())
+        found[f"Brier score, summed over labels{name}"] = float(((odds - right) ** 2).sum(1).mean())
     return found
 
 
@@ -357,6 +368,14 @@ def _slide_table(items: Sequence[Bag], truth: Integers, judged: Judged, names: S
     return table_text(list(rows[0]), rows)
 
 
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _said_of(items: Sequence[Bag], truth: Integers, groups: Integers, names: Sequence[str]) -> list[str]:
     found = []
     mixed = [g for g in np.unique(groups) if len(np.unique(truth[groups == g])) > 1]
@@ -364,8 +383,16 @@ def _said_of(items: Sequence[Bag], truth: Integers, groups: Integers, names: Seq
         found.append(
             f"{len(mixed)} patient(s) have slides of more than one label: is the column of slides or of patients?"
         )
-    if all(bag.case.group == "" for bag in items):
-        found.append("no column 'group' names the patients: each slide counts as a patient of its own")
+    alone = [bag for bag in items if bag.group in (bag.case.id, group_of(bag.case.id))]
+    if len(alone) == len(items):
+        found.append(
+            "no column 'group' or 'patient' names whose the slides are: each counts as a patient of its own, and "
+            "scores are too good where several are of one"
+        )
+    elif alone:
+        names_ = ", ".join(b.case.id for b in alone[:3])
+        found.append(f"{len(alone)} slide(s) count as patients of their own, as the list names none: {names_}")
+    found += alike(names)
     few = [n for i, n in enumerate(names) if len(np.unique(groups[truth == i])) < 10]
     if few:
         found.append(f"fewer than ten patients have the label {', '.join(few)}: the scores can be off by much")

@@ -24,6 +24,18 @@ from workbench.slide.train.train import SlideTrainReport
 from workbench.training import output
 from workbench.training.loop import Event
 
+_OF_BOTH = (
+    "device", "objective", "mpp", "tile", "stride", "min_tissue", "given_mpp", "allow_upsample", "stain_profile",
+    "pooling", "seed",
+)  # fmt: skip
+_OF = {"probe": ("probe", "min_marked"), "mil": ("label_column", "folds", "bag_epochs", "bag_lr")}
+
+
+def _shown(config: SlideTrainConfig, bags: Bags) -> dict[str, Any]:
+    """The settings that such a training has, of all that StainNet's have."""
+    own = dataclasses.asdict(config)
+    return {"weights": bags.encoder.name} | {k: own[k] for k in (*_OF_BOTH, *_OF[config.objective])}
+
 
 def require_output(out: Path, config: SlideTrainConfig) -> None:
     """Refuse an output that exists; such a training is short, and begins anew every time."""
@@ -75,7 +87,7 @@ def finish(
         "recipe": base_of(bags), "net": dict(net),
         "training": {
             **learnt, "slides": [bag.case.id for bag in bags.items], "groups": sorted({b.group for b in bags.items}),
-            "notes": list(notes), "settings": dataclasses.asdict(config), "seconds": round(seconds, 1),
+            "notes": list(notes), "settings": _shown(config, bags), "seconds": round(seconds, 1),
             "device": "cpu", "finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "version": __version__,
         },
         "scores": {k: round(float(v), 6) for k, v in scores.items()},

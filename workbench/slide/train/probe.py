@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.atomic import write_text
 from workbench.core.classes import ClassTable
+from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError
 from workbench.core.types import Case, Image
 from workbench.data.cases import naming
@@ -71,13 +73,35 @@ def train_probe(
         "tiles": taught.tiles, "regions": taught.regions, "validation": taught.validation,
         "confusion": taught.confusion.tolist(),
     }  # fmt: skip
-    rows = class_rows(taught, told.classes)
-    table = html.Section("What was taken for what", [confusion_table(taught, told.classes)])
-    return finish(
-        out, bags, config, kind=PROBE, tensors=taught.head.tensors(), classes=told.classes, net=net, learnt=learnt,
+    rows = class_rows(taught, taught.classes)
+    report = finish(
+        out, bags, config, kind=PROBE, tensors=taught.head.tensors(), classes=taught.classes, net=net, learnt=learnt,
         scores=taught.scores, measure=BALANCED, rows=rows, notes=told.notes, began=began,
-        more=[table] if taught.scores else [],
+        more=[html.Section("What was taken for what", [confusion_table(taught)])] if taught.scores else [],
     )  # fmt: skip
+    write_text(report.log.with_name("tiles.csv"), tile_rows(bags, told, taught))
+    return report
+
+
+def tile_rows(bags: Bags, told: Told, taught: Taught) -> str:
+    """A row per marked tile: whose it is, what was marked, the region, the fold in which it judged, and what was said
+    of it then.
+    """
+    own, names = told.examples, taught.classes.names
+    marked = {c.value: c.name for c in told.classes}
+    rows = []
+    for i in np.flatnonzero(own.values > 0).tolist():
+        bag = bags.items[int(own.slides[i])]
+        row = {
+            "slide": bag.case.id, "patient": bag.group, "x": own.corners[i, 0], "y": own.corners[i, 1],
+            "region": int(own.regions[i]), "marked": marked[int(own.values[i])],
+        }  # fmt: skip
+        if len(taught.odds):
+            odds = taught.odds[i]
+            row |= {"fold": int(taught.fold[i]), "said": names[int(odds.argmax())]}
+            row |= {f"probability {n}": round(float(p), 5) for n, p in zip(names, odds, strict=True)}
+        rows.append(row)
+    return table_text(list(rows[0]), rows)
 
 
 def class_rows(taught: Taught, classes: ClassTable) -> list[dict[str, Any]]:
@@ -89,9 +113,9 @@ def class_rows(taught: Taught, classes: ClassTable) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def confusion_table(taught: Taught, classes: ClassTable) -> html.Table:
+def confusion_table(taught: Taught) -> html.Table:
     """Tiles by class (rows) and by what they were taken for."""
-    names = list(classes.names)
+    names = list(taught.classes.names)
     rows = [[name, *row] for name, row in zip(names, taught.confusion.tolist(), strict=True)]
     return html.Table(["marked as", *names], rows, "Tiles by what they were taken for, cross-validated.")
 

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image as Pillow
 
+from workbench import weights
 from workbench.cli import cli
 from workbench.core.errors import InputError, UsageError
 from workbench.slide.evaluate.few_labels import (
@@ -80,6 +81,38 @@ def test_retrieval_is_that_of_a_loop():
     assert found.scores["mAP"] == pytest.approx(np.mean(precision))
 
 
+def test_the_vote_is_of_five_and_draws_and_networks_change_from_repeat_to_repeat():
+    labels = np.array([0, 1, 1, 1, 0, 0, 0])
+    features = np.array([[1, 0], [1, 0.01], [1, 0.02], [1, 0.9], [1, 0.03], [1, 0.04], [-1, 0]], np.float32)
+    one = TileSet("set", (), labels, np.arange(7), ("a", "b"))
+    # The five nearest of the first: b, b, a, a, b; of three: b, b, a.
+    by_hand = []
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    for i in range(7):
+        order = [j for j in np.argsort(-(unit @ unit[i]), kind="stable") if j != i][:5]
+        by_hand.append(np.bincount(labels[order], minlength=2).argmax() == labels[i])
+    assert retrieval(one, [features], AT_RANDOM).scores["vote@5"] == pytest.approx(np.mean(by_hand))
+    several, own = patients(12, 4)
+    noise = np.random.default_rng(1).normal(0, 1, own.shape).astype(np.float32)
+    alone, both = (few_labels(several, f, 2, AT_RANDOM, 6).scores["balanced accuracy"] for f in ([own], [own, noise]))
+    assert alone != both
+    assert few_labels(several, [own], 1, AT_RANDOM, 6).scores["deviation"] > 0
+
+
+def test_what_cannot_be_told_apart_is_said(tmp_path):
+    one, features = patients()
+    rare = TileSet(
+        "rare", (), np.where(np.arange(len(one.labels)) == 0, 1, 0), np.full(len(one.labels), -1), ("a", "b")
+    )
+    rows = rows_of(rare, "x", [features], [1])
+    assert "'b' has one picture" in rows[0]["note"]
+    (tmp_path / "c.csv").write_text("image,class\n0.png,a\n1.png,\n", encoding="utf-8")
+    for name in "01":
+        Pillow.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    with pytest.raises(InputError, match=r"1\.png has no 'class'"):
+        read_sets(tmp_path / "c.csv")
+
+
 def test_sets_that_cannot_be_split_by_patient_are_said():
     one, features = patients()
     tied = TileSet("tied", (), one.labels, one.labels.copy(), one.names)
@@ -140,6 +173,21 @@ def test_the_tables_by_one_command(listed, tmp_path):
     assert "too few tiles" in (tmp_path / "out" / "tables.html").read_text(encoding="utf-8")
     again = CliRunner().invoke(cli, [*call, "--json", "-q"])
     assert again.stdout == done.stdout, "the same draws every time"
+
+
+def test_an_encoder_is_taught_on_the_pictures_once(listed, tmp_path):
+    call = ["probe", "-i", str(listed), "-o", str(tmp_path / "out"), "--shots", "1", "--repeats", "1", "-e", "lbp",
+            "--teach", "1", "-q"]  # fmt: skip
+    done = CliRunner().invoke(cli, call)
+    assert done.exit_code == 0, done.output
+    file = tmp_path / "out" / "taught.safetensors"
+    meta = weights.read_meta(file)
+    assert meta["recipe"]["pooling"] == "mean"
+    assert meta["training"]["tiles"] == 16
+    assert {r["encoder"] for r in read_csv(tmp_path / "out" / "tables.csv")} == {"taught", "lbp"}
+    when = file.stat().st_mtime_ns
+    assert CliRunner().invoke(cli, call).exit_code == 0
+    assert file.stat().st_mtime_ns == when, "the same pictures and steps: not taught again"
 
 
 def test_lists_that_are_none_are_refused(listed, tmp_path):

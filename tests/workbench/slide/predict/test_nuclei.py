@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from tests.drawn_nuclei import drawn_maps
+from workbench.core.compiled import compiled
 from workbench.slide.predict import nuclei
 from workbench.slide.predict.flooding import flooded
 from workbench.slide.predict.nuclei import AT_20X, AT_40X, instances
@@ -99,6 +100,27 @@ def test_the_opening_is_that_of_scipy(seed):
     eroded = ndimage.binary_erosion(bits, disc, border_value=1)
     np.testing.assert_array_equal(nuclei._opened(bits), ndimage.binary_dilation(eroded, disc))
     assert 0 < nuclei._opened(bits).sum() < bits.sum()
+
+
+def test_bands_have_no_seam():
+    rng = np.random.default_rng(0)
+    inside = rng.random((40, 30)).astype(np.float32)
+    whole, bands = np.empty_like(inside), np.empty_like(inside)
+    compiled(nuclei._blurred)(inside, 0, 40, whole)
+    for begin, end in ((0, 13), (13, 26), (26, 40)):
+        compiled(nuclei._blurred)(inside, begin, end, bands)
+    np.testing.assert_array_equal(bands, whole)
+
+
+def test_of_equal_energy_who_came_first_is_flooded_first():
+    """Two markers on a flat plane: the border lies in the middle between them."""
+    energy = np.zeros((1, 21), np.float32)
+    markers = np.zeros((1, 21), np.int32)
+    markers[0, 0], markers[0, 20] = 1, 2
+    pieces = np.ones((1, 21), np.int32)
+    found = flooded(energy, markers, pieces, np.array([0, 21]))
+    assert found[0, :10].tolist() == [1] * 10
+    assert found[0, 11:].tolist() == [2] * 10
 
 
 def test_two_threads_find_the_same(monkeypatch):

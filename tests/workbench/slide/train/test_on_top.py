@@ -100,15 +100,20 @@ def test_slides_with_a_few_rare_tiles_are_found(labelled, bags):
     meta = weights.read_meta(report.weights)
     assert meta["kind"] == SLIDE
     assert [c["name"] for c in meta["classes"]] == ["ill", "well"]
-    for key in ("calibration error", "Brier score", "calibration error before calibration"):
+    for key in ("calibration error, 10 bins", "Brier score, summed over labels"):
         assert 0 <= meta["scores"][key] <= 2
+        assert f"{key} before calibration" in meta["scores"]
     rows = read_csv(report.log.with_name("slides.csv"))
+    odds = np.array([float(r["probability ill"]) for r in rows])
+    ill = np.array([r["label"] == "ill" for r in rows], float)
+    brier = meta["scores"]["Brier score, summed over labels"]
+    assert 2 * np.mean((odds - ill) ** 2) == pytest.approx(brier, abs=1e-3)
     folds = {row["patient"]: set() for row in rows}
     for row in rows:
         folds[row["patient"]].add(row["fold"])
     assert all(len(own) == 1 for own in folds.values()), "a patient judges in one fold"
     right = sum(row["said"] == row["label"] for row in rows)
-    assert right / len(rows) == pytest.approx(meta["scores"]["balanced accuracy"])
+    assert right / len(rows) == pytest.approx(meta["scores"]["balanced accuracy"], abs=1e-5)
     assert "Calibration" in report.report.read_text(encoding="utf-8")
 
 
@@ -162,6 +167,15 @@ def test_what_cannot_be_learnt_is_refused(bags, encoder, facts, tmp_path):
         with pytest.raises(kind, match=why):
             stainnet.train(some, own, out)
     assert not out.exists()
+    with pytest.raises(InputError, match="says something else"):
+        stainnet.train(cases, config(encoder, objective="mil", label_column="group"), out)
+    half = read_hdf5(cases[0].image)
+    write_hdf5(tmp_path / "half.h5", replace(half, features=half.features.astype(np.float16)))
+    again = replace(cases[0], id="half", image=tmp_path / "half.h5", group="another")
+    with pytest.raises(UsageError, match="the same slide in two groups"):
+        stainnet.train([*cases, again], own, out)
+    with pytest.raises(InputError, match="stain_profile changes what an encoder sees"):
+        stainnet.train(cases, replace(own, stain_profile=str(profile_file(tmp_path))), out)
     bag_file(tmp_path / "other.h5", {**facts, "weights_sha256": "0" * 64}, 1)
     with pytest.raises(InputError, match="was made by the weights"):
         stainnet.train([replace(c, image=tmp_path / "other.h5") for c in cases], own, out)
@@ -171,6 +185,60 @@ def test_what_cannot_be_learnt_is_refused(bags, encoder, facts, tmp_path):
     assert list(report.failures) == ["strange"]
     assert "target_mpp is 1.0" in report.failures["strange"]
     assert any("could not be read" in n for n in report.notes)
+
+
+def profile_file(folder):
+    from workbench.slide.data.stain_profile import FORMAT
+
+    text = {
+        "format": FORMAT, "version": 1, "method": "macenko", "glass": [245, 245, 245], "eosin_share": 0.3, "pixels": 9,
+        "slide": "s", "slide_sha256": "0" * 64, "icc": False,
+        "stains": [{"name": "haematoxylin", "vector": [0.65, 0.70, 0.29], "percentile_99": 2.0},
+                   {"name": "eosin", "vector": [0.07, 0.99, 0.11], "percentile_99": 1.5}],
+    }  # fmt: skip
+    path = folder / "profile.json"
+    path.write_text(json.dumps(text), encoding="utf-8")
+    return path
+
+
+def test_whose_slides_nobody_names_are_said(bags, encoder, tmp_path):
+    cases, _ = bags
+    own = config(encoder, objective="mil", bag_epochs=1, folds=2)
+    report = stainnet.train([replace(c, group=c.id) for c in cases], own, tmp_path / "a.safetensors")
+    assert any("names whose the slides are" in n for n in report.notes)
+    some = [replace(c, group="unknown" if n in (0, 3) else c.group) for n, c in enumerate(cases)]
+    report = stainnet.train(some, own, tmp_path / "b.safetensors")
+    assert any("2 slide(s) count as patients of their own" in n for n in report.notes)
+    assert len({r["patient"] for r in read_csv(report.log.with_name("slides.csv"))}) == 22
+
+
+def test_the_probability_of_a_slide_is_calibrated(labelled, facts, tmp_path):
+    """By the temperature of the file: twice as high, the odds are the square root."""
+    from workbench.slide.data.tiles import Lattice
+    from workbench.slide.predict.found import Found
+    from workbench.slide.predict.heads import SLIDE_CLASS, load_head
+    from workbench.testing import make_slide
+
+    report, _ = labelled
+    head = load_head(weights.find(report.weights, "stainnet"), 16)
+    image = wb.read(make_slide(tmp_path / "s.ome.tif", mpp=(0.5, 0.5)))
+    features = np.random.default_rng(0).normal(0, 1, (4, 16)).astype(np.float32)
+    found = Found(np.arange(4), features, np.zeros(4, np.float32), [])
+    tiles = Lattice((0.0, 0.0), 1.0, 256, 256, (2, 2))
+    odds = []
+    for factor in (40, 80):
+        parts = replace(head, temperature=head.temperature * factor).parts(image, tiles, found)
+        first, second = (float(row[1]) for row in parts[SLIDE_CLASS].rows)
+        odds.append(np.log(first / second))
+    assert odds[0] == pytest.approx(2 * odds[1], rel=0.05)
+
+
+def test_maps_of_classes_have_names_of_their_own():
+    from workbench.slide.predict.heads import _keys
+
+    found = _keys(("a/b", "a_b", "A_B", "tumour", "x" * 900))
+    assert len({k.casefold() for k in found}) == 5
+    assert max(map(len, found)) < 240
 
 
 def test_a_temperature_makes_probabilities_as_right_as_they_say():
@@ -249,6 +317,14 @@ def test_regions_teach_classes_that_are_applied_to_the_slide(encoder, tmp_path):
     meta = weights.read_meta(out)
     assert meta["kind"] == PROBE
     assert meta["training"]["tiles"] == {"rare": 2, "usual": 3}
+    rows = read_csv(out.with_name("tissue_training") / "tiles.csv")
+    assert [r["marked"] for r in rows].count("rare") == 2
+    assert {r["region"] for r in rows} == {"0", "1", "2", "3", "4"}
+    said = np.mean([[r["said"] == r["marked"] for r in rows if r["marked"] == n] == [True] * k
+                    for n, k in (("rare", 2), ("usual", 3))])  # fmt: skip
+    assert 0 <= said <= 1
+    recall = [np.mean([r["said"] == n for r in rows if r["marked"] == n]) for n in ("rare", "usual")]
+    assert np.mean(recall) == pytest.approx(meta["scores"]["balanced accuracy"], abs=1e-5)
     assert meta["base_sha256"] == weights.find(encoder, "stainnet").sha256
     code, said = run("predict", "stainnet", "-i", slide, "-o", tmp_path / "out", "--weights", out, "--tissue", 0)
     assert code == 0, said
@@ -288,10 +364,19 @@ def test_heads_that_do_not_fit_are_refused(labelled, tmp_path):
         ({"net": {**found.meta["net"], "temperature": -1.0}}, "temperature"),
         ({"classes": found.meta["classes"][:1]}, "1 classes"),
         ({"net": {**found.meta["net"], "hidden": 7}}, "shape"),
+        ({"recipe": {"mpp": 0, "tile": 256}}, "do not say of which tiles"),
+        ({"recipe": {}}, "do not say of which tiles"),
+        ({"classes": [{**c, "name": "a"} for c in found.meta["classes"]]}, "make no sense"),
     )):  # fmt: skip
         record = {k: v for k, v in found.meta.items() if k not in ("hashes", "format")} | meta
         bad = weights.save(tmp_path / f"bad{number}.safetensors", tensors, record)
         with pytest.raises(WeightsError, match=what):
+            stainnet.load(Config(weights=str(bad), device="cpu"), torch.device("cpu"))
+    record = {k: v for k, v in found.meta.items() if k not in ("hashes", "format")}
+    for key, value in (("classify.bias", np.nan), ("scale", 0.0), ("score.weight", 1e30)):
+        broken = {k: torch.full_like(v, value) if k == key else v for k, v in tensors.items()}
+        bad = weights.save(tmp_path / "broken.safetensors", broken, record)
+        with pytest.raises(WeightsError, match="none, or too large"):
             stainnet.load(Config(weights=str(bad), device="cpu"), torch.device("cpu"))
 
 
