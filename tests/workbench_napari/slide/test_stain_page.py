@@ -58,6 +58,7 @@ def test_stains_are_shown_over_the_slide_and_taken_away(looking):
     assert button.text() == "Show stains"
 
 
+@pytest.mark.slow
 def test_other_stains_take_the_place_of_those_that_are_shown(looking):
     viewer, tool = looking
     click(tool, tool.stain_group.show_button)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from workbench_napari.launch import open_files
+from workbench_napari.shared.napari_versions import camera_of
 
 from tests.workbench_napari.contract_window import press, until
 from tests.workbench_napari.slide.hands import click, record, saved
@@ -114,7 +115,7 @@ def test_a_doubtful_tile_is_gone_to_and_a_second_learning_replaces_the_first(emb
     number = int(tool.tissue.learnt.doubtful[0])
     part = tool.shown.made.parts["embeddings"]
     middle = tool.layer.data_to_world(tuple((part.places[number] + SIDE / 2 - 0.5)[::-1]))
-    np.testing.assert_allclose(viewer.camera.center[-2:], middle[-2:], atol=0.01)
+    np.testing.assert_allclose(camera_of(viewer).center[-2:], middle[-2:], atol=0.01)
     classes_of(viewer).visible = False
     mark(viewer, tool, MARKS[1:3] + MARKS[4:])
     click(tool, tool.tissue_group.learn)
