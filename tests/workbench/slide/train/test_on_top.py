@@ -10,11 +10,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import workbench as wb
 from tests.mil_maker import write_study
 from tests.tiny import make_tiny_slide_weights
 from workbench import weights
+from workbench.cli import cli
 from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.settings import build
 from workbench.core.types import Case
