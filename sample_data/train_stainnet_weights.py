@@ -225,9 +225,19 @@ def _taught(training: dict[str, Any]) -> list[str]:
         {settings["batch"]} tiles, two crops of {settings["global_size"]} and {settings["local_crops"]} of
         {settings["local_size"]} pixels, seed
         {settings["seed"]}."""
+    older = """Strengths of stains varied in red, green and blue then; since 30 November 2026 they vary in haematoxylin,
+        eosin and DAB, so that the script gives other numbers today."""
     cost = f"""{minutes:.0f} CPU minutes ({training["machine"]}; others used it too),
         {60 * minutes / training["steps"]:.1f} s per step with validations; torch {training["torch"]}."""
-    return ["## What it was taught", "", *(_filled(text, "- ") for text in (tiles, method, cost)), ""]
+    return [
+        "## What it was taught",
+        "",
+        *(
+            _filled(text, "- ")
+            for text in (tiles, method, *((older,) if training["finished"] < "2026-11-30" else ()), cost)
+        ),
+        "",
+    ]
 
 
 def _held_out(found: dict[str, Any]) -> list[str]:
