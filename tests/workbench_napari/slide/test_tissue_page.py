@@ -12,7 +12,7 @@ from tests.workbench_napari.contract_window import press, until
 from tests.workbench_napari.slide.hands import click, record, saved
 from workbench import weights
 from workbench.core.layers import KEY
-from workbench.slide import read_labels
+from workbench.slide import read_labels, read_map
 
 pytestmark = pytest.mark.gui
 SIDE, ACROSS = 256, 8
@@ -157,3 +157,45 @@ def test_nothing_marked_and_one_class_are_said(embedded):
     click(tool, tool.tissue_group.learn)
     assert "only 'few' is marked" in tool.status.text()
     assert not tool.tissue_group.keep.isEnabled()
+
+
+@pytest.fixture(scope="module")
+def slide_label(tmp_path_factory):
+    """Weights that label slides by what the demo encoder sees; they learnt nothing."""
+    import torch
+
+    from workbench.core.classes import ClassTable
+    from workbench.slide.net.attention import GatedAttention
+    from workbench.slide.predict.heads import SLIDE
+
+    demo = weights.find("demo", "stainnet")
+    torch.manual_seed(0)
+    net = GatedAttention(192, 2, 16, 8)
+    classes = ClassTable.from_names(["calm", "crowded"])
+    path = tmp_path_factory.mktemp("label") / "label.safetensors"
+    about = {"features": 192, "classes": 2, "hidden": 16, "attention": 8, "temperature": 1.5}
+    meta = {
+        "backend": "stainnet", "kind": SLIDE, **weights.base_record(demo, path), "classes": classes.to_json(),
+        "recipe": {"mpp": 0.5, "tile": 256, "pooling": "mean"}, "net": about,
+    }  # fmt: skip
+    return weights.save(path, net.state_dict(), meta)
+
+
+def test_a_label_of_the_slide_and_its_map_of_attention(window, halves, slide_label, tmp_path):
+    viewer = window(show=True)
+    tool = open_files(viewer, [halves])
+    tool.folder.setText(str(tmp_path / "out"))
+    tool.input.model.weights.choose_file(slide_label)
+    click(tool, tool.run_button)
+    names = [x.name for x in viewer.layers if x.visible]
+    assert any(n.endswith("attention") for n in names), tool.status.text()
+    assert not any(n.endswith(("structure", "tissue", "probability calm")) for n in names)
+    table = tool.areas.texts()
+    assert [row[0] for row in table] == ["calm", "crowded"]
+    assert sum(float(row[1]) for row in table) == pytest.approx(1, abs=1e-3)
+    heat = next(x for x in viewer.layers if x.name.endswith("attention"))
+    assert np.nanmean(np.asarray(heat.data)) == pytest.approx(1, rel=1e-4)
+    folder = saved(tool)
+    assert (folder / "slide_class.csv").is_file()
+    again, _ = read_map(folder / "attention.ome.tif")
+    np.testing.assert_array_equal(again, np.asarray(heat.data))
