@@ -6,20 +6,24 @@ from the first pixel of the slide; in pixels where its scale is not known.
 
 from __future__ import annotations
 
+import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.case_folder import RECORD
 from workbench.core.classes import ClassInfo, ClassTable
-from workbench.core.errors import GeometryError
+from workbench.core.errors import GeometryError, WorkbenchError
 from workbench.core.layers import KEY, LayerTuple, colormap, count_labels, source_record, token
 from workbench.core.levels import finest
 from workbench.core.objects import Objects
 from workbench.core.types import Geometry, Heatmap, Image, Labels, Result, Scores
+from workbench.slide.data.heat_maps import is_map, read_any_map
 from workbench.slide.data.lazy_levels import lazy_levels
 from workbench.slide.nuclei_edits import NucleiEdits, none_of
 from workbench.slide.nuclei_now import NUCLEI, REJECTED_NUCLEI, nuclei_now
@@ -27,7 +31,7 @@ from workbench.slide.outline_levels import OutlineLevel, edits_in, outline_level
 from workbench.slide.preview import preview as preview
 from workbench.slide.region_counts import REGION_OUTLINES
 
-__all__ = ["preview", "to_layers", "updated"]
+__all__ = ["attached_reader", "preview", "to_layers", "updated"]
 
 CLASSES, ATTENTION = "classes", "attention"
 COVERING = {CLASSES, ATTENTION}
@@ -41,6 +45,41 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     if isinstance(item, Result):
         return _result_layers(item, token(item))
     return [image_layer(item)]
+
+
+def attached_reader(path: Path) -> Callable[[Path], list[LayerTuple]] | None:
+    """Reads a map of a saved result (tissue, classes, attention) as a layer in its place; it is no slide itself."""
+    is_saved = path.name.lower().endswith(".ome.tif") and (path.parent / RECORD).is_file()
+    return _read_map if is_saved and is_map(path) else None
+
+
+def _read_map(path: Path) -> list[LayerTuple]:
+    record = _record_of_saved(path.parent)
+    data, geometry, facts = read_any_map(path)
+    part = str(facts.get("name", path.stem))
+    name = f"{record.get('name') or path.parent.name} {part}"
+    if "classes" in facts:
+        labels = Labels(data, geometry, ClassTable.from_json(facts["classes"]), part)
+        return [labels_layer(labels, record | {"part": "mask"}, name)]
+    limits = (0.0, 1.0) if part.startswith("probability") else None
+    data, attributes, kind = heatmap_layer(Heatmap(data, geometry, part, facts.get("unit"), limits), record, name)
+    return [(data, attributes | {"visible": True}, kind)]
+
+
+def _record_of_saved(folder: Path) -> dict[str, Any]:
+    """What a layer remembers of the slide that a folder of results is of; where that is not there, its name alone."""
+    from workbench.data import formats
+
+    try:
+        source = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("source")
+    except (OSError, ValueError, AttributeError):
+        source = None
+    if not isinstance(source, str) or not source:
+        return {"kind": "slide", "source": None, "name": folder.name}
+    try:
+        return slide_record(formats.read(Path(source), kind="slide"))
+    except WorkbenchError:  # it was moved: the map is shown nevertheless
+        return {"kind": "slide", "source": source, "name": folder.name}
 
 
 def image_layer(image: Image) -> LayerTuple:

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from workbench_napari.launch import open_files
 from workbench_napari.shared.napari_versions import camera_of
+from workbench_napari.shared.reader import get_reader
 
 from tests.workbench_napari.contract_window import press, until
 from tests.workbench_napari.slide.hands import click, record, saved
@@ -135,6 +136,15 @@ def test_what_was_learnt_is_saved_and_names_other_slides(embedded, tmp_path):
     assert stored.classes.names == ("few", "many")
     assert (folder / "probability_many.ome.tif").is_file()
     assert (folder / "embeddings.h5").is_file()
+    reader = get_reader(str(folder / "classes.ome.tif"))
+    ((data, attributes, kind),) = reader(str(folder / "classes.ome.tif"))
+    assert kind == "labels"
+    np.testing.assert_array_equal(data, found)
+    own = attributes["metadata"][KEY]
+    assert [c["name"] for c in own["classes"]] == ["few", "many"]
+    assert own["source"] == tool.layer.metadata[KEY]["source"]
+    assert own["stamp"] == tool.layer.metadata[KEY]["stamp"], "a mask of this very slide"
+    assert get_reader(str(tool.layer.metadata[KEY]["source"])) is not None
     assert "class,tiles" in (folder / "class_areas.csv").read_text(encoding="utf-8")
     assert any("were learnt from marked regions: 3 of 'few'" in n for n in record(folder)["notes"])
     file = tmp_path / "tissue.safetensors"
@@ -199,3 +209,10 @@ def test_a_label_of_the_slide_and_its_map_of_attention(window, halves, slide_lab
     assert (folder / "slide_class.csv").is_file()
     again, _ = read_map(folder / "attention.ome.tif")
     np.testing.assert_array_equal(again, np.asarray(heat.data))
+    viewer.layers.remove(heat)
+    (back,) = viewer.open(folder / "attention.ome.tif", plugin="napari-workbench")
+    np.testing.assert_array_equal(np.asarray(back.data), again)
+    assert back.name == "halves attention"
+    assert back.units == tool.layer.units
+    slide = tool.layer.data_to_world((SIDE / 2 - 0.5, SIDE / 2 - 0.5))
+    np.testing.assert_allclose(back.data_to_world((0, 0)), slide[-2:], atol=0.5)

@@ -20,6 +20,8 @@ from workbench.core.errors import InputError
 from workbench.core.types import Geometry, Heatmap, Labels
 from workbench.data.label_values import smallest_unsigned
 
+_OURS = "workbench "
+"""So begins what OME-XML says of a map of ours."""
 _LEAST_LEVEL = 512
 _TILE = 256
 
@@ -68,7 +70,7 @@ def _metadata(part: Labels | Heatmap) -> dict[str, Any]:
     # By default it would be another at every writing, and equal maps other bytes.
     seed = hashlib.sha256(part.data.tobytes() + json.dumps(facts).encode()).digest()
     about["UUID"] = f"urn:uuid:{uuid.UUID(bytes=seed[:16])}"
-    about["Description"] = "workbench " + json.dumps(facts)
+    about["Description"] = _OURS + json.dumps(facts)
     return about
 
 
@@ -82,6 +84,28 @@ def _halved(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
         warnings.simplefilter("ignore", RuntimeWarning)  # nothing but NaN
         halved: npt.NDArray[Any] = np.nanmean(filled.reshape(-(-rows // 2), 2, -1, 2), axis=(1, 3))
     return halved.astype(data.dtype)
+
+
+def is_map(path: Path) -> bool:
+    """Whether a TIFF is a map of ours, by its header."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            return _OURS + "{" in (file.ome_metadata or "")
+    except (OSError, ValueError, tifffile.TiffFileError):
+        return False
+
+
+def read_any_map(path: Path) -> tuple[npt.NDArray[Any], Geometry, dict[str, Any]]:
+    """A map of ours, where it lies, and what it says of itself: name, classes or unit.
+
+    Raises
+    ------
+    InputError
+        It is no such file.
+    """
+    return _read(path)
 
 
 def read_map(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
@@ -120,7 +144,7 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], Geometry, dict[str, Any]]:
             data = file.series[0].levels[0].asarray()
             text = file.ome_metadata or ""
         found = next(e for e in ElementTree.fromstring(text).iter() if e.tag.rpartition("}")[2] == "Description")
-        facts = json.loads((found.text or "").removeprefix("workbench "))
+        facts = json.loads((found.text or "").removeprefix(_OURS))
         affine = np.array(facts["affine"], np.float64) if "affine" in facts else None
     except (OSError, ValueError, KeyError, StopIteration, ElementTree.ParseError, tifffile.TiffFileError) as error:
         raise InputError(
