@@ -299,4 +299,5 @@ def areas_now(labels: Labels, table: Scores, slide: Geometry) -> Scores:
     pixel = float(abs(slide.affine[0, 0] * slide.affine[1, 1])) * 1e-6
     sizes = {c.value: float(rows_on @ (labels.data == c.value) @ columns_on) for c in labels.classes}
     rows = [(c.name, round(sizes[c.value] * pixel, 6), "") for c in labels.classes]
-    return replace(table, rows=(*rows, *(row for row in table.rows if row[0] == "tiles")))
+    behind = next((i for i, row in enumerate(table.rows) if row[0] == "tiles"), len(table.rows))
+    return replace(table, rows=(*rows, *table.rows[behind:]))  # the tiles, and what their classes cover

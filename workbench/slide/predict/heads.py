@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -94,6 +94,24 @@ class SlideHead:
         for name, key, column in zip(names, _keys(names), each.T, strict=True):
             parts[key] = _probability(name, column, slide, grid)
         return parts
+
+
+def said_of(parts: Mapping[str, Part]) -> str:
+    """The label of a slide in a line; nothing where it has none."""
+    table = parts.get(SLIDE_CLASS)
+    if not isinstance(table, Scores):
+        return ""
+    name, odds, _ = max(table.rows, key=lambda row: float(row[1]))
+    return f"the slide is taken for '{name}' (probability {odds:.2f})"
+
+
+def with_classes(parts: Mapping[str, Part]) -> Scores:
+    """The table of areas with those of classes of tiles, so that a study has them side by side."""
+    areas, own = parts["areas"], parts.get(CLASS_AREAS)
+    assert isinstance(areas, Scores)
+    if not isinstance(own, Scores):
+        return areas
+    return replace(areas, rows=(*areas.rows, *((name, size, count) for name, count, _, size in own.rows)))
 
 
 AnyHead: TypeAlias = ProbeHead | SlideHead

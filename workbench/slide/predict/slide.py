@@ -23,6 +23,7 @@ from workbench.slide.data.tiles import Lattice, lattice
 from workbench.slide.predict.area import Area, find_area, roi_file
 from workbench.slide.predict.chosen import share_of, sharpness_of
 from workbench.slide.predict.found import Found
+from workbench.slide.predict.heads import said_of, with_classes
 from workbench.slide.predict.model import precision_of
 from workbench.slide.predict.parts import parts_of
 from workbench.slide.predict.stain_slide import in_profile
@@ -126,6 +127,9 @@ def embed_slide(
     parts = parts_of(model, slide, config, tiles, area, share, found)
     if model.head is not None:
         parts |= model.head.parts(slide, tiles, found)
+        if note := said_of(parts):
+            recorder.note(note)
+        parts["areas"] = with_classes(parts)
         recorder.details |= {"encoder": model.encoder.name, "encoder_sha256": model.encoder.sha256}
     return Result(parts, slide, recorder.finish())
 

@@ -283,6 +283,7 @@ def test_a_study_of_slides_by_the_shell(encoder, tmp_path):
     assert {r["class"] for r in rows} == {"healthy", "tumour"}
     assert sum(float(r["probability"]) for r in rows) == pytest.approx(1, abs=1e-3)
     assert [r["label"] for r in rows].count("x") == 1
+    assert "the slide is taken for '" in said
     attention, _ = read_map(folder / "attention.ome.tif")
     assert np.nanmean(attention) == pytest.approx(1, rel=1e-4)
     made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
@@ -334,6 +335,7 @@ def test_regions_teach_classes_that_are_applied_to_the_slide(encoder, tmp_path):
     assert min(heat[row, column] for row, column in rare) > np.median(heat)
     rows = read_csv(folder / "class_areas.csv")
     assert sum(int(r["tiles"]) for r in rows) == 36
+    assert {"tiles", "rare", "usual"} <= {r["class"] for r in read_csv(folder / "areas.csv")}
     assert sum(float(r["area [mm2]"]) for r in rows) == pytest.approx(36 * (SIDE * 0.5e-3) ** 2, abs=1e-5)
     # The same from the file of embeddings, without the slide.
     again = tmp_path / "again.safetensors"
