@@ -29,7 +29,7 @@ def test_the_file_is_small_and_says_what_it_is():
     path = demo_weights()["stainnet"]
     assert path.stat().st_size < 4e6
     found = weights.find("demo", "stainnet")
-    assert found.meta["recipe"] == {"mpp": 0.5, "tile": 256, "size": 224}
+    assert found.meta["recipe"] == {"mpp": 0.5, "tile": 256, "size": 224, "pooling": "mean"}
     assert found.meta["title"]
     training = found.meta["training"]
     assert training["stopped"] == "finished"
