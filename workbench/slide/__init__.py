@@ -45,9 +45,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.search": ("TileIndex", "index_of"),
         "workbench.slide.search_report": ("SIMILARITY", "picture_of", "similarity_map"),
         "workbench.slide.tile_learning": (
-            "LearntTissue", "is_tissue", "learn_tissue", "save_tissue", "with_tissue",
+            "LearntTissue", "learn_tissue", "save_tissue", "with_tissue",
         ),
-        "workbench.slide.predict.heads": ("CLASS_AREAS", "SLIDE_CLASS"),
+        "workbench.slide.predict.heads": ("CLASS_AREAS", "SLIDE_CLASS", "is_tissue"),
         "workbench.slide.tile_grid": ("TileGrid",),
         "workbench.slide.train.corrected": ("TEACHING_STEPS", "teach_corrected"),
     },

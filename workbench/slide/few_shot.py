@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from workbench.core.classes import ClassTable
 from workbench.core.errors import UsageError
-from workbench.slide.linear import Floats, Integers, LinearClasses
+from workbench.slide.linear import Floats, Integers, LinearClasses, unit_rows
+from workbench.training.split import grouped_folds
 
 How: TypeAlias = Literal["logistic", "knn"]
 _FOLDS = 5
@@ -46,7 +47,7 @@ class NeighbourClasses:
         votes = min(_NEIGHBOURS, max(1, 2 * int(counts[counts > 0].min()) - 1), len(self.values))
         found = np.zeros((len(features), len(self.classes)), np.float32)
         for start in range(0, len(features), 4096):
-            similar = _unit(features[start : start + 4096]) @ self.features.T
+            similar = unit_rows(features[start : start + 4096]) @ self.features.T
             nearest = np.argpartition(-similar, votes - 1, 1)[:, :votes]
             for value in range(1, len(self.classes) + 1):
                 own = (self.values[nearest] == value).sum(1) / max(1, counts[value - 1])
@@ -79,7 +80,7 @@ class NeighbourClasses:
         given = values > 0
         if len(np.unique(values[given])) < 2:
             raise UsageError("examples of fewer than two classes: there is nothing to tell apart")
-        return cls(classes, _unit(features[given]), values[given])
+        return cls(classes, unit_rows(features[given]), values[given])
 
 
 Head: TypeAlias = LinearClasses | NeighbourClasses
@@ -225,35 +226,12 @@ def folds_of(examples: Examples) -> tuple[Integers | None, str]:
 
 
 def _in_folds(units: Integers, values: Integers, given: npt.NDArray[np.bool_]) -> Integers | None:
-    """Units (regions, patients) dealt to folds so that each fold can be judged by all classes that taught elsewhere.
-
-    Those with many tiles of a class are dealt first, each to the fold that has the fewest of that class.
-    """
-    kinds = np.unique(values[given])
-    held = {int(k): set(units[values == k].tolist()) for k in kinds}
-    count = min(_FOLDS, min(len(own) for own in held.values()))
-    while count > 1:
-        fold = _dealt(units, values, kinds, count)
-        if all(len({int(fold[u]) for u in own}) > 1 for own in held.values()):
-            found = np.full(len(units), -1, np.int64)
-            found[given] = [fold[u] for u in units[given].tolist()]
-            return found
-        count -= 1
-    return None
-
-
-def _dealt(units: Integers, values: Integers, kinds: Integers, count: int) -> dict[int, int]:
-    rows = {
-        int(u): np.array([((units == u) & (values == k)).sum() for k in kinds]) for u in np.unique(units[values > 0])
-    }
-    rare = np.array([1.0 / sum(bool(r[k]) for r in rows.values()) for k in range(len(kinds))])
-    load = np.zeros((count, len(kinds)))
-    found: dict[int, int] = {}
-    for unit, row in sorted(rows.items(), key=lambda item: (-(rare * (item[1] > 0)).max(), -item[1].sum(), item[0])):
-        cost = [(*sorted(load[f][row > 0].tolist(), reverse=True), float(load[f].sum()), f) for f in range(count)]
-        best = int(min(range(count), key=lambda f: cost[f]))
-        found[unit] = best
-        load[best] += row > 0
+    """Units (regions, patients) in folds, so that each class of a fold that judges was taught elsewhere."""
+    own = grouped_folds(values[given], units[given], _FOLDS, 0)
+    if own is None:
+        return None
+    found: Integers = np.full(len(units), -1, np.int64)
+    found[given] = own
     return found
 
 
@@ -320,9 +298,3 @@ def scores_of(
         good = [(said[regions == r] == truth[regions == r]).mean() > 0.5 for r in np.unique(regions)]
         scores["regions right"] = float(np.mean(good))
     return scores, confusion
-
-
-def _unit(features: npt.NDArray[np.floating]) -> Floats:
-    length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    found: Floats = (features / length).astype(np.float32)
-    return found

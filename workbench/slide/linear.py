@@ -43,10 +43,10 @@ class LinearClasses:
 
     def probabilities(self, features: Floats) -> Floats:
         """``(N, F)`` to ``(N, C)``."""
+        from scipy.special import softmax
+
         logits = (features - self.mean) / self.scale @ self.weight.T + self.bias
-        logits -= logits.max(1, keepdims=True)
-        odds = np.exp(logits)
-        found: Floats = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+        found: Floats = softmax(logits, axis=1).astype(np.float32)
         return found
 
     def tensors(self) -> dict[str, Floats]:
@@ -108,3 +108,10 @@ def regression() -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=_SHRINK, class_weight="balanced", max_iter=1000)
+
+
+def unit_rows(features: npt.NDArray[np.floating]) -> Floats:
+    """The same with rows of unit length; nothing stays nothing."""
+    length = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    found: Floats = (features / length).astype(np.float32)
+    return found

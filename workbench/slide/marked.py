@@ -22,6 +22,7 @@ _IGNORED = "*"
 """Classes whose name ends so are no classes: QuPath writes ``Ignore*``, ``Region*``."""
 _POINTS = 12
 """Along each side of a tile, so many places are looked at."""
+PLACES = _POINTS**2
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ def marked_by(corners: Floats, side: float, annotations: Annotations, least: flo
             low, high = np.array([left, top]), np.array([right, bottom])
             near = np.flatnonzero(((corners + side > low) & (corners < high)).all(1))
             shapely.prepare(area)
-            votes.area(near, _covered(corners[near], side, partial(shapely.contains_xy, area)), value, number)
+            votes.area(near, covered_places(corners[near], side, partial(shapely.contains_xy, area)), value, number)
             touched.append((value, near))
     found = votes.decided(least, classes, notes)
     nothing = sum(not (found.values[tiles] == value).any() for value, tiles in touched)
@@ -142,7 +143,7 @@ def marked_on(corners: Floats, side: float, labels: Labels, grid: tuple[Floats, 
             low = corner + step * np.array([box[1].start, box[0].start])
             high = corner + step * np.array([box[1].stop, box[0].stop])
             near = np.flatnonzero(((corners + side > low) & (corners < high)).all(1))
-            inside = _covered(corners[near], side, partial(_on_patch, patches, corner, step, one))
+            inside = covered_places(corners[near], side, partial(_on_patch, patches, corner, step, one))
             votes.area(near, inside, value, first + one - 1)
         first += count
     return votes.decided(least, classes, list(labels.notes))
@@ -194,7 +195,7 @@ class _Votes:
     def point(self, tiles: Integers, value: int, region: int) -> None:
         """Points: their tiles are of the class as a whole."""
         for tile in tiles.tolist():
-            self.covered[value][tile] = np.ones(_POINTS**2, bool)
+            self.covered[value][tile] = np.ones(PLACES, bool)
             self._vote(tile, value, region, 1.0)
 
     def _vote(self, tile: int, value: int, region: int, share: float) -> None:
@@ -226,11 +227,11 @@ class _Votes:
         return Marked(values, np.array(regions, np.int64), classes, tuple(notes))
 
 
-def _covered(corners: Floats, side: float, inside: Callable[[Floats, Floats], Bits]) -> Bits:
-    """Which places of each tile ``(N, 144)`` lie within something."""
+def covered_places(corners: Floats, side: float, inside: Callable[[Floats, Floats], Bits]) -> Bits:
+    """Which of 12 x 12 places of each tile ``(N, 144)`` lie within something, asked of x and y."""
     inner = (np.arange(_POINTS) + 0.5) / _POINTS * side
     x, y = np.meshgrid(inner, inner)
-    found = np.zeros((len(corners), _POINTS**2), bool)
+    found = np.zeros((len(corners), PLACES), bool)
     for start in range(0, len(corners), 4096):
         some = corners[start : start + 4096]
         found[start : start + 4096] = inside(some[:, :1] + x.reshape(1, -1), some[:, 1:] + y.reshape(1, -1))

@@ -7,7 +7,6 @@ a nucleus is smaller than a pixel, its middle is one.
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from workbench.core.compiled import compiled
 from workbench.core.objects import Objects
+from workbench.slide.data.array_like import ArrayLike
 from workbench.slide.nuclei_edits import NucleiEdits, none_of
 
 _COARSEST = 1024
@@ -137,7 +137,7 @@ class EditedOutlines:
         return self.base, self.drawn
 
 
-class OutlineLevel:
+class OutlineLevel(ArrayLike):
     """One level as a viewer wants it: ``shape`` (rows, columns), ``dtype``, and slices that are painted when taken.
 
     Parameters
@@ -153,21 +153,6 @@ class OutlineLevel:
     def __init__(self, outlines: Outlines | EditedOutlines, shape: tuple[int, int], step: float) -> None:
         self.outlines, self.shape, self.step = outlines, shape, step
         self.dtype = outlines.dtype
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        found: npt.NDArray[Any] = self[:, :]
-        return found if dtype is None else found.astype(dtype)
 
     def __getitem__(self, key: Any) -> Any:
         """Classes of a slice ``level[a:b, c:d]``; whole numbers and steps are understood, too."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 from workbench.core.layers import LayerTuple
 from workbench.core.types import Image
+from workbench.slide.data.array_like import ArrayLike
 from workbench.slide.data.lazy_levels import LazyLevel, TileCache, lazy_levels
 from workbench.slide.data.stains import Stains, densities, seen_as
 from workbench.slide.layers import common_attributes, slide_record
@@ -24,7 +24,7 @@ _COLOURS = 32
 Seen = Literal["estimate", "h-e", "h-dab", "h-aec"]
 
 
-class StainLevel:
+class StainLevel(ArrayLike):
     """The density of one stain on one level of a slide, as a viewer wants it: ``(rows, columns)`` float32.
 
     Parameters
@@ -52,21 +52,6 @@ class StainLevel:
     def __deepcopy__(self, memo: dict[int, Any]) -> StainLevel:
         """The same: nobody can write into it."""
         return self
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        found = self[:, :]
-        return found if dtype is None else found.astype(dtype)
 
     def __getitem__(self, key: Any) -> npt.NDArray[np.float32]:
         """Densities of a slice, as `LazyLevel` understands it; 0 on glass, less where it is brighter.

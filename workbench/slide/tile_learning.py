@@ -14,14 +14,13 @@ import numpy.typing as npt
 from workbench.core.errors import UsageError
 from workbench.core.types import Embeddings, Image, Labels, Part, Result
 from workbench.slide.annotations.types import Annotations
+from workbench.slide.data.embedding_files import recipe_of
 from workbench.slide.few_shot import Examples, How, Taught, learn_tiles
-from workbench.slide.layers import CLASSES
 from workbench.slide.marked import Marked, joined, marked_by, marked_on
-from workbench.slide.predict.heads import CLASS_AREAS, PROBE, class_parts
+from workbench.slide.predict.heads import PROBE, class_parts, head_record, is_tissue, with_classes
 from workbench.slide.tile_grid import TileGrid
 
 Floats = npt.NDArray[np.float32]
-PROBABILITY = "probability"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +126,14 @@ def with_tissue(result: Result, learnt: LearntTissue, note: str) -> Result:
     kept = {k: v for k, v in result.parts.items() if not is_tissue(k)}
     old = [n for n in result.provenance.notes if not n.startswith(LEARNT)]
     made = replace(result.provenance, notes=(*old, f"{LEARNT}{note}"))
-    return Result({**kept, **tissue_parts(learnt, part, result.image)}, result.image, made)
+    parts = {**kept, **tissue_parts(learnt, part, result.image)}
+    if "areas" in parts:
+        parts["areas"] = with_classes(parts)
+    return Result(parts, result.image, made)
 
 
 LEARNT = "classes of tissue were learnt from marked regions: "
 """A note about them begins so."""
-
-
-def is_tissue(key: str) -> bool:
-    """Whether a part of a result is one of classes of tissue."""
-    return key in (CLASSES, CLASS_AREAS) or key.startswith(f"{PROBABILITY}_")
 
 
 def save_tissue(learnt: LearntTissue, out: Path) -> Path:
@@ -156,18 +153,15 @@ def save_tissue(learnt: LearntTissue, out: Path) -> Path:
     base = weights.find_base(weights.WeightsFile(out, out.stem, "", told))
     head, taught = learnt.taught.head, learnt.taught
     how = "logistic" if hasattr(head, "weight") else "knn"
-    meta = {
-        "backend": "stainnet", "kind": PROBE, **weights.base_record(base, out), "classes": head.classes.to_json(),
-        "recipe": {"mpp": about["target_mpp"], "tile": about["patch_size"], "pooling": about.get("pooling", "cls")},
-        "net": {"features": _width(head), "how": how},
-        "training": {
-            "objective": "classes of tiles, marked in the window", "tiles": taught.tiles, "regions": taught.regions,
-            "validation": taught.validation, "confusion": taught.confusion.tolist(), "notes": list(learnt.marked.notes),
-            "slides": [about.get("name", "")], "seconds": round(learnt.seconds, 2), "device": "cpu",
-            "version": __version__,
-        },
-        "scores": {k: round(v, 6) for k, v in taught.scores.items()},
+    training = {
+        "objective": "classes of tiles, marked in the window", "tiles": taught.tiles, "regions": taught.regions,
+        "validation": taught.validation, "confusion": taught.confusion.tolist(), "notes": list(learnt.marked.notes),
+        "slides": [about.get("name", "")], "seconds": round(learnt.seconds, 2), "device": "cpu", "version": __version__,
     }  # fmt: skip
+    meta = head_record(
+        base, out, PROBE, head.classes, facts=recipe_of(about), net={"features": _width(head), "how": how},
+        training=training, scores=taught.scores,
+    )  # fmt: skip
     return weights.save(out, {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in head.tensors().items()}, meta)
 
 

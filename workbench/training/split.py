@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.core.errors import UsageError
 from workbench.core.types import Case
@@ -114,3 +115,34 @@ def split_groups(groups: Sequence[str], fraction: float, seed: int) -> tuple[lis
     held_out = {distinct[i] for i in order[:count]}
     train = [i for i, g in enumerate(named) if g not in held_out]
     return train, [i for i, g in enumerate(named) if g in held_out]
+
+
+def grouped_folds(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], most: int, seed: int
+) -> npt.NDArray[np.int64] | None:
+    """The fold ``(N,)`` in which each item judges what the others taught: groups whole, every label on both sides.
+
+    Parameters
+    ----------
+    labels, groups
+        ``(N,)`` of each item.
+    most
+        Folds; there are fewer where a label has fewer groups.
+
+    Returns
+    -------
+    array or None
+        ``None`` where that cannot be done: a label of one group only.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    kinds = np.unique(labels)
+    least = min((len(np.unique(groups[labels == k])) for k in kinds), default=0)
+    for count in range(min(most, least), 1, -1):
+        fold = np.full(len(labels), -1, np.int64)
+        split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        for number, (_, judges) in enumerate(split.split(labels, labels, groups)):
+            fold[judges] = number
+        if all(len(np.unique(fold[labels == k])) > 1 for k in kinds):
+            return fold
+    return None

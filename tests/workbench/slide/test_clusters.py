@@ -13,8 +13,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 import workbench as wb
-from tests.stained_slides import make_cases
-from tests.tiny import make_tiny_slide, make_tiny_slide_weights
+from tests.tiny import make_tiny_slide
 from workbench.cli import run
 from workbench.cli.clusters import clusters as command
 from workbench.core.errors import InputError, UsageError
@@ -301,18 +300,6 @@ def test_frames_lie_around_their_tiles(tmp_path, side, step, across):
 
 
 # --- the shell
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """Two slides that were embedded."""
-    folder = tmp_path_factory.mktemp("study")
-    weights = make_tiny_slide_weights(folder / "tiny.safetensors")
-    for case in make_cases(folder, 2, labels=False):
-        result = wb.predict("stainnet", wb.read(case.image, kind="slide"), weights=str(weights), device="cpu",
-                            tile=64, target_mpp=0.5, tissue=0.5)  # fmt: skip
-        wb.write(result, folder / "out")
-    return folder
 
 
 def read_rows(path):

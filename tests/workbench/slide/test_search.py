@@ -8,9 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import workbench as wb
-from tests.stained_slides import make_cases
-from tests.tiny import make_tiny_slide_weights
 from workbench.cli import run
 from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.slide.data.embedding_files import TileEmbeddings
@@ -69,7 +66,7 @@ def test_tiles_of_other_encoders_and_scales_are_not_compared():
     first = (tiles(10, 0), "", "a/embeddings.h5")
     for other in (
         tiles(10, 1, weights_sha256="g"), tiles(10, 1, target_mpp=0.25), tiles(10, 1, patch_size=200),
-        tiles(10, 1, width=17),
+        tiles(10, 1, width=17), tiles(10, 1, pooling="mean"), tiles(10, 1, stain_profile="ab12"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=r"b/embeddings\.h5.*cannot be compared"):
             TileIndex.of([first, (other, "", "b/embeddings.h5")])
@@ -93,18 +90,6 @@ def test_an_index_is_kept_mapped_and_checked(two, tmp_path):
     (tmp_path / "index" / "index.json").write_text("[]")
     with pytest.raises(InputError, match="no index"):
         TileIndex.open(tmp_path / "index")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """Two slides that were embedded."""
-    folder = tmp_path_factory.mktemp("study")
-    weights = make_tiny_slide_weights(folder / "tiny.safetensors")
-    for case in make_cases(folder, 2, labels=False):
-        result = wb.predict("stainnet", wb.read(case.image, kind="slide"), weights=str(weights), device="cpu",
-                            tile=64, target_mpp=0.5, tissue=0.5)  # fmt: skip
-        wb.write(result, folder / "out")
-    return folder
 
 
 def test_from_results_to_a_gallery(study, tmp_path, capsys):

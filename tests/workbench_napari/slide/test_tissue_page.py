@@ -145,6 +145,8 @@ def test_what_was_learnt_is_saved_and_names_other_slides(embedded, tmp_path):
     assert own["source"] == tool.layer.metadata[KEY]["source"]
     assert own["stamp"] == tool.layer.metadata[KEY]["stamp"], "a mask of this very slide"
     assert get_reader(str(tool.layer.metadata[KEY]["source"])) is not None
+    areas = (folder / "areas.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.partition(",")[0] for row in areas][-3:] == ["tiles", "few", "many"]
     assert "class,tiles" in (folder / "class_areas.csv").read_text(encoding="utf-8")
     assert any("were learnt from marked regions: 3 of 'few'" in n for n in record(folder)["notes"])
     file = tmp_path / "tissue.safetensors"
@@ -199,12 +201,17 @@ def test_a_label_of_the_slide_and_its_map_of_attention(window, halves, slide_lab
     click(tool, tool.run_button)
     names = [x.name for x in viewer.layers if x.visible]
     assert any(n.endswith("attention") for n in names), tool.status.text()
-    assert not any(n.endswith(("structure", "tissue", "probability calm")) for n in names)
+    assert not any(n.endswith(("structure", "tissue", "evidence calm")) for n in names)
     table = tool.areas.texts()
     assert [row[0] for row in table] == ["calm", "crowded"]
     assert sum(float(row[1]) for row in table) == pytest.approx(1, abs=1e-3)
     heat = next(x for x in viewer.layers if x.name.endswith("attention"))
     assert np.nanmean(np.asarray(heat.data)) == pytest.approx(1, rel=1e-4)
+    mark(viewer, tool, MARKS)
+    click(tool, tool.tissue_group.learn)
+    names = [x.name for x in viewer.layers]
+    for kept in ("evidence calm", "evidence crowded", "attention", "probability few", "classes"):
+        assert sum(n.endswith(kept) for n in names) == 1, kept
     folder = saved(tool)
     assert (folder / "slide_class.csv").is_file()
     again, _ = read_map(folder / "attention.ome.tif")

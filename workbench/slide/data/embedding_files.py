@@ -22,7 +22,7 @@ EXTRA = "slides"
 _WHOLE = ("patch_size", "patch_size_level0", "overlap", "level0_width", "level0_height")
 _REAL = ("level0_magnification", "target_magnification")
 _MORE = ("mpp_x", "mpp_y", "target_mpp")
-_TEXT = ("encoder", "weights_sha256", "pooling", "version")
+_TEXT = ("encoder", "weights_sha256", "pooling", "stain_profile", "version")
 _SOURCE = "level0_magnification_source"
 _IDS = "ids"
 _CHUNK = 1024
@@ -77,8 +77,9 @@ _SENSE = (
     ("mpp_x", 0, 1e3), ("mpp_y", 0, 1e3), ("level0_width", 0, 2**40), ("level0_height", 0, 2**40),
 )  # fmt: skip
 """Numbers of a file of embeddings, and what they can be."""
-COMPARED = ("encoder", "weights_sha256", "pooling", "patch_size", "target_mpp")
-"""What must be equal for two tiles to be comparable."""
+COMPARED = ("encoder", "weights_sha256", "pooling", "stain_profile", "patch_size", "target_mpp")
+_BEFORE = {"pooling": "cls", "stain_profile": ""}
+"""What must be equal for two tiles to be comparable, and what files say that were written before it was told."""
 
 
 def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], of: str) -> dict[str, Any]:
@@ -94,9 +95,7 @@ def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], 
     InputError
         They differ.
     """
-    own = {key: tiles.facts.get(key, "cls" if key == "pooling" else None) for key in COMPARED} | {
-        "width": tiles.features.shape[1]
-    }
+    own = {key: tiles.facts.get(key, _BEFORE.get(key)) for key in COMPARED} | {"width": tiles.features.shape[1]}
     known = own["weights_sha256"] and about.get("weights_sha256")
     for key, value in own.items():
         if key == "encoder" and known:
@@ -107,6 +106,15 @@ def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], 
                 "cannot be compared. Embed all slides the same way."
             )
     return own
+
+
+def recipe_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What weights that are taught on top of embeddings say of their tiles: scale, side, pooling, and colours."""
+    colours = {"stain_profile": facts["stain_profile"]} if facts.get("stain_profile") else {}
+    return {
+        "mpp": float(facts["target_mpp"]), "tile": int(facts["patch_size"]),
+        "pooling": str(facts.get("pooling", "cls")), **colours,
+    }  # fmt: skip
 
 
 def require_sense(tiles: TileEmbeddings, name: object) -> None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, UsageError
 from workbench.core.pyramid import Pyramid
 from workbench.core.types import Image
+from workbench.slide.data.array_like import ArrayLike
 
 MOST_PIXELS = 64_000_000
 """Of one request: eight times what the largest screens show."""
@@ -126,7 +127,7 @@ class TileCache:
             later()
 
 
-class LazyLevel:
+class LazyLevel(ArrayLike):
     """One level as a viewer wants it: ``shape`` (rows, columns, 3), ``dtype``, and slices that are read when taken.
 
     Parameters
@@ -151,21 +152,6 @@ class LazyLevel:
     def __deepcopy__(self, memo: dict[int, Any]) -> LazyLevel:
         """The same: nobody can write into it, and open files are not copied (napari duplicates layers this way)."""
         return self
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return self.size
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        found = self[:, :, :]
-        return found if dtype is None else found.astype(dtype)
 
     def __getitem__(self, key: Any) -> Pixels:
         """Pixels of a slice; ``level[a:b, c:d]``, whole numbers and steps are understood, too.

@@ -20,7 +20,8 @@ from workbench.core.errors import UsageError
 from workbench.core.types import Progress
 from workbench.slide.evaluate.tile_sets import TileSet, features_by, pictures_of
 from workbench.slide.few_shot import AUROC, BALANCED, F1, scores_of
-from workbench.slide.linear import LinearClasses
+from workbench.slide.linear import LinearClasses, unit_rows
+from workbench.training.split import grouped_folds
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -105,7 +106,7 @@ def few_labels(one: TileSet, features: list[Floats], shots: int, split: str, rep
 
 
 def _folds(one: TileSet, split: str, repeat: int) -> list[Integers]:
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold
 
     if split == AT_RANDOM:
         count = min(FOLDS, int(np.bincount(one.labels).min()))
@@ -114,14 +115,10 @@ def _folds(one: TileSet, split: str, repeat: int) -> list[Integers]:
             raise UsageError(f"set {one.name}: '{rare}' has one picture: it cannot teach and judge")
         folds = StratifiedKFold(count, shuffle=True, random_state=repeat).split(one.labels, one.labels)
         return [judges for _, judges in folds]
-    patients = min(len(np.unique(one.groups[one.labels == i])) for i in range(len(one.names)))
-    for count in range(min(FOLDS, patients), 1, -1):
-        folds = StratifiedGroupKFold(count, shuffle=True, random_state=repeat).split(one.labels, one.labels, one.groups)
-        found = [judges for _, judges in folds]
-        whole = len(one.names)
-        if all(len(np.unique(np.delete(one.labels, judges))) == whole for judges in found):
-            return found
-    raise UsageError(f"set {one.name}: patients cannot be split so that every class is learnt from and judged")
+    fold = grouped_folds(one.labels, one.groups, FOLDS, repeat)
+    if fold is None:
+        raise UsageError(f"set {one.name}: patients cannot be split so that every class is learnt from and judged")
+    return [np.flatnonzero(fold == number) for number in range(int(fold.max()) + 1)]
 
 
 def _drawn(one: TileSet, teach: Integers, shots: int, repeat: int) -> Integers:
@@ -149,7 +146,7 @@ def retrieval(one: TileSet, features: list[Floats], split: str) -> Retrieval:
 
 
 def _retrieved(one: TileSet, features: Floats, split: str) -> tuple[dict[str, float], int]:
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    unit = unit_rows(features)
     similar = (unit @ unit.T).astype(np.float64)
     mine = np.eye(len(unit), dtype=bool)
     if split == BY_PATIENT:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,17 +30,12 @@ if TYPE_CHECKING:
 PROBE, SLIDE = "tile classes", "slide classes"
 """Kinds of such weights, as their record says it."""
 CLASS_AREAS, SLIDE_CLASS = "class_areas", "slide_class"
+PROBABILITY, EVIDENCE = "probability", "evidence"
+"""So begin the maps of each class: of a tile, and of what a tile says of its slide."""
 Floats = npt.NDArray[np.float32]
 _LARGEST = 1e12
 _LONGEST = 200
 """Letters of the name of a class."""
-
-
-class TileHead(Protocol):
-    """What makes more of the embeddings of a slide."""
-
-    def parts(self, slide: Image, tiles: Lattice, found: Found) -> dict[str, Part]:
-        """Further parts of the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +87,8 @@ class SlideHead:
             SLIDE_CLASS: Scores(("class", "probability", "label"), rows, SLIDE_CLASS),
             ATTENTION: replace(grid.heat(slide, weight, ATTENTION), colormap="inferno"),
         }
-        for name, key, column in zip(names, _keys(names), each.T, strict=True):
-            parts[key] = _probability(name, column, slide, grid)
+        for name, key, column in zip(names, _keys(EVIDENCE, names), each.T, strict=True):
+            parts[key] = _share(f"{EVIDENCE} {name}", column, slide, grid)
         return parts
 
 
@@ -109,9 +105,9 @@ def with_classes(parts: Mapping[str, Part]) -> Scores:
     """The table of areas with those of classes of tiles, so that a study has them side by side."""
     areas, own = parts["areas"], parts.get(CLASS_AREAS)
     assert isinstance(areas, Scores)
-    if not isinstance(own, Scores):
-        return areas
-    return replace(areas, rows=(*areas.rows, *((name, size, count) for name, count, _, size in own.rows)))
+    behind = next((i for i, row in enumerate(areas.rows, 1) if row[0] == "tiles"), len(areas.rows))
+    rows = own.rows if isinstance(own, Scores) else ()
+    return replace(areas, rows=(*areas.rows[:behind], *((name, size, count) for name, count, _, size in rows)))
 
 
 AnyHead: TypeAlias = ProbeHead | SlideHead
@@ -139,12 +135,17 @@ def class_parts(classes: ClassTable, odds: Floats, slide: Image, grid: TileGrid)
         CLASSES: grid.labels(slide, values, classes, CLASSES),
         CLASS_AREAS: Scores(("class", "tiles", "share of tiles", "area [mm2]"), tuple(rows), CLASS_AREAS),
     }
-    for c, key, column in zip(classes, _keys(classes.names), odds.T, strict=True):
-        parts[key] = _probability(c.name, column, slide, grid)
+    for c, key, column in zip(classes, _keys(PROBABILITY, classes.names), odds.T, strict=True):
+        parts[key] = _share(f"{PROBABILITY} {c.name}", column, slide, grid)
     return parts
 
 
-def _keys(names: Sequence[str]) -> list[str]:
+def is_tissue(key: str) -> bool:
+    """Whether a part of a result is one of `class_parts`."""
+    return key in (CLASSES, CLASS_AREAS) or key.startswith(f"{PROBABILITY}_")
+
+
+def _keys(what: str, names: Sequence[str]) -> list[str]:
     """Names of the maps of classes: of two that make one file name the second has a number behind."""
     taken: set[str] = set()
     found = []
@@ -155,12 +156,36 @@ def _keys(names: Sequence[str]) -> list[str]:
             number += 1
             free = f"{plain}_{number}"
         taken.add(free.casefold())
-        found.append(f"probability_{free}")
+        found.append(f"{what}_{free}")
     return found
 
 
-def _probability(name: str, odds: Floats, slide: Image, grid: TileGrid) -> Heatmap:
-    return replace(grid.heat(slide, odds, f"probability {name}"), limits=(0.0, 1.0))
+def _share(name: str, odds: Floats, slide: Image, grid: TileGrid) -> Heatmap:
+    return replace(grid.heat(slide, odds, name), limits=(0.0, 1.0))
+
+
+def head_record(
+    base: WeightsFile, out: Path, kind: str, classes: ClassTable, *, facts: Mapping[str, Any], net: Mapping[str, Any],
+    training: Mapping[str, Any], scores: Mapping[str, float],
+) -> dict[str, Any]:  # fmt: skip
+    """The record of weights on top of an encoder, as `load_head` reads it.
+
+    Parameters
+    ----------
+    base
+        The weights of the encoder.
+    facts
+        The recipe: what is said of the tiles.
+    net
+        ``features`` (length of an embedding), and what else it takes to make the head.
+    """
+    from workbench import weights
+
+    return {
+        "backend": "stainnet", "kind": kind, **weights.base_record(base, out), "classes": classes.to_json(),
+        "recipe": dict(facts), "net": dict(net), "training": dict(training),
+        "scores": {k: round(float(v), 6) for k, v in scores.items()},
+    }  # fmt: skip
 
 
 def load_head(found: WeightsFile, dim: int) -> AnyHead:

@@ -31,15 +31,7 @@ def find_weights(config: Config) -> WeightsFile:
 
 
 def load_model(config: Config, device: torch.device) -> Model:
-    """Find, check and load the weights.
-
-    Raises
-    ------
-    WeightsError
-        Not found, made for another backend, not plain data, or not a plain ViT for colour images of 224 pixels.
-    UsageError
-        Weights and an encoder were given, or timm is not installed for one.
-    """
+    """Find, check and load weights; see `workbench.slide.stainnet.load`."""
     from workbench import weights
     from workbench.core import device as devices
     from workbench.slide import encoders

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench import __version__
+from workbench.core import settings
 from workbench.core.types import Embeddings, Heatmap, Image, Labels, Part, Scores
 from workbench.slide.data.scale import GIVEN
 from workbench.slide.data.tiles import Lattice
@@ -74,7 +75,9 @@ def _about(model: Model, slide: Image, config: Config, tiles: Lattice) -> dict[s
         "target_magnification": round(10 / config.target_mpp, 3), "overlap": tiles.size - tiles.stride,
         "name": slide.name, "level0_width": columns, "level0_height": rows, "mpp_x": slide.pyramid.mpp[0],
         "mpp_y": slide.pyramid.mpp[1], "target_mpp": config.target_mpp, "encoder": model.encoder.name,
-        "weights_sha256": model.encoder.sha256, "pooling": model.pooling, "version": f"napari-workbench {__version__}",
+        "weights_sha256": model.encoder.sha256, "pooling": model.pooling,
+        "stain_profile": settings.file_hashes(config).get("stain_profile", ""),
+        "version": f"napari-workbench {__version__}",
         "also": [kind for kind, wanted in (("parquet", config.parquet), ("anndata", config.anndata)) if wanted],
     }  # fmt: skip
 

@@ -13,7 +13,13 @@ from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.core.failures import Failure
 from workbench.core.types import Case, Embeddings, Image
 from workbench.data.cases import naming, open_case
-from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable, require_sense
+from workbench.slide.data.embedding_files import (
+    TileEmbeddings,
+    read_hdf5,
+    recipe_of,
+    require_comparable,
+    require_sense,
+)
 from workbench.slide.predict.heads import PROBE, SLIDE
 from workbench.slide.predict.model import Model
 from workbench.slide.settings import Config
@@ -60,21 +66,16 @@ class Bags:
     ----------
     encoder
         The weights that embedded them.
-    mpp, tile, pooling
-        Scale and side of their tiles, and what stands for one.
+    recipe
+        What all tiles have in common; see `workbench.slide.data.embedding_files.recipe_of`.
     failures
         Slides that could not be read: id -> why.
-    stain_profile
-        Hash of the profile whose colours they were brought to.
     """
 
     items: tuple[Bag, ...]
     encoder: WeightsFile
-    mpp: float
-    tile: int
-    pooling: str
+    recipe: dict[str, Any]
     failures: dict[str, str]
-    stain_profile: str | None = None
 
 
 def open_bags(cases: Sequence[Case], config: SlideTrainConfig, tell: Tell | None = None) -> Bags:
@@ -127,15 +128,7 @@ def open_bags(cases: Sequence[Case], config: SlideTrainConfig, tell: Tell | None
     if not found:
         raise problem or UsageError("there are no slides to learn from")
     _require_apart(found)
-    facts = found[0].tiles.facts
-    return Bags(
-        tuple(found),
-        encoder,
-        float(facts["target_mpp"]),
-        int(facts["patch_size"]),
-        str(facts.get("pooling", "cls")),
-        failures,
-    )
+    return Bags(tuple(found), encoder, recipe_of(found[0].tiles.facts), failures)
 
 
 def _read(case: Case, encoder: WeightsFile, config: SlideTrainConfig) -> TileEmbeddings:
@@ -212,9 +205,3 @@ def _require_apart(bags: Sequence[Bag]) -> None:
                 f"{bag.case.image} and {other.case.image} are the same slide in two groups ({bag.group}, "
                 f"{other.group}): one would teach and the other judge. Leave one out, or give both the same group."
             )
-
-
-def base_of(bags: Bags) -> dict[str, Any]:
-    """What the record of weights that were taught on top says of the tiles."""
-    colours = {"stain_profile": bags.stain_profile} if bags.stain_profile else {}
-    return {"mpp": bags.mpp, "tile": bags.tile, "pooling": bags.pooling, **colours}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import UsageError
 from workbench.core.objects import Objects
+from workbench.slide.marked import PLACES, covered_places
 from workbench.slide.train.tiles_of import SlideTiles
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.int64]
 K = 20
-_POINTS = 12
 _BINS = 8
 
 
@@ -108,25 +109,17 @@ def spread(embeddings: Floats) -> float:
 
 def labels_of_tiles(slide: SlideTiles, regions: Objects, least: float = 0.6) -> Integers:
     """Class values ``(N,)`` of the chosen tiles of a slide: of the region that covers `least` of it, else 0."""
-    side = slide.lattice.side
-    inner = (np.arange(_POINTS) + 0.5) / _POINTS * side
-    grid = np.stack(np.meshgrid(inner, inner), -1).reshape(-1, 2)
-    places = slide.places()
+    side, places = slide.lattice.side, slide.places()
     values = sorted(set(regions.class_values.tolist()) - {0})
-    covered = np.zeros((len(places), len(values), len(grid)), bool)
+    covered = np.zeros((len(places), len(values), PLACES), bool)
     bounds = regions.bounds()
     for i in range(len(regions)):
         value = int(regions.class_values[i])
         low, high = bounds[i, :2], bounds[i, 2:]
         near = np.flatnonzero(((places + side > low) & (places < high)).all(axis=1))
-        if value == 0 or not near.size:
-            continue
-        points = (places[near, None] + grid).reshape(-1, 2)
-        inside = np.zeros(len(points), bool)
-        for polygon in regions.polygon(i):
-            for ring in polygon:  # holes turn it off again
-                inside ^= _within(points, ring)
-        covered[near, values.index(value)] |= inside.reshape(len(near), -1)
+        if value and near.size:
+            rings = [ring for polygon in regions.polygon(i) for ring in polygon]
+            covered[near, values.index(value)] |= covered_places(places[near], side, partial(_in_rings, rings))
     if not values:
         return np.zeros(len(places), np.int64)
     share = covered.mean(axis=2)
@@ -135,15 +128,16 @@ def labels_of_tiles(slide: SlideTiles, regions: Objects, least: float = 0.6) -> 
     return found
 
 
-def _within(points: npt.NDArray[np.float64], ring: Floats) -> npt.NDArray[np.bool_]:
-    """Which points ``(P, 2)`` lie within a ring ``(V, 2)``: a ray to the right crosses it an odd number of times."""
-    x, y = points.T
-    inside = np.zeros(len(points), bool)
-    for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
-        if y0 == y1:
-            continue
-        crosses = (y0 > y) != (y1 > y)
-        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+def _in_rings(rings: Sequence[Floats], x: Floats, y: Floats) -> npt.NDArray[np.bool_]:
+    """Which places lie within an odd number of rings ``(V, 2)``: holes turn it off again.
+
+    A ray to the right crosses a ring that holds its start an odd number of times.
+    """
+    inside = np.zeros(x.shape, bool)
+    for ring in rings:
+        for (x0, y0), (x1, y1) in zip(ring, np.roll(ring, -1, axis=0), strict=True):
+            if y0 != y1:
+                inside ^= ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
     return inside
 
 

@@ -11,7 +11,6 @@ import copy
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from scipy.special import softmax
 
 from workbench.core.atomic import write_text
 from workbench.core.classes import ClassTable
@@ -26,16 +26,17 @@ from workbench.core.csv_text import table_text
 from workbench.core.errors import InputError, UsageError
 from workbench.core.types import Case
 from workbench.data.groups import group_of
-from workbench.report import html
 from workbench.slide.few_shot import AUROC, BALANCED, scores_of
 from workbench.slide.marked import alike
 from workbench.slide.net.attention import GatedAttention
 from workbench.slide.predict.heads import SLIDE
 from workbench.slide.train.bags import Bag, open_bags
+from workbench.slide.train.calibration import Judged, calibration, calibration_section, temperature_of
 from workbench.slide.train.on_top import as_step, finish, require_output
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.train import SlideTrainReport
 from workbench.training.loop import Event
+from workbench.training.split import grouped_folds
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -43,35 +44,9 @@ HIDDEN, ATTENTION = 256, 128
 _PATIENCE = 12
 _INNER = 0.2
 """Share of the patients of a fold on which it is decided when to stop."""
-_BINS = 10
 _DECAY = 1e-4
 _MOST_TILES = 4096
 """Of a slide in a step; drawn anew each time."""
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """What was said of slides by networks that saw nothing of their patients.
-
-    Parameters
-    ----------
-    fold
-        ``(S,)`` in which each slide was judged.
-    logits
-        ``(S, C)``.
-    odds
-        ``(S, C)`` probabilities, calibrated by slides of other patients.
-    temperature
-        Of all slides together.
-    epochs
-        After which each fold stopped.
-    """
-
-    fold: Integers
-    logits: Floats
-    odds: Floats
-    temperature: float
-    epochs: tuple[int, ...]
 
 
 def train_mil(
@@ -130,7 +105,7 @@ def train_mil(
     report = finish(
         out, bags, config, kind=SLIDE, tensors=tensors, classes=classes, net=about, learnt=learnt, scores=scores,
         measure=AUROC if AUROC in scores else BALANCED, rows=rows, notes=notes, began=began,
-        more=[_calibration_section(judged, truth)],
+        more=[calibration_section(judged, truth)],
     )  # fmt: skip
     write_text(report.log.with_name("slides.csv"), _slide_table(items, truth, judged, names))
     return report
@@ -169,8 +144,6 @@ def folds_of(truth: Integers, groups: Integers, names: Sequence[str], folds: int
     UsageError
         One label only, or one of fewer than two patients.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     patients = {name: len(np.unique(groups[truth == i])) for i, name in enumerate(names)}
     if len(names) < 2:
         raise UsageError(f"all slides have the label '{names[0]}': there is nothing to tell apart")
@@ -181,14 +154,10 @@ def folds_of(truth: Integers, groups: Integers, names: Sequence[str], folds: int
         raise UsageError(
             f"each label needs slides of two patients at least, so that one can judge the other: {few}{hint}"
         )
-    for count in range(min(folds, min(patients.values())), 1, -1):
-        fold = np.full(len(truth), -1, np.int64)
-        split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        for number, (_, judges) in enumerate(split.split(truth, truth, groups)):
-            fold[judges] = number
-        if all(len(np.unique(truth[fold != k])) == len(names) for k in range(count)):
-            return fold
-    raise UsageError("patients cannot be split so that every label is learnt from and judged: give more patients")
+    fold = grouped_folds(truth, groups, folds, seed)
+    if fold is None:
+        raise UsageError("patients cannot be split so that every label is learnt from and judged: give more patients")
+    return fold
 
 
 def taught(
@@ -273,7 +242,7 @@ def _judged(
     odds = np.zeros_like(logits)
     for number in range(int(fold.max()) + 1):
         own = fold == number
-        odds[own] = _softmax(logits[own] / temperature_of(logits[~own], truth[~own]))
+        odds[own] = softmax(logits[own] / temperature_of(logits[~own], truth[~own]), axis=1)
     return Judged(fold, logits, odds, temperature_of(logits, truth), tuple(epochs))
 
 
@@ -291,68 +260,6 @@ def _inner(others: Integers, truth: Integers, groups: Integers, seed: int) -> tu
     if len(np.unique(truth[learn])) < len(np.unique(truth[others])):
         return others, None
     return learn, judge
-
-
-def temperature_of(logits: Floats, truth: Integers) -> float:
-    """The temperature by which probabilities of slides are most likely right, from 0.05 to 20."""
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_t: float) -> float:
-        odds = _softmax(logits / np.exp(log_t))
-        return float(-np.log(np.maximum(odds[np.arange(len(truth)), truth], 1e-12)).mean())
-
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
-
-
-def calibration(judged: Judged, truth: Integers) -> dict[str, float]:
-    """How far probabilities are from how often they are right (expected calibration error), and Brier's score.
-
-    The probability of the label that was said, in ten bins; before and after the temperature.
-    """
-    found = {}
-    for name, odds in (("", judged.odds), (" before calibration", _softmax(judged.logits))):
-        off = sum(n * abs(p - r) for p, r, n in bins(odds, truth)) / len(truth)
-        found[f"calibration error, {_BINS} bins{name}"] = float(off)
-        right = np.eye(odds.shape[1])[truth]
-        found[f"Brier score, summed over labels{name}"] = float(((odds - right) ** 2).sum(1).mean())
-    return found
-
-
-def bins(odds: Floats, truth: Integers) -> list[tuple[float, float, int]]:
-    """(mean probability, share that is right, slides) of the label that was said, where a bin has slides."""
-    said, sure = odds.argmax(1), odds.max(1)
-    place = np.minimum((sure * _BINS).astype(int), _BINS - 1)
-    return [
-        (float(sure[place == k].mean()), float((said == truth)[place == k].mean()), int((place == k).sum()))
-        for k in range(_BINS)
-        if (place == k).any()
-    ]
-
-
-def _calibration_section(judged: Judged, truth: Integers) -> html.Section:
-    rows = [[round(p, 3), round(r, 3), n] for p, r, n in bins(judged.odds, truth)]
-    table = html.Table(["probability", "share right", "slides"], rows, "Of slides by how sure the label was.")
-    return html.Section("Calibration", [html.Picture(_curve(judged, truth), "On the line, probabilities are as often "
-                                                     "right as they say."), table])  # fmt: skip
-
-
-def _curve(judged: Judged, truth: Integers) -> bytes:
-    import io
-
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot((0, 1), (0, 1), color="0.6", linewidth=1)
-    for odds, label in ((_softmax(judged.logits), "before"), (judged.odds, "calibrated")):
-        points = np.array([(p, r) for p, r, _ in bins(odds, truth)])
-        axes.plot(*points.T, marker="o", label=label)
-    axes.set(xlabel="probability of the label that was said", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.legend()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
 
 
 def _slide_table(items: Sequence[Bag], truth: Integers, judged: Judged, names: Sequence[str]) -> str:
@@ -419,12 +326,6 @@ def _weights(truth: Integers, classes: int) -> npt.NDArray[np.float32]:
     """Rare labels weigh more: each label the same in all."""
     counts = Counter(truth.tolist())
     return np.array([len(truth) / (classes * max(1, counts[k])) for k in range(classes)], np.float32)
-
-
-def _softmax(logits: Floats) -> Floats:
-    odds = np.exp(logits - logits.max(1, keepdims=True))
-    found: Floats = odds / odds.sum(1, keepdims=True)
-    return found
 
 
 class _Steps:

@@ -18,7 +18,8 @@ from workbench.core.csv_text import table_text
 from workbench.data.readable import left_out
 from workbench.report import html
 from workbench.report.training import how_it_was_made
-from workbench.slide.train.bags import Bags, Tell, base_of
+from workbench.slide.predict.heads import head_record
+from workbench.slide.train.bags import Bags, Tell
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.train import SlideTrainReport
 from workbench.training import output
@@ -82,16 +83,12 @@ def finish(
     folder.mkdir(parents=True, exist_ok=True)
     seconds = time.monotonic() - began
     notes = (*notes, *left_out(bags.failures))
-    record = {
-        "backend": "stainnet", "kind": kind, **weights.base_record(bags.encoder, out), "classes": classes.to_json(),
-        "recipe": base_of(bags), "net": dict(net),
-        "training": {
-            **learnt, "slides": [bag.case.id for bag in bags.items], "groups": sorted({b.group for b in bags.items}),
-            "notes": list(notes), "settings": _shown(config, bags), "seconds": round(seconds, 1),
-            "device": "cpu", "finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "version": __version__,
-        },
-        "scores": {k: round(float(v), 6) for k, v in scores.items()},
+    training = {
+        **learnt, "slides": [bag.case.id for bag in bags.items], "groups": sorted({b.group for b in bags.items}),
+        "notes": list(notes), "settings": _shown(config, bags), "seconds": round(seconds, 1), "device": "cpu",
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S"), "version": __version__,
     }  # fmt: skip
+    record = head_record(bags.encoder, out, kind, classes, facts=bags.recipe, net=net, training=training, scores=scores)
     weights.save(out, {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in tensors.items()}, record)
     heads = list(rows[0])
     log = write_text(folder / "log.csv", table_text(heads, [dict(row) for row in rows]))

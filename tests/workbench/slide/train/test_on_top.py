@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from scipy.special import softmax
 
 import workbench as wb
 from tests.mil_maker import write_study
@@ -26,7 +27,7 @@ from workbench.slide.data.heat_maps import read_map
 from workbench.slide.predict.heads import PROBE, SLIDE
 from workbench.slide.predict.load import build_network
 from workbench.slide.settings import Config, TrainConfig
-from workbench.slide.train import mil
+from workbench.slide.train.calibration import bins, temperature_of
 
 SIDE, WIDTH = 256, 16
 
@@ -235,10 +236,37 @@ def test_the_probability_of_a_slide_is_calibrated(labelled, facts, tmp_path):
     assert odds[0] == pytest.approx(2 * odds[1], rel=0.05)
 
 
+def test_classes_know_the_colours_that_they_were_taught_in(encoder, facts, tmp_path):
+    """Of slides that are brought to a profile, and of files of embeddings of such slides."""
+    from workbench.core.atomic import sha256_of
+
+    study, places = write_study(tmp_path / "study", 1, first=3)
+    (name,) = places
+    regions = tmp_path / "r.geojson"
+    regions.write_text(json.dumps({"type": "FeatureCollection", "features": [
+        _feature("a", [(0, 0, 512, 512)]), _feature("b", [(1024, 1024, 512, 512)])]}), encoding="utf-8")  # fmt: skip
+    profile = profile_file(tmp_path)
+    case = Case("a", study.parent / f"{name}.ome.tif", regions)
+    own = config(encoder, objective="probe", min_tissue=0.0)
+    plain = stainnet.train([case], own, tmp_path / "plain.safetensors")
+    report = stainnet.train([case], replace(own, stain_profile=str(profile)), tmp_path / "x.safetensors")
+    assert weights.read_meta(report.weights)["recipe"]["stain_profile"] == sha256_of(profile)
+    assert "stain_profile" not in weights.read_meta(plain.weights)["recipe"]
+    one, two = (weights.load_tensors(r.weights)["mean"] for r in (plain, report))
+    assert (one - two).abs().max() > 1e-4, "other colours, other numbers"
+    made = stainnet.predict(stainnet.load(Config(weights=str(plain.weights)), torch.device("cpu")),
+                            wb.read(case.image, kind="slide"), Config(stain_profile=str(profile)))  # fmt: skip
+    assert any("colours as they are" in n for n in made.provenance.notes)
+    assert made["embeddings"].about["stain_profile"] == sha256_of(profile)
+    bag_file(tmp_path / "e.h5", {**facts, "stain_profile": "ab12"}, 0)
+    again = stainnet.train([Case("e", tmp_path / "e.h5", regions)], own, tmp_path / "y.safetensors")
+    assert weights.read_meta(again.weights)["recipe"]["stain_profile"] == "ab12"
+
+
 def test_maps_of_classes_have_names_of_their_own():
     from workbench.slide.predict.heads import _keys
 
-    found = _keys(("a/b", "a_b", "A_B", "tumour", "x" * 900))
+    found = _keys("probability", ("a/b", "a_b", "A_B", "tumour", "x" * 900))
     assert len({k.casefold() for k in found}) == 5
     assert max(map(len, found)) < 240
 
@@ -249,13 +277,13 @@ def test_a_temperature_makes_probabilities_as_right_as_they_say():
     logits = np.zeros((4000, 2))
     logits[np.arange(4000), truth] += 1.0
     logits += rng.normal(0, 1, logits.shape)
-    found = mil.temperature_of(5 * logits, truth)
-    assert found == pytest.approx(5 * mil.temperature_of(logits, truth), rel=0.01)
-    odds = mil._softmax(5 * logits / found)
-    error = sum(n * abs(p - r) for p, r, n in mil.bins(odds, truth)) / 4000
+    found = temperature_of(5 * logits, truth)
+    assert found == pytest.approx(5 * temperature_of(logits, truth), rel=0.01)
+    odds = softmax(5 * logits / found, axis=1)
+    error = sum(n * abs(p - r) for p, r, n in bins(odds, truth)) / 4000
     assert error < 0.03
-    before = mil._softmax(5 * logits)
-    assert sum(n * abs(p - r) for p, r, n in mil.bins(before, truth)) / 4000 > 3 * error
+    before = softmax(5 * logits, axis=1)
+    assert sum(n * abs(p - r) for p, r, n in bins(before, truth)) / 4000 > 3 * error
 
 
 # --- on slides, as the shell does it
