@@ -60,8 +60,8 @@ def marked_by(corners: Floats, side: float, annotations: Annotations, least: flo
     """Tiles that annotations with a class mark.
 
     Outlines of a class mark the tiles of which they cover at least a share of `least` together, what two of them cover
-    once; those that share a tile are one region. a point the tile whose middle is nearest
-    among those that hold it. A tile that is marked as two classes is left out, and a note says so.
+    once; those that share a tile are one region. A point marks the tile whose middle is nearest among those that hold
+    it. A tile that is marked as two classes is left out, and a note says so.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def train_probe(
         "tiles": taught.tiles, "regions": taught.regions, "validation": taught.validation,
         "confusion": taught.confusion.tolist(),
     }  # fmt: skip
-    rows = class_rows(taught, taught.classes)
+    rows = class_rows(taught)
     report = finish(
         out, bags, config, kind=PROBE, tensors=taught.head.tensors(), classes=taught.classes, net=net, learnt=learnt,
         scores=taught.scores, measure=BALANCED, rows=rows, notes=told.notes, began=began,
@@ -104,12 +104,12 @@ def tile_rows(bags: Bags, told: Told, taught: Taught) -> str:
     return table_text(list(rows[0]), rows)
 
 
-def class_rows(taught: Taught, classes: ClassTable) -> list[dict[str, Any]]:
+def class_rows(taught: Taught) -> list[dict[str, Any]]:
     """A row per class for people: what was marked of it, and how much of that was found again."""
     return [
         {"class": c.name, "regions": taught.regions.get(c.name, 0), "tiles": taught.tiles.get(c.name, 0),
          "recall": round(taught.scores.get(f"recall of {c.name}", float("nan")), 4)}
-        for c in classes
+        for c in taught.classes
     ]  # fmt: skip
 
 

@@ -170,6 +170,9 @@ def test_what_cannot_be_learnt_is_refused(bags, encoder, facts, tmp_path):
         with pytest.raises(kind, match=why):
             stainnet.train(some, own, out)
     assert not out.exists()
+    numbers = [replace(c, options={"label": f"{n}.5"}) for n, c in enumerate(cases)]
+    with pytest.raises(UsageError, match="Is the column a number"):
+        stainnet.train(numbers, own, out)
     with pytest.raises(InputError, match="says something else"):
         stainnet.train(cases, config(encoder, objective="mil", label_column="group"), out)
     half = read_hdf5(cases[0].image)
