@@ -72,6 +72,8 @@ def read_sets(path: Path, only: Sequence[str] = ()) -> list[TileSet]:
     UsageError
         A set that it does not have.
     """
+    if not path.is_file():
+        raise NothingFound(f"{path}: no such file. Check the path.")
     rows = [row for _, row in read_rows(path, ("image", "file", "path"))]
     columns = set(rows[0]) if rows else set()
     image = next((c for c in ("image", "file", "path") if c in columns), "")

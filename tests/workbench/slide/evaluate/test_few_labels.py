@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from workbench import weights
 from workbench.cli import cli
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import InputError, NothingFound, UsageError
 from workbench.slide.evaluate.few_labels import (
     AT_RANDOM,
     BY_PATIENT,
@@ -193,6 +193,8 @@ def test_an_encoder_is_taught_on_the_pictures_once(listed, tmp_path):
 def test_lists_that_are_none_are_refused(listed, tmp_path):
     with pytest.raises(UsageError, match="no set 'x'; it has colours"):
         read_sets(listed, ["x"])
+    with pytest.raises(NothingFound, match="no such file"):
+        read_sets(tmp_path / "nothing.csv")
     (tmp_path / "a.csv").write_text("image,class\n0.png,a\n1.png,a\n", encoding="utf-8")
     with pytest.raises(InputError, match="every picture has the class 'a'"):
         read_sets(tmp_path / "a.csv")
