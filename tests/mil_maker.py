@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tifffile
+
+from workbench import weights
+from workbench.slide.data.embedding_files import TileEmbeddings, write_hdf5
 
 MPP, TILE, ACROSS = 0.5, 256, 6
 PINK, PURPLE = np.array([0.10, 0.32, 0.18]), np.array([0.62, 0.70, 0.36])
@@ -76,3 +81,24 @@ def write_study(folder: Path, slides: int, first: int = 0) -> tuple[Path, dict[s
     path = folder / "study.csv"
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path, places
+
+
+def facts_of(encoder: Path) -> dict[str, Any]:
+    """What a file of embeddings says of 8 x 8 tiles that these weights embedded."""
+    found = weights.find(encoder, "stainnet")
+    return {
+        "patch_size": TILE, "patch_size_level0": TILE, "overlap": 0, "level0_width": 8 * TILE,
+        "level0_height": 8 * TILE, "mpp_x": MPP, "mpp_y": MPP, "target_mpp": MPP, "encoder": found.name,
+        "weights_sha256": found.sha256,
+    }  # fmt: skip
+
+
+def bag_file(path: Path, facts: Mapping[str, Any], seed: int, rare: int = 0, width: int = 16) -> npt.NDArray[np.int64]:
+    """Embeddings of 64 tiles, of which some are of a rare kind; no file of a slide behind them. Returns which."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(0, 1, (64, width)).astype(np.float32)
+    places = rng.permutation(64)[:rare]
+    features[places, :4] += 4.0
+    corners = np.stack(np.meshgrid(np.arange(8), np.arange(8)), -1).reshape(-1, 2) * TILE
+    write_hdf5(path, TileEmbeddings(features, corners.astype(np.int64), {**facts, "name": path.stem}))
+    return places

@@ -49,6 +49,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ),
         "workbench.slide.predict.heads": ("CLASS_AREAS", "SLIDE_CLASS", "is_tissue"),
         "workbench.slide.tile_grid": ("TileGrid",),
+        "workbench.slide.train.label_list": ("LabelList", "read_label_list"),
         "workbench.slide.train.corrected": ("TEACHING_STEPS", "teach_corrected"),
     },
 )  # fmt: skip

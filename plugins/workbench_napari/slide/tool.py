@@ -51,6 +51,7 @@ from workbench_napari.slide.region import Region, run_in
 from workbench_napari.slide.saving import Saving, save
 from workbench_napari.slide.search_page import SearchPage
 from workbench_napari.slide.search_panel import SearchGroup
+from workbench_napari.slide.slide_labels import SlideLabelsGroup, SlideLabelsPage
 from workbench_napari.slide.stain_page import StainGroup, StainPage
 from workbench_napari.slide.tissue_page import TissuePage
 from workbench_napari.slide.tissue_panel import TissueGroup
@@ -115,7 +116,8 @@ class SlideTool(GeneralTool):
         self.result.column.insertWidget(1, self.areas)
         self.stain_group, self.tissue_group = StainGroup(), TissueGroup()
         drawn = (self.area_group, self.annotation_group, self.tissue_group, self.stain_group)
-        result = (*own["Result"], self.search_group, self.clusters_group)
+        self.labels_group = SlideLabelsGroup()
+        result = (*own["Result"], self.search_group, self.clusters_group, self.labels_group)
         return {"Run": own["Run"], "Regions": drawn, "Nuclei": (self.nuclei_group,), "Result": result}
 
     def connect_tool(self) -> None:
@@ -124,6 +126,7 @@ class SlideTool(GeneralTool):
         self.stains = StainPage(self, self.stain_group)
         self.tissue = TissuePage(self, self.tissue_group)
         self.clusters = ClustersPage(self, self.clusters_group)
+        self.labels = SlideLabelsPage(self, self.labels_group)
         super().connect_tool()
         self.keys.notes += [
             ("click, Shift+click", "choose a nucleus, one more (with the layer of nuclei chosen)"),
@@ -229,6 +232,7 @@ class SlideTool(GeneralTool):
         self.tissue.refresh()
         self.stains.refresh()
         self.clusters.refresh()
+        self.labels.refresh()
         takes = self.input.model.asks_for("roi")
         self.area_group.where.setEnabled(takes and layer is not None)
         self.area_group.find.setEnabled(layer is not None and not self.is_busy)

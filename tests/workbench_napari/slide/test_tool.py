@@ -48,7 +48,7 @@ def test_a_slide_opens_as_levels_in_micrometres_with_a_scale_bar(opened, slide_f
     assert scale_bar_of(viewer).visible
     assert tool.layer is layer
     assert [x.name for x in viewer.layers] == ["section"]
-    assert tool.minimumWidth() == tool.MIN_WIDTH, "a wider row sends the tool to the left in a window as napari opens it"
+    assert tool.minimumWidth() == tool.MIN_WIDTH, "too wide to stand beside the canvas of a small window"
     assert not tool.place.is_tab
     until(lambda: not layer.data[0].cache.is_reading)
     assert np.array_equal(np.asarray(layer.data[-1]), wb.read(slide_file).pyramid.read(1, 0, 0, 512, 512))

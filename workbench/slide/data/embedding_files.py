@@ -22,7 +22,7 @@ EXTRA = "slides"
 _WHOLE = ("patch_size", "patch_size_level0", "overlap", "level0_width", "level0_height")
 _REAL = ("level0_magnification", "target_magnification")
 _MORE = ("mpp_x", "mpp_y", "target_mpp")
-_TEXT = ("encoder", "weights_sha256", "pooling", "stain_profile", "version")
+_TEXT = ("encoder", "weights_sha256", "pooling", "stain_profile", "icc", "version")
 _SOURCE = "level0_magnification_source"
 _IDS = "ids"
 _CHUNK = 1024
@@ -77,8 +77,8 @@ _SENSE = (
     ("mpp_x", 0, 1e3), ("mpp_y", 0, 1e3), ("level0_width", 0, 2**40), ("level0_height", 0, 2**40),
 )  # fmt: skip
 """Numbers of a file of embeddings, and what they can be."""
-COMPARED = ("encoder", "weights_sha256", "pooling", "stain_profile", "patch_size", "target_mpp")
-_BEFORE = {"pooling": "cls", "stain_profile": ""}
+COMPARED = ("encoder", "weights_sha256", "pooling", "stain_profile", "icc", "patch_size", "target_mpp")
+_BEFORE = {"pooling": "cls", "stain_profile": "", "icc": ""}
 """What must be equal for two tiles to be comparable, and what files say that were written before it was told."""
 
 
@@ -110,7 +110,7 @@ def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], 
 
 def recipe_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What weights that are taught on top of embeddings say of their tiles: scale, side, pooling, and colours."""
-    colours = {"stain_profile": facts["stain_profile"]} if facts.get("stain_profile") else {}
+    colours = {key: facts[key] for key in ("stain_profile", "icc") if facts.get(key)}
     return {
         "mpp": float(facts["target_mpp"]), "tile": int(facts["patch_size"]),
         "pooling": str(facts.get("pooling", "cls")), **colours,

@@ -76,7 +76,7 @@ def _about(model: Model, slide: Image, config: Config, tiles: Lattice) -> dict[s
         "name": slide.name, "level0_width": columns, "level0_height": rows, "mpp_x": slide.pyramid.mpp[0],
         "mpp_y": slide.pyramid.mpp[1], "target_mpp": config.target_mpp, "encoder": model.encoder.name,
         "weights_sha256": model.encoder.sha256, "pooling": model.pooling,
-        "stain_profile": settings.file_hashes(config).get("stain_profile", ""),
+        "stain_profile": settings.file_hashes(config).get("stain_profile", ""), "icc": "applied" if config.icc else "",
         "version": f"napari-workbench {__version__}",
         "also": [kind for kind, wanted in (("parquet", config.parquet), ("anndata", config.anndata)) if wanted],
     }  # fmt: skip

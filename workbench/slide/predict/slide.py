@@ -158,7 +158,11 @@ def _other_colours(model: Model, config: Config) -> str:
     """What to say where the weights were taught in the colours of another stain profile, or of none."""
     taught = model.recipe.get("stain_profile")
     if taught == settings.file_hashes(config).get("stain_profile"):
-        return ""
+        applied = bool(model.recipe.get("icc"))
+        if applied == config.icc or model.head is None:
+            return ""
+        now, then = ("with", "without") if config.icc else ("without", "with")
+        return f"what the weights say was taught on slides {then} their colour profile (icc), and this is {now} it"
     return (
         "the weights were taught on slides in colours as they are"
         if taught is None

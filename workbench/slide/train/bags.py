@@ -23,13 +23,11 @@ from workbench.slide.data.embedding_files import (
 from workbench.slide.predict.heads import PROBE, SLIDE
 from workbench.slide.predict.model import Model
 from workbench.slide.settings import Config
+from workbench.slide.train.label_list import EMBEDDED, patient_of
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.tiles_of import stated_area
 from workbench.weights import WeightsFile
 
-EMBEDDED = (".h5", ".hdf5")
-NOBODY = ("", "unknown", "none", "nan", "na", "n/a", "?")
-"""Groups that say that nobody knows whose a slide is."""
 Tell = Callable[[str, int, int], None]
 
 
@@ -55,7 +53,7 @@ class Bag:
     @property
     def group(self) -> str:
         """What is kept apart as a whole."""
-        return self.case.group if self.case.group.lower() not in NOBODY else self.case.id
+        return patient_of(self.case)
 
 
 @dataclass(frozen=True, eq=False)

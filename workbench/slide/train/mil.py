@@ -23,7 +23,7 @@ from scipy.special import softmax
 from workbench.core.atomic import write_text
 from workbench.core.classes import ClassTable
 from workbench.core.csv_text import table_text
-from workbench.core.errors import InputError, UsageError
+from workbench.core.errors import UsageError
 from workbench.core.types import Case
 from workbench.data.groups import group_of
 from workbench.slide.few_shot import AUROC, BALANCED, scores_of
@@ -32,6 +32,7 @@ from workbench.slide.net.attention import GatedAttention
 from workbench.slide.predict.heads import SLIDE
 from workbench.slide.train.bags import Bag, open_bags
 from workbench.slide.train.calibration import Judged, calibration, calibration_section, temperature_of
+from workbench.slide.train.label_list import labels_of
 from workbench.slide.train.on_top import as_step, finish, require_output
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.train import SlideTrainReport
@@ -76,7 +77,11 @@ def train_mil(
     names = sorted({labels[bag.case.id] for bag in items})
     truth = np.array([names.index(labels[bag.case.id]) for bag in items], np.int64)
     groups = np.unique([bag.group for bag in items], return_inverse=True)[1].astype(np.int64)
-    fold = folds_of(truth, groups, names, config.folds, config.seed)
+    try:
+        fold = folds_of(truth, groups, names, config.folds, config.seed)
+    except UsageError as error:
+        lost = [f"{len(bags.failures)} slide(s) left out: {why}" for why in bags.failures.values()] + notes
+        raise UsageError(f"{error}; {lost[0]}" if lost else str(error)) from error
     notes += _said_of(items, truth, groups, names)
     tell = _Steps(on_step, int(fold.max()) + 2, config.bag_epochs)
     judged = _judged(items, truth, groups, fold, len(names), config, tell)
@@ -109,31 +114,6 @@ def train_mil(
     )  # fmt: skip
     write_text(report.log.with_name("slides.csv"), _slide_table(items, truth, judged, names))
     return report
-
-
-def labels_of(cases: Sequence[Case], column: str) -> dict[str, str]:
-    """The label of each case by its id.
-
-    Raises
-    ------
-    InputError
-        A case has none; there is no such column.
-    """
-    known = sorted({k for case in cases for k in case.options})
-    if column in ("image", "labels", "group", "id", "patient", "subject", "patient_id"):
-        raise InputError(
-            f"the column '{column}' of a list says something else than the label of a slide. Choose another."
-        )
-    if not any(column in case.options for case in cases):
-        have = f"it has {', '.join(known)}" if known else "it has no further columns"
-        raise InputError(f"the list has no column '{column}' with the labels of slides; {have}. Give --label-column.")
-    missing = [case.id for case in cases if not str(case.options.get(column, "")).strip()]
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise InputError(
-            f"{', '.join(missing[:3])}{more}: no '{column}' in the list. Give it, or leave the slides out."
-        )
-    return {case.id: str(case.options[column]).strip() for case in cases}
 
 
 def folds_of(truth: Integers, groups: Integers, names: Sequence[str], folds: int, seed: int) -> Integers:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from scipy.special import softmax
 
 import workbench as wb
-from tests.mil_maker import write_study
+from tests.mil_maker import bag_file, facts_of, write_study
 from tests.tiny import make_tiny_slide_weights
 from workbench import weights
 from workbench.cli import cli
@@ -22,7 +22,7 @@ from workbench.core.errors import InputError, UsageError, WeightsError
 from workbench.core.settings import build
 from workbench.core.types import Case
 from workbench.slide import stainnet
-from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, write_hdf5
+from workbench.slide.data.embedding_files import read_hdf5, write_hdf5
 from workbench.slide.data.heat_maps import read_map
 from workbench.slide.predict.heads import PROBE, SLIDE
 from workbench.slide.predict.load import build_network
@@ -43,22 +43,7 @@ def encoder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def facts(encoder):
-    found = weights.find(encoder, "stainnet")
-    return {
-        "patch_size": 256, "patch_size_level0": SIDE, "overlap": 0, "level0_width": 8 * SIDE, "level0_height": 8 * SIDE,
-        "mpp_x": 0.5, "mpp_y": 0.5, "target_mpp": 0.5, "encoder": found.name, "weights_sha256": found.sha256,
-    }  # fmt: skip
-
-
-def bag_file(path, facts, seed, rare=0, width=16):
-    """Embeddings of 64 tiles, of which some are of a rare kind; no file of a slide behind them."""
-    rng = np.random.default_rng(seed)
-    features = rng.normal(0, 1, (64, width)).astype(np.float32)
-    places = rng.permutation(64)[:rare]
-    features[places, :4] += 4.0
-    corners = np.stack(np.meshgrid(np.arange(8), np.arange(8)), -1).reshape(-1, 2) * SIDE
-    write_hdf5(path, TileEmbeddings(features, corners.astype(np.int64), {**facts, "name": path.stem}))
-    return places
+    return facts_of(encoder)
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +249,17 @@ def test_classes_know_the_colours_that_they_were_taught_in(encoder, facts, tmp_p
     bag_file(tmp_path / "e.h5", {**facts, "stain_profile": "ab12"}, 0)
     again = stainnet.train([Case("e", tmp_path / "e.h5", regions)], own, tmp_path / "y.safetensors")
     assert weights.read_meta(again.weights)["recipe"]["stain_profile"] == "ab12"
+    # A colour profile that was applied is known in the same way.
+    bag_file(tmp_path / "i.h5", {**facts, "icc": "applied"}, 0)
+    icc = stainnet.train([Case("i", tmp_path / "i.h5", regions)], own, tmp_path / "z.safetensors")
+    assert weights.read_meta(icc.weights)["recipe"]["icc"] == "applied"
+    made = stainnet.predict(stainnet.load(Config(weights=str(icc.weights)), torch.device("cpu")),
+                            wb.read(case.image, kind="slide"), Config())  # fmt: skip
+    assert any("taught on slides with their colour profile (icc), and this is without it" in n
+               for n in made.provenance.notes)  # fmt: skip
+    both = [Case(n, tmp_path / f"{n}.h5", group=n, options={"label": n}) for n in ("e", "i")]
+    with pytest.raises(UsageError, match="nothing to tell apart.*its stain_profile is"):
+        stainnet.train(both, replace(own, objective="mil"), tmp_path / "w.safetensors")
 
 
 def test_maps_of_classes_have_names_of_their_own():
