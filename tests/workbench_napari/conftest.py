@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,19 @@ from tests.display import display  # noqa: F401
 from tests.tiny import make_tiny_weights, make_volume
 
 pytest.importorskip("napari", reason="the extra 'gui' is not installed")
+
+_MOST_OBJECTS = 100_000
+
+
+@pytest.fixture(autouse=True)
+def _collector_looks_at_what_is_new() -> None:
+    """What earlier tests loaded (PyTorch, napari...) is not looked at again with every window that closes.
+
+    The fixture of viewers collects garbage several times, and each pass went through a million objects that stay.
+    """
+    if len(gc.get_objects()) > _MOST_OBJECTS:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
