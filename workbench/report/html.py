@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from workbench.core.atomic import write_text
+from workbench.core.errors import visible
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,12 @@ def render(title: str, sections: Sequence[Section], *, subtitle: str = "") -> st
     title, subtitle
         Heading and the line under it.
     sections
-        In order; every value is escaped.
+        In order; every value is escaped, and what steers a terminal or turns the direction of writing is made visible.
     """
     from jinja2 import Environment, PackageLoader
 
-    environment = Environment(loader=PackageLoader("workbench.report", "."), autoescape=True, trim_blocks=True)
+    environment = Environment(loader=PackageLoader("workbench.report", "."), autoescape=True, trim_blocks=True,
+                              finalize=_plain)  # fmt: skip
     environment.filters["cell"] = _cell
     environment.tests["number"] = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
     template = environment.get_template("report.html.j2")
@@ -117,6 +119,11 @@ def render(title: str, sections: Sequence[Section], *, subtitle: str = "") -> st
 def write(path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "") -> Path:
     """Render to a file, atomically."""
     return write_text(path, render(title, sections, subtitle=subtitle))
+
+
+def _plain(value: Any) -> Any:
+    """Text without hidden characters; what a template calls safe stays as it is."""
+    return visible(value, keep="\n\t") if type(value) is str else value
 
 
 def _cell(value: Any, digits: int = 3) -> str:

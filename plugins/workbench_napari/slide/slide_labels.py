@@ -173,7 +173,8 @@ class SlideLabelsPage(QObject):
         group, form, tool = self.group, self._tool.input.model, self._tool
         made = taught.report
         group.table.show_scores(Scores(("label", "slides", "patients", "recall"), taught.rows, "labels"))
-        group.hint.setText(". ".join([f"{_score(made)}, {made.validation}", *made.notes]) + ".")
+        said = [f"{_score(made)}, {made.validation}", *made.notes]
+        group.hint.setText(" ".join(f"{text[:1].upper()}{text[1:]}." for text in said))
         is_chosen = form.backend.name == "stainnet" and form.weights is not None
         if is_chosen:
             form.weights.choose_file(made.weights)
@@ -207,7 +208,8 @@ def _learn(found: LabelList, values: Mapping[str, Any], path: Path, progress: Pr
         "stainnet", list(found.cases), out=path, on_step=tell, objective="mil", overwrite=True, **values
     )  # fmt: skip
     rows = csv.DictReader(made.log.read_text(encoding="utf-8").splitlines())
-    return _Taught(made, tuple(tuple(row.values()) for row in rows))
+    shown = [(row["label"], int(row["slides"]), int(row["patients"]), float(row["recall"])) for row in rows]
+    return _Taught(made, tuple(shown))
 
 
 def _score(made: Any) -> str:

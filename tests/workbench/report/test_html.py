@@ -75,3 +75,11 @@ def test_contours_draw_every_class_in_its_colour() -> None:
     pixels = imread(io.BytesIO(png), format="png")[..., :3].reshape(-1, 3)
     for c in classes:
         assert (np.abs(pixels - np.array(c.color) / 255).max(axis=1) < 0.06).sum() > 50, c.name
+
+
+def test_names_cannot_steer_a_terminal_or_turn_the_direction_of_writing():
+    rows = [["a\x1b[31m<b>", 1], ["\u202erumut", 2]]
+    text = html.render("t\x07", [html.Section("s\x9b", [html.Table(["class", "n"], rows), html.Text("one\ntwo\x08")])])
+    assert not set("\x1b\x07\x9b\x08\u202e") & set(text)
+    for seen in (r"t\x07", r"s\x9b", r"a\x1b[31m&lt;b&gt;", r"\u202erumut", "one\ntwo\\x08"):
+        assert seen in text

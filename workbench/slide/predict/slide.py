@@ -127,7 +127,9 @@ def embed_slide(
     parts = parts_of(model, slide, config, tiles, area, share, found)
     if model.head is not None:
         parts |= model.head.parts(slide, tiles, found)
-        if note := said_of(parts):
+        if note := said_of(parts, model.weights.meta.get("scores")):
+            recorder.note(note)
+        if note := model.head.unlike(found.features):
             recorder.note(note)
         parts["areas"] = with_classes(parts)
         recorder.details |= {"encoder": model.encoder.name, "encoder_sha256": model.encoder.sha256}

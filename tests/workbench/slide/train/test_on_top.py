@@ -9,6 +9,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+import tifffile
 import torch
 from click.testing import CliRunner
 from scipy.special import softmax
@@ -311,6 +312,19 @@ def test_a_study_of_slides_by_the_shell(encoder, tmp_path):
     assert sum(float(r["probability"]) for r in rows) == pytest.approx(1, abs=1e-3)
     assert [r["label"] for r in rows].count("x") == 1
     assert "the slide is taken for '" in said
+    score = weights.read_meta(out)["scores"]["AUROC"]
+    assert f"; AUROC of the weights {score:.2f})" in said
+    assert "deviations from those that taught" not in said
+    # A slide of other colours is named, whatever its label is.
+    pixels = tifffile.imread(one)
+    other = tmp_path / "other.ome.tif"
+    about = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5,
+             "PhysicalSizeYUnit": "µm"}  # fmt: skip
+    tifffile.imwrite(other, np.clip(pixels[..., ::-1] // 2, 0, 255), ome=True, photometric="rgb", tile=(256, 256),
+                     metadata=about)  # fmt: skip
+    code, said = run("predict", "stainnet", "-i", other, "-o", tmp_path / "o3", "--weights", out, "--tissue", 0)
+    assert code == 0, said
+    assert "deviations from those that taught these classes, where about 1 is usual" in said
     attention, _ = read_map(folder / "attention.ome.tif")
     assert np.nanmean(attention) == pytest.approx(1, rel=1e-4)
     made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
