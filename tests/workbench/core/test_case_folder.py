@@ -99,7 +99,9 @@ def test_files_that_somebody_else_changed_or_put_there_are_kept_too(scan, tmp_pa
     assert sorted(value_in(v) for v in versions(case) if v != kept) == [2]
     (case / "notes.txt").write_text("mine")
     write(result(scan, 4), tmp_path, beside=lambda folder: [_put(folder / "notes.txt", "of the result")])
-    assert "mine" in [(v / "notes.txt").read_text() for v in versions(case) if (v / "notes.txt").exists()]
+    assert "mine" in [
+        (v / "notes.txt").read_text(encoding="utf-8") for v in versions(case) if (v / "notes.txt").exists()
+    ]
     assert "notes.txt" in case_folder.read_record(case)["files"]
 
 

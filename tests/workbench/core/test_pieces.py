@@ -25,7 +25,7 @@ def test_a_piece_is_done_once_it_is_written(tmp_path):
     put(pieces, "tile-0-0", "pixels")
     found = Pieces(tmp_path / "slide", dict(reversed(MADE_OF.items()))).find("tile-0-0")
     assert found is not None
-    assert found.read_text() == "pixels"
+    assert found.read_text(encoding="utf-8") == "pixels"
     assert pieces.done() == {"tile-0-0"}
     pieces.clear()
     assert pieces.done() == set()

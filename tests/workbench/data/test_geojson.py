@@ -102,7 +102,10 @@ LINE = np.array([(0.0, 0.0), (4.0, 0.0), (2.0, 0.0)]) + 80
 
 def areas_in(path) -> list[float]:
     """Of the features of a file as shapely reads them, all of them valid."""
-    shapes = [shapely.from_geojson(json.dumps(f["geometry"])) for f in json.loads(path.read_text())["features"]]
+    shapes = [
+        shapely.from_geojson(json.dumps(f["geometry"]))
+        for f in json.loads(path.read_text(encoding="utf-8"))["features"]
+    ]
     assert all(shapely.is_valid(s) for s in shapes)
     return [s.area for s in shapes]
 
@@ -132,7 +135,7 @@ def test_outlines_that_cross_themselves_are_mended_and_the_others_are_not_touche
     for i, j in ((0, 0), (2, 2)):
         for one, other in zip(objects.polygon(i)[0], again.polygon(j)[0], strict=True):
             assert np.array_equal(one, other)
-    own = json.loads((tmp_path / "a.geojson").read_text())["workbench"]
+    own = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["workbench"]
     assert own["count"] == 6
     assert own["mended"]["left_out"] == 1
 
@@ -345,7 +348,7 @@ folder, what, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 path, arrays = folder / "million.geojson", folder / "arrays.npz"
 def peak():
     try:  # ru_maxrss begins with that of the process that started this one
-        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) >> 10
+        return int(Path("/proc/self/status").read_text(encoding="utf-8").split("VmHWM:")[1].split()[0]) >> 10
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 if what == "make":

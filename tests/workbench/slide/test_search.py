@@ -185,7 +185,7 @@ def test_names_in_files_lead_nowhere(study, tmp_path):
 )
 def test_what_an_index_says_must_make_sense(two, tmp_path, key, value):
     two.save(tmp_path)
-    said = json.loads((tmp_path / "index.json").read_text())
+    said = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
     said["slides"][0][key] = value
     (tmp_path / "index.json").write_text(json.dumps(said))
     with pytest.raises(InputError, match="index"):

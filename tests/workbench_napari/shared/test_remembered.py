@@ -113,7 +113,7 @@ def test_what_is_set_back_by_hand_follows_the_default_again(window, tmp_path, ho
     retype(tool.folder, str(tmp_path))
     assert open_files(window(), [], tool="volume").folder.text() == str(tmp_path)
     retype(tool.folder, default)
-    assert "folder" not in Path(home / "window.ini").read_text()
+    assert "folder" not in Path(home / "window.ini").read_text(encoding="utf-8")
 
 
 def test_a_device_is_looked_for_without_the_engine():

@@ -72,7 +72,7 @@ def test_the_shell_takes_them_and_the_record_keeps_them(file, net, tmp_path, cap
     more = ["--bad-channels", "MEG 0002,MEG 0005", "-o", tmp_path / "out"]
     assert run([str(a) for a in (*command, *more)]) == 0
     folder = tmp_path / "out" / "a_raw"
-    record = json.loads((folder / "provenance.json").read_text())
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert record["settings"]["bad_channels"] in (["MEG 0002,MEG 0005"], ["MEG 0002", "MEG 0005"])
     assert "bad channels were given: MEG 0005 (not by the file), MEG 0002 (as in the file)" in record["notes"]
     assert (

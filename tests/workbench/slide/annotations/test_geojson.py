@@ -254,7 +254,7 @@ def test_outlines_of_a_machine_in_micrometres_are_read_in_pixels(tmp_path):
     assert found.items[0].area == 8 * 16
     assert found.frame.unit == "pixel"
     assert found.frame.to_world(np.array([8.0, 16.0])).tolist() == frame.to_world(np.array([4.0, 4.0])).tolist()
-    text = (tmp_path / "a.geojson").read_text().replace('"count": 1', '"count": 2')
+    text = (tmp_path / "a.geojson").read_text(encoding="utf-8").replace('"count": 1', '"count": 2')
     assert "its header promises 2" in refused(tmp_path, text)
     text = text.replace('"count": 2', '"count": 1')
     for wrong in (

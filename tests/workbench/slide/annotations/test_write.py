@@ -88,7 +88,7 @@ def test_all_that_an_annotation_says_comes_back(tmp_path):
 
 def test_the_layout_is_that_of_qupath(tmp_path):
     write_annotations([area(SQUARE, id="x", class_name="Tumor", class_color=(200, 0, 0))], tmp_path / "a.geojson")
-    (feature,) = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    (feature,) = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
     ring = [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]
     assert feature == {
         "type": "Feature", "id": "x", "geometry": {"type": "Polygon", "coordinates": [ring]},
@@ -130,7 +130,9 @@ def test_bounds_there_and_back(tmp_path):
     bounds = (1000, 200, 50, 80)
     found = [area(SQUARE + (201.1, 1002.37), nucleus=Shape("areas", ((SQUARE + (201.1, 1002.37),),)))]  # noqa: RUF005
     write_annotations(found, tmp_path / "a.geojson", frame="bounds", bounds=bounds)
-    assert "[[1.1,2.37],[5.1,2.37],[5.1,6.37],[1.1,6.37],[1.1,2.37]]" in (tmp_path / "a.geojson").read_text()
+    assert "[[1.1,2.37],[5.1,2.37],[5.1,6.37],[1.1,6.37],[1.1,2.37]]" in (tmp_path / "a.geojson").read_text(
+        encoding="utf-8"
+    )
     (again,) = read_annotations(tmp_path / "a.geojson", frame="bounds", bounds=bounds)
     same(found[0], again)
     (again,) = read_annotations(tmp_path / "a.geojson")  # the file says it itself

@@ -163,7 +163,7 @@ def test_other_samples_are_refused(tmp_path, planes):
         ({"filters": [{"id": "pickle"}]}, r"packed by a method \(filters pickle\)"),
         ({"dtype": "|O", "filters": [{"id": "pickle"}]}, "samples of type"),
     ):
-        before = (path / "0" / ".zarray").read_text()
+        before = (path / "0" / ".zarray").read_text(encoding="utf-8")
         edit(path / "0" / ".zarray", lambda f, c=change: f.update(c))
         with pytest.raises(InputError, match=words):
             ome_zarr.read(path)

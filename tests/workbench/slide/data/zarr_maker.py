@@ -65,6 +65,6 @@ def write_group(path, attributes, version="0.4"):
 
 def edit(file, change):
     """Let `change` work on the JSON of a file."""
-    found = json.loads(file.read_text())
+    found = json.loads(file.read_text(encoding="utf-8"))
     change(found)
     file.write_text(json.dumps(found))

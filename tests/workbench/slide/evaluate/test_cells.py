@@ -138,9 +138,9 @@ def test_a_study_from_list_to_report(study, weights, tmp_path):
     assert any("the weights know one class" in note for note in report.notes)
     plain = {row["method"]: row for row in report.summary}["classical"]
     assert plain["F1 (3 um)"] > 0.9, "squares of haematoxylin are found without any network"
-    stored_scores = json.loads((tmp_path / "scores.json").read_text())
+    stored_scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert stored_scores["summary"][0]["reference nuclei"] == report.summary[0]["reference nuclei"]
-    assert (tmp_path / "report.html").read_text().count("data:image/png") == 2
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/png") == 2
     lines = report.text().splitlines()
     assert len(lines) == 3
     assert "bPQ" in lines[0]

@@ -406,5 +406,5 @@ def test_the_shell_says_how_many_there_are(slide, weights, tmp_path, capsys):
         "cpu",
     ]
     assert shell([str(a) for a in arguments]) == 0
-    counts = (tmp_path / "section" / "counts.csv").read_text().splitlines()[-1].split(",")[1]
+    counts = (tmp_path / "section" / "counts.csv").read_text(encoding="utf-8").splitlines()[-1].split(",")[1]
     assert f"{counts} nuclei" in " ".join(capsys.readouterr().err.split("all nuclei")[1].split()[:2])

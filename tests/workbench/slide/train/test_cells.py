@@ -82,7 +82,7 @@ def test_it_learns_and_says_what_taught_it(taught, study, start):
     meta = stored.read_meta(taught.weights)
     assert sorted(s["role"] for s in meta["seen"]) == ["chosen by"] * 2 + ["learnt"] * 4
     assert meta["training"]["nuclei"] == 4 * 14
-    assert "data:image/png" in taught.report.read_text()
+    assert "data:image/png" in taught.report.read_text(encoding="utf-8")
     scored = wb.evaluate("cellvta", study / "plain.csv", weights=str(taught.weights), device="cpu", classical=False)
     assert scored.bpq == pytest.approx(taught.score, abs=0.25)
     assert {row["seen by the weights"] for row in scored.rows} == {"learnt", "chosen by"}

@@ -182,7 +182,7 @@ def test_what_was_corrected_teaches_the_weights_that_found_it(picture, start, tm
     assert [c["name"] for c in meta["classes"]] == ["nucleus"]
     assert Seen.of(meta).cases[0].keys == (content_key(pixels),)
     assert "around 2 nuclei that a person looked at" in report.notes[0]
-    page = report.report.read_text()
+    page = report.report.read_text(encoding="utf-8")
     assert "found before the training" in page
     assert "found after it" in page
     result = wb.predict("cellvta", path, weights=str(out), device="cpu", tissue=False)

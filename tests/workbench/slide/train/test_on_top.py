@@ -297,7 +297,7 @@ def run(*call):
 def test_a_study_of_slides_by_the_shell(encoder, tmp_path):
     """The list has patients in a column of that name, and a label that is a word, no file."""
     study, _ = write_study(tmp_path / "study", 8)
-    study.write_text(study.read_text().replace("diagnosis", "label"), encoding="utf-8")
+    study.write_text(study.read_text(encoding="utf-8").replace("diagnosis", "label"), encoding="utf-8")
     out = tmp_path / "label.safetensors"
     code, said = run("train", "stainnet", "-i", study, "-o", out, "--objective", "mil", "--weights", encoder,
                      "--bag-epochs", 2, "--folds", 2, "--device", "cpu")  # fmt: skip
