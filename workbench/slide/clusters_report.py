@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.atomic import replacing, write_text
+from workbench import __version__
+from workbench.core.atomic import replacing, write_json, write_text
 from workbench.core.csv_text import table_text
 from workbench.core.errors import UsageError, WorkbenchError, one_line
 from workbench.core.types import Image, Labels, plain_name
@@ -20,7 +23,7 @@ from workbench.slide.search import EMBEDDINGS, Indexed, TileIndex
 from workbench.slide.search_report import opened_slide, picture_of
 from workbench.slide.tile_grid import TileGrid
 
-CLUSTERS = "clusters"
+CLUSTERS, RECORD = "clusters", "clusters.json"
 TILE_COLUMNS = ("slide", "x", "y", "cluster", "distance", "u", "v")
 TYPICAL = 12
 """Tiles of each cluster that are shown."""
@@ -54,7 +57,8 @@ def tile_rows(index: TileIndex, clusters: Clusters, plane: Plane) -> list[tuple[
 def write_clusters(
     folder: Path, index: TileIndex, clusters: Clusters, plane: Plane, what: str
 ) -> tuple[list[Path], list[str]]:
-    """Write ``tiles.csv``, ``counts.csv``, ``clusters.html`` and, of slides that are there, ``NAME_clusters.ome.tif``.
+    """Write ``tiles.csv``, ``counts.csv``, ``clusters.html``, ``clusters.json`` and, of slides that are there,
+    ``NAME_clusters.ome.tif``; what the record of other clusters names in that folder goes first.
 
     Parameters
     ----------
@@ -73,6 +77,7 @@ def write_clusters(
     """
     require_own_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _take_away(folder)
     counts = counts_of(index, clusters)
     written = [
         write_text(folder / "tiles.csv", table_text(TILE_COLUMNS, tile_rows(index, clusters, plane))),
@@ -99,7 +104,9 @@ def write_clusters(
         sections.append(html.Section("Notes", [html.Text(f"{note}.", "warning") for note in notes]))
     sections.append(html.Section("Clustered", [_facts(index, clusters)]))
     page = html.write(folder / "clusters.html", "Clusters of tiles", sections, subtitle=f"{what}. Research use only.")
-    return [*written, page], list(notes)
+    written.append(page)
+    record = write_json(folder / RECORD, _record(index, clusters, plane) | {"files": [path.name for path in written]})
+    return [*written, record], list(notes)
 
 
 def require_own_folder(folder: Path) -> None:
@@ -205,3 +212,27 @@ def _sheet(pictures: list[npt.NDArray[np.uint8]], clusters: Clusters, cluster: i
 def _facts(index: TileIndex, clusters: Clusters) -> html.Facts:
     about = {k: v for k, v in index.about.items() if v not in (None, "")}
     return html.Facts({"slides": len(index.slides), "tiles": len(index), "clusters": len(clusters), **about})
+
+
+def _record(index: TileIndex, clusters: Clusters, plane: Plane) -> dict[str, Any]:
+    """How clusters were found, and of what: enough to find them again."""
+    return {
+        "made_by": f"napari-workbench {__version__}", "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "clusters": len(clusters), "sizes": list(clusters.sizes), "how": clusters.describe(),
+        "tried": [list(pair) for pair in clusters.tried], "plane": plane.describe(), "tiles": len(index),
+        "embeddings": {key: value for key, value in index.about.items() if value not in (None, "")},
+        "slides": [{"name": slide.name, "tiles": slide.count, "source": str(slide.source)} for slide in index.slides],
+    }  # fmt: skip
+
+
+def _take_away(folder: Path) -> None:
+    """Remove maps of clusters that an earlier run wrote here: beside new tables they would be of other clusters."""
+    path = folder / RECORD
+    try:
+        names = json.loads(path.read_text(encoding="utf-8")).get("files", [])
+    except (OSError, ValueError, AttributeError):
+        return
+    path.unlink()
+    for name in names if isinstance(names, list) else []:
+        if isinstance(name, str) and Path(name).name == name and name.endswith(f"_{CLUSTERS}.ome.tif"):
+            (folder / name).unlink(missing_ok=True)

@@ -335,7 +335,8 @@ def test_from_results_to_maps_and_a_page(study, tmp_path, capsys):
     assert page.count("data:image/png") == 4, "all tiles, and typical ones of each cluster"
     assert "http" not in page.replace("http-equiv", "")
     assert {p.name for p in folder.iterdir() if not p.name.startswith(".")} == {
-        "tiles.csv", "counts.csv", "clusters.html", "slide-0_clusters.ome.tif", "slide-1_clusters.ome.tif"
+        "tiles.csv", "counts.csv", "clusters.html", "clusters.json", "slide-0_clusters.ome.tif",
+        "slide-1_clusters.ome.tif",
     }  # fmt: skip
 
 
@@ -380,8 +381,29 @@ def test_names_lead_nowhere_and_equal_ones_are_kept_apart(study, tmp_path):
         folder = tmp_path / "found"
         files, _ = write_clusters(folder, strange, clustered(strange, 2), plane_of(strange), "All")
         assert all(file.parent == folder for file in files)
-        assert len(set(files)) == 5
+        assert len(set(files)) == 6
     assert "<b>&" not in (folder / "clusters.html").read_text(encoding="utf-8")
+
+
+def test_other_clusters_take_the_place_of_those_before(study, tmp_path):
+    """A map of clusters that the new tables do not know is none that may lie beside them; files of others stay."""
+    folder = tmp_path / "groups"
+    both = index_of(study / "out")
+    write_clusters(folder, both, clustered(both, 3), plane_of(both), "All")
+    (folder / "mine_clusters.ome.tif").write_bytes(b"mine")
+    record = json.loads((folder / "clusters.json").read_text(encoding="utf-8"))
+    assert record["clusters"] == 3
+    assert [s["name"] for s in record["slides"]] == ["slide-0", "slide-1"]
+    assert record["embeddings"]["weights_sha256"]
+    record["files"].append("../outside_clusters.ome.tif")
+    (tmp_path / "outside_clusters.ome.tif").write_bytes(b"not yours")
+    (folder / "clusters.json").write_text(json.dumps(record), encoding="utf-8")
+    one = index_of(study / "out" / "slide-1")
+    files, _ = write_clusters(folder, one, clustered(one, 2), plane_of(one), "All")
+    assert {p.name for p in folder.iterdir() if not p.name.startswith(".")} == {
+        "mine_clusters.ome.tif", *(p.name for p in files)}  # fmt: skip
+    assert not (folder / "slide-0_clusters.ome.tif").exists()
+    assert (tmp_path / "outside_clusters.ome.tif").read_bytes() == b"not yours"
 
 
 def test_slides_that_are_gone_are_told(study, tmp_path):
