@@ -15,7 +15,7 @@ from workbench.cli.say import say
 @click.option("-i", "--input", "folder", required=True, type=click.Path(path_type=Path, file_okay=False),
               help="Folder of results of 'predict stainnet', or an index that 'search' saved.")  # fmt: skip
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False),
-              help="Folder for tables, a page and a record (clusters.json), and a map of clusters for each slide.")  # fmt: skip
+              help="Folder for tables, a page, a record, and a map of clusters for each slide.")  # fmt: skip
 @click.option("-n", "--count", default=0, show_default="0", type=click.IntRange(0, 20),
               help="How many clusters; 0 takes that of 2 to 12 with the best silhouette.")  # fmt: skip
 @click.option("--by", default="pca", show_default=True, type=click.Choice(["pca", "umap"]),

@@ -109,7 +109,7 @@ def render(title: str, sections: Sequence[Section], *, subtitle: str = "") -> st
 
     environment = Environment(loader=PackageLoader("workbench.report", "."), autoescape=True, trim_blocks=True,
                               finalize=_plain)  # fmt: skip
-    environment.filters["cell"] = _cell
+    environment.filters |= {"cell": _cell, "fact": _fact}
     environment.tests["number"] = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
     template = environment.get_template("report.html.j2")
     kinds = [[(type(p).__name__.lower(), p) for p in s.parts] for s in sections]
@@ -119,6 +119,12 @@ def render(title: str, sections: Sequence[Section], *, subtitle: str = "") -> st
 def write(path: Path, title: str, sections: Sequence[Section], *, subtitle: str = "") -> Path:
     """Render to a file, atomically."""
     return write_text(path, render(title, sections, subtitle=subtitle))
+
+
+def _fact(value: Any) -> str:
+    """A setting as it was: 0.0003 is not 0.000."""
+    is_usual = not isinstance(value, float) or not math.isfinite(value)
+    return _cell(value) if is_usual else f"{value:.6g}"
 
 
 def _plain(value: Any) -> Any:

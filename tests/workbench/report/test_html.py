@@ -83,3 +83,9 @@ def test_names_cannot_steer_a_terminal_or_turn_the_direction_of_writing():
     assert not set("\x1b\x07\x9b\x08\u202e") & set(text)
     for seen in (r"t\x07", r"s\x9b", r"a\x1b[31m&lt;b&gt;", r"\u202erumut", "one\ntwo\\x08"):
         assert seen in text
+
+
+def test_small_settings_are_not_rounded_away():
+    text = html.render("t", [html.Section("s", [html.Facts({"lr": 3e-4, "scale": 0.5, "bound": float("inf")})])])
+    found = dict(re.findall(r"<dt>(\w+)</dt><dd>([^<]*)</dd>", text))
+    assert found == {"lr": "0.0003", "scale": "0.5", "bound": "\u221e"}
