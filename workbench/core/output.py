@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from workbench.core.errors import UsageError, visible
 
@@ -23,6 +24,12 @@ def require_folder(path: Path, what: str = "output folder") -> None:
         raise UsageError(f"cannot write to {path}: {nearest} is a file. Choose another {what}.")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write to {path}: no permission for {nearest}. Choose another {what}.")
+    try:  # permissions do not say all: some places take no files from anybody
+        with TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        raise UsageError(f"cannot write to {path}: {nearest} takes no files ({why}). Choose another {what}.") from error
 
 
 def require_file(path: Path) -> None:

@@ -96,6 +96,8 @@ def load_study(
         study = tree.find(path, series=series, kind=kind)
         if labels is not None:
             study = _with_labels_of(study, path, Path(labels).expanduser(), kind)
+    if not study.cases and file.is_file():
+        raise NothingFound(f"{path}: the list names no image: it has no row below its head.")
     if not study.cases:
         why = "; ".join(s.line() for s in study.skipped[:3])
         more = f" Skipped: {why}" if why else ""

@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ),
         "workbench.slide.ihc_scores": ("INDEX", "POSITIVE_AREA", "index_table"),
         "workbench.slide.layers": (
-            "common_attributes", "geometry_of", "kept_outlines", "outline_colors", "prepare", "to_layers",
+            "PREDICTED", "common_attributes", "geometry_of", "kept_outlines", "outline_colors", "prepare", "to_layers",
         ),
         "workbench.slide.nuclei_edits": ("NucleiEdits",),
         "workbench.slide.nuclei_learning": ("Learnt", "learn_classes", "read_seen", "save_classes"),
@@ -39,7 +39,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.slide.predict.stain_slide": ("stain_profile",),
         "workbench.slide.stain_levels": ("STAIN", "StainLevel", "stain_layers"),
         "workbench.slide.region_counts": ("REGIONS", "REGION_OUTLINES", "counted"),
-        "workbench.slide.data.embedding_files": ("TileEmbeddings",),
+        "workbench.slide.data.embedding_files": ("TileEmbeddings", "side_of"),
         "workbench.slide.clusters": ("MOST_CLUSTERS", "Clusters", "Plane", "clustered", "has_umap", "plane_of"),
         "workbench.slide.clusters_report": ("CLUSTERS", "cluster_map", "write_clusters"),
         "workbench.slide.search": ("TileIndex", "index_of"),

@@ -34,6 +34,8 @@ from workbench.slide.region_counts import REGION_OUTLINES
 __all__ = ["attached_reader", "preview", "to_layers", "updated"]
 
 CLASSES, ATTENTION = "classes", "attention"
+PREDICTED = "predicted"
+"""A class map that was learnt, in the record of its layer: it must not teach what it was taught."""
 COVERING = {CLASSES, ATTENTION}
 """Parts that lie over the slide alone where they are."""
 SEEN_FIRST = "structure"
@@ -60,7 +62,8 @@ def _read_map(path: Path) -> list[LayerTuple]:
     name = f"{record.get('name') or path.parent.name} {part}"
     if "classes" in facts:
         labels = Labels(data, geometry, ClassTable.from_json(facts["classes"]), part)
-        return [labels_layer(labels, record | {"part": "mask"}, name)]
+        told = {PREDICTED: True} if part == CLASSES else {}
+        return [labels_layer(labels, record | {"part": "mask"} | told, name)]
     limits = (0.0, 1.0) if part.startswith("probability") else None
     data, attributes, kind = heatmap_layer(Heatmap(data, geometry, part, facts.get("unit"), limits), record, name)
     return [(data, attributes | {"visible": True}, kind)]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from workbench.core.atomic import write_text
 from workbench.core.compiled import compiled
 from workbench.core.errors import InputError, NothingFound, UsageError, one_line
-from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable, require_sense
+from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, require_comparable, require_sense, side_of
 from workbench.slide.tile_grid import step_of
 
 Floats = npt.NDArray[np.float32]
@@ -123,7 +123,7 @@ class TileIndex:
             own = require_comparable(tiles, results, about, slides[0].results if slides else "")
             about = about or own
             try:
-                side, shape = float(tiles.facts.get("patch_size_level0", 0)), (
+                side, shape = side_of(tiles.facts), (
                     int(tiles.facts.get("level0_height", 0)), int(tiles.facts.get("level0_width", 0))
                 )  # fmt: skip
                 step = step_of(tiles.facts)

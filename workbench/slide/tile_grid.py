@@ -12,6 +12,7 @@ import numpy.typing as npt
 from workbench.core.classes import ClassInfo, ClassTable
 from workbench.core.errors import InputError
 from workbench.core.types import Geometry, Heatmap, Image, Labels
+from workbench.slide.data.embedding_files import side_of
 from workbench.slide.data.tiles import Lattice
 from workbench.slide.predict.chosen import coarse_geometry
 
@@ -66,7 +67,7 @@ class TileGrid:
     @classmethod
     def of_facts(cls, corners: npt.ArrayLike, facts: Mapping[str, Any]) -> TileGrid:
         """The grid of tiles with these corners, by what a file of embeddings says of them; see `of`."""
-        return cls.of(corners, float(facts.get("patch_size_level0", 0)), step_of(facts))
+        return cls.of(corners, side_of(facts), step_of(facts))
 
     @classmethod
     def of(cls, corners: npt.ArrayLike, side: float, step: float = 0.0) -> TileGrid:
@@ -147,7 +148,7 @@ class TileGrid:
 def step_of(facts: Mapping[str, Any]) -> float:
     """From one tile to the next, in pixels of level 0, as a file of embeddings says it; 0 where it does not."""
     size, overlap = float(facts.get("patch_size", 0)), float(facts.get("overlap", 0))
-    return float(facts.get("patch_size_level0", 0)) * (size - overlap) / size if size > overlap else 0.0
+    return side_of(facts) * (size - overlap) / size if size > overlap else 0.0
 
 
 def _step(values: npt.NDArray[np.float64], side: float, known: float) -> float:
@@ -155,8 +156,10 @@ def _step(values: npt.NDArray[np.float64], side: float, known: float) -> float:
     lines = np.unique(values)
     if len(lines) < 2:
         return known or side
-    smallest = known or float(np.diff(lines).min())
-    return float((lines[-1] - lines[0]) / max(1, round((lines[-1] - lines[0]) / smallest)))
+    across = float(lines[-1] - lines[0])
+    count = max(1, round(across / (known or float(np.diff(lines).min()))))
+    # What is known is better than what whole pixels say, where both agree.
+    return known if known and abs(across - count * known) <= 1 else across / count
 
 
 def _is_lattice(places: npt.NDArray[np.float64], step: npt.NDArray[np.float64], side: float) -> bool:

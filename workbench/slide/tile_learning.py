@@ -14,7 +14,7 @@ import numpy.typing as npt
 from workbench.core.errors import UsageError
 from workbench.core.types import Embeddings, Image, Labels, Part, Result
 from workbench.slide.annotations.types import Annotations
-from workbench.slide.data.embedding_files import recipe_of
+from workbench.slide.data.embedding_files import recipe_of, side_of
 from workbench.slide.few_shot import Examples, How, Taught, learn_tiles
 from workbench.slide.marked import Marked, joined, marked_by, marked_on
 from workbench.slide.predict.heads import PROBE, class_parts, head_record, is_tissue, with_classes
@@ -76,7 +76,7 @@ def learn_tissue(
     UsageError
         These are no embeddings of tiles; fewer than two classes are marked on a tile.
     """
-    side = float(part.about.get("patch_size_level0", 0))
+    side = side_of(part.about)
     if part.places is None or not side:
         raise UsageError("Run StainNet on the slide first: classes are learnt from what it sees of tiles.")
     began = time.monotonic()

@@ -134,15 +134,22 @@ def grouped_folds(
     array or None
         ``None`` where that cannot be done: a label of one group only.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     kinds = np.unique(labels)
     least = min((len(np.unique(groups[labels == k])) for k in kinds), default=0)
+    names, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    is_pure = bool((labels == labels[first][inverse]).all()) if len(labels) else False
     for count in range(min(most, least), 1, -1):
         fold = np.full(len(labels), -1, np.int64)
-        split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        for number, (_, judges) in enumerate(split.split(labels, labels, groups)):
-            fold[judges] = number
+        if is_pure:  # as many groups of each label in each fold, however many items a group has
+            plain = StratifiedKFold(count, shuffle=True, random_state=seed)
+            for number, (_, judges) in enumerate(plain.split(names, labels[first])):
+                fold[np.isin(inverse, judges)] = number
+        else:
+            split = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+            for number, (_, judges) in enumerate(split.split(labels, labels, groups)):
+                fold[judges] = number
         if all(len(np.unique(fold[labels == k])) > 1 for k in kinds):
             return fold
     return None

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from workbench.core import home
 from workbench.core.atomic import replacing, sha256_of
 from workbench.core.errors import PARSING, UsageError, WeightsError, WorkbenchError, nearest, reading
+from workbench.core.output import require_file
 from workbench.weights.content import content_hash
 from workbench.weights.published import known
 
@@ -304,6 +305,8 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any
         raise UsageError(f"the record of a weight file needs {sorted(missing)}")
     if path.suffix != ".safetensors":
         raise UsageError(f"{path}: weights are written as .safetensors; choose such a name")
+    require_file(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     # Through JSON once, so that what is hashed is what will be read.
     plain = json.loads(json.dumps({"format": FORMAT, **meta}, default=str))
     own = {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
@@ -318,8 +321,16 @@ def save(path: Path, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any
 
 
 def base_record(base: WeightsFile, adapter: Path) -> dict[str, Any]:
-    """What an adapter's record says of its base: name, hash, and where it lies, absolutely and seen from `adapter`."""
+    """What an adapter's record says of its base: name, hash, and where it lies, absolutely and seen from `adapter`.
+
+    Raises
+    ------
+    UsageError
+        The adapter would be written over its base, without which it is worthless.
+    """
     path = base.path.resolve()
+    if path == adapter.resolve() or (adapter.exists() and adapter.samefile(path)):
+        raise UsageError(f"{adapter}: these are the weights that it builds on; choose another name")
     record = {"base": base.name, "base_sha256": base.sha256, "base_path": str(path)}
     if numbers := (base.meta.get("hashes") or {}).get("tensors"):
         record["base_tensors"] = numbers
@@ -356,7 +367,7 @@ def _candidates(adapter: WeightsFile, hint: str, backend: Any) -> list[Path]:
 
     folder = adapter.path.resolve().parent
     told = [Path(str(adapter.meta.get("base_path", ""))), folder / str(adapter.meta.get("base_relative", ""))]
-    near = sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES)
+    near = sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES) if folder.is_dir() else []
     demo = [p for b, p in demo_weights().items() if b == backend]
     paths = [*told, Path(hint), *demo, *near, *_installed()]
     return [p.expanduser() for p in paths if _is_file(p)]

@@ -9,6 +9,7 @@ array constructors are known, and they are never looked up: what they would make
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,12 @@ def read(path: Path) -> Any:
 
 def loads(content: bytes) -> Any:
     """The data of a pickle; see `read`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of odd escapes in damaged text
+        return _loads(content)
+
+
+def _loads(content: bytes) -> Any:
     machine = _Machine()
     try:
         for opcode, argument, _ in pickletools.genops(content):

@@ -162,6 +162,9 @@ class Annotating(QObject):
         if selected and any(str(features["class"].iloc[i]) != name for i in selected):
             features.loc[features.index[selected], "class"] = name
             layer.features = features
+            which = f"Number {selected[0] + 1} of" if len(selected) == 1 else f"{len(selected)} of"
+            told = f"is '{name}' now" if len(selected) == 1 else f"are '{name}' now"
+            self.said.emit(f"{which} '{layer.name}' {told}, as chosen; with none chosen the class is that of the next.")
         defaults = layer.feature_defaults
         layer.feature_defaults = {c: name if c == "class" else defaults[c].iloc[0] for c in defaults.columns}
         self._shown = name

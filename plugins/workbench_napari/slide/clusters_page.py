@@ -95,7 +95,8 @@ class ClustersPage(QObject):
         if index is None or made is None or tool.layer is None:
             return False
         layer = tool.layer
-        asked = self.group.count.value(), self.group.by.currentText().lower()
+        count = self.group.count.value()
+        asked = 0 if count < 2 else count, self.group.by.currentText().lower()
         work = partial(group, index, *asked, dict(record_of(layer)))
         return bool(tool.start("Finding clusters of tiles", work, partial(self._show, layer, made)))
 

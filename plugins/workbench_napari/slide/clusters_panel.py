@@ -39,7 +39,7 @@ class ClustersGroup(QWidget):
         group, column = group_box("Clusters")
         form = form_layout()
         self.count = QSpinBox()
-        self.count.setRange(0, MOST_CLUSTERS)
+        self.count.setRange(1, MOST_CLUSTERS)  # one cluster is none: there stands "automatic"
         self.count.setSpecialValueText("automatic")
         self.count.setToolTip(plain_tip("How many; automatic takes the number from 2 to 12 whose tiles lie best apart"))
         add_row(form, "Number", self.count)

@@ -39,6 +39,7 @@ from workbench.slide import (
 )
 from workbench_napari.shared.saving import stored_provenance
 from workbench_napari.slide.on_slide import GIVEN, slide_image
+from workbench_napari.slide.weights_name import named_weights
 
 
 def open_nuclei(path: Path, record: dict[str, Any], _progress: Progress | None = None) -> Result:
@@ -176,7 +177,7 @@ def write_classes(learnt: Learnt, made: Result, path: Path, _progress: Progress 
             "What was learnt is kept as weights of CellVTA, which did not find these nuclei: run it, and learn there."
         )
     base = _base_of(made)
-    path = _named(path, base)
+    path = named_weights(path, base.path)
     return save_classes(learnt, base, path, mpp=float(base.meta["recipe"]["mpp"]))
 
 
@@ -211,7 +212,7 @@ def teach(
         Nobody corrected anything; weights that are not there any more, or the name of those.
     """
     base = _base_of(made) if made.provenance.backend == "cellvta" else weights.find(chosen, "cellvta")
-    path = _named(path, base)
+    path = named_weights(path, base.path)
     slide_image(dict(record))  # or it says that the file is another by now
 
     def tell(event: Any) -> None:
@@ -226,14 +227,3 @@ def teach(
         return report
     note = f"the weights {base.name} of CellVTA, which did not find these nuclei, were taught"
     return replace(report, notes=(note, *report.notes))
-
-
-def _named(path: Path, base: Any) -> Path:
-    """A name for weights, with its suffix; never that of those that found the nuclei."""
-    if path.suffix != ".safetensors":
-        path = path.with_name(f"{path.name}.safetensors")
-        if path.exists():  # nobody was asked
-            raise UsageError(f"{path}: is there already; choose it to replace it, or another name")
-    if path.exists() and path.samefile(base.path):
-        raise UsageError(f"{path}: these are the weights that found the nuclei; choose another name")
-    return path

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -85,8 +87,14 @@ class ScoresTable(QTableWidget):
         self.verticalHeader().hide()
         self.hide()
 
-    def show_scores(self, scores: Any) -> None:
-        """Show a table; hidden where there is none."""
+    def show_scores(self, scores: Any, colors: Mapping[str, tuple[int, int, int]] | None = None) -> None:
+        """Show a table; hidden where there is none.
+
+        Parameters
+        ----------
+        colors
+            By what stands in the first column: a square of that colour stands beside it.
+        """
         self.setVisible(isinstance(scores, Scores) and bool(scores.rows))
         if not isinstance(scores, Scores):
             return
@@ -97,6 +105,8 @@ class ScoresTable(QTableWidget):
             for c, value in enumerate(row):
                 number = isinstance(value, int | float)
                 item = QTableWidgetItem(f"{value:,.4g}" if isinstance(value, float) else str(value))
+                if c == 0 and colors and str(value) in colors:
+                    item.setData(Qt.ItemDataRole.DecorationRole, QColor(*colors[str(value)]))
                 if number:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.setItem(r, c, item)

@@ -43,6 +43,8 @@ class Saving:
         What coordinates in the file of annotations count from: the whole slide, or the bounds that it marks.
     region
         Where the run took its tiles, where that was in a mask or in outlines.
+    notes
+        What else there is to say of it.
     """
 
     record: dict[str, Any]
@@ -53,6 +55,7 @@ class Saving:
     format: str = "auto"
     frame: Literal["file", "bounds"] = "file"
     region: Region | None = None
+    notes: tuple[str, ...] = ()
 
 
 def save(job: Saving, _progress: Progress | None = None) -> Saved:
@@ -83,7 +86,7 @@ def save(job: Saving, _progress: Progress | None = None) -> Saved:
         made = replace(made, settings={**made.settings, "roi": used} if used else made.settings)
     elif str(made.settings.get("roi", "")).startswith(f"{REGION}."):
         made = replace(made, notes=(*made.notes, f"{made.settings['roi']} was not kept: a restored result lacks it"))
-    said = (*made.notes, *found.notes, *_said_of(bounds, job), *_other_size(job, image, found))
+    said = (*made.notes, *job.notes, *found.notes, *_said_of(bounds, job), *_other_size(job, image, found))
     result = Result(parts, image, replace(made, notes=tuple(dict.fromkeys(said))))
 
     def beside(folder: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 import workbench as wb
 from workbench import weights
-from workbench.core.errors import UsageError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 from workbench.core.types import Progress, Scores
 from workbench.slide import LabelList, read_label_list
 from workbench_napari.shared.form import add_row, form_layout
@@ -22,6 +22,7 @@ from workbench_napari.shared.panel_base import button, button_row, combo_box, gr
 from workbench_napari.shared.plain_text import WrappedLabel
 from workbench_napari.shared.worker import report
 from workbench_napari.slide.panel import ScoresTable
+from workbench_napari.slide.weights_name import named_weights
 
 _LISTS = "Lists of slides (*.csv *.tsv *.jsonl *.ndjson);;All files (*)"
 _WEIGHTS = "Weights (*.safetensors)"
@@ -91,7 +92,7 @@ class SlideLabelsPage(QObject):
         """A job began or ended."""
         is_free = not self._tool.is_busy
         self.group.open.setEnabled(is_free)
-        self.group.column.setEnabled(self.list is not None)
+        self.group.column.setEnabled(is_free and self.list is not None)
         self.group.learn.setEnabled(is_free and self.list is not None and not self.group.table.isHidden())
 
     # --- the list
@@ -102,7 +103,13 @@ class SlideLabelsPage(QObject):
             self.open(Path(path))
 
     def open(self, path: Path) -> bool:
-        """Read a list in the background; returns whether that started."""
+        """Read a list in the background; returns whether that started. Nothing of the list before stays."""
+        if self._tool.is_busy:
+            return False
+        self.list = None
+        self.group.column.clear()
+        self.group.table.show_scores(None)
+        self.group.hint.setText(_NONE)
         return bool(self._tool.start(f"Reading {path.name}", partial(_read, path), self._show_list))
 
     def _show_list(self, found: LabelList) -> None:
@@ -128,10 +135,11 @@ class SlideLabelsPage(QObject):
         else:
             self.group.table.show_scores(Scores(("label", "slides", "patients"), tuple(rows), "labels"))
             few = [label for label, _, own in rows if own < 2]
-            self.group.hint.setText(
-                f"'{few[0]}' has slides of one patient alone: each label needs two, so that one can judge the other."
-                if few else f"{found.path.name}: {len(found.cases)} slides of {len(found.patients)} patients."
-            )  # fmt: skip
+            said = [f"{found.path.name}: {len(found.cases)} slides of {len(found.patients)} patients"]
+            if few:
+                said.append(f"'{few[0]}' has slides of one patient alone: each label needs two, to judge each other")
+            said += found.doubts(name)
+            self.group.hint.setText(_sentences(said))
         self.refresh()
 
     # --- learning
@@ -173,8 +181,8 @@ class SlideLabelsPage(QObject):
         group, form, tool = self.group, self._tool.input.model, self._tool
         made = taught.report
         group.table.show_scores(Scores(("label", "slides", "patients", "recall"), taught.rows, "labels"))
-        said = [f"{_score(made)}, {made.validation}", *made.notes]
-        group.hint.setText(" ".join(f"{text[:1].upper()}{text[1:]}." for text in said))
+        column = group.column.currentText()
+        group.hint.setText(_sentences([f"'{column}': {_score(made)}, {made.validation}", *made.notes]))
         is_chosen = form.backend.name == "stainnet" and form.weights is not None
         if is_chosen:
             form.weights.choose_file(made.weights)
@@ -190,16 +198,11 @@ def _read(path: Path, _progress: Progress | None = None) -> LabelList:
 
 
 def _learn(found: LabelList, values: Mapping[str, Any], path: Path, progress: Progress) -> _Taught:
-    if path.suffix != ".safetensors":
-        path = path.with_name(f"{path.name}.safetensors")
-        if path.exists():  # nobody was asked
-            raise UsageError(f"{path}: is there already; choose it to replace it, or another name")
     own = weights.find(str(values["weights"]), "stainnet")
     if own.meta.get("base"):  # what was learnt before: its encoder sees the tiles
         own = weights.find_base(own)
         values = {**values, "weights": str(own.path)}
-    if path.exists() and path.samefile(own.path):
-        raise UsageError(f"{path}: these are the weights that see the tiles; choose another name")
+    path = named_weights(path, own.path)
 
     def tell(event: Any) -> None:
         progress(event.step, event.steps)
@@ -210,6 +213,10 @@ def _learn(found: LabelList, values: Mapping[str, Any], path: Path, progress: Pr
     rows = csv.DictReader(made.log.read_text(encoding="utf-8").splitlines())
     shown = [(row["label"], int(row["slides"]), int(row["patients"]), float(row["recall"])) for row in rows]
     return _Taught(made, tuple(shown))
+
+
+def _sentences(texts: Sequence[str]) -> str:
+    return " ".join(f"{text if n == 0 else text[:1].upper() + text[1:]}." for n, text in enumerate(texts))
 
 
 def _score(made: Any) -> str:

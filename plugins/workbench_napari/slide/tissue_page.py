@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,18 +14,31 @@ from qtpy.QtWidgets import QFileDialog
 from workbench.core.errors import WorkbenchError
 from workbench.core.layers import KEY
 from workbench.core.types import Embeddings, Progress, Result, Scores
-from workbench.slide import LearntTissue, annotations_in, is_tissue, learn_tissue, mask_of, save_tissue, with_tissue
+from workbench.slide import (
+    PREDICTED,
+    LearntTissue,
+    annotations_in,
+    is_tissue,
+    learn_tissue,
+    mask_of,
+    save_tissue,
+    side_of,
+    with_tissue,
+)
 from workbench_napari.general.results import layers_of
 from workbench_napari.shared.saving import LayerState
 from workbench_napari.shared.views import camera_of
 from workbench_napari.shared.worker import report
 from workbench_napari.slide.on_slide import annotations_on, is_own_mask, masks_on, record_of, state_now
 from workbench_napari.slide.tissue_panel import HOW, TissueGroup
+from workbench_napari.slide.weights_name import named_weights
 
 _WEIGHTS = "Weights (*.safetensors)"
 _NO_CLASSES = ("tissue", "pen", "region")
 """Classes of masks that say where tiles are taken, not what they are."""
 _FEWEST_PIXELS = 120
+_MOST_KNOWN = 8
+"""Results of which it is remembered what was learnt."""
 
 
 class TissuePage(QObject):
@@ -42,6 +56,7 @@ class TissuePage(QObject):
         self.learnt: LearntTissue | None = None
         self._token = ""
         self._next = 0
+        self._known: dict[str, _Known] = {}
         group.learn.clicked.connect(self.learn)
         group.doubtful.clicked.connect(self.go_to_doubtful)
         group.keep.clicked.connect(self._on_keep)
@@ -50,8 +65,11 @@ class TissuePage(QObject):
         """Another result is shown, a slide came or went, a job began or ended."""
         tool = self._tool
         if tool.shown.token != self._token:
-            self.learnt, self._token, self._next = None, tool.shown.token, 0
-            self.group.table.show_scores(None)
+            known = self._known.get(tool.shown.token)
+            self.learnt, self._token, self._next = None if known is None else known.learnt, tool.shown.token, 0
+            self._show_table()
+            if known is not None:
+                self.group.hint.setText(known.said)
         ready = self._embeddings() is not None and tool.layer is not None
         self.group.learn.setEnabled(ready and not tool.is_busy)
         self.group.doubtful.setEnabled(self.learnt is not None)
@@ -75,21 +93,53 @@ class TissuePage(QObject):
             return False
         tool.annotating.take_class()
         slide = tool.layer
+        layers, notes = self._marks(slide)
         try:
-            drawn = [state_now(x, slide) for x in annotations_on(tool.viewer, slide)]
-            painted = [state_now(x, slide) for x in masks_on(tool.viewer, slide) if is_own_mask(x) and _tells(x)]
+            states = [state_now(x, slide) for x in layers]
         except WorkbenchError as error:
             tool.say(report(error))
             return False
-        if not drawn and not painted:
-            tool.say("Nothing is marked: draw outlines or points with a class (New annotations), then learn.")
+        drawn, painted = (
+            [s for s, x in zip(states, layers, strict=True) if is_own_mask(x) == is_painted]
+            for is_painted in (False, True)
+        )
+        if not states:
+            also = f" {notes[0][:1].upper()}{notes[0][1:]}." if notes else ""
+            tool.say(f"Nothing is marked: draw outlines or points with a class (New annotations), then learn.{also}")
             return False
+        self.group.table.show_scores(None)  # of what was marked before
+        self.group.hint.setText("")
         how, mpp = HOW[self.group.how.currentText()], record_of(slide).get("mpp")
         work = partial(_learn, part, drawn, painted, how, None if mpp is None else (float(mpp[1]), float(mpp[0])))
-        return bool(tool.start("Learning classes of tissue", work, partial(self._show, slide, tool.shown.made)))
+        marks = _Marks(self._signature(slide), tuple(notes))
+        return bool(tool.start("Learning classes of tissue", work, partial(self._show, slide, tool.shown.made, marks)))
 
-    def _show(self, slide: Any, made: Result, learnt: LearntTissue) -> None:
+    def _marks(self, slide: Any) -> tuple[list[Any], list[str]]:
+        """Layers with what a person marked on a slide, and what to say of them."""
+        viewer = self._tool.viewer
+        painted = [x for x in masks_on(viewer, slide) if is_own_mask(x) and _tells(x)]
+        own = [x for x in painted if not record_of(x).get(PREDICTED)]
+        notes = [f"'{x.name}' is what was learnt before, and does not teach" for x in painted if x not in own]
+        layers = [*annotations_on(viewer, slide), *own]
+        return layers, notes + [f"'{x.name}' is hidden, and teaches, too" for x in layers if not x.visible]
+
+    def _signature(self, slide: Any) -> tuple[Any, ...]:
+        """What is marked on a slide, so that it can be told whether that has changed."""
+        journal = self._tool.journal
+        return tuple((id(x), journal.revision(x)) for x in self._marks(slide)[0])
+
+    def changed_since(self) -> str:
+        """What to say where marks have changed since the classes that are shown were learnt; "" where they have not."""
+        known, slide = self._known.get(self._token), self._tool.layer
+        if known is None or slide is None or self._signature(slide) == known.marks:
+            return ""
+        return "marks have changed since the classes of tissue were learnt from them"
+
+    def _show(self, slide: Any, made: Result, marks: _Marks, learnt: LearntTissue) -> None:
         tool = self._tool
+        if slide not in tool.viewer.layers:
+            tool.say_done("The slide was closed while its classes were learnt: nothing is shown.")
+            return
         if tool.shown.made is not made:
             tool.say_done("Another result is shown by now: learn again.")
             return
@@ -97,16 +147,27 @@ class TissuePage(QObject):
         extended = with_tissue(made, learnt, f"{regions}; {learnt.taught.validation}")
         self._replace(slide, extended)
         self.learnt, self._next = learnt, 0
-        self.group.table.show_scores(_table(learnt))
+        self._show_table()
         score = learnt.taught.scores.get("balanced accuracy")
         said = (
             learnt.taught.validation if score is None else f"balanced accuracy {score:.2f}, {learnt.taught.validation}"
         )
-        notes = f" ({'; '.join(learnt.marked.notes)})" if learnt.marked.notes else ""
-        self.group.hint.setText(f"{said[:1].upper()}{said[1:]}{notes}.")
+        told = [*learnt.marked.notes, *marks.notes]
+        notes = f" ({'; '.join(told)})" if told else ""
+        text = f"{said[:1].upper()}{said[1:]}{notes}."
+        self.group.hint.setText(text)
+        self._token = tool.shown.token
+        self._known[self._token] = _Known(learnt, text, marks.signature)
+        for old in list(self._known)[:-_MOST_KNOWN]:
+            del self._known[old]
         tool.say_done(
             f"{len(learnt.odds):,} tiles were named by {sum(learnt.taught.tiles.values())} marked ones: {said}."
         )
+
+    def _show_table(self) -> None:
+        learnt = self.learnt
+        colors = {} if learnt is None else {c.name: c.color for c in learnt.taught.classes}
+        self.group.table.show_scores(None if learnt is None else _table(learnt), colors)
 
     def _replace(self, slide: Any, result: Result) -> None:
         """Show the classes as layers of the result that is shown, instead of those that were learnt before."""
@@ -147,7 +208,7 @@ class TissuePage(QObject):
             return
         number = int(tiles[self._next % len(tiles)])
         self._next += 1
-        side = float(part.about["patch_size_level0"])
+        side = side_of(part.about)
         x, y = np.asarray(part.places[number]) + side / 2 - 0.5
         camera, middle = camera_of(tool.viewer), tool.layer.data_to_world((y, x))
         camera.center = tuple(camera.center[: -len(middle)]) + tuple(middle)
@@ -172,12 +233,29 @@ class TissuePage(QObject):
         if self.learnt is None:
             return False
         try:
-            written = save_tissue(self.learnt, path if path.suffix else path.with_suffix(".safetensors"))
-        except WorkbenchError as error:
+            written = save_tissue(self.learnt, named_weights(path))
+        except (WorkbenchError, OSError) as error:
             self._tool.say(report(error))
             return False
         self._tool.say(f"Written: {written}. It names tiles of other slides as weights of StainNet.")
         return True
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """What was marked when it was learnt from, and what there is to say of it."""
+
+    signature: tuple[Any, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What was learnt of a result, with the line about it, and what was marked then."""
+
+    learnt: LearntTissue
+    said: str
+    marks: tuple[Any, ...]
 
 
 def _learn(

@@ -430,6 +430,7 @@ class SlideTool(GeneralTool):
             dict(record_of(layer)), result, [s for s in states if is_mask(s[1]["metadata"][KEY])],
             [s for s in states if not is_mask(s[1]["metadata"][KEY])], folder,
             _formats(self.KIND).get(self.format.currentText(), "auto"), self._frame(), region,
+            tuple(filter(None, [self.tissue.changed_since()])),
         )  # fmt: skip
         name = str(record_of(layer).get("name") or layer.name)
         return self.start_saving(name, partial(save, job), drawn, "your edits are")

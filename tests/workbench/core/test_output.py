@@ -1,6 +1,7 @@
 """Whether a place can be written to is known before the work, and asking makes nothing."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,14 @@ def test_links_never_lead_out_of_the_output_folder(tmp_path) -> None:
     (tmp_path / "out" / "w_training").symlink_to("../away")
     with pytest.raises(UsageError, match="outside of"):
         check(tmp_path / "out" / "w.safetensors", resume=False, overwrite=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no place that takes no files from anybody")
+def test_a_place_that_takes_no_files_is_refused_whatever_its_permissions_say():
+    with pytest.raises(UsageError, match="cannot write to /proc: /proc takes no files"):
+        require_file(Path("/proc/weights.safetensors"))
+
+
+def test_asking_leaves_nothing_behind(tmp_path):
+    require_file(tmp_path / "new" / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []

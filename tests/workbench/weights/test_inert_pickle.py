@@ -220,3 +220,8 @@ def test_an_array_larger_than_its_data_takes_no_memory() -> None:
     assert b"J\xff\xff\xff\x7f\x85" in content
     with pytest.raises(WeightsError, match="2147483647"):
         loads(content)
+
+
+def test_text_with_odd_escapes_warns_nobody() -> None:
+    with suppress(WeightsError):  # warnings are errors here
+        loads(b"S'\\u'\n.")

@@ -241,7 +241,7 @@ def test_corrections_teach_weights_that_the_next_run_takes(found, tmp_path, monk
     assert edits.rejected().ids.tolist() == [edits.id_of(2)], "what was corrected stays"
     assert tool.nuclei.teach(cell_weights)
     until(lambda: not tool.runner.is_busy, 60)
-    assert "these are the weights that found the nuclei" in tool.status.text()
+    assert "these are the weights that it builds on" in tool.status.text()
     click(tool, tool.run_button)
     assert edits_in(next(x for x in viewer.layers[::-1] if edits_in(x.data) is not None).data) is not edits
     assert tool.shown.made.provenance.weights == str(made)

@@ -64,7 +64,7 @@ def test_labels_are_learnt_from_a_list_and_said_of_the_slide_that_is_shown(opene
     before = weights.find_base(weights.find(out, "stainnet")).path
     choose(monkeypatch, "Save", before)
     click(tool, group.learn)
-    assert "these are the weights that see the tiles" in tool.status.text()
+    assert "these are the weights that it builds on" in tool.status.text()
     assert weights.find(before, "stainnet").sha256 == meta["base_sha256"]
 
 
@@ -74,11 +74,31 @@ def test_a_label_of_one_patient_is_said_before_anything_is_learnt(opened, study,
     path.write_text("image,patient,label\ns00.h5,1,x\ns01.h5,1,x\ns02.h5,2,y\ns03.h5,3,y\n", encoding="utf-8")
     tool.labels.open(path)
     until(lambda: not tool.runner.is_busy)
-    assert tool.labels_group.hint.text().startswith("'x' has slides of one patient alone")
+    assert "'x' has slides of one patient alone" in tool.labels_group.hint.text()
     tool.labels.learn(tmp_path / "no.safetensors")
     until(lambda: not tool.runner.is_busy)
     assert "each label needs slides of two patients at least" in tool.status.text()
     assert not (tmp_path / "no.safetensors").exists()
+    # A list that cannot be read leaves nothing of the one before.
+    path.write_text("image,patient,label\ngone.h5,1,x\n", encoding="utf-8")
+    tool.labels.open(path)
+    until(lambda: not tool.runner.is_busy)
+    assert "gone.h5 does not exist" in tool.status.text()
+    assert tool.labels.list is None
+    assert tool.labels_group.table.isHidden()
+    assert not tool.labels_group.learn.isEnabled()
+    # Who the patients are, and labels that differ by case alone, are asked about before anything is learnt.
+    path.write_text("image,label\ns00.h5,x\ns01.h5,X\ns02.h5,X\ns03.h5,x\n", encoding="utf-8")
+    tool.labels.open(path)
+    until(lambda: not tool.runner.is_busy)
+    said = tool.labels_group.hint.text()
+    assert "No column 'group' or 'patient' names whose the slides are" in said
+    assert "'X', 'x' differ by case" in said
+    # Where nothing can be written is said before anything is learnt.
+    (tmp_path / "file").write_bytes(b"")
+    tool.labels.learn(tmp_path / "file" / "x.safetensors")
+    until(lambda: not tool.runner.is_busy)
+    assert "cannot write" in tool.status.text()
 
 
 def test_slides_are_embedded_as_a_run_would_or_not_at_all(opened, slide_file, tmp_path):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
 from workbench_napari.launch import open_files
 from workbench_napari.shared.napari_versions import camera_of
+from workbench_napari.shared.opening import PLUGIN
 from workbench_napari.shared.reader import get_reader
 
 from tests.workbench_napari.contract_window import press, until
@@ -158,6 +162,68 @@ def test_what_was_learnt_is_saved_and_names_other_slides(embedded, tmp_path):
     assert len(again) == 2
     np.testing.assert_array_equal(np.asarray(again[-1].data), found)
     assert not tool.tissue_group.keep.isEnabled(), "another result: nothing was learnt on it"
+
+
+def test_what_was_learnt_does_not_teach_and_changed_marks_are_said(embedded):
+    viewer, tool = embedded
+    layer = mark(viewer, tool, MARKS)
+    click(tool, tool.tissue_group.learn)
+    scored = tool.tissue_group.hint.text()
+    folder = saved(tool)
+    assert not any("marks have changed" in n for n in record(folder)["notes"])
+    viewer.layers.selection.active = layer
+    layer.selected_data = {0}
+    layer.remove_selected()
+    folder = saved(tool)
+    assert "marks have changed since the classes of tissue were learnt from them" in record(folder)["notes"]
+    viewer.open(str(folder / "classes.ome.tif"), plugin=PLUGIN)
+    again = viewer.layers[-1]
+    assert type(again).__name__ == "Labels"
+    viewer.layers.selection.active = tool.shown.layers()[0]
+    click(tool, tool.tissue_group.learn)
+    assert f"'{again.name}' is what was learnt before, and does not teach" in tool.tissue_group.hint.text()
+    assert "over 5 regions" in tool.tissue_group.hint.text(), "its tiles are none of the marks"
+    assert tool.tissue_group.hint.text() != scored
+    viewer.layers.remove(layer)
+    viewer.layers.selection.active = tool.shown.layers()[0]
+    click(tool, tool.tissue_group.learn)
+    assert "Nothing is marked" in tool.status.text()
+    assert "does not teach" in tool.status.text()
+
+
+def test_classes_go_into_no_file_that_nobody_was_asked_about(embedded, tmp_path):
+    viewer, tool = embedded
+    mark(viewer, tool, MARKS)
+    click(tool, tool.tissue_group.learn)
+    (tmp_path / "mine.safetensors").write_bytes(b"mine")
+    assert not tool.tissue.keep(tmp_path / "mine")
+    assert "is there already" in tool.status.text()
+    assert (tmp_path / "mine.safetensors").read_bytes() == b"mine"
+    (tmp_path / "file").write_bytes(b"")
+    assert not tool.tissue.keep(tmp_path / "file" / "x.safetensors")
+    assert "cannot write" in tool.status.text()
+    if os.path.isdir("/proc/self"):
+        assert not tool.tissue.keep(Path("/proc/x.safetensors"))
+        assert "cannot write" in tool.status.text()
+    assert tool.tissue.keep(tmp_path / "new" / "mine")
+    assert (tmp_path / "new" / "mine.safetensors").is_file()
+
+
+def test_what_was_learnt_is_there_again_after_another_slide(embedded, slide_file):
+    viewer, tool = embedded
+    mark(viewer, tool, MARKS)
+    click(tool, tool.tissue_group.learn)
+    said, learnt, shown = tool.tissue_group.hint.text(), tool.tissue.learnt, tool.shown.layers()[0]
+    viewer.open(str(slide_file), plugin=PLUGIN)
+    viewer.layers.selection.active = viewer.layers["section"]
+    click(tool, tool.run_button)
+    assert tool.tissue.learnt is None
+    assert tool.tissue_group.table.isHidden()
+    viewer.layers.selection.active = shown
+    until(lambda: tool.tissue.learnt is learnt)
+    assert tool.tissue_group.hint.text() == said
+    assert tool.tissue_group.table.texts()[0][:3] == ["few", "3", "12"]
+    assert tool.tissue_group.keep.isEnabled()
 
 
 def test_nothing_marked_and_one_class_are_said(embedded):

@@ -7,6 +7,7 @@ and ``ids`` ``(N,)`` their ids, as in the outlines beside the file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ class TileEmbeddings:
     @property
     def centres(self) -> npt.NDArray[np.float64]:
         """Centres of the tiles ``(N, 2)`` in pixels of level 0."""
-        half = float(self.facts.get("patch_size_level0", 0)) / 2
+        half = float(self.facts.get("patch_size_level0", 0)) / 2  # as other programs have it
         return self.coords.astype(np.float64) + half
 
 
@@ -80,6 +81,19 @@ _SENSE = (
 COMPARED = ("encoder", "weights_sha256", "pooling", "stain_profile", "icc", "patch_size", "target_mpp")
 _BEFORE = {"pooling": "cls", "stain_profile": "", "icc": ""}
 """What must be equal for two tiles to be comparable, and what files say that were written before it was told."""
+
+
+def side_of(facts: Mapping[str, Any]) -> float:
+    """Of a tile, in pixels of level 0; 0 where nobody says it.
+
+    Files count whole pixels, as other programs do, but 256 pixels of 0.5 um are 256.51 of 0.499 um.
+    """
+    whole = float(facts.get("patch_size_level0", 0))
+    size, target, x, y = (float(facts.get(k) or 0) for k in ("patch_size", "target_mpp", "mpp_x", "mpp_y"))
+    if min(whole, size, target, x, y) <= 0:
+        return whole
+    exact = size * target / math.sqrt(x * y)
+    return exact if abs(exact - whole) <= 0.5 + 1e-9 else whole
 
 
 def require_comparable(tiles: TileEmbeddings, name: str, about: dict[str, Any], of: str) -> dict[str, Any]:
@@ -134,7 +148,7 @@ def require_sense(tiles: TileEmbeddings, name: object) -> None:
         raise InputError(f"{name}: holds embeddings of the shape {features.shape}. Make it again.")
     if not np.isfinite(features).all() or not float(np.abs(features).max(initial=0)) < _LARGEST:
         raise InputError(f"{name}: some of its embeddings are no numbers, or too large. Make it again.")
-    side = float(tiles.facts.get("patch_size_level0", 0))
+    side = side_of(tiles.facts)
     if (np.abs(tiles.coords) > 2**31).any() or (tiles.coords < -side).any():
         raise InputError(f"{name}: some of its tiles lie beside the slide. Make it again.")
 

@@ -19,6 +19,7 @@ from workbench.slide.data.embedding_files import (
     recipe_of,
     require_comparable,
     require_sense,
+    side_of,
 )
 from workbench.slide.predict.heads import PROBE, SLIDE
 from workbench.slide.predict.model import Model
@@ -42,7 +43,7 @@ class Bag:
     @property
     def side(self) -> float:
         """Of a tile, in pixels of level 0."""
-        return float(self.tiles.facts.get("patch_size_level0", 0))
+        return side_of(self.tiles.facts)
 
     @property
     def mpp(self) -> tuple[float, float] | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from workbench.core.errors import InputError
 from workbench.core.types import Case
 from workbench.data.cases import load_cases, taught_by
+from workbench.data.groups import group_of
+from workbench.slide.marked import alike
 
 EMBEDDED = (".h5", ".hdf5")
 NOBODY = ("", "unknown", "none", "nan", "na", "n/a", "?")
@@ -65,6 +67,12 @@ class LabelList:
             rows.append((name, len(own), len({patient_of(case) for case in own})))
         return rows
 
+    def doubts(self, column: str) -> list[str]:
+        """What may be wrong with these labels, a line each."""
+        names = sorted(set(labels_of(self.cases, column).values()))
+        found = alone_of([patient_of(case) for case in self.cases], [case.id for case in self.cases])
+        return [*found, *alike(names)]
+
 
 def read_label_list(path: Path) -> LabelList:
     """Read a list (CSV, TSV, JSONL) of slides with labels.
@@ -112,6 +120,19 @@ def labels_of(cases: Sequence[Case], column: str) -> dict[str, str]:
 def patient_of(case: Case) -> str:
     """Whose a slide is; one that nobody knows of counts as a patient of its own."""
     return case.group if case.group.lower() not in NOBODY else case.id
+
+
+def alone_of(patients: Sequence[str], ids: Sequence[str]) -> list[str]:
+    """What to say of slides that no column says the patient of: each counts as one."""
+    alone = [own for whose, own in zip(patients, ids, strict=True) if whose in (own, group_of(own))]
+    if alone and len(alone) == len(ids):
+        return [
+            "no column 'group' or 'patient' names whose the slides are: each counts as a patient of its own, and "
+            "scores are too good where several are of one"
+        ]
+    if alone:
+        return [f"{len(alone)} slide(s) count as patients of their own, as the list names none: {', '.join(alone[:3])}"]
+    return []
 
 
 def _columns(cases: Sequence[Case]) -> list[str]:

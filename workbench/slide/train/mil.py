@@ -25,14 +25,13 @@ from workbench.core.classes import ClassTable
 from workbench.core.csv_text import table_text
 from workbench.core.errors import UsageError
 from workbench.core.types import Case
-from workbench.data.groups import group_of
 from workbench.slide.few_shot import AUROC, BALANCED, scores_of
 from workbench.slide.marked import alike
 from workbench.slide.net.attention import GatedAttention
 from workbench.slide.predict.heads import SLIDE
 from workbench.slide.train.bags import Bag, open_bags
-from workbench.slide.train.calibration import Judged, calibration, calibration_section, temperature_of
-from workbench.slide.train.label_list import labels_of
+from workbench.slide.train.calibration import Judged, calibration, calibration_section, temperature_of, unlikely
+from workbench.slide.train.label_list import alone_of, labels_of
 from workbench.slide.train.on_top import as_step, finish, require_output
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.train import SlideTrainReport
@@ -90,6 +89,11 @@ def train_mil(
     classes = ClassTable.from_names(names)
     scores, confusion = scores_of(truth + 1, judged.odds.astype(np.float32), classes)
     scores |= calibration(judged, truth)
+    if judged.temperature == 1.0:
+        notes.append(
+            "probabilities are as the network says them: the temperature that slides of other patients chose made them "
+            "no better"
+        )
     patients, count = len(np.unique(groups)), int(fold.max()) + 1
     validation = f"cross-validated on {len(items)} slides of {patients} patients in {count} folds, patients kept whole"
     rows = [
@@ -223,6 +227,9 @@ def _judged(
     for number in range(int(fold.max()) + 1):
         own = fold == number
         odds[own] = softmax(logits[own] / temperature_of(logits[~own], truth[~own]), axis=1)
+    plain = softmax(logits, axis=1)
+    if unlikely(odds, truth) >= unlikely(plain, truth):
+        return Judged(fold, logits, plain, 1.0, tuple(epochs))
     return Judged(fold, logits, odds, temperature_of(logits, truth), tuple(epochs))
 
 
@@ -248,7 +255,7 @@ def _slide_table(items: Sequence[Bag], truth: Integers, judged: Judged, names: S
         {
             "slide": bag.case.id, "patient": bag.group, "fold": int(judged.fold[i]), "label": names[truth[i]],
             "said": names[int(judged.odds[i].argmax())],
-            **{f"probability {n}": round(float(judged.odds[i, k]), 4) for k, n in enumerate(names)},
+            **{f"probability {n}": round(float(judged.odds[i, k]), 6) for k, n in enumerate(names)},
         }
         for i, bag in enumerate(items)
     ]  # fmt: skip
@@ -270,15 +277,7 @@ def _said_of(items: Sequence[Bag], truth: Integers, groups: Integers, names: Seq
         found.append(
             f"{len(mixed)} patient(s) have slides of more than one label: is the column of slides or of patients?"
         )
-    alone = [bag for bag in items if bag.group in (bag.case.id, group_of(bag.case.id))]
-    if len(alone) == len(items):
-        found.append(
-            "no column 'group' or 'patient' names whose the slides are: each counts as a patient of its own, and "
-            "scores are too good where several are of one"
-        )
-    elif alone:
-        names_ = ", ".join(b.case.id for b in alone[:3])
-        found.append(f"{len(alone)} slide(s) count as patients of their own, as the list names none: {names_}")
+    found += alone_of([bag.group for bag in items], [bag.case.id for bag in items])
     found += alike(names)
     few = [n for i, n in enumerate(names) if len(np.unique(groups[truth == i])) < 10]
     if few:

@@ -41,6 +41,7 @@ def _shown(config: SlideTrainConfig, bags: Bags) -> dict[str, Any]:
 def require_output(out: Path, config: SlideTrainConfig) -> None:
     """Refuse an output that exists; such a training is short, and begins anew every time."""
     output.check(out, resume=False, overwrite=config.overwrite)
+    output.refuse_start(out, weights.find("demo" if config.weights == "none" else config.weights, "stainnet").path)
 
 
 def as_step(on_step: Callable[[Any], None] | None) -> Tell | None:

@@ -8,7 +8,15 @@ import pytest
 
 from workbench.core.errors import InputError, MissingExtra
 from workbench.core.types import Embeddings
-from workbench.slide.data.embedding_files import TileEmbeddings, read_hdf5, write_h5ad, write_hdf5, write_parquet
+from workbench.slide.data.embedding_files import (
+    TileEmbeddings,
+    read_hdf5,
+    side_of,
+    write_h5ad,
+    write_hdf5,
+    write_parquet,
+)
+from workbench.slide.tile_grid import TileGrid
 
 FACTS = {
     "patch_size": 256, "patch_size_level0": 512, "overlap": 32, "level0_magnification": 40.0,
@@ -61,6 +69,25 @@ def test_places_between_pixels_go_to_the_nearest():
     found = TileEmbeddings.of(Embeddings(np.zeros((3, 4), np.float32), ("a", "b", "c"), places=places))
     assert found.coords.tolist() == [[129, 0], [128, 7001], [0, 256]]
     assert found.coords.dtype == np.int64
+
+
+@pytest.mark.parametrize("mpp", [0.499, 0.2498, 0.5])
+def test_the_side_of_a_tile_is_what_was_cut_not_a_whole_number(mpp):
+    facts = {"patch_size": 128, "target_mpp": 0.5, "mpp_x": mpp, "mpp_y": mpp, "overlap": 0}
+    exact = 128 * 0.5 / mpp
+    facts["patch_size_level0"] = round(exact)
+    assert side_of(facts) == pytest.approx(exact)
+    # Tiles beside each other stand for as much as the table of tiles says.
+    corners = np.stack(np.meshgrid(np.arange(6), np.arange(5)), -1).reshape(-1, 2) * exact
+    grid = TileGrid.of_facts(np.rint(corners), facts)
+    assert grid.area * mpp**2 == pytest.approx(64.0**2)
+    assert grid.shape == (5, 6)
+
+
+def test_a_side_that_a_file_says_against_its_scale_stays_its_own():
+    assert side_of({"patch_size": 256, "patch_size_level0": 512, "target_mpp": 0.5, "mpp_x": 0.5, "mpp_y": 0.5}) == 512
+    assert side_of({"patch_size_level0": 300}) == 300
+    assert side_of({}) == 0
 
 
 def test_a_slide_without_tiles(tmp_path):

@@ -13,6 +13,7 @@ import tifffile
 import torch
 from click.testing import CliRunner
 from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
 
 import workbench as wb
 from tests.mil_maker import bag_file, facts_of, write_study
@@ -284,6 +285,53 @@ def test_a_temperature_makes_probabilities_as_right_as_they_say():
     assert error < 0.03
     before = softmax(5 * logits, axis=1)
     assert sum(n * abs(p - r) for p, r, n in bins(before, truth)) / 4000 > 3 * error
+
+
+@pytest.mark.parametrize("count", [6, 24])
+def test_few_slides_do_not_make_anybody_sure(count):
+    """All right by a hair, on a handful of slides: the likeliest temperature alone is the lowest that is tried."""
+    truth = np.arange(count) % 2
+    logits = np.zeros((count, 2))
+    logits[np.arange(count), truth] = 0.4
+    odds = softmax(logits / temperature_of(logits, truth), axis=1).max()
+    assert odds == pytest.approx((count + 1) / (count + 2), abs=0.03), "as the rule of succession has it"
+
+
+def test_a_temperature_that_makes_it_worse_is_not_taken(encoder, facts, tmp_path):
+    """Slides that tell nothing of their label: what some chose is no better for others."""
+    cases = []
+    for n in range(24):
+        bag_file(tmp_path / f"s{n:02d}.h5", facts, n)
+        name = "ill" if (n // 2) % 2 else "well"
+        cases.append(Case(f"s{n:02d}", tmp_path / f"s{n:02d}.h5", group=f"p{n // 2}", options={"label": name}))
+    out = tmp_path / "o.safetensors"
+    report = stainnet.train(cases, config(encoder, objective="mil", bag_epochs=10, folds=4, bag_lr=3e-3), out)
+    meta = weights.read_meta(out)
+    before, after = (
+        meta["scores"][f"Brier score, summed over labels{more}"] for more in (" before calibration", "")
+    )  # fmt: skip
+    said = any("probabilities are as the network says them" in n for n in report.notes)
+    assert said == (meta["net"]["temperature"] == 1.0)
+    assert after == before if said else after < before + 0.05
+    rows = read_csv(report.log.with_name("slides.csv"))
+    odds = np.array([float(r["probability ill"]) for r in rows])
+    right = np.array([r["label"] == "ill" for r in rows])
+    assert report.score == pytest.approx(roc_auc_score(right, odds), abs=1e-6), "recomputed from what was written"
+
+
+def test_an_encoder_is_never_written_over(encoder, facts, tmp_path):
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(encoder.read_bytes())
+    before = own.read_bytes()
+    cases = []
+    for n in range(4):
+        bag_file(tmp_path / f"s{n}.h5", facts, n)
+        cases.append(Case(f"s{n}", tmp_path / f"s{n}.h5", group=str(n), options={"label": "xy"[n % 2]}))
+    with pytest.raises(UsageError, match="starts from this very file"):
+        stainnet.train(cases, config(own, objective="mil", overwrite=True), own)
+    with pytest.raises(UsageError, match="these are the weights that it builds on"):
+        weights.base_record(weights.find(own, "stainnet"), own)
+    assert own.read_bytes() == before
 
 
 # --- on slides, as the shell does it
