@@ -1,8 +1,8 @@
 """Few-shot on the sample slide: five regions of each class, scored on regions that did not teach; and the seconds.
 
 ``python tests/benchmarks/bench_few_shot.py [REPEATS]``. Squares of 512 pixels are drawn in the outlines of the painted
-sample slide, five of each class, no tile in two of them; the probe learns from tiles in them. Beside the demo weights: the
-same network with random numbers, a colour histogram, local binary patterns.
+sample slide, five of each class, no tile in two of them; the probe learns from tiles in them. Beside the demo weights:
+the same network with random numbers, a colour histogram, local binary patterns.
 """
 
 from __future__ import annotations
