@@ -1,8 +1,8 @@
 """Few-shot on the sample slide: five regions of each class, scored on regions that did not teach; and the seconds.
 
 ``python tests/benchmarks/bench_few_shot.py [REPEATS]``. Squares of 512 pixels are drawn in the outlines of the painted
-sample slide, five of each class, no tile in two of them; the probe learns from tiles in them. Beside the demo weights:
-the same network with random numbers, a colour histogram, local binary patterns.
+sample slide, five of each class, none over another; the probe learns from tiles in them. Beside the demo weights: the
+same network with random numbers, a colour histogram, local binary patterns.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _of(each: list[dict[str, float]], key: str) -> str:
 
 
 def squares_in(truth: Any, seed: int) -> Any:
-    """Five squares of each class within its outlines, so far from each other that no tile lies in two."""
+    """Five squares of each class within its outlines, none over another."""
     import shapely
 
     from workbench.data.outlines import area_of
@@ -96,7 +96,6 @@ def squares_in(truth: Any, seed: int) -> Any:
 
     rng = np.random.default_rng([seed, 61])
     found = []
-    taken: list[Any] = []
     for one in truth.classes:
         areas = shapely.union_all([area_of(a.shape.parts) for a in truth if a.class_name == one.name])
         left, top, right, bottom = areas.bounds
@@ -106,14 +105,11 @@ def squares_in(truth: Any, seed: int) -> Any:
             for _ in range(4000):
                 x, y = rng.uniform(left, max(left + 1, right - side)), rng.uniform(top, max(top + 1, bottom - side))
                 box = shapely.box(x, y, x + side, y + side)
-                if box.intersection(areas).area > 0.8 * box.area and not any(
-                    box.distance(b) < SIDE / 2 for b in [*own, *taken]
-                ):
+                if box.intersection(areas).area > 0.8 * box.area and not any(box.intersects(b) for b in own):
                     own.append(box)
                     if len(own) == EACH:
                         break
             side = int(0.9 * side)  # of a class in small pieces, smaller ones
-        taken += own
         found += [
             Annotation(Shape("areas", ((np.array(b.exterior.coords),),)), class_name=one.name, class_color=one.color)
             for b in own
