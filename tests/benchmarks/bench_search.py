@@ -42,7 +42,7 @@ def main() -> int:
         vectors = _vectors(Path(folder) / "raw.npy", options.count, options.width)
         slide = Indexed("s", "", 0, options.count, 256.0, (0, 0), "s/embeddings.h5")
         corners = np.zeros((options.count, 2), np.float32)
-        TileIndex(vectors, corners, (slide,), {}).save(Path(folder) / "index")
+        TileIndex(vectors, corners, (slide,), {"width": vectors.shape[1]}).save(Path(folder) / "index")
         del vectors, corners
         (Path(folder) / "raw.npy").unlink()
         process = psutil.Process()

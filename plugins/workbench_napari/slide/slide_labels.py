@@ -64,10 +64,11 @@ class SlideLabelsGroup(QWidget):
 
 @dataclass(frozen=True)
 class _Taught:
-    """What was learnt, with the rows of its log."""
+    """What was learnt, with the rows of its log, and what there is to say of it."""
 
     report: Any
     rows: tuple[tuple[Any, ...], ...]
+    notes: tuple[str, ...]
 
 
 class SlideLabelsPage(QObject):
@@ -182,7 +183,7 @@ class SlideLabelsPage(QObject):
         made = taught.report
         group.table.show_scores(Scores(("label", "slides", "patients", "recall"), taught.rows, "labels"))
         column = group.column.currentText()
-        group.hint.setText(_sentences([f"'{column}': {_score(made)}, {made.validation}", *made.notes]))
+        group.hint.setText(_sentences([f"'{column}': {_score(made)}, {made.validation}", *taught.notes]))
         is_chosen = form.backend.name == "stainnet" and form.weights is not None
         if is_chosen:
             form.weights.choose_file(made.weights)
@@ -212,7 +213,9 @@ def _learn(found: LabelList, values: Mapping[str, Any], path: Path, progress: Pr
     )  # fmt: skip
     rows = csv.DictReader(made.log.read_text(encoding="utf-8").splitlines())
     shown = [(row["label"], int(row["slides"]), int(row["patients"]), float(row["recall"])) for row in rows]
-    return _Taught(made, tuple(shown))
+    size = values.get("given_mpp")  # typed for the slide that is open, maybe
+    given = f"slides that do not say how large their pixels are were taken at {size} um, as 'Mpp' says" if size else ""
+    return _Taught(made, tuple(shown), tuple(filter(None, (*made.notes, given))))
 
 
 def _sentences(texts: Sequence[str]) -> str:

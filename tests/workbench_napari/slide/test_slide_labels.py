@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
 from qtpy.QtWidgets import QFileDialog
 
 from tests.mil_maker import bag_file, facts_of
@@ -115,3 +117,26 @@ def test_slides_are_embedded_as_a_run_would_or_not_at_all(opened, slide_file, tm
     until(lambda: not tool.runner.is_busy)
     assert "are the same slide in two groups" in tool.status.text()
     assert not (tmp_path / "no.safetensors").exists()
+
+
+def test_a_size_of_pixels_that_was_given_is_said_of_the_slides_that_say_none(opened, tmp_path):
+    _, tool = opened
+    rows = ["image,patient,label"]
+    for n in range(4):
+        pixels = np.random.default_rng(n).integers(0, 255, (600, 600, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"s{n}.png")  # says nothing of its size
+        rows.append(f"s{n}.png,p{n},{'xy'[n % 2]}")
+    path = tmp_path / "pictures.csv"
+    path.write_text("\n".join(rows), encoding="utf-8")
+    tool.labels.open(path)
+    until(lambda: not tool.runner.is_busy)
+    tool.input.model.form.set_values({"tissue": 0.0})
+    tool.labels.learn(tmp_path / "x.safetensors")
+    until(lambda: not tool.runner.is_busy)
+    assert "s0.png: it is not known how many micrometres a pixel has" in tool.status.text()
+    assert not (tmp_path / "x.safetensors").exists()
+    tool.input.model.form.set_values({"mpp": 0.5, "tissue": 0.0})
+    tool.labels.learn(tmp_path / "x.safetensors")
+    until(lambda: not tool.runner.is_busy)
+    assert (tmp_path / "x.safetensors").is_file(), tool.status.text()
+    assert "taken at 0.5 um, as 'Mpp' says" in tool.labels_group.hint.text()
