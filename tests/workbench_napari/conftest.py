@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,25 @@ def _collector_looks_at_what_is_new() -> None:
     if len(gc.get_objects()) > _MOST_OBJECTS:
         gc.collect()
         gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _no_button_stays_down() -> Iterator[None]:
+    """Qt remembers a mouse button whose release went nowhere, and what waits for its release would wait in every later test."""
+    yield
+    from qtpy.QtCore import Qt
+    from qtpy.QtGui import QWindow
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QApplication
+
+    down = QApplication.mouseButtons() if QApplication.instance() is not None else Qt.MouseButton.NoButton
+    if down == Qt.MouseButton.NoButton:
+        return
+    window = QWindow()
+    for button in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton):
+        if down & button:
+            QTest.mouseRelease(window, button)
+    assert QApplication.mouseButtons() == Qt.MouseButton.NoButton
 
 
 @pytest.fixture(autouse=True)

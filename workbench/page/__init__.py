@@ -1,0 +1,1 @@
+"""Paper electrocardiograms, and the signals that they show."""

@@ -1,0 +1,1 @@
+"""Files of pages and of electrocardiograms: nothing here knows a model."""
