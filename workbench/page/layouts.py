@@ -1,0 +1,116 @@
+"""How leads are arranged on paper: rows of short pieces, and long strips below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from workbench.page.leads import CABRERA, CHEST, LIMB, STANDARD
+
+PAGE_SECONDS = 10.0
+"""How long a whole row usually is."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A piece of one lead: `row` from the top, `column` of the `columns` of its row; strips have one column."""
+
+    lead: str
+    row: int
+    column: int
+    columns: int
+    is_strip: bool = False
+
+    def times(self, seconds: float) -> tuple[float, float]:
+        """Start and end [s] where a row shows `seconds` and its columns follow each other in time."""
+        width = seconds / self.columns
+        return self.column * width, (self.column + 1) * width
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An arrangement of leads.
+
+    Parameters
+    ----------
+    name
+        As people say it: ``"3x4+1"`` has three rows of four pieces and one strip.
+    rows
+        Leads of each row, left to right.
+    strips
+        Leads that are drawn over the whole width below the rows.
+    """
+
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+    strips: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        leads = [lead for row in self.rows for lead in row]
+        if len(set(leads)) != len(leads):
+            raise ValueError(f"layout {self.name} holds a lead twice: {leads}")
+        if len({len(row) for row in self.rows}) != 1:
+            raise ValueError(f"layout {self.name} has rows of unequal numbers of leads")
+
+    @property
+    def columns(self) -> int:
+        """Pieces in a row."""
+        return len(self.rows[0])
+
+    @property
+    def n_rows(self) -> int:
+        """Rows and strips."""
+        return len(self.rows) + len(self.strips)
+
+    @property
+    def leads(self) -> tuple[str, ...]:
+        """The leads of the rows, in the standard order as far as they have one; aVR for a -aVR that is drawn."""
+        found = [lead.lstrip("-") for row in self.rows for lead in row]
+        return tuple(sorted(found, key=lambda n: STANDARD.index(n) if n in STANDARD else len(STANDARD)))
+
+    def cells(self) -> Iterator[Cell]:
+        """All pieces, row by row; strips last."""
+        for r, row in enumerate(self.rows):
+            for c, lead in enumerate(row):
+                yield Cell(lead, r, c, len(row))
+        for s, lead in enumerate(self.strips):
+            yield Cell(lead, len(self.rows) + s, 0, 1, is_strip=True)
+
+    def with_strips(self, *strips: str) -> Layout:
+        """The same rows with other strips below."""
+        base = self.name.split("+")[0]
+        return Layout(f"{base}+{len(strips)}" if strips else base, self.rows, strips)
+
+
+def _by_columns(leads: tuple[str, ...], n_rows: int) -> tuple[tuple[str, ...], ...]:
+    """Rows, where the leads follow each other down the columns."""
+    return tuple(leads[r::n_rows] for r in range(n_rows))
+
+
+@cache
+def layouts() -> dict[str, Layout]:
+    """All arrangements that are known, by name; those in Cabrera order end in ``" Cabrera"``.
+
+    ``3x4`` (+1, +2, +3 strips), ``6x2`` (+1), ``12x1``, ``3x1``, ``6x1``, ``chest 6x1``, ``chest 3x2``. Each holds
+    every one of its leads once.
+    """
+    found: dict[str, Layout] = {}
+    for order, ending in ((LIMB, ""), (CABRERA, " Cabrera")):
+        twelve = (*order, *CHEST)
+        four, two = _by_columns(twelve, 3), _by_columns(twelve, 6)
+        for layout in (
+            Layout("3x4", four),
+            Layout("3x4+1", four, ("II",)),
+            Layout("3x4+2", four, ("II", "V1")),
+            Layout("3x4+3", four, ("V1", "II", "V5")),
+            Layout("6x2", two),
+            Layout("6x2+1", two, ("II",)),
+            Layout("12x1", _by_columns(twelve, 12)),
+            Layout("6x1", _by_columns(order, 6)),
+        ):
+            found[layout.name + ending] = Layout(layout.name + ending, layout.rows, layout.strips)
+    found["3x1"] = Layout("3x1", _by_columns(LIMB[:3], 3))
+    found["chest 6x1"] = Layout("chest 6x1", _by_columns(CHEST, 6))
+    found["chest 3x2"] = Layout("chest 3x2", _by_columns(CHEST, 3))
+    return found
