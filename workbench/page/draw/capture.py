@@ -1,7 +1,7 @@
 """What happens to a page before it is a file: scanners, telephones, screens, water, mould and hands.
 
-The kinds of capture are those of the ECG-Image-Database (Reyna et al. 2024, arXiv:2409.16612). Geometry is changed once,
-by one map, which moves the truth with the pixels.
+The kinds of capture are those of the ECG-Image-Database (Reyna et al. 2024, arXiv:2409.16612). Geometry is changed
+once, by one map, which moves the truth with the pixels.
 """
 
 from __future__ import annotations

@@ -46,6 +46,8 @@ class DrawnLead:
         Where its first sample lies on paper [mm].
     line
         ``(samples, 2)``, (x, y) in pixels.
+    paper
+        The same in mm of paper.
     """
 
     cell: Cell
@@ -53,6 +55,7 @@ class DrawnLead:
     baseline: float
     start: float
     line: Floats
+    paper: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,8 @@ class DrawnPage:
         ``(n, 4)``: column and row of crossings of fine lines (counted from the first), and their x and y in pixels.
     leads, words
         What was drawn.
+    pulses
+        Calibration pulses, each ``(6, 2)`` of (x, y) in mm of paper.
     signals
         The leads of the rows in mV, NaN where they were not drawn; strips are further channels ``"II strip"``.
     style
@@ -87,6 +92,7 @@ class DrawnPage:
     crossings: Floats
     leads: tuple[DrawnLead, ...]
     words: tuple[Words, ...]
+    pulses: tuple[Floats, ...]
     signals: Signals
     style: Style
     to_pixels: ToPixels
@@ -130,15 +136,16 @@ def render(signals: Signals, style: Style, *, dpi: float = 200.0, seed: int = 0)
         canvas.lines(_without_gaps(piece.line), pen, style.ink)
         ink.lines(_without_gaps(piece.line), pen, (1.0, 1.0, 1.0))
         _mark(mask, piece.line, pen, n)
-    _pulses(canvas, style, pieces, pen, to_pixels)
+    pulses = _pulses(style, pieces, to_pixels)
+    canvas.lines([to_pixels(pulse) for pulse in pulses], pen, style.ink)
     _separators(canvas, style, pieces, pen, to_pixels)
     words = (
         *_labels(canvas, style, pieces, scale, to_pixels, rng),
         *_head_and_foot(canvas, style, scale, to_pixels, rng),
     )
     return DrawnPage(
-        canvas.pixels(), ink.pixels()[..., 0], mask, crossings, tuple(pieces), words, _shown(signals, pieces), style,
-        to_pixels, dpi,
+        canvas.pixels(), ink.pixels()[..., 0], mask, crossings, tuple(pieces), words, pulses,
+        _shown(signals, pieces), style, to_pixels, dpi,
     )  # fmt: skip
 
 
@@ -204,8 +211,8 @@ def _pieces(signals: Signals, style: Style, to_pixels: ToPixels) -> list[DrawnLe
             shown = shown.copy()
             shown[: round(0.02 * rate)] = np.nan
         xs = start + np.arange(last - first) / rate * style.speed
-        line = to_pixels(np.column_stack([xs, baseline - shown * style.gain]))
-        found.append(DrawnLead(cell, (first, last), baseline, start, line))
+        paper = np.column_stack([xs, baseline - shown * style.gain])
+        found.append(DrawnLead(cell, (first, last), baseline, start, to_pixels(paper), paper))
     return found
 
 
@@ -228,22 +235,20 @@ def _mark(mask: npt.NDArray[np.uint8], line: Floats, pen: float, number: int) ->
     part[own.pixels()[..., 0] >= 128] = number
 
 
-def _pulses(canvas: Canvas, style: Style, pieces: list[DrawnLead], pen: float, to_pixels: ToPixels) -> None:
+def _pulses(style: Style, pieces: list[DrawnLead], to_pixels: ToPixels) -> tuple[Floats, ...]:
     """Calibration pulses of 1 mV."""
-    if style.pulse == "none":
-        return
+    found = []
     w, high = style.pulse_width, style.gain
     for piece in pieces:
-        first = piece.cell.column == 0
-        if style.pulse == "each" or (style.pulse == "left" and first):
+        if style.pulse == "each" or (style.pulse == "left" and piece.cell.column == 0):
             x = piece.start - w - 1.5
         elif style.pulse == "right" and piece.cell.column == piece.cell.columns - 1:
             x = _end_of(piece, to_pixels) + 1.0
         else:
             continue
         y = piece.baseline
-        shape = [[x - 0.8, y], [x, y], [x, y - high], [x + w, y - high], [x + w, y], [x + w + 0.8, y]]
-        canvas.lines([to_pixels(np.array(shape))], pen, style.ink)
+        found.append(np.array([[x - 0.8, y], [x, y], [x, y - high], [x + w, y - high], [x + w, y], [x + w + 0.8, y]]))
+    return tuple(found)
 
 
 def _end_of(piece: DrawnLead, to_pixels: ToPixels) -> float:

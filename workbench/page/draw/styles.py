@@ -109,6 +109,34 @@ _FINDINGS = (
     "ST elevation, consider acute infarct", "Premature ventricular complexes",
 )  # fmt: skip
 
+_HABITS: dict[str, dict[str, tuple[str, ...]]] = {
+    "A": {
+        "colours": ("red", "pink", "salmon"), "grid": ("lines",), "pulse": ("left",), "separator": ("none", "tick"),
+        "label": ("below", "on"), "font": ("STIXGeneral", "DejaVu Serif"),
+    },
+    "B": {
+        "colours": ("orange", "red", "brown"), "grid": ("lines", "dots and lines"), "pulse": ("left",),
+        "separator": ("long dots", "none"), "label": ("on", "above"), "font": ("STIXGeneral", "cmr10"),
+    },
+    "C": {
+        "colours": ("grey", "dark grey"), "grid": ("dots", "dots and lines", "fine"), "pulse": ("each", "left"),
+        "separator": ("dashes", "gap"), "label": ("above",), "font": ("DejaVu Sans Mono", "cmtt10"),
+    },
+    "D": {
+        "colours": ("blue", "slate", "green"), "grid": ("lines", "fine"), "pulse": ("left", "none"),
+        "separator": ("tick", "none"), "label": ("below", "above"), "font": ("DejaVu Sans", "cmss10"),
+    },
+    "E": {
+        "colours": ("pink", "red", "green"), "grid": ("lines", "major only"), "pulse": ("right", "none"),
+        "separator": ("dashes", "tick"), "label": ("above", "on"), "font": ("DejaVu Sans", "cmss10", "STIXGeneral"),
+    },
+    "F": {
+        "colours": ("salmon", "green", "grey"), "grid": ("lines", "dots"), "pulse": ("left", "right"),
+        "separator": ("tick", "gap"), "label": ("above", "below"), "font": ("DejaVu Serif",),
+    },
+}  # fmt: skip
+"""What a maker always does, and what varies between its machines."""
+
 
 def random_style(
     rng: np.random.Generator, *, maker: str | None = None, layout: str | None = None, clean: bool = False
@@ -208,15 +236,7 @@ def _of_maker(maker: str, rng: np.random.Generator) -> dict[str, object]:
     def one(*of: str) -> str:
         return str(rng.choice(of))
 
-    table: dict[str, dict[str, tuple[str, ...]]] = {
-        "A": {"colours": ("red", "pink", "salmon"), "grid": ("lines",), "pulse": ("left",), "separator": ("none", "tick"), "label": ("below", "on"), "font": ("STIXGeneral", "DejaVu Serif")},
-        "B": {"colours": ("orange", "red", "brown"), "grid": ("lines", "dots and lines"), "pulse": ("left",), "separator": ("long dots", "none"), "label": ("on", "above"), "font": ("STIXGeneral", "cmr10")},
-        "C": {"colours": ("grey", "dark grey"), "grid": ("dots", "dots and lines", "fine"), "pulse": ("each", "left"), "separator": ("dashes", "gap"), "label": ("above",), "font": ("DejaVu Sans Mono", "cmtt10")},
-        "D": {"colours": ("blue", "slate", "green"), "grid": ("lines", "fine"), "pulse": ("left", "none"), "separator": ("tick", "none"), "label": ("below", "above"), "font": ("DejaVu Sans", "cmss10")},
-        "E": {"colours": ("pink", "red", "green"), "grid": ("lines", "major only"), "pulse": ("right", "none"), "separator": ("dashes", "tick"), "label": ("above", "on"), "font": ("DejaVu Sans", "cmss10", "STIXGeneral")},
-        "F": {"colours": ("salmon", "green", "grey"), "grid": ("lines", "dots"), "pulse": ("left", "right"), "separator": ("tick", "gap"), "label": ("above", "below"), "font": ("DejaVu Serif",)},
-    }  # fmt: skip
-    return {key: one(*values) for key, values in table[maker].items()}
+    return {key: one(*values) for key, values in _HABITS[maker].items()}
 
 
 def _shifted(colour: Colour, by: np.ndarray) -> Colour:
@@ -227,10 +247,11 @@ def _shifted(colour: Colour, by: np.ndarray) -> Colour:
 def _head(rng: np.random.Generator) -> tuple[str, ...]:
     """Lines above the grid: ``"name:"``, ``"id:"``, ``"date:"`` and ``"text:"`` say what they are."""
     name = str(rng.choice(_NAMES))
+    day, year, hour, minute = (int(rng.integers(*of)) for of in ((1, 29), (1987, 2027), (24,), (60,)))
     lines = [
         f"name:{rng.choice(['Name: ', '', 'Patient: '])}{name}",
         f"id:{rng.choice(['ID: ', 'PATIENT ID ', ''])}{int(rng.integers(10**5, 10**9))}",
-        f"date:{int(rng.integers(1, 29)):02d}-{rng.choice(['Jan', 'Mai', 'OCT', '07'])}-{int(rng.integers(1987, 2027))} {int(rng.integers(24)):02d}:{int(rng.integers(60)):02d}",
+        f"date:{day:02d}-{rng.choice(['Jan', 'Mai', 'OCT', '07'])}-{year} {hour:02d}:{minute:02d}",
         f"text:Vent. rate {int(rng.integers(40, 140))} BPM",
         f"text:PR interval {int(rng.integers(110, 240))} ms",
         f"text:QRS duration {int(rng.integers(70, 150))} ms",

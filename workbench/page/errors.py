@@ -1,0 +1,9 @@
+"""What a page may lack."""
+
+from __future__ import annotations
+
+from workbench.core.errors import InputError
+
+
+class NotAPage(InputError):
+    """A picture that is not read as an electrocardiogram, and why: no grid, no traces, too few leads."""
