@@ -23,11 +23,12 @@ MM = 25.4
 
 @dataclass(frozen=True)
 class Words:
-    """Something printed: what it is, what it says, and its four corners in pixels, ``(4, 2)`` of (x, y)."""
+    """Something printed: what it is, what it says, its four corners in pixels, ``(4, 2)`` of (x, y), and in mm."""
 
     kind: WordKind
     text: str
     corners: Floats
+    paper: Floats
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ def _labels(
         up = {"above": -4.5, "below": 5.5, "on": 1.0}[style.label]
         at = to_pixels(np.array([[piece.start + shift, piece.baseline + up]]))[0]
         box = canvas.text(at[0], at[1], name, style.label_size * scale * 1.25, style.ink, style.font, style.bold)
-        found.append(Words("lead", piece.cell.lead, _corners(box)))
+        found.append(_words("lead", piece.cell.lead, box, scale))
     return found
 
 
@@ -301,17 +302,18 @@ def _head_and_foot(
         y = max(top - 3 - (size + 1.3) * (n // columns), size)
         at = to_pixels(np.array([[x, y]]))[0]
         box = canvas.text(at[0], at[1], words, size * scale, (0.05, 0.05, 0.05), style.font)
-        found.append(Words(kind, words, _corners(box)))  # type: ignore[arg-type]
+        found.append(_words(kind, words, box, scale))  # type: ignore[arg-type]
     if style.foot:
         at = to_pixels(np.array([[left + float(rng.uniform(2, 60)), bottom + float(rng.choice([-2.0, 4.5]))]]))[0]
         box = canvas.text(at[0], at[1], style.foot, size * scale, (0.05, 0.05, 0.05), style.font)
-        found.append(Words("text", style.foot, _corners(box)))
+        found.append(_words("text", style.foot, box, scale))
     return found
 
 
-def _corners(box: tuple[float, float, float, float]) -> Floats:
+def _words(kind: WordKind, text: str, box: tuple[float, float, float, float], scale: float) -> Words:
     left, top, right, bottom = box
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return Words(kind, text, corners, (corners + 0.5) / scale)
 
 
 def _shown(signals: Signals, pieces: list[DrawnLead]) -> Signals:

@@ -139,7 +139,12 @@ _HABITS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def random_style(
-    rng: np.random.Generator, *, maker: str | None = None, layout: str | None = None, clean: bool = False
+    rng: np.random.Generator,
+    *,
+    maker: str | None = None,
+    layout: str | None = None,
+    clean: bool = False,
+    fonts: tuple[str, ...] = (),
 ) -> Style:
     """A page of a maker, by chance.
 
@@ -151,6 +156,8 @@ def random_style(
         Name in `workbench.page.layouts.layouts`; by chance, 3x4 with strips most often, by default.
     clean
         25 mm/s and 10 mm/mV only.
+    fonts
+        Further families of letters, taken for half of the pages.
     """
     maker = str(rng.choice([m for m in MAKERS if m != HELD_OUT])) if maker is None else maker
     if layout is None:
@@ -222,7 +229,7 @@ def random_style(
         separator=common["separator"],  # type: ignore[arg-type]
         label=common["label"],  # type: ignore[arg-type]
         label_size=float(rng.uniform(2.2, 4.2)),
-        font=str(common["font"]),
+        font=str(rng.choice(fonts)) if fonts and rng.random() < 0.5 else str(common["font"]),
         bold=bool(rng.random() < 0.3),
         names=style_names,
         head=_head(rng) if header else (),

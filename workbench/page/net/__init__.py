@@ -1,0 +1,1 @@
+"""Networks of pages; they know no files."""
