@@ -79,8 +79,9 @@ class Layout:
 
     def with_strips(self, *strips: str) -> Layout:
         """The same rows with other strips below."""
-        base = self.name.split("+")[0]
-        return Layout(f"{base}+{len(strips)}" if strips else base, self.rows, strips)
+        ending = " Cabrera" if self.name.endswith(" Cabrera") else ""
+        base = self.name.removesuffix(ending).split("+")[0]
+        return Layout((f"{base}+{len(strips)}" if strips else base) + ending, self.rows, strips)
 
 
 def _by_columns(leads: tuple[str, ...], n_rows: int) -> tuple[tuple[str, ...], ...]:

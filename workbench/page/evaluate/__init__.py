@@ -1,0 +1,1 @@
+"""How well pages were read, and waves found: the public definitions, by name."""

@@ -1,0 +1,323 @@
+"""Which piece of which row is which lead: from names that were read, rows that were followed, and what is usual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.page.errors import NotAPage
+from workbench.page.layouts import Layout, layouts
+from workbench.page.predict.maps import Name
+
+Floats = npt.NDArray[np.float64]
+
+HALF_PEN = 0.19
+"""What round ends add to a line [mm]."""
+_NEAR_ROW = 9.5
+"""How far a name may stand from the line that it names [mm]."""
+_USUAL = {3: "3x4", 4: "3x4+1", 5: "3x4+2", 6: "3x4+3", 7: "6x2+1", 12: "12x1"}
+"""What a number of rows most often is, where no name can be read."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A lead, and where it lies: its row (from the top), and its first and last millimetre along x.
+
+    Parameters
+    ----------
+    origin
+        Where second 0 of the page lies for it [mm].
+    start
+        Seconds of the page at which it begins.
+    was_read
+        Whether its name was read, or follows from where it stands.
+    """
+
+    lead: str
+    row: int
+    first: float
+    last: float
+    origin: float
+    start: float
+    is_strip: bool
+    was_read: bool
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """All pieces of a page, how they are called together, and what a person should know of it."""
+
+    layout: Layout
+    pieces: tuple[Piece, ...]
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowInk:
+    """Of a row: its height [mm], and at every step of `per_mm` columns whether there is ink, and where [mm]."""
+
+    height: float
+    has_ink: npt.NDArray[np.bool_]
+    top: Floats
+    bottom: Floats
+    per_mm: float
+
+    def span(self, first: float, last: float) -> tuple[float, float] | None:
+        """First and last ink between two places [mm]; single specks do not count."""
+        a, b = (int(np.clip(round(v * self.per_mm), 0, len(self.has_ink))) for v in (first, last))
+        there = np.flatnonzero(self.has_ink[a:b])
+        if there.size < 2 * self.per_mm:
+            return None
+        window = int(2 * self.per_mm)
+        dense = np.convolve(self.has_ink[a:b], np.ones(window), "valid")
+        good = np.flatnonzero(dense > 0.7 * window)
+        if not good.size:
+            return None
+        low, high = good[0], good[-1] + window
+        inside = there[(there >= low) & (there < high)]
+        return (a + inside[0]) / self.per_mm, (a + inside[-1] + 1) / self.per_mm
+
+
+def arrange(
+    rows: Sequence[RowInk], names: Sequence[Name], speed: float, *, layout: str | None = None, source: str = "page"
+) -> Arrangement:
+    """Say what is what.
+
+    Parameters
+    ----------
+    rows
+        The rows that were followed, top to bottom.
+    names
+        What was read.
+    speed
+        Of the paper [mm/s].
+    layout
+        Name of the arrangement (see `workbench.page.layouts.layouts`), where a person said it.
+
+    Raises
+    ------
+    NotAPage
+        There are no rows, or no arrangement has as many.
+    """
+    if not rows:
+        raise NotAPage(f"{source}: no traces are seen on the grid, so there is nothing to digitise.")
+    offset = _offset(rows, names)
+    placed = _placed(rows, names, offset)
+    found = _best(rows, placed, speed, layout, source)
+    return found
+
+
+def _offset(rows: Sequence[RowInk], names: Sequence[Name]) -> float:
+    """How far below its row a name stands on this page [mm]."""
+    if not names:
+        return 0.0
+    away = np.array([[name.y - row.height for row in rows] for name in names])
+    tries = np.arange(-_NEAR_ROW, _NEAR_ROW + 0.1, 0.5)
+    hits = [sum(name.score * (np.abs(a - d) < 2.5).any() for name, a in zip(names, away, strict=True)) for d in tries]
+    best = np.flatnonzero(np.array(hits) > max(hits) - 0.3)
+    # Names stand as near to their rows as they can.
+    return float(tries[best[np.abs(tries[best]).argmin()]]) if len(best) else 0.0
+
+
+@dataclass(frozen=True)
+class _Placed:
+    name: Name
+    row: int
+
+
+def _placed(rows: Sequence[RowInk], names: Sequence[Name], offset: float) -> list[_Placed]:
+    found = []
+    for name in names:
+        away = [abs(name.y - row.height - offset) for row in rows]
+        row = int(np.argmin(away))
+        pitch = min((abs(rows[row].height - r.height) for i, r in enumerate(rows) if i != row), default=30.0)
+        if away[row] < max(4.0, 0.4 * pitch):
+            found.append(_Placed(name, row))
+    return found
+
+
+def _best(
+    rows: Sequence[RowInk], placed: Sequence[_Placed], speed: float, asked: str | None, source: str
+) -> Arrangement:
+    candidates = []
+    for layout in _templates(len(rows), asked):
+        candidates.append(_fitted(layout, rows, placed, speed))
+    candidates = [c for c in candidates if c is not None]
+    if not candidates:
+        counted = f"{len(rows)} rows of traces are seen"
+        if asked:
+            raise NotAPage(f"{source}: {counted}, and layout {asked} has not as many; choose another, or leave it out.")
+        raise NotAPage(f"{source}: {counted}, and no layout that is known has as many; say which leads they are.")
+    score, found = max(candidates, key=lambda c: c[0])
+    read = [p for p in found.pieces if p.was_read]
+    notes = []
+    if len(read) < 0.5 * len(found.pieces):
+        usual = _USUAL.get(len(rows))
+        notes.append(
+            f"{len(read)} of {len(found.pieces)} names of leads could be read; the others follow from the layout "
+            f"{found.layout.name}"
+            + (", which is the usual one for so many rows" if usual == found.layout.name else "")
+            + ": check them"
+        )
+    del score
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def _templates(count: int, asked: str | None) -> list[Layout]:
+    """Layouts of so many rows, strips added or left out as the count wants."""
+    found: dict[str, Layout] = {}
+    for layout in layouts().values():
+        base = layout.with_strips()
+        extra = count - len(base.rows)
+        if 0 <= extra <= 3 and (extra == 0 or base.columns > 1):
+            strips = {0: (), 1: ("II",), 2: ("II", "V1"), 3: ("V1", "II", "V5")}[extra]
+            own = layout.with_strips(*strips)
+            found[own.name] = own
+    if asked is not None:
+        return [found[asked]] if asked in found else []
+    return list(found.values())
+
+
+def _fitted(
+    layout: Layout, rows: Sequence[RowInk], placed: Sequence[_Placed], speed: float
+) -> tuple[float, Arrangement] | None:
+    spans = [row.span(-1e9, 1e9) for row in rows]
+    there = [s for s in spans if s is not None]
+    if not there:
+        return None
+    first, last = float(np.median([s[0] for s in there])) + HALF_PEN, float(np.median([s[1] for s in there])) - HALF_PEN
+    columns, short = layout.columns, len(layout.rows)
+    edges, evidence = _edges(rows[:short], placed, first, last, columns)
+    score = 0.4 * evidence
+    pieces = []
+    width = (last - first) / columns
+    starts = np.array([first, *edges])
+    gaps = _has_gaps(rows[:short], edges)
+    long = _seconds_of_piece(rows[:short], starts, last, speed) if gaps else width / speed
+    for r, names in enumerate(layout.rows):
+        for c, lead in enumerate(names):
+            low = starts[c]
+            high = starts[c + 1] if c + 1 < columns else last
+            own = [p for p in placed if p.row == r and low - 5 <= p.name.x < high - min(5, 0.1 * width)]
+            span = rows[r].span(low - (1.0 if c == 0 else 0.0), high + (1.0 if c == columns - 1 else 0.0))
+            best = max(own, key=lambda p: p.name.score, default=None)
+            right = next((p for p in own if p.name.lead.lstrip("-") == lead.lstrip("-")), None)
+            if right is not None:
+                near_start = 1.0 if right.name.x < low + 0.35 * (high - low) else 0.5
+                score += right.name.score * near_start + (0.5 if right.name.lead == lead else -0.2)
+            elif best is not None:
+                score -= 1.2 * best.name.score
+            elif len(placed) >= 3:
+                score -= 0.6
+            if span is None:
+                score -= 0.6
+                continue
+            start = c * long
+            origin = span[0] + HALF_PEN - start * speed if gaps else first
+            pieces.append(
+                Piece(
+                    lead, r, span[0], span[1], origin, start, False, right is not None, right.name.score if right else 0
+                )
+            )
+    strips = []
+    for s, usual in enumerate(layout.strips):
+        row = short + s
+        own = sorted((p for p in placed if p.row == row and p.name.x < first + 25), key=lambda p: -p.name.score)
+        also = [p for p in placed if p.row == row and p.name.x > first + 40]
+        score -= 0.9 * sum(p.name.score for p in also)
+        lead = own[0].name.lead if own else usual
+        strips.append(lead)
+        span = rows[row].span(-1e9, 1e9)
+        score += 0.6 * own[0].name.score if own else (-0.5 if len(placed) >= 3 else -0.1)
+        if span is not None:
+            read = bool(own)
+            pieces.append(Piece(lead, row, *span, first, 0.0, True, read, own[0].name.score if own else 0))
+    if layout.name == _USUAL.get(len(rows)):
+        score += 0.3
+    if layout.name.endswith("Cabrera"):
+        score -= 0.3
+    # A piece that is much longer or shorter than pieces are belongs to another layout.
+    seconds = (last - first) / speed
+    score -= 0.5 * max(0.0, 2.0 - seconds / columns) + (0.5 if columns == 1 and seconds < 3 else 0)
+    arrangement = Arrangement(Layout(layout.name, layout.rows, tuple(strips)), tuple(pieces), seconds)
+    return score, arrangement
+
+
+def _seconds_of_piece(rows: Sequence[RowInk], starts: Floats, last: float, speed: float) -> float:
+    """How long pieces are that stand apart: what is usual, where that is what they nearly are."""
+    ends = [*starts[1:], last]
+    spans = [row.span(a, b) for row in rows for a, b in zip(starts, ends, strict=True)]
+    found = float(np.median([b - a for a, b in (s for s in spans if s is not None)] or [0.0])) / speed
+    for usual in (2.5, 5.0, 10.0, 1.25, 3.0, 6.0):
+        if abs(found / usual - 1) < 0.02:
+            return usual
+    return found
+
+
+def _edges(
+    rows: Sequence[RowInk], placed: Sequence[_Placed], first: float, last: float, columns: int
+) -> tuple[Floats, float]:
+    """Where one piece of a row ends and the next begins [mm], and how clearly that is seen in all rows (0 to 1)."""
+    if columns == 1:
+        return np.zeros(0), 0.0
+    step = 0.125
+    places = np.arange(first, last, step)
+    broken = np.zeros(len(places))
+    for row in rows:
+        broken += _breaks(row, places)
+    broken /= max(len(rows), 1)
+    apart = _common_gaps(rows, first, last)
+    if len(apart) == columns - 1:
+        return np.array(apart), 1.0
+    width = (last - first) / columns
+    best = (-1.0, 0.0, width)
+    for w in width * np.arange(0.985, 1.0151, 0.0025):
+        for a in np.arange(-1.5, 1.51, 0.125):
+            k = np.clip(np.round((a + w * np.arange(1, columns)) / step).astype(int), 0, len(places) - 1)
+            near = np.minimum(broken[k], 1.0).mean() - 0.04 * abs(a) - 8.0 * abs(w / width - 1)
+            if near > best[0]:
+                best = (float(near), float(a), float(w))
+    if best[0] < 0.2:
+        return first + width * np.arange(1, columns), 0.0
+    _, a, w = best
+    return first + a + w * np.arange(1, columns), min(best[0], 1.0)
+
+
+def _common_gaps(rows: Sequence[RowInk], first: float, last: float, least: float = 2.5) -> list[float]:
+    """Middles of the gaps that most rows have in common [mm]: there pulses stand, or pieces begin."""
+    per_mm = rows[0].per_mm
+    a, b = (int(np.clip(round(v * per_mm), 0, len(rows[0].has_ink))) for v in (first + 5, last - 5))
+    empty = np.mean([~row.has_ink[a:b] for row in rows], axis=0) > 0.6
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], empty.astype(int), [0]])))
+    spans = zip(edges[::2], edges[1::2], strict=True)
+    return [(a + (i + j) / 2) / per_mm for i, j in spans if j - i > least * per_mm]
+
+
+def _breaks(row: RowInk, places: Floats) -> Floats:
+    """How clearly the line breaks off at each place: a gap, or a jump that no ink joins; smeared over a millimetre."""
+    from scipy import ndimage
+
+    k = np.clip(np.round(places * row.per_mm).astype(int), 0, len(row.has_ink) - 1)
+    reach = max(1, round(0.25 * row.per_mm))
+    before, after = np.clip(k - reach, 0, None), np.clip(k + reach, None, len(row.has_ink) - 1)
+    jump = np.fmax(row.top[after] - row.bottom[before], row.top[before] - row.bottom[after])
+    found = np.where(np.isfinite(jump), np.clip(jump / 0.5, 0, 1), 0.0)
+    found = np.maximum(found, ~row.has_ink[k])
+    return np.asarray(ndimage.maximum_filter1d(found, 5), float)
+
+
+def _has_gaps(rows: Sequence[RowInk], edges: Floats) -> bool:
+    """Whether pieces of a row stand apart, as they do where each has a pulse of its own."""
+    if not len(edges):
+        return False
+    wide = []
+    for row in rows:
+        for edge in edges:
+            a, b = (int(np.clip(round(v * row.per_mm), 0, len(row.has_ink))) for v in (edge - 6, edge + 6))
+            wide.append((~row.has_ink[a:b]).sum() / row.per_mm if b > a else 0.0)
+    return float(np.median(wide)) > 2.5

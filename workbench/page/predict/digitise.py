@@ -1,0 +1,219 @@
+"""From the picture of a page to its leads in mV over seconds; every step is kept, to be seen and corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.signals import Signals, time_base
+from workbench.page.errors import NotAPage
+from workbench.page.leads import STANDARD
+from workbench.page.net.page_net import FINER
+from workbench.page.predict.arrangement import Arrangement, Piece, RowInk, arrange
+from workbench.page.predict.grid import Grid, find_grid
+from workbench.page.predict.maps import Maps, look
+from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
+from workbench.page.rectified import PER_MM, sample
+
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+PEN = 0.375
+"""Width of the lines in the map of traces [mm]."""
+_MARGIN = 6.0
+"""Paper around the grid that is looked at as well [mm]."""
+_LONGEST_FILLED = 1.0
+"""Gaps up to so many mm are bridged; longer ones stay gaps."""
+_LARGEST = 40_000_000
+"""Pixels of a rectified page; 500 x 500 mm have 16 million."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What the page was printed at: mm of paper for a second, and for a millivolt."""
+
+    speed: float = 25.0
+    gain: float = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """A rectified page: pixels at `PER_MM` a millimetre, and where its upper left corner lies on paper [mm]."""
+
+    pixels: Pixels
+    corner: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Digitised:
+    """A page that was read.
+
+    Parameters
+    ----------
+    signals
+        ``(leads, samples)`` float32, mV, NaN where nothing was drawn or seen. Leads of the rows in the standard order,
+        then strips, called ``"II strip"``.
+    sure
+        The same shape: how certain each sample is, 0 to 1.
+    lines
+        Of each row, in every column of the map, the height of the line [rows of pixels of the flat page].
+    grid, flat, maps, strokes, arrangement, paper
+        The steps.
+    notes
+        What a person should know.
+    """
+
+    signals: Signals
+    sure: npt.NDArray[np.float32]
+    lines: tuple[Floats, ...]
+    grid: Grid
+    flat: Flat
+    maps: Maps
+    strokes: tuple[Stroke, ...]
+    arrangement: Arrangement
+    paper: Paper
+    notes: tuple[str, ...]
+
+    def coverage(self) -> dict[str, float]:
+        """The share of samples that were seen, of those that a lead has on this page."""
+        found = {}
+        for piece in self.arrangement.pieces:
+            name = channel_of(piece)
+            row = self.signals.data[self.signals.channels.index(name)]
+            width = self.arrangement.seconds / (1 if piece.is_strip else self.arrangement.layout.columns)
+            due = width * self.signals.sampling_rate
+            found[name] = float(min(np.isfinite(row).sum() / max(due, 1), 1.0))
+        return found
+
+
+def digitise(
+    pixels: Pixels,
+    model: Any,
+    *,
+    paper: Paper | None = None,
+    layout: str | None = None,
+    sampling_rate: float = 500.0,
+    device: Any = "cpu",
+    source: str = "page",
+    progress: Callable[[str], None] | None = None,
+) -> Digitised:
+    """Read a page.
+
+    Parameters
+    ----------
+    pixels
+        ``(height, width, 3)`` uint8.
+    model
+        A `workbench.page.net.page_net.PageNet`.
+    paper
+        Speed and gain; 25 mm/s and 10 mm/mV by default.
+    layout
+        Where a person says what the arrangement is.
+    sampling_rate
+        Of what comes out [Hz].
+
+    Raises
+    ------
+    NotAPage
+        No grid, no traces, or nothing that looks like leads.
+    """
+    paper = paper or Paper()
+    say = progress or (lambda _text: None)
+    say("grid")
+    grid = find_grid(pixels, source)
+    flat = flatten(pixels, grid, source)
+    say("traces")
+    maps = look(model, flat.pixels, device)
+    return read_flat(flat, grid, maps, paper, layout=layout, sampling_rate=sampling_rate, source=source)
+
+
+def flatten(pixels: Pixels, grid: Grid, source: str = "page") -> Flat:
+    """The part of a picture that shows a grid, and a little around it, laid flat."""
+    good = grid.quality > 0.25
+    if not good.any():
+        raise NotAPage(f"{source}: no grid is seen well enough to lay the page flat.")
+    low = np.array([np.percentile(grid.paper[k][good], 0.5) for k in (0, 1)]) - _MARGIN
+    high = np.array([np.percentile(grid.paper[k][good], 99.5) for k in (0, 1)]) + _MARGIN
+    low = np.maximum(low, [grid.paper[k].min() for k in (0, 1)])
+    high = np.minimum(high, [grid.paper[k].max() for k in (0, 1)])
+    columns, rows = (max(32, int(np.ceil(v * PER_MM))) for v in high - low)
+    if rows * columns > _LARGEST:
+        raise NotAPage(f"{source}: {high[0] - low[0]:.0f} x {high[1] - low[1]:.0f} mm of paper are no page.")
+    corner = (float(low[0]), float(low[1]))
+    return Flat(sample(pixels, grid.to_pixels, corner, rows, columns), corner)
+
+
+def read_flat(
+    flat: Flat, grid: Grid, maps: Maps, paper: Paper, *, layout: str | None, sampling_rate: float, source: str
+) -> Digitised:
+    """The later steps, from what the network saw."""
+    heights = baselines(maps.trace, PER_MM)
+    strokes = follow(maps.trace, heights, PER_MM) if len(heights) else []
+    lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
+    rows = [
+        RowInk((h + 0.5) / PER_MM, np.isfinite(s.top), s.top / PER_MM, s.bottom / PER_MM, FINER * PER_MM)
+        for h, s in zip(heights, strokes, strict=True)
+    ]
+    found = arrange(rows, maps.names, paper.speed, layout=layout, source=source)
+    signals, sure = _signals(found, lines, strokes, paper, sampling_rate)
+    return Digitised(
+        signals, sure, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, (*grid.notes, *found.notes)
+    )
+
+
+def channel_of(piece: Piece) -> str:
+    """The name of a piece among the signals: an aVR that is drawn upside down is aVR."""
+    return f"{piece.lead.lstrip('-')} strip" if piece.is_strip else piece.lead.lstrip("-")
+
+
+def _signals(
+    found: Arrangement, lines: list[Floats], strokes: list[Stroke], paper: Paper, rate: float
+) -> tuple[Signals, npt.NDArray[np.float32]]:
+    order = {name: n for n, name in enumerate(STANDARD)}
+    pieces = sorted(found.pieces, key=lambda p: (p.is_strip, order.get(p.lead.lstrip("-"), 99), p.row))
+    names = [channel_of(piece) for piece in pieces]
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            names[n] = f"{name} {names[:n].count(name) + 1}"
+    ends = [(p.last - p.origin) / paper.speed for p in pieces]
+    samples = max(1, int(np.ceil(max(ends, default=0) * rate)))
+    data = np.full((len(pieces), samples), np.nan, np.float32)
+    sure = np.zeros_like(data)
+    per_mm = FINER * PER_MM
+    for n, piece in enumerate(pieces):
+        a, b = round(piece.first * per_mm), round(piece.last * per_mm)
+        heights = lines[piece.row][a:b]
+        good = np.isfinite(heights)
+        if good.sum() < 4:
+            continue
+        times = ((np.arange(a, b) + 0.5) / per_mm - piece.origin) / paper.speed
+        values = (np.median(heights[good]) - heights) / PER_MM / paper.gain
+        if piece.lead.startswith("-"):
+            values = -values
+        _resample(times, values, strokes[piece.row].sure[a:b], rate, paper.speed, data[n], sure[n])
+    return Signals(data, tuple(names), time_base(samples, rate), "leads", "mV"), sure
+
+
+def _resample(times: Floats, values: Floats, sure: Floats, rate: float, speed: float, out: Any, certain: Any) -> None:
+    """Columns to even samples; gaps longer than a millimetre stay gaps."""
+    from scipy.interpolate import PchipInterpolator
+
+    good = np.isfinite(values)
+    t, v = times[good], values[good]
+    first, last = int(np.ceil(t[0] * rate)), int(np.floor(t[-1] * rate))
+    first, last = max(first, 0), min(last, len(out) - 1)
+    if last < first:
+        return
+    at = np.arange(first, last + 1) / rate
+    out[first : last + 1] = PchipInterpolator(t, v)(at)
+    after = np.clip(np.searchsorted(t, at), 1, len(t) - 1)
+    wide = (t[after] - t[after - 1]) * speed
+    seen = wide <= _LONGEST_FILLED
+    out[first : last + 1][~seen] = np.nan
+    step = speed * float(np.median(np.diff(t)))
+    bridged = wide > 1.5 * step
+    certain[first : last + 1] = np.where(seen, np.interp(at, t, sure[good]) * np.where(bridged, 0.5, 1.0), 0.0)
