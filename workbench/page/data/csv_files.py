@@ -34,6 +34,8 @@ from workbench.page.leads import STANDARD, standard_name
 
 LARGEST = 128 << 20
 """Bytes of a table that is read at once."""
+_LONGEST_LINE = 400
+"""Characters of a line before the table that is looked at."""
 _TIMES = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
 _NONE = frozenset(("", "nan", "na", "n/a", "null", "none"))
 _UNIT_LINE = re.compile(r"\bunits?\b[ \t]*[:=][ \t]*\[?([^\s,;\]]+)", re.IGNORECASE)
@@ -149,7 +151,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 def _column(cell: str) -> _Column:
     """Name and unit of a column: ``I [mV]``, ``aVR (uV)``, ``time_ms``."""
-    text = cell_text(cell).strip()
+    text = cell_text(cell).strip()[:200]
     unit = ""
     if (match := _CELL.match(text)) and (
         millivolts_of(match[2]) is not None or match[2].strip().lower() in _TIMES or "[" in text
@@ -234,7 +236,7 @@ def _beside(path: Path) -> Path:
 def _stated(path: Path, comments: list[str]) -> dict[str, Any]:
     """Unit and rate of the lines before the table, and of the JSON file beside it; refused where they disagree."""
     found: dict[str, Any] = {}
-    for line in comments:
+    for line in (c for c in comments if len(c) <= _LONGEST_LINE):
         if (match := _UNIT_LINE.search(line)) and "unit" not in found:
             found["unit"] = (match[1], f"its line {shortened(line.strip(), 40)}")
         if (match := _RATE_LINE.search(line)) and "rate" not in found:
@@ -370,20 +372,23 @@ def _regular(path: Path, times: npt.NDArray[np.float64]) -> float:
     if len(times) < 3:
         raise InputError(f"{path}: has {len(times)} rows, from which no sampling rate is told. Give the sampling rate.")
     steps = np.diff(times)
-    mean = (times[-1] - times[0]) / (len(times) - 1)
-    if not np.all(np.isfinite(steps)) or mean <= 0:
+    if not np.all(np.isfinite(steps)) or np.any(steps <= 0):
         raise InputError(f"{path}: its times are missing or do not rise. Export it again with regular times.")
-    # Times are written rounded: half of the last digit on either side of a step.
-    digits = min(max((len(f"{t:.9f}".rstrip("0").partition(".")[2]) for t in times[1:200].tolist()), default=0), 9)
-    allowed = 0.02 * mean + 1.01 * 10.0**-digits if digits and 10.0**-digits < mean / 3 else 0.02 * mean
-    worst = int(np.argmax(np.abs(steps - mean)))
-    if abs(steps[worst] - mean) > allowed:
+    count = np.arange(len(times))
+    middle = (len(times) - 1) / 2
+    mean = float(np.sum((count - middle) * (times - times.mean())) / np.sum((count - middle) ** 2))
+    # Times are written rounded: each lies up to half of its last digit beside the even ones.
+    digits = max((len(f"{t:.9f}".rstrip("0").partition(".")[2]) for t in times[:500].tolist()), default=0)
+    last = 10.0**-digits
+    allowed = max(0.02 * mean, 0.6 * last if last < mean else 0.0)
+    if np.abs(times - times.mean() - (count - middle) * mean).max() > allowed:
+        worst = int(np.argmax(np.abs(steps - mean)))
         raise InputError(
             f"{path}: its times step by {steps[worst]:g} s after row {worst + 1} and by {mean:g} s on average, expected"
             " even steps. Resample it, or fill gaps with empty cells."
         )
-    drift = np.abs(times - times[0] - np.arange(len(times)) * mean).max()
-    if drift > max(mean, allowed):
-        raise InputError(f"{path}: its times drift by {drift:g} s from even steps. Resample it.")
     rate = 1.0 / mean
-    return float(round(rate)) if abs(rate - round(rate)) < 1e-4 * rate and round(rate) else float(rate)
+    whole = float(round(rate))
+    # A whole number of Hz that fits the times as well as they are written is the one that was meant.
+    fits = whole > 0 and np.abs(times - times.mean() - (count - middle) / whole).max() <= max(0.6 * last, 1e-6 * mean)
+    return whole if fits else rate

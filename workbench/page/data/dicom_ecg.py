@@ -7,6 +7,7 @@ in the units of the sensitivity (pydicom issue 1667 has the order). Leads by the
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 import zlib
@@ -58,6 +59,7 @@ _MEASURED = {
 
 _TYPES = {"SB": "i1", "UB": "u1", "SS": "i2", "US": "u2", "SL": "i4", "UL": "u4"}
 _LARGEST = 2 << 30
+_CLASS, _SYNTAX = 0x0002, 0x0010
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNFOLDED = 512 << 20
 _ADVICE = "Export or copy the file again."
@@ -87,20 +89,27 @@ class _Group:
 
 def is_ecg(path: Path) -> bool:
     """Whether a file is DICOM of one of the classes that are read; nothing but its head is looked at."""
-    import pydicom
-
     try:
         with path.open("rb") as file:
-            if file.read(132)[128:] == b"DICM":
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    uid = pydicom.filereader.read_file_meta_info(path).get("MediaStorageSOPClassUID")
-                return str(uid) in CLASSES
-            file.seek(0)
-            head = file.read(1 << 12)  # without a preamble: the class stands among the first elements
-            return path.suffix.lower() == ".dcm" and any(uid.encode() in head for uid in CLASSES)
-    except _parsing():
+            head = file.read(1 << 14)
+    except OSError:
         return False
+    if head[128:132] != b"DICM":  # without a preamble: the class stands among the first elements
+        return path.suffix.lower() == ".dcm" and any(uid.encode() in head for uid in CLASSES)
+    return _meta(head).get(_CLASS, "") in CLASSES
+
+
+def _meta(raw: bytes) -> dict[int, str]:
+    """Elements of the file meta group, (0002,xxxx), as text; always explicit and little endian (PS3.10 7.1)."""
+    found: dict[int, str] = {}
+    at = 132
+    while at + 8 <= len(raw) and raw[at : at + 2] == b"\x02\0":
+        long = raw[at + 4 : at + 6] in (b"OB", b"UN", b"OW")
+        size = int.from_bytes(raw[at + 8 : at + 12] if long else raw[at + 6 : at + 8], "little")
+        begin = at + (12 if long else 8)
+        found[int.from_bytes(raw[at + 2 : at + 4], "little")] = raw[begin : begin + size].decode("latin-1").strip("\0 ")
+        at = begin + size
+    return found
 
 
 def read(path: Path) -> Image:
@@ -129,7 +138,7 @@ def read(path: Path) -> Image:
     begin = min(g.offset for g in chosen)
     places = [round((g.offset - begin) * rate) for g in chosen]
     total = max(place + g.samples for place, g in zip(places, chosen, strict=True))
-    endian = "<" if data.is_little_endian is not False else ">"
+    endian = ">" if data.original_encoding[1] is False else "<"
     if total > 20 * sum(g.samples for g in chosen):
         raise InputError(f"{path}: its groups lie {total / rate:g} s apart, expected one recording. {_ADVICE}")
     for group in chosen:  # looked at now, for what is to be said of them; kept are only the places
@@ -162,15 +171,13 @@ def _dataset(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd UIDs and the like say nothing of the samples
         with reading(path, "no DICOM file that can be read", _ADVICE, kinds=_parsing()):
-            with path.open("rb") as file:
-                magic = file.read(132)[128:] == b"DICM"
-            if magic:
-                meta = pydicom.filereader.read_file_meta_info(path)
-                if str(meta.get("TransferSyntaxUID", "")) == _DEFLATED:
-                    _require_small(path)
-            data = pydicom.dcmread(path, force=not magic)
+            # From memory: of a file, a length beyond its end would be taken of memory before it is read.
+            raw = path.read_bytes()
+            magic = raw[128:132] == b"DICM"
+            if magic and _meta(raw[: 1 << 14]).get(_SYNTAX) == _DEFLATED:
+                _require_small(path, raw)
+            data = pydicom.dcmread(io.BytesIO(raw), force=not magic)
             uid = str(data.get("SOPClassUID", ""))
-            data.decode()
     if uid not in CLASSES:
         name = CLASSES.get(uid, uid) or "no class"
         raise InputError(f"{path}: is DICOM of the class {shortened(name)}, expected {', '.join(CLASSES.values())}.")
@@ -183,9 +190,8 @@ def _parsing() -> tuple[type[Exception], ...]:
     return (*PARSING, InvalidDicomError, BytesLengthException)
 
 
-def _require_small(path: Path) -> None:
+def _require_small(path: Path, raw: bytes) -> None:
     """Refuse a deflated file that unfolds to more than files of this kind hold."""
-    raw = path.read_bytes()
     unfold = zlib.decompressobj(-zlib.MAX_WBITS)
     start = raw.find(b"DICM") + 4
     length = int.from_bytes(raw[start + 8 : start + 12], "little") + 12

@@ -47,7 +47,7 @@ def lead_names(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     names: list[str] = []
     notes: list[str] = []
     strange: list[str] = []
-    for number, label in enumerate(labels, 1):
+    for number, label in enumerate((label[:100] for label in labels), 1):
         text = visible(" ".join(label.replace("\0", " ").split()))[:60]
         name = standard_name(label)
         if name is None:

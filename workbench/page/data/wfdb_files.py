@@ -43,6 +43,16 @@ _INVALID = {
 }  # fmt: skip
 """The value that stands for "no sample" in each format, signal(5)."""
 _RECORD_LINE = re.compile(r"[-\w]+(/\d+)?[ \t]+\d+([ \t]|$)")
+_FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_COUNT = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_STRICT_RECORD = re.compile(
+    rf"[-\w]+(?:/\d+)?\s+\d+\s+{_COUNT}(?:/{_FLOAT}(?:\({_FLOAT}\))?)?(?:\s+\d+(?:\s+[\d:.]+(?:\s+[\d/]+)?)?)?\s*"
+)
+_STRICT_SIGNAL = re.compile(
+    rf"\S+\s+\d+(?:x\d+)?(?::\d+)?(?:\+\d+)?(?:\s+{_FLOAT}(?:\([+-]?\d+\))?(?:/\S+)?(?:\s+\d+(?:\s+-?\d+(?:\s+-?\d+"
+    r"(?:\s+-?\d+(?:\s+\d+(?:\s+\S.*)?)?)?)?)?)?)?\s*"
+)
+"""Lines of a header as header(5) has them. What the library does not understand it leaves out: -500 Hz become 250."""
 _ADVICE = "Copy or export the record again."
 
 
@@ -151,7 +161,10 @@ def _single(path: Path, text: str) -> _Segment:
             f"{path}: counts {signals} signals and describes {found}, expected as many, and up to"
             f" {MOST_LEADS}. {_ADVICE}"
         )
-    rate = require_rate(path, float(record.fs or 0), "the frame rate")
+    first = next(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    rate = require_rate(path, float(first.split()[2].partition("/")[0]), "the frame rate")
+    if not np.isclose(rate, float(record.fs or 0), rtol=1e-9):
+        raise InputError(f"{path}: states {rate:g} Hz, and the library understands {record.fs:g} Hz. {_ADVICE}")
     for n, name in enumerate(record.file_name):
         _require_plain(path, name)
         if record.fmt[n] not in _BYTES and record.fmt[n] not in _PACKED:
@@ -186,9 +199,16 @@ def _single(path: Path, text: str) -> _Segment:
 def _library_header(path: Path, text: str) -> Any:
     import wfdb
 
-    for line in text.splitlines():
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    for number, line in enumerate(lines):
         if len(line) > 4096:
             raise InputError(f"{path}: has a line of {len(line)} characters, expected a WFDB header. {_ADVICE}")
+        if not (_STRICT_SIGNAL if number else _STRICT_RECORD).fullmatch(line.strip()):
+            what = f"signal {number}" if number else "the record"
+            raise InputError(
+                f"{path}: {what} is described as {shortened(line.strip())}, which is no line"
+                f" of a WFDB header. {_ADVICE}"
+            )
     with _folder_with(text) as name, reading(path, "no WFDB header that can be read", _ADVICE):
         return wfdb.rdheader(name)
 
