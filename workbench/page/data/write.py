@@ -48,6 +48,7 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     """
     if isinstance(part, Image):
         if part.geometry.axes == ("row", "column"):
+            _require_picture(part, part.dtype, (len(part.channels), *part.geometry.shape))
             return [(target.with_name(f"{target.name}.png"), lambda path: _write_png(path, picture(part)))]
         factor = millivolts_of(part.value_unit or "")
         if part.geometry.axes != ("time",) or factor is None:
@@ -129,12 +130,16 @@ def picture(image: Image) -> npt.NDArray[np.uint8]:
     pixels = image.samples()
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8) * np.uint8(255)
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or not pixels.size:
-        raise UsageError(
-            f"{image.name}: pixels are {pixels.dtype} of shape {pixels.shape}, expected uint8 with one or three"
-            " channels in front. Convert it first."
-        )
+    _require_picture(image, pixels.dtype, pixels.shape)
     return np.ascontiguousarray(pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1))
+
+
+def _require_picture(image: Image, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    if dtype not in (np.dtype(np.uint8), np.dtype(bool)) or len(shape) != 3 or shape[0] not in (1, 3) or 0 in shape:
+        raise UsageError(
+            f"{image.name}: pixels are {dtype} of shape {shape}, expected uint8 with one or three channels in front."
+            " Convert it first."
+        )
 
 
 def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
