@@ -44,6 +44,7 @@ _RATE_LINE = re.compile(
     r"(?:[\[(][ \t]*(k?hz)[ \t]*[\])])?[ \t]*[:=][ \t]*([0-9.eE+-]+)[ \t]*(k?hz)?",
     re.IGNORECASE,
 )
+_TAIL = re.compile(r"^(.+?)[_/ ]([m\u00b5\u03bcu]V)$")
 _CELL = re.compile(r"^(.*?)[ \t]*[\[(]([^\])]*)[\])][ \t]*$")
 
 
@@ -157,6 +158,8 @@ def _column(cell: str) -> _Column:
         millivolts_of(match[2]) is not None or match[2].strip().lower() in _TIMES or "[" in text
     ):
         text, unit = match[1].strip(), match[2].strip()
+    elif match := _TAIL.match(text):
+        text, unit = match[1].strip(), match[2]
     lower = text.lower()
     is_time = lower in ("time", "t", "zeit", "seconds", "sec", "timestamp", "time_s", "time_ms", "time_us")
     if is_time and not unit:

@@ -68,8 +68,8 @@ def read(path: Path) -> Image:
     if waves is None or signal is None:
         raise InputError(f"{path}: has no parsedwaveforms or signalcharacteristics, expected both. {_ADVICE}")
     notes: list[str] = []
-    rate = require_rate(path, _agreed(path, waves, signal, "samplespersecond", "samplingrate", "Hz"))
-    step = _agreed(path, waves, signal, "resolution", "resolution", "uV of one step")
+    rate = require_rate(path, _agreed(path, waves, signal, "samplespersecond", ("samplingrate",), "Hz"))
+    step = _agreed(path, waves, signal, "resolution", ("resolution", "signalresolution"), "uV of one step")
     offset = number_of(waves.get("signaloffset") or text_of(signal, "signaloffset") or "0")
     bits = number_of(waves.get("bitspersample") or text_of(signal, "bitspersample") or "16")
     signed = (waves.get("signalsigned") or text_of(signal, "signalsigned") or "True").lower()
@@ -90,12 +90,17 @@ def read(path: Path) -> Image:
 
 
 def _agreed(
-    path: Path, waves: ElementTree.Element, signal: ElementTree.Element, attribute: str, tag: str, unit: str
+    path: Path,
+    waves: ElementTree.Element,
+    signal: ElementTree.Element,
+    attribute: str,
+    tags: tuple[str, ...],
+    unit: str,
 ) -> float:
     """A number that the file states at the samples, in its head, or in both places alike."""
-    stated = [number_of(t) for t in (waves.get(attribute), text_of(signal, tag)) if t]
+    stated = [number_of(t) for t in (waves.get(attribute), *(text_of(signal, tag) for tag in tags)) if t]
     if not stated or any(n is None for n in stated) or len(set(stated)) > 1:
-        raise InputError(f"{path}: states {tag} as {stated or 'nothing'}, expected one number of {unit}. {_ADVICE}")
+        raise InputError(f"{path}: states {tags[0]} as {stated or 'nothing'}, expected one number of {unit}. {_ADVICE}")
     return float(stated[0] or 0)
 
 
@@ -122,6 +127,7 @@ def _rows(
     """One row of whole steps for each lead."""
     encoding = waves.get("dataencoding") or ""
     packing = waves.get("compressmethod") or waves.get("compression") or "Uncompressed"
+    packed = packing.upper() not in ("UNCOMPRESSED", "NONE")
     text = text_of(waves)
     duration = number_of(waves.get("durationperchannel"))
     if duration is None or not 0 < duration * rate / 1000 <= _MOST_SAMPLES:
@@ -130,15 +136,18 @@ def _rows(
     count = round(duration * rate / 1000)
     if encoding == "Base64":
         raw = base64_bytes(path, text, "its waveform")
-    elif encoding == "Plain" and packing == "Uncompressed":
-        return _split(path, np.array([number_of(w) or 0 for w in text.split()], np.int64), labels, count)
+    elif encoding == "Plain" and not packed:
+        numbers = [number_of(word) for word in text.replace(",", " ").split()]
+        if not all(n is not None and abs(n) < 1 << 31 and n == int(n) for n in numbers):
+            raise InputError(f"{path}: its plain samples hold what is no whole number. {_ADVICE}")
+        return _split(path, np.array(numbers, np.float64).astype(np.int64), labels, count)
     else:
         raise InputError(f"{path}: its samples are {shortened(encoding, 20)}, expected Base64. {_ADVICE}")
-    if packing == "Uncompressed":
+    if not packed:
         if len(raw) % 2:
             raise InputError(f"{path}: holds {len(raw)} bytes, expected 2 for each sample. {_ADVICE}")
         return _split(path, np.frombuffer(raw, "<i2").astype(np.int64), labels, count)
-    if packing != "XLI":
+    if packing.upper() != "XLI":
         raise InputError(f"{path}: is packed as {shortened(packing, 20)}, expected XLI. {_ADVICE}")
     rows, rest = xli_decode(path, raw, count, len(labels))
     if rest:

@@ -95,6 +95,15 @@ def read(path: Path, key: str | None = None) -> Image:
     return image
 
 
+def reading_bytes(image: Image) -> int:
+    """Memory that reading the samples takes besides the samples themselves, from the opened image."""
+    if image.format == "wfdb":  # whole numbers of 32 bits of all signals, and one signal in float64
+        return 4 * image.geometry.shape[0] * len(image.channels) + 24 * image.geometry.shape[0]
+    if image.format == "dicom-ecg":
+        return sum(file.stat().st_size for file in image.files if file.is_file()) + 24 * image.geometry.shape[0]
+    return 0  # parsed whole when it was opened
+
+
 def _module(name: str) -> Any:
     return importlib.import_module(_MODULES[name])
 

@@ -57,7 +57,9 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
                 " expected (time) in mV, or a picture of (row, column)."
             )
         data = np.asarray(part.samples(), np.float64) * factor
-        return signal_jobs(data, part.channels, _rate(part), target, family, list(part.notes))
+        begins = float(part.geometry.affine[0, 1]) if part.geometry.affine is not None else 0.0
+        said = [*part.notes, *([f"the first sample lies at {begins:g} s"] if begins else [])]
+        return signal_jobs(data, part.channels, _rate(part), target, family, said)
     if isinstance(part, Signals) and part.role == "signal" and not part.start:
         factor = millivolts_of(part.unit or "")
         if factor is not None:

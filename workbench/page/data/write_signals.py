@@ -222,9 +222,9 @@ def write_dicom(
 
     The class is the first that its limits allow (PS3.3 A.34): 12-lead ECG (up to 13 leads of 16384 samples, 200 to
     1000 Hz), general ECG (up to 24 leads, 200 to 1000 Hz), ambulatory ECG (up to 12 leads, 50 to 1000 Hz). Leads have
-    SCPECG codes; the padding value -32768 stands for gaps; the step of each lead is its sensitivity in uV. Identifiers
-    are made of the content: equal signals give equal bytes. Without `start` the dates, which the standard demands, are
-    1 January 1900, and the comment says so. The parameters are those of `write_wfdb`.
+    MDC codes (PS3.16 CID 3001); the padding value -32768 stands for gaps; the step of each lead is its sensitivity in
+    uV. Identifiers are made of the content: equal signals give equal bytes. Without `start` the dates, which the
+    standard demands, are 1 January 1900, and the comment says so. The parameters are those of `write_wfdb`.
 
     Raises
     ------
@@ -330,8 +330,7 @@ def _channel(lead: str, step: float, middle: float, rate: float) -> Any:
 
     codes = {name: code for code, name in LEAD_CODES.items()}
     channel, source, unit = Dataset(), Dataset(), Dataset()
-    source.CodeValue = f"5.6.3-9-{codes.get(lead, 0)}"
-    source.CodingSchemeDesignator, source.CodingSchemeVersion = "SCPECG", "1.3"
+    source.CodeValue, source.CodingSchemeDesignator = f"2:{codes.get(lead, 0)}", "MDC"
     source.CodeMeaning = f"Lead {visible(lead)}"[:64] if lead in codes else "Unspecified lead"
     unit.CodeValue, unit.CodingSchemeDesignator, unit.CodingSchemeVersion = "uV", "UCUM", "1.4"
     unit.CodeMeaning = "microvolt"

@@ -42,6 +42,7 @@ TIMES = np.arange(600) / 500
         ("time [ms],I (uV),aVR (uV)", 1e-3, TIMES * 1000, 500),
         ("time_ms,I [\u00b5V],aVR [\u00b5V]", 1e-3, TIMES * 1000, 500),
         ("t (s),Lead I [V],AVR [V]", 1e3, TIMES, 500),
+        ("time_s,I_uV,aVR/\u00b5V", 1e-3, TIMES, 500),
         ("time [s],I [mV],aVR [mV]", 1, np.round(np.arange(600) / 360, 3), 360),
         ("time [s],I [mV],aVR [mV]", 1, 17.0 + np.arange(600) / 257, 257),
     ],

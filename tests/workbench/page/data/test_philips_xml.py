@@ -92,6 +92,20 @@ def test_what_is_not_packed_is_read_as_it_is(tmp_path, version):
     assert image.channels == STANDARD
 
 
+def test_plain_numbers_and_the_tag_of_old_files(tmp_path):
+    path = tmp_path / "p.xml"
+    text = philips_xml(ROWS).replace("<resolution>5</resolution>", "<signalresolution>5</signalresolution>")
+    path.write_text(text)
+    np.testing.assert_allclose(reader.read(path).data, ROWS * 0.005, atol=1e-6)
+    numbers = " ".join(map(str, ROWS.ravel().tolist()))
+    raw = base64.b64encode(ROWS.astype("<i2").tobytes()).decode()
+    path.write_text(text.replace('"Base64"', '"Plain"').replace(raw, numbers))
+    np.testing.assert_allclose(reader.read(path).data, ROWS * 0.005, atol=1e-6)
+    path.write_text(text.replace('"Base64"', '"Plain"').replace(raw, numbers.replace(" ", " x ", 1)))
+    with pytest.raises(InputError, match="no whole number"):
+        reader.read(path)
+
+
 def test_repeated_bytes_grow_as_lzw_says(tmp_path):
     """Codes of strings that are just being defined: 7, 256, 257 are one, two and three sevens."""
     bits = "".join(f"{code:010b}" for code in (7, 256, 257, 1023))
