@@ -32,6 +32,8 @@ _CODES = {
     "MDC_ECG_TIME_PD_QTc": "QTc", "MDC_ECG_TIME_PD_QTcB": "QTcB", "MDC_ECG_TIME_PD_QTcF": "QTcF",
     "MDC_ECG_ANGLE_P_FRONT": "P_axis", "MDC_ECG_ANGLE_QRS_FRONT": "QRS_axis", "MDC_ECG_ANGLE_T_FRONT": "T_axis",
 }  # fmt: skip
+_LONGEST = 20_000_000
+"""Characters of the digits of one lead."""
 _ADVICE = "Export or copy the file again."
 
 
@@ -178,7 +180,12 @@ def _row(path: Path, code: str, value: ElementTree.Element) -> npt.NDArray[np.fl
         parts[name] = number * factor
     if parts["scale"] == 0:
         raise InputError(f"{path}: scale of {code} is 0, expected the voltage of one step. {_ADVICE}")
-    words = text_of(value, "digits").split()
+    text = text_of(value, "digits")
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"{path}: digits of {code} have {len(text)} characters, expected up to {_LONGEST}. Export parts."
+        )
+    words = text.split()
     try:
         digits = np.array(words, dtype=np.float64)
     except ValueError:

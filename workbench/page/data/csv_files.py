@@ -7,6 +7,7 @@ before it, in a JSON file beside it, or given by the caller.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
@@ -32,8 +33,9 @@ from workbench.page.data.ecg_image import (
 )
 from workbench.page.leads import STANDARD, standard_name
 
-LARGEST = 128 << 20
+LARGEST = 64 << 20
 """Bytes of a table that is read at once."""
+_BLOCK = 4096
 _LONGEST_LINE = 400
 """Characters of a line before the table that is looked at."""
 _TIMES = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
@@ -112,16 +114,22 @@ def read(path: Path, *, sampling_rate: float | None = None, unit: str | None = N
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    lines = text.splitlines()
-    head = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), None)
-    if head is None:
+    lines = io.StringIO(text, newline=None)
+    comments: list[str] = []
+    head = ""
+    for line in lines:
+        if line.strip() and not line.lstrip().startswith("#"):
+            head = line.rstrip("\n")
+            break
+        comments.append(line[: _LONGEST_LINE + 1].rstrip("\n"))
+    if not head:
         raise InputError(f"{path}: holds no row of lead names. Export it again with a header such as 'I [mV],II [mV]'.")
     notes: list[str] = []
-    delimiter = _delimiter(lines[head])
-    columns = [_column(c) for c in _split(lines[head], delimiter)]
-    _require_names(path, columns, lines[head])
-    table = _numbers(path, lines, head, delimiter, len(columns))
-    said = _stated(path, lines[:head])
+    delimiter = _delimiter(head)
+    columns = [_column(c) for c in _split(head, delimiter)]
+    _require_names(path, columns, head)
+    table = _numbers(path, lines, len(comments) + 1, delimiter, len(columns))
+    said = _stated(path, comments)
     keep = _leads(columns, table, notes)
     factors = _factors(path, [columns[n] for n in keep], unit, said, notes)
     kept = [n for n, factor in zip(keep, factors, strict=True) if factor is not None]
@@ -189,14 +197,19 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _numbers(path: Path, lines: list[str], head: int, delimiter: str, width: int) -> npt.NDArray[np.float64]:
-    """All rows as numbers, ``(samples, columns)``."""
-    comma = delimiter != "," and any("," in line for line in lines[head + 1 :])
-    if comma and any("." in line for line in lines[head + 1 :]):
+def _numbers(path: Path, lines: io.StringIO, before: int, delimiter: str, width: int) -> npt.NDArray[np.float64]:
+    """The rest of the lines as numbers, ``(samples, columns)``; `before` lines came before it."""
+    place = lines.tell()
+    rest = lines.read()
+    lines.seek(place)
+    comma = delimiter != "," and "," in rest
+    if comma and "." in rest:
         raise InputError(f"{path}: its numbers have both points and commas, expected one decimal mark. Export it again"
                          " without marks for thousands.")  # fmt: skip
+    del rest
     rows: list[list[float]] = []
-    for number, line in enumerate(lines[head + 1 :], head + 2):
+    blocks: list[npt.NDArray[np.float64]] = []
+    for number, line in enumerate(lines, before + 1):
         if not line.strip():
             continue
         if comma:
@@ -212,9 +225,14 @@ def _numbers(path: Path, lines: list[str], head: int, delimiter: str, width: int
             rows.append([float(c) for c in cells])
         except ValueError:
             rows.append([_cell(path, number, c) for c in cells])
-    if not rows:
+        if len(rows) == _BLOCK:
+            blocks.append(np.array(rows, np.float64))
+            rows = []
+    if rows:
+        blocks.append(np.array(rows, np.float64))
+    if not blocks:
         raise InputError(f"{path}: holds no row of numbers below its names. Export it again.")
-    table = np.array(rows, np.float64)
+    table = np.concatenate(blocks)
     if np.isinf(table).any() or np.nanmax(np.abs(table), initial=0.0) > 1e30:
         where = int(np.flatnonzero(~(np.nan_to_num(np.abs(table)).max(axis=1) <= 1e30))[0])
         raise InputError(f"{path}: row {where + 1} of its numbers holds one beyond all sense. Export it again.")

@@ -31,7 +31,8 @@ _FIELDS = {
     "qtcf": ("QTcF", "ms"), "pfrontaxis": ("P_axis", "deg"), "qrsfrontaxis": ("QRS_axis", "deg"),
     "tfrontaxis": ("T_axis", "deg"),
 }  # fmt: skip
-_MOST_SAMPLES = 4_000_000
+_MOST_SAMPLES = 1_000_000
+_MOST_OF_ALL = 8_000_000
 _CODE_BITS = 10
 _LAST_CODE = (1 << _CODE_BITS) - 2
 _ADVICE = "Export or copy the file again."
@@ -134,6 +135,10 @@ def _rows(
         raise InputError(f"{path}: lasts {waves.get('durationperchannel')} ms, expected up to {_MOST_SAMPLES} samples."
                          f" {_ADVICE}")  # fmt: skip
     count = round(duration * rate / 1000)
+    if count * len(labels) > _MOST_OF_ALL:
+        raise InputError(
+            f"{path}: states {count} samples of {len(labels)} leads, expected up to {_MOST_OF_ALL}. {_ADVICE}"
+        )
     if encoding == "Base64":
         raw = base64_bytes(path, text, "its waveform")
     elif encoding == "Plain" and not packed:

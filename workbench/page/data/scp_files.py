@@ -32,7 +32,7 @@ from workbench.page.data.measured import measured
 from workbench.page.data.xml_tree import number_of
 
 _LARGEST = 64 << 20
-_MOST_SAMPLES = 50_000_000
+_MOST_SAMPLES = 5_000_000
 _ADVICE = "Export or copy the file again."
 
 

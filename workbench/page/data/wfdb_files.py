@@ -303,6 +303,7 @@ def _frames(path: Path, record: Any, places: dict[str, Path], notes: list[str]) 
     for name, size in sizes.items():
         needed = _needed(record, name, counted)
         if needed is None:
+            _require_packed(path, record, name, places[name], int(counted))
             continue
         if size < needed:
             raise InputError(
@@ -313,6 +314,18 @@ def _frames(path: Path, record: Any, places: dict[str, Path], notes: list[str]) 
         if size >= frame:
             notes.append(f"{places[name].name} holds {size - needed} bytes behind the samples that the header counts")
     return int(counted)
+
+
+def _require_packed(path: Path, record: Any, name: str, place: Path, counted: int) -> None:
+    """Refuse a packed file (FLAC) that says that it holds fewer samples than the header counts."""
+    import soundfile
+
+    with reading(place, "no packed samples (FLAC) that can be read", _ADVICE):
+        held = soundfile.info(str(place)).frames
+    own = next(n for n, other in enumerate(record.file_name) if other == name)
+    wanted = counted * (record.samps_per_frame[own] or 1)
+    if held < wanted:
+        raise InputError(f"{path}: counts {wanted} samples per signal, and {place.name} holds {held}: copy it again.")
 
 
 def _calibrated(path: Path, text: str, record: Any, notes: list[str]) -> tuple[list[int], list[float]]:

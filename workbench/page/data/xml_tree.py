@@ -18,7 +18,7 @@ from xml.parsers import expat
 from workbench.core.errors import InputError
 from workbench.page.data.ecg_image import require_size
 
-LARGEST = 128 << 20
+LARGEST = 64 << 20
 """Bytes of a file that is read at once."""
 _DEEPEST = 100
 _MOST = 2_000_000
