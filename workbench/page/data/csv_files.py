@@ -36,6 +36,8 @@ from workbench.page.leads import STANDARD, standard_name
 LARGEST = 64 << 20
 """Bytes of a table that is read at once."""
 _BLOCK = 4096
+_LONGEST_ROW = 1 << 16
+"""Characters of a row."""
 _LONGEST_LINE = 400
 """Characters of a line before the table that is looked at."""
 _TIMES = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
@@ -124,6 +126,10 @@ def read(path: Path, *, sampling_rate: float | None = None, unit: str | None = N
         comments.append(line[: _LONGEST_LINE + 1].rstrip("\n"))
     if not head:
         raise InputError(f"{path}: holds no row of lead names. Export it again with a header such as 'I [mV],II [mV]'.")
+    if len(head) > _LONGEST_ROW:
+        raise InputError(
+            f"{path}: its first row has {len(head)} characters, expected the names of leads. Export it again."
+        )
     notes: list[str] = []
     delimiter = _delimiter(head)
     columns = [_column(c) for c in _split(head, delimiter)]
@@ -212,8 +218,13 @@ def _numbers(path: Path, lines: io.StringIO, before: int, delimiter: str, width:
     for number, line in enumerate(lines, before + 1):
         if not line.strip():
             continue
+        if len(line) > _LONGEST_ROW:
+            raise InputError(
+                f"{path}: line {number} has {len(line)} characters, expected a row of numbers. Export again."
+            )
         if comma:
             line = line.replace(",", ".")
+        line = line.rstrip("\n")
         cells = _split(line, delimiter) if '"' in line else line.split(delimiter)
         if len(cells) != width:
             hint = (
@@ -222,7 +233,7 @@ def _numbers(path: Path, lines: io.StringIO, before: int, delimiter: str, width:
             raise InputError(f"{path}: line {number} has {len(cells)} cells, the row of names {width}.{hint} Export it"
                              " again.")  # fmt: skip
         try:
-            rows.append([float(c) for c in cells])
+            rows.append([float(c) if c else math.nan for c in cells])
         except ValueError:
             rows.append([_cell(path, number, c) for c in cells])
         if len(rows) == _BLOCK:

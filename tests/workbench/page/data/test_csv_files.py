@@ -187,7 +187,12 @@ def test_tables_of_other_things_are_told_apart(tmp_path):
 
 def test_a_line_without_end_takes_no_time(table):
     begun = time.perf_counter()
-    for text in ("# unit" + " " * 200_000 + "\n", "I [mV]" + "[" * 200_000 + "\n1\n", "# fs" + "\t" * 200_000 + "x\n"):
+    for text in (
+        "# unit" + " " * 200_000 + "\n",
+        "I [mV]" + "[" * 200_000 + "\n1\n",
+        "# fs" + "\t" * 200_000 + "x\n",
+        "I [mV]\n" + "," * 200_000,
+    ):
         with pytest.raises(InputError):
             csv_files.read(table(text))
     assert time.perf_counter() - begun < 5
