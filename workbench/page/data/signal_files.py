@@ -95,6 +95,16 @@ def read(path: Path, key: str | None = None) -> Image:
     return image
 
 
+def is_companion(path: Path) -> bool:
+    """Whether a file belongs to a record beside it: samples and marks of a WFDB header, the unit of a table."""
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        table = path.with_suffix(".csv")
+        return table.is_file() and _module("csv").is_ecg(table)
+    header = path.with_suffix(".hea")
+    return suffix not in SUFFIXES and header.is_file() and _module("wfdb").is_ecg(header)
+
+
 def reading_bytes(image: Image) -> int:
     """Memory that reading the samples takes besides the samples themselves, from the opened image."""
     if image.format == "wfdb":  # whole numbers of 32 bits of all signals, and one signal in float64

@@ -65,6 +65,26 @@ def test_samples_lead_to_their_header(shared_data):
     assert image.source == shared_data / "ecg" / "s0010_re.hea"
 
 
+def test_companions_are_no_cases(shared_data, tmp_path):
+    ecg, ludb = shared_data / "ecg", shared_data / "ludb"
+    for path in (ecg / "s0010_re.dat", ecg / "s0010_re.xyz", ludb / "1.avf", ludb / "1.dat"):
+        assert signal_files.is_companion(path)
+    for path in (ecg / "s0010_re.hea", ecg / "hl7_example.dcm", ecg / "photo_00001.png"):
+        assert not signal_files.is_companion(path)
+    (tmp_path / "a.json").write_text("{}")
+    assert not signal_files.is_companion(tmp_path / "a.json")
+    (tmp_path / "a.csv").write_text("I,II,V1\n1,2,3\n")
+    assert signal_files.is_companion(tmp_path / "a.json")
+
+
+def test_memory_for_reading_is_told(shared_data):
+    record = signal_files.read(shared_data / "ecg" / "s0010_re.hea")
+    assert signal_files.reading_bytes(record) >= 4 * 15 * 38400
+    dicom = signal_files.read(shared_data / "ecg" / "hl7_example.dcm")
+    assert signal_files.reading_bytes(dicom) >= 143392
+    assert signal_files.reading_bytes(signal_files.read(shared_data / "ecg" / "hl7_example_aecg.xml")) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -255,6 +255,25 @@ def test_twelve_bits_are_unpacked(tmp_path):
     assert not any("checksum" in note for note in image.notes)
 
 
+def test_a_skewed_signal_is_moved_as_wfdb_moves_it(tmp_path):
+    path = wfdb_record(tmp_path, "r", RAW[:2], _lines("I", "II"))
+    path.write_text(path.read_text().replace("r.dat 16 ", "r.dat 16:5 ", 1))
+    image = wfdb_files.read(path)
+    np.testing.assert_allclose(image.data[0, :-5], RAW[0, 5:] / 1000, atol=1e-6)
+    assert np.isnan(image.data[0, -5:]).all()
+    np.testing.assert_allclose(image.data, wfdb.rdrecord(str(tmp_path / "r")).p_signal.T, atol=1e-6)
+
+
+def test_a_packed_file_that_is_too_short_is_refused(tmp_path):
+    wfdb.wrsamp("p", 500, ["mV"], ["I"], d_signal=RAW[:1].T.astype(np.int64), fmt=["516"], adc_gain=[1000.0],
+                baseline=[0], write_dir=str(tmp_path))  # fmt: skip
+    path = tmp_path / "p.hea"
+    np.testing.assert_allclose(wfdb_files.read(path).data, RAW[:1] / 1000, atol=1e-6)
+    path.write_text(path.read_text().replace(" 1000\n", " 1000000000\n", 1))
+    with pytest.raises(InputError, match="counts 1000000000 samples per signal, and p.dat holds 1000"):
+        wfdb_files.read(path)
+
+
 def test_two_signals_of_one_name_are_both_kept(tmp_path):
     image = wfdb_files.read(wfdb_record(tmp_path, "r", RAW, _lines("II", "MLII", "ii")))
     assert image.channels == ("II", "MLII", "II (2)")
