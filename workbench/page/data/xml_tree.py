@@ -1,0 +1,132 @@
+"""XML files of electrocardiograms as a tree: nothing outside of the file is looked at, and nothing in it can grow.
+
+A document type may name a file of its own (GE MUSE writes ``SYSTEM "restecg.dtd"``): it is never opened. Entities that
+are declared in the file itself are refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from workbench.core.errors import InputError
+from workbench.page.data.ecg_image import require_size
+
+LARGEST = 64 << 20
+"""Bytes of a file that is read at once."""
+_DEEPEST = 100
+_MOST = 2_000_000
+_CHUNK = 1 << 16
+
+
+class _Fault(Exception):
+    """What is wrong with the file; becomes an `InputError`."""
+
+
+def parse(path: Path) -> ElementTree.Element:
+    """The root of a file; names of elements and attributes without their namespaces.
+
+    Raises
+    ------
+    InputError
+        It is no XML, is cut off, larger or deeper than electrocardiograms are, or declares entities.
+    """
+    require_size(path, LARGEST)
+    tree = _Tree()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                tree.parser.Parse(chunk, False)
+        tree.parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise InputError(f"{path}: is no well-formed XML ({error}). Export or copy the file again.") from error
+    except (_Fault, UnicodeError, LookupError) as error:  # the latter of encodings that nobody knows
+        raise InputError(f"{path}: {error}. Export or copy the file again.") from error
+    root: ElementTree.Element = tree.builder.close()
+    return root
+
+
+def first_tag(head: bytes) -> str:
+    """Name of the first element, without its namespace; "" where none begins in these first bytes."""
+    tree = _Tree()
+    with contextlib.suppress(_Fault, expat.ExpatError, UnicodeError, LookupError):
+        tree.parser.Parse(head, False)
+    return tree.first
+
+
+def root_of(path: Path) -> str:
+    """Name of the first element of a file, from its first 64 KiB; "" where it is no XML."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_CHUNK)
+    except OSError:
+        return ""
+    return first_tag(head) if b"<" in head else ""
+
+
+class _Tree:
+    """Builds the tree while expat reads; what could hurt stops it."""
+
+    def __init__(self) -> None:
+        self.builder = ElementTree.TreeBuilder()
+        self.first = ""
+        self._depth, self._count = 0, 0
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self.builder.data
+        self.parser.EntityDeclHandler = self._entity
+        self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        self._count += 1
+        if self._depth > _DEEPEST:
+            raise _Fault(f"has elements within elements, more than {_DEEPEST} deep")
+        if self._count > _MOST:
+            raise _Fault(f"has more than {_MOST // 1_000_000} million elements")
+        tag = tag.rpartition(":")[2]
+        self.first = self.first or tag
+        self.builder.start(tag, {k.rpartition(":")[2]: v for k, v in attributes.items()})
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self.builder.end(tag.rpartition(":")[2])
+
+    def _entity(self, *_: Any) -> None:
+        raise _Fault("declares entities; an electrocardiogram needs none")
+
+
+def text_of(element: ElementTree.Element | None, tag: str = "") -> str:
+    """Text of an element or of a descendant by its path, without blanks around it; "" where there is none."""
+    found = element if element is None or not tag else element.find(tag)
+    return "" if found is None else "".join(found.itertext()).strip()
+
+
+def number_of(text: str | None) -> float | None:
+    """A number of a text, or ``None``."""
+    try:
+        value = float((text or "").strip())
+    except ValueError:
+        return None
+    return value if abs(value) < 1e300 else None
+
+
+def each(element: ElementTree.Element, tag: str) -> Iterator[ElementTree.Element]:
+    """All descendants of that name."""
+    return element.iter(tag)
+
+
+def base64_bytes(path: Path, text: str, what: str) -> bytes:
+    """The bytes of a base64 text with blanks in it, or an `InputError`."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"{path}: {what} is no base64 text ({error}). Export or copy the file again.") from error
