@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import numpy.typing as npt
 
-PAGES, PER_PAGE, SIZE = 1400, 8, 256
+PAGES, PER_PAGE, SIZE = 560, 8, 256
 HELD_OUT_PAGES = 60
 EXTRA_FONTS = ("Liberation Serif", "Liberation Sans", "Liberation Mono", "FreeSerif", "FreeSans", "FreeMono")
 SETTINGS: dict[str, Any] = {
@@ -55,7 +55,7 @@ def pool(folder: Path, pages: int, maker: str | None) -> Pool:
     count = pages * PER_PAGE
     done = folder / "done.txt"
     folder.mkdir(exist_ok=True)
-    arrays = {}
+    arrays: Pool = {}
     for name, shape in SHAPES.items():
         path = folder / f"{name}.npy"
         mode = "r+" if path.exists() else "w+"
@@ -67,7 +67,7 @@ def pool(folder: Path, pages: int, maker: str | None) -> Pool:
         if n % 20 == 19 or n == pages - 1:
             done.write_text(str(n + 1))
             print(f"{folder.name}: {n + 1} of {pages} pages", flush=True)
-    return arrays
+    return {name: a[:count] for name, a in arrays.items()}
 
 
 def draw_page(n: int, maker: str | None, fonts: tuple[str, ...], arrays: Pool) -> None:

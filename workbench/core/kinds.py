@@ -393,7 +393,40 @@ SLIDE = Kind(
     if_asked=(".png", ".jpg", ".jpeg", ".tif", ".tiff"),
 )
 
-BUILT_IN = (VOLUME, SCENE, RECORDING, SLIDE)
+_PAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".pdf")
+_SIGNALS = (".hea", ".csv", ".tsv", ".dcm", ".xml", ".scp")
+
+PAGE = Kind(
+    name="page",
+    title="an electrocardiogram",
+    axes=("down", "across"),
+    readers=dict.fromkeys((*_PAGES, *_SIGNALS), "workbench.page.data.files"),
+    files="workbench.page.data.files",
+    writer="workbench.page.data.write",
+    formats=("wfdb", "dicom-ecg", "csv", "edf"),
+    layers="workbench.page.layers",
+    monai="workbench.page.data.monai_reader:PageReader",
+    needs_labels=False,
+    series="page",
+    hidden=("affine", "orientation", "classes"),
+    if_asked=(
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".webp",
+        ".heic",
+        ".heif",
+        ".pdf",
+        ".csv",
+        ".tsv",
+        ".xml",
+    ),
+)
+
+BUILT_IN = (VOLUME, SCENE, RECORDING, SLIDE, PAGE)
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy.typing as npt
 PER_MM = 8.0
 """Pixels a millimetre of a rectified page: 200 columns a second at 25 mm/s."""
 _STEP = 16
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 def sample(

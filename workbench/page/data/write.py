@@ -15,6 +15,7 @@ from workbench.core.types import Image, Signals
 from workbench.data.parts import Job
 from workbench.page.data import write_signals
 from workbench.page.data.ecg_image import millivolts_of
+from workbench.page.data.pictures import AXES
 
 FORMATS = ("wfdb", "dicom-ecg", "csv", "edf")
 
@@ -34,7 +35,7 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     Parameters
     ----------
     part
-        An `Image` of signals in mV, or of a picture with the axes ``("row", "column")``; or `Signals` in a unit of
+        An `Image` of signals in mV, or of a picture with the axes ``("down", "across")``; or `Signals` in a unit of
         voltage. Signals that are no voltage, or start at another moment than 0, are left to the common writer.
     target
         Folder and name, without suffix. A WFDB record gets a name that the format allows.
@@ -47,14 +48,14 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
         The signals or the picture cannot be written so; nothing is.
     """
     if isinstance(part, Image):
-        if part.geometry.axes == ("row", "column"):
+        if part.geometry.axes == AXES:
             _require_picture(part, part.dtype, (len(part.channels), *part.geometry.shape))
             return [(target.with_name(f"{target.name}.png"), lambda path: _write_png(path, picture(part)))]
         factor = millivolts_of(part.value_unit or "")
         if part.geometry.axes != ("time",) or factor is None:
             raise UsageError(
                 f"{part.name}: axes {part.geometry.axes} in {part.value_unit or 'no unit'} are no electrocardiogram:"
-                " expected (time) in mV, or a picture of (row, column)."
+                " expected (time) in mV, or a picture of (down, across)."
             )
         data = np.asarray(part.samples(), np.float64) * factor
         begins = float(part.geometry.affine[0, 1]) if part.geometry.affine is not None else 0.0

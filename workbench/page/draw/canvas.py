@@ -21,7 +21,8 @@ class Canvas:
         from matplotlib.backends.backend_agg import RendererAgg
 
         self.width, self.height = width, height
-        self._renderer: Any = RendererAgg(width, height, 72.0)
+        make: Any = RendererAgg
+        self._renderer = make(width, height, 72.0)
         self._rectangle(-1, -1, width + 1, height + 1, paper)
 
     def pixels(self) -> npt.NDArray[np.uint8]:

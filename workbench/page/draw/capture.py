@@ -227,7 +227,8 @@ def _field(rng: np.random.Generator, shape: tuple[int, ...], cells: int) -> Ligh
     )
     out = out[: shape[0], : shape[1]]
     out = np.pad(out, [(0, shape[0] - out.shape[0]), (0, shape[1] - out.shape[1])], mode="edge")
-    return (out - out.mean()) / max(float(out.std()), 1e-6)
+    even: Light = (out - out.mean()) / max(float(out.std()), 1e-6)
+    return even
 
 
 def _shadows(light: Light, rng: np.random.Generator, strength: float) -> Light:
@@ -246,7 +247,8 @@ def _shadows(light: Light, rng: np.random.Generator, strength: float) -> Light:
     whole = np.repeat(np.repeat(dim, 4, 0), 4, 1)[:height, :width]
     whole = ndimage.uniform_filter(whole, 9)
     tint = np.array([1.0, rng.uniform(0.93, 1.0), rng.uniform(0.78, 1.0)], np.float32)
-    return light * whole[..., None].astype(np.float32) * tint * float(rng.uniform(0.75, 1.05))
+    out: Light = light * whole[..., None].astype(np.float32) * tint * float(rng.uniform(0.75, 1.05))
+    return out
 
 
 def _stains(light: Light, rng: np.random.Generator, strength: float, *, many: bool) -> Light:
@@ -268,7 +270,8 @@ def _spots(light: Light, rng: np.random.Generator, strength: float) -> Light:
     blobs = ndimage.gaussian_filter(where.astype(np.float32), rng.uniform(1.2, 3.5))
     blobs = np.clip(blobs / max(float(blobs.max()), 1e-6) * 2.0, 0, 1)
     colour = np.array([rng.uniform(0.3, 0.6), rng.uniform(0.25, 0.5), rng.uniform(0.35, 0.6)], np.float32)
-    return light * (1 - strength * blobs[..., None] * colour)
+    out: Light = light * (1 - strength * blobs[..., None] * colour)
+    return out
 
 
 def _creases(light: Light, rng: np.random.Generator, strength: float) -> Light:
@@ -317,4 +320,5 @@ def _screen(light: Light, rng: np.random.Generator, strength: float) -> Light:
     glow = np.exp(
         -(((x - rng.uniform(0, width)) / (0.3 * width)) ** 2 + ((y - rng.uniform(0, height)) / (0.3 * height)) ** 2)
     )
-    return light * float(rng.uniform(0.75, 1.0)) + 40 * strength * float(rng.random()) * glow[..., None]
+    out: Light = light * float(rng.uniform(0.75, 1.0)) + 40 * strength * float(rng.random()) * glow[..., None]
+    return out

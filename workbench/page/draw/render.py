@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from workbench.page.draw.canvas import Canvas
 from workbench.page.draw.styles import Style
 from workbench.page.layouts import Cell
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 ToPixels = Callable[[Floats], Floats]
 """From places on paper (x, y) [mm], ``(n, 2)``, to pixels, counted from the centre of the first."""
 WordKind = Literal["lead", "name", "id", "date", "text"]

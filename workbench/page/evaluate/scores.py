@@ -5,8 +5,8 @@
   that were found; the mean over leads. The reference is not centred.
 - Kaggle 2025/26 (PhysioNet - Digitization of ECG Images): each lead is shifted by up to 0.2 s to the greatest
   correlation of the centred signals and by the best constant; what is missing counts as 0 mV; signal and error are
-  summed over all leads of a record, and the ratio is at most 384 (25.84 dB). Over records the ratio is averaged, not the
-  decibels.
+  summed over all leads of a record, and the ratio is at most 384 (25.84 dB). Over records the ratio is averaged,
+  not the decibels.
 """
 
 from __future__ import annotations

@@ -66,8 +66,11 @@ class PageNet(nn.Module):
         self.line = nn.Conv2d(a, 2 * 2 * 2 * FINER, 3, padding=1)
         self.words = nn.Conv2d(a, 1, 3, padding=1)
         self.names = nn.Sequential(_block(widths[2], widths[2]), nn.Conv2d(widths[2], len(LEADS), 1))
-        nn.init.constant_(self.line.bias, -3.0)  # type: ignore[arg-type]
-        nn.init.constant_(self.names[1].bias, -5.0)
+        # Most of a page is paper.
+        for layer, bias in ((self.line, -3.0), (self.names[1], -5.0)):
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, bias)
 
     def forward(self, pages: Tensor) -> PageMaps:
         x = self.stem(F.pixel_unshuffle(pages * 2 - 1, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from workbench.page.errors import NotAPage
 from workbench.page.layouts import Layout, layouts
 from workbench.page.predict.maps import Name
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 HALF_PEN = 0.19
 """What round ends add to a line [mm]."""
@@ -144,16 +145,14 @@ def _placed(rows: Sequence[RowInk], names: Sequence[Name], offset: float) -> lis
 def _best(
     rows: Sequence[RowInk], placed: Sequence[_Placed], speed: float, asked: str | None, source: str
 ) -> Arrangement:
-    candidates = []
-    for layout in _templates(len(rows), asked):
-        candidates.append(_fitted(layout, rows, placed, speed))
-    candidates = [c for c in candidates if c is not None]
+    fitted = [_fitted(layout, rows, placed, speed) for layout in _templates(len(rows), asked)]
+    candidates = [one for one in fitted if one is not None]
     if not candidates:
         counted = f"{len(rows)} rows of traces are seen"
         if asked:
             raise NotAPage(f"{source}: {counted}, and layout {asked} has not as many; choose another, or leave it out.")
         raise NotAPage(f"{source}: {counted}, and no layout that is known has as many; say which leads they are.")
-    score, found = max(candidates, key=lambda c: c[0])
+    _, found = max(candidates, key=lambda one: one[0])
     read = [p for p in found.pieces if p.was_read]
     notes = []
     if len(read) < 0.5 * len(found.pieces):
@@ -164,7 +163,6 @@ def _best(
             + (", which is the usual one for so many rows" if usual == found.layout.name else "")
             + ": check them"
         )
-    del score
     return replace(found, notes=(*found.notes, *notes))
 
 

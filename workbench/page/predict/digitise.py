@@ -19,7 +19,7 @@ from workbench.page.predict.maps import Maps, look
 from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
 from workbench.page.rectified import PER_MM, sample
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 Pixels = npt.NDArray[np.uint8]
 
 PEN = 0.375

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from workbench.page.errors import NotAPage
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 Plane = npt.NDArray[np.float32]
 
 STEP = 8

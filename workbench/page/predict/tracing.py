@@ -10,11 +10,12 @@ its lower one, and where a peak is too narrow for one of them it is not for the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 Share = npt.NDArray[np.float32]
 
 _COARSE = 2
@@ -229,13 +230,13 @@ def middle_line(stroke: Stroke, pen: float, finer: int) -> Floats:
 
 
 def _over(edge: Floats, offsets: npt.NDArray[np.int_], profile: Floats, least: np.ufunc) -> Floats:
-    out = np.full_like(edge, np.nan)
+    out: Floats = np.full_like(edge, np.nan)
     width = len(edge)
     for offset, height in zip(offsets, profile, strict=True):
-        moved = np.full_like(edge, np.nan)
+        moved: Floats = np.full_like(edge, np.nan)
         first, last = max(0, -offset), min(width, width - offset)
         moved[first:last] = edge[first + offset : last + offset] + height
-        out = least(out, moved)
+        out = np.asarray(least(out, moved))
     out[~np.isfinite(edge)] = np.nan
     return out
 

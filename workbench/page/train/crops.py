@@ -55,8 +55,8 @@ def random_page(rng: np.random.Generator, *, fonts: tuple[str, ...] = (), maker:
     style = random_style(rng, maker=maker, fonts=fonts)
     dpi = float(np.exp(rng.uniform(np.log(62), np.log(260))))
     kind = str(rng.choice(list(_CHANCES), p=np.array(list(_CHANCES.values())) / sum(_CHANCES.values())))
-    assert kind in CAPTURES
-    return capture(render(signals, style, dpi=dpi, seed=seed), kind, seed=seed)  # type: ignore[arg-type]
+    drawn = render(signals, style, dpi=dpi, seed=seed)
+    return capture(drawn, next(k for k in CAPTURES if k == kind), seed=seed)
 
 
 def crops(page: DrawnPage, rng: np.random.Generator, count: int, size: int = 256) -> Iterator[Crop]:
@@ -82,8 +82,11 @@ def crops(page: DrawnPage, rng: np.random.Generator, count: int, size: int = 256
         def on_paper(places: Floats, matrix: Floats = matrix, middle: Floats = middle) -> Floats:
             return (places - middle) @ matrix.T + middle
 
-        pixels = sample(page.pixels, lambda places, on=on_paper: page.to_pixels(on(places)), tuple(corner), size, size)
-        back = np.linalg.inv(matrix)
+        def to_pixels(places: Floats, on: Callable[[Floats], Floats] = on_paper) -> Floats:
+            return page.to_pixels(on(places))
+
+        pixels = sample(page.pixels, to_pixels, (float(corner[0]), float(corner[1])), size, size)
+        back: Floats = np.linalg.inv(matrix)
 
         def in_crop(paper: Floats, back: Floats = back, middle: Floats = middle, corner: Floats = corner) -> Floats:
             return ((paper - middle) @ back.T + middle - corner) * PER_MM - 0.5
@@ -117,4 +120,5 @@ def _drawn(lines: list[Floats], size: int) -> npt.NDArray[np.uint8]:
         if len(line) > 1 and (np.abs(line - size / 2).max(axis=1) < size).any():
             canvas.lines([(line + 0.5) * FINER - 0.5], PEN * PER_MM * FINER, (1.0, 1.0, 1.0))
     fine = canvas.pixels()[..., 0].reshape(size, FINER, FINER * size)
-    return np.round(fine.mean(axis=1)).astype(np.uint8)
+    out: npt.NDArray[np.uint8] = np.round(fine.mean(axis=1)).astype(np.uint8)
+    return out

@@ -76,7 +76,7 @@ def test_formats_are_known_or_said():
 @pytest.mark.parametrize("channels", [("grey",), ("red", "green", "blue")])
 def test_pictures_become_png(tmp_path, channels):
     pixels = np.random.default_rng(0).integers(0, 256, (len(channels), 40, 60), np.uint8)
-    page = Image(Geometry((40, 60), None, ("row", "column")), np.dtype(np.uint8), channels, lambda: pixels, kind="page")
+    page = Image(Geometry((40, 60), None, ("down", "across")), np.dtype(np.uint8), channels, lambda: pixels, kind="page")
     assert _save(write.jobs(page, tmp_path / "page", "auto", None)) == ["page.png"]
     found = np.asarray(Pictures.open(tmp_path / "page.png"))
     assert np.array_equal(found, pixels[0] if len(channels) == 1 else np.moveaxis(pixels, 0, -1))
@@ -84,7 +84,7 @@ def test_pictures_become_png(tmp_path, channels):
 
 def test_what_is_neither_is_refused(tmp_path):
     wide = np.zeros((1, 4, 4), np.float32)
-    page = Image(Geometry((4, 4), None, ("row", "column")), wide.dtype, ("grey",), lambda: wide, kind="page")
+    page = Image(Geometry((4, 4), None, ("down", "across")), wide.dtype, ("grey",), lambda: wide, kind="page")
     with pytest.raises(UsageError, match="expected uint8"):
         write.jobs(page, tmp_path / "page", "auto", None)
     tesla = Image(time_base(4, 500), wide.dtype, ("a",), lambda: wide[0, :1], kind="page", value_unit="T")

@@ -1,0 +1,79 @@
+"""How a page is told from other data: pictures and PDF files of paper, and files of digital electrocardiograms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workbench.core.errors import InputError
+from workbench.core.kinds import Verdict
+from workbench.core.types import Image
+from workbench.data.formats import describe
+from workbench.page.data import pdf_pages, pictures, signal_files
+
+__all__ = ["claims", "info", "input_files", "is_companion", "read", "reading_bytes", "sniff"]
+
+_PDF = ".pdf"
+
+
+def sniff(path: Path, key: str | None) -> Verdict:
+    """PDF files and digital electrocardiograms are sure; a picture may be one, only its grid will tell."""
+    if path.is_dir() or key is not None:
+        return "no"
+    suffix = path.suffix.lower()
+    if suffix == _PDF:
+        return "sure"
+    if suffix in pictures.SUFFIXES:
+        return "maybe"
+    return signal_files.sniff(path)
+
+
+def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:
+    """Open it; `series` is the page of a PDF file."""
+    suffix = path.suffix.lower()
+    if suffix == _PDF:
+        return pdf_pages.read(path, series)
+    if series is not None:
+        raise InputError(f"{path}: 'series' chooses a page of a PDF file, and this is none. Leave it out.")
+    if suffix in pictures.SUFFIXES:
+        return pictures.read(path)
+    return signal_files.read(path, key)
+
+
+def info(path: Path) -> list[dict[str, Any]]:
+    """What headers say; of a PDF file a row for each page, of the first hundred."""
+    if path.suffix.lower() != _PDF:
+        return [describe(read(path, series=None, key=None, as_map=False))]
+    pages = pdf_pages.count(path)
+    if pages == 0:
+        raise InputError(f"{path}: has no pages.")
+    rows = []
+    for number in range(1, min(pages, 100) + 1):
+        row = describe(pdf_pages.read(path, number))
+        rows.append(row | {"series": str(number), "n_series": pages})
+    return rows
+
+
+def input_files(path: Path) -> tuple[Path, ...]:
+    """The file, and those that its samples are in."""
+    if path.suffix.lower() in (*pictures.SUFFIXES, _PDF):
+        return (path,)
+    return signal_files.read(path).all_files
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file belongs to a record beside it: samples and marks of a WFDB header, the unit of a table."""
+    return signal_files.is_companion(path)
+
+
+def reading_bytes(image: Image) -> int:
+    """Memory that reading takes besides what is read, in bytes."""
+    if image.geometry.axes == pictures.AXES:
+        rows, columns = image.geometry.shape
+        return 7 * rows * columns  # as the file has it (RGBA at most), and turned
+    return signal_files.reading_bytes(image)
+
+
+def claims(path: Path, key: str | None) -> bool:
+    """Whether napari should leave the file to us: plain pictures it shows itself."""
+    return path.suffix.lower() not in pictures.SUFFIXES

@@ -1,0 +1,248 @@
+"""Pages of PDF files: drawn ones are kept as paths, others are rendered at the resolution of their scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.errors import InputError, one_line
+from workbench.core.types import Geometry, Image
+from workbench.page.data.pictures import AXES, CHANNELS, MOST_PIXELS
+
+MM = 25.4 / 72
+"""Millimetres of a point of PDF."""
+MOST_PATHS = 200_000
+_DPI = 300.0
+_SHORTEST_CURVE = 40
+"""Corners of a path that may be a trace."""
+
+
+@dataclass(frozen=True, eq=False)
+class Path2D:
+    """A drawn path.
+
+    Parameters
+    ----------
+    points
+        ``(n, 2)``, x to the right and y down [mm] from the upper left corner of the page.
+    colour
+        Red, green, blue of the stroke, 0 to 255.
+    width
+        Of the stroke [mm].
+    """
+
+    points: npt.NDArray[np.float64]
+    colour: tuple[int, int, int]
+    width: float
+
+
+@dataclass(frozen=True)
+class PdfText:
+    """Words of a page, and their box (left, top, right, bottom) [mm] from the upper left corner."""
+
+    text: str
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PdfPage:
+    """A page of a PDF file: which one, its size [mm], and whether curves are drawn on it, or it is a picture."""
+
+    path: Path
+    number: int
+    size: tuple[float, float]
+    is_drawn: bool
+    dpi: float
+
+    def paths(self) -> list[Path2D]:
+        """All strokes of the page."""
+        return _paths(self)
+
+    def texts(self) -> list[PdfText]:
+        """All words of the page."""
+        return _texts(self)
+
+
+def count(path: Path) -> int:
+    """How many pages a file has.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or locked with a password.
+    """
+    with _document(path) as document:
+        return len(document)
+
+
+def read(path: Path, series: str | int | None = None) -> Image:
+    """Open a page: ``(3, rows, columns)`` uint8 when asked for; `Image.native` is its `PdfPage`.
+
+    Parameters
+    ----------
+    series
+        Which page, from 1; needed where there are several.
+
+    Raises
+    ------
+    InputError
+        The file is damaged or locked, has no such page, or several and none was chosen.
+    """
+    with _document(path) as document:
+        pages = len(document)
+        number = _chosen(path, series, pages)
+        page = document[number - 1]
+        try:
+            found = _described(path, number, page)
+        finally:
+            page.close()
+    width, height = (round(v / 25.4 * found.dpi) for v in found.size)
+    if width * height > MOST_PIXELS:
+        raise InputError(
+            f"{path}: page {number} is {found.size[0]:.0f} x {found.size[1]:.0f} mm, {width} x {height} pixels; "
+            f"expected up to {MOST_PIXELS // 1_000_000} million. Cut the electrocardiogram out."
+        )
+    notes = () if pages == 1 else (f"page {number} of {pages}",)
+    return Image(
+        geometry=Geometry((height, width), None, AXES, None),
+        dtype=np.dtype(np.uint8),
+        channels=CHANNELS,
+        loader=lambda: _rendered(found, (height, width)),
+        kind="page",
+        source=path,
+        format="pdf",
+        header={"page": number, "pages": pages, "drawn": found.is_drawn, "dpi": round(found.dpi, 1)},
+        native=found,
+        notes=notes,
+    )
+
+
+def _chosen(path: Path, series: str | int | None, pages: int) -> int:
+    if pages == 0:
+        raise InputError(f"{path}: has no pages.")
+    if series is None:
+        if pages > 1:
+            raise InputError(f"{path}: has {pages} pages. Say which: --series 1 to {pages} (in Python series=1).")
+        return 1
+    with suppress(ValueError):
+        number = int(series)
+        if 1 <= number <= pages:
+            return number
+    raise InputError(f"{path}: has no page '{series}': its pages are 1 to {pages}.")
+
+
+@contextmanager
+def _document(path: Path) -> Iterator[Any]:
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if "password" in str(error).lower():
+            raise InputError(f"{path}: is locked with a password. Save it without one.") from error
+        raise InputError(f"{path}: is no PDF that can be read ({one_line(error)}). Export or copy it again.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error)}).") from error
+    try:
+        yield document
+    finally:
+        document.close()
+
+
+def _described(path: Path, number: int, page: Any) -> PdfPage:
+    """Whether there are curves or a scan, and how many dots an inch that has."""
+    import pypdfium2.raw as pdfium
+
+    width, height = page.get_size()
+    curves, dpi = 0, _DPI
+    for n, item in enumerate(page.get_objects(max_depth=3)):
+        if n > MOST_PATHS:
+            break
+        if item.type == pdfium.FPDF_PAGEOBJ_PATH:
+            curves += pdfium.FPDFPath_CountSegments(item.raw) >= _SHORTEST_CURVE
+        elif item.type == pdfium.FPDF_PAGEOBJ_IMAGE:
+            left, bottom, right, top = item.get_bounds()
+            if (right - left) * (top - bottom) > 0.25 * width * height:
+                across, _ = item.get_px_size()
+                dpi = max(across / max(right - left, 1e-6) * 72, 72.0)
+    return PdfPage(path, number, (width * MM, height * MM), curves >= 2, float(min(dpi, 600.0)))
+
+
+def _rendered(page: PdfPage, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    with _document(page.path) as document:
+        one = document[page.number - 1]
+        try:
+            bitmap = one.render(scale=page.dpi / 72, rev_byteorder=True, fill_color=(255, 255, 255, 255))
+            pixels = np.array(bitmap.to_numpy()[..., :3])
+            bitmap.close()
+        finally:
+            one.close()
+    rows, columns = shape
+    grown = np.full((rows, columns, 3), 255, np.uint8)
+    grown[: min(rows, pixels.shape[0]), : min(columns, pixels.shape[1])] = pixels[:rows, :columns]
+    return np.ascontiguousarray(np.moveaxis(grown, 2, 0))
+
+
+def _paths(page: PdfPage) -> list[Path2D]:
+    import ctypes
+
+    import pypdfium2.raw as pdfium
+
+    found = []
+    with _document(page.path) as document:
+        one = document[page.number - 1]
+        try:
+            high = one.get_size()[1]
+            for n, item in enumerate(one.get_objects(max_depth=3, filter=(pdfium.FPDF_PAGEOBJ_PATH,))):
+                if n > MOST_PATHS:
+                    raise InputError(
+                        f"{page.path}: page {page.number} has more than {MOST_PATHS} paths. Export it as a picture."
+                    )
+                m = item.get_matrix()
+                parts: list[list[tuple[float, float]]] = []
+                x, y = ctypes.c_float(), ctypes.c_float()
+                for k in range(pdfium.FPDFPath_CountSegments(item.raw)):
+                    segment = pdfium.FPDFPath_GetPathSegment(item.raw, k)
+                    pdfium.FPDFPathSegment_GetPoint(segment, x, y)
+                    if pdfium.FPDFPathSegment_GetType(segment) == pdfium.FPDF_SEGMENT_MOVETO or not parts:
+                        parts.append([])
+                    parts[-1].append(m.on_point(x.value, y.value))
+                red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+                pdfium.FPDFPageObj_GetStrokeColor(item.raw, red, green, blue, alpha)
+                wide = ctypes.c_float()
+                pdfium.FPDFPageObj_GetStrokeWidth(item.raw, wide)
+                colour, width = (red.value, green.value, blue.value), wide.value * abs(m.a or m.b) * MM
+                for points in parts:
+                    places = np.array(points, float)
+                    places[:, 1] = high - places[:, 1]
+                    found.append(Path2D(places * MM, colour, width))
+        finally:
+            one.close()
+    return found
+
+
+def _texts(page: PdfPage) -> list[PdfText]:
+    found = []
+    with _document(page.path) as document:
+        one = document[page.number - 1]
+        try:
+            high = one.get_size()[1]
+            text = one.get_textpage()
+            try:
+                for n in range(min(text.count_rects(), 5000)):
+                    left, bottom, right, top = text.get_rect(n)
+                    words = text.get_text_bounded(left - 0.1, bottom - 0.1, right + 0.1, top + 0.1).strip()
+                    if words:
+                        box = (left * MM, (high - top) * MM, right * MM, (high - bottom) * MM)
+                        found.append(PdfText(words, box))
+            finally:
+                text.close()
+        finally:
+            one.close()
+    return found

@@ -1,0 +1,263 @@
+"""Pages that are drawn in a PDF file: paths are read as they are, without any pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.signals import Signals, time_base
+from workbench.page.errors import NotAPage
+from workbench.page.leads import STANDARD, standard_name
+
+Floats = npt.NDArray[np.floating[Any]]
+
+_LEAST_CORNERS = 40
+_LEAST_SECONDS = 0.9
+_MOST_BACK = 0.02
+"""Share of steps of a trace that may lead back in time."""
+
+
+class DrawnPath(Protocol):
+    """A stroke: ``points`` ``(n, 2)`` [mm of the sheet, y down], its ``colour`` and ``width`` [mm]."""
+
+    points: npt.NDArray[np.float64]
+    colour: tuple[int, int, int]
+    width: float
+
+
+class DrawnText(Protocol):
+    """Words, and their box (left, top, right, bottom) [mm of the sheet]."""
+
+    text: str
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class DrawnPiece:
+    """A lead as it was drawn: its name, where it begins on the page [s], and its path [mm of the sheet]."""
+
+    lead: str
+    is_strip: bool
+    start: float
+    points: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class ReadDrawing:
+    """What a drawn page holds: leads in mV as `workbench.page.predict.digitise.Digitised` has them, its scale."""
+
+    signals: Signals
+    pieces: tuple[DrawnPiece, ...]
+    mm: float
+    notes: tuple[str, ...]
+
+
+def read_drawing(
+    paths: Sequence[DrawnPath],
+    texts: Sequence[DrawnText],
+    *,
+    speed: float = 25.0,
+    gain: float = 10.0,
+    sampling_rate: float = 500.0,
+    source: str = "page",
+) -> ReadDrawing:
+    """Leads of a drawn page.
+
+    The scale is that of the drawn grid: the distance of its fine lines is one millimetre of paper, whatever the sheet
+    is scaled to.
+
+    Raises
+    ------
+    NotAPage
+        There is no grid of lines, or no named curves on it.
+    """
+    mm, mm_note = _millimetre(paths, source)
+    curves = _curves(paths, mm, speed)
+    if not curves:
+        raise NotAPage(f"{source}: is drawn with lines, but no curve on its grid is long enough for a lead.")
+    named = [(name, text.box) for text in texts if (name := standard_name(text.text))]
+    pieces = _pieces(curves, named, mm, speed)
+    if not pieces:
+        raise NotAPage(
+            f"{source}: {len(curves)} curves are drawn, and no name of a lead stands beside one. Open it as a picture "
+            "(save the page as PNG), or say the layout."
+        )
+    notes = [n for n in (mm_note,) if n]
+    pieces, moved = _in_turn(pieces, mm, speed)
+    if moved:
+        notes.append(
+            f"pieces of a row overlap by {moved * 1000:.0f} ms as they are drawn; each is taken to begin where the one "
+            "before it ends"
+        )
+    unnamed = len(curves) - len(pieces)
+    if unnamed:
+        notes.append(f"{unnamed} of {len(curves)} curves have no name beside them and were left out")
+    signals = _signals(pieces, mm, speed, gain, sampling_rate)
+    return ReadDrawing(signals, tuple(pieces), mm, tuple(notes))
+
+
+def _millimetre(paths: Sequence[DrawnPath], source: str) -> tuple[float, str]:
+    """Millimetres of the sheet for one millimetre of paper, from the lines of the grid in both directions."""
+    found = []
+    for axis in (0, 1):
+        places = [
+            float(p.points[0, axis])
+            for p in paths
+            if len(p.points) == 2
+            and abs(p.points[0, axis] - p.points[1, axis]) < 1e-3
+            and abs(p.points[0, 1 - axis] - p.points[1, 1 - axis]) > 20
+        ]
+        step = _step(np.array(places))
+        if step is not None:
+            found.append(step)
+    if len(found) < 2:
+        raise NotAPage(f"{source}: is drawn with lines, and none of them make the grid of an electrocardiogram.")
+    if max(found) / min(found) > 1.02:
+        raise NotAPage(
+            f"{source}: the lines of its grid are {found[0]:.3f} mm apart along x and {found[1]:.3f} mm along y; "
+            "expected squares. Print it without stretching."
+        )
+    mm = float(np.mean(found))
+    note = "" if abs(mm - 1) < 0.005 else f"the sheet shows a millimetre of paper as {mm:.3f} mm, as its grid says"
+    return mm, note
+
+
+def _step(places: Floats) -> float | None:
+    """Distance of fine lines: every line lies at a whole number of it; fitted over all of them."""
+    unique = np.unique(np.round(places, 3))
+    if len(unique) < 8:
+        return None
+    gaps = np.diff(unique)
+    gaps = gaps[gaps > 0.05]
+    if not len(gaps):
+        return None
+    small = float(np.median(gaps[gaps < 1.5 * np.percentile(gaps, 20)]))
+    number = np.round((unique - unique[0]) / small)
+    slope = float(np.polyfit(number, unique, 1)[0])
+    miss = unique - unique[0] - slope * number
+    if np.std(miss) > 0.08 * slope:
+        return None
+    # Where only strong lines are drawn, five of a sheet's millimetres lie between them.
+    return slope / 5 if slope > 3.0 else slope
+
+
+def _curves(paths: Sequence[DrawnPath], mm: float, speed: float) -> list[Floats]:
+    """Strokes that run on from left to right for long enough; short pieces that touch are one."""
+    long = [p.points for p in _joined(paths) if len(p.points) >= _LEAST_CORNERS]
+    found = []
+    for points in long:
+        step = np.diff(points[:, 0])
+        if np.mean(step < -1e-6) > 0.5:
+            points, step = points[::-1], -step[::-1]
+        wide = (points[-1, 0] - points[0, 0]) / mm / speed
+        if wide >= _LEAST_SECONDS and np.mean(step < -1e-6) <= _MOST_BACK:
+            found.append(np.asarray(points))
+    return found
+
+
+@dataclass(frozen=True)
+class _Joined:
+    points: Floats
+
+
+def _joined(paths: Sequence[DrawnPath]) -> list[_Joined]:
+    """Paths of one colour and width, whose end is the next one's beginning, as one."""
+    out: list[list[Floats]] = []
+    last: tuple[Any, Any] | None = None
+    for path in paths:
+        look = (path.colour, round(path.width, 4))
+        if out and last == look and np.abs(out[-1][-1][-1] - path.points[0]).max() < 0.02:
+            out[-1].append(path.points[1:])
+        else:
+            out.append([path.points])
+        last = look
+    return [_Joined(np.vstack(parts)) for parts in out]
+
+
+def _pieces(
+    curves: Sequence[Floats], named: Sequence[tuple[str, tuple[float, float, float, float]]], mm: float, speed: float
+) -> list[DrawnPiece]:
+    """Each curve with a name near its beginning, so that all of them together are as near as they can be."""
+    from scipy.optimize import linear_sum_assignment
+
+    far = 1000.0
+    away = np.full((len(curves), len(named)), far)
+    for i, curve in enumerate(curves):
+        level = float(np.median(curve[:, 1]))
+        for j, (_, box) in enumerate(named):
+            x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+            dx, dy = (x - curve[0, 0]) / mm, (y - level) / mm
+            if -14 < dx < 45 and abs(dy) < 22:
+                away[i, j] = abs(dx) + 2 * abs(dy) + (4 if dx < -6 else 0)
+    widths = np.array([c[-1, 0] - c[0, 0] for c in curves])
+    is_strip = widths > 1.5 * np.median(widths) if len(curves) > 2 else np.zeros(len(curves), bool)
+    begin = min(float(c[0, 0]) for c in curves)
+    found, taken = [], set()
+    for i, j in zip(*linear_sum_assignment(away), strict=True):
+        if away[i, j] < far:
+            taken.add(int(i))
+            start = (float(curves[i][0, 0]) - begin) / mm / speed
+            found.append(DrawnPiece(named[j][0], bool(is_strip[i]), start, curves[i]))
+    spare = [i for i in range(len(curves)) if i not in taken and is_strip[i]]
+    # A strip is often drawn without a name: it is II by custom, and the note of the caller says that it was not read.
+    for i in spare[:1]:
+        if any(p.lead == "II" for p in found):
+            start = (float(curves[i][0, 0]) - begin) / mm / speed
+            found.append(DrawnPiece("II", True, start, curves[i]))
+    return found
+
+
+def _in_turn(pieces: list[DrawnPiece], mm: float, speed: float) -> tuple[list[DrawnPiece], float]:
+    """Pieces of a row one after another, and by how much they overlapped [s]: no moment is drawn twice in a row."""
+    long = [(p.points[-1, 0] - p.points[0, 0]) / mm / speed for p in pieces]
+    short = [length for p, length in zip(pieces, long, strict=True) if not p.is_strip]
+    starts = sorted({round(p.start, 2) for p in pieces if not p.is_strip})
+    if len(starts) < 2:
+        return pieces, 0.0
+    length = float(np.median(short))
+    pitch = float(np.median(np.diff(starts)))
+    overlap = length - pitch
+    if not 0.001 < overlap < 0.03 * length:
+        return pieces, 0.0
+    usual = next((u for u in (2.5, 5.0, 1.25, 3.0, 6.0) if abs(length / u - 1) < 0.01), length)
+    out = []
+    for piece in pieces:
+        column = 0 if piece.is_strip else int(np.argmin([abs(piece.start - s) for s in starts]))
+        out.append(piece if piece.is_strip else replace(piece, start=column * usual))
+    return out, overlap
+
+
+def _signals(pieces: list[DrawnPiece], mm: float, speed: float, gain: float, rate: float) -> Signals:
+    order = {name: n for n, name in enumerate(STANDARD)}
+    pieces.sort(key=lambda p: (p.is_strip, order.get(p.lead.lstrip("-"), 99)))
+    seconds = max(p.start + (p.points[-1, 0] - p.points[0, 0]) / mm / speed for p in pieces)
+    samples = max(1, int(np.floor(seconds * rate + 1e-6)) + 1)
+    data = np.full((len(pieces), samples), np.nan, np.float32)
+    names = []
+    for row, piece in zip(data, pieces, strict=True):
+        times = piece.start + (piece.points[:, 0] - piece.points[0, 0]) / mm / speed
+        values = (np.median(piece.points[:, 1]) - piece.points[:, 1]) / mm / gain
+        values = -values if piece.lead.startswith("-") else values
+        first, last = int(np.ceil(times[0] * rate - 1e-6)), int(np.floor(times[-1] * rate + 1e-6))
+        at = np.arange(first, min(last, samples - 1) + 1)
+        row[at] = _between(at / rate, times, values)
+        names.append(f"{piece.lead.lstrip('-')} strip" if piece.is_strip else piece.lead.lstrip("-"))
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            names[n] = f"{name} {names[:n].count(name) + 1}"
+    return Signals(data, tuple(names), time_base(samples, rate), "leads", "mV")
+
+
+def _between(at: Floats, times: Floats, values: Floats) -> Floats:
+    """Values between corners: smooth where they are even samples of a signal (a spline), straight where they are not."""
+    steps = np.diff(times)
+    if len(times) > 8 and steps.min() > 0 and steps.max() < 1.05 * steps.min():
+        from scipy.interpolate import CubicSpline
+
+        return np.asarray(CubicSpline(times, values)(at))
+    keep = np.concatenate([[True], steps > 1e-9])
+    return np.interp(at, times[keep], values[keep])
