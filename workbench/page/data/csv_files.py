@@ -22,6 +22,7 @@ from workbench.core.csv_text import cell_text
 from workbench.core.errors import InputError, UsageError, reason, visible
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
+from workbench.page.data import plausible
 from workbench.page.data.ecg_image import (
     MOST_LEADS,
     ecg_image,
@@ -147,6 +148,7 @@ def read(path: Path, *, sampling_rate: float | None = None, unit: str | None = N
     names, odd = lead_names([columns[n].label for n in kept])
     scale = np.array([f for f in factors if f is not None])
     data = np.ascontiguousarray((table[:, kept] * scale).T.astype(np.float32))
+    notes += plausible.odd(path, names, data)
     return ecg_image(
         path, names, data.shape[1], rate, lambda: data, format="csv", header={}, notes=(*notes, *odd),
         files=(path, *([_beside(path)] if _beside(path).is_file() else [])),

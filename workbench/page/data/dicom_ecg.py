@@ -21,6 +21,7 @@ import numpy.typing as npt
 from workbench.core.errors import PARSING, InputError, reading, visible
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
+from workbench.page.data import plausible
 from workbench.page.data.ecg_image import (
     MOST_LEADS,
     ecg_image,
@@ -142,7 +143,7 @@ def read(path: Path) -> Image:
     if total > 20 * sum(g.samples for g in chosen):
         raise InputError(f"{path}: its groups lie {total / rate:g} s apart, expected one recording. {_ADVICE}")
     for group in chosen:  # looked at now, for what is to be said of them; kept are only the places
-        _millivolts(path, group, endian, notes)
+        notes += plausible.odd(path, group.names, _millivolts(path, group, endian, notes))
     chosen = [replace(group, item=None) for group in chosen]
 
     def load() -> npt.NDArray[np.float32]:

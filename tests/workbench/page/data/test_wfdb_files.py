@@ -9,7 +9,7 @@ import pytest
 import wfdb
 
 from tests.workbench.page.made import heart, wfdb_record
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, UsageError
 from workbench.page.data import wfdb_files
 from workbench.page.leads import STANDARD
 
@@ -42,8 +42,29 @@ def test_records_with_baselines_are_what_wfdb_reads(shared_data, number):
     expected = wfdb.rdrecord(str(path.with_suffix(""))).p_signal.T
     np.testing.assert_allclose(image.data, expected, atol=1e-6)
     assert image.channels == STANDARD
-    assert image.notes == ()
     assert len(image.header["diagnoses"]) >= 1
+    # LUDB 1.0.1 scaled each lead to its own range: what its headers call mV is none.
+    assert len(image.notes) == 1
+    assert "all 12 leads span the same 1 mV" in image.notes[0]
+
+
+@pytest.mark.parametrize("number", [1, 10, 101])
+def test_one_gain_for_all_leads_makes_limb_leads_agree(shared_data, number):
+    path = shared_data / "ludb" / f"{number}.hea"
+    image = wfdb_files.read(path, gain=1000)
+    raw = wfdb.rdrecord(str(path.with_suffix("")), physical=False)
+    np.testing.assert_allclose(image.data, (raw.d_signal - np.array(raw.baseline)).T / 1000, atol=1e-6)
+    leads = dict(zip(image.channels, image.data, strict=True))
+    assert np.std(leads["III"] - (leads["II"] - leads["I"])) < 1e-3
+    assert image.notes == ("the gain of all voltages is the one given, 1000 steps per mV, not that of the header",)
+
+
+def test_a_gain_that_is_given_calibrates(tmp_path):
+    path = wfdb_record(tmp_path, "r", RAW[:1], _lines("V1", gain="0/mV"))
+    np.testing.assert_allclose(wfdb_files.read(path, gain=200).data, RAW[:1] / 200, atol=1e-6)
+    for gain in (0, -1, float("nan")):
+        with pytest.raises(UsageError, match="expected a positive number of steps per mV"):
+            wfdb_files.read(path, gain=gain)
 
 
 def test_a_file_of_another_name_is_read_where_only_one_can_be_meant(shared_data, tmp_path):
