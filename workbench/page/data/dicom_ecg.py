@@ -196,7 +196,10 @@ def _require_small(path: Path, raw: bytes) -> None:
     unfold = zlib.decompressobj(-zlib.MAX_WBITS)
     start = raw.find(b"DICM") + 4
     length = int.from_bytes(raw[start + 8 : start + 12], "little") + 12
-    size = len(unfold.decompress(raw[start + length :], _UNFOLDED))
+    size, rest = 0, raw[start + length :]
+    while rest and not unfold.eof and size < _UNFOLDED:
+        size += len(unfold.decompress(rest, 1 << 20))
+        rest = unfold.unconsumed_tail
     if size >= _UNFOLDED:
         raise InputError(f"{path}: unfolds to more than {_UNFOLDED >> 20} MiB. Export it without compression.")
 

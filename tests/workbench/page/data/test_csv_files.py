@@ -84,6 +84,12 @@ def test_lines_before_the_table_state_both(table):
     np.testing.assert_allclose(image.data, HEART / 1000, atol=1e-7)
 
 
+def test_what_a_line_says_in_passing_is_no_statement(table):
+    lines = "# 1 lead(s) span much: check gain and unit: V1\n# old sampling rate: 7\n# the unit = parsec\n"
+    image = csv_files.read(table(lines + _text("time [s],I [mV],II [mV]", times=TIMES)))
+    np.testing.assert_allclose(image.data, HEART, atol=1e-6)
+
+
 def test_empty_cells_are_gaps(table):
     data = HEART.copy()
     data[0, 5:9] = np.nan
