@@ -47,7 +47,7 @@ _RECORD_LINE = re.compile(r"[-\w]+(/\d+)?[ \t]+\d+([ \t]|$)")
 _FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _COUNT = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _STRICT_RECORD = re.compile(
-    rf"[-\w]+(?:/\d+)?\s+\d+\s+{_COUNT}(?:/{_FLOAT}(?:\({_FLOAT}\))?)?(?:\s+\d+(?:\s+[\d:.]+(?:\s+[\d/]+)?)?)?\s*"
+    rf"[-\w]+(?:/\d+)?\s+\d+\s+{_COUNT}(?:/{_FLOAT}(?:\({_FLOAT}\))?)?(?:\s+\d+(?:\s+\S.*)?)?\s*"
 )
 _STRICT_SIGNAL = re.compile(
     rf"\S+\s+\d+(?:x\d+)?(?::\d+)?(?:\+\d+)?(?:\s+{_FLOAT}(?:\([+-]?\d+\))?(?:/\S+)?(?:\s+\d+(?:\s+-?\d+(?:\s+-?\d+"
@@ -220,7 +220,7 @@ def _library_header(path: Path, text: str) -> Any:
                 f"{path}: {what} is described as {shortened(line.strip())}, which is no line"
                 f" of a WFDB header. {_ADVICE}"
             )
-    with _folder_with(text) as name, reading(path, "no WFDB header that can be read", _ADVICE):
+    with _folder_with(_with_length(text)) as name, reading(path, "no WFDB header that can be read", _ADVICE):
         return wfdb.rdheader(name)
 
 
@@ -396,13 +396,12 @@ def _digital(segment: _Segment) -> list[npt.NDArray[np.int64]]:
     return found
 
 
-def _with_length(text: str, frames: int) -> str:
-    """The header with the number of frames in its first line."""
+def _with_length(text: str, frames: int | None = None) -> str:
+    """The header with the number of frames in its first line, and without the date, which people write in many ways."""
     lines = text.splitlines()
     first = next(n for n, line in enumerate(lines) if line.strip() and not line.startswith("#"))
     fields = lines[first].split()
-    fields[3:4] = [str(frames)]
-    lines[first] = " ".join(fields)
+    lines[first] = " ".join([*fields[:3], *(fields[3:4] if frames is None else [str(frames)])])
     return "\n".join(lines) + "\n"
 
 

@@ -117,6 +117,30 @@ def test_a_rate_is_never_guessed(tmp_path):
             wfdb_files.read(wfdb_record(tmp_path, "r", RAW[:1], _lines("I"), head=f"r 1 {rate} 1000"))
 
 
+def test_headers_as_the_challenges_write_them(tmp_path):
+    """PhysioNet Challenge 2020: samples in a MATLAB file behind 24 bytes, and a date that header(5) does not know."""
+    (tmp_path / "A0001.mat").write_bytes(b"\0" * 24 + RAW.T.astype("<i2").tobytes())
+    lines = [f"A0001.mat 16+24 1000/mV 16 0 {int(r[0])} {int(r.sum()) & 0xFFFF} 0 {n}" for r, n in
+             zip(RAW, ("I", "II", "V1"), strict=True)]  # fmt: skip
+    head = "A0001 3 500 1000 05-Feb-2020 11:39:16"
+    (tmp_path / "A0001.hea").write_text("\n".join([head, *lines]) + "\n#Age: 74\n#Sex: Male\n#Dx: 59118001\n")
+    image = wfdb_files.read(tmp_path / "A0001.hea")
+    np.testing.assert_allclose(image.data, RAW / 1000, atol=1e-6)
+    assert not any("checksum" in note for note in image.notes)
+    assert image.header["diagnoses"] == ["59118001"]
+
+
+def test_headers_as_mit_bih_writes_them(tmp_path):
+    """No unit, and the zero of the converter as baseline: (11 bits, zero 1024), header(5)."""
+    raw = RAW[:2] + np.int16(1024)
+    lines = [f"200 11 1024 {int(r[0])} {int(r.sum()) & 0xFFFF} 0 {n}" for r, n in zip(raw, ("MLII", "V5"), strict=True)]
+    path = wfdb_record(tmp_path, "100", raw, lines, head="100 2 360 1000 0:0:0 0/0/0", comments="# 69 M 1085 1629 x1\n")
+    image = wfdb_files.read(path)
+    np.testing.assert_allclose(image.data, RAW[:2] / 200, atol=1e-6)
+    assert image.header["sampling_rate"] == 360
+    assert any("names no unit" in note for note in image.notes)
+
+
 def test_invalid_samples_are_gaps_and_a_negative_gain_is_said(tmp_path):
     raw = RAW[:2].copy()
     raw[0, 100:200] = -32768
