@@ -1,16 +1,18 @@
 """Damages electrocardiograms of every format, with a limit of memory, and counts what comes out.
 
-python -m tests.workbench.page.attack [--flips 300] [--blocks 40] [--scp FILE] [FORMAT ...]
+python -m tests.workbench.page.attack [--flips 300] [--blocks 40] [--seed 1] [--scp FILE] [FORMAT ...]
 
 Each file is cut at every sixteenth, has single bits turned (half of them in its first 4000 bytes) and blocks lost or
-overwritten. An outcome is an error of ours of one line, or an image with finite samples or gaps; anything else is
-printed and makes the exit status 1.
+overwritten; in text, numbers become such as no field can hold. An outcome is an error of ours of one line, or an image
+with finite samples or gaps; anything else is printed and makes the exit status 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -71,6 +73,32 @@ def damages(raw: bytes, flips: int, blocks: int, seed: int = 1):
         yield f"{length} bytes at {place}", raw[:place] + new + raw[place + length :]
 
 
+EXTREMES = (
+    b"0",
+    b"-1",
+    b"1e9",
+    b"1000000000",
+    b"1e308",
+    b"nan",
+    b"inf",
+    b"",
+    b"9" * 40,
+    b"-5e-320",
+    b"0x10",
+    b"\xc2\xb5V",
+)
+
+
+def extremes(raw: bytes, count: int, seed: int = 1):
+    """Copies of a text in which a number stands for another that no field can hold."""
+    dice = random.Random(seed)
+    numbers = list(re.finditer(rb"(?<![\w.])-?\d+(?:\.\d+)?", raw[:200_000]))
+    early = [m for m in numbers if m.start() < 3000]
+    for n in range(count if numbers else 0):
+        found, new = dice.choice(numbers if n % 4 == 0 else early or numbers), dice.choice(EXTREMES)
+        yield f"{new!r} for {found[0]!r} at {found.start()}", raw[: found.start()] + new + raw[found.end() :]
+
+
 def outcome(path: Path) -> str:
     """What opening and reading a file gives: ``"read"``, the name of an error of ours, or what is wrong."""
     begun = time.perf_counter()
@@ -95,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("formats", nargs="*", default=list(FORMATS))
     parser.add_argument("--flips", type=int, default=300)
     parser.add_argument("--blocks", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scp", type=Path)
     given = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
@@ -114,7 +143,11 @@ def main(arguments: list[str] | None = None) -> int:
             if whole != "read":
                 print(f"{form}: the whole file: {whole}")
                 wrong += 1
-            for what, raw in damages(damaged.read_bytes(), given.flips, given.blocks):
+            original = damaged.read_bytes()
+            every = damages(original, given.flips, given.blocks, given.seed)
+            if form not in ("samples", "dicom", "scp"):
+                every = itertools.chain(every, extremes(original, given.flips, given.seed))
+            for what, raw in every:
                 damaged.unlink()
                 damaged.write_bytes(raw)
                 found = outcome(opened)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
-from workbench.page.data import xml_tree
+from workbench.page.data import plausible, xml_tree
 from workbench.page.data.ecg_image import ecg_image, lead_names, listed, millivolts_of, require_rate, statements_of
 from workbench.page.data.measured import measured
 from workbench.page.data.xml_tree import number_of, text_of
@@ -82,6 +82,7 @@ def read(path: Path) -> Image:
     chosen = rhythm[0]
     sets = [_set(path, s, notes) for s in chosen.findall("component/sequenceSet")]
     leads, data, rate = _joined(path, [s for s in sets if s is not None], notes)
+    notes += plausible.odd(path, leads, data)
     measurements = _measurements(chosen, notes)
     header: dict[str, Any] = {
         "measurements": measurements,

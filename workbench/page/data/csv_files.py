@@ -22,6 +22,7 @@ from workbench.core.csv_text import cell_text
 from workbench.core.errors import InputError, UsageError, reason, visible
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
+from workbench.page.data import plausible
 from workbench.page.data.ecg_image import (
     MOST_LEADS,
     ecg_image,
@@ -42,9 +43,9 @@ _LONGEST_LINE = 400
 """Characters of a line before the table that is looked at."""
 _TIMES = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6}
 _NONE = frozenset(("", "nan", "na", "n/a", "null", "none"))
-_UNIT_LINE = re.compile(r"\bunits?\b[ \t]*[:=][ \t]*\[?([^\s,;\]]+)", re.IGNORECASE)
+_UNIT_LINE = re.compile(r"^[# \t]*(?:value[ _-]?)?units?[ \t]*[:=][ \t]*\[?([^\s,;\]]+)", re.IGNORECASE)
 _RATE_LINE = re.compile(
-    r"\b(?:sampling[ _-]?(?:rate|frequency)|sample[ _-]?rate|fs|frequency)\b[ \t]*"
+    r"^[# \t]*(?:sampling[ _-]?(?:rate|frequency)|sample[ _-]?rate|fs|frequency)[ \t]*"
     r"(?:[\[(][ \t]*(k?hz)[ \t]*[\])])?[ \t]*[:=][ \t]*([0-9.eE+-]+)[ \t]*(k?hz)?",
     re.IGNORECASE,
 )
@@ -147,6 +148,7 @@ def read(path: Path, *, sampling_rate: float | None = None, unit: str | None = N
     names, odd = lead_names([columns[n].label for n in kept])
     scale = np.array([f for f in factors if f is not None])
     data = np.ascontiguousarray((table[:, kept] * scale).T.astype(np.float32))
+    notes += plausible.odd(path, names, data)
     return ecg_image(
         path, names, data.shape[1], rate, lambda: data, format="csv", header={}, notes=(*notes, *odd),
         files=(path, *([_beside(path)] if _beside(path).is_file() else [])),
@@ -269,9 +271,9 @@ def _stated(path: Path, comments: list[str]) -> dict[str, Any]:
     """Unit and rate of the lines before the table, and of the JSON file beside it; refused where they disagree."""
     found: dict[str, Any] = {}
     for line in (c for c in comments if len(c) <= _LONGEST_LINE):
-        if (match := _UNIT_LINE.search(line)) and "unit" not in found:
+        if (match := _UNIT_LINE.match(line)) and "unit" not in found:
             found["unit"] = (match[1], f"its line {shortened(line.strip(), 40)}")
-        if (match := _RATE_LINE.search(line)) and "rate" not in found:
+        if (match := _RATE_LINE.match(line)) and "rate" not in found:
             try:
                 value = float(match[2]) * (1000 if "khz" in (match[1] or match[3] or "").lower() else 1)
             except ValueError:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from workbench.core.errors import PARSING, InputError, reading, visible
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
+from workbench.page.data import plausible
 from workbench.page.data.ecg_image import (
     MOST_LEADS,
     ecg_image,
@@ -142,7 +143,7 @@ def read(path: Path) -> Image:
     if total > 20 * sum(g.samples for g in chosen):
         raise InputError(f"{path}: its groups lie {total / rate:g} s apart, expected one recording. {_ADVICE}")
     for group in chosen:  # looked at now, for what is to be said of them; kept are only the places
-        _millivolts(path, group, endian, notes)
+        notes += plausible.odd(path, group.names, _millivolts(path, group, endian, notes))
     chosen = [replace(group, item=None) for group in chosen]
 
     def load() -> npt.NDArray[np.float32]:
@@ -195,7 +196,10 @@ def _require_small(path: Path, raw: bytes) -> None:
     unfold = zlib.decompressobj(-zlib.MAX_WBITS)
     start = raw.find(b"DICM") + 4
     length = int.from_bytes(raw[start + 8 : start + 12], "little") + 12
-    size = len(unfold.decompress(raw[start + length :], _UNFOLDED))
+    size, rest = 0, raw[start + length :]
+    while rest and not unfold.eof and size < _UNFOLDED:
+        size += len(unfold.decompress(rest, 1 << 20))
+        rest = unfold.unconsumed_tail
     if size >= _UNFOLDED:
         raise InputError(f"{path}: unfolds to more than {_UNFOLDED >> 20} MiB. Export it without compression.")
 

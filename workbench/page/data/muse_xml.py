@@ -17,7 +17,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
-from workbench.page.data import xml_tree
+from workbench.page.data import plausible, xml_tree
 from workbench.page.data.ecg_image import ecg_image, lead_names, listed, millivolts_of, require_rate, statements_of
 from workbench.page.data.measured import measured
 from workbench.page.data.xml_tree import base64_bytes, number_of, text_of
@@ -85,6 +85,7 @@ def read(path: Path) -> Image:
     by_name |= made
     order = [n for n in STANDARD if n in by_name] + [n for n in by_name if n not in STANDARD]
     data = np.stack([by_name[n] for n in order]).astype(np.float32)
+    notes += plausible.odd(path, order, data)
     return ecg_image(
         path, order, data.shape[1], rate, lambda: data, format="muse", header=_header(root, notes), notes=notes,
     )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
-from workbench.page.data import xml_tree
+from workbench.page.data import plausible, xml_tree
 from workbench.page.data.ecg_image import MOST_LEADS, ecg_image, lead_names, require_rate, statements_of
 from workbench.page.data.measured import measured
 from workbench.page.data.xml_tree import base64_bytes, number_of, text_of
@@ -84,6 +84,7 @@ def read(path: Path) -> Image:
     if (pulse := _alike_at_end(whole)) > rate / 5:
         notes.append(f"the last {pulse / rate:g} s are the same in all leads: a calibration pulse, not the heart")
     data = ((whole - offset) * (step / 1000.0)).astype(np.float32)
+    notes += plausible.odd(path, names, data[:, : len(data[0]) - pulse] if pulse > rate / 5 else data)
     return ecg_image(
         path, names, data.shape[1], rate, lambda: data, format="philips", header=_header(root, notes),
         notes=(*notes, *odd),

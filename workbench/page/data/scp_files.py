@@ -18,6 +18,7 @@ import numpy as np
 
 from workbench.core.errors import InputError, MissingExtra, reading
 from workbench.core.types import Image
+from workbench.page.data import plausible
 from workbench.page.data.dicom_ecg import LEAD_CODES
 from workbench.page.data.ecg_image import (
     MOST_LEADS,
@@ -112,6 +113,7 @@ def read(path: Path) -> Image:
                 f"{path}: samples of {names[n]} are no whole steps of {1000 * stated.step:g} uV. {_ADVICE}"
             )
         data[n, : len(row)] = row
+    notes += plausible.odd(path, names, data)
     if min(stated.lengths) != total:
         notes.append(f"leads hold {min(stated.lengths)} to {total} samples: no signal behind the shorter ones")
     if record.median_beats:

@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core import memory
-from workbench.core.errors import InputError, WorkbenchWarning, reading, visible
+from workbench.core.errors import InputError, UsageError, WorkbenchWarning, reading, visible
 from workbench.core.types import Image
 from workbench.data.header_text import shortened
+from workbench.page.data import plausible
 from workbench.page.data.ecg_image import MOST_LEADS, ecg_image, lead_names, listed, millivolts_of, require_rate
 
 _LONGEST_HEADER = 8 << 20
@@ -46,7 +47,7 @@ _RECORD_LINE = re.compile(r"[-\w]+(/\d+)?[ \t]+\d+([ \t]|$)")
 _FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _COUNT = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _STRICT_RECORD = re.compile(
-    rf"[-\w]+(?:/\d+)?\s+\d+\s+{_COUNT}(?:/{_FLOAT}(?:\({_FLOAT}\))?)?(?:\s+\d+(?:\s+[\d:.]+(?:\s+[\d/]+)?)?)?\s*"
+    rf"[-\w]+(?:/\d+)?\s+\d+\s+{_COUNT}(?:/{_FLOAT}(?:\({_FLOAT}\))?)?(?:\s+\d+(?:\s+\S.*)?)?\s*"
 )
 _STRICT_SIGNAL = re.compile(
     rf"\S+\s+\d+(?:x\d+)?(?::\d+)?(?:\+\d+)?(?:\s+{_FLOAT}(?:\([+-]?\d+\))?(?:/\S+)?(?:\s+\d+(?:\s+-?\d+(?:\s+-?\d+"
@@ -91,13 +92,17 @@ def is_ecg(path: Path) -> bool:
     return False
 
 
-def read(path: Path) -> Image:
+def read(path: Path, *, gain: float | None = None) -> Image:
     """Open a record by its header; samples are read when `data` is asked for.
 
     Parameters
     ----------
     path
         The ``.hea`` file.
+    gain
+        Steps per mV of all voltages, where those of the header are missing or known to be wrong: in the headers of LUDB
+        1.0.1 the gain of each lead is its own range, so that every lead spans 1 mV, while the stored numbers of one
+        record have one gain (III is II - I to the step).
 
     Returns
     -------
@@ -111,7 +116,11 @@ def read(path: Path) -> Image:
     InputError
         The header is damaged, a file that it names is missing or holds fewer samples than it counts, or no signal is a
         calibrated voltage.
+    UsageError
+        `gain` is no positive number.
     """
+    if gain is not None and not (np.isfinite(gain) and gain > 0):
+        raise UsageError(f"gain is {gain:g}, expected a positive number of steps per mV")
     text = _header_text(path)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines or not _RECORD_LINE.match(lines[0].strip()):
@@ -123,11 +132,13 @@ def read(path: Path) -> Image:
                          " behind the number of signals.")  # fmt: skip
     about = _about(text)
     if "/" in lines[0].split()[0]:
-        return _multi(path, text, lines, about)
-    segment = _single(path, text)
+        return _multi(path, text, lines, about, gain)
+    segment = _single(path, text, gain)
     notes = [*segment.notes]
     if segment.samples * len(segment.leads) <= _SUMMED:
-        notes += _wrong_sums(segment, _digital(segment))
+        digital = _digital(segment)
+        notes += _wrong_sums(segment, digital)
+        notes += plausible.odd(path, segment.leads, _scaled(segment, digital))
     return ecg_image(
         path, segment.leads, segment.samples, segment.rate, lambda: _millivolts(segment), format="wfdb", header=about,
         notes=notes, files=(path, *segment.files),
@@ -149,7 +160,7 @@ def _header_text(path: Path) -> str:
     return text.replace("\u00b5", "u").replace("\u03bc", "u")
 
 
-def _single(path: Path, text: str) -> _Segment:
+def _single(path: Path, text: str, gain: float | None) -> _Segment:
     """A record of one piece, with everything checked that can be checked without reading its samples."""
     record = _library_header(path, text)
     signals = int(record.n_sig or 0)
@@ -178,7 +189,7 @@ def _single(path: Path, text: str) -> _Segment:
     for name in dict.fromkeys(record.file_name):
         places[name] = _place(path, record, name, notes)
     frames = _frames(path, record, places, notes)
-    kept, factors = _calibrated(path, text, record, notes)
+    kept, factors = _calibrated(path, text, record, gain, notes)
     labels = [record.sig_name[n] or "" for n in kept]
     leads, odd = lead_names(labels)
     per_frame = [record.samps_per_frame[n] or 1 for n in kept]
@@ -209,7 +220,7 @@ def _library_header(path: Path, text: str) -> Any:
                 f"{path}: {what} is described as {shortened(line.strip())}, which is no line"
                 f" of a WFDB header. {_ADVICE}"
             )
-    with _folder_with(text) as name, reading(path, "no WFDB header that can be read", _ADVICE):
+    with _folder_with(_with_length(text)) as name, reading(path, "no WFDB header that can be read", _ADVICE):
         return wfdb.rdheader(name)
 
 
@@ -328,7 +339,9 @@ def _require_packed(path: Path, record: Any, name: str, place: Path, counted: in
         raise InputError(f"{path}: counts {wanted} samples per signal, and {place.name} holds {held}: copy it again.")
 
 
-def _calibrated(path: Path, text: str, record: Any, notes: list[str]) -> tuple[list[int], list[float]]:
+def _calibrated(
+    path: Path, text: str, record: Any, given: float | None, notes: list[str]
+) -> tuple[list[int], list[float]]:
     """Rows that are voltages, and what one step of each is in mV; the others are said."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][1:]
     kept, factors, out, unnamed, turned = [], [], [], [], []
@@ -337,6 +350,10 @@ def _calibrated(path: Path, text: str, record: Any, notes: list[str]) -> tuple[l
         fields = lines[n].split()
         gain = float(record.adc_gain[n] or 0)
         unit = str(record.units[n] or "")
+        if given is not None and (unit == "" or millivolts_of(unit) is not None):
+            kept.append(n)
+            factors.append(1.0 / given)
+            continue
         if len(fields) < 3 or re.match(r"[+-]?0*\.?0*(?:[eE][+-]?\d+)?(?:[(/]|$)", fields[2]):
             out.append(f"{label} (not calibrated: its gain is 0 or missing)")
             continue
@@ -352,6 +369,8 @@ def _calibrated(path: Path, text: str, record: Any, notes: list[str]) -> tuple[l
             turned.append(label)
         kept.append(n)
         factors.append(factor / gain)
+    if given is not None:
+        notes.append(f"the gain of all voltages is the one given, {given:g} steps per mV, not that of the header")
     if not kept:
         raise InputError(
             f"{path}: none of its {record.n_sig} signal(s) is a calibrated voltage: {listed(out)}. Write gain and unit"
@@ -377,13 +396,12 @@ def _digital(segment: _Segment) -> list[npt.NDArray[np.int64]]:
     return found
 
 
-def _with_length(text: str, frames: int) -> str:
-    """The header with the number of frames in its first line."""
+def _with_length(text: str, frames: int | None = None) -> str:
+    """The header with the number of frames in its first line, and without the date, which people write in many ways."""
     lines = text.splitlines()
     first = next(n for n, line in enumerate(lines) if line.strip() and not line.startswith("#"))
     fields = lines[first].split()
-    fields[3:4] = [str(frames)]
-    lines[first] = " ".join(fields)
+    lines[first] = " ".join([*fields[:3], *(fields[3:4] if frames is None else [str(frames)])])
     return "\n".join(lines) + "\n"
 
 
@@ -407,8 +425,15 @@ def _millivolts(segment: _Segment) -> npt.NDArray[np.float32]:
     """All kept signals, ``(leads, samples)`` float32 [mV]."""
     digital = _digital(segment)
     if segment.samples * len(segment.leads) > _SUMMED:
-        for note in _wrong_sums(segment, digital):
+        found = _scaled(segment, digital)
+        for note in (*_wrong_sums(segment, digital), *plausible.odd(segment.path, segment.leads, found)):
             warnings.warn(f"{segment.path}: {note}", WorkbenchWarning, stacklevel=2)
+        return found
+    return _scaled(segment, digital)
+
+
+def _scaled(segment: _Segment, digital: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Stored numbers as ``(leads, samples)`` float32 [mV]."""
     out = np.full((len(segment.leads), segment.samples), np.nan, np.float32)
     for row, (n, factor) in enumerate(zip(segment.kept, segment.factors, strict=True)):
         raw = np.asarray(digital[n])
@@ -425,7 +450,7 @@ def _millivolts(segment: _Segment) -> npt.NDArray[np.float32]:
     return out
 
 
-def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any]) -> Image:
+def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any], gain: float | None) -> Image:
     """A record of several segments, put one after the other; what a segment does not hold is NaN."""
     fields = lines[0].split()
     count = int(fields[0].partition("/")[2])
@@ -440,7 +465,7 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any]) -> Im
     opened: dict[str, _Segment] = {}
     at = 0
     for line in lines[1:]:
-        name, _, length = line.partition(" ")
+        name, _, length = line.strip().partition(" ")
         if not re.fullmatch(r"\d{1,15}", length.strip()):
             raise InputError(f"{path}: a segment is {shortened(line)}, expected a name and a length. {_ADVICE}")
         frames = int(length)
@@ -450,7 +475,7 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any]) -> Im
             order += [standard for standard in _layout(path, name) if standard not in order]
         else:
             if name not in opened:
-                opened[name] = _segment_of(path, name)
+                opened[name] = _segment_of(path, name, gain)
             segment = opened[name]
             if segment.frames != frames:
                 raise InputError(f"{path}: counts {frames} samples in segment {name}, whose header counts"
@@ -473,7 +498,11 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any]) -> Im
     if gaps:
         notes.append(f"{gaps} of {total} samples lie between its segments: no signal there")
     if sum(s.samples * len(s.leads) for s in opened.values()) <= _SUMMED:
-        notes += [f"segment {n}: {w}" for n, s in opened.items() for w in _wrong_sums(s, _digital(s))][:20]
+        for name, segment in opened.items():
+            digital = _digital(segment)
+            odd = plausible.odd(segment.path, segment.leads, _scaled(segment, digital))
+            notes += [f"segment {name}: {note}" for note in (*_wrong_sums(segment, digital), *odd)]
+        notes = notes[:40]
 
     def load() -> npt.NDArray[np.float32]:
         shape = (len(leads), total * per_frame)
@@ -492,7 +521,7 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any]) -> Im
     )  # fmt: skip
 
 
-def _segment_of(path: Path, name: str) -> _Segment:
+def _segment_of(path: Path, name: str, gain: float | None) -> _Segment:
     _require_plain(path, name)
     header = path.parent / f"{name}.hea"
     if not header.is_file() or header == path:
@@ -502,7 +531,7 @@ def _segment_of(path: Path, name: str) -> _Segment:
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
     if not _RECORD_LINE.match(first.strip()) or "/" in first.split()[0] or len(first.split()) < 3:
         raise InputError(f"{header}: is no header of one segment, as {path.name} expects. {_ADVICE}")
-    return _single(header, text)
+    return _single(header, text, gain)
 
 
 def _layout(path: Path, name: str) -> list[str]:

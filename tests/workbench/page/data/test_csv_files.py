@@ -41,7 +41,6 @@ TIMES = np.arange(600) / 500
         ("time [s],I [mV],aVR [mV]", 1, TIMES, 500),
         ("time [ms],I (uV),aVR (uV)", 1e-3, TIMES * 1000, 500),
         ("time_ms,I [\u00b5V],aVR [\u00b5V]", 1e-3, TIMES * 1000, 500),
-        ("t (s),Lead I [V],AVR [V]", 1e3, TIMES, 500),
         ("time_s,I_uV,aVR/\u00b5V", 1e-3, TIMES, 500),
         ("time [s],I [mV],aVR [mV]", 1, np.round(np.arange(600) / 360, 3), 360),
         ("time [s],I [mV],aVR [mV]", 1, 17.0 + np.arange(600) / 257, 257),
@@ -53,6 +52,11 @@ def test_units_and_times_in_the_row_of_names(table, head, factor, times, rate):
     assert image.header["sampling_rate"] == pytest.approx(rate, rel=1e-4)
     np.testing.assert_allclose(image.data, HEART * factor, rtol=1e-5, atol=1e-7)
     assert image.value_unit == "mV"
+
+
+def test_volts_are_converted(table):
+    image = csv_files.read(table(_text("t (s),Lead I [V],AVR [V]", HEART / 1000, TIMES)))
+    np.testing.assert_allclose(image.data, HEART, atol=1e-6)
 
 
 def test_the_truth_beside_a_page_needs_its_unit(shared_data):
@@ -78,6 +82,12 @@ def test_lines_before_the_table_state_both(table):
     image = csv_files.read(table("# unit: uV\n# sampling rate: 0.5 kHz\n\n" + _text("I,II")))
     assert image.header["sampling_rate"] == 500
     np.testing.assert_allclose(image.data, HEART / 1000, atol=1e-7)
+
+
+def test_what_a_line_says_in_passing_is_no_statement(table):
+    lines = "# 1 lead(s) span much: check gain and unit: V1\n# old sampling rate: 7\n# the unit = parsec\n"
+    image = csv_files.read(table(lines + _text("time [s],I [mV],II [mV]", times=TIMES)))
+    np.testing.assert_allclose(image.data, HEART, atol=1e-6)
 
 
 def test_empty_cells_are_gaps(table):

@@ -9,7 +9,7 @@ import pytest
 import wfdb
 
 from tests.workbench.page.made import heart, wfdb_record
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, UsageError
 from workbench.page.data import wfdb_files
 from workbench.page.leads import STANDARD
 
@@ -42,8 +42,29 @@ def test_records_with_baselines_are_what_wfdb_reads(shared_data, number):
     expected = wfdb.rdrecord(str(path.with_suffix(""))).p_signal.T
     np.testing.assert_allclose(image.data, expected, atol=1e-6)
     assert image.channels == STANDARD
-    assert image.notes == ()
     assert len(image.header["diagnoses"]) >= 1
+    # LUDB 1.0.1 scaled each lead to its own range: what its headers call mV is none.
+    assert len(image.notes) == 1
+    assert "all 12 leads span the same 1 mV" in image.notes[0]
+
+
+@pytest.mark.parametrize("number", [1, 10, 101])
+def test_one_gain_for_all_leads_makes_limb_leads_agree(shared_data, number):
+    path = shared_data / "ludb" / f"{number}.hea"
+    image = wfdb_files.read(path, gain=1000)
+    raw = wfdb.rdrecord(str(path.with_suffix("")), physical=False)
+    np.testing.assert_allclose(image.data, (raw.d_signal - np.array(raw.baseline)).T / 1000, atol=1e-6)
+    leads = dict(zip(image.channels, image.data, strict=True))
+    assert np.std(leads["III"] - (leads["II"] - leads["I"])) < 1e-3
+    assert image.notes == ("the gain of all voltages is the one given, 1000 steps per mV, not that of the header",)
+
+
+def test_a_gain_that_is_given_calibrates(tmp_path):
+    path = wfdb_record(tmp_path, "r", RAW[:1], _lines("V1", gain="0/mV"))
+    np.testing.assert_allclose(wfdb_files.read(path, gain=200).data, RAW[:1] / 200, atol=1e-6)
+    for gain in (0, -1, float("nan")):
+        with pytest.raises(UsageError, match="expected a positive number of steps per mV"):
+            wfdb_files.read(path, gain=gain)
 
 
 def test_a_file_of_another_name_is_read_where_only_one_can_be_meant(shared_data, tmp_path):
@@ -94,6 +115,30 @@ def test_a_rate_is_never_guessed(tmp_path):
     for rate in ("0", "5", "1e9", "-500"):
         with pytest.raises(InputError):
             wfdb_files.read(wfdb_record(tmp_path, "r", RAW[:1], _lines("I"), head=f"r 1 {rate} 1000"))
+
+
+def test_headers_as_the_challenges_write_them(tmp_path):
+    """PhysioNet Challenge 2020: samples in a MATLAB file behind 24 bytes, and a date that header(5) does not know."""
+    (tmp_path / "A0001.mat").write_bytes(b"\0" * 24 + RAW.T.astype("<i2").tobytes())
+    lines = [f"A0001.mat 16+24 1000/mV 16 0 {int(r[0])} {int(r.sum()) & 0xFFFF} 0 {n}" for r, n in
+             zip(RAW, ("I", "II", "V1"), strict=True)]  # fmt: skip
+    head = "A0001 3 500 1000 05-Feb-2020 11:39:16"
+    (tmp_path / "A0001.hea").write_text("\n".join([head, *lines]) + "\n#Age: 74\n#Sex: Male\n#Dx: 59118001\n")
+    image = wfdb_files.read(tmp_path / "A0001.hea")
+    np.testing.assert_allclose(image.data, RAW / 1000, atol=1e-6)
+    assert not any("checksum" in note for note in image.notes)
+    assert image.header["diagnoses"] == ["59118001"]
+
+
+def test_headers_as_mit_bih_writes_them(tmp_path):
+    """No unit, and the zero of the converter as baseline: (11 bits, zero 1024), header(5)."""
+    raw = RAW[:2] + np.int16(1024)
+    lines = [f"200 11 1024 {int(r[0])} {int(r.sum()) & 0xFFFF} 0 {n}" for r, n in zip(raw, ("MLII", "V5"), strict=True)]
+    path = wfdb_record(tmp_path, "100", raw, lines, head="100 2 360 1000 0:0:0 0/0/0", comments="# 69 M 1085 1629 x1\n")
+    image = wfdb_files.read(path)
+    np.testing.assert_allclose(image.data, RAW[:2] / 200, atol=1e-6)
+    assert image.header["sampling_rate"] == 360
+    assert any("names no unit" in note for note in image.notes)
 
 
 def test_invalid_samples_are_gaps_and_a_negative_gain_is_said(tmp_path):

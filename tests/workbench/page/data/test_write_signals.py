@@ -64,7 +64,7 @@ def test_wfdb_reads_within_half_a_step(tmp_path):
     assert digital.d_signal[0].tolist() == record.init_value
     assert record.comments == ["a line", "? \\x1b[2J\\x0anext"]
     assert np.all(_error(wfdb_files.read(tmp_path / "ecg.hea").data, data) <= steps / 2 + 3e-6)
-    assert not wfdb_files.read(tmp_path / "ecg.hea").notes
+    assert not any("checksum" in note for note in wfdb_files.read(tmp_path / "ecg.hea").notes)
 
 
 def test_wfdb_keeps_the_moment(tmp_path):
