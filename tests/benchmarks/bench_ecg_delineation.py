@@ -1,0 +1,166 @@
+"""Borders of waves against the cardiologists of LUDB, beside neurokit2 where it is installed; intervals of pages.
+
+``python tests/benchmarks/bench_ecg_delineation.py --ludb FOLDER [--folds FOLDER] [--records N] [--no-others]``
+
+With ``--folds`` (networks of ``sample_data/train_ecg_waves.py --folds``) each record is looked at by the network that
+never saw it; without, by the network that comes with the workbench, which saw all of them: such a table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "sample_data")]
+
+NAMES = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+OTHERS = ("dwt", "cwt", "peak", "prominence")
+KEYS = {
+    "P on": "ECG_P_Onsets", "P peak": "ECG_P_Peaks", "P off": "ECG_P_Offsets", "QRS on": "ECG_R_Onsets",
+    "QRS off": "ECG_R_Offsets", "T on": "ECG_T_Onsets", "T peak": "ECG_T_Peaks", "T off": "ECG_T_Offsets",
+}  # fmt: skip
+
+
+def drawn(folder: Path, number: int, lead: str) -> tuple[dict[str, np.ndarray], float, float]:
+    """What people drew in one lead [s], and the stretch in which they did."""
+    from train_ecg_waves import waves
+
+    times: dict[str, list[float]] = {}
+    for kind, *moments in waves(folder, number, lead):
+        for part, moment in zip(("on", "peak", "off"), moments, strict=True):
+            times.setdefault(f"{('', 'P', 'QRS', 'T')[kind]} {part}", []).append(moment / 500.0)
+    found = {border: np.array(values) for border, values in times.items()}
+    every = np.concatenate(list(found.values())) if found else np.zeros(0)
+    return found, float(np.nanmin(every, initial=np.inf)), float(np.nanmax(every, initial=-np.inf))
+
+
+def leads_of(folder: Path, number: int) -> np.ndarray:
+    """(12, 5000) mV."""
+    import wfdb
+
+    return np.asarray(wfdb.rdrecord(str(folder / str(number))).p_signal.T, np.float64)
+
+
+def nets_of(folds: Path | None) -> Callable[[int], Any]:
+    """The network for each record."""
+    from safetensors import safe_open
+
+    from workbench.page.measure.waves import network
+
+    if folds is None:
+        return lambda number: network()
+    held: dict[int, Path] = {}
+    for path in sorted(folds.glob("fold_*.safetensors")):
+        with safe_open(path, "pt") as file:
+            held |= {int(n): path for n in file.metadata()["held_out"].split(",")}
+    return lambda number: network(held[number]) if number in held else None
+
+
+def other(data: np.ndarray, rate: float, method: str) -> dict[str, np.ndarray]:
+    """What neurokit2 finds in one lead, given the R peaks that it finds there itself."""
+    import neurokit2 as nk
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            clean = nk.ecg_clean(data, sampling_rate=rate)
+            _, peaks = nk.ecg_peaks(clean, sampling_rate=rate)
+            _, found = nk.ecg_delineate(clean, peaks["ECG_R_Peaks"], sampling_rate=rate, method=method)
+        except Exception:  # it raises whatever it raises: then it found nothing
+            return {}
+    times = {border: np.sort(np.asarray(found.get(key, []), float) / rate) for border, key in KEYS.items()}
+    return times | {"QRS peak": np.asarray(peaks["ECG_R_Peaks"], float) / rate}
+
+
+def table(title: str, pairs: list[tuple[Any, ...]]) -> None:
+    """Print the scores of one method."""
+    from workbench.page.evaluate.delineation import score
+
+    print(f"\n{title}\n\n| border | drawn | found | Se % | PPV % | mean ms | sd ms |\n|---|---|---|---|---|---|---|")
+    for row in score(pairs):
+        cells = [
+            f"{100 * row.sensitivity:.2f}" if row.sensitivity is not None else "-",
+            f"{100 * row.predictivity:.2f}" if row.predictivity is not None else "-",
+            f"{row.mean:+.1f}" if row.mean is not None else "-",
+            f"{row.sd:.1f}" if row.sd is not None else "-",
+        ]
+        print(f"| {row.border} | {row.reference} | {row.found} | {' | '.join(cells)} |")
+
+
+def without_p(folder: Path, numbers: list[int]) -> set[int]:
+    """Records in which nobody drew a P wave."""
+    from train_ecg_waves import LEADS
+
+    return {n for n in numbers if not any("P peak" in drawn(folder, n, lead)[0] for lead in LEADS)}
+
+
+def ours(folder: Path, numbers: list[int], net_of: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
+    """What is found in each record."""
+    from workbench.page.measure.beats import find_beats
+    from workbench.page.measure.delineate import delineate
+    from workbench.page.measure.waves import find_waves
+
+    for number in numbers:
+        data = leads_of(folder, number)
+        waves = find_waves(data, 500.0, net_of(number))
+        yield number, delineate(waves, find_beats(data, 500.0, waves), NAMES)
+
+
+def main() -> int:
+    """Measure and print."""
+    from train_ecg_waves import LEADS, records
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ludb", type=Path, default=ROOT / "shared" / "data" / "ludb")
+    parser.add_argument("--folds", type=Path)
+    parser.add_argument("--records", type=int)
+    parser.add_argument("--no-others", action="store_true")
+    options = parser.parse_args()
+    net_of = nets_of(options.folds)
+    numbers = [n for n in records(options.ludb) if net_of(n) is not None][: options.records]
+    reference = {(n, lead): drawn(options.ludb, n, lead) for n in numbers for lead in LEADS}
+    no_p = without_p(options.ludb, numbers)
+    pairs, false_p, beats = [], {}, 0
+    for number, found in ours(options.ludb, numbers, net_of):
+        for row, lead in enumerate(LEADS):
+            times, first, last = reference[number, lead]
+            mine = found.times(row)
+            pairs.append((times, mine, first, last))
+            if number in no_p:
+                beats += len(times.get("QRS peak", ()))
+                false_p[number] = false_p.get(number, 0) + sum(first <= x <= last for x in mine["P peak"])
+    how = "held-out folds" if options.folds else "NOT held out: the network learnt from these records"
+    table(f"## workbench, {len(numbers)} records ({how})", pairs)
+    print(f"\nrecords without P: {len(no_p)}, {beats} beats x leads, P found {sum(false_p.values())}: {false_p}")
+    if options.no_others or importlib.util.find_spec("neurokit2") is None:
+        return 0
+    rows = {n: leads_of(options.ludb, n) for n in numbers}
+    for method in OTHERS:
+        pairs, false = [], 0
+        for number in numbers:
+            for row, lead in enumerate(LEADS):
+                times, first, last = reference[number, lead]
+                theirs = other(rows[number][row], 500.0, method)
+                pairs.append((times, theirs, first, last))
+                if number in no_p:
+                    false += sum(first <= x <= last for x in theirs.get("P peak", ()))
+        table(f"## neurokit2 {method}", pairs)
+        print(f"\nrecords without P: P found {false}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

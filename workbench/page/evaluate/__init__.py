@@ -1,0 +1,1 @@
+"""Scores of what was found on a page against what is known."""

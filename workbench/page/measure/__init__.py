@@ -1,0 +1,1 @@
+"""What is measured on an electrocardiogram: beats, waves, intervals and axes."""
