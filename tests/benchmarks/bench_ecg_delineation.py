@@ -109,14 +109,92 @@ def without_p(folder: Path, numbers: list[int]) -> set[int]:
 
 def ours(folder: Path, numbers: list[int], net_of: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
     """What is found in each record."""
-    from workbench.page.measure.beats import find_beats
-    from workbench.page.measure.delineate import delineate
-    from workbench.page.measure.waves import find_waves
+    from workbench.page.measure.measure import measure_leads
 
     for number in numbers:
+        yield number, measure_leads(leads_of(folder, number), NAMES, 500.0, net=net_of(number)).waves
+
+
+INTERVALS = ("heart rate", "P", "PR", "QRS", "QT", "QTc Bazett", "QTc Fridericia", "P axis", "QRS axis", "T axis")
+
+
+def page_of(data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What a page of 3 x 4 leads with a strip of lead II shows of the same ten seconds."""
+    page, quarter = np.full_like(data, np.nan), data.shape[1] // 4
+    for row in range(12):
+        part = slice(row // 3 * quarter, (row // 3 + 1) * quarter)
+        page[row, part] = data[row, part]
+    return np.concatenate([page, data[1:2]]), (*NAMES, "II")
+
+
+def drawn_intervals(reference: dict[Any, Any], number: int, centres: np.ndarray) -> dict[str, float]:
+    """PR, QRS and QT [ms] from what people drew, by the same rule over leads."""
+    from train_ecg_waves import LEADS
+
+    from workbench.page.measure.lead_rule import borne_out
+
+    per_lead = np.full((12, 9), np.nan)
+    for row, lead in enumerate(LEADS):
+        times = reference[number, lead][0]
+        for k, border in enumerate(("P on", "", "", "QRS on", "", "QRS off", "", "", "T off")):
+            moments = times.get(border, np.zeros(0))
+            low, high = (-0.45, 0.0) if k == 0 else (0.1, 0.7) if k == 8 else (-0.15, 0.2)
+            near = [min((m - c for m in moments if low < m - c < high), key=abs, default=np.nan) for c in centres]
+            near = np.array(near)[np.isfinite(near)]
+            if border and len(near):
+                per_lead[row, k] = np.median(near)
+    first, on, off, last = (borne_out(per_lead[:, k], k) for k in (0, 3, 5, 8))
+    return {"PR": 1000 * (on - first), "QRS": 1000 * (off - on), "QT": 1000 * (last - on)}
+
+
+def differences(
+    title: str, rows: dict[str, list[tuple[float, int]]], lost: dict[str, int], units: dict[str, str]
+) -> None:
+    """Print mean, standard deviation and the worst of differences."""
+    print(f"\n{title}\n\n| | both | only one | mean | sd | worst |\n|---|---|---|---|---|---|")
+    for name, values in rows.items():
+        off = np.array([value for value, _ in values])
+        if len(off) > 1:
+            worst = int(np.abs(off).argmax())
+            cells = f"{off.mean():+.1f} | {off.std(ddof=1):.1f} | {off[worst]:+.0f} {units.get(name, 'ms')}"
+            cells += f" (record {values[worst][1]})"
+            print(f"| {name} | {len(off)} | {lost.get(name, 0)} | {cells} |")
+
+
+def compare_intervals(folder: Path, numbers: list[int], net_of: Callable[[int], Any], reference: Any) -> None:
+    """Whether there is a P wave, pages against whole records, and intervals against what people drew."""
+    from workbench.page.measure.measure import measure_leads
+
+    no_p = without_p(folder, numbers)
+    pages: dict[str, list[tuple[float, int]]] = {name: [] for name in INTERVALS}
+    people: dict[str, list[tuple[float, int]]] = {name: [] for name in ("PR", "QRS", "QT")}
+    lost: dict[str, int] = {}
+    missed, invented, page_missed, page_invented = [], [], [], []
+    units: dict[str, str] = {}
+    for number in numbers:
         data = leads_of(folder, number)
-        waves = find_waves(data, 500.0, net_of(number))
-        yield number, delineate(waves, find_beats(data, 500.0, waves), NAMES)
+        whole = measure_leads(data, NAMES, 500.0, net=net_of(number))
+        page = measure_leads(*page_of(data), 500.0, net=net_of(number))
+        for one, wrong, absent in ((whole, invented, missed), (page, page_invented, page_missed)):
+            if number in no_p and one.p.present:
+                wrong.append(number)
+            if number not in no_p and not one.p.present:
+                absent.append(number)
+        drawn_ones = drawn_intervals(reference, number, whole.beats.times[whole.beats.dominant])
+        for name in INTERVALS:
+            a, b = whole[name].value, page[name].value
+            units[name] = whole[name].unit
+            if a is not None and b is not None:
+                off = b - a
+                pages[name].append(((off + 180) % 360 - 180 if units[name] == "deg" else off, number))
+            elif a is not None or b is not None:
+                lost[name] = lost.get(name, 0) + 1
+            if name in people and a is not None and np.isfinite(drawn_ones[name]):
+                people[name].append((a - drawn_ones[name], number))
+    print(f"\nP found in records without: {len(invented)} of {len(no_p)} {invented} (pages: {page_invented})")
+    print(f"P missed in records with: {len(missed)} of {len(numbers) - len(no_p)} {missed} (pages: {page_missed})")
+    differences("## page of 3 x 4 leads and a strip, less the whole record", pages, lost, units)
+    differences("## intervals less those from drawn borders, by the same rule over leads", people, {}, units)
 
 
 def main() -> int:
@@ -145,6 +223,7 @@ def main() -> int:
     how = "held-out folds" if options.folds else "NOT held out: the network learnt from these records"
     table(f"## workbench, {len(numbers)} records ({how})", pairs)
     print(f"\nrecords without P: {len(no_p)}, {beats} beats x leads, P found {sum(false_p.values())}: {false_p}")
+    compare_intervals(options.ludb, numbers, net_of, reference)
     if options.no_others or importlib.util.find_spec("neurokit2") is None:
         return 0
     rows = {n: leads_of(options.ludb, n) for n in numbers}

@@ -64,6 +64,8 @@ def find_beats(data: Array, rate: float, waves: Waves) -> Beats:
     for first, last in runs(pooled > LIKELY):
         if (last - first) / waves.rate < SHORTEST:
             continue
+        if first == 0 or last == len(seen) or not seen[first - 1] or not seen[last]:
+            continue  # cut by an edge: its middle is not known
         weight = pooled[first:last]
         middle = float((np.arange(first, last) * weight).sum() / weight.sum()) / waves.rate
         strength = float(weight.sum())
@@ -101,7 +103,7 @@ def windows(data: Array, rate: float, times: Array, before: float, after: float)
 
 def _centred(pieces: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Each lead of each beat about its own mean, 0 where a lead did not see the whole stretch; and which did."""
-    whole = np.isfinite(pieces).all(2)
+    whole = np.asarray(np.isfinite(pieces).all(2))
     flat = np.where(whole[:, :, None], pieces, 0.0)
     return flat - flat.mean(2, keepdims=True), whole
 

@@ -17,8 +17,8 @@ LOW, HIGH = 0.35, 8.0
 MISFIT = 0.25
 """Share of the largest limb lead (rms) by which the limb leads may disagree with Einthoven's law."""
 SPIKE = 0.15
-"""[mV] A jump that goes back within `SPIKE_LENGTH`."""
-SPIKE_LENGTH = 0.006
+"""[mV] A jump that goes back within `SPIKE_LENGTH` [s]."""
+SPIKE_LENGTH = 0.004
 
 
 def gain_notes(beat: MedianBeat, twelve: bool) -> list[str]:
@@ -51,10 +51,12 @@ def limb_notes(beat: MedianBeat, rows: dict[str, int], axes: tuple[Axis, Axis, A
     notes = []
     inside = (beat.times >= beat.marks[3] - 0.02) & (beat.times <= beat.marks[5] + 0.02)
     wave = {name: beat.data[rows[name], inside] for name in LIMB if name in rows}
-    wave = {name: row for name, row in wave.items() if row.size and np.isfinite(row).all()}
+    wave = {name: row for name, row in wave.items() if row.size and np.isfinite(row).all() and np.ptp(row) > 0.01}
     if inside.any() and {"I", "II", "III"} <= set(wave):
         notes += _einthoven(wave)
     p, qrs, _ = axes
+    if notes:  # axes of leads that do not fit say nothing
+        return notes
     if p.angle is not None and qrs.angle is not None and abs(p.angle) > 100 and abs(qrs.angle) > 90:
         notes.append(
             f"P and QRS of lead I point down and aVR is upright (P axis {p.angle:.0f} deg): "
@@ -91,19 +93,26 @@ def _einthoven(wave: dict[str, Array]) -> list[str]:
         ]
     best, what = min(((misfit(leads), what) for leads, what in tries), key=lambda t: t[0])
     hint = f"; they would with {what}" if best < 0.5 * MISFIT and best < now / 3 else ""
+    if not hint:
+        pair = np.stack([wave["I"], wave["III"]], 1)
+        gains = np.linalg.lstsq(pair, wave["II"], rcond=None)[0]
+        left = np.sqrt(np.mean((pair @ gains - wave["II"]) ** 2)) / max(np.sqrt(np.mean(wave["II"] ** 2)), 1e-9)
+        if left < 0.5 * MISFIT and (gains > 0.2).all() and (gains < 5).all():
+            hint = f"; II is {gains[0]:.2f} I + {gains[1]:.2f} III, so leads have different gains: no axis is right"
     return [f"the limb leads do not fit each other: I + III and II differ, or aVR, aVL, aVF ({100 * now:.0f} %){hint}"]
 
 
 def paced(data: Array, rate: float, beats: Beats, onset: float) -> npt.NDArray[np.bool_]:
-    """``(beats,)``: whether a spike of a pacemaker stands within 80 ms before the QRS begins.
+    """``(beats,)``: whether a spike of a pacemaker stands near the onset of the QRS, 80 ms before to 40 ms after.
 
-    A spike goes up and back within 6 ms. Below 400 Hz such a thing cannot be told from others: no beat is paced.
+    A spike goes up and back within 4 ms, by a third of the height of the QRS or more: small ones of bipolar electrodes
+    are not seen. Below 400 Hz such a thing cannot be told from others: no beat is paced.
     """
     count = len(beats.times)
     if rate < 400 or not np.isfinite(onset):
         return np.zeros(count, np.bool_)
     width = max(round(SPIKE_LENGTH * rate), 2)
-    pieces = windows(data, rate, beats.times, -onset + 0.08, onset + 0.02 if onset > -0.02 else 0.0)
+    pieces = windows(data, rate, beats.times, -onset + 0.08, onset + 0.045)
     if pieces.shape[2] <= 2 * width:
         return np.zeros(count, np.bool_)
     middle = pieces[:, :, width:-width]
@@ -113,4 +122,10 @@ def paced(data: Array, rate: float, beats: Beats, onset: float) -> npt.NDArray[n
     )
     # What is no spike moves as much between other samples; of a spike the two sides are alike.
     lone = np.where(np.isfinite(out) & (np.abs(before - after) < 0.5 * out), out, 0.0)
-    return np.asarray((lone.max(2) > SPIKE).sum(1) >= np.maximum(1, 0.25 * np.isfinite(out).any(2).sum(1)))
+    usual = np.nan_to_num(np.nanmedian(np.where(np.isfinite(out), np.abs(out), 0.0), axis=(0, 2)))
+    rows = windows(data, rate, beats.times, 0.06, 0.06)
+    height = np.nan_to_num(
+        np.where(np.isfinite(rows), rows, 0.0).max((0, 2)) - np.where(np.isfinite(rows), rows, 0.0).min((0, 2))
+    )
+    least = np.maximum(np.maximum(SPIKE, 20 * usual), 0.3 * height)
+    return np.asarray((lone.max(2) > least).sum(1) >= np.maximum(1, 0.25 * np.isfinite(out).any(2).sum(1)))

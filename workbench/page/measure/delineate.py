@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,13 @@ class Delineation:
                 values = np.concatenate([values, self.further_p[lead][:, k]])
             found[border] = np.sort(values[np.isfinite(values)])
         return found
+
+
+def without_p(found: Delineation) -> Delineation:
+    """The same borders, none of them of a P wave."""
+    marks = found.marks.copy()
+    marks[:, :, :3] = np.nan
+    return replace(found, marks=marks, further_p=tuple(np.zeros((0, 3)) for _ in found.names))
 
 
 def _crossing(row: Array, inside: int, outside: int) -> float:

@@ -36,7 +36,7 @@ def borne_out(values: Array, border: int) -> float:
     Returns
     -------
     float
-        NaN where there is none. Of two leads the outer one; of four to seven leads one that another bears out, of more
+        NaN where there is none. Of two leads the outer one; of three to seven leads one that another bears out, of more
         leads one that two others do. Where none is borne out, what counts as close is doubled.
     """
     found = np.sort(values[np.isfinite(values)])

@@ -13,7 +13,7 @@ from workbench.page.leads import standard_name
 from workbench.page.measure.axes import Axis, axis
 from workbench.page.measure.beats import Beats, find_beats
 from workbench.page.measure.checks import gain_notes, limb_notes, paced
-from workbench.page.measure.delineate import Delineation, delineate
+from workbench.page.measure.delineate import Delineation, delineate, without_p
 from workbench.page.measure.intervals import further_p_waves, intervals, rates, rr_intervals
 from workbench.page.measure.lead_rule import chosen_leads, global_marks
 from workbench.page.measure.measurements import Measurement, Measurements
@@ -32,6 +32,8 @@ SHORTEST = 1.0
 """[s] Less than this holds no whole beat."""
 LONGEST = 600.0
 """[s] More than this is no electrocardiogram at rest; it is cut into pieces by whoever knows what it is."""
+FEW = 0.35
+"""Share of the beats below which what looked like P waves is taken for none."""
 WORKING_RATE = 500.0
 """[Hz] All leads are brought to this rate first, so that the rate of a file decides nothing."""
 
@@ -124,6 +126,9 @@ def measure_leads(
     marks = global_marks(found, beats, leads)
     p = presence(rows, rate, beats, found, marks, leads, 0)
     t = presence(rows, rate, beats, found, marks, leads, 2)
+    if not p.present and p.beats < FEW * p.of:  # what few beats show by chance is no P wave
+        found = without_p(found)
+        marks = global_marks(found, beats, leads)
     marks, median = sharpened(marks, median_beat(rows, known, rate, beats, marks), beats, leads)
     rate_value, rr = rates(rr_intervals(beats, np.asarray(there.any(0)), rate))
     by_name = {known[row]: row for row in leads}
@@ -154,15 +159,22 @@ def upright(rows: Array, names: tuple[str, ...]) -> tuple[Array, list[str]]:
 
 def _lead_notes(rows: Array, names: tuple[str, ...]) -> list[str]:
     """Leads that show nothing, and names that no lead has."""
-    notes = []
+    unseen, flat, strange = [], [], []
     for row, name in zip(rows, names, strict=True):
         seen = row[np.isfinite(row)]
         if not len(seen):
-            notes.append(f"lead {name} was not seen")
+            unseen.append(name)
         elif float(np.ptp(seen)) < 0.01:
-            notes.append(f"lead {name} is flat: electrode off?")
+            flat.append(name)
         if standard_name(name) is None:
-            notes.append(f"'{name}' is no name of a lead: it counts for intervals, not for axes")
+            strange.append(f"'{name}'")
+    notes = []
+    if unseen:
+        notes.append(f"not seen: {', '.join(unseen)}")
+    if flat:
+        notes.append(f"flat, electrode off?: {', '.join(flat)}")
+    if strange:
+        notes.append(f"no names of leads, they count for intervals and not for axes: {', '.join(strange)}")
     return notes
 
 

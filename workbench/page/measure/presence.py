@@ -23,10 +23,14 @@ MOST = 0.5
 """Share of the beats that must show the wave."""
 LEADS = 0.25
 """Share of the leads that saw a beat in which its wave must be."""
+REST = 0.14
+"""[s] With less time from T to the next QRS a P wave has no place of its own."""
 CHANCE = 0.01
 """Largest probability that waves that follow no beat look like this."""
-BANDWIDTH = 12.0
-"""[Hz] Waves of P and T have about this many independent values per second."""
+SMOOTH = 0.030
+"""[s] Moving mean before beats are compared: P and T change no faster, noise does."""
+BANDWIDTH, INDEPENDENT = 15.0, 3
+"""Independent values that waves have: so many per second [Hz], and so many leads at most (a heart is a dipole)."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,16 @@ def _judged(data: Array, rate: float, beats: Beats, leads: list[int], first: flo
     """Probability of the agreement between beats in a stretch of time, over all leads together."""
     from scipy.stats import f
 
-    pieces = windows(data[leads], rate, beats.times[beats.dominant], -first, last)
+    pieces = windows(data[leads], rate, beats.times[beats.dominant], -first + SMOOTH / 2, last + SMOOTH / 2)
+    width = max(round(SMOOTH * rate), 1)
     signal = noise = freedom = 0.0
-    each = max(round((last - first) * BANDWIDTH), 1)
+    each = max(round((last - first) * BANDWIDTH), 2)
     for lead in range(len(leads)):
         rows = pieces[:, lead][np.isfinite(pieces[:, lead]).all(1)]
         if len(rows) < 3:
             continue
+        sums = np.cumsum(np.pad(rows, ((0, 0), (1, 0))), axis=1)
+        rows = (sums[:, width:] - sums[:, :-width]) / width
         at = np.linspace(-1, 1, rows.shape[1])
         rows = rows - rows.mean(1, keepdims=True) - np.outer(rows @ at / (at @ at), at)
         left = float(rows.var(0, ddof=1).mean())
@@ -82,6 +89,7 @@ def _judged(data: Array, rate: float, beats: Beats, leads: list[int], first: flo
         freedom = max(freedom, float(len(rows) - 1))
     if not noise:
         return None
+    each *= min(int(noise), INDEPENDENT)
     return float(f.sf(signal / noise, each, each * freedom))
 
 
@@ -112,7 +120,9 @@ def presence(
         return Presence(False, 0, 0, None, f"no beat whose {name} wave could be seen")
     if count < MOST * of or not np.isfinite(marks.dominant[3 * wave]) or not np.isfinite(marks.dominant[3 * wave + 2]):
         some = f", {name} in {count} of {of} beats" if count else ""
-        return Presence(False, count, of, None, f"no {name} wave found{some}")
+        rest = float(np.median(np.diff(beats.times))) + float(marks.dominant[3] - marks.dominant[8]) if of > 1 else 1.0
+        hidden = "; it may lie in the T wave before" if wave == 0 and rest < REST else ""
+        return Presence(False, count, of, None, f"no {name} wave found{some}{hidden}")
     first, last = float(marks.dominant[3 * wave]) - 0.01, float(marks.dominant[3 * wave + 2]) + 0.01
     chance = _judged(data, rate, beats, leads, first, last)
     if chance is not None and chance > CHANCE:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import WeightsError, reading
+from workbench.core.errors import PARSING, WeightsError, reading
 from workbench.page.measure.prepare import conditioned, resampled
 
 if TYPE_CHECKING:
     from workbench.page.measure.network import WaveNet
 
 WEIGHTS = Path(__file__).with_name("ecg_waves.safetensors")
+_REPAIR = "It belongs to napari-workbench: install that again"
 WINDOW, MARGIN = 40.0, 5.0
 """Long recordings are looked at in windows [s] that overlap by twice the margin."""
 
@@ -52,14 +53,14 @@ class Waves:
 def network(path: Path = WEIGHTS) -> WaveNet:
     """The network with the weights of a file, ready to be asked."""
     import torch
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     from workbench.page.measure.network import WaveNet
 
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file. Install napari-workbench again, it belongs to it")
+        raise WeightsError(f"{path}: no such file. {_REPAIR}")
     with (
-        reading(path, "not a weight file", "Install napari-workbench again", error=WeightsError),
+        reading(path, "not a weight file", _REPAIR, kinds=(*PARSING, SafetensorError), error=WeightsError),
         safe_open(path, "pt") as file,
     ):
         config = json.loads((file.metadata() or {})["config"])
