@@ -16,6 +16,8 @@ LOW, HIGH = 0.35, 8.0
 """[mV] The largest QRS of all leads, from peak to peak, is seldom smaller or larger."""
 MISFIT = 0.25
 """Share of the largest limb lead (rms) by which the limb leads may disagree with Einthoven's law."""
+SMOOTH = 0.040
+"""[s] Moving mean before limb leads are compared."""
 SPIKE = 0.15
 """[mV] A jump that goes back within `SPIKE_LENGTH` [s]."""
 SPIKE_LENGTH = 0.004
@@ -41,22 +43,23 @@ def gain_notes(beat: MedianBeat, twelve: bool) -> list[str]:
     return []
 
 
-def limb_notes(beat: MedianBeat, rows: dict[str, int], axes: tuple[Axis, Axis, Axis]) -> list[str]:
-    """Notes on limb leads that do not fit each other, or whose electrodes look exchanged.
+def misfit_notes(beat: MedianBeat, rows: dict[str, int]) -> list[str]:
+    """Notes on limb leads that do not fit each other: then no axis is right."""
+    inside = (beat.times >= beat.marks[3] - 0.02) & (beat.times <= beat.marks[5] + 0.02)
+    wave = {name: _smoothed(beat.data[rows[name]], beat.rate)[inside] for name in LIMB if name in rows}
+    wave = {name: row for name, row in wave.items() if row.size and np.isfinite(row).all() and np.ptp(row) > 0.01}
+    return _einthoven(wave) if {"I", "II", "III"} <= set(wave) else []
+
+
+def limb_notes(axes: tuple[Axis, Axis, Axis]) -> list[str]:
+    """Notes on axes that hearts seldom have: electrodes may have been exchanged.
 
     Exchanged electrodes obey Einthoven's law, so they show only in directions: with the arms exchanged, P and QRS of
     lead I point down and aVR is upright (Batchvarov et al. 2007, doi:10.1093/europace/eum198). It is a hint, since a
     heart on the right side looks the same in the limb leads.
     """
     notes = []
-    inside = (beat.times >= beat.marks[3] - 0.02) & (beat.times <= beat.marks[5] + 0.02)
-    wave = {name: beat.data[rows[name], inside] for name in LIMB if name in rows}
-    wave = {name: row for name, row in wave.items() if row.size and np.isfinite(row).all() and np.ptp(row) > 0.01}
-    if inside.any() and {"I", "II", "III"} <= set(wave):
-        notes += _einthoven(wave)
     p, qrs, _ = axes
-    if notes:  # axes of leads that do not fit say nothing
-        return notes
     if p.angle is not None and qrs.angle is not None and abs(p.angle) > 100 and abs(qrs.angle) > 90:
         notes.append(
             f"P and QRS of lead I point down and aVR is upright (P axis {p.angle:.0f} deg): "
@@ -65,6 +68,12 @@ def limb_notes(beat: MedianBeat, rows: dict[str, int], axes: tuple[Axis, Axis, A
     elif p.angle is not None and -170 < p.angle < -60:
         notes.append(f"P axis {p.angle:.0f} deg: a rhythm from below the sinus node, or exchanged limb electrodes?")
     return notes
+
+
+def _smoothed(row: Array, rate: float) -> Array:
+    """Moving mean of `SMOOTH` seconds: leads of a page lie a few milliseconds apart, and may."""
+    width = max(round(SMOOTH * rate), 1)
+    return np.convolve(row, np.full(width, 1 / width), "same")
 
 
 def _einthoven(wave: dict[str, Array]) -> list[str]:
@@ -98,7 +107,7 @@ def _einthoven(wave: dict[str, Array]) -> list[str]:
         gains = np.linalg.lstsq(pair, wave["II"], rcond=None)[0]
         left = np.sqrt(np.mean((pair @ gains - wave["II"]) ** 2)) / max(np.sqrt(np.mean(wave["II"] ** 2)), 1e-9)
         if left < 0.5 * MISFIT and (gains > 0.2).all() and (gains < 5).all():
-            hint = f"; II is {gains[0]:.2f} I + {gains[1]:.2f} III, so leads have different gains: no axis is right"
+            hint = f"; II is {gains[0]:.2f} I + {gains[1]:.2f} III, so leads have different gains"
     return [f"the limb leads do not fit each other: I + III and II differ, or aVR, aVL, aVF ({100 * now:.0f} %){hint}"]
 
 

@@ -12,7 +12,7 @@ from workbench.core.signals import Signals
 from workbench.page.leads import standard_name
 from workbench.page.measure.axes import Axis, axis
 from workbench.page.measure.beats import Beats, find_beats
-from workbench.page.measure.checks import gain_notes, limb_notes, paced
+from workbench.page.measure.checks import gain_notes, limb_notes, misfit_notes, paced
 from workbench.page.measure.delineate import Delineation, delineate, without_p
 from workbench.page.measure.intervals import further_p_waves, intervals, rates, rr_intervals
 from workbench.page.measure.lead_rule import chosen_leads, global_marks
@@ -132,19 +132,23 @@ def measure_leads(
     marks, median = sharpened(marks, median_beat(rows, known, rate, beats, marks), beats, leads)
     rate_value, rr = rates(rr_intervals(beats, np.asarray(there.any(0)), rate))
     by_name = {known[row]: row for row in leads}
-    none = Axis(None, None, "")
+    misfit = misfit_notes(median, by_name)
     axes = (
         axis(median, by_name, 0) if p.present else Axis(None, None, p.reason),
         axis(median, by_name, 1),
         axis(median, by_name, 2) if t.present else Axis(None, None, t.reason),
     )
+    if misfit:  # which of the leads is wrong is not known
+        why = "the limb leads do not fit each other"
+        first, second, third = (a if a.angle is None else Axis(None, None, why) for a in axes)
+        axes = (first, second, third)
     values = (
         rate_value, rr, *intervals(marks, beats, found, leads, rr, p, t),
         *(Measurement(f"{name} axis", a.angle, "deg", a.spread, reason=a.reason)
           for name, a in zip(("P", "QRS", "T"), axes, strict=True)),
     )  # fmt: skip
     notes += gain_notes(median, len(by_name) >= 6)
-    notes += limb_notes(median, by_name, axes if p.present else (none, *axes[1:]))
+    notes += misfit or limb_notes(axes)
     notes += _beat_notes(given, given_rate, beats, found, leads, float(marks.dominant[3]))
     return Measurements(values, beats, found, marks.per_beat, median, p, t, tuple(notes))
 

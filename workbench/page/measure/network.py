@@ -1,9 +1,9 @@
 """The network that finds P, QRS and T in each lead: a small U-Net whose leads tell each other what they see.
 
 A U-Net over time (Ronneberger et al. 2015, arXiv 1505.04597; Moskalenko et al. 2019, arXiv 1911.00587, delineate
-electrocardiograms by one) looks at every lead with the same weights. At each level the mean over the leads that are there
-is added to every one of them (Zaheer et al. 2017, Deep Sets, arXiv 1703.06114). So the order and the number of leads do
-not matter: one lead alone works, and so do leads that were written one after the other.
+electrocardiograms by one) looks at every lead with the same weights. At each level the mean over the leads that are
+there is added to every one of them (Zaheer et al. 2017, Deep Sets, arXiv 1703.06114). So the order and the number of
+leads do not matter: one lead alone works, and so do leads that were written one after the other.
 """
 
 from __future__ import annotations
