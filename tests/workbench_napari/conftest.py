@@ -30,7 +30,7 @@ def _collector_looks_at_what_is_new() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_button_stays_down() -> Iterator[None]:
-    """Qt remembers a mouse button whose release went nowhere, and what waits for its release would wait in every later test."""
+    """Qt remembers a mouse button whose release went nowhere; what waits for it would wait in every later test."""
     yield
     from qtpy.QtCore import Qt
     from qtpy.QtGui import QWindow

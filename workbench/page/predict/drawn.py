@@ -253,11 +253,13 @@ def _signals(pieces: list[DrawnPiece], mm: float, speed: float, gain: float, rat
 
 
 def _between(at: Floats, times: Floats, values: Floats) -> Floats:
-    """Values between corners: smooth where they are even samples of a signal (a spline), straight where they are not."""
+    """Values between corners: a spline where they are even samples of a signal, straight where they are not."""
     steps = np.diff(times)
     if len(times) > 8 and steps.min() > 0 and steps.max() < 1.05 * steps.min():
         from scipy.interpolate import CubicSpline
 
-        return np.asarray(CubicSpline(times, values)(at))
+        smooth: Floats = np.asarray(CubicSpline(times, values)(at), float)
+        return smooth
     keep = np.concatenate([[True], steps > 1e-9])
-    return np.interp(at, times[keep], values[keep])
+    straight: Floats = np.interp(at, times[keep], values[keep])
+    return straight

@@ -219,7 +219,7 @@ def middle_line(stroke: Stroke, pen: float, finer: int) -> Floats:
     upper, lower = -stroke.top, -stroke.bottom  # heights: up is greater
     closing = _over(upper, offsets, -profile, np.fmin)
     opening = _over(lower, offsets, profile, np.fmax)
-    out = (closing + opening) / 2
+    out: Floats = (closing + opening) / 2
     tall = stroke.bottom - stroke.top > pen + 1.0
     # On a steep stroke both say nearly the same; within a peak they differ by the height of its ink.
     apart = (closing - opening > np.maximum(0.6, 0.45 * (stroke.bottom - stroke.top - pen))) & tall

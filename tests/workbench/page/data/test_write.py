@@ -76,7 +76,9 @@ def test_formats_are_known_or_said():
 @pytest.mark.parametrize("channels", [("grey",), ("red", "green", "blue")])
 def test_pictures_become_png(tmp_path, channels):
     pixels = np.random.default_rng(0).integers(0, 256, (len(channels), 40, 60), np.uint8)
-    page = Image(Geometry((40, 60), None, ("down", "across")), np.dtype(np.uint8), channels, lambda: pixels, kind="page")
+    page = Image(
+        Geometry((40, 60), None, ("down", "across")), np.dtype(np.uint8), channels, lambda: pixels, kind="page"
+    )
     assert _save(write.jobs(page, tmp_path / "page", "auto", None)) == ["page.png"]
     found = np.asarray(Pictures.open(tmp_path / "page.png"))
     assert np.array_equal(found, pixels[0] if len(channels) == 1 else np.moveaxis(pixels, 0, -1))
