@@ -275,7 +275,35 @@ IHC = Backend(
     sizes=("index", "positive [%]"),
 )
 
-BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET, CELLVTA, IHC)
+ECG_IMAGE = Backend(
+    name="ecg_image",
+    title="Paper ECG",
+    task="read the leads of a paper electrocardiogram in mV, and measure its intervals",
+    kind="page",
+    reads=(
+        "PNG",
+        "JPEG",
+        "TIFF",
+        "BMP",
+        "HEIC",
+        "PDF",
+        "WFDB",
+        "CSV",
+        "DICOM",
+        "aECG",
+        "SCP-ECG",
+        "MUSE",
+        "Philips XML",
+    ),
+    gives=("leads [mV]", "coverage and certainty", "heart rate, PR, QRS, QT [ms], axes"),
+    axes="C, rows, columns",
+    module="workbench.page.ecg_image",
+    settings="workbench.page.settings",
+    verbs=("predict",),
+    paper="arXiv:2310.12630",
+)
+
+BUILT_IN = (SEGFORMER3D, LOLA_SPECVIT, MEG_GPT, STAINNET, CELLVTA, IHC, ECG_IMAGE)
 
 
 @cache

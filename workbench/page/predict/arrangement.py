@@ -15,6 +15,10 @@ from workbench.page.predict.maps import Name
 
 Floats = npt.NDArray[np.floating[Any]]
 
+_STEP = 0.125
+"""Of places along a row at which breaks are looked for [mm]."""
+_USUAL_SECONDS = {2: (5.0, 2.5, 3.0), 3: (2.5,), 4: (2.5,), 5: (2.0, 2.5)}
+"""How long the pieces of a row usually are, by their number."""
 HALF_PEN = 0.19
 """What round ends add to a line [mm]."""
 _NEAR_ROW = 9.5
@@ -188,10 +192,13 @@ def _fitted(
     there = [s for s in spans if s is not None]
     if not there:
         return None
-    first, last = float(np.median([s[0] for s in there])) + HALF_PEN, float(np.median([s[1] for s in there])) - HALF_PEN
     columns, short = layout.columns, len(layout.rows)
-    edges, evidence = _edges(rows[:short], placed, first, last, columns)
-    score = 0.4 * evidence
+    own_spans = [s for s in spans[:short] if s is not None] or there
+    first = float(np.median([s[0] for s in own_spans])) + HALF_PEN
+    last = float(np.median([s[1] for s in own_spans])) - HALF_PEN
+    here = [p for p in placed if p.row < short]
+    edges, evidence = _edges(rows[:short], here, first, last, columns, speed)
+    score = 2.5 * (evidence - 0.3) if columns > 1 else -2.5 * _broken_within(rows[:short], first, last, speed)
     pieces = []
     width = (last - first) / columns
     starts = np.array([first, *edges])
@@ -211,7 +218,7 @@ def _fitted(
             elif best is not None:
                 score -= 1.2 * best.name.score
             elif len(placed) >= 3:
-                score -= 0.6
+                score -= 0.35
             if span is None:
                 score -= 0.6
                 continue
@@ -258,32 +265,53 @@ def _seconds_of_piece(rows: Sequence[RowInk], starts: Floats, last: float, speed
 
 
 def _edges(
-    rows: Sequence[RowInk], placed: Sequence[_Placed], first: float, last: float, columns: int
+    rows: Sequence[RowInk], placed: Sequence[_Placed], first: float, last: float, columns: int, speed: float
 ) -> tuple[Floats, float]:
-    """Where one piece of a row ends and the next begins [mm], and how clearly that is seen in all rows (0 to 1)."""
+    """Where one piece of a row ends and the next begins [mm], and how clearly that is seen in all rows (0 to 1).
+
+    Pieces are as long as each other, and most often as long as pieces usually are; lines break off between them, and
+    names stand at their beginnings.
+    """
     if columns == 1:
         return np.zeros(0), 0.0
-    step = 0.125
-    places = np.arange(first, last, step)
-    broken = np.zeros(len(places))
-    for row in rows:
-        broken += _breaks(row, places)
-    broken /= max(len(rows), 1)
     apart = _common_gaps(rows, first, last)
     if len(apart) == columns - 1:
         return np.array(apart), 1.0
-    width = (last - first) / columns
-    best = (-1.0, 0.0, width)
-    for w in width * np.arange(0.985, 1.0151, 0.0025):
-        for a in np.arange(-1.5, 1.51, 0.125):
-            k = np.clip(np.round((a + w * np.arange(1, columns)) / step).astype(int), 0, len(places) - 1)
-            near = np.minimum(broken[k], 1.0).mean() - 0.04 * abs(a) - 8.0 * abs(w / width - 1)
-            if near > best[0]:
-                best = (float(near), float(a), float(w))
-    if best[0] < 0.2:
-        return first + width * np.arange(1, columns), 0.0
-    _, a, w = best
-    return first + a + w * np.arange(1, columns), min(best[0], 1.0)
+    places, broken = _broken(rows, first, last)
+    measured = (last - first) / columns
+    usual = [u * speed for u in _USUAL_SECONDS[columns] if abs(u * speed / measured - 1) < 0.12]
+    widths = np.unique(np.concatenate([w * np.arange(0.985, 1.0151, 0.0025) for w in (measured, *usual)]))
+    xs = np.array([p.name.x for p in placed])
+    weights = np.array([p.name.score for p in placed])
+    best = (-9.0, 0.0, measured, 0.0)
+    for w in widths:
+        odd = min(abs(w / u - 1) for u in (measured, *usual))
+        for a in np.arange(-2.5, 2.51, 0.125):
+            at = first + a + w * np.arange(columns)
+            k = np.clip(np.round((at[1:] - first) / _STEP).astype(int), 0, len(places) - 1)
+            seen = float(np.minimum(broken[k], 1.0).mean())
+            named = 0.0
+            if len(xs):
+                behind = xs[:, None] - at
+                named = float((weights * ((behind > -1.5) & (behind < 14)).any(axis=1)).sum() / weights.sum())
+            total = seen + 0.6 * named - 0.04 * abs(a) - 6.0 * odd
+            if total > best[0]:
+                best = (total, float(a), float(w), seen)
+    _, a, w, seen = best
+    return first + a + w * np.arange(1, columns), min(seen, 1.0)
+
+
+def _broken(rows: Sequence[RowInk], first: float, last: float) -> tuple[Floats, Floats]:
+    """Places along a row [mm], and the share of rows whose line breaks off there."""
+    places = np.arange(first, last, _STEP)
+    return places, np.mean([_breaks(row, places) for row in rows], axis=0)
+
+
+def _broken_within(rows: Sequence[RowInk], first: float, last: float, speed: float) -> float:
+    """How clearly all rows break off together somewhere in their middle: then they have several pieces."""
+    places, broken = _broken(rows, first, last)
+    inside = (places > first + 0.15 * (last - first)) & (places < last - 0.15 * (last - first))
+    return max(0.0, float(broken[inside].max(initial=0)) - 0.5) if len(rows) > 1 else 0.0
 
 
 def _common_gaps(rows: Sequence[RowInk], first: float, last: float, least: float = 2.5) -> list[float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Digitised:
         then strips, called ``"II strip"``.
     sure
         The same shape: how certain each sample is, 0 to 1.
+    pieces
+        Where each of the signals lies, in their order.
     lines
         Of each row, in every column of the map, the height of the line [rows of pixels of the flat page].
     grid, flat, maps, strokes, arrangement, paper
@@ -69,6 +71,7 @@ class Digitised:
 
     signals: Signals
     sure: npt.NDArray[np.float32]
+    pieces: tuple[Piece, ...]
     lines: tuple[Floats, ...]
     grid: Grid
     flat: Flat
@@ -81,9 +84,7 @@ class Digitised:
     def coverage(self) -> dict[str, float]:
         """The share of samples that were seen, of those that a lead has on this page."""
         found = {}
-        for piece in self.arrangement.pieces:
-            name = channel_of(piece)
-            row = self.signals.data[self.signals.channels.index(name)]
+        for name, row, piece in zip(self.signals.channels, self.signals.data, self.pieces, strict=True):
             width = self.arrangement.seconds / (1 if piece.is_strip else self.arrangement.layout.columns)
             due = width * self.signals.sampling_rate
             found[name] = float(min(np.isfinite(row).sum() / max(due, 1), 1.0))
@@ -151,18 +152,59 @@ def read_flat(
     flat: Flat, grid: Grid, maps: Maps, paper: Paper, *, layout: str | None, sampling_rate: float, source: str
 ) -> Digitised:
     """The later steps, from what the network saw."""
-    heights = baselines(maps.trace, PER_MM)
-    strokes = follow(maps.trace, heights, PER_MM) if len(heights) else []
+    trace = _on_grid(maps, grid, flat)
+    heights = baselines(trace, PER_MM)
+    strokes = follow(trace, heights, PER_MM) if len(heights) else []
     lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
     rows = [
         RowInk((h + 0.5) / PER_MM, np.isfinite(s.top), s.top / PER_MM, s.bottom / PER_MM, FINER * PER_MM)
         for h, s in zip(heights, strokes, strict=True)
     ]
     found = arrange(rows, maps.names, paper.speed, layout=layout, source=source)
-    signals, sure = _signals(found, lines, strokes, paper, sampling_rate)
+    signals, sure, pieces = _signals(found, lines, strokes, paper, sampling_rate)
     return Digitised(
-        signals, sure, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, (*grid.notes, *found.notes)
+        signals, sure, pieces, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, (*grid.notes, *found.notes)
     )
+
+
+def _on_grid(maps: Maps, grid: Grid, flat: Flat) -> npt.NDArray[np.float32]:
+    """The map of traces without pulses, and without what lies far from any grid (words of a header)."""
+    from scipy import ndimage
+
+    rows, columns = flat.pixels.shape[:2]
+    step = 4 * PER_MM
+    down, across = (int(np.ceil(n / step)) + 1 for n in (rows, columns))
+    gy, gx = np.mgrid[0:down, 0:across] * step
+    paper = np.column_stack([gx.ravel() / PER_MM + flat.corner[0], gy.ravel() / PER_MM + flat.corner[1]])
+    places = (grid.to_pixels(paper) - grid.first) / grid.step
+    quality = ndimage.map_coordinates(grid.quality, places[:, ::-1].T, order=1, mode="nearest").reshape(down, across)
+    near = ndimage.maximum_filter(quality, 3) > 0.12
+    fine = np.repeat(np.repeat(near, int(step), 0), int(step * FINER), 1)[:rows, : FINER * columns]
+    pulse = ndimage.maximum_filter(maps.pulse[::2, ::4], 3) > 0.5
+    pulse = np.repeat(np.repeat(pulse, 2, 0), 4, 1)[:rows, : FINER * columns]
+    stronger = pulse & (maps.pulse > maps.trace)
+    return np.where(fine & ~stronger, maps.trace, np.float32(0))
+
+
+def with_notes(found: Digitised, notes: Sequence[str]) -> Digitised:
+    """The same, with more that a person should know."""
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def places_of(found: Digitised, piece: Piece) -> list[Floats]:
+    """The line of a piece in pixels of the picture that was read, ``(n, 2)`` of (x, y), without its gaps."""
+    per_mm = FINER * PER_MM
+    a, b = round(piece.first * per_mm), round(piece.last * per_mm)
+    heights = found.lines[piece.row][a:b]
+    good = np.isfinite(heights)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(int), [0]])))
+    out = []
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        x = (np.arange(a + first, a + last) + 0.5) / per_mm + found.flat.corner[0]
+        y = (heights[first:last] + 0.5) / PER_MM + found.flat.corner[1]
+        if last - first > 1:
+            out.append(found.grid.to_pixels(np.column_stack([x, y])))
+    return out
 
 
 def channel_of(piece: Piece) -> str:
@@ -172,7 +214,7 @@ def channel_of(piece: Piece) -> str:
 
 def _signals(
     found: Arrangement, lines: list[Floats], strokes: list[Stroke], paper: Paper, rate: float
-) -> tuple[Signals, npt.NDArray[np.float32]]:
+) -> tuple[Signals, npt.NDArray[np.float32], tuple[Piece, ...]]:
     order = {name: n for n, name in enumerate(STANDARD)}
     pieces = sorted(found.pieces, key=lambda p: (p.is_strip, order.get(p.lead.lstrip("-"), 99), p.row))
     names = [channel_of(piece) for piece in pieces]
@@ -195,7 +237,7 @@ def _signals(
         if piece.lead.startswith("-"):
             values = -values
         _resample(times, values, strokes[piece.row].sure[a:b], rate, paper.speed, data[n], sure[n])
-    return Signals(data, tuple(names), time_base(samples, rate), "leads", "mV"), sure
+    return Signals(data, tuple(names), time_base(samples, rate), "leads", "mV"), sure, tuple(pieces)
 
 
 def _resample(times: Floats, values: Floats, sure: Floats, rate: float, speed: float, out: Any, certain: Any) -> None:

@@ -71,7 +71,7 @@ def baselines(trace: Share, per_mm: float, least_pitch: float = 9.0) -> Floats:
         low, high = max(0, row - round(4 * per_mm)), row + round(4 * per_mm) + 1
         spans.append(short[low:high].any(axis=0).mean())
     most = max(spans, default=0.0)
-    return np.array([float(r) for r, s in zip(found, spans, strict=True) if s > 0.25 * most])
+    return np.array([float(r) for r, s in zip(found, spans, strict=True) if s > 0.45 * most])
 
 
 def _short_runs(ink: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,46 @@
+"""Calibration pulses: how high a millivolt is drawn. They never say anything of time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+USUAL = (5.0, 10.0, 20.0)
+_HEIGHTS, _WIDTHS = (3.0, 25.0), (1.5, 12.5)
+_PEN = 0.375
+
+
+def heights(pulse: npt.NDArray[np.float32], per_mm: float, finer: int) -> npt.NDArray[np.floating[Any]]:
+    """Heights [mm] of all pulses that are seen whole in a map, ``(rows, finer * columns)`` of 0 to 1."""
+    from scipy import ndimage
+
+    parts, _ = ndimage.label(pulse > 0.5)
+    found = []
+    for n, box in enumerate(ndimage.find_objects(parts), 1):
+        if box is None:
+            continue
+        rows, columns = box
+        high = (rows.stop - rows.start) / per_mm - _PEN
+        wide = (columns.stop - columns.start) / per_mm / finer - _PEN
+        if not (_HEIGHTS[0] <= high <= _HEIGHTS[1] and _WIDTHS[0] <= wide <= _WIDTHS[1]):
+            continue
+        own = parts[box] == n
+        # A pulse has a top of its own and feet: its upper line is flat, and there is none in its middle below.
+        across = own.shape[1]
+        top = own[: max(1, round(0.6 * per_mm)), across // 4 : -across // 4 or None].any(axis=0).mean()
+        hollow = own[round(0.35 * own.shape[0]) : round(0.65 * own.shape[0]), across * 2 // 5 : across * 3 // 5].mean()
+        if top > 0.7 and hollow < 0.2:
+            found.append(high)
+    return np.array(found)
+
+
+def gain_of(found: npt.NDArray[np.floating[Any]]) -> tuple[float | None, float]:
+    """The usual gain [mm/mV] that pulses agree on, or ``None``; and their median height [mm]."""
+    if not len(found):
+        return None, float("nan")
+    median = float(np.median(found))
+    near = min(USUAL, key=lambda u: abs(np.log(median / u)))
+    agrees = np.mean(np.abs(found / near - 1) < 0.08) > 0.6
+    return (near if agrees and abs(median / near - 1) < 0.06 else None), median

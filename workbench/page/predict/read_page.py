@@ -1,0 +1,251 @@
+"""One image in, one result out: pages are digitised, drawn ones read as drawn, digital ones measured."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.provenance import Recorder
+from workbench.core.signals import Signals
+from workbench.core.types import Image, Labels, Part, Progress, Result, Scores
+from workbench.page.data.pictures import AXES
+from workbench.page.errors import NotAPage
+from workbench.page.predict.model import NAME, Model
+from workbench.page.settings import Config
+
+if TYPE_CHECKING:
+    from workbench.page.predict.digitise import Digitised, Paper
+
+Floats = npt.NDArray[np.floating[Any]]
+USUAL_SPEED, USUAL_GAIN = 25.0, 10.0
+_SPEED = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*s", re.IGNORECASE)
+_GAIN = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*m[vV]")
+_ENOUGH = 3.0
+"""Sum of the scores of names above which a page stands upright without a doubt."""
+
+
+def read_page(model: Model, image: Image, config: Config, progress: Progress | None = None) -> Result:
+    """Read an image of the kind ``page``.
+
+    Returns
+    -------
+    Result
+        ``leads``: `Signals` in mV, NaN where nothing was seen. For pages ``certainty`` (`Signals`, 0 to 1),
+        ``coverage`` (a row for each piece) and, for pictures, ``traces``: `Labels` on the pixels of the picture, a
+        class for each lead. With ``measure`` the table ``measurements``.
+
+    Raises
+    ------
+    NotAPage
+        There is no grid, or nothing on it that is read as leads.
+    """
+    recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
+    say = progress or (lambda _done, _total: None)
+    say(0, 3)
+    parts: dict[str, Part]
+    if image.geometry.axes != AXES:
+        parts = {"leads": _as_signals(image)}
+        recorder.note("this is a digital electrocardiogram: its leads were measured, there was no page to read")
+    elif getattr(image.native, "is_drawn", False) and (drawn := _drawn(image, config, recorder)) is not None:
+        parts = drawn
+    else:
+        parts = _digitised(model, image, config, recorder)
+    say(2, 3)
+    if config.measure:
+        parts["measurements"] = _measured(parts["leads"], recorder)
+    say(3, 3)
+    return Result(parts, image, recorder.finish())
+
+
+def _as_signals(image: Image) -> Signals:
+    data = np.asarray(image.samples(), np.float32)
+    return Signals(data, image.channels, image.geometry, "leads", image.value_unit or "mV")
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Speed and gain that stand on the page, in words."""
+
+    speed: float | None
+    gain: float | None
+
+
+def _said(texts: Any) -> _Said:
+    words = " ".join(t.text for t in texts)
+    speeds = {float(v.replace(",", ".")) for v in _SPEED.findall(words)}
+    gains = {float(v.replace(",", ".")) for v in _GAIN.findall(words)}
+    return _Said(speeds.pop() if len(speeds) == 1 else None, gains.pop() if len(gains) == 1 else None)
+
+
+def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] | None:
+    """Leads of a page that is drawn with lines, or ``None`` where its lines are not those of a page."""
+    from workbench.page.predict.drawn import read_drawing
+
+    texts = image.native.texts()
+    said = _said(texts)
+    speed, gain = config.speed or said.speed or USUAL_SPEED, config.gain or said.gain or USUAL_GAIN
+    try:
+        found = read_drawing(
+            image.native.paths(), texts, speed=speed, gain=gain, sampling_rate=config.sampling_rate,
+            source=str(image.source or image.name),
+        )  # fmt: skip
+    except NotAPage as error:
+        recorder.note(f"the lines of the PDF file could not be read as drawn, so it was read as a picture: {error}")
+        return None
+    recorder.note("read from the lines of the PDF file, without any pixel")
+    for note in found.notes:
+        recorder.note(note)
+    _note_scale(recorder, config, said, speed, gain)
+    recorder.details |= {"speed": speed, "gain": gain, "drawn": True, "sheet mm per mm": round(found.mm, 5)}
+    seen = np.isfinite(found.signals.data).sum(axis=1) / config.sampling_rate
+    rows = tuple(
+        (name, bool(piece.is_strip), round(float(s), 3), 1.0, 1.0, True)
+        for name, piece, s in zip(found.signals.channels, found.pieces, seen, strict=True)
+    )
+    return {"leads": found.signals, "coverage": Scores(_COVERAGE, rows, "coverage")}
+
+
+_COVERAGE = ("lead", "strip", "seen [s]", "coverage", "certainty", "name read")
+
+
+def _digitised(model: Model, image: Image, config: Config, recorder: Recorder) -> dict[str, Part]:
+    pixels = np.ascontiguousarray(np.moveaxis(image.samples(), 0, 2))
+    source = str(image.source or image.name)
+    found, turn = _upright(model, pixels, config, source)
+    if turn:
+        recorder.note(f"the picture was turned by {90 * turn} degrees clockwise before it was read")
+    for note in found.notes:
+        recorder.note(note)
+    x, y = found.grid.pixels_per_mm
+    recorder.details |= {
+        "pixels per mm": [round(x, 3), round(y, 3)], "grid": [round(v, 2) for v in found.grid.scores],
+        "layout": found.arrangement.layout.name, "speed": found.paper.speed, "gain": found.paper.gain,
+        "turned": 90 * turn, "seconds of a row": round(found.arrangement.seconds, 3),
+    }  # fmt: skip
+    certainty = Signals(
+        found.sure, found.signals.channels, found.signals.geometry, "certainty", None, role="map"
+    )  # fmt: skip
+    coverage = found.coverage()
+    pieces = dict(zip(found.signals.channels, found.pieces, strict=True))
+    rows = []
+    for n, name in enumerate(found.signals.channels):
+        there = np.isfinite(found.signals.data[n])
+        sure = float(found.sure[n][there].mean()) if there.any() else 0.0
+        rows.append((
+            name, pieces[name].is_strip, round(float(there.sum()) / config.sampling_rate, 3),
+            round(coverage.get(name, 0.0), 4), round(sure, 3), pieces[name].was_read,
+        ))  # fmt: skip
+    return {
+        "leads": found.signals,
+        "certainty": certainty,
+        "coverage": Scores(_COVERAGE, tuple(rows), "coverage"),
+        "traces": _traces(found, image, turn),
+    }
+
+
+def _upright(model: Model, pixels: npt.NDArray[np.uint8], config: Config, source: str) -> tuple[Digitised, int]:
+    """The page as it stands upright: that quarter turn in which names of leads are read best."""
+    from workbench.page.predict import digitise as steps
+    from workbench.page.predict.grid import find_grid
+    from workbench.page.predict.maps import look
+
+    turns = (0, 2, 1, 3) if config.turn == "auto" else (int(config.turn) // 90,)
+    best: tuple[float, int, Any] | None = None
+    for turn in turns:
+        turned = np.ascontiguousarray(np.rot90(pixels, -turn)) if turn else pixels
+        grid = find_grid(turned, source)
+        flat = steps.flatten(turned, grid, source)
+        maps = look(model.net, flat.pixels, model.device)
+        clear = sum(name.score for name in maps.names)
+        if best is None or (clear > best[0] + 0.8 and clear > 1.5):
+            best = (clear, turn, (grid, flat, maps))
+        if clear >= _ENOUGH:
+            break
+    assert best is not None
+    grid, flat, maps = best[2]
+    paper, notes = _paper(maps, config)
+    found = steps.read_flat(
+        flat, grid, maps, paper, layout=config.layout or None, sampling_rate=config.sampling_rate, source=source
+    )
+    return steps.with_notes(found, notes), best[1]
+
+
+def _paper(maps: Any, config: Config) -> tuple[Paper, list[str]]:
+    """Speed and gain, and what they rest on."""
+    from workbench.page.net.page_net import FINER
+    from workbench.page.predict.digitise import Paper
+    from workbench.page.predict.pulses import gain_of, heights
+    from workbench.page.rectified import PER_MM
+
+    notes = []
+    seen = heights(maps.pulse, PER_MM, FINER)
+    by_pulse, high = gain_of(seen)
+    gain = config.gain or by_pulse or USUAL_GAIN
+    if config.gain is not None and by_pulse is not None and by_pulse != config.gain:
+        notes.append(
+            f"the gain was given as {config.gain:g} mm/mV, and {len(seen)} calibration pulses are {high:.1f} mm high: "
+            f"one of them is wrong, or they are not 1 mV"
+        )
+    if config.gain is None and by_pulse is None:
+        why = f"its pulses are {high:.1f} mm high" if len(seen) else "no calibration pulse was seen whole"
+        notes.append(f"the gain was taken as {gain:g} mm/mV: {why}")
+    elif config.gain is None:
+        notes.append(f"the gain is {gain:g} mm/mV by {len(seen)} calibration pulses, {high:.1f} mm high")
+    if config.speed is None:
+        notes.append(f"the speed was taken as {USUAL_SPEED:g} mm/s: nothing on the page was read that says it")
+    return Paper(config.speed or USUAL_SPEED, gain), notes
+
+
+def _note_scale(recorder: Recorder, config: Config, said: _Said, speed: float, gain: float) -> None:
+    for name, unit, given, read, used in (
+        ("speed", "mm/s", config.speed, said.speed, speed), ("gain", "mm/mV", config.gain, said.gain, gain),
+    ):  # fmt: skip
+        if given is not None and read is not None and given != read:
+            recorder.note(f"the {name} was given as {given:g} {unit}, and the page says {read:g}")
+        elif given is None:
+            why = "as the page says" if read is not None else "nothing on the page says it"
+            recorder.note(f"the {name} was taken as {used:g} {unit}: {why}")
+
+
+def _measured(leads: Part, recorder: Recorder) -> Scores:
+    from workbench.page.measure import measure_leads
+
+    assert isinstance(leads, Signals)
+    names = tuple(name.removesuffix(" strip") for name in leads.channels)
+    found = measure_leads(leads.data, names, leads.sampling_rate, subject=leads.name)
+    for note in found.notes:
+        recorder.note(note)
+    columns = ("measurement", "value", "unit", "spread between beats", "spread between leads", "reason")
+    rows = tuple(
+        (m.name, _rounded(m.value), m.unit, _rounded(m.spread), _rounded(m.between_leads), m.reason) for m in found
+    )
+    return Scores(columns, rows, "measurements")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def _traces(found: Digitised, image: Image, turn: int) -> Labels:
+    """Lines of all leads on the pixels of the picture as it came, each lead with its number."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw
+
+    from workbench.core.classes import ClassTable
+    from workbench.page.predict.digitise import places_of
+
+    rows, columns = image.geometry.shape
+    size = (columns, rows) if turn % 2 == 0 else (rows, columns)
+    picture = Pillow.new("L", size)
+    pen = ImageDraw.Draw(picture)
+    wide = max(1, round(0.35 * min(found.grid.pixels_per_mm)))
+    for n, piece in enumerate(found.pieces, 1):
+        for line in places_of(found, piece):
+            pen.line([tuple(p) for p in line], fill=n, width=wide, joint="curve")
+    drawn = np.rot90(np.asarray(picture), turn)
+    table = ClassTable.from_names(found.signals.channels)
+    return Labels(np.ascontiguousarray(drawn), image.geometry, table, "traces", origin="automatic", algorithm=NAME)

@@ -1,0 +1,37 @@
+"""The settings of reading pages: arguments, flags and form are made from this declaration. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from workbench.core.settings import setting
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `predict`."""
+
+    weights: str = setting("demo", "Weights: demo, a known name, or a file or folder.")
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
+    speed: float | None = setting(
+        None, "Speed of the paper; by default as the page says in words that can be read, else 25.", unit="mm/s",
+        low=5.0, high=100.0,
+    )  # fmt: skip
+    gain: float | None = setting(
+        None,
+        "Height of a millivolt; by default as the page says in words that can be read, else as its calibration pulses "
+        "are high (5, 10 or 20), else 10.",
+        unit="mm/mV", low=1.0, high=50.0,
+    )  # fmt: skip
+    layout: str = setting(
+        "",
+        "Arrangement of the leads (3x4, 3x4+1, 6x2, 12x1...; with ' Cabrera' behind for that order); by default as the "
+        "names of leads and the rows say.",
+    )
+    sampling_rate: float = setting(500.0, "Samples per second that come out.", unit="Hz", low=50.0, high=2000.0)
+    turn: Literal["auto", "0", "90", "180", "270"] = setting(
+        "auto",
+        "Degrees by which the picture is turned clockwise before it is read; auto finds it by the names of leads.",
+    )
+    measure: bool = setting(True, "Measure heart rate, intervals and axes.")
