@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from workbench.core.layers import KEY, LayerTuple
-from workbench.core.types import Image, Result
+from workbench.core.layers import KEY, LayerTuple, colormap, token
+from workbench.core.types import Image, Labels, Result
 from workbench.page.data.pictures import AXES
+from workbench.page.preview import preview as preview
 
 _ROW = 2.0
 """Millivolts between two leads that are drawn below each other."""
@@ -21,15 +22,32 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     The contract of the ``layers`` module of a kind; see `workbench.core.layers.to_layers`. Lines of signals lie over
     seconds (x) and millivolts (y, upwards is less, as rows of a picture go down), leads `_ROW` mV apart.
     """
-    image = item.image if isinstance(item, Result) else item
-    record = {"kind": "page", "source": str(image.source) if image.source else None, "role": "page"}
-    if image.geometry.axes == AXES:
-        pixels = np.moveaxis(image.data, 0, 2)
-        attributes: dict[str, Any] = {
-            "name": image.name, "rgb": True, "axis_labels": AXES, "metadata": {KEY: record},
-        }  # fmt: skip
-        return [(pixels, attributes, "image")]
-    return [_lines(image, record)]
+    if isinstance(item, Result):
+        return _of_result(item)
+    record = _record(item)
+    if item.geometry.axes != AXES:
+        return [_lines(item, record)]
+    pixels = np.moveaxis(item.data, 0, 2)
+    attributes: dict[str, Any] = {"name": item.name, "rgb": True, "axis_labels": AXES, "metadata": {KEY: record}}
+    return [(pixels, attributes, "image")]
+
+
+def _record(image: Image) -> dict[str, Any]:
+    return {"kind": "page", "source": str(image.source) if image.source else None, "role": "page"}
+
+
+def _of_result(result: Result) -> list[LayerTuple]:
+    """The lines that were followed, over the picture of the page."""
+    record = _record(result.image) | {"provenance": result.provenance.to_json(), "result": token(result)}
+    layers: list[LayerTuple] = []
+    for key, part in result.parts.items():
+        if isinstance(part, Labels):
+            attributes: dict[str, Any] = {
+                "name": f"{result.image.name} {part.name}", "axis_labels": AXES, "colormap": colormap(part.classes),
+                "metadata": {KEY: {**record, "part": key, "role": "traces", "classes": part.classes.to_json()}},
+            }  # fmt: skip
+            layers.append((part.data, attributes, "labels"))
+    return layers
 
 
 def _lines(image: Image, record: Mapping[str, Any]) -> LayerTuple:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import UsageError, visible
-from workbench.core.types import Image, Signals
-from workbench.data.parts import Job
+from workbench.core.types import Image, Labels, Signals
+from workbench.data.parts import Job, json_job
 from workbench.page.data import write_signals
 from workbench.page.data.ecg_image import millivolts_of
 from workbench.page.data.pictures import AXES
@@ -35,7 +35,7 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     Parameters
     ----------
     part
-        An `Image` of signals in mV, or of a picture with the axes ``("down", "across")``; or `Signals` in a unit of
+        An `Image` of signals in mV, `Labels` on a picture, an `Image` of a picture with the axes ``("down", "across")``; or `Signals` in a unit of
         voltage. Signals that are no voltage, or start at another moment than 0, are left to the common writer.
     target
         Folder and name, without suffix. A WFDB record gets a name that the format allows.
@@ -61,6 +61,11 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
         begins = float(part.geometry.affine[0, 1]) if part.geometry.affine is not None else 0.0
         said = [*part.notes, *([f"the first sample lies at {begins:g} s"] if begins else [])]
         return signal_jobs(data, part.channels, _rate(part), target, family, said)
+    if isinstance(part, Labels) and part.geometry.axes == AXES:
+        return [
+            (target.with_name(f"{target.name}.png"), lambda path: _write_labels(path, part)),
+            json_job({"classes": part.classes.to_json(), "origin": part.origin}, target),
+        ]
     if isinstance(part, Signals) and part.role == "signal" and not part.start:
         factor = millivolts_of(part.unit or "")
         if factor is not None:
@@ -120,6 +125,21 @@ def _rate(image: Image) -> float:
 
 def _write_bytes(path: Path, body: bytes) -> None:
     path.write_bytes(body)
+
+
+def _write_labels(path: Path, labels: Labels) -> None:
+    """Numbers of classes as a PNG of 8 bits, each shown in its colour."""
+    from PIL import Image as Pictures
+
+    if labels.data.max(initial=0) > 255:
+        raise UsageError(f"{labels.name}: has classes above 255, which a picture of 8 bits does not hold.")
+    shown = Pictures.fromarray(labels.data.astype(np.uint8), mode="P")
+    palette = np.zeros((256, 3), np.uint8)
+    palette[0] = 255
+    for one in labels.classes:
+        palette[one.value] = one.color
+    shown.putpalette(palette.tobytes())
+    shown.save(path, format="PNG", transparency=0)
 
 
 def picture(image: Image) -> npt.NDArray[np.uint8]:
