@@ -12,6 +12,7 @@ Mask = npt.NDArray[np.bool_]
 
 LOWEST_RATE, HIGHEST_RATE = 100.0, 1000.0
 """Sampling rates [Hz] that the measurements are tested at; up to 2000 Hz is read as well."""
+MOST_LEADS = 64
 WANDER = 1.2
 """Length [s] of the moving mean that, taken twice, is the wander of the baseline."""
 SMALLEST = 0.02
@@ -122,9 +123,14 @@ def checked(data: npt.ArrayLike, names: tuple[str, ...], rate: float, subject: s
     Raises
     ------
     InputError
-        Another shape, as many names as there are not leads, infinite values, or a rate that nothing can be read at.
+        Another shape, more than 64 leads, as many names as there are not leads, infinite values, or a rate that
+        nothing can be read at.
     """
     rows = np.asarray(data)
+    if rows.ndim == 2 and len(rows) > MOST_LEADS:
+        raise InputError(
+            f"{subject}: {len(rows)} leads, expected at most {MOST_LEADS}. Are rows and columns exchanged?"
+        )
     if rows.dtype.kind not in "fiu":
         raise InputError(f"{subject}: leads of type {rows.dtype}, expected numbers [mV]. Convert them first")
     rows = rows.astype(np.float64)
