@@ -107,12 +107,41 @@ def without_p(folder: Path, numbers: list[int]) -> set[int]:
     return {n for n in numbers if not any("P peak" in drawn(folder, n, lead)[0] for lead in LEADS)}
 
 
-def ours(folder: Path, numbers: list[int], net_of: Callable[[int], Any]) -> Iterator[tuple[int, Any]]:
-    """What is found in each record."""
-    from workbench.page.measure.measure import measure_leads
+WAYS = ("whole", "alone", "100 Hz", "digitised", "page")
+
+
+def seen(data: np.ndarray, way: str, number: int) -> tuple[np.ndarray, float]:
+    """A record as it may come: at 100 Hz, or from the columns of a scan, or as windows of a page."""
+    from workbench.page.measure.prepare import resampled
+
+    if way == "100 Hz":
+        return resampled(data, 500.0, 100.0)[0], 100.0
+    if way == "digitised":  # columns of 200 dots per inch, rows of 0.013 mV, a trace of noise, a bent page
+        rng = np.random.default_rng(number)
+        rows, rate = resampled(data, 500.0, 197.0)[0], 197.0
+        time = np.arange(rows.shape[1]) / rate
+        rows = rows + 0.05 * np.sin(2 * np.pi * rng.uniform(0.05, 0.3, (12, 1)) * time + rng.uniform(0, 6, (12, 1)))
+        return np.rint((rows + rng.normal(0, 0.012, rows.shape)) / 0.0127) * 0.0127, rate
+    if way == "page":
+        return page_of(data)[0][:12], 500.0
+    return data, 500.0
+
+
+def ours(
+    folder: Path, numbers: list[int], net_of: Callable[[int], Any], way: str = "whole"
+) -> Iterator[tuple[int, list[dict[str, np.ndarray]]]]:
+    """What is found in each lead of each record."""
+    from workbench.page.measure.measured import measure_leads
 
     for number in numbers:
-        yield number, measure_leads(leads_of(folder, number), NAMES, 500.0, net=net_of(number)).waves
+        data, rate = seen(leads_of(folder, number), way, number)
+        net = net_of(number)
+        if way == "alone":
+            alone = [measure_leads(data[k : k + 1], NAMES[k : k + 1], rate, net=net).waves for k in range(12)]
+            yield number, [one.times(0) for one in alone]
+        else:
+            found = measure_leads(data, NAMES, rate, net=net).waves
+            yield number, [found.times(k) for k in range(12)]
 
 
 INTERVALS = ("heart rate", "P", "PR", "QRS", "QT", "QTc Bazett", "QTc Fridericia", "P axis", "QRS axis", "T axis")
@@ -163,7 +192,7 @@ def differences(
 
 def compare_intervals(folder: Path, numbers: list[int], net_of: Callable[[int], Any], reference: Any) -> None:
     """Whether there is a P wave, pages against whole records, and intervals against what people drew."""
-    from workbench.page.measure.measure import measure_leads
+    from workbench.page.measure.measured import measure_leads
 
     no_p = without_p(folder, numbers)
     pages: dict[str, list[tuple[float, int]]] = {name: [] for name in INTERVALS}
@@ -205,6 +234,7 @@ def main() -> int:
     parser.add_argument("--ludb", type=Path, default=ROOT / "shared" / "data" / "ludb")
     parser.add_argument("--folds", type=Path)
     parser.add_argument("--records", type=int)
+    parser.add_argument("--way", choices=WAYS, default="whole", help="how the leads come; others than whole only score")
     parser.add_argument("--no-others", action="store_true")
     options = parser.parse_args()
     net_of = nets_of(options.folds)
@@ -212,17 +242,23 @@ def main() -> int:
     reference = {(n, lead): drawn(options.ludb, n, lead) for n in numbers for lead in LEADS}
     no_p = without_p(options.ludb, numbers)
     pairs, false_p, beats = [], {}, 0
-    for number, found in ours(options.ludb, numbers, net_of):
+    for number, found in ours(options.ludb, numbers, net_of, options.way):
         for row, lead in enumerate(LEADS):
             times, first, last = reference[number, lead]
-            mine = found.times(row)
+            mine = found[row]
+            if options.way == "page":  # scored where the lead was seen
+                low, high = 2.5 * (row // 3), 2.5 * (row // 3 + 1)
+                times = {border: x[(x > low) & (x < high)] for border, x in times.items()}
+                first, last = max(first, low), min(last, high)
             pairs.append((times, mine, first, last))
             if number in no_p:
                 beats += len(times.get("QRS peak", ()))
                 false_p[number] = false_p.get(number, 0) + sum(first <= x <= last for x in mine["P peak"])
     how = "held-out folds" if options.folds else "NOT held out: the network learnt from these records"
-    table(f"## workbench, {len(numbers)} records ({how})", pairs)
+    table(f"## workbench, {len(numbers)} records, {options.way} ({how})", pairs)
     print(f"\nrecords without P: {len(no_p)}, {beats} beats x leads, P found {sum(false_p.values())}: {false_p}")
+    if options.way != "whole":
+        return 0
     compare_intervals(options.ludb, numbers, net_of, reference)
     if options.no_others or importlib.util.find_spec("neurokit2") is None:
         return 0
