@@ -18,6 +18,8 @@ SHORTEST, CLOSEST = 0.024, 0.180
 """[s] A shorter QRS is a spike; two beats are at least so far apart."""
 ALIKE = 0.80
 """Correlation of a beat with the dominant one, over the leads that were seen, below which it is another kind."""
+STEEP = 2.5
+"""A QRS is at least so many times as steep as the rest (in LUDB 10 times and more); slow waves and mains are not."""
 AROUND = (0.10, 0.12)
 """Stretch [s] before and after the middle of the QRS in which beats are compared."""
 
@@ -75,9 +77,31 @@ def find_beats(data: Array, rate: float, waves: Waves) -> Beats:
             continue
         middles.append((middle, strength))
     times = np.array([middle for middle, _ in middles])
+    if len(times) and steepness(data, rate, times) < STEEP:
+        times = times[:0]
     if not len(times):
         return Beats(times, np.zeros(0, np.int64), np.zeros(0))
     return _sorted_by_form(data, rate, times)
+
+
+def steepness(data: Array, rate: float, times: Array) -> float:
+    """How much steeper the leads are at the beats than elsewhere: the median over beats; infinite without elsewhere."""
+    full, there = filled(data)
+    half = max(round(0.006 * rate), 1)
+    sums = np.cumsum(np.pad(full, ((0, 0), (1, 0))), axis=1)
+    smooth = (sums[:, 2 * half :] - sums[:, : -2 * half]) / (2 * half)
+    both = there[:, half:-half] if there.shape[1] > 2 * half else there[:, :0]
+    slope = np.abs(smooth[:, 2 * half :] - smooth[:, : -2 * half])
+    seen = both[:, half : half + slope.shape[1]]
+    slope = np.where(seen, slope, 0.0)
+    speed = np.sqrt(np.square(slope).sum(0) / np.maximum(seen.sum(0), 1))
+    at = (np.arange(len(speed)) + 2 * half) / rate
+    apart = np.abs(np.subtract.outer(at, times))
+    rest = (apart.min(1) > 0.12) & seen.any(0)
+    tops = [float(speed[near].max()) for near in (apart < 0.06).T if near.any()]
+    if rest.sum() < 0.1 * rate or not tops:
+        return float("inf")
+    return float(np.median(tops)) / max(float(np.median(speed[rest])), 1e-12)
 
 
 def windows(data: Array, rate: float, times: Array, before: float, after: float) -> Array:
