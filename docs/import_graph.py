@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HOUSES = (ROOT / "workbench", ROOT / "plugins" / "workbench_napari")
 PLUGIN, ROOT_PACKAGE = "plugin", "workbench"
-KINDS = ("volume", "scene", "recording")
+KINDS = ("volume", "scene", "recording", "slide", "page")
 
 Graph = dict[str, set[str]]
 

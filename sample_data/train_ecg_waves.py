@@ -285,7 +285,7 @@ def save(net: Any, path: Path, about: dict[str, str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ludb", type=Path, default=ROOT / "shared" / "data" / "ludb")
+    parser.add_argument("--ludb", type=Path, default=ROOT.parent / "shared" / "data" / "ludb")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "sample_data" / "weights" / "ecg_waves.safetensors")
     parser.add_argument("--folds", action="store_true", help="teach one network for each fold, into --work")
     parser.add_argument("--only", type=int, nargs="*", help="only these folds")

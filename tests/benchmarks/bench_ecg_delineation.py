@@ -231,7 +231,7 @@ def main() -> int:
     from train_ecg_waves import LEADS, records
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ludb", type=Path, default=ROOT / "shared" / "data" / "ludb")
+    parser.add_argument("--ludb", type=Path, default=ROOT.parent / "shared" / "data" / "ludb")
     parser.add_argument("--folds", type=Path)
     parser.add_argument("--records", type=int)
     parser.add_argument("--way", choices=WAYS, default="whole", help="how the leads come; others than whole only score")

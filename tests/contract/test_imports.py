@@ -24,6 +24,7 @@ ALLOWED = {
     "scene": _SHARED,
     "recording": _SHARED,
     "slide": _SHARED,
+    "page": _SHARED,
     "batch": {"core", "data", "report"},
     "api": {"core", "data"},
 }
@@ -60,7 +61,9 @@ def test_cli_and_plugin_do_not_know_each_other():
 def test_data_readers_load_no_torch_at_the_top():
     """Opening a file must not pay for torch or MONAI."""
     exempt = {"monai_reader.py", "transforms.py"}
-    kinds = [path for kind in ("volume", "scene", "recording", "slide") for path in sources(PACKAGE / kind / "data")]
+    kinds = [
+        path for kind in ("volume", "scene", "recording", "slide", "page") for path in sources(PACKAGE / kind / "data")
+    ]
     for path in [*sources(PACKAGE / "data"), *kinds]:
         if path.name in exempt:
             continue

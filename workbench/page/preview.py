@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def _draw(
     out: npt.NDArray[np.uint8], values: npt.NDArray[Any], edges: npt.NDArray[Any], middle: int, per_mv: float
 ) -> None:
     height = out.shape[0]
-    for x, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for x, (a, b) in enumerate(pairwise(edges)):
         part = values[a : max(b, a + 1) + 1]
         part = part[np.isfinite(part)]
         if part.size:

@@ -25,11 +25,11 @@ LEADS = 0.25
 """Share of the leads that saw a beat in which its wave must be."""
 REST = 0.14
 """[s] With less time from T to the next QRS a P wave has no place of its own."""
-CHANCE = 0.01
-"""Largest probability that waves that follow no beat look like this."""
+CHANCE = 0.003
+"""Largest probability that waves that follow no beat look like this; 0 to 3 % of simulated f waves pass it."""
 SMOOTH = 0.030
 """[s] Moving mean before beats are compared: P and T change no faster, noise does."""
-BANDWIDTH, INDEPENDENT = 15.0, 3
+BANDWIDTH, INDEPENDENT = 15.0, 2
 """Independent values that waves have: so many per second [Hz], and so many leads at most (a heart is a dipole)."""
 
 
