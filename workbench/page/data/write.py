@@ -36,7 +36,8 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     ----------
     part
         An `Image` of signals in mV; an `Image` of a picture, or `Labels` on one, with the axes ``("down", "across")``;
-        `Signals` in a unit of voltage. Signals that are no voltage, or start at another moment than 0, are left to the common writer.
+        `Signals` in a unit of voltage. Signals that are no voltage, or start at another moment than 0, are left to the
+        common writer.
     target
         Folder and name, without suffix. A WFDB record gets a name that the format allows.
     family

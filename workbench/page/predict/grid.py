@@ -15,22 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.page.errors import NotAPage
+from workbench.page.predict.repeats import STEP, Spectrum, clear_harmonic, clearest, in_perspective
 
 Floats = npt.NDArray[np.floating[Any]]
 Plane = npt.NDArray[np.float32]
 
-STEP = 8
-"""Pixels, of the picture that is looked at, between the places where the phase is kept."""
-_TILE = 256
 _LONG_SIDE = 1600
 """Larger pictures are looked at in half, a third...: a grid is seen as well, and sooner."""
-_SHORTEST, _LONGEST = 7.0, 260.0
-"""Of 5 mm [pixels]: less than 1.4 pixels a millimetre shows no signal, more than 52 is no picture of a page."""
-_WIDTHS, _HEIGHTS = (45.0, 460.0), (20.0, 460.0)
-"""What a picture of a page may show [mm]."""
 _LEAST_SCORE = 2.4
-_MOST_UNEQUAL = 1.22
-"""Ratio of the two directions that a photo may have before it is rectified."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +120,7 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
     """
     height, width = pixels.shape[:2]
     by = max(1, int(np.ceil(max(height, width) / _LONG_SIDE)))
-    flat, spectrum = _clearest(_smaller(pixels, by))
+    flat, spectrum = clearest(_smaller(pixels, by))
     if spectrum.periods is None or min(spectrum.scores) < _LEAST_SCORE:
         raise NotAPage(
             f"{name}: no grid of graph paper is seen (lines along x and y score {spectrum.scores[0]:.1f} and "
@@ -137,9 +129,9 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
         )
     if by > 1 and min(spectrum.periods) / 5 < 2.6:
         by = max(1, by // 2)
-        flat, spectrum = _clearest(_smaller(pixels, by))
+        flat, spectrum = clearest(_smaller(pixels, by))
     papers, qualities, strong = [], [], []
-    for axis, start in enumerate(_in_perspective(spectrum)):
+    for axis, start in enumerate(in_perspective(spectrum)):
         paper, quality, has_strong = _phase(flat, spectrum, axis, start)
         papers.append(paper)
         qualities.append(quality)
@@ -148,12 +140,6 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
     return Grid(
         np.array(papers), float(STEP * by), (by - 1) / 2, quality, spectrum.scores, all(strong), (height, width)
     )
-
-
-def _clearest(pixels: npt.NDArray[np.uint8]) -> tuple[Plane, _Spectrum]:
-    """The plane of colour in which a grid is seen best, with its spectrum."""
-    found = [(flat, _Spectrum(flat)) for flat in map(_flattened, _planes(pixels))]
-    return max(found, key=lambda one: one[1].score)
 
 
 def _smaller(pixels: npt.NDArray[np.uint8], by: int) -> npt.NDArray[np.uint8]:
@@ -169,161 +155,12 @@ def _smaller(pixels: npt.NDArray[np.uint8], by: int) -> npt.NDArray[np.uint8]:
     return ((total + by * by // 2) // (by * by)).astype(np.uint8)
 
 
-def _planes(pixels: npt.NDArray[np.uint8]) -> list[Plane]:
-    """Brightness and single colours: grids of one ink may be seen in one of them only."""
-    light = pixels.astype(np.float32)
-    red, green, blue = (light[..., k] for k in range(3))
-    planes = [0.3 * red + 0.59 * green + 0.11 * blue]
-    colourful = np.abs(red - blue).mean() + np.abs(red - green).mean()
-    return planes + ([green, blue, red] if colourful > 4 else [])
-
-
-def _flattened(plane: Plane) -> Plane:
-    """Light and contrast made even, and ink cut off, so that fine lines count as much as traces."""
-    from scipy import ndimage
-
-    size = 31
-    centred = plane - ndimage.uniform_filter(plane, size)
-    spread = np.sqrt(np.maximum(ndimage.uniform_filter(centred * centred, size), 0)) + 1.5
-    out: Plane = np.clip(centred / spread, -1.5, 1.5)
-    return out
-
-
-class _Spectrum:
-    """What repeats in the picture along x and y."""
-
-    def __init__(self, flat: Plane) -> None:
-        height, width = flat.shape
-        self.size = size = min(_TILE, height, width)
-        self.shape = flat.shape
-        ys, xs = (_starts(n, size, 0.7) for n in (height, width))
-        window = np.outer(np.hanning(size), np.hanning(size)).astype(np.float32)
-        self.centres = np.array([(x + (size - 1) / 2, y + (size - 1) / 2) for y in ys for x in xs])
-        powers = []
-        for y in ys:
-            for x in xs:
-                tile = flat[y : y + size, x : x + size]
-                powers.append(np.abs(np.fft.rfft2((tile - tile.mean()) * window)) ** 2)
-        self.powers = powers
-        wholes = [_whole(power) for power in powers]
-        self._combs = [_Combs([_profile(w) for w in wholes], size), _Combs([_profile(w.T) for w in wholes], size)]
-        self.scores: tuple[float, float] = (0.0, 0.0)
-        self.periods: tuple[float, float] | None = None
-        self._choose()
-
-    @property
-    def score(self) -> float:
-        return min(self.scores) if self.periods is not None else 0.0
-
-    def _choose(self) -> None:
-        """The pair of periods of 5 mm that explains both directions and makes a page of a size that there is."""
-        height, width = self.shape
-        best = None
-        for px, sx in self._combs[0].candidates():
-            if not _WIDTHS[0] <= 5 * width / px <= _WIDTHS[1]:
-                continue
-            for py, sy in self._combs[1].candidates():
-                unequal = max(px / py, py / px)
-                if unequal > _MOST_UNEQUAL or not _HEIGHTS[0] <= 5 * height / py <= _HEIGHTS[1]:
-                    continue
-                usual = 170 < 5 * width / px < 340
-                total = sx + sy - 6 * max(unequal - 1.04, 0) + 0.8 * usual
-                if best is None or total > best[0]:
-                    best = (total, px, py, sx, sy)
-        if best is not None:
-            self.periods, self.scores = (best[1], best[2]), (best[3], best[4])
-
-    def strength(self, axis: int, harmonic: int) -> float:
-        """How clear the lines of 5 mm (1) or 1 mm (5) are along an axis."""
-        assert self.periods is not None
-        return self._combs[axis].at(harmonic * self.size / self.periods[axis])
-
-
-def _starts(n: int, size: int, step: float) -> npt.NDArray[np.int_]:
-    """Where tiles begin that cover a length, `step` of their size apart at most."""
-    count = max(1, int(np.ceil((n - size) / (size * step))) + 1)
-    return np.unique(np.linspace(0, max(n - size, 0), count).astype(int))
-
-
-def _whole(half: Floats) -> Floats:
-    """The power of all frequencies from that of those with x >= 0, by the symmetry of real pictures."""
-    n = half.shape[0]
-    out = np.zeros((n, n))
-    out[:, : half.shape[1]] = half
-    flipped = np.roll(half[::-1], 1, axis=0)
-    out[:, n - 1 : n // 2 : -1] = flipped[:, 1 : n - n // 2]
-    return out
-
-
-def _profile(power: Floats) -> Floats:
-    """Power along x: of each frequency the greatest within 15 degrees of the axis."""
-    half = power.shape[0] // 2
-    out = np.zeros(half)
-    for k in range(1, half):
-        most = int(0.27 * k) + 1
-        out[k] = power[np.arange(-most, most + 1), k].max()
-    return out
-
-
-class _Combs:
-    """How well teeth of one period fit the profiles of power of all tiles, each with a little freedom."""
-
-    def __init__(self, profiles: list[Floats], size: int) -> None:
-        from scipy import ndimage
-
-        level = np.log(np.array(profiles) + 1e-9)
-        around = ndimage.median_filter(level, (1, 21), mode="nearest")
-        self.size = size
-        self.height = np.clip(level - around, 0, 4)
-        self.height[:, :2] = 0
-        highest = min(size / _SHORTEST, size / 2 - 1)
-        self.frequencies = np.geomspace(max(1.4, size / _LONGEST), highest, 360)
-        by_tile = np.array([_scores(self.frequencies, h) for h in self.height])
-        near = ndimage.maximum_filter1d(by_tile, 19, axis=1)  # a tenth higher or lower: perspective
-        best = np.sort(near, axis=0)[len(near) * 2 // 5 :]
-        smeared = ndimage.gaussian_filter1d(by_tile.mean(axis=0), 2)
-        self.scores = best.mean(axis=0) + 1e-3 * smeared
-
-    def at(self, frequency: float) -> float:
-        """Height of the teeth at a frequency [cycles per tile], in the mean."""
-        k = int(np.clip(round(frequency), 0, self.height.shape[1] - 1))
-        low, high = max(int(0.93 * k), 0), int(np.ceil(1.07 * k)) + 1
-        return float(self.height[:, low:high].max(axis=1).mean())
-
-    def candidates(self) -> list[tuple[float, float]]:
-        """Periods of 5 mm [pixels] with their scores, the best first."""
-        s = self.scores
-        peaks = np.flatnonzero((s[1:-1] >= s[:-2]) & (s[1:-1] > s[2:])) + 1
-        best = peaks[np.argsort(s[peaks])[::-1]][:16]
-        return [(self.size / float(self.frequencies[i]), float(s[i])) for i in best]
-
-
-def _scores(frequencies: Floats, height: Floats) -> Floats:
-    """Teeth against what is between them; strong and fine lines count most, and what is not explained against it."""
-    n = np.arange(len(height))
-    teeth = np.arange(1, 13)
-    places = frequencies[:, None] * teeth
-    inside = places < len(n) - 1
-    gain = np.interp(places, n, height) - np.interp(places - 0.5 * frequencies[:, None], n, height)
-    weight = np.where(teeth % 5 == 0, 2.0, np.where(teeth == 1, 1.4, 1 / np.sqrt(teeth))) * inside
-    score = (gain * weight).sum(axis=1) / np.sqrt((weight**2).sum(axis=1))
-    strong = np.flatnonzero(height > 1.2)
-    if strong.size:
-        ratio = strong / frequencies[:, None]
-        off = np.abs(ratio - np.round(ratio)) * frequencies[:, None]
-        allowed = np.minimum(0.8 + 0.02 * strong, 0.18 * frequencies[:, None] + 0.2)
-        apart = (off > allowed) | (strong < 0.7 * frequencies[:, None])
-        score -= 4.0 * (apart * height[strong]).sum(axis=1) / height[strong].sum()
-    out: Floats = score
-    return out
-
-
-def _phase(flat: Plane, spectrum: _Spectrum, axis: int, start: Floats) -> tuple[Floats, Floats, bool]:
+def _phase(flat: Plane, spectrum: Spectrum, axis: int, start: Floats) -> tuple[Floats, Floats, bool]:
     """Millimetres along an axis at every `STEP` pixels, how well they are known, and whether strong lines are seen."""
     assert spectrum.periods is not None
     one = spectrum.strength(axis, 1)
     period = spectrum.periods[axis]
-    harmonic = _clear_harmonic(spectrum, axis)
+    harmonic = clear_harmonic(spectrum, axis)
     potential = _Potential(start * harmonic)
     for n in range(3):
         residual, quality = _residual(flat, potential, 0.9 * period)
@@ -365,13 +202,6 @@ def _without_slips(flat: Plane, potential: _Potential, seen: Floats, period: flo
     return _Potential(potential.lines + slips)
 
 
-def _axes(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Places every `STEP` pixels, to the last pixel and one step beyond: rows first."""
-    rows, columns = (int(np.ceil((n - 1) / STEP)) + 1 for n in shape[:2])
-    y, x = np.mgrid[0:rows, 0:columns] * float(STEP)
-    return y, x
-
-
 @dataclass(frozen=True, eq=False)
 class _Potential:
     """How many lines were passed, with fractions, at every `STEP` pixels."""
@@ -407,102 +237,6 @@ class _Potential:
 def _terms(a: Floats, b: Floats) -> Floats:
     """Monomials to the third degree of places between -1 and 1."""
     return np.array([a**i * b ** (n - i) for n in range(4) for i in range(n, -1, -1)])
-
-
-def _clear_harmonic(spectrum: _Spectrum, axis: int) -> int:
-    """Which lines are counted: strong ones (1), fine ones (5), or what there is."""
-    assert spectrum.periods is not None
-    one, five = spectrum.strength(axis, 1), spectrum.strength(axis, 5)
-    if five < 0.4 and one < 0.8:
-        return int(np.argmax([spectrum.strength(axis, h) for h in range(1, 6)])) + 1
-    return 5 if (five > 0.8 * one and spectrum.periods[axis] / 5 > 2.2) else 1
-
-
-def _in_perspective(spectrum: _Spectrum) -> tuple[Floats, Floats]:
-    """Strong lines along x and y, at every `STEP` pixels, of the flat page in perspective that fits the tiles best."""
-    from scipy.optimize import least_squares
-
-    height, width = spectrum.shape
-    middle, unit = np.array([width / 2, height / 2]), float(max(width, height)) / 2
-    measured = [_frequencies(spectrum, axis) for axis in (0, 1)]
-
-    def slopes(p: Floats, axis: int, at: Floats) -> Floats:
-        a, b = p[2 * axis : 2 * axis + 2]
-        g, h = p[4:]
-        x, y = at.T
-        below = g * x + h * y + 1
-        above = a * x + b * y
-        out: Floats = np.column_stack([a / below - above * g / below**2, b / below - above * h / below**2])
-        return out
-
-    def miss(p: Floats) -> Floats:
-        parts = []
-        for axis, found in enumerate(measured):
-            at = (found[:, :2] - middle) / unit
-            away = (slopes(p, axis, at) - found[:, 2:4] * unit) * found[:, 4:]
-            parts.append(away.ravel())
-        out: Floats = np.concatenate(parts)
-        return out
-
-    first = np.zeros(6)
-    for axis, found in enumerate(measured):
-        first[2 * axis : 2 * axis + 2] = np.median(found[:, 2:4], axis=0) * unit
-    limit = 0.4
-    bounds = (np.array([-np.inf] * 4 + [-limit] * 2), np.array([np.inf] * 4 + [limit] * 2))
-    p = least_squares(miss, first, bounds=bounds, loss="soft_l1", f_scale=0.5 * unit / spectrum.size).x
-    y, x = _axes(spectrum.shape)
-    x, y = (x - middle[0]) / unit, (y - middle[1]) / unit
-    below = p[4] * x + p[5] * y + 1
-    return (p[0] * x + p[1] * y) / below, (p[2] * x + p[3] * y) / below
-
-
-def _frequencies(spectrum: _Spectrum, axis: int) -> Floats:
-    """Of each tile with a clear peak: middle x and y, strong lines per pixel along x and y, and its weight."""
-    assert spectrum.periods is not None
-    size, harmonic = spectrum.size, _clear_harmonic(spectrum, axis)
-    middle = harmonic * size / spectrum.periods[axis]
-    found = []
-    for (cx, cy), power in zip(spectrum.centres, spectrum.powers, strict=True):
-        whole = _whole(power) if axis == 0 else _whole(power).T
-        near, freedom = middle, 0.21 if harmonic == 1 else 0.45 / harmonic
-        if harmonic > 1 and (coarse := _peak(whole, middle / harmonic, 0.21)) is not None:
-            near, freedom = harmonic * coarse[0], 0.08  # the strong lines tell the fourth tooth from the fifth
-        peak = _peak(whole, near, freedom)
-        if peak is not None:
-            along, across, clear = peak
-            fx, fy = (along, across) if axis == 0 else (across, along)
-            found.append((cx, cy, fx / size / harmonic, fy / size / harmonic, min(clear, 12.0) / 12))
-    if not found:
-        f = 1 / spectrum.periods[axis]
-        found = [(spectrum.shape[1] / 2, spectrum.shape[0] / 2, *((f, 0.0) if axis == 0 else (0.0, f)), 1.0)]
-    return np.array(found)
-
-
-def _peak(power: Floats, middle: float, freedom: float) -> tuple[float, float, float] | None:
-    """Frequency (along, across) of the strongest peak near one, to a fraction of a bin, and how clear it is."""
-    n = power.shape[0]
-    low, high = max(2, int((1 - freedom) * middle)), min(int(np.ceil((1 + freedom) * middle)), n // 2 - 2)
-    if high <= low:
-        return None
-    most = int(0.27 * middle) + 2
-    rows = np.arange(-most, most + 1)
-    part = power[rows][:, low : high + 1]
-    r, c = np.unravel_index(int(part.argmax()), part.shape)
-    clear = float(part[r, c] / (np.median(part) + 1e-12))
-    if clear < 12 or r in (0, len(rows) - 1):
-        return None
-    k, j = low + int(c), int(rows[r])
-
-    def offset(before: float, at: float, after: float) -> float:
-        a, b, c = (np.log(v + 1e-12) for v in (before, at, after))
-        bend = a - 2 * b + c
-        return float(np.clip(0.5 * (a - c) / bend, -0.5, 0.5)) if bend < 0 else 0.0
-
-    return (
-        k + offset(power[j, k - 1], power[j, k], power[j, k + 1]),
-        j + offset(power[j - 1, k], power[j, k], power[(j + 1) % n, k]),
-        min(clear, 2000.0) ** 0.5,
-    )
 
 
 def _demodulated(flat: Plane, potential: _Potential) -> npt.NDArray[np.complex64]:
