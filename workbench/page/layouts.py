@@ -93,8 +93,8 @@ def _by_columns(leads: tuple[str, ...], n_rows: int) -> tuple[tuple[str, ...], .
 def layouts() -> dict[str, Layout]:
     """All arrangements that are known, by name; those in Cabrera order end in ``" Cabrera"``.
 
-    ``3x4`` (+1, +2, +3 strips), ``6x2`` (+1), ``12x1``, ``3x1``, ``6x1``, ``chest 6x1``, ``chest 3x2``. Each holds
-    every one of its leads once.
+    ``3x4`` (+1, +2, +3 strips), ``6x2`` (+1), ``12x1``, ``3x1``, ``6x1``, ``chest 6x1``, ``chest 3x2``, and ``3x5``
+    with V4R, V8 and V9. Each holds every one of its leads once.
     """
     found: dict[str, Layout] = {}
     for order, ending in ((LIMB, ""), (CABRERA, " Cabrera")):
@@ -111,6 +111,8 @@ def layouts() -> dict[str, Layout]:
             Layout("6x1", _by_columns(order, 6)),
         ):
             found[layout.name + ending] = Layout(layout.name + ending, layout.rows, layout.strips)
+    fifteen = (*LIMB, *CHEST, "V4R", "V8", "V9")
+    found["3x5"] = Layout("3x5", _by_columns(fifteen, 3))
     found["3x1"] = Layout("3x1", _by_columns(LIMB[:3], 3))
     found["chest 6x1"] = Layout("chest 6x1", _by_columns(CHEST, 6))
     found["chest 3x2"] = Layout("chest 3x2", _by_columns(CHEST, 3))

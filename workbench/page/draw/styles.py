@@ -161,7 +161,7 @@ def random_style(
     """
     maker = str(rng.choice([m for m in MAKERS if m != HELD_OUT])) if maker is None else maker
     if layout is None:
-        names = list(layouts())
+        names = [n for n in layouts() if n != "3x5"]
         weights = np.array(
             [6.0 if n.startswith("3x4") and "Cabrera" not in n else 0.5 if "Cabrera" in n else 1.0 for n in names]
         )

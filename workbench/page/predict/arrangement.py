@@ -151,6 +151,8 @@ def _best(
 ) -> Arrangement:
     fitted = [_fitted(layout, rows, placed, speed) for layout in _templates(len(rows), asked)]
     candidates = [one for one in fitted if one is not None]
+    if not candidates and asked is None and (own := _as_named(rows, placed)) is not None:
+        candidates = [one for one in [_fitted(own, rows, placed, speed)] if one is not None]
     if not candidates:
         counted = f"{len(rows)} rows of traces are seen"
         if asked:
@@ -168,6 +170,17 @@ def _best(
             + ": check them"
         )
     return replace(found, notes=(*found.notes, *notes))
+
+
+def _as_named(rows: Sequence[RowInk], placed: Sequence[_Placed]) -> Layout | None:
+    """A layout of its own for rows that each have the name of one lead, all different."""
+    leads = []
+    for r in range(len(rows)):
+        here = sorted((p for p in placed if p.row == r), key=lambda p: -p.name.score)
+        if not here:
+            return None
+        leads.append(here[0].name.lead)
+    return Layout(f"{len(rows)}x1", tuple((lead,) for lead in leads)) if len(set(leads)) == len(leads) else None
 
 
 def _templates(count: int, asked: str | None) -> list[Layout]:

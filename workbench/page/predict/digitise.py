@@ -13,7 +13,7 @@ from workbench.core.signals import Signals, time_base
 from workbench.page.errors import NotAPage
 from workbench.page.leads import STANDARD
 from workbench.page.net.page_net import FINER
-from workbench.page.predict.arrangement import Arrangement, Piece, RowInk, arrange
+from workbench.page.predict.arrangement import HALF_PEN, Arrangement, Piece, RowInk, arrange
 from workbench.page.predict.grid import Grid, find_grid
 from workbench.page.predict.maps import Maps, look
 from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
@@ -24,8 +24,8 @@ Pixels = npt.NDArray[np.uint8]
 
 PEN = 0.375
 """Width of the lines in the map of traces [mm]."""
-_MARGIN = 6.0
-"""Paper around the grid that is looked at as well [mm]."""
+_MARGIN = (6.0, 20.0)
+"""Paper around the grid that is looked at as well [mm]: at its sides, and above and below, for tall beats."""
 _LONGEST_FILLED = 1.0
 """Gaps up to so many mm are bridged; longer ones stay gaps."""
 _LARGEST = 40_000_000
@@ -178,7 +178,7 @@ def _on_grid(maps: Maps, grid: Grid, flat: Flat) -> npt.NDArray[np.float32]:
     paper = np.column_stack([gx.ravel() / PER_MM + flat.corner[0], gy.ravel() / PER_MM + flat.corner[1]])
     places = (grid.to_pixels(paper) - grid.first) / grid.step
     quality = ndimage.map_coordinates(grid.quality, places[:, ::-1].T, order=1, mode="nearest").reshape(down, across)
-    near = ndimage.maximum_filter(quality, 3) > 0.12
+    near = ndimage.maximum_filter(quality, (9, 3)) > 0.12
     fine = np.repeat(np.repeat(near, int(step), 0), int(step * FINER), 1)[:rows, : FINER * columns]
     pulse = ndimage.maximum_filter(maps.pulse[::2, ::4], 3) > 0.5
     pulse = np.repeat(np.repeat(pulse, 2, 0), 4, 1)[:rows, : FINER * columns]
@@ -228,7 +228,7 @@ def _signals(
     per_mm = FINER * PER_MM
     for n, piece in enumerate(pieces):
         a, b = round(piece.first * per_mm), round(piece.last * per_mm)
-        heights = lines[piece.row][a:b]
+        heights = _without_others(lines[piece.row][a:b], round(2 * HALF_PEN * per_mm))
         good = np.isfinite(heights)
         if good.sum() < 4:
             continue
@@ -238,6 +238,20 @@ def _signals(
             values = -values
         _resample(times, values, strokes[piece.row].sure[a:b], rate, paper.speed, data[n], sure[n])
     return Signals(data, tuple(names), time_base(samples, rate), "leads", "mV"), sure, tuple(pieces)
+
+
+def _without_others(heights: Floats, edge: int) -> Floats:
+    """A piece without ends that jump away: there the ink of the piece beside it begins."""
+    if len(heights) < 6 * edge:
+        return heights
+    out = heights.copy()
+    for ends, inner in ((slice(0, edge), heights[edge : 3 * edge]), (slice(-edge, None), heights[-3 * edge : -edge])):
+        if np.isfinite(inner).any():
+            # A steep stroke goes on as it was; what is farther off than that belongs to another lead.
+            allowed = 1.0 * PER_MM + 2 * (np.nanmax(inner) - np.nanmin(inner))
+            far = np.abs(out[ends] - np.nanmedian(inner)) > allowed
+            out[ends] = np.where(far, np.nan, out[ends])
+    return out
 
 
 def _resample(times: Floats, values: Floats, sure: Floats, rate: float, speed: float, out: Any, certain: Any) -> None:

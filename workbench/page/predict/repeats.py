@@ -17,6 +17,8 @@ _SHORTEST, _LONGEST = 7.0, 260.0
 """Of 5 mm [pixels]: less than 1.4 pixels a millimetre shows no signal, more than 52 is no picture of a page."""
 _WIDTHS, _HEIGHTS = (45.0, 460.0), (20.0, 460.0)
 """What a picture of a page may show [mm]."""
+_LEAST_OF_TILE = 1.2
+"""Score of a tile in which lines are taken for a grid."""
 _MOST_UNEQUAL = 1.22
 """Ratio of the two directions that a photo may have before it is rectified."""
 
@@ -64,7 +66,7 @@ class Spectrum:
                 powers.append(np.abs(np.fft.rfft2((tile - tile.mean()) * window)) ** 2)
         self.powers = powers
         wholes = [_whole(power) for power in powers]
-        self._combs = [_Combs([_profile(w) for w in wholes], size), _Combs([_profile(w.T) for w in wholes], size)]
+        self.combs = [_Combs([_profile(w) for w in wholes], size), _Combs([_profile(w.T) for w in wholes], size)]
         self.scores: tuple[float, float] = (0.0, 0.0)
         self.periods: tuple[float, float] | None = None
         self._choose()
@@ -77,10 +79,10 @@ class Spectrum:
         """The pair of periods of 5 mm that explains both directions and makes a page of a size that there is."""
         height, width = self.shape
         best = None
-        for px, sx in self._combs[0].candidates():
+        for px, sx in self.combs[0].candidates():
             if not _WIDTHS[0] <= 5 * width / px <= _WIDTHS[1]:
                 continue
-            for py, sy in self._combs[1].candidates():
+            for py, sy in self.combs[1].candidates():
                 unequal = max(px / py, py / px)
                 if unequal > _MOST_UNEQUAL or not _HEIGHTS[0] <= 5 * height / py <= _HEIGHTS[1]:
                     continue
@@ -94,7 +96,7 @@ class Spectrum:
     def strength(self, axis: int, harmonic: int) -> float:
         """How clear the lines of 5 mm (1) or 1 mm (5) are along an axis."""
         assert self.periods is not None
-        return self._combs[axis].at(harmonic * self.size / self.periods[axis])
+        return self.combs[axis].at(harmonic * self.size / self.periods[axis])
 
 
 def _starts(n: int, size: int, step: float) -> npt.NDArray[np.int_]:
@@ -136,7 +138,7 @@ class _Combs:
         self.height[:, :2] = 0
         highest = min(size / _SHORTEST, size / 2 - 1)
         self.frequencies = np.geomspace(max(1.4, size / _LONGEST), highest, 360)
-        by_tile = np.array([_scores(self.frequencies, h) for h in self.height])
+        by_tile = self._by_tile = np.array([_scores(self.frequencies, h) for h in self.height])
         near = ndimage.maximum_filter1d(by_tile, 19, axis=1)  # a tenth higher or lower: perspective
         best = np.sort(near, axis=0)[len(near) * 2 // 5 :]
         smeared = ndimage.gaussian_filter1d(by_tile.mean(axis=0), 2)
@@ -147,6 +149,14 @@ class _Combs:
         k = int(np.clip(round(frequency), 0, self.height.shape[1] - 1))
         low, high = max(int(0.93 * k), 0), int(np.ceil(1.07 * k)) + 1
         return float(self.height[:, low:high].max(axis=1).mean())
+
+    def local(self, tile: int, frequency: float) -> float | None:
+        """The frequency at which teeth fit a tile best, near that of the page; ``None`` where they do not fit it."""
+        near = np.flatnonzero(np.abs(self.frequencies / frequency - 1) < 0.17)
+        if not near.size:
+            return None
+        scores = self._by_tile[tile, near]
+        return float(self.frequencies[near[scores.argmax()]]) if scores.max() > _LEAST_OF_TILE else None
 
     def candidates(self) -> list[tuple[float, float]]:
         """Periods of 5 mm [pixels] with their scores, the best first."""
@@ -229,12 +239,12 @@ def _frequencies(spectrum: Spectrum, axis: int) -> Floats:
     size, harmonic = spectrum.size, clear_harmonic(spectrum, axis)
     middle = harmonic * size / spectrum.periods[axis]
     found = []
-    for (cx, cy), power in zip(spectrum.centres, spectrum.powers, strict=True):
-        whole = _whole(power) if axis == 0 else _whole(power).T
-        near, freedom = middle, 0.21 if harmonic == 1 else 0.45 / harmonic
-        if harmonic > 1 and (coarse := _peak(whole, middle / harmonic, 0.21)) is not None:
-            near, freedom = harmonic * coarse[0], 0.08  # the strong lines tell the fourth tooth from the fifth
-        peak = _peak(whole, near, freedom)
+    for tile, ((cx, cy), power) in enumerate(zip(spectrum.centres, spectrum.powers, strict=True)):
+        # All teeth together tell the fourth from the fifth, and a grid from the beats of a heart.
+        own = spectrum.combs[axis].local(tile, middle / harmonic)
+        if own is None:
+            continue
+        peak = _peak(_whole(power) if axis == 0 else _whole(power).T, harmonic * own, max(0.05, 1.2 / (harmonic * own)))
         if peak is not None:
             along, across, clear = peak
             fx, fy = (along, across) if axis == 0 else (across, along)

@@ -19,9 +19,9 @@ Floats = npt.NDArray[np.floating[Any]]
 Share = npt.NDArray[np.float32]
 
 _COARSE = 2
-_ALONG, _ACROSS = 0.002, 0.07
+_ALONG, _ACROSS = 0.002, 0.1
 """Cost of a pixel of height, along ink and across paper."""
-_NO_INK = 2.2
+_NO_INK = 0.9
 """Cost of a column without ink."""
 _EDGE = 0.45
 """Share of ink at the edge of a stroke."""
@@ -118,6 +118,11 @@ def follow(trace: Share, rows: Floats, per_mm: float, reach: float = 32.0) -> li
         high = min(small.shape[0], int((row + reach * per_mm) // _COARSE) + 1)
         y = (np.arange(low, high) - row / _COARSE) * _COARSE / pitch
         pull = 0.05 * np.minimum(y * y, 4.0)
+        # Along the middle of another row lies its own ink, not that of this one: it may be crossed, not followed.
+        others = np.array([other for other in rows if other != row])
+        if len(others):
+            near = np.abs((np.arange(low, high) * _COARSE)[:, None] - others).min(axis=1) < 2.5 * per_mm
+            pull = pull + np.where(near, _NO_INK, 0.0)
         path = _cheapest(small[low:high], pull) + low
         paths.append(path * _COARSE + (_COARSE - 1) / 2)
     return _strokes(trace, paths)
