@@ -256,7 +256,7 @@ def _fitted(
             read = bool(own)
             pieces.append(Piece(lead, row, *span, first, 0.0, True, read, own[0].name.score if own else 0))
     if layout.name == _USUAL.get(len(rows)):
-        score += 0.3
+        score += 0.6
     if layout.name.endswith("Cabrera"):
         score -= 0.3
     # A piece that is much longer or shorter than pieces are belongs to another layout.
@@ -341,13 +341,12 @@ def _breaks(row: RowInk, places: Floats) -> Floats:
     """How clearly the line breaks off at each place: a gap, or a jump that no ink joins; smeared over a millimetre."""
     from scipy import ndimage
 
-    k = np.clip(np.round(places * row.per_mm).astype(int), 0, len(row.has_ink) - 1)
-    reach = max(1, round(0.25 * row.per_mm))
-    before, after = np.clip(k - reach, 0, None), np.clip(k + reach, None, len(row.has_ink) - 1)
-    jump = np.fmax(row.top[after] - row.bottom[before], row.top[before] - row.bottom[after])
-    found = np.where(np.isfinite(jump), np.clip(jump / 0.5, 0, 1), 0.0)
-    found = np.maximum(found, ~row.has_ink[k])
-    return np.asarray(ndimage.maximum_filter1d(found, 5), float)
+    # Ink of neighbouring columns touches, however steep the stroke, unless the line breaks off.
+    apart = np.fmax(row.top[1:] - row.bottom[:-1], row.top[:-1] - row.bottom[1:])
+    broken = np.where(np.isfinite(apart), np.clip((apart - 0.05) / 0.4, 0, 1), 1.0)
+    smeared = ndimage.maximum_filter1d(broken, 2 * max(1, round(0.4 * row.per_mm)) + 1)
+    k = np.clip(np.round(places * row.per_mm).astype(int), 0, len(smeared) - 1)
+    return np.asarray(smeared[k], float)
 
 
 def _has_gaps(rows: Sequence[RowInk], edges: Floats) -> bool:

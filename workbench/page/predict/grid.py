@@ -22,6 +22,7 @@ Plane = npt.NDArray[np.float32]
 
 _LONG_SIDE = 1600
 """Larger pictures are looked at in half, a third...: a grid is seen as well, and sooner."""
+_SMALLEST = 64
 _LEAST_SCORE = 2.4
 
 
@@ -119,6 +120,10 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
         Nothing repeats as the lines of graph paper do, or not equally in both directions.
     """
     height, width = pixels.shape[:2]
+    if min(height, width) < _SMALLEST:
+        raise NotAPage(
+            f"{name}: no grid of graph paper is seen in {width} x {height} pixels, which is too small for one."
+        )
     by = max(1, int(np.ceil(max(height, width) / _LONG_SIDE)))
     flat, spectrum = clearest(_smaller(pixels, by))
     if spectrum.periods is None or min(spectrum.scores) < _LEAST_SCORE:

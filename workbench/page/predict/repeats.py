@@ -39,11 +39,11 @@ def _planes(pixels: npt.NDArray[np.uint8]) -> list[Plane]:
 
 
 def _flattened(plane: Plane) -> Plane:
-    """Light and contrast made even, and ink cut off, so that fine lines count as much as traces."""
+    """How dark it is, light and contrast made even, and ink cut off, so that fine lines count as much as traces."""
     from scipy import ndimage
 
     size = 31
-    centred = plane - ndimage.uniform_filter(plane, size)
+    centred = ndimage.uniform_filter(plane, size) - plane
     spread = np.sqrt(np.maximum(ndimage.uniform_filter(centred * centred, size), 0)) + 1.5
     out: Plane = np.clip(centred / spread, -1.5, 1.5)
     return out

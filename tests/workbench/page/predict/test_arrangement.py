@@ -1,0 +1,78 @@
+"""Which piece is which lead, for every layout, with all names, with some, with none, and with wrong ones."""
+
+import numpy as np
+import pytest
+
+from tests.workbench.page.pages import drawn, leads_of, perfect_maps
+from workbench.page.errors import NotAPage
+from workbench.page.evaluate.scores import score
+from workbench.page.layouts import layouts
+from workbench.page.predict.arrangement import RowInk, arrange
+from workbench.page.predict.digitise import Paper, flatten, read_flat
+from workbench.page.predict.grid import find_grid
+from workbench.page.predict.maps import Maps, Name
+
+LAYOUTS = [name for name in layouts() if name != "3x5"]
+
+
+def read(page, keep=lambda names: names):
+    grid = find_grid(page.pixels)
+    flat = flatten(page.pixels, grid)
+    maps = perfect_maps(page, grid, flat)
+    maps = Maps(maps.trace, maps.pulse, maps.words, tuple(keep(maps.names)))
+    return read_flat(flat, grid, maps, Paper(), layout=None, sampling_rate=500.0, source="x")
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_is_told_and_its_leads_are_right(name):
+    page = drawn(71, "D", name, 110.0, "scan")
+    found = read(page)
+    assert found.arrangement.layout.name == name
+    assert set(found.signals.channels) == set(page.signals.channels)
+    result = score(leads_of(page.signals), leads_of(found.signals), 500.0)
+    assert min(s.coverage for s in result.leads.values()) > 0.9
+    assert np.median([s.correlation for s in result.leads.values()]) > 0.99
+    assert all(abs(s.lag) < 0.012 for s in result.leads.values())
+    assert result.physionet > 15
+
+
+@pytest.mark.parametrize("maker", ["A", "B", "C", "E", "F"])
+def test_other_makers_pulses_and_separators(maker):
+    page = drawn(73, maker, "3x4+1", 120.0, "scan")
+    found = read(page)
+    assert set(found.signals.channels) == set(page.signals.channels)
+    result = score(leads_of(page.signals), leads_of(found.signals), 500.0)
+    assert result.kaggle > 14
+
+
+def test_few_names_and_wrong_names_do_not_turn_a_usual_page_over():
+    page = drawn(71, "D", "3x4+1", 110.0, "scan")
+    some = read(page, lambda names: names[::3])
+    assert some.arrangement.layout.name == "3x4+1"
+    assert set(some.signals.channels) == set(page.signals.channels)
+    assert any("names of leads could be read" in note for note in some.notes)
+    none = read(page, lambda names: ())
+    assert none.arrangement.layout.name == "3x4+1"
+    assert any("0 of 13 names of leads could be read" in note for note in none.notes)
+    lied = read(page, lambda names: [Name("V6", names[0].x, names[0].y, 0.9), *names[1:]])
+    assert lied.arrangement.layout.name == "3x4+1"
+
+
+def ink(height, first, last, per_mm=16.0):
+    there = np.zeros(4800, bool)
+    there[int(first * per_mm) : int(last * per_mm)] = True
+    level = np.where(there, height, np.nan)
+    return RowInk(height, there, level - 0.2, level + 0.2, per_mm)
+
+
+def test_rows_of_their_own_are_named_by_what_stands_there():
+    rows = [ink(40.0, 10, 200), ink(80.0, 10, 200)]
+    names = [Name("V4", 14.0, 35.0, 0.9), Name("V5", 14.0, 75.0, 0.9)]
+    found = arrange(rows, names, 25.0)
+    assert [p.lead for p in found.pieces] == ["V4", "V5"]
+    with pytest.raises(NotAPage, match="2 rows of traces are seen, and no layout that is known has as many"):
+        arrange(rows, [], 25.0, source="x")
+    with pytest.raises(NotAPage, match="layout 6x2 has not as many"):
+        arrange(rows, names, 25.0, layout="6x2", source="x")
+    with pytest.raises(NotAPage, match="no traces are seen"):
+        arrange([], names, 25.0, source="x")

@@ -1,0 +1,86 @@
+"""The grid: how many pixels a millimetre has, everywhere on drawn pages whose crossings are known, and where not."""
+
+import numpy as np
+import pytest
+
+from tests.workbench.page.pages import drawn
+from workbench.page.errors import NotAPage
+from workbench.page.predict.grid import find_grid
+
+
+def errors(page, grid):
+    """Of all crossings in the picture [mm]: where they were found less where they are, along x and y."""
+    height, width = page.pixels.shape[:2]
+    x, y = page.crossings[:, 2], page.crossings[:, 3]
+    seen = page.crossings[(x > 0) & (y > 0) & (x < width) & (y < height)]
+    away = grid.to_paper(seen[:, 2:]) - seen[:, :2]
+    return seen, away - np.median(away, axis=0)
+
+
+@pytest.mark.parametrize(("maker", "dpi"), [("A", 200), ("B", 100), ("C", 150), ("D", 200), ("E", 150), ("F", 75)])
+def test_a_scan_is_measured_to_a_tenth_of_a_thousandth(maker, dpi):
+    page = drawn(61, maker, "3x4+1", float(dpi), "scan")
+    grid = find_grid(page.pixels)
+    seen, away = errors(page, grid)
+    assert np.sqrt((away**2).mean(axis=0)).max() < 0.06
+    # 0.03 % over 10 s is what leaves a lead its decibels.
+    for axis in (0, 1):
+        slope = np.polyfit(seen[:, axis], away[:, axis], 1)[0]
+        assert abs(slope) < 3e-4
+    assert np.allclose(grid.pixels_per_mm, dpi / 25.4, rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["photo", "stained", "screen"])
+def test_paper_that_is_tilted_or_wavy_is_followed(kind):
+    page = drawn(62, "B", "3x4+1", 150.0, kind)
+    grid = find_grid(page.pixels)
+    _, away = errors(page, grid)
+    assert np.median(np.abs(away)) < 0.05
+    assert np.percentile(np.abs(away), 95) < 0.25
+    places = np.array([[400.0, 300.0], [700.0, 500.0]])
+    assert np.abs(grid.to_pixels(grid.to_paper(places)) - places).max() < 0.05
+
+
+def test_strong_lines_are_those_that_are_counted_in_fives():
+    page = drawn(63, "A", "3x4", 200.0, "scan")
+    grid = find_grid(page.pixels)
+    assert grid.has_strong
+    inside = page.crossings[page.crossings[:, 1] == 20]
+    found = grid.to_paper(inside[:, 2:])[:, 0]
+    assert np.abs((found - inside[:, 0] + 2.5) % 5 - 2.5).max() < 0.3
+
+
+def test_a_large_picture_is_seen_as_well_as_a_small_one():
+    page = drawn(64, "D", "3x1", 400.0, "scan")
+    grid = find_grid(page.pixels)
+    _, away = errors(page, grid)
+    assert max(page.pixels.shape) > 3500
+    assert np.sqrt((away**2).mean()) < 0.05
+
+
+def noise(shape=(600, 900)):
+    return np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)
+
+
+def a_cat():
+    return pytest.importorskip("skimage.data").chelsea()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [a_cat, noise, lambda: np.full((700, 900, 3), 255, np.uint8), lambda: np.zeros((40, 3000, 3), np.uint8),
+     lambda: np.zeros((3, 3, 3), np.uint8)],
+    ids=["cat", "noise", "blank", "strip", "tiny"],
+)  # fmt: skip
+def test_what_has_no_grid_is_refused_in_a_line(make):
+    with pytest.raises(NotAPage, match="no grid of graph paper is seen") as caught:
+        find_grid(make(), "x.png")
+    assert str(caught.value).startswith("x.png: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_lines_in_one_direction_are_no_grid():
+    page = np.full((700, 900, 3), 255, np.uint8)
+    page[:, ::8] = 150
+    with pytest.raises(NotAPage):
+        find_grid(page)
