@@ -223,13 +223,14 @@ def _fitted(
             high = starts[c + 1] if c + 1 < columns else last
             own = [p for p in placed if p.row == r and low - 5 <= p.name.x < high - min(5, 0.1 * width)]
             span = rows[r].span(low - (1.0 if c == 0 else 0.0), high + (1.0 if c == columns - 1 else 0.0))
-            best = max(own, key=lambda p: p.name.score, default=None)
-            right = next((p for p in own if p.name.lead.lstrip("-") == lead.lstrip("-")), None)
-            if right is not None:
-                near_start = 1.0 if right.name.x < low + 0.35 * (high - low) else 0.5
-                score += right.name.score * near_start + (0.5 if right.name.lead == lead else -0.2)
-            elif best is not None:
-                score -= 1.2 * best.name.score
+            best = max(
+                own, key=lambda p: p.name.score * (2 if p.name.x < low + 0.35 * (high - low) else 1), default=None
+            )
+            right = None
+            if best is not None:
+                near_start = 1.0 if best.name.x < low + 0.35 * (high - low) else 0.6
+                score += near_start * _speaks_for(best.name, lead)
+                right = best if best.name.lead.lstrip("-") == lead.lstrip("-") else None
             elif len(placed) >= 3:
                 score -= 0.35
             if span is None:
@@ -264,6 +265,12 @@ def _fitted(
     score -= 0.5 * max(0.0, 2.0 - seconds / columns) + (0.5 if columns == 1 and seconds < 3 else 0)
     arrangement = Arrangement(Layout(layout.name, layout.rows, tuple(strips)), tuple(pieces), seconds)
     return score, arrangement
+
+
+def _speaks_for(name: Name, lead: str) -> float:
+    """What a name that was read adds to a layout that has this lead there: 1 at most, and less than 0 for another."""
+    shares = [name.share(lead), 0.6 * name.share(lead.lstrip("-")) if lead.startswith("-") else 0.0]
+    return float(np.clip(1 + 0.5 * np.log(max(shares)), -1.2, 1.0))
 
 
 def _seconds_of_piece(rows: Sequence[RowInk], starts: Floats, last: float, speed: float) -> float:

@@ -162,9 +162,9 @@ def read_flat(
     ]
     found = arrange(rows, maps.names, paper.speed, layout=layout, source=source)
     signals, sure, pieces = _signals(found, lines, strokes, paper, sampling_rate)
-    return Digitised(
-        signals, sure, pieces, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, (*grid.notes, *found.notes)
-    )
+    signals, pieces, said = _strips_by_samples(signals, pieces)
+    notes = (*grid.notes, *found.notes, *said)
+    return Digitised(signals, sure, pieces, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, notes)
 
 
 def _on_grid(maps: Maps, grid: Grid, flat: Flat) -> npt.NDArray[np.float32]:
@@ -238,6 +238,37 @@ def _signals(
             values = -values
         _resample(times, values, strokes[piece.row].sure[a:b], rate, paper.speed, data[n], sure[n])
     return Signals(data, tuple(names), time_base(samples, rate), "leads", "mV"), sure, tuple(pieces)
+
+
+def _strips_by_samples(signals: Signals, pieces: tuple[Piece, ...]) -> tuple[Signals, tuple[Piece, ...], list[str]]:
+    """A strip is the lead whose piece it repeats, whatever stands beside it: the samples of one moment are the same."""
+    names, out, notes = list(signals.channels), list(pieces), []
+    short = [n for n, piece in enumerate(pieces) if not piece.is_strip]
+    for n, piece in enumerate(pieces):
+        if not piece.is_strip or len(short) < 3:
+            continue
+        alike = {pieces[m].lead.lstrip("-"): _likeness(signals.data[n], signals.data[m]) for m in short}
+        best = max(alike, key=lambda lead: alike[lead])
+        own = piece.lead.lstrip("-")
+        if best == own or alike[best] < 0.9 or alike[best] - alike.get(own, 0.0) < 0.1:
+            continue
+        if f"{best} strip" in names:
+            continue
+        how = f"its name was read as {own}" if piece.was_read else "its name could not be read"
+        notes.append(f"the strip is {best} by its samples, which those of the short {best} repeat ({how})")
+        out[n], names[n] = replace(piece, lead=best, was_read=False), f"{best} strip"
+    return replace(signals, channels=tuple(names)), tuple(out), notes
+
+
+def _likeness(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    """Correlation of the samples that both have, over up to 40 ms of shift; 0 for fewer than half a second of them."""
+    best = 0.0
+    for shift in range(-20, 21, 4):
+        moved = np.roll(other, shift)
+        both = np.isfinite(one) & np.isfinite(moved)
+        if both.sum() > 250 and np.ptp(moved[both]) > 0:
+            best = max(best, float(np.corrcoef(one[both], moved[both])[0, 1]))
+    return best
 
 
 def _without_others(heights: Floats, edge: int) -> Floats:

@@ -19,12 +19,22 @@ _NAME_STEP = 8
 
 @dataclass(frozen=True)
 class Name:
-    """The name of a lead where it stands: its middle in mm from the upper left of the page, and how sure it is."""
+    """The name of a lead where it stands: its middle in mm from the upper left of the page, and how sure it is.
+
+    `votes` are how sure each of `LEADS` is there.
+    """
 
     lead: str
     x: float
     y: float
     score: float
+    votes: tuple[float, ...] = ()
+
+    def share(self, lead: str) -> float:
+        """How much of what was seen there speaks for a lead, 0 to 1 over all names."""
+        votes = self.votes or tuple(self.score if name == self.lead else 0.0 for name in LEADS)
+        own = votes[LEADS.index(lead)] if lead in LEADS else 0.0
+        return (own + 0.02) / (sum(votes) + 0.02 * len(LEADS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +120,8 @@ def _names(maps: Share, least: float = 0.35) -> tuple[Name, ...]:
         ]
         cy, cx = (float((g * weight).sum() / weight.sum()) for g in (gy, gx))
         mm = _NAME_STEP / PER_MM
-        found.append(Name(LEADS[k], (cx + 0.5) * mm, (cy + 0.5) * mm, float(weight.max())))
+        votes = tuple(float(v) for v in around.max(axis=(1, 2)))
+        found.append(Name(LEADS[k], (cx + 0.5) * mm, (cy + 0.5) * mm, float(weight.max()), votes))
     found.sort(key=lambda name: -name.score)
     kept: list[Name] = []
     for name in found:
