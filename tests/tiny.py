@@ -167,3 +167,19 @@ def make_tiny_slide_weights(path: Path, *, seed: int = 0) -> Path:
             p.add_(torch.randn_like(p) * 0.1)
     meta = {"backend": "stainnet", "net": net.config, "recipe": {"mpp": 0.5, "tile": 256, "size": 224}, "kind": "full"}
     return weights.save(path, net.state_dict(), meta)
+
+
+def make_page(path: Path, *, seed: int = 0) -> Path:
+    """A drawn page of an electrocardiogram, 3x4 with a strip of II, at 100 dots per inch."""
+    import numpy as np
+    from PIL import Image
+
+    from workbench.page.draw.capture import capture
+    from workbench.page.draw.render import render
+    from workbench.page.draw.simulate import simulate
+    from workbench.page.draw.styles import random_style
+
+    style = random_style(np.random.default_rng(seed), maker="D", layout="3x4+1", clean=True)
+    page = capture(render(simulate(seed), style, dpi=100.0, seed=seed), "scan", seed=seed)
+    Image.fromarray(page.pixels).save(path)
+    return path

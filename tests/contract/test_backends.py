@@ -4,6 +4,7 @@ import pytest
 
 from tests.ihc_maker import draw, write
 from tests.tiny import (
+    make_page,
     make_tiny_cell_weights,
     make_tiny_meg_weights,
     make_tiny_recording,
@@ -18,6 +19,7 @@ from workbench import api
 from workbench.core import kinds, settings
 from workbench.core.errors import UsageError
 from workbench.core.registry import BUILT_IN, VERBS, find
+from workbench.core.samples import demo_weights
 from workbench.testing import check_backend, check_kind
 
 # A function per backend that makes (weights file, image file) in a folder.
@@ -40,8 +42,10 @@ TINY = {
         make_tiny_slide(folder / "slide.ome.tif"),
     ),
     "ihc": lambda folder: (None, write(folder / "slide.tif", draw(0, 300).pixels)),
+    # Random numbers see no traces, and a page without traces is refused: the demo weights are small enough.
+    "ecg_image": lambda folder: (demo_weights()["ecg_image"], make_page(folder / "page.png")),
 }
-VERBS_OF = {"stainnet": ("predict", "train"), "ihc": ("predict", "evaluate")}
+VERBS_OF = {"stainnet": ("predict", "train"), "ihc": ("predict", "evaluate"), "ecg_image": ("predict",)}
 WITHOUT_WEIGHTS = {"ihc"}
 
 
@@ -73,6 +77,7 @@ def test_it_keeps_what_every_kind_must_keep(row, tmp_path):
         "scene": lambda: make_tiny_scene(tmp_path / "scene.npy"),
         "recording": lambda: make_tiny_recording(tmp_path / "parcels.npy"),
         "slide": lambda: make_tiny_slide(tmp_path / "slide.ome.tif"),
+        "page": lambda: make_page(tmp_path / "page.png"),
     }[row.name]()
     image = check_kind(row, path, folder=tmp_path / "out")
     assert image.kind == row.name

@@ -22,6 +22,7 @@ def test_shell_lists_them_and_says_whose_they_are(run):
         "stainnet",
         "cellvta",
         "ihc",
+        "ecg_image",
         "otsu",
         "blobs",
         "mean_colour",

@@ -409,21 +409,8 @@ PAGE = Kind(
     needs_labels=False,
     series="page",
     hidden=("affine", "orientation", "classes"),
-    if_asked=(
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".webp",
-        ".heic",
-        ".heif",
-        ".pdf",
-        ".csv",
-        ".tsv",
-        ".xml",
-    ),
+    demo="workbench.page.demo:read_sample",
+    if_asked=(*_PAGES, ".csv", ".tsv", ".xml"),
 )
 
 BUILT_IN = (VOLUME, SCENE, RECORDING, SLIDE, PAGE)
