@@ -38,6 +38,11 @@ def lives(display, tmp_path, minutes, seed):
     return done.stdout
 
 
+def test_a_minute_of_random_actions(display, tmp_path):
+    lives(display, tmp_path, 1, 21)
+
+
+@pytest.mark.slow
 def test_two_minutes_of_random_actions(display, tmp_path):
     # With this seed napari fell over in its second window, until it was made to tidy up in its own context.
     lives(display, tmp_path, 2, 21)

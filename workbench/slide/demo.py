@@ -88,5 +88,5 @@ def _nuclei(run: Demo, path: Path) -> list[html.Table | html.Picture | html.Link
     )
     return [
         html.Picture(nuclei_of(image, nuclei, (top, left, _REGION, _REGION)), caption),
-        run.links(f"nuclei of {image.name}", files),
+        run.links(f"nuclei of {image.name}", [*files, region]),
     ]

@@ -14,6 +14,9 @@ from workbench.page.data import pdf_pages, pictures, signal_files
 __all__ = ["claims", "info", "input_files", "is_companion", "read", "reading_bytes", "sniff"]
 
 _PDF = ".pdf"
+_TIFF = (".tif", ".tiff")
+_MAP_TAGS = (33550, 34264, 34735)
+"""Of a GeoTIFF: a picture of the earth."""
 
 
 def sniff(path: Path, key: str | None) -> Verdict:
@@ -23,9 +26,25 @@ def sniff(path: Path, key: str | None) -> Verdict:
     suffix = path.suffix.lower()
     if suffix == _PDF:
         return "sure"
+    if suffix in _TIFF:
+        return "maybe" if _is_colour_scan(path) else "no"
     if suffix in pictures.SUFFIXES:
-        return "maybe"
+        return "maybe" if pictures.begins_as_one(path) else "no"
     return signal_files.sniff(path)
+
+
+def _is_colour_scan(path: Path) -> bool:
+    """Whether a TIFF holds one picture in 8-bit colours, or a fax, and is no map and no slide of several levels."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            page: Any = file.pages[0]
+            colours = int(page.samplesperpixel) in (3, 4) and int(page.bitspersample) == 8
+            fax = int(page.samplesperpixel) == 1 and int(page.bitspersample) == 1
+            return (colours or fax) and not file.is_ome and not any(tag in page.tags for tag in _MAP_TAGS)
+    except Exception:  # damaged in whatever way: nothing says that it holds colours
+        return False
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:

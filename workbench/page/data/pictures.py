@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,20 @@ CHANNELS = ("red", "green", "blue")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif")
 MOST_PIXELS = 80_000_000
 """Of a picture; telephones have up to 50 million, and a page needs 10."""
+_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 0x0112
 _TURNS = {3: "by 180 degrees", 6: "by 90 degrees clockwise", 8: "by 90 degrees anticlockwise"}
 _HEIC = (".heic", ".heif")
+
+
+def begins_as_one(path: Path) -> bool:
+    """Whether the first bytes of a file are those of a picture."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head.startswith(_MAGIC) or head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def read(path: Path) -> Image:
@@ -44,7 +56,7 @@ def read(path: Path) -> Image:
                 f"{path}: {width} x {height} pixels, expected a page of up to {MOST_PIXELS // 1_000_000} million. "
                 "Make it smaller, or cut the page out."
             )
-        turn = file.getexif().get(_ORIENTATION, 1)
+        turn = _turn(file)
         mode, frames = file.mode, int(getattr(file, "n_frames", 1))
         form = str(file.format or path.suffix.lstrip(".")).lower()
     if turn in (5, 6, 7, 8):
@@ -70,6 +82,14 @@ def read(path: Path) -> Image:
     )
 
 
+def _turn(file: Any) -> int:
+    """How the camera was held, by the header; 1 where that says nothing that can be read."""
+    try:
+        return int(file.getexif().get(_ORIENTATION, 1))
+    except (OSError, ValueError, TypeError, SyntaxError, IndexError, EOFError, struct.error):
+        return 1  # cut off or damaged: said when the pixels are read
+
+
 def _decoded(path: Path) -> npt.NDArray[np.uint8]:
     from PIL import Image as Pillow
     from PIL import ImageOps
@@ -84,7 +104,7 @@ def _decoded(path: Path) -> npt.NDArray[np.uint8]:
                 shown = picture.convert("RGBA")
                 picture = Pillow.alpha_composite(Pillow.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
             pixels = np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, IndexError, EOFError) as error:
+    except (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error) as error:
         raise InputError(
             f"{path}: the picture cannot be decoded ({one_line(error)}); copy it again, or export it anew."
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,9 @@ def is_companion(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix == ".json":
         table = path.with_suffix(".csv")
-        return table.is_file() and _module("csv").is_ecg(table)
+        return os.path.isfile(table) and _module("csv").is_ecg(table)  # a name may be too long for the system
     header = path.with_suffix(".hea")
-    return suffix not in SUFFIXES and header.is_file() and _module("wfdb").is_ecg(header)
+    return suffix not in SUFFIXES and os.path.isfile(header) and _module("wfdb").is_ecg(header)
 
 
 def reading_bytes(image: Image) -> int:

@@ -54,12 +54,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """All pieces of a page, how they are called together, and what a person should know of it."""
+    """All pieces of a page, how they are called together, and what a person should know of it.
+
+    `score` is how well what was read and seen fits; about one for each name where a page stands upright.
+    """
 
     layout: Layout
     pieces: tuple[Piece, ...]
     seconds: float
     notes: tuple[str, ...] = ()
+    score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def _best(
         if asked:
             raise NotAPage(f"{source}: {counted}, and layout {asked} has not as many; choose another, or leave it out.")
         raise NotAPage(f"{source}: {counted}, and no layout that is known has as many; say which leads they are.")
-    _, found = max(candidates, key=lambda one: one[0])
+    score, found = max(candidates, key=lambda one: one[0])
     read = [p for p in found.pieces if p.was_read]
     notes = []
     if len(read) < 0.5 * len(found.pieces):
@@ -169,7 +173,7 @@ def _best(
             + (", which is the usual one for so many rows" if usual == found.layout.name else "")
             + ": check them"
         )
-    return replace(found, notes=(*found.notes, *notes))
+    return replace(found, notes=(*found.notes, *notes), score=score)
 
 
 def _as_named(rows: Sequence[RowInk], placed: Sequence[_Placed]) -> Layout | None:

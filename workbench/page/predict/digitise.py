@@ -156,6 +156,11 @@ def read_flat(
     heights = baselines(trace, PER_MM)
     strokes = follow(trace, heights, PER_MM) if len(heights) else []
     lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
+    frames = {n for n in (0, len(lines) - 1) if len(lines) > 2 and _is_ruled(lines[n], strokes[n])}
+    if frames:
+        # The frame takes ink from no row: what is left is followed again as it was.
+        keep = [n for n in range(len(lines)) if n not in frames]
+        heights, strokes, lines = heights[keep], [strokes[n] for n in keep], [lines[n] for n in keep]
     rows = [
         RowInk((h + 0.5) / PER_MM, np.isfinite(s.top), s.top / PER_MM, s.bottom / PER_MM, FINER * PER_MM)
         for h, s in zip(heights, strokes, strict=True)
@@ -165,6 +170,17 @@ def read_flat(
     signals, pieces, said = _strips_by_samples(signals, pieces)
     notes = (*grid.notes, *found.notes, *said)
     return Digitised(signals, sure, pieces, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, notes)
+
+
+def _is_ruled(line: Floats, stroke: Stroke) -> bool:
+    """Whether a row is a straight line from end to end, as the frame of a page is and no lead ever."""
+    good = np.isfinite(line)
+    if good.sum() < 200:
+        return False
+    x = np.flatnonzero(good)
+    away = line[good] - np.polyval(np.polyfit(x, line[good], 2), x)
+    thin = np.nanpercentile(stroke.bottom - stroke.top, 99) < 2 * PEN * PER_MM
+    return bool(thin and np.percentile(np.abs(away), 99) < 0.15 * PER_MM and np.std(away) < 0.05 * PER_MM)
 
 
 def _on_grid(maps: Maps, grid: Grid, flat: Flat) -> npt.NDArray[np.float32]:

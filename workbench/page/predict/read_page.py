@@ -24,8 +24,10 @@ Floats = npt.NDArray[np.floating[Any]]
 USUAL_SPEED, USUAL_GAIN = 25.0, 10.0
 _SPEED = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*s", re.IGNORECASE)
 _GAIN = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*m[vV]")
-_ENOUGH = 3.0
-"""Sum of the scores of names above which a page stands upright without a doubt."""
+_ENOUGH = 0.5
+"""Score of an arrangement for each of its pieces above which a page stands upright without a doubt."""
+_CLEARLY = 0.3
+"""By how much a page must fit better when it is turned, and how well."""
 
 
 def read_page(model: Model, image: Image, config: Config, progress: Progress | None = None) -> Result:
@@ -154,24 +156,32 @@ def _upright(model: Model, pixels: npt.NDArray[np.uint8], config: Config, source
     from workbench.page.predict.maps import look
 
     turns = (0, 2, 1, 3) if config.turn == "auto" else (int(config.turn) // 90,)
-    best: tuple[float, int, Any] | None = None
+    best: tuple[float, int, Digitised] | None = None
+    refused: NotAPage | None = None
     for turn in turns:
-        turned = np.ascontiguousarray(np.rot90(pixels, -turn)) if turn else pixels
-        grid = find_grid(turned, source)
-        flat = steps.flatten(turned, grid, source)
-        maps = look(model.net, flat.pixels, model.device)
-        clear = sum(name.score for name in maps.names)
-        if best is None or (clear > best[0] + 0.8 and clear > 1.5):
-            best = (clear, turn, (grid, flat, maps))
-        if clear >= _ENOUGH:
+        try:
+            turned = np.ascontiguousarray(np.rot90(pixels, -turn)) if turn else pixels
+            grid = find_grid(turned, source)
+            flat = steps.flatten(turned, grid, source)
+            maps = look(model.net, flat.pixels, model.device)
+            paper, notes = _paper(maps, config)
+            found = steps.read_flat(
+                flat, grid, maps, paper, layout=config.layout or None, sampling_rate=config.sampling_rate, source=source
+            )
+        except NotAPage as error:
+            refused = refused or error
+            if "no grid" in str(error):
+                break  # a grid is one however it lies
+            continue
+        fits = found.arrangement.score / max(len(found.pieces), 1)
+        if best is None or (fits > best[0] + _CLEARLY and fits > _CLEARLY):
+            best = (fits, turn, steps.with_notes(found, notes))
+        if fits >= _ENOUGH:
             break
-    assert best is not None
-    grid, flat, maps = best[2]
-    paper, notes = _paper(maps, config)
-    found = steps.read_flat(
-        flat, grid, maps, paper, layout=config.layout or None, sampling_rate=config.sampling_rate, source=source
-    )
-    return steps.with_notes(found, notes), best[1]
+    if best is None:
+        assert refused is not None
+        raise refused
+    return best[2], best[1]
 
 
 def _paper(maps: Any, config: Config) -> tuple[Paper, list[str]]:

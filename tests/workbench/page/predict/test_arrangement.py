@@ -6,13 +6,12 @@ import pytest
 from tests.workbench.page.pages import drawn, leads_of, perfect_maps
 from workbench.page.errors import NotAPage
 from workbench.page.evaluate.scores import score
-from workbench.page.layouts import layouts
 from workbench.page.predict.arrangement import RowInk, arrange
 from workbench.page.predict.digitise import Paper, flatten, read_flat
 from workbench.page.predict.grid import find_grid
 from workbench.page.predict.maps import Maps, Name
 
-LAYOUTS = [name for name in layouts() if name != "3x5"]
+LAYOUTS = ["3x4", "3x4+3 Cabrera", "6x2", "6x1 Cabrera", "12x1", "3x1", "chest 6x1", "chest 3x2"]
 
 
 def read(page, keep=lambda names: names):
@@ -36,7 +35,7 @@ def test_every_layout_is_told_and_its_leads_are_right(name):
     assert result.physionet > 15
 
 
-@pytest.mark.parametrize("maker", ["A", "B", "C", "E", "F"])
+@pytest.mark.parametrize("maker", ["A", "C", "F"])
 def test_other_makers_pulses_and_separators(maker):
     page = drawn(73, maker, "3x4+1", 120.0, "scan")
     found = read(page)

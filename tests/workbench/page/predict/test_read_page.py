@@ -1,0 +1,176 @@
+"""Pages as people bring them, to results: pictures, drawn PDF pages, digital recordings, and what is none of them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+import workbench as wb
+from tests.workbench.page.pages import drawn, leads_of
+from workbench.core.errors import InputError
+from workbench.page.errors import NotAPage
+from workbench.page.evaluate.scores import score
+from workbench.page.leads import STANDARD
+
+DATA = Path(__file__).resolve().parents[5] / "shared" / "data" / "ecg"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public pages are not there ({DATA})")
+
+
+@pytest.fixture(scope="module")
+def page():
+    return drawn(81, "D", "3x4+1", 150.0, "scan")
+
+
+@pytest.fixture(scope="module")
+def saved(page, tmp_path_factory):
+    path = tmp_path_factory.mktemp("pages") / "page.png"
+    Pillow.fromarray(page.pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(saved):
+    return wb.predict("ecg_image", saved)
+
+
+def test_a_scan_becomes_its_leads(page, result):
+    leads = result["leads"]
+    assert leads.unit == "mV"
+    assert leads.channels == (*STANDARD, "II strip")
+    found = score(leads_of(page.signals), leads_of(leads), 500.0)
+    assert found.physionet > 18
+    assert found.kaggle > 18
+    assert min(s.coverage for s in found.leads.values()) > 0.95
+    assert max(abs(s.lag) for s in found.leads.values()) < 0.012
+    assert result["certainty"].data.shape == leads.data.shape
+    assert all(row[3] > 0.95 for row in result["coverage"].rows)
+
+
+def test_the_traces_lie_on_the_ink_of_the_picture(page, result):
+    labels = result["traces"]
+    assert labels.data.shape == page.pixels.shape[:2]
+    for n, lead in enumerate(labels.classes, 1):
+        assert lead.value == n
+    named = {c.name: c.value for c in labels.classes}
+    for number, piece in enumerate(page.leads, 1):
+        name = f"{piece.cell.lead} strip" if piece.cell.is_strip else piece.cell.lead
+        own = page.mask == number
+        assert (labels.data[own] == named[name]).mean() > 0.5, name
+
+
+def test_what_it_rests_on_is_said(result):
+    notes = " ".join(result.provenance.notes)
+    assert "speed was taken as 25 mm/s" in notes
+    assert "gain" in notes
+    details = result.provenance.details
+    assert details["layout"] == "3x4+1"
+    assert np.allclose(details["pixels per mm"], 150 / 25.4, rtol=0.005)
+
+
+def test_another_speed_and_gain_change_what_they_should(saved, result):
+    other = wb.predict("ecg_image", saved, speed=50.0, gain=5.0, measure=False)
+    one, two = result["leads"], other["leads"]
+    assert abs(two.data.shape[1] / one.data.shape[1] - 0.5) < 0.01
+    span = [np.nanmax(x.data[1]) - np.nanmin(x.data[1]) for x in (one, two)]
+    assert abs(span[1] / span[0] - 2) < 0.05
+    assert "measurements" not in other.parts
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_page_that_lies_turned_is_turned(page, tmp_path, turn):
+    Pillow.fromarray(np.ascontiguousarray(np.rot90(page.pixels, turn))).save(tmp_path / "turned.png")
+    found = wb.predict("ecg_image", tmp_path / "turned.png", measure=False)
+    assert any(f"turned by {90 * turn} degrees" in note for note in found.provenance.notes)
+    assert score(leads_of(page.signals), leads_of(found["leads"]), 500.0).physionet > 16
+
+
+def test_what_is_written_is_read_again(result, tmp_path):
+    files = wb.write(result, tmp_path)
+    assert {f.name for f in files} == {
+        "leads.dat", "leads.hea", "certainty.npy", "certainty.json", "coverage.csv", "traces.png", "traces.json",
+        "measurements.csv", "provenance.json",
+    }  # fmt: skip
+    again = wb.read(tmp_path / result.image.name / "leads.hea")
+    assert again.channels == result["leads"].channels
+    assert again.value_unit == "mV"
+    n = min(again.data.shape[1], result["leads"].data.shape[1])
+    assert np.allclose(again.data[:, :n], result["leads"].data[:, :n], atol=0.0011, equal_nan=True)
+    # A digital electrocardiogram is measured as it is.
+    digital = wb.predict("ecg_image", tmp_path / result.image.name / "leads.hea")
+    assert any("there was no page to read" in note for note in digital.provenance.notes)
+    assert len(digital["measurements"].rows) == len(result["measurements"].rows)
+
+
+def test_a_cat_a_blank_page_and_two_broken_files_are_refused_in_a_line(tmp_path, saved):
+    cat = pytest.importorskip("skimage.data").chelsea()
+    blank = np.full((700, 900, 3), 255, np.uint8)
+    for name, pixels in (("cat.png", cat), ("blank.png", blank)):
+        Pillow.fromarray(pixels).save(tmp_path / name)
+        with pytest.raises(NotAPage, match="no grid of graph paper is seen"):
+            wb.predict("ecg_image", tmp_path / name)
+    shutil.copy(saved, tmp_path / "cut.png")
+    data = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="cannot be decoded"):
+        wb.predict("ecg_image", tmp_path / "cut.png")
+    (tmp_path / "no.pdf").write_bytes(b"%PDF-1.4 nothing")
+    with pytest.raises(InputError, match="is no PDF that can be read"):
+        wb.predict("ecg_image", tmp_path / "no.pdf")
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["ptbxl_00009_3x4r1_vector.pdf", "ptbxl_00009_6x2_vector.pdf"])
+def test_a_drawn_pdf_page_is_read_as_it_was_drawn(name):
+    """At the 125 corners a second that were drawn, 8 ms (4 samples of the truth) after the beginning of the record."""
+    found = wb.predict("ecg_image", DATA / name)
+    table = np.genfromtxt(DATA / "ptbxl_00009_truth_500hz.csv", delimiter=",", names=True, deletechars="")
+    leads = leads_of(found["leads"])
+    assert {c.removesuffix(" strip") for c in leads} == set(STANDARD)
+    for channel, row in leads.items():
+        true = table[channel.removesuffix(" strip")].astype(float)[4:]
+        n = min(len(true), len(row))
+        drawn_at, there = row[:n:4], true[:n:4]
+        both = np.isfinite(drawn_at)
+        assert np.corrcoef(drawn_at[both], there[both])[0, 1] > (0.999 if channel in ("II", "II strip") else 0.99), (
+            channel
+        )
+        slope = np.polyfit(there[both], drawn_at[both], 1)[0]
+        assert abs(slope - 1) < 0.05, channel
+    assert any("without any pixel" in note for note in found.provenance.notes)
+
+
+@needs_data
+def test_two_drawings_of_one_recording_say_the_same():
+    one, two = (
+        leads_of(wb.predict("ecg_image", DATA / f"ptbxl_00009_{layout}_vector.pdf", measure=False)["leads"])
+        for layout in ("3x4r1", "6x2")
+    )
+    shared = [name for name in STANDARD if name in one and name in two]
+    assert len(shared) == 12
+    for name in shared:
+        n = min(len(one[name]), len(two[name]))
+        both = np.isfinite(one[name][:n]) & np.isfinite(two[name][:n])
+        if both.sum() > 250:
+            a, b = one[name][:n][both], two[name][:n][both]
+            assert np.abs((a - np.median(a)) - (b - np.median(b))).max() < 0.03, name
+
+
+@needs_data
+def test_a_screen_of_an_electrophysiology_study_is_refused():
+    with pytest.raises(NotAPage, match="no grid of graph paper is seen"):
+        wb.predict("ecg_image", DATA / "negative_intracardiac_screen.jpeg")
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [("eik_00024_avblock_printed.jpg", 47), ("photo_00016.jpg", 80), ("photo_00018.jpg", 67)],
+)  # fmt: skip
+def test_the_rate_is_that_which_is_printed(name, rate):
+    found = wb.predict("ecg_image", DATA / name)
+    measured = {row["measurement"]: row for row in found["measurements"].as_dicts()}
+    assert abs(measured["heart rate"]["value"] - rate) < 3
+    if "avblock" in name:
+        assert measured["PR"]["value"] is None, "2:1 block: a PR must not be invented"
