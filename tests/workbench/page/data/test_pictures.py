@@ -1,0 +1,99 @@
+"""Photos and scans: turned as the camera says, on white where transparent, refused in a line where damaged or huge."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+import workbench as wb
+from workbench.core.errors import InputError
+from workbench.page.data import pictures
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (30, 50, 3)).astype(np.uint8)
+
+
+def read(path):
+    return wb.read(path, kind="page")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_pixels_are_as_they_were_saved(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Pillow.fromarray(PIXELS).save(path)
+    image = read(path)
+    assert image.geometry.axes == ("down", "across")
+    assert image.geometry.spacing is None
+    assert image.channels == ("red", "green", "blue")
+    assert np.array_equal(np.moveaxis(image.data, 0, 2), PIXELS)
+
+
+@pytest.mark.parametrize(("turn", "expected"), [(1, 0), (3, 2), (6, 3), (8, 1)])
+def test_the_camera_says_which_way_is_up(tmp_path, turn, expected):
+    picture = Pillow.fromarray(np.kron(PIXELS, np.ones((8, 8, 1), np.uint8)))
+    exif = picture.getexif()
+    exif[0x0112] = turn
+    picture.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    image = read(tmp_path / "a.jpg")
+    plain = np.asarray(Pillow.open(tmp_path / "a.jpg").convert("RGB"))
+    assert np.array_equal(np.moveaxis(image.data, 0, 2), np.rot90(plain, expected))
+    assert image.data.shape[1:] == image.geometry.shape
+    assert bool(image.notes) == (turn != 1)
+
+
+def test_grey_palettes_and_transparent_ones_are_colours_on_white(tmp_path):
+    clear = np.dstack([PIXELS, np.zeros(PIXELS.shape[:2], np.uint8)])
+    Pillow.fromarray(clear).save(tmp_path / "clear.png")
+    assert (read(tmp_path / "clear.png").data == 255).all()
+    Pillow.fromarray(PIXELS[..., 0]).save(tmp_path / "grey.png")
+    assert np.array_equal(read(tmp_path / "grey.png").data, np.repeat(PIXELS[None, ..., 0], 3, axis=0))
+    Pillow.fromarray(PIXELS[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    deep = read(tmp_path / "deep.png")
+    assert np.array_equal(deep.data[0], PIXELS[..., 0])
+    assert any("brought to 8 bits" in note for note in deep.notes)
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
+    head = io.BytesIO()
+    Pillow.new("1", (10_000, 10_000)).save(head, "PNG")
+    (tmp_path / "bomb.png").write_bytes(head.getvalue())
+    with pytest.raises(InputError, match="10000 x 10000 pixels, expected a page of up to 80 million"):
+        read(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.97])
+def test_a_file_that_was_cut_is_one_line(tmp_path, share):
+    for suffix in ("png", "jpg", "tif"):
+        whole = tmp_path / f"whole.{suffix}"
+        Pillow.fromarray(np.kron(PIXELS, np.ones((6, 6, 1), np.uint8))).save(whole)
+        path = tmp_path / f"cut.{suffix}"
+        path.write_bytes(whole.read_bytes()[: int(share * whole.stat().st_size)])
+        said = ""
+        try:
+            data = read(path).data
+        except InputError as error:
+            said = str(error)
+        if said:
+            assert "\n" not in said
+            assert str(path) in said
+        else:
+            assert data.shape == (3, 180, 300)
+
+
+def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch):
+    from workbench.core.errors import MissingExtra
+
+    pi_heif = pytest.importorskip("pi_heif", reason="the extra 'heic' is not installed")
+    assert pi_heif
+    monkeypatch.setitem(__import__("sys").modules, "pi_heif", None)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    with pytest.raises(MissingExtra, match=r"napari-workbench\[heic\]"):
+        read(tmp_path / "a.heic")
+
+
+def test_what_is_no_picture_is_not_taken_for_one(tmp_path):
+    (tmp_path / "a.png").write_text("no picture")
+    assert not pictures.begins_as_one(tmp_path / "a.png")
+    assert not pictures.begins_as_one(tmp_path / "none.png")
+    with pytest.raises(InputError, match="is no picture that can be read"):
+        read(tmp_path / "a.png")
