@@ -64,6 +64,11 @@ class Arrangement:
     seconds: float
     notes: tuple[str, ...] = ()
     score: float = 0.0
+    edges: tuple[float, ...] = ()
+
+    def breaks(self, row: int) -> tuple[float, ...]:
+        """Where one piece of a row ends and the next begins [mm]."""
+        return self.edges if row < len(self.layout.rows) else ()
 
 
 @dataclass(frozen=True)
@@ -267,7 +272,9 @@ def _fitted(
     # A piece that is much longer or shorter than pieces are belongs to another layout.
     seconds = (last - first) / speed
     score -= 0.5 * max(0.0, 2.0 - seconds / columns) + (0.5 if columns == 1 and seconds < 3 else 0)
-    arrangement = Arrangement(Layout(layout.name, layout.rows, tuple(strips)), tuple(pieces), seconds)
+    arrangement = Arrangement(
+        Layout(layout.name, layout.rows, tuple(strips)), tuple(pieces), seconds, edges=tuple(map(float, edges))
+    )
     return score, arrangement
 
 

@@ -166,6 +166,15 @@ def read_flat(
         for h, s in zip(heights, strokes, strict=True)
     ]
     found = arrange(rows, maps.names, paper.speed, layout=layout, source=source)
+    if any(found.breaks(n) for n in range(len(heights))):
+        # Where pieces begin is known now: a beat that is cut there is followed from its own beginning.
+        around = np.arange(-0.5, 0.51, 1 / FINER / PER_MM)
+        breaks = [
+            [round((edge + away) * FINER * PER_MM) for edge in found.breaks(n) for away in around]
+            for n in range(len(heights))
+        ]
+        strokes = follow(trace, heights, PER_MM, breaks=breaks)
+        lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
     signals, sure, pieces = _signals(found, lines, strokes, paper, sampling_rate)
     signals, pieces, said = _strips_by_samples(signals, pieces)
     notes = (*grid.notes, *found.notes, *said)

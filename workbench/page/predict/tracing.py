@@ -9,6 +9,7 @@ its lower one, and where a peak is too narrow for one of them it is not for the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ Share = npt.NDArray[np.float32]
 _COARSE = 2
 _ALONG, _ACROSS = 0.002, 0.1
 """Cost of a pixel of height, along ink and across paper."""
+_JUMP = 1.0
+"""Cost of a jump from the end of one piece to the beginning of the next."""
 _NO_INK = 0.9
 """Cost of a column without ink."""
 _EDGE = 0.45
@@ -96,7 +99,9 @@ def _short_runs(ink: npt.NDArray[np.bool_], most: int) -> npt.NDArray[np.bool_]:
     return short
 
 
-def follow(trace: Share, rows: Floats, per_mm: float, reach: float = 32.0) -> list[Stroke]:
+def follow(
+    trace: Share, rows: Floats, per_mm: float, reach: float = 32.0, breaks: Sequence[Sequence[int]] = ()
+) -> list[Stroke]:
     """The ink of every row.
 
     Parameters
@@ -109,11 +114,13 @@ def follow(trace: Share, rows: Floats, per_mm: float, reach: float = 32.0) -> li
         Rows of pixels a millimetre.
     reach
         How far a trace may leave its row [mm].
+    breaks
+        Of each row the columns at which one piece ends and another begins: the line may jump there.
     """
     small = _pooled(trace)
     pitch = float(np.median(np.diff(rows))) if len(rows) > 1 else 30.0 * per_mm
     paths = []
-    for row in rows:
+    for n, row in enumerate(rows):
         low = max(0, int((row - reach * per_mm) // _COARSE))
         high = min(small.shape[0], int((row + reach * per_mm) // _COARSE) + 1)
         y = (np.arange(low, high) - row / _COARSE) * _COARSE / pitch
@@ -123,7 +130,8 @@ def follow(trace: Share, rows: Floats, per_mm: float, reach: float = 32.0) -> li
         if len(others):
             near = np.abs((np.arange(low, high) * _COARSE)[:, None] - others).min(axis=1) < 2.5 * per_mm
             pull = pull + np.where(near, _NO_INK, 0.0)
-        path = _cheapest(small[low:high], pull) + low
+        free = {column // _COARSE for column in (breaks[n] if breaks else ())}
+        path = _cheapest(small[low:high], pull, free) + low
         paths.append(path * _COARSE + (_COARSE - 1) / 2)
     return _strokes(trace, paths)
 
@@ -135,8 +143,8 @@ def _pooled(trace: Share) -> Share:
     return out
 
 
-def _cheapest(ink: Share, pull: Floats) -> Floats:
-    """The height in every column of the cheapest way from left to right."""
+def _cheapest(ink: Share, pull: Floats, free: set[int]) -> Floats:
+    """The height in every column of the cheapest way from left to right; into columns of `free` it may jump."""
     states, columns = ink.shape
     dark = np.clip(ink * 1.25 - 0.1, 0, 1).astype(np.float64)
     node = _NO_INK * (1 - dark) + pull[:, None]
@@ -147,13 +155,15 @@ def _cheapest(ink: Share, pull: Floats) -> Floats:
         before, y = total[x - 1], climb[x]
         from_above = np.minimum.accumulate(before - y) + y
         from_below = np.minimum.accumulate((before + y)[::-1])[::-1] - y
-        total[x] = np.minimum(from_above, from_below) + node[:, x]
+        best = np.minimum(from_above, from_below)
+        total[x] = (np.minimum(best, before.min() + _JUMP) if x in free else best) + node[:, x]
     path = np.empty(columns)
     at = int(total[-1].argmin())
     path[-1] = at
     for x in range(columns - 2, -1, -1):
         y = climb[x + 1]
-        at = int((total[x] + np.abs(y - y[at])).argmin())
+        way = np.abs(y - y[at])
+        at = int((total[x] + (np.minimum(way, _JUMP) if x + 1 in free else way)).argmin())
         path[x] = at
     return path
 
