@@ -22,6 +22,9 @@ Share = npt.NDArray[np.float32]
 _COARSE = 2
 _ALONG, _ACROSS = 0.002, 0.1
 """Cost of a pixel of height, along ink and across paper."""
+_UNCLAIMED, _CLAIMED = -0.003, 0.02
+"""The same along ink that no other row went through when rows were followed before, and along ink that one did."""
+_SWEEPS = 2
 _JUMP = 1.0
 """Cost of a jump from the end of one piece to the beginning of the next."""
 _NO_INK = 0.9
@@ -119,21 +122,73 @@ def follow(
     """
     small = _pooled(trace)
     pitch = float(np.median(np.diff(rows))) if len(rows) > 1 else 30.0 * per_mm
-    paths = []
-    for n, row in enumerate(rows):
-        low = max(0, int((row - reach * per_mm) // _COARSE))
-        high = min(small.shape[0], int((row + reach * per_mm) // _COARSE) + 1)
-        y = (np.arange(low, high) - row / _COARSE) * _COARSE / pitch
-        pull = 0.05 * np.minimum(y * y, 4.0)
+    ways = [_Way(small, rows, n, pitch, per_mm, reach, breaks[n] if breaks else ()) for n in range(len(rows))]
+    paths = [way.cheapest(small, np.full(small.shape[0], 0.0)[:, None]) for way in ways]
+    claims = [_claim(small, path) for path in paths]
+    for _ in range(_SWEEPS if len(rows) > 1 else 0):
+        for n, way in enumerate(ways):
+            others = np.zeros(small.shape, bool)
+            for m, claim in enumerate(claims):
+                if m != n:
+                    others |= claim
+            if (others & claims[n]).any():
+                paths[n] = way.cheapest(small, others)
+                claims[n] = _claim(small, paths[n])
+    return _strokes(trace, [path * _COARSE + (_COARSE - 1) / 2 for path in paths])
+
+
+class _Way:
+    """How a row may go: where it lies, how far it may leave, and where it may jump."""
+
+    def __init__(
+        self,
+        small: Share,
+        rows: Floats,
+        number: int,
+        pitch: float,
+        per_mm: float,
+        reach: float,
+        breaks: Sequence[int],
+    ) -> None:
+        row = float(rows[number])
+        self.low = max(0, int((row - reach * per_mm) // _COARSE))
+        self.high = min(small.shape[0], int((row + reach * per_mm) // _COARSE) + 1)
+        at = np.arange(self.low, self.high) * float(_COARSE)
+        self.pull = 0.05 * np.minimum(((at - row) / pitch) ** 2, 4.0)
         # Along the middle of another row lies its own ink, not that of this one: it may be crossed, not followed.
-        others = np.array([other for other in rows if other != row])
+        others = np.array([other for n, other in enumerate(rows) if n != number])
         if len(others):
-            near = np.abs((np.arange(low, high) * _COARSE)[:, None] - others).min(axis=1) < 2.5 * per_mm
-            pull = pull + np.where(near, _NO_INK, 0.0)
-        free = {column // _COARSE for column in (breaks[n] if breaks else ())}
-        path = _cheapest(small[low:high], pull, free) + low
-        paths.append(path * _COARSE + (_COARSE - 1) / 2)
-    return _strokes(trace, paths)
+            near = np.abs(at[:, None] - others).min(axis=1) < 2.5 * per_mm
+            self.pull = self.pull + np.where(near, _NO_INK, 0.0)
+        self.free = {column // _COARSE for column in breaks}
+
+    def cheapest(self, small: Share, claimed: npt.NDArray[Any]) -> Floats:
+        """Heights [rows of the coarse map] of the cheapest way; `claimed` is ink that others go through."""
+        band = slice(self.low, self.high)
+        if claimed.dtype == bool:
+            own = claimed[band]
+            along = np.where(own, _CLAIMED, _UNCLAIMED)
+            ink = np.where(own, 0.6 * small[band], small[band]).astype(np.float32)
+        else:
+            along, ink = np.full((self.high - self.low, 1), _ALONG), small[band]
+        return _cheapest(ink, small[band], along, self.pull, self.free) + self.low
+
+
+def _claim(small: Share, path: Floats) -> npt.NDArray[np.bool_]:
+    """Ink that a row goes through: the run of each column that it is followed through."""
+    height, width = small.shape
+    out = np.zeros(small.shape, bool)
+    columns = np.arange(width)
+    y = np.clip(np.round(path).astype(int), 0, height - 1)
+    ink = small > _EDGE
+    there = ink[y, columns]
+    for step in (-1, 1):
+        at, going = y.copy(), there.copy()
+        while going.any():
+            out[at[going], columns[going]] = True
+            at = np.clip(at + step, 0, height - 1)
+            going &= ink[at, columns] & ~((at == 0) | (at == height - 1))
+    return out
 
 
 def _pooled(trace: Share) -> Share:
@@ -143,12 +198,15 @@ def _pooled(trace: Share) -> Share:
     return out
 
 
-def _cheapest(ink: Share, pull: Floats, free: set[int]) -> Floats:
-    """The height in every column of the cheapest way from left to right; into columns of `free` it may jump."""
+def _cheapest(ink: Share, dark: Share, along: npt.NDArray[Any], pull: Floats, free: set[int]) -> Floats:
+    """The height in every column of the cheapest way from left to right; into columns of `free` it may jump.
+
+    `ink` is what lies at a place, less where it is another's; `dark` and `along` say what climbing costs.
+    """
     states, columns = ink.shape
-    dark = np.clip(ink * 1.25 - 0.1, 0, 1).astype(np.float64)
-    node = _NO_INK * (1 - dark) + pull[:, None]
-    climb = np.cumsum(_ACROSS + (_ALONG - _ACROSS) * dark, axis=0).T * _COARSE
+    node = _NO_INK * (1 - np.clip(ink * 1.25 - 0.1, 0, 1).astype(np.float64)) + pull[:, None]
+    share = np.clip(dark * 1.25 - 0.1, 0, 1)
+    climb = np.cumsum(_ACROSS + (along - _ACROSS) * share, axis=0).T * _COARSE
     total = np.empty((columns, states))
     total[0] = node[:, 0]
     for x in range(1, columns):
@@ -160,9 +218,10 @@ def _cheapest(ink: Share, pull: Floats, free: set[int]) -> Floats:
     path = np.empty(columns)
     at = int(total[-1].argmin())
     path[-1] = at
+    order = np.arange(states)
     for x in range(columns - 2, -1, -1):
         y = climb[x + 1]
-        way = np.abs(y - y[at])
+        way = np.where(order <= at, y[at] - y, y - y[at])
         at = int((total[x] + (np.minimum(way, _JUMP) if x + 1 in free else way)).argmin())
         path[x] = at
     return path
