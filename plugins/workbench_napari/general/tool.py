@@ -63,7 +63,8 @@ class GeneralTool(DockTool):
         self.input.model.changed.connect(self._on_backend)
         self.input.model.edited.connect(self.agreement.withdraw)
         self.input.layer.currentIndexChanged.connect(self._on_choice)
-        self._on_backend()
+        if not any(self._chose_for(layer) for layer in reversed(self.viewer.layers)):
+            self._on_backend()
 
     # --- what it looks like
 
@@ -123,6 +124,8 @@ class GeneralTool(DockTool):
         self._on_layers()
 
     def _on_layers(self, event: Any = None) -> None:
+        if self._chose_for(opened(event)):
+            return  # the choice of another backend has brought everything up to date
         kind = self.input.model.backend.kind
         before = self.layer
         fitting = [layer for layer in self.viewer.layers if is_image_of(layer, kind)]
@@ -134,6 +137,16 @@ class GeneralTool(DockTool):
             self.shown.show_of(self.layer)
         self._refresh_buttons()
         self.follow_choice()
+
+    def _chose_for(self, new: Any) -> bool:
+        """Choose a backend for an image that was just opened, where nothing is open for the one that is chosen."""
+        kind = self.input.model.backend.kind
+        if new is None or is_image_of(new, kind) or any(is_image_of(layer, kind) for layer in self.viewer.layers):
+            return False
+        fitting = next((row for row in self.input.model.backends if is_image_of(new, row.kind)), None)
+        if fitting is not None:
+            self.input.model.choose(fitting.name)
+        return fitting is not None
 
     def _on_choice(self, _index: int) -> None:
         self.shown.show_of(self.layer)
