@@ -275,7 +275,8 @@ def _strips_by_samples(signals: Signals, pieces: tuple[Piece, ...]) -> tuple[Sig
         alike = {pieces[m].lead.lstrip("-"): _likeness(signals.data[n], signals.data[m]) for m in short}
         best = max(alike, key=lambda lead: alike[lead])
         own = piece.lead.lstrip("-")
-        if best == own or alike[best] < 0.9 or alike[best] - alike.get(own, 0.0) < 0.1:
+        clear = 0.02 if alike[best] > 0.985 else 0.1
+        if best == own or alike[best] < 0.9 or alike[best] - alike.get(own, 0.0) < clear:
             continue
         if f"{best} strip" in names:
             continue
