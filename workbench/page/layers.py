@@ -11,6 +11,7 @@ from workbench.core.layers import KEY, LayerTuple, colormap, token
 from workbench.core.types import Image, Labels, Result
 from workbench.page.data.pictures import AXES
 from workbench.page.preview import preview as preview
+from workbench.page.runs import runs
 
 _ROW = 2.0
 """Millivolts between two leads that are drawn below each other."""
@@ -58,8 +59,7 @@ def _lines(image: Image, record: Mapping[str, Any]) -> LayerTuple:
     paths, names = [], []
     for n, (name, values) in enumerate(zip(image.channels, image.data, strict=True)):
         good = np.isfinite(values)
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(int), [0]])))
-        for first, last in zip(edges[::2], edges[1::2], strict=True):
+        for first, last in runs(good):
             if last - first > 1:
                 paths.append(np.column_stack([n * _ROW - values[first:last], times[first:last]]))
                 names.append(name)

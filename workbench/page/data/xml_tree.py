@@ -11,11 +11,11 @@ import binascii
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from workbench.core.errors import InputError
+from workbench.data.xml_tree import Tree
 from workbench.page.data.ecg_image import require_size
 
 LARGEST = 64 << 20
@@ -70,38 +70,14 @@ def root_of(path: Path) -> str:
     return first_tag(head) if b"<" in head else ""
 
 
-class _Tree:
-    """Builds the tree while expat reads; what could hurt stops it."""
+class _Tree(Tree):
+    """Names without their namespaces."""
 
     def __init__(self) -> None:
-        self.builder = ElementTree.TreeBuilder()
-        self.first = ""
-        self._depth, self._count = 0, 0
-        self.parser = expat.ParserCreate()
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self.builder.data
-        self.parser.EntityDeclHandler = self._entity
-        self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+        super().__init__("electrocardiograms", _DEEPEST, _MOST, _Fault)
 
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
-        self._count += 1
-        if self._depth > _DEEPEST:
-            raise _Fault(f"has elements within elements, more than {_DEEPEST} deep")
-        if self._count > _MOST:
-            raise _Fault(f"has more than {_MOST // 1_000_000} million elements")
-        tag = tag.rpartition(":")[2]
-        self.first = self.first or tag
-        self.builder.start(tag, {k.rpartition(":")[2]: v for k, v in attributes.items()})
-
-    def _end(self, tag: str) -> None:
-        self._depth -= 1
-        self.builder.end(tag.rpartition(":")[2])
-
-    def _entity(self, *_: Any) -> None:
-        raise _Fault("declares entities; an electrocardiogram needs none")
+    def named(self, name: str) -> str:
+        return name.rpartition(":")[2]
 
 
 def text_of(element: ElementTree.Element | None, tag: str = "") -> str:

@@ -13,6 +13,7 @@ from workbench.core.signals import Signals
 from workbench.page.draw.canvas import Canvas
 from workbench.page.draw.styles import Style
 from workbench.page.layouts import Cell
+from workbench.page.runs import runs
 
 Floats = npt.NDArray[np.floating[Any]]
 ToPixels = Callable[[Floats], Floats]
@@ -219,8 +220,7 @@ def _pieces(signals: Signals, style: Style, to_pixels: ToPixels) -> list[DrawnLe
 
 def _without_gaps(line: Floats) -> list[Floats]:
     good = np.isfinite(line[:, 1])
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(int), [0]])))
-    return [line[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return [line[a:b] for a, b in runs(good)]
 
 
 def _mark(mask: npt.NDArray[np.uint8], line: Floats, pen: float, number: int) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workbench.page.measure.prepare import filled, runs
+from workbench.page.measure.prepare import filled
 from workbench.page.measure.waves import Waves
+from workbench.page.runs import runs
 
 Array = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.page.measure.beats import Beats
-from workbench.page.measure.prepare import runs
 from workbench.page.measure.waves import Waves
+from workbench.page.runs import runs
 
 Array = npt.NDArray[np.float64]
 

@@ -19,12 +19,6 @@ SMALLEST = 0.02
 """[mV] A lead that varies by less is not made larger than this one would be: noise stays small."""
 
 
-def runs(mask: Mask) -> list[tuple[int, int]]:
-    """Stretches of true values of a 1-D mask, as first and last + 1."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
 def filled(data: Array) -> tuple[Array, Mask]:
     """Rows whose gaps (NaN) are bridged by straight lines, and where there were none; a row of gaps becomes zeros.
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from workbench.page.errors import NotAPage
 from workbench.page.layouts import Layout, layouts
 from workbench.page.predict.maps import Name
+from workbench.page.runs import runs
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -350,9 +351,7 @@ def _common_gaps(rows: Sequence[RowInk], first: float, last: float, least: float
     per_mm = rows[0].per_mm
     a, b = (int(np.clip(round(v * per_mm), 0, len(rows[0].has_ink))) for v in (first + 5, last - 5))
     empty = np.mean([~row.has_ink[a:b] for row in rows], axis=0) > 0.6
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], empty.astype(int), [0]])))
-    spans = zip(edges[::2], edges[1::2], strict=True)
-    return [(a + (i + j) / 2) / per_mm for i, j in spans if j - i > least * per_mm]
+    return [(a + (i + j) / 2) / per_mm for i, j in runs(empty) if j - i > least * per_mm]
 
 
 def _breaks(row: RowInk, places: Floats) -> Floats:

@@ -18,6 +18,7 @@ from workbench.page.predict.grid import Grid, find_grid
 from workbench.page.predict.maps import Maps, look
 from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
 from workbench.page.rectified import PER_MM, sample
+from workbench.page.runs import runs
 
 Floats = npt.NDArray[np.floating[Any]]
 Pixels = npt.NDArray[np.uint8]
@@ -221,10 +222,8 @@ def places_of(found: Digitised, piece: Piece) -> list[Floats]:
     per_mm = FINER * PER_MM
     a, b = round(piece.first * per_mm), round(piece.last * per_mm)
     heights = found.lines[piece.row][a:b]
-    good = np.isfinite(heights)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(int), [0]])))
     out = []
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
+    for first, last in runs(np.isfinite(heights)):
         x = (np.arange(a + first, a + last) + 0.5) / per_mm + found.flat.corner[0]
         y = (heights[first:last] + 0.5) / PER_MM + found.flat.corner[1]
         if last - first > 1:

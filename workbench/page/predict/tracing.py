@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.page.runs import runs
+
 Floats = npt.NDArray[np.floating[Any]]
 Share = npt.NDArray[np.float32]
 
@@ -318,8 +320,7 @@ def _over(edge: Floats, offsets: npt.NDArray[np.int_], profile: Floats, least: n
 def _decide(middle: Floats, closing: Floats, opening: Floats, apart: npt.NDArray[np.bool_]) -> Floats:
     """In a narrow peak the closing is right, in a narrow valley the opening; what lies beside says which it is."""
     out = middle.copy()
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], apart.astype(int), [0]])))
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
+    for first, last in runs(apart):
         before = out[first - 1] if first > 0 else np.nan
         after = middle[last] if last < len(middle) else np.nan
         beside = np.nanmean([before, after]) if np.isfinite([before, after]).any() else np.nan

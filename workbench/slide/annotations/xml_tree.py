@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from workbench.core.errors import InputError
+from workbench.data.xml_tree import Tree
 from workbench.slide.annotations.types import Fault
 
 LARGEST = 256 << 20
@@ -65,46 +65,24 @@ def first_tag(head: bytes) -> str:
     return tree.first
 
 
-class _Tree:
-    """Builds the tree while expat reads; what could hurt stops it."""
+class _Tree(Tree):
+    """Counts the annotations that have begun, and wants no document type that declares more than its name."""
 
     def __init__(self, units: frozenset[str]) -> None:
-        self.builder = ElementTree.TreeBuilder()
-        self.first = ""
-        self._units, self._begun, self._depth, self._count = units, 0, 0, 0
-        self.parser = expat.ParserCreate()
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self.builder.data
+        super().__init__("annotations", _DEEPEST, _MOST, Fault)
+        self._units, self._begun = units, 0
         self.parser.StartDoctypeDeclHandler = self._doctype
-        self.parser.EntityDeclHandler = self._entity
 
     @property
     def where(self) -> str:
         return f"annotation {self._begun}: " if self._begun else ""
 
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
-        self._count += 1
-        if self._depth > _DEEPEST:
-            raise Fault(f"elements within elements, more than {_DEEPEST} deep")
-        if self._count > _MOST:
-            raise Fault(f"more than {_MOST // 1_000_000} million elements")
-        self.first = self.first or tag
+    def seen(self, tag: str) -> None:
         self._begun += tag in self._units
-        self.builder.start(tag, attributes)
-
-    def _end(self, tag: str) -> None:
-        self._depth -= 1
-        self.builder.end(tag)
 
     def _doctype(self, name: str, system: str | None, public: str | None, internal: int) -> None:
         if system or public or internal:
             raise Fault("its document type declares more than a name (entities, another file); annotations need none")
-
-    def _entity(self, *_: Any) -> None:
-        raise Fault("it declares entities; annotations need none")
 
 
 def text_of(element: ElementTree.Element, tag: str) -> str:

@@ -5,7 +5,8 @@ import pytest
 import scipy.signal
 
 from workbench.core.errors import InputError
-from workbench.page.measure.prepare import checked, conditioned, filled, resampled, runs
+from workbench.page.measure.prepare import checked, conditioned, filled, resampled
+from workbench.page.runs import runs
 
 
 def test_runs_are_first_and_last_plus_one():
