@@ -31,35 +31,43 @@ def robust_sd(values: Array) -> float | None:
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
-def rr_intervals(beats: Beats, there: npt.NDArray[np.bool_], rate: float) -> Array:
-    """Intervals [s] between neighbours, NaN where nobody saw the time between them.
+def rr_intervals(beats: Beats, there: npt.NDArray[np.bool_], rate: float) -> tuple[Array, str]:
+    """Intervals [s] between neighbours, NaN where nobody saw the time between them, and what to know of them.
+
+    Where leads are seen one after another, a beat may be lost where one ends and the next begins: then only intervals
+    count that a lead saw whole, as long as there are some.
 
     Parameters
     ----------
     there
-        ``(samples,)``: whether any lead was seen.
+        ``(leads, samples)``: where each lead was seen.
     rate
         Samples per second [Hz] of `there`.
     """
-    intervals = np.diff(beats.times)
-    for k in range(len(intervals)):
-        first, last = int(beats.times[k] * rate), int(beats.times[k + 1] * rate) + 1
-        if not there[first:last].mean() > 0.98:
-            intervals[k] = np.nan
-    return intervals
+    by_one, by_any = np.diff(beats.times), np.diff(beats.times)
+    for k in range(len(by_any)):
+        part = there[:, int(beats.times[k] * rate) : int(beats.times[k + 1] * rate) + 1]
+        if not part.mean(axis=1).max() > 0.98:
+            by_one[k] = np.nan
+        if not part.any(axis=0).mean() > 0.98:
+            by_any[k] = np.nan
+    if np.isfinite(by_one).any():
+        return by_one, ""
+    return by_any, "no lead shows two beats: intervals go from one lead to the next" if np.isfinite(
+        by_any
+    ).any() else ""
 
 
-def rates(intervals: Array) -> tuple[Measurement, Measurement]:
-    """Heart rate [1/min] and mean RR interval [ms]."""
+def rates(intervals: Array, why: str = "") -> tuple[Measurement, Measurement]:
+    """Heart rate [1/min] and mean RR interval [ms]; `why` is what to know of the intervals."""
     known = intervals[np.isfinite(intervals)]
     if not len(known):
         why = "fewer than two beats in one stretch"
         return Measurement("heart rate", None, "1/min", reason=why), Measurement("RR", None, "ms", reason=why)
     mean = float(known.mean())
     spread = float(known.std(ddof=1)) if len(known) > 2 else None
-    why = ""
     if spread is not None and spread > 0.15 * mean:
-        why = "irregular: the mean over all beats"
+        why = "; ".join(filter(None, (why, "irregular: the mean over all beats")))
     return (
         Measurement("heart rate", 60 / mean, "1/min", 60 / mean**2 * spread if spread else spread, reason=why),
         Measurement("RR", 1000 * mean, "ms", 1000 * spread if spread is not None else None, reason=why),

@@ -130,7 +130,7 @@ def measure_leads(
         found = without_p(found)
         marks = global_marks(found, beats, leads)
     marks, median = sharpened(marks, median_beat(rows, known, rate, beats, marks), beats, leads)
-    rate_value, rr = rates(rr_intervals(beats, np.asarray(there.any(0)), rate))
+    rate_value, rr = rates(*rr_intervals(beats, there, rate))
     by_name = {known[row]: row for row in leads}
     misfit = misfit_notes(median, by_name)
     axes = (

@@ -171,6 +171,10 @@ def _best(
     score, found = max(candidates, key=lambda one: one[0])
     read = [p for p in found.pieces if p.was_read]
     notes = []
+    seen = {(p.lead, p.row) for p in found.pieces}
+    lost = [c.lead.lstrip("-") for c in found.layout.cells() if (c.lead, c.row) not in seen]
+    if lost:
+        notes.append(f"no trace is seen where {', '.join(lost)} should be in the layout {found.layout.name}")
     if len(read) < 0.5 * len(found.pieces):
         usual = _USUAL.get(len(rows))
         notes.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from workbench.page.net.page_net import FINER
 from workbench.page.predict.arrangement import HALF_PEN, Arrangement, Piece, RowInk, arrange
 from workbench.page.predict.grid import Grid, find_grid
 from workbench.page.predict.maps import Maps, look
+from workbench.page.predict.strips import likest
 from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
 from workbench.page.rectified import PER_MM, sample
 from workbench.page.runs import runs
@@ -29,6 +30,10 @@ _MARGIN = (6.0, 20.0)
 """Paper around the grid that is looked at as well [mm]: at its sides, and above and below, for tall beats."""
 _LONGEST_FILLED = 1.0
 """Gaps up to so many mm are bridged; longer ones stay gaps."""
+_SHORTEST = 1.0
+"""Seconds of leads below which there is no beat to be seen whole."""
+_FINE = 5.0
+"""Pixels a millimetre below which intervals are not to be trusted to 20 ms."""
 _LARGEST = 40_000_000
 """Pixels of a rectified page; 500 x 500 mm have 16 million."""
 
@@ -96,14 +101,13 @@ def digitise(
     pixels: Pixels,
     model: Any,
     *,
-    paper: Paper | None = None,
+    paper_of: Callable[[Maps], Paper] = lambda maps: Paper(),
     layout: str | None = None,
     sampling_rate: float = 500.0,
     device: Any = "cpu",
     source: str = "page",
-    progress: Callable[[str], None] | None = None,
 ) -> Digitised:
-    """Read a page.
+    """Read a page that stands upright.
 
     Parameters
     ----------
@@ -111,8 +115,8 @@ def digitise(
         ``(height, width, 3)`` uint8.
     model
         A `workbench.page.net.page_net.PageNet`.
-    paper
-        Speed and gain; 25 mm/s and 10 mm/mV by default.
+    paper_of
+        Speed and gain, from what was seen; 25 mm/s and 10 mm/mV by default.
     layout
         Where a person says what the arrangement is.
     sampling_rate
@@ -120,17 +124,15 @@ def digitise(
 
     Raises
     ------
+    NoGrid
+        Nothing says how many pixels a second and a millivolt have.
     NotAPage
-        No grid, no traces, or nothing that looks like leads.
+        No traces, or nothing that looks like leads.
     """
-    paper = paper or Paper()
-    say = progress or (lambda _text: None)
-    say("grid")
     grid = find_grid(pixels, source)
     flat = flatten(pixels, grid, source)
-    say("traces")
     maps = look(model, flat.pixels, device)
-    return read_flat(flat, grid, maps, paper, layout=layout, sampling_rate=sampling_rate, source=source)
+    return read_flat(flat, grid, maps, paper_of(maps), layout=layout, sampling_rate=sampling_rate, source=source)
 
 
 def flatten(pixels: Pixels, grid: Grid, source: str = "page") -> Flat:
@@ -177,9 +179,25 @@ def read_flat(
         strokes = follow(trace, heights, PER_MM, breaks=breaks)
         lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
     signals, sure, pieces = _signals(found, lines, strokes, paper, sampling_rate)
+    seconds = float(np.isfinite(signals.data).any(axis=0).sum()) / sampling_rate if pieces else 0.0
+    if seconds < _SHORTEST:
+        raise NotAPage(
+            f"{source}: {seconds:.1f} s of lines are seen on the grid, an electrocardiogram has {_SHORTEST:g} s."
+        )
     signals, pieces, said = _strips_by_samples(signals, pieces)
-    notes = (*grid.notes, *found.notes, *said)
+    notes = (*_coarse(grid), *found.notes, *said)
     return Digitised(signals, sure, pieces, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, notes)
+
+
+def _coarse(grid: Grid) -> list[str]:
+    """What a person should know of a picture with few pixels."""
+    least = min(grid.pixels_per_mm)
+    if least >= _FINE:
+        return []
+    return [
+        f"the picture has {least:.1f} pixels a millimetre: small waves are lost, and intervals are uncertain by tens "
+        f"of milliseconds (scan with {_FINE * 25.4:.0f} dots per inch or more)"
+    ]
 
 
 def _is_ruled(line: Floats, stroke: Stroke) -> bool:
@@ -210,11 +228,6 @@ def _on_grid(maps: Maps, grid: Grid, flat: Flat) -> npt.NDArray[np.float32]:
     pulse = np.repeat(np.repeat(pulse, 2, 0), 4, 1)[:rows, : FINER * columns]
     stronger = pulse & (maps.pulse > maps.trace)
     return np.where(fine & ~stronger, maps.trace, np.float32(0))
-
-
-def with_notes(found: Digitised, notes: Sequence[str]) -> Digitised:
-    """The same, with more that a person should know."""
-    return replace(found, notes=(*found.notes, *notes))
 
 
 def places_of(found: Digitised, piece: Piece) -> list[Floats]:
@@ -265,35 +278,17 @@ def _signals(
 
 
 def _strips_by_samples(signals: Signals, pieces: tuple[Piece, ...]) -> tuple[Signals, tuple[Piece, ...], list[str]]:
-    """A strip is the lead whose piece it repeats, whatever stands beside it: the samples of one moment are the same."""
+    """Strips called after the lead whose short piece they repeat, whatever was read beside them."""
     names, out, notes = list(signals.channels), list(pieces), []
-    short = [n for n, piece in enumerate(pieces) if not piece.is_strip]
+    short = {p.lead.lstrip("-"): row for p, row in zip(pieces, signals.data, strict=True) if not p.is_strip}
     for n, piece in enumerate(pieces):
-        if not piece.is_strip or len(short) < 3:
-            continue
-        alike = {pieces[m].lead.lstrip("-"): _likeness(signals.data[n], signals.data[m]) for m in short}
-        best = max(alike, key=lambda lead: alike[lead])
         own = piece.lead.lstrip("-")
-        clear = 0.02 if alike[best] > 0.985 else 0.1
-        if best == own or alike[best] < 0.9 or alike[best] - alike.get(own, 0.0) < clear:
-            continue
-        if f"{best} strip" in names:
-            continue
-        how = f"its name was read as {own}" if piece.was_read else "its name could not be read"
-        notes.append(f"the strip is {best} by its samples, which those of the short {best} repeat ({how})")
-        out[n], names[n] = replace(piece, lead=best, was_read=False), f"{best} strip"
+        best = likest(signals.data[n], short, signals.sampling_rate, own) if piece.is_strip else None
+        if best is not None and f"{best} strip" not in names:
+            how = f"its name was read as {own}" if piece.was_read else "its name could not be read"
+            notes.append(f"the strip is {best} by its samples, which those of the short {best} repeat ({how})")
+            out[n], names[n] = replace(piece, lead=best, was_read=False), f"{best} strip"
     return replace(signals, channels=tuple(names)), tuple(out), notes
-
-
-def _likeness(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
-    """Correlation of the samples that both have, over up to 40 ms of shift; 0 for fewer than half a second of them."""
-    best = 0.0
-    for shift in range(-20, 21, 4):
-        moved = np.roll(other, shift)
-        both = np.isfinite(one) & np.isfinite(moved)
-        if both.sum() > 250 and np.ptp(moved[both]) > 0:
-            best = max(best, float(np.corrcoef(one[both], moved[both])[0, 1]))
-    return best
 
 
 def _without_others(heights: Floats, edge: int) -> Floats:

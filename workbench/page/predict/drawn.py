@@ -12,11 +12,12 @@ import numpy.typing as npt
 from workbench.core.signals import Signals, time_base
 from workbench.page.errors import NotAPage
 from workbench.page.leads import STANDARD, standard_name
+from workbench.page.predict.strips import likest
 
 Floats = npt.NDArray[np.floating[Any]]
 
 _LEAST_CORNERS = 40
-_LEAST_SECONDS = 0.9
+_LEAST_SECONDS = 1.0
 _MOST_BACK = 0.02
 """Share of steps of a trace that may lead back in time."""
 
@@ -38,12 +39,16 @@ class DrawnText(Protocol):
 
 @dataclass(frozen=True)
 class DrawnPiece:
-    """A lead as it was drawn: its name, where it begins on the page [s], and its path [mm of the sheet]."""
+    """A lead as it was drawn: its name, where it begins on the page [s], its path [mm of the sheet].
+
+    `was_read` is whether its name stands beside it; a strip without one is called after the lead that it repeats.
+    """
 
     lead: str
     is_strip: bool
     start: float
     points: Floats
+    was_read: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +86,6 @@ def read_drawing(
         raise NotAPage(f"{source}: is drawn with lines, but no curve on its grid is long enough for a lead.")
     named = [(name, text.box) for text in texts if (name := standard_name(text.text))]
     pieces = _pieces(curves, named, mm, speed)
-    if not pieces:
-        raise NotAPage(
-            f"{source}: {len(curves)} curves are drawn, and no name of a lead stands beside one. Open it as a picture "
-            "(save the page as PNG), or say the layout."
-        )
     notes = [n for n in (mm_note,) if n]
     pieces, moved = _in_turn(pieces, mm, speed)
     if moved:
@@ -93,8 +93,14 @@ def read_drawing(
             f"pieces of a row overlap by {moved * 1000:.0f} ms as they are drawn; each is taken to begin where the one "
             "before it ends"
         )
-    unnamed = len(curves) - len(pieces)
-    if unnamed:
+    pieces, said = _strips_named(pieces, mm, speed, gain, sampling_rate)
+    notes += said
+    if not pieces:
+        raise NotAPage(
+            f"{source}: {len(curves)} curves are drawn, and no name of a lead stands beside one. Open it as a picture "
+            "(save the page as PNG), or say the layout."
+        )
+    if unnamed := len(curves) - len(pieces):
         notes.append(f"{unnamed} of {len(curves)} curves have no name beside them and were left out")
     signals = _signals(pieces, mm, speed, gain, sampling_rate)
     return ReadDrawing(signals, tuple(pieces), mm, tuple(notes))
@@ -203,12 +209,33 @@ def _pieces(
             start = (float(curves[i][0, 0]) - begin) / mm / speed
             found.append(DrawnPiece(named[j][0], bool(is_strip[i]), start, curves[i]))
     spare = [i for i in range(len(curves)) if i not in taken and is_strip[i]]
-    # A strip is often drawn without a name: it is II by custom, and the note of the caller says that it was not read.
-    for i in spare[:1]:
-        if any(p.lead == "II" for p in found):
-            start = (float(curves[i][0, 0]) - begin) / mm / speed
-            found.append(DrawnPiece("II", True, start, curves[i]))
+    for i in spare:
+        start = (float(curves[i][0, 0]) - begin) / mm / speed
+        found.append(DrawnPiece("", True, start, curves[i], was_read=False))
     return found
+
+
+def _strips_named(
+    pieces: list[DrawnPiece], mm: float, speed: float, gain: float, rate: float
+) -> tuple[list[DrawnPiece], list[str]]:
+    """Strips without a name beside them, called after the lead whose samples they repeat; others are left out."""
+    if all(piece.was_read for piece in pieces):
+        return pieces, []
+    data = _signals([replace(p, lead=p.lead or "?") for p in pieces], mm, speed, gain, rate).data
+    ordered = sorted(pieces, key=_place)
+    short = {p.lead.lstrip("-"): row for p, row in zip(ordered, data, strict=True) if not p.is_strip}
+    out, notes = [], []
+    for piece, row in zip(ordered, data, strict=True):
+        lead = piece.lead or likest(row, short, rate, None)
+        if lead is None:
+            notes.append("a long strip has no name beside it and repeats no lead clearly: it was left out")
+            continue
+        if not piece.was_read:
+            notes.append(
+                f"a long strip has no name beside it: it is {lead} by its samples, which the short {lead} repeats"
+            )
+        out.append(replace(piece, lead=lead))
+    return out, notes
 
 
 def _in_turn(pieces: list[DrawnPiece], mm: float, speed: float) -> tuple[list[DrawnPiece], float]:
@@ -231,9 +258,14 @@ def _in_turn(pieces: list[DrawnPiece], mm: float, speed: float) -> tuple[list[Dr
     return out, overlap
 
 
+def _place(piece: DrawnPiece) -> tuple[bool, int]:
+    """Leads of the rows in their usual order, then strips."""
+    name = piece.lead.lstrip("-")
+    return piece.is_strip, STANDARD.index(name) if name in STANDARD else len(STANDARD)
+
+
 def _signals(pieces: list[DrawnPiece], mm: float, speed: float, gain: float, rate: float) -> Signals:
-    order = {name: n for n, name in enumerate(STANDARD)}
-    pieces.sort(key=lambda p: (p.is_strip, order.get(p.lead.lstrip("-"), 99)))
+    pieces.sort(key=_place)
     seconds = max(p.start + (p.points[-1, 0] - p.points[0, 0]) / mm / speed for p in pieces)
     samples = max(1, int(np.floor(seconds * rate + 1e-6)) + 1)
     data = np.full((len(pieces), samples), np.nan, np.float32)

@@ -8,13 +8,14 @@ traces, words and shadows average out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.page.errors import NotAPage
+from workbench.page.errors import NoGrid
 from workbench.page.predict.repeats import STEP, Spectrum, clear_harmonic, clearest, in_perspective
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -45,8 +46,6 @@ class Grid:
         Whether every fifth line was told from the others.
     shape
         Height and width of the picture [pixels].
-    notes
-        What a person should know.
     """
 
     paper: Floats
@@ -56,8 +55,6 @@ class Grid:
     scores: tuple[float, float]
     has_strong: bool
     shape: tuple[int, int]
-    notes: tuple[str, ...] = ()
-    _cache: dict[str, Any] = field(default_factory=dict)
 
     @property
     def pixels_per_mm(self) -> tuple[float, float]:
@@ -79,7 +76,7 @@ class Grid:
     def to_pixels(self, places: Floats) -> Floats:
         """Pixels (x, y), ``(n, 2)``, of millimetres of paper; Newton's method from the best plane."""
         mm = np.asarray(places, float)
-        plane = self._plane()
+        plane = self._plane
         inverse = np.linalg.inv(plane[:, :2])
         found = (mm - plane[:, 2]) @ inverse.T
         for _ in range(12):
@@ -89,19 +86,14 @@ class Grid:
                 break
         return found
 
+    @cached_property
     def _plane(self) -> Floats:
         """The affine map from pixels to paper that fits best, ``(2, 3)``."""
-        if "plane" not in self._cache:
-            rows, columns = self.paper.shape[1:]
-            y, x = np.mgrid[0:rows, 0:columns] * self.step + self.first
-            weight = (self.quality + 1e-3).ravel()
-            system = np.column_stack([x.ravel(), y.ravel(), np.ones(x.size)])
-            solved = [
-                np.linalg.lstsq(system * weight[:, None], self.paper[k].ravel() * weight, rcond=None)[0] for k in (0, 1)
-            ]
-            self._cache["plane"] = np.array(solved)
-        plane: Floats = self._cache["plane"]
-        return plane
+        rows, columns = self.paper.shape[1:]
+        y, x = np.mgrid[0:rows, 0:columns] * self.step + self.first
+        weight = (self.quality + 1e-3).ravel()
+        system = np.column_stack([x.ravel(), y.ravel(), np.ones(x.size)]) * weight[:, None]
+        return np.array([np.linalg.lstsq(system, self.paper[k].ravel() * weight, rcond=None)[0] for k in (0, 1)])
 
 
 def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
@@ -116,18 +108,18 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
 
     Raises
     ------
-    NotAPage
+    NoGrid
         Nothing repeats as the lines of graph paper do, or not equally in both directions.
     """
     height, width = pixels.shape[:2]
     if min(height, width) < _SMALLEST:
-        raise NotAPage(
+        raise NoGrid(
             f"{name}: no grid of graph paper is seen in {width} x {height} pixels, which is too small for one."
         )
     by = max(1, int(np.ceil(max(height, width) / _LONG_SIDE)))
     flat, spectrum = clearest(_smaller(pixels, by))
     if spectrum.periods is None or min(spectrum.scores) < _LEAST_SCORE:
-        raise NotAPage(
+        raise NoGrid(
             f"{name}: no grid of graph paper is seen (lines along x and y score {spectrum.scores[0]:.1f} and "
             f"{spectrum.scores[1]:.1f}, {_LEAST_SCORE} are needed), so nothing says how many pixels a second and a "
             "millivolt have. Give a sharper picture, or set the scale by hand."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +13,12 @@ from workbench.core.provenance import Recorder
 from workbench.core.signals import Signals
 from workbench.core.types import Image, Labels, Part, Progress, Result, Scores
 from workbench.page.data.pictures import AXES
-from workbench.page.errors import NotAPage
+from workbench.page.errors import NoGrid, NotAPage
 from workbench.page.predict.model import NAME, Model
 from workbench.page.settings import Config
 
 if TYPE_CHECKING:
+    from workbench.page.measure import Measurements
     from workbench.page.predict.digitise import Digitised, Paper
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -26,6 +27,8 @@ _SPEED = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*s", re.IGNORECASE)
 _GAIN = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*m[vV]")
 _ENOUGH = 0.5
 """Score of an arrangement for each of its pieces above which a page stands upright without a doubt."""
+_FEW_NAMES = 0.25
+"""Share of names that must be read where no beats are found."""
 _CLEARLY = 0.3
 """By how much a page must fit better when it is turned, and how well."""
 
@@ -55,17 +58,17 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
     elif getattr(image.native, "is_drawn", False) and (drawn := _drawn(image, config, recorder)) is not None:
         parts = drawn
     else:
-        parts = _digitised(model, image, config, recorder)
+        parts = _digitised(model, image, config, recorder, say)
     say(2, 3)
     if config.measure:
-        parts["measurements"] = _measured(parts["leads"], recorder)
+        parts["measurements"] = _measured(parts["leads"], recorder, str(image.source or image.name))
     say(3, 3)
     return Result(parts, image, recorder.finish())
 
 
 def _as_signals(image: Image) -> Signals:
     data = np.asarray(image.samples(), np.float32)
-    return Signals(data, image.channels, image.geometry, "leads", image.value_unit or "mV")
+    return Signals(data, image.channels, image.geometry, "leads", image.value_unit)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
     recorder.details |= {"speed": speed, "gain": gain, "drawn": True, "sheet mm per mm": round(found.mm, 5)}
     seen = np.isfinite(found.signals.data).sum(axis=1) / config.sampling_rate
     rows = tuple(
-        (name, bool(piece.is_strip), round(float(s), 3), 1.0, 1.0, True)
+        (name, piece.is_strip, round(float(s), 3), 1.0, 1.0, piece.was_read)
         for name, piece, s in zip(found.signals.channels, found.pieces, seen, strict=True)
     )
     return {"leads": found.signals, "coverage": Scores(_COVERAGE, rows, "coverage")}
@@ -114,10 +117,11 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
 _COVERAGE = ("lead", "strip", "seen [s]", "coverage", "certainty", "name read")
 
 
-def _digitised(model: Model, image: Image, config: Config, recorder: Recorder) -> dict[str, Part]:
+def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, say: Progress) -> dict[str, Part]:
     pixels = np.ascontiguousarray(np.moveaxis(image.samples(), 0, 2))
     source = str(image.source or image.name)
-    found, turn = _upright(model, pixels, config, source)
+    found, turn = _upright(model, pixels, config, source, say)
+    _require_heart(found, source)
     if turn:
         recorder.note(f"the picture was turned by {90 * turn} degrees clockwise before it was read")
     for note in found.notes:
@@ -149,33 +153,49 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder) -
     }
 
 
-def _upright(model: Model, pixels: npt.NDArray[np.uint8], config: Config, source: str) -> tuple[Digitised, int]:
+def _require_heart(found: Digitised, source: str) -> None:
+    """Refuse lines on graph paper that nothing says are leads: neither names beside them nor beats in them."""
+    read = sum(piece.was_read for piece in found.pieces)
+    if read >= _FEW_NAMES * len(found.pieces):
+        return
+    if _measurements(found.signals, source)["heart rate"].value is None:
+        raise NotAPage(
+            f"{source}: lines are seen on a grid, but {read} of {len(found.pieces)} names of leads and no beats: "
+            "not read as an electrocardiogram. Give a sharper picture of the whole page."
+        )
+
+
+def _upright(
+    model: Model, pixels: npt.NDArray[np.uint8], config: Config, source: str, say: Progress
+) -> tuple[Digitised, int]:
     """The page as it stands upright: that quarter turn in which names of leads are read best."""
-    from workbench.page.predict import digitise as steps
-    from workbench.page.predict.grid import find_grid
-    from workbench.page.predict.maps import look
+    from workbench.page.predict.digitise import digitise
 
     turns = (0, 2, 1, 3) if config.turn == "auto" else (int(config.turn) // 90,)
     best: tuple[float, int, Digitised] | None = None
     refused: NotAPage | None = None
     for turn in turns:
+        notes: list[str] = []
+
+        def paper_of(maps: Any, notes: list[str] = notes) -> Paper:
+            paper, said = _paper(maps, config)
+            notes += said
+            return paper
+
         try:
-            turned = np.ascontiguousarray(np.rot90(pixels, -turn)) if turn else pixels
-            grid = find_grid(turned, source)
-            flat = steps.flatten(turned, grid, source)
-            maps = look(model.net, flat.pixels, model.device)
-            paper, notes = _paper(maps, config)
-            found = steps.read_flat(
-                flat, grid, maps, paper, layout=config.layout or None, sampling_rate=config.sampling_rate, source=source
-            )
+            found = digitise(
+                np.ascontiguousarray(np.rot90(pixels, -turn)), model.net, paper_of=paper_of,
+                layout=config.layout or None, sampling_rate=config.sampling_rate, device=model.device, source=source,
+            )  # fmt: skip
+        except NoGrid:
+            raise  # a page has one however it lies
         except NotAPage as error:
             refused = refused or error
-            if "no grid" in str(error):
-                break  # a grid is one however it lies
             continue
+        say(1, 3)
         fits = found.arrangement.score / max(len(found.pieces), 1)
         if best is None or (fits > best[0] + _CLEARLY and fits > _CLEARLY):
-            best = (fits, turn, steps.with_notes(found, notes))
+            best = (fits, turn, replace(found, notes=(*found.notes, *notes)))
         if fits >= _ENOUGH:
             break
     if best is None:
@@ -221,12 +241,17 @@ def _note_scale(recorder: Recorder, config: Config, said: _Said, speed: float, g
             recorder.note(f"the {name} was taken as {used:g} {unit}: {why}")
 
 
-def _measured(leads: Part, recorder: Recorder) -> Scores:
-    from workbench.page.measure import measure_leads
+def _measurements(leads: Signals, source: str) -> Measurements:
+    """All measurements; a strip counts as its lead."""
+    from workbench.page.measure import measure
 
-    assert isinstance(leads, Signals)
     names = tuple(name.removesuffix(" strip") for name in leads.channels)
-    found = measure_leads(leads.data, names, leads.sampling_rate, subject=leads.name)
+    return measure(replace(leads, channels=names, name=source))
+
+
+def _measured(leads: Part, recorder: Recorder, source: str) -> Scores:
+    assert isinstance(leads, Signals)
+    found = _measurements(leads, source)
     for note in found.notes:
         recorder.note(note)
     columns = ("measurement", "value", "unit", "spread between beats", "spread between leads", "reason")

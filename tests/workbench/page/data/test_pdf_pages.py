@@ -1,5 +1,7 @@
 """Pages of PDF files: rendered at the resolution of the scan that they hold, or kept as the lines that were drawn."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -65,7 +67,7 @@ def test_of_several_pages_one_must_be_chosen(tmp_path):
     assert len(wb.info(path)) == 3
 
 
-def test_a_locked_file_and_a_cut_one_are_one_line(tmp_path, scan):
+def test_a_cut_file_is_one_line(tmp_path, scan):
     data = scan.read_bytes()
     (tmp_path / "cut.pdf").write_bytes(data[: len(data) // 3])
     (tmp_path / "none.pdf").write_bytes(b"")
@@ -73,9 +75,58 @@ def test_a_locked_file_and_a_cut_one_are_one_line(tmp_path, scan):
         with pytest.raises(InputError, match="is no PDF that can be read") as caught:
             wb.read(tmp_path / name)
         assert "\n" not in str(caught.value)
-    # A file that claims a security handler: pdfium asks for a password.
-    locked = data.replace(b"trailer", b"trailer", 1).replace(b"/Root", b"/Encrypt << /Filter /Standard /V 1 /R 2 /O ("
-                          + b"x" * 32 + b") /U (" + b"y" * 32 + b") /P -1 >> /Root", 1)  # fmt: skip
-    (tmp_path / "locked.pdf").write_bytes(locked)
-    with pytest.raises(InputError, match="is locked with a password|is no PDF that can be read"):
+
+
+PAD = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+
+
+def rc4(key, data):
+    state, j, out = list(range(256)), 0, bytearray()
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    i = j = 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        out.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(out)
+
+
+def test_a_file_with_a_password_asks_for_it(tmp_path):
+    """The standard security handler of 40 bits, as PDF 1.4 has it (algorithms 3.2 to 3.4)."""
+    password, rights, name = (b"secret" + PAD)[:32], -4, b"0123456789abcdef"
+    owner = rc4(hashlib.md5(password).digest()[:5], password)
+    key = hashlib.md5(password + owner + rights.to_bytes(4, "little", signed=True) + name).digest()[:5]
+    user = rc4(key, PAD)
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 100] >>",
+        b"<< /Filter /Standard /V 1 /R 2 /O <" + owner.hex().encode() + b"> /U <" + user.hex().encode()
+        + b"> /P %d >>" % rights,
+    ]  # fmt: skip
+    body, places = b"%PDF-1.4\n", []
+    for n, text in enumerate(objects, 1):
+        places.append(len(body))
+        body += b"%d 0 obj\n" % n + text + b"\nendobj\n"
+    table = b"".join(b"%010d 00000 n \n" % at for at in places)
+    named = b"<" + name.hex().encode() + b">"
+    trailer = b"trailer << /Size 5 /Root 1 0 R /Encrypt 4 0 R /ID [" + named + named
+    end = b"xref\n0 5\n0000000000 65535 f \n" + table + trailer + b"] >>\nstartxref\n%d\n%%%%EOF" % len(body)
+    (tmp_path / "locked.pdf").write_bytes(body + end)
+    with pytest.raises(InputError, match="is locked with a password. Save it without one.") as caught:
         wb.read(tmp_path / "locked.pdf")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_book_of_300_pages_is_asked_for_one(tmp_path):
+    pages = [Pillow.new("RGB", (20, 10), (n % 256, 0, 0)) for n in range(300)]
+    pages[0].save(tmp_path / "book.pdf", save_all=True, append_images=pages[1:], resolution=72.0)
+    with pytest.raises(InputError, match="has 300 pages. Say which: --series 1 to 300"):
+        wb.read(tmp_path / "book.pdf")
+    rows = wb.info(tmp_path / "book.pdf")
+    assert len(rows) == 100
+    assert rows[0]["n_series"] == 300
+    assert wb.read(tmp_path / "book.pdf", series=300).data.shape == (3, 10, 20)

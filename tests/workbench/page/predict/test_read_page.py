@@ -120,6 +120,45 @@ def test_a_cat_a_blank_page_and_two_broken_files_are_refused_in_a_line(tmp_path,
         wb.predict("ecg_image", tmp_path / "no.pdf")
 
 
+def graph_paper(path, draw):
+    """254 x 152 mm of graph paper at 150 dots per inch, and something on it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 254), ylim=(0, 152))
+    for lines, count in ((axes.axvline, 255), (axes.axhline, 153)):
+        for at in range(count):
+            lines(at, color="#f5b0b0", lw=0.3 if at % 5 else 0.9)
+    draw(axes)
+    axes.axis("off")
+    figure.savefig(path, dpi=150)
+    return path
+
+
+X = np.linspace(5, 245, 4000)
+WORDS = "Lorem ipsum dolor sit amet consectetur"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda axes: None,
+        lambda axes: [axes.plot(X, y + 6 * np.sin(X / 6), "k", lw=1) for y in (30, 70, 110)],
+        lambda axes: axes.plot(X, 76 + 0.001 * (X - 120) ** 2, "k", lw=1.2),
+        lambda axes: [axes.text(20, y, WORDS, fontsize=20) for y in (30, 60, 90, 120)],
+        lambda axes: [axes.plot(X, 0 * X + y, "k", lw=1) for y in (20, 45, 70, 95, 120)],
+        lambda axes: axes.bar(np.arange(20, 240, 12), np.arange(19) * 4 + 20, 8, color="k"),
+    ],
+    ids=["empty", "sines", "curve", "words", "rules", "bars"],
+)
+def test_what_else_is_drawn_on_graph_paper_is_no_electrocardiogram(tmp_path, draw):
+    path = graph_paper(tmp_path / "plot.png", draw)
+    with pytest.raises(NotAPage) as caught:
+        wb.predict("ecg_image", path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
 @needs_data
 @pytest.mark.parametrize("name", ["ptbxl_00009_3x4r1_vector.pdf", "ptbxl_00009_6x2_vector.pdf"])
 def test_a_drawn_pdf_page_is_read_as_it_was_drawn(name):
@@ -166,7 +205,8 @@ def test_a_screen_of_an_electrophysiology_study_is_refused():
 @needs_data
 @pytest.mark.parametrize(
     ("name", "rate"),
-    [("eik_00024_avblock_printed.jpg", 47), ("photo_00016.jpg", 80), ("photo_00018.jpg", 67)],
+    [("eik_00024_avblock_printed.jpg", 47), ("eik_00025_lad_printed.jpg", 82), ("photo_00016.jpg", 80),
+     ("photo_00018.jpg", 67)],
 )  # fmt: skip
 def test_the_rate_is_that_which_is_printed(name, rate):
     found = wb.predict("ecg_image", DATA / name)

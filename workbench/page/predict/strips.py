@@ -1,0 +1,50 @@
+"""Strips are named by what they show: the samples of one moment are the same in both places of a lead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Row = npt.NDArray[np.floating[Any]]
+
+_SHIFT, _SHORTEST = 0.04, 0.5
+"""[s] By how much two places of a lead may be apart, and how long both must be seen."""
+_ALIKE, _SAME = 0.9, 0.985
+
+
+def likest(strip: Row, short: Mapping[str, Row], rate: float, own: str | None) -> str | None:
+    """The lead that a strip repeats, where that is clear and another one than it is called; else ``None``.
+
+    Parameters
+    ----------
+    strip, short
+        Samples [mV] on one time base, NaN where nothing was seen: of the strip, and of the short pieces by lead.
+    rate
+        Samples per second [Hz].
+    own
+        What the strip is called so far.
+    """
+    if len(short) < 3:
+        return None
+    alike = {lead: likeness(strip, row, rate) for lead, row in short.items()}
+    best = max(alike, key=lambda lead: alike[lead])
+    apart = alike[best] - (alike.get(own, 0.0) if own is not None else 0.0)
+    clear = 0.02 if alike[best] > _SAME else 0.1
+    return best if best != own and alike[best] >= _ALIKE and apart >= clear else None
+
+
+def likeness(one: Row, other: Row, rate: float) -> float:
+    """The greatest correlation of the samples that both have, over small shifts; 0 where they share too few."""
+    most = round(_SHIFT * rate)
+    best = 0.0
+    for shift in range(-most, most + 1, max(1, most // 5)):
+        moved = np.full(len(other), np.nan)
+        a, b = max(0, shift), len(other) + min(0, shift)
+        moved[a:b] = other[a - shift : b - shift]
+        both = np.isfinite(one) & np.isfinite(moved)
+        if both.sum() >= _SHORTEST * rate and np.ptp(moved[both]) > 0 and np.ptp(one[both]) > 0:
+            best = max(best, float(np.corrcoef(one[both], moved[both])[0, 1]))
+    return best
