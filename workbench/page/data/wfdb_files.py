@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,13 @@ from workbench.core.types import Image
 from workbench.data.header_text import shortened
 from workbench.page.data import plausible
 from workbench.page.data.ecg_image import MOST_LEADS, ecg_image, lead_names, listed, millivolts_of, require_rate
+from workbench.page.data.wfdb_places import ADVICE, BYTES, PACKED, frames_of, place_of, require_plain
 
 _LONGEST_HEADER = 8 << 20
 _MOST_SEGMENTS = 20_000
 _SUMMED = 4_000_000
 """Samples up to which checksums are compared when a record is opened; of longer ones when it is read."""
 
-_BYTES = {
-    "8": Fraction(1), "16": Fraction(2), "24": Fraction(3), "32": Fraction(4), "61": Fraction(2), "80": Fraction(1),
-    "160": Fraction(2), "212": Fraction(3, 2), "310": Fraction(4, 3), "311": Fraction(4, 3),
-}  # fmt: skip
-_PACKED = ("508", "516", "524")
 _INVALID = {
     "80": -(2**7), "508": -(2**7), "310": -(2**9), "311": -(2**9), "212": -(2**11), "16": -(2**15), "61": -(2**15),
     "160": -(2**15), "516": -(2**15), "24": -(2**23), "524": -(2**23), "32": -(2**31),
@@ -54,7 +49,6 @@ _STRICT_SIGNAL = re.compile(
     r"(?:\s+-?\d+(?:\s+\d+(?:\s+\S.*)?)?)?)?)?)?)?\s*"
 )
 """Lines of a header as header(5) has them. What the library does not understand it leaves out: -500 Hz become 250."""
-_ADVICE = "Copy or export the record again."
 
 
 @dataclass(frozen=True)
@@ -125,7 +119,7 @@ def read(path: Path, *, gain: float | None = None) -> Image:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines or not _RECORD_LINE.match(lines[0].strip()):
         first = shortened(lines[0]) if lines else "nothing"
-        raise InputError(f"{path}: its first line is {first}, expected a WFDB header ('name signals rate'). {_ADVICE}")
+        raise InputError(f"{path}: its first line is {first}, expected a WFDB header ('name signals rate'). {ADVICE}")
     if len(lines[0].split()) < 3:
         raise InputError(f"{path}: its first line {shortened(lines[0])} names no sampling rate, and none is"
                          f" guessed. Write it"
@@ -151,7 +145,7 @@ def _header_text(path: Path) -> str:
         raise InputError(f"{path}: has {size} bytes, expected a WFDB header of up to {_LONGEST_HEADER >> 20} MiB.")
     raw = path.read_bytes()
     if b"\0" in raw:
-        raise InputError(f"{path}: holds bytes that are no text, expected a WFDB header. {_ADVICE}")
+        raise InputError(f"{path}: holds bytes that are no text, expected a WFDB header. {ADVICE}")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -165,30 +159,30 @@ def _single(path: Path, text: str, gain: float | None) -> _Segment:
     record = _library_header(path, text)
     signals = int(record.n_sig or 0)
     if signals == 0:
-        raise InputError(f"{path}: its header counts no signals, expected at least one. {_ADVICE}")
+        raise InputError(f"{path}: its header counts no signals, expected at least one. {ADVICE}")
     found = len(record.file_name or ())
     if found != signals or signals > MOST_LEADS:
         raise InputError(
             f"{path}: counts {signals} signals and describes {found}, expected as many, and up to"
-            f" {MOST_LEADS}. {_ADVICE}"
+            f" {MOST_LEADS}. {ADVICE}"
         )
     first = next(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
     rate = require_rate(path, float(first.split()[2].partition("/")[0]), "the frame rate")
     if not np.isclose(rate, float(record.fs or 0), rtol=1e-9):
-        raise InputError(f"{path}: states {rate:g} Hz, and the library understands {record.fs:g} Hz. {_ADVICE}")
+        raise InputError(f"{path}: states {rate:g} Hz, and the library understands {record.fs:g} Hz. {ADVICE}")
     for n, name in enumerate(record.file_name):
-        _require_plain(path, name)
-        if record.fmt[n] not in _BYTES and record.fmt[n] not in _PACKED:
-            raise InputError(f"{path}: signal {n + 1} has format {record.fmt[n]}, expected one of {', '.join(_BYTES)}.")
+        require_plain(path, name)
+        if record.fmt[n] not in BYTES and record.fmt[n] not in PACKED:
+            raise InputError(f"{path}: signal {n + 1} has format {record.fmt[n]}, expected one of {', '.join(BYTES)}.")
         if not 1 <= (record.samps_per_frame[n] or 1) <= 10_000:
-            raise InputError(f"{path}: signal {n + 1} has {record.samps_per_frame[n]} samples per frame. {_ADVICE}")
+            raise InputError(f"{path}: signal {n + 1} has {record.samps_per_frame[n]} samples per frame. {ADVICE}")
         if not 0 <= (record.byte_offset[n] or 0) < 1 << 40 or not 0 <= (record.skew[n] or 0) < 1 << 24:
-            raise InputError(f"{path}: offset or skew of signal {n + 1} is negative or too large. {_ADVICE}")
+            raise InputError(f"{path}: offset or skew of signal {n + 1} is negative or too large. {ADVICE}")
     notes: list[str] = []
     places: dict[str, Path] = {}
     for name in dict.fromkeys(record.file_name):
-        places[name] = _place(path, record, name, notes)
-    frames = _frames(path, record, places, notes)
+        places[name] = place_of(path, record, name, notes)
+    frames = frames_of(path, record, places, notes)
     kept, factors = _calibrated(path, text, record, gain, notes)
     labels = [record.sig_name[n] or "" for n in kept]
     leads, odd = lead_names(labels)
@@ -213,14 +207,13 @@ def _library_header(path: Path, text: str) -> Any:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     for number, line in enumerate(lines):
         if len(line) > 4096:
-            raise InputError(f"{path}: has a line of {len(line)} characters, expected a WFDB header. {_ADVICE}")
+            raise InputError(f"{path}: has a line of {len(line)} characters, expected a WFDB header. {ADVICE}")
         if not (_STRICT_SIGNAL if number else _STRICT_RECORD).fullmatch(line.strip()):
             what = f"signal {number}" if number else "the record"
             raise InputError(
-                f"{path}: {what} is described as {shortened(line.strip())}, which is no line"
-                f" of a WFDB header. {_ADVICE}"
+                f"{path}: {what} is described as {shortened(line.strip())}, which is no line of a WFDB header. {ADVICE}"
             )
-    with _folder_with(_with_length(text)) as name, reading(path, "no WFDB header that can be read", _ADVICE):
+    with _folder_with(_with_length(text)) as name, reading(path, "no WFDB header that can be read", ADVICE):
         return wfdb.rdheader(name)
 
 
@@ -236,107 +229,6 @@ def _folder_with(text: str, places: dict[str, Path] | None = None) -> Iterator[s
             except OSError:  # Windows without the right to link
                 shutil.copyfile(place, link)
         yield str(Path(folder) / "record")
-
-
-def _require_plain(path: Path, name: str) -> None:
-    """Refuse a name that leads out of the folder of the header, or to another machine."""
-    if name in ("", ".", "..", "~", "-", "record.hea") or any(c in name for c in "/\\:*?\0"):
-        raise InputError(
-            f"{path}: names the file {shortened(name)}, expected a file of its own folder. Put the files side by side."
-        )
-
-
-def _place(path: Path, record: Any, name: str, notes: list[str]) -> Path:
-    """The file of samples that the header names; or the only one that must be meant."""
-    named = path.parent / name
-    if named.is_file():
-        return named
-    lone = path.with_suffix(Path(name).suffix)
-    same_name = next((p for p in _siblings(path) if p.name.lower() == name.lower()), None)
-    if same_name is not None:
-        notes.append(f"the header names {name}; the file is called {same_name.name}")
-        return same_name
-    all_names = list(dict.fromkeys(record.file_name))
-    stems = {Path(n).stem for n in all_names}
-    size = _needed(record, name, record.sig_len) if record.sig_len else None
-    fits = [p for p in _siblings(path) if p.stem == path.stem and p.suffix.lower() == Path(name).suffix.lower()]
-    if len(fits) == 1 and len(stems) == 1 and size is not None and fits[0].stat().st_size == size:
-        notes.append(f"the header names {name}, which is missing; {fits[0].name} beside it holds as many bytes as it"
-                     " counts and was read")  # fmt: skip
-        return fits[0]
-    hint = f" {lone.name} lies beside it but does not hold the {size} bytes that it counts." if lone.is_file() else ""
-    raise InputError(
-        f"{path}: names the file {shortened(name)}, which is missing.{hint} Put that file beside the header, or correct"
-        " its name in the header."
-    )
-
-
-def _siblings(path: Path) -> list[Path]:
-    return sorted(p for p in path.parent.iterdir() if p.is_file() and p != path and not p.name.startswith("."))
-
-
-def _needed(record: Any, name: str, frames: int) -> int | None:
-    """Bytes that the samples of a file need up to their end; ``None`` for packed formats."""
-    own = [n for n, other in enumerate(record.file_name) if other == name]
-    if record.fmt[own[0]] in _PACKED:
-        return None
-    count = sum(record.samps_per_frame[n] or 1 for n in own) * frames
-    wide = count * _BYTES[record.fmt[own[0]]]
-    return (record.byte_offset[own[0]] or 0) + -(-wide.numerator // wide.denominator)
-
-
-def _frames(path: Path, record: Any, places: dict[str, Path], notes: list[str]) -> int:
-    """Frames of the record; refused where a file holds fewer than the header counts."""
-    counted = record.sig_len
-    sizes = {name: place.stat().st_size for name, place in places.items()}
-    for name in places:
-        own = [n for n, other in enumerate(record.file_name) if other == name]
-        if len({record.fmt[n] for n in own}) > 1 or len({record.byte_offset[n] or 0 for n in own}) > 1:
-            raise InputError(f"{path}: gives several formats or offsets for {name}, expected one. {_ADVICE}")
-    if counted is None or counted == 0:
-        lengths = []
-        for name in places:
-            own = [n for n, other in enumerate(record.file_name) if other == name]
-            if record.fmt[own[0]] in _PACKED:
-                raise InputError(
-                    f"{path}: counts no samples, which packed files need. Write the length into the header."
-                )
-            spf = sum(record.samps_per_frame[n] or 1 for n in own)
-            lengths.append(int((sizes[name] - (record.byte_offset[own[0]] or 0)) / (_BYTES[record.fmt[own[0]]] * spf)))
-        if min(lengths) < 1:
-            raise InputError(f"{path}: counts no samples, and its files hold none. {_ADVICE}")
-        notes.append(f"the header counts no samples; the files hold {min(lengths)} per signal")
-        if len(set(lengths)) > 1:
-            notes.append(f"its files hold {min(lengths)} to {max(lengths)} samples per signal: the shortest counts")
-        return min(lengths)
-    if counted < 0:
-        raise InputError(f"{path}: counts {counted} samples, expected 1 or more. {_ADVICE}")
-    for name, size in sizes.items():
-        needed = _needed(record, name, counted)
-        if needed is None:
-            _require_packed(path, record, name, places[name], int(counted))
-            continue
-        if size < needed:
-            raise InputError(
-                f"{path}: counts {counted} samples per signal, for which {places[name].name} needs {needed} bytes; it"
-                f" has {size}. The file was cut off or belongs to another header: copy it again."
-            )
-        frame = _needed(record, name, counted + 1) or needed
-        if size >= frame:
-            notes.append(f"{places[name].name} holds {size - needed} bytes behind the samples that the header counts")
-    return int(counted)
-
-
-def _require_packed(path: Path, record: Any, name: str, place: Path, counted: int) -> None:
-    """Refuse a packed file (FLAC) that says that it holds fewer samples than the header counts."""
-    import soundfile
-
-    with reading(place, "no packed samples (FLAC) that can be read", _ADVICE):
-        held = soundfile.info(str(place)).frames
-    own = next(n for n, other in enumerate(record.file_name) if other == name)
-    wanted = counted * (record.samps_per_frame[own] or 1)
-    if held < wanted:
-        raise InputError(f"{path}: counts {wanted} samples per signal, and {place.name} holds {held}: copy it again.")
 
 
 def _calibrated(
@@ -362,7 +254,7 @@ def _calibrated(
             out.append(f"{label} (in {visible(unit)[:20]}, no voltage)")
             continue
         if not 1e-9 < abs(gain) < 1e15 or not abs(record.baseline[n] or 0) < 1 << 40:
-            raise InputError(f"{path}: the gain of {label} is {gain:g}, expected steps per {unit}. {_ADVICE}")
+            raise InputError(f"{path}: the gain of {label} is {gain:g}, expected steps per {unit}. {ADVICE}")
         if "/" not in fields[2]:
             unnamed.append(label)
         if gain < 0:
@@ -390,7 +282,7 @@ def _digital(segment: _Segment) -> list[npt.NDArray[np.int64]]:
     import wfdb
 
     text = _with_length(segment.text, segment.frames)
-    with _folder_with(text, segment.places) as name, reading(segment.path, "its samples cannot be read", _ADVICE):
+    with _folder_with(text, segment.places) as name, reading(segment.path, "its samples cannot be read", ADVICE):
         record = wfdb.rdrecord(name, physical=False, smooth_frames=False, return_res=32, ignore_skew=False)
     found: list[npt.NDArray[np.int64]] = record.e_d_signal
     return found
@@ -455,11 +347,11 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any], gain:
     fields = lines[0].split()
     count = int(fields[0].partition("/")[2])
     if len(fields) < 4 or not fields[3].isdigit() or len(fields[3]) > 15:
-        raise InputError(f"{path}: counts no samples in its first line {shortened(lines[0])}. {_ADVICE}")
+        raise InputError(f"{path}: counts no samples in its first line {shortened(lines[0])}. {ADVICE}")
     total = int(fields[3])
     if not 1 <= count <= _MOST_SEGMENTS or count != len(lines) - 1:
         raise InputError(f"{path}: counts {count} segments and lists {len(lines) - 1}, expected as many, up to"
-                         f" {_MOST_SEGMENTS}. {_ADVICE}")  # fmt: skip
+                         f" {_MOST_SEGMENTS}. {ADVICE}")  # fmt: skip
     parts: list[tuple[int, int, _Segment | None]] = []
     order: list[str] = []
     opened: dict[str, _Segment] = {}
@@ -467,7 +359,7 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any], gain:
     for line in lines[1:]:
         name, _, length = line.strip().partition(" ")
         if not re.fullmatch(r"\d{1,15}", length.strip()):
-            raise InputError(f"{path}: a segment is {shortened(line)}, expected a name and a length. {_ADVICE}")
+            raise InputError(f"{path}: a segment is {shortened(line)}, expected a name and a length. {ADVICE}")
         frames = int(length)
         if name == "~":
             parts.append((at, frames, None))
@@ -479,13 +371,13 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any], gain:
             segment = opened[name]
             if segment.frames != frames:
                 raise InputError(f"{path}: counts {frames} samples in segment {name}, whose header counts"
-                                 f" {segment.frames}. {_ADVICE}")  # fmt: skip
+                                 f" {segment.frames}. {ADVICE}")  # fmt: skip
             parts.append((at, frames, segment))
         at += frames
     if at != total:
-        raise InputError(f"{path}: counts {total} samples, its segments {at}, expected as many. {_ADVICE}")
+        raise InputError(f"{path}: counts {total} samples, its segments {at}, expected as many. {ADVICE}")
     if not opened:
-        raise InputError(f"{path}: none of its {count} segments holds samples. {_ADVICE}")
+        raise InputError(f"{path}: none of its {count} segments holds samples. {ADVICE}")
     rates = sorted({(s.rate, s.per_frame) for s in opened.values()})
     if len(rates) > 1:
         raise InputError(f"{path}: its segments have {', '.join(f'{r:g}' for r, _ in rates)} Hz, expected one rate."
@@ -522,7 +414,7 @@ def _multi(path: Path, text: str, lines: list[str], about: dict[str, Any], gain:
 
 
 def _segment_of(path: Path, name: str, gain: float | None) -> _Segment:
-    _require_plain(path, name)
+    require_plain(path, name)
     header = path.parent / f"{name}.hea"
     if not header.is_file() or header == path:
         raise InputError(f"{path}: names the segment {shortened(name)}, whose header {header.name} is missing. Put it"
@@ -530,13 +422,13 @@ def _segment_of(path: Path, name: str, gain: float | None) -> _Segment:
     text = _header_text(header)
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
     if not _RECORD_LINE.match(first.strip()) or "/" in first.split()[0] or len(first.split()) < 3:
-        raise InputError(f"{header}: is no header of one segment, as {path.name} expects. {_ADVICE}")
+        raise InputError(f"{header}: is no header of one segment, as {path.name} expects. {ADVICE}")
     return _single(header, text, gain)
 
 
 def _layout(path: Path, name: str) -> list[str]:
     """Names of the signals of a layout header, which holds no samples."""
-    _require_plain(path, name)
+    require_plain(path, name)
     header = path.parent / f"{name}.hea"
     if not header.is_file():
         raise InputError(f"{path}: names the layout {shortened(name)}, whose header {header.name} is missing.")

@@ -166,8 +166,12 @@ def _best(
     if not candidates:
         counted = f"{len(rows)} rows of traces are seen"
         if asked:
-            raise NotAPage(f"{source}: {counted}, and layout {asked} has not as many; choose another, or leave it out.")
-        raise NotAPage(f"{source}: {counted}, and no layout that is known has as many; say which leads they are.")
+            raise NotAPage(
+                f"{source}: {counted}, and layout {asked} has another number; choose another, or leave it out."
+            )
+        raise NotAPage(
+            f"{source}: {counted}, and no layout that is known has as many. Cut the leads out of the picture."
+        )
     score, found = max(candidates, key=lambda one: one[0])
     read = [p for p in found.pieces if p.was_read]
     notes = []
@@ -195,6 +199,11 @@ def _as_named(rows: Sequence[RowInk], placed: Sequence[_Placed]) -> Layout | Non
             return None
         leads.append(here[0].name.lead)
     return Layout(f"{len(rows)}x1", tuple((lead,) for lead in leads)) if len(set(leads)) == len(leads) else None
+
+
+def known_layouts() -> tuple[str, ...]:
+    """All names that a person may give: every layout with up to three strips."""
+    return tuple(sorted({one.name for count in range(1, 16) for one in _templates(count, None)}))
 
 
 def _templates(count: int, asked: str | None) -> list[Layout]:

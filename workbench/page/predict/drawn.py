@@ -97,8 +97,8 @@ def read_drawing(
     notes += said
     if not pieces:
         raise NotAPage(
-            f"{source}: {len(curves)} curves are drawn, and no name of a lead stands beside one. Open it as a picture "
-            "(save the page as PNG), or say the layout."
+            f"{source}: {len(curves)} curves are drawn, and no name of a lead stands beside one. Save the page "
+            "as PNG and give that."
         )
     if unnamed := len(curves) - len(pieces):
         notes.append(f"{unnamed} of {len(curves)} curves have no name beside them and were left out")

@@ -122,7 +122,7 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
         raise NoGrid(
             f"{name}: no grid of graph paper is seen (lines along x and y score {spectrum.scores[0]:.1f} and "
             f"{spectrum.scores[1]:.1f}, {_LEAST_SCORE} are needed), so nothing says how many pixels a second and a "
-            "millivolt have. Give a sharper picture, or set the scale by hand."
+            "millivolt have. Give a sharper picture."
         )
     if by > 1 and min(spectrum.periods) / 5 < 2.6:
         by = max(1, by // 2)

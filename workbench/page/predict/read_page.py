@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.errors import UsageError, nearest
 from workbench.core.provenance import Recorder
 from workbench.core.signals import Signals
 from workbench.core.types import Image, Labels, Part, Progress, Result, Scores
 from workbench.page.data.pictures import AXES
 from workbench.page.errors import NoGrid, NotAPage
+from workbench.page.predict.arrangement import known_layouts
 from workbench.page.predict.model import NAME, Model
 from workbench.page.settings import Config
 
@@ -48,6 +50,8 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
     NotAPage
         There is no grid, or nothing on it that is read as leads.
     """
+    if config.layout and config.layout not in known_layouts():
+        raise UsageError(f"no layout '{config.layout}'.{nearest(config.layout, known_layouts())}")
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
     say = progress or (lambda _done, _total: None)
     say(0, 3)
@@ -102,6 +106,10 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
         recorder.note(f"the lines of the PDF file could not be read as drawn, so it was read as a picture: {error}")
         return None
     recorder.note("read from the lines of the PDF file, without any pixel")
+    if config.layout:
+        recorder.note(
+            f"layout {config.layout} was asked for and not needed: the names beside the lines say what they are"
+        )
     for note in found.notes:
         recorder.note(note)
     _note_scale(recorder, config, said, speed, gain)

@@ -71,7 +71,7 @@ def test_rows_of_their_own_are_named_by_what_stands_there():
     assert [p.lead for p in found.pieces] == ["V4", "V5"]
     with pytest.raises(NotAPage, match="2 rows of traces are seen, and no layout that is known has as many"):
         arrange(rows, [], 25.0, source="x")
-    with pytest.raises(NotAPage, match="layout 6x2 has not as many"):
+    with pytest.raises(NotAPage, match="layout 6x2 has another number"):
         arrange(rows, names, 25.0, layout="6x2", source="x")
     with pytest.raises(NotAPage, match="no traces are seen"):
         arrange([], names, 25.0, source="x")

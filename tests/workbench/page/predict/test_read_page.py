@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 import workbench as wb
 from tests.workbench.page.pages import drawn, leads_of
-from workbench.core.errors import InputError
+from workbench.core.errors import InputError, UsageError
 from workbench.page.errors import NotAPage
 from workbench.page.evaluate.scores import score
 from workbench.page.leads import STANDARD
@@ -58,6 +58,12 @@ def test_the_traces_lie_on_the_ink_of_the_picture(page, result):
         name = f"{piece.cell.lead} strip" if piece.cell.is_strip else piece.cell.lead
         own = page.mask == number
         assert (labels.data[own] == named[name]).mean() > 0.5, name
+
+
+def test_a_layout_that_there_is_not_is_said_before_anything_is_computed(saved):
+    with pytest.raises(UsageError, match=r"no layout '3x4\+9'. Did you mean '3x4"):
+        wb.predict("ecg_image", saved, layout="3x4+9")
+    assert wb.predict("ecg_image", saved, layout="3x4+1", measure=False).provenance.details["layout"] == "3x4+1"
 
 
 def test_what_it_rests_on_is_said(result):
