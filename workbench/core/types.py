@@ -18,6 +18,8 @@ from workbench.core import memory
 from workbench.core.classes import ClassTable
 from workbench.core.errors import OutOfMemory, visible
 from workbench.core.geometry import Geometry as Geometry
+from workbench.core.lines import Lines as Lines
+from workbench.core.lines import Picture as Picture
 from workbench.core.objects import Objects
 from workbench.core.pyramid import Pyramid
 from workbench.core.signals import Mark as Mark
@@ -294,7 +296,7 @@ class Embeddings:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-Part: TypeAlias = Labels | Objects | Heatmap | Scores | Signals | Marks | Embeddings
+Part: TypeAlias = Labels | Objects | Lines | Heatmap | Picture | Scores | Signals | Marks | Embeddings
 
 
 @dataclass(frozen=True)

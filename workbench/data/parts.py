@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from workbench.core.csv_text import table_text
 from workbench.core.errors import GeometryError, InputError, UsageError, reason
+from workbench.core.lines import Lines, Picture
 from workbench.core.objects import Objects
 from workbench.core.types import Embeddings, Marks, Part, Scores, Signals
 from workbench.data.geojson import write_geojson
+from workbench.data.lines import write_lines
 from workbench.data.npy_files import mapped, spare_bytes
 
 Job: TypeAlias = tuple[Path, Callable[[Path], None]]
@@ -40,6 +42,10 @@ def common_jobs(part: Part, target: Path) -> list[Job]:
         return [(target.with_name(f"{target.name}.csv"), text_saver(table_of(part)))]
     if isinstance(part, Objects):
         return [(target.with_name(f"{target.name}.geojson"), lambda path: write_geojson(part, path))]
+    if isinstance(part, Lines):
+        return [(target.with_name(f"{target.name}.geojson"), lambda path: write_lines(part, path))]
+    if isinstance(part, Picture):
+        return [(target.with_name(f"{target.name}.png"), lambda path: _write_picture(part, path))]
     if isinstance(part, Embeddings):
         return _embedding_jobs(part, target)
     if isinstance(part, Signals):
@@ -49,6 +55,14 @@ def common_jobs(part: Part, target: Path) -> list[Job]:
     raise UsageError(
         f"'{part.name}' ({type(part).__name__}) belongs to an image: give that image as source, or write the result."
     )
+
+
+def _write_picture(part: Picture, path: Path) -> None:
+    """PNG; the size of its pixels as dots per inch."""
+    from PIL import Image
+
+    dpi = {} if part.spacing is None else {"dpi": (25.4 / part.spacing, 25.4 / part.spacing)}
+    Image.fromarray(part.pixels).save(path, format="PNG", **dpi)
 
 
 def table_of(scores: Scores) -> str:

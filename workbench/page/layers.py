@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from workbench.core.layers import KEY, LayerTuple, colormap, token
-from workbench.core.types import Image, Labels, Result
+from workbench.core.layers import KEY, LayerTuple, source_record, token
+from workbench.core.line_layers import lines_from_layer, lines_layer
+from workbench.core.types import Image, Lines, Result
 from workbench.page.data.pictures import AXES
 from workbench.page.preview import preview as preview
 from workbench.page.runs import runs
+from workbench.page.traces import Sheet, channels_of, order_of
 
+_COLORS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#e377c2", "#8c564b", "#17becf", "#ff7f0e")
+"""Readable on paper, red grids among it."""
 _ROW = 2.0
 """Millivolts between two leads that are drawn below each other."""
 
@@ -25,7 +29,7 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     """
     if isinstance(item, Result):
         return _of_result(item)
-    record = _record(item)
+    record = {**source_record(item), "role": "page"}
     if item.geometry.axes != AXES:
         return [_lines(item, record)]
     pixels = np.moveaxis(item.data, 0, 2)
@@ -33,22 +37,38 @@ def to_layers(item: Image | Result, *, as_labels: bool | None = None) -> list[La
     return [(pixels, attributes, "image")]
 
 
-def _record(image: Image) -> dict[str, Any]:
-    return {"kind": "page", "source": str(image.source) if image.source else None, "role": "page"}
-
-
 def _of_result(result: Result) -> list[LayerTuple]:
-    """The lines that were followed, over the picture of the page."""
-    record = _record(result.image) | {"provenance": result.provenance.to_json(), "result": token(result)}
+    """The lines that were followed, over the picture of the page; colours tell leads apart."""
+    record = {**source_record(result.image), "provenance": result.provenance.to_json(), "result": token(result)}
     layers: list[LayerTuple] = []
     for key, part in result.parts.items():
-        if isinstance(part, Labels):
-            attributes: dict[str, Any] = {
-                "name": f"{result.image.name} {part.name}", "axis_labels": AXES, "colormap": colormap(part.classes),
-                "metadata": {KEY: {**record, "part": key, "role": "traces", "classes": part.classes.to_json()}},
-            }  # fmt: skip
-            layers.append((part.data, attributes, "labels"))
+        if isinstance(part, Lines):
+            looks = {"axis_labels": AXES, "edge_color": colors_of(part), "edge_width": width_of(part)}
+            name = f"{result.image.name} {part.name}"
+            layers.append(lines_layer(part, {**record, "part": key}, name=name, placement=looks))
     return layers
+
+
+def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:
+    """The result as its lines are now: leads, what was seen of them, and measurements are made anew."""
+    from workbench.page.corrected import with_lines
+
+    for key, (data, attributes) in layers.items():
+        if isinstance(result.parts.get(key), Lines):
+            result = with_lines(result, key, lines_from_layer(data, attributes))
+    return result
+
+
+def colors_of(lines: Lines) -> list[str]:
+    """A colour for each line, the same for all of a lead, and others for its neighbours."""
+    names = channels_of(lines)
+    order = {name: n for n, name in enumerate(sorted(set(names), key=order_of))}
+    return [_COLORS[order[name] % len(_COLORS)] for name in names]
+
+
+def width_of(lines: Lines) -> float:
+    """Pixels of a pen that shows the ink below it."""
+    return max(1.0, 0.2 * min(Sheet.of(lines).paper.pixels_per_mm))
 
 
 def _lines(image: Image, record: Mapping[str, Any]) -> LayerTuple:

@@ -12,6 +12,7 @@ import workbench as wb
 from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError
 from workbench.core.layers import KEY
+from workbench.core.line_layers import lines_from_layer
 from workbench.core.object_layers import objects_from_layer
 from workbench.core.types import Image, Labels, Marks, Part, Result, Scores
 from workbench.slide import edits_in
@@ -55,6 +56,8 @@ def outline_of(image: Image, layers: Sequence[State]) -> tuple[Result, list[str]
         elif own.get("holds") == "Labels":
             nothing = np.broadcast_to(np.zeros((), np.uint8), image.geometry.shape)
             parts[key] = Labels(nothing, image.geometry, ClassTable.from_json(own.get("classes") or []), own["named"])
+        elif own.get("role") == "lines":
+            parts[key] = lines_from_layer(data, attributes)
         elif own.get("holds") == "Marks":
             parts[key] = Marks((), own["named"])
     for key, table in (record.get("tables") or {}).items():

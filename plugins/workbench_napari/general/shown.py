@@ -210,7 +210,9 @@ class ShownResult(QObject):
         if token not in self._images:
             self._images[token] = read_image(states[0][1]["metadata"][KEY])
         outline, missing = outline_of(self._images[token], states)
-        return restored(outline, states), outline, missing
+        now = restored(outline, states)
+        # What lines mean is made again from them.
+        return now, outline, [key for key in missing if key not in now.parts]
 
     def count(self) -> None:
         """Count anew if anything was edited since, in a thread; a large result only when it is saved."""

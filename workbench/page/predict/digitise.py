@@ -19,7 +19,7 @@ from workbench.page.predict.maps import Maps, look
 from workbench.page.predict.strips import likest
 from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
 from workbench.page.rectified import PER_MM, sample
-from workbench.page.runs import runs
+from workbench.page.traces import channel
 
 Floats = npt.NDArray[np.floating[Any]]
 Pixels = npt.NDArray[np.uint8]
@@ -28,7 +28,7 @@ PEN = 0.375
 """Width of the lines in the map of traces [mm]."""
 _MARGIN = (6.0, 20.0)
 """Paper around the grid that is looked at as well [mm]: at its sides, and above and below, for tall beats."""
-_LONGEST_FILLED = 1.0
+LONGEST_FILLED = 1.0
 """Gaps up to so many mm are bridged; longer ones stay gaps."""
 _SHORTEST = 1.0
 """Seconds of leads below which there is no beat to be seen whole."""
@@ -230,23 +230,11 @@ def _on_grid(maps: Maps, grid: Grid, flat: Flat) -> npt.NDArray[np.float32]:
     return np.where(fine & ~stronger, maps.trace, np.float32(0))
 
 
-def places_of(found: Digitised, piece: Piece) -> list[Floats]:
-    """The line of a piece in pixels of the picture that was read, ``(n, 2)`` of (x, y), without its gaps."""
+def heights_of(line: Floats, piece: Piece) -> tuple[int, Floats]:
+    """First column of the map of a piece, and the heights of its line from there on [pixels of the flat page]."""
     per_mm = FINER * PER_MM
     a, b = round(piece.first * per_mm), round(piece.last * per_mm)
-    heights = found.lines[piece.row][a:b]
-    out = []
-    for first, last in runs(np.isfinite(heights)):
-        x = (np.arange(a + first, a + last) + 0.5) / per_mm + found.flat.corner[0]
-        y = (heights[first:last] + 0.5) / PER_MM + found.flat.corner[1]
-        if last - first > 1:
-            out.append(found.grid.to_pixels(np.column_stack([x, y])))
-    return out
-
-
-def channel_of(piece: Piece) -> str:
-    """The name of a piece among the signals: an aVR that is drawn upside down is aVR."""
-    return f"{piece.lead.lstrip('-')} strip" if piece.is_strip else piece.lead.lstrip("-")
+    return a, _without_others(line[a:b], round(2 * HALF_PEN * per_mm))
 
 
 def _signals(
@@ -254,18 +242,20 @@ def _signals(
 ) -> tuple[Signals, npt.NDArray[np.float32], tuple[Piece, ...]]:
     order = {name: n for n, name in enumerate(STANDARD)}
     pieces = sorted(found.pieces, key=lambda p: (p.is_strip, order.get(p.lead.lstrip("-"), 99), p.row))
-    names = [channel_of(piece) for piece in pieces]
-    for n, name in enumerate(names):
-        if name in names[:n]:
-            names[n] = f"{name} {names[:n].count(name) + 1}"
+    names: list[str] = []
+    for n, piece in enumerate(pieces):
+        if channel(piece.lead, piece.is_strip) in names:
+            copies = sum(p.lead == piece.lead and p.is_strip == piece.is_strip for p in found.pieces)
+            pieces[n] = piece = replace(piece, lead=f"{piece.lead} {copies}")
+        names.append(channel(piece.lead, piece.is_strip))
     ends = [(p.last - p.origin) / paper.speed for p in pieces]
     samples = max(1, int(np.ceil(max(ends, default=0) * rate)))
     data = np.full((len(pieces), samples), np.nan, np.float32)
     sure = np.zeros_like(data)
     per_mm = FINER * PER_MM
     for n, piece in enumerate(pieces):
-        a, b = round(piece.first * per_mm), round(piece.last * per_mm)
-        heights = _without_others(lines[piece.row][a:b], round(2 * HALF_PEN * per_mm))
+        a, heights = heights_of(lines[piece.row], piece)
+        b = a + len(heights)
         good = np.isfinite(heights)
         if good.sum() < 4:
             continue
@@ -319,7 +309,7 @@ def _resample(times: Floats, values: Floats, sure: Floats, rate: float, speed: f
     out[first : last + 1] = PchipInterpolator(t, v)(at)
     after = np.clip(np.searchsorted(t, at), 1, len(t) - 1)
     wide = (t[after] - t[after - 1]) * speed
-    seen = wide <= _LONGEST_FILLED
+    seen = wide <= LONGEST_FILLED
     out[first : last + 1][~seen] = np.nan
     step = speed * float(np.median(np.diff(t)))
     bridged = wide > 1.5 * step

@@ -9,13 +9,13 @@ traces, words and shadows average out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.page.errors import NoGrid
+from workbench.page.paper_map import PaperMap
 from workbench.page.predict.repeats import STEP, Spectrum, clear_harmonic, clearest, in_perspective
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -28,18 +28,11 @@ _LEAST_SCORE = 2.4
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
-    """Where the grid lies.
+class Grid(PaperMap):
+    """Where the grid lies: whole millimetres are lines, multiples of 5 strong ones where `has_strong` says so.
 
     Parameters
     ----------
-    paper
-        ``(2, rows, columns)``: x and y on paper [mm] of the pixels ``first + step * (column, row)``; whole numbers are
-        lines, multiples of 5 strong ones where `has_strong` says that they were seen.
-    step, first
-        Pixels between those places, and the place of the first along x and y.
-    quality
-        ``(rows, columns)``, 0 to 1: how much of a grid is seen there.
     scores
         How clearly lines repeat along x and y; below `LEAST_SCORE` there is no grid.
     has_strong
@@ -48,52 +41,9 @@ class Grid:
         Height and width of the picture [pixels].
     """
 
-    paper: Floats
-    step: float
-    first: float
-    quality: Floats
     scores: tuple[float, float]
     has_strong: bool
     shape: tuple[int, int]
-
-    @property
-    def pixels_per_mm(self) -> tuple[float, float]:
-        """Along x and y, where the grid is seen best (median)."""
-        good = self.quality > 0.5 * float(self.quality.max())
-        out = []
-        for axis in (0, 1):
-            steps = np.hypot(*np.gradient(self.paper[axis], self.step))
-            out.append(float(1 / np.median(steps[good])))
-        return out[0], out[1]
-
-    def to_paper(self, places: Floats) -> Floats:
-        """Millimetres of paper, ``(n, 2)``, of pixels (x, y) counted from the centre of the first."""
-        from scipy import ndimage
-
-        at = (np.asarray(places, float)[:, ::-1].T - self.first) / self.step
-        return np.column_stack([_extended(self.paper[k], at, ndimage) for k in (0, 1)])
-
-    def to_pixels(self, places: Floats) -> Floats:
-        """Pixels (x, y), ``(n, 2)``, of millimetres of paper; Newton's method from the best plane."""
-        mm = np.asarray(places, float)
-        plane = self._plane
-        inverse = np.linalg.inv(plane[:, :2])
-        found = (mm - plane[:, 2]) @ inverse.T
-        for _ in range(12):
-            miss = mm - self.to_paper(found)
-            found = found + miss @ inverse.T
-            if np.abs(miss).max(initial=0) < 1e-4:
-                break
-        return found
-
-    @cached_property
-    def _plane(self) -> Floats:
-        """The affine map from pixels to paper that fits best, ``(2, 3)``."""
-        rows, columns = self.paper.shape[1:]
-        y, x = np.mgrid[0:rows, 0:columns] * self.step + self.first
-        weight = (self.quality + 1e-3).ravel()
-        system = np.column_stack([x.ravel(), y.ravel(), np.ones(x.size)]) * weight[:, None]
-        return np.array([np.linalg.lstsq(system, self.paper[k].ravel() * weight, rcond=None)[0] for k in (0, 1)])
 
 
 def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
@@ -310,22 +260,3 @@ def _global(flat: Plane, potential: _Potential, quality: Floats) -> tuple[float,
     """Strength and phase of a carrier over the whole page."""
     mean = (_demodulated(flat, potential) * quality**2).sum() / ((quality**2).sum() + 1e-9)
     return float(abs(mean)), float(np.angle(mean))
-
-
-def _extended(values: Floats, at: Floats, ndimage: Any) -> Floats:
-    """Cubic between the places of the lattice, straight on beyond its edges."""
-    limits = np.array(values.shape)[:, None] - 1.0
-    inside = np.clip(at, 0, limits)
-    out: Floats = ndimage.map_coordinates(values, inside, order=3, mode="nearest")
-    beyond = at - inside
-    for axis in (0, 1):
-        far = beyond[axis] != 0
-        if far.any():
-            back = inside[:, far].copy()
-            step = np.sign(beyond[axis][far])
-            back[axis] = np.clip(back[axis] - step * 4, 0, limits[axis])
-            reached = np.maximum(np.abs(inside[axis][far] - back[axis]), 1e-9)
-            before = ndimage.map_coordinates(values, back, order=1, mode="nearest")
-            slope = (ndimage.map_coordinates(values, inside[:, far], order=1, mode="nearest") - before) / reached
-            out[far] += np.abs(beyond[axis][far]) * slope
-    return out

@@ -12,15 +12,16 @@ import numpy.typing as npt
 from workbench.core.errors import UsageError, nearest
 from workbench.core.provenance import Recorder
 from workbench.core.signals import Signals
-from workbench.core.types import Image, Labels, Part, Progress, Result, Scores
+from workbench.core.types import Image, Part, Progress, Result, Scores
 from workbench.page.data.pictures import AXES
 from workbench.page.errors import NoGrid, NotAPage
 from workbench.page.predict.arrangement import known_layouts
+from workbench.page.predict.measurements import measured, measurements
 from workbench.page.predict.model import NAME, Model
 from workbench.page.settings import Config
+from workbench.page.traces import COVERAGE, Sheet, coverage
 
 if TYPE_CHECKING:
-    from workbench.page.measure import Measurements
     from workbench.page.predict.digitise import Digitised, Paper
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -42,8 +43,8 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
     -------
     Result
         ``leads``: `Signals` in mV, NaN where nothing was seen. For pages ``certainty`` (`Signals`, 0 to 1),
-        ``coverage`` (a row for each piece) and, for pictures, ``traces``: `Labels` on the pixels of the picture, a
-        class for each lead. With ``measure`` the table ``measurements``.
+        ``coverage`` (a row for each lead) and, for pictures, ``traces``: `Lines` on the pixels of the picture, which
+        say where on paper they lie (`workbench.page.traces`). With ``measure`` the table ``measurements``.
 
     Raises
     ------
@@ -65,7 +66,11 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
         parts = _digitised(model, image, config, recorder, say)
     say(2, 3)
     if config.measure:
-        parts["measurements"] = _measured(parts["leads"], recorder, str(image.source or image.name))
+        leads = parts["leads"]
+        assert isinstance(leads, Signals)
+        parts["measurements"], notes = measured(leads, str(image.source or image.name))
+        for note in notes:
+            recorder.note(note)
     say(3, 3)
     return Result(parts, image, recorder.finish())
 
@@ -119,13 +124,12 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
         (name, piece.is_strip, round(float(s), 3), 1.0, 1.0, piece.was_read)
         for name, piece, s in zip(found.signals.channels, found.pieces, seen, strict=True)
     )
-    return {"leads": found.signals, "coverage": Scores(_COVERAGE, rows, "coverage")}
-
-
-_COVERAGE = ("lead", "strip", "seen [s]", "coverage", "certainty", "name read")
+    return {"leads": found.signals, "coverage": Scores(COVERAGE, rows, "coverage")}
 
 
 def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, say: Progress) -> dict[str, Part]:
+    from workbench.page.predict.found_lines import lines_of
+
     pixels = np.ascontiguousarray(np.moveaxis(image.samples(), 0, 2))
     source = str(image.source or image.name)
     found, turn = _upright(model, pixels, config, source, say)
@@ -143,21 +147,17 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, s
     certainty = Signals(
         found.sure, found.signals.channels, found.signals.geometry, "certainty", None, role="map"
     )  # fmt: skip
-    coverage = found.coverage()
-    pieces = dict(zip(found.signals.channels, found.pieces, strict=True))
-    rows = []
-    for n, name in enumerate(found.signals.channels):
-        there = np.isfinite(found.signals.data[n])
-        sure = float(found.sure[n][there].mean()) if there.any() else 0.0
-        rows.append((
-            name, pieces[name].is_strip, round(float(there.sum()) / config.sampling_rate, 3),
-            round(coverage.get(name, 0.0), 4), round(sure, 3), pieces[name].was_read,
-        ))  # fmt: skip
+    lines = lines_of(found, (image.geometry.shape[0], image.geometry.shape[1]), turn)
+    sure = {
+        name: float(certain[np.isfinite(values)].mean()) if np.isfinite(values).any() else 0.0
+        for name, certain, values in zip(found.signals.channels, found.sure, found.signals.data, strict=True)
+    }
+    read = {name: piece.was_read for name, piece in zip(found.signals.channels, found.pieces, strict=True)}
     return {
         "leads": found.signals,
         "certainty": certainty,
-        "coverage": Scores(_COVERAGE, tuple(rows), "coverage"),
-        "traces": _traces(found, image, turn),
+        "coverage": coverage(found.signals, sure, read, Sheet.of(lines).seconds),
+        "traces": lines,
     }
 
 
@@ -166,7 +166,7 @@ def _require_heart(found: Digitised, source: str) -> None:
     read = sum(piece.was_read for piece in found.pieces)
     if read >= _FEW_NAMES * len(found.pieces):
         return
-    if _measurements(found.signals, source)["heart rate"].value is None:
+    if measurements(found.signals, source)["heart rate"].value is None:
         raise NotAPage(
             f"{source}: lines are seen on a grid, but {read} of {len(found.pieces)} names of leads and no beats: "
             "not read as an electrocardiogram. Give a sharper picture of the whole page."
@@ -247,48 +247,3 @@ def _note_scale(recorder: Recorder, config: Config, said: _Said, speed: float, g
         elif given is None:
             why = "as the page says" if read is not None else "nothing on the page says it"
             recorder.note(f"the {name} was taken as {used:g} {unit}: {why}")
-
-
-def _measurements(leads: Signals, source: str) -> Measurements:
-    """All measurements; a strip counts as its lead."""
-    from workbench.page.measure import measure
-
-    names = tuple(name.removesuffix(" strip") for name in leads.channels)
-    return measure(replace(leads, channels=names, name=source))
-
-
-def _measured(leads: Part, recorder: Recorder, source: str) -> Scores:
-    assert isinstance(leads, Signals)
-    found = _measurements(leads, source)
-    for note in found.notes:
-        recorder.note(note)
-    columns = ("measurement", "value", "unit", "spread between beats", "spread between leads", "reason")
-    rows = tuple(
-        (m.name, _rounded(m.value), m.unit, _rounded(m.spread), _rounded(m.between_leads), m.reason) for m in found
-    )
-    return Scores(columns, rows, "measurements")
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
-
-
-def _traces(found: Digitised, image: Image, turn: int) -> Labels:
-    """Lines of all leads on the pixels of the picture as it came, each lead with its number."""
-    from PIL import Image as Pillow
-    from PIL import ImageDraw
-
-    from workbench.core.classes import ClassTable
-    from workbench.page.predict.digitise import places_of
-
-    rows, columns = image.geometry.shape
-    size = (columns, rows) if turn % 2 == 0 else (rows, columns)
-    picture = Pillow.new("L", size)
-    pen = ImageDraw.Draw(picture)
-    wide = max(1, round(0.35 * min(found.grid.pixels_per_mm)))
-    for n, piece in enumerate(found.pieces, 1):
-        for line in places_of(found, piece):
-            pen.line([tuple(p) for p in line], fill=n, width=wide, joint="curve")
-    drawn = np.rot90(np.asarray(picture), turn)
-    table = ClassTable.from_names(found.signals.channels)
-    return Labels(np.ascontiguousarray(drawn), image.geometry, table, "traces", origin="automatic", algorithm=NAME)

@@ -1,0 +1,132 @@
+"""A result after a person corrected its lines: leads, coverage and measurements follow, and say that they did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.lines import Lines
+from workbench.core.signals import Signals, time_base
+from workbench.core.types import Part, Result
+from workbench.page.traces import (
+    LEAD,
+    ORIGIN,
+    STRIP,
+    WAS_READ,
+    Sheet,
+    channels_of,
+    coverage,
+    heights_of,
+    leads_of,
+    without_covered,
+)
+
+
+def with_lines(result: Result, key: str, now: Lines) -> Result:
+    """The result with these lines as its part `key`.
+
+    Leads whose lines are as they were keep their samples to the last bit. A note says which were made from lines that
+    a person drew. Certainty is 1 where a person drew, and as it was elsewhere.
+
+    Raises
+    ------
+    GeometryError
+        The lines do not say where on paper they lie, or no line has the name of a lead.
+    """
+    before = result.parts.get(key)
+    assert isinstance(before, Lines)
+    now = without_covered(now)
+    old_leads = result.parts.get("leads")
+    same = _unchanged(before, now)
+    if isinstance(old_leads, Signals) and set(channels_of(now)) == set(channels_of(before)) == same:
+        return result
+    leads, mine = _leads(old_leads if isinstance(old_leads, Signals) else None, before, now)
+    drawn = [name for name, row in zip(leads.channels, mine, strict=True) if row.any()]
+    parts: dict[str, Part] = {**result.parts, key: now, "leads": leads}
+    sure = _sureness(result, leads, mine)
+    if "certainty" in parts or not isinstance(old_leads, Signals):
+        parts["certainty"] = replace(leads, data=sure, name="certainty", unit=None, role="map")
+    read = dict(zip(channels_of(now), map(bool, now.feature(WAS_READ, False)), strict=True))
+    means = {name: _mean(row, values) for name, row, values in zip(leads.channels, sure, leads.data, strict=True)}
+    parts["coverage"] = coverage(leads, means, read, Sheet.of(now).seconds)
+    notes = [n for n in result.provenance.notes if not n.startswith(_SAID)]
+    if drawn and isinstance(old_leads, Signals):
+        gone = [name for name in old_leads.channels if name not in leads.channels]
+        notes.append(f"{_SAID} {', '.join(drawn)}" + (f"; {', '.join(gone)} taken away" if gone else ""))
+    if "measurements" in parts:
+        from workbench.page.predict.measurements import measured
+
+        parts["measurements"], said = measured(leads, str(result.image.source or result.image.name))
+        notes += [note for note in said if note not in notes]
+    return replace(result, parts=parts, provenance=replace(result.provenance, notes=tuple(notes)))
+
+
+_SAID = "lines corrected by hand:"
+_SAME = 2e-4
+"""Millivolts below which a line is where it was."""
+
+
+def _unchanged(before: Lines, now: Lines) -> set[str]:
+    """Signals all of whose lines are as they were, on paper of the same scale."""
+    if before.about != now.about:
+        return set()
+    own = (LEAD, STRIP, ORIGIN)
+    kept = []
+    for lines in (before, now):
+        columns = [lines.feature(name) for name in own]
+        found: dict[str, list[tuple[object, ...]]] = {}
+        for n, name in enumerate(channels_of(lines)):
+            points = np.round(lines.line(n), 3)
+            found.setdefault(name, []).append((points.tobytes(), *(column[n] for column in columns)))
+        kept.append({name: sorted(map(repr, rows)) for name, rows in found.items()})
+    return {name for name, rows in kept[1].items() if kept[0].get(name) == rows}
+
+
+def _leads(old: Signals | None, before: Lines, now: Lines) -> tuple[Signals, npt.NDArray[np.bool_]]:
+    """The leads, and which of their samples come from lines that were changed; all others stay as they were."""
+    if old is None:
+        leads = leads_of(now)
+        return leads, np.isfinite(leads.data)
+    then, here = heights_of(before), heights_of(now)
+    samples = max(x.data.shape[1] for x in (old, then, here))
+    data = np.full((len(here.channels), samples), np.nan, np.float32)
+    mine = np.zeros(data.shape, bool)
+    for n, name in enumerate(here.channels):
+        values = _padded(here.data[n], samples)
+        if name in old.channels and name in then.channels:
+            known = _padded(old.data[old.channels.index(name)], samples)
+            was = _padded(then.data[then.channels.index(name)], samples)
+            zero = float(np.nanmedian(was - known)) if np.isfinite(was - known).any() else float(np.nanmedian(values))
+            same = (np.abs(values - was) < _SAME) | (np.isnan(values) & np.isnan(was))
+            data[n] = np.where(same, known, values - zero)
+            mine[n] = ~same & np.isfinite(values)
+            # Without one changed sample there may still be less of it than before.
+            data[n, np.isnan(values) & np.isfinite(was)] = np.nan
+        else:
+            data[n] = values - np.nanmedian(values)
+            mine[n] = np.isfinite(values)
+    return Signals(data, here.channels, time_base(samples, here.sampling_rate), "leads", "mV"), mine
+
+
+def _padded(values: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.float32]:
+    out = np.full(samples, np.nan, np.float32)
+    out[: len(values)] = values
+    return out
+
+
+def _sureness(result: Result, leads: Signals, mine: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    before = result.parts.get("certainty")
+    sure = np.where(np.isfinite(leads.data), np.float32(1), np.float32(0))
+    if isinstance(before, Signals):
+        for n, name in enumerate(leads.channels):
+            if name in before.channels:
+                row = np.nan_to_num(_padded(before.data[before.channels.index(name)], sure.shape[1]))
+                sure[n] = np.where(mine[n] | ~np.isfinite(leads.data[n]), sure[n], row)
+    return sure
+
+
+def _mean(sure: npt.NDArray[np.float32], values: npt.NDArray[np.float32]) -> float:
+    there = np.isfinite(values)
+    return float(sure[there].mean()) if there.any() else 0.0
