@@ -405,6 +405,7 @@ PAGE = Kind(
     writer="workbench.page.data.write",
     formats=("wfdb", "dicom-ecg", "csv", "edf"),
     layers="workbench.page.layers",
+    cases="workbench.page.data.cases",
     monai="workbench.page.data.monai_reader:PageReader",
     needs_labels=False,
     series="page",

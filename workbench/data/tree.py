@@ -198,7 +198,7 @@ def _enter_archive(search: Search, file: Path, names: tuple[str, ...]) -> None:
 def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> set[Path]:
     """What a kind knows as a whole (a BIDS data set of recordings): its cases; their folders are done.
 
-    Returns the files of the folder that hold its images.
+    Returns the files of the folder that hold its images, and what belongs to them.
     """
     own_files: set[Path] = set()
     for row, own in kinds.hooks("cases", "folder_cases"):
@@ -214,6 +214,9 @@ def _known_data_set(search: Search, folder: Folder, names: tuple[str, ...]) -> s
             search.parts.append(Study(tuple(ids)))
         search.done |= {c.image.parent for c in found}
         own_files |= {formats.split_address(c.image)[0] for c in found}
+        own_files |= {formats.split_address(c.labels)[0] for c in found if c.labels is not None}
+        columns = row.hook("cases", "FILE_COLUMNS") or ()
+        own_files |= {Path(c.options[name]) for c in found for name in columns if c.options.get(name)}
     return own_files
 
 

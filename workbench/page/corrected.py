@@ -51,10 +51,10 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     read = dict(zip(channels_of(now), map(bool, now.feature(WAS_READ, False)), strict=True))
     means = {name: _mean(row, values) for name, row, values in zip(leads.channels, sure, leads.data, strict=True)}
     parts["coverage"] = coverage(leads, means, read, Sheet.of(now).seconds)
-    notes = [n for n in result.provenance.notes if not n.startswith(_SAID)]
+    notes = [n for n in result.provenance.notes if not n.startswith(BY_HAND)]
     if drawn and isinstance(old_leads, Signals):
         gone = [name for name in old_leads.channels if name not in leads.channels]
-        notes.append(f"{_SAID} {', '.join(drawn)}" + (f"; {', '.join(gone)} taken away" if gone else ""))
+        notes.append(f"{BY_HAND} {', '.join(drawn)}" + (f"; {', '.join(gone)} taken away" if gone else ""))
     if "measurements" in parts:
         from workbench.page.predict.measurements import measured
 
@@ -63,7 +63,8 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     return replace(result, parts=parts, provenance=replace(result.provenance, notes=tuple(notes)))
 
 
-_SAID = "lines corrected by hand:"
+BY_HAND = "lines corrected by hand:"
+"""How the note on a corrected result begins."""
 _SAME = 2e-4
 """Millivolts below which a line is where it was."""
 
