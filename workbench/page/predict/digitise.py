@@ -13,6 +13,7 @@ from workbench.core.signals import Signals, time_base
 from workbench.page.errors import NotAPage
 from workbench.page.leads import STANDARD
 from workbench.page.net.page_net import FINER
+from workbench.page.paper_map import PaperMap
 from workbench.page.predict.arrangement import HALF_PEN, Arrangement, Piece, RowInk, arrange
 from workbench.page.predict.grid import Grid, find_grid
 from workbench.page.predict.maps import Maps, look
@@ -135,7 +136,7 @@ def digitise(
     return read_flat(flat, grid, maps, paper_of(maps), layout=layout, sampling_rate=sampling_rate, source=source)
 
 
-def flatten(pixels: Pixels, grid: Grid, source: str = "page") -> Flat:
+def flatten(pixels: Pixels, grid: PaperMap, source: str = "page") -> Flat:
     """The part of a picture that shows a grid, and a little around it, laid flat."""
     good = grid.quality > 0.25
     if not good.any():

@@ -58,6 +58,14 @@ class Maps:
 
 
 def look(model: Any, page: npt.NDArray[np.uint8], device: Any = "cpu", precision: str = "auto") -> Maps:
+    """Run the network over a page; see `shares`."""
+    trace, pulse, words, names = shares(model, page, device, precision)
+    return Maps(trace, pulse, words, names_of(names))
+
+
+def shares(
+    model: Any, page: npt.NDArray[np.uint8], device: Any = "cpu", precision: str = "auto"
+) -> tuple[Share, Share, Share, Share]:
     """Run the network over a page, in strips, so that memory does not grow with its width.
 
     Parameters
@@ -66,6 +74,12 @@ def look(model: Any, page: npt.NDArray[np.uint8], device: Any = "cpu", precision
         `workbench.page.net.page_net.PageNet` in evaluation mode.
     page
         ``(rows, columns, 3)`` uint8 at `PER_MM` pixels a millimetre.
+
+    Returns
+    -------
+    tuple
+        Traces and pulses, ``(rows, 2 * columns)``; words, half as many of both; names, ``(13, rows / 8, columns / 8)``,
+        rows filled up to whole blocks. float32, 0 to 1.
     """
     import torch
 
@@ -74,7 +88,7 @@ def look(model: Any, page: npt.NDArray[np.uint8], device: Any = "cpu", precision
     trace = np.zeros((rows, FINER * columns), np.float32)
     pulse, words = np.zeros_like(trace), np.zeros((-(-rows // 2), -(-columns // 2)), np.float32)
     names = np.zeros((len(LEADS), high // _NAME_STEP, -(-columns // _NAME_STEP)), np.float32)
-    half = precision == "bfloat16" or (precision == "auto" and _likes_bfloat16(device))
+    half = precision == "bfloat16" or (precision == "auto" and likes_bfloat16(device))
     for first in range(0, columns, _STRIP):
         last = min(first + _STRIP, columns)
         left, right = max(first - _AROUND, 0), min(last + _AROUND, columns)
@@ -93,10 +107,10 @@ def look(model: Any, page: npt.NDArray[np.uint8], device: Any = "cpu", precision
         share = torch.sigmoid(found.names[0].float()).cpu().numpy()
         a, b = first // _NAME_STEP, -(-last // _NAME_STEP)
         names[:, :, a:b] = share[:, :, own.start // _NAME_STEP : own.start // _NAME_STEP + b - a]
-    return Maps(trace, pulse, words, _names(names))
+    return trace, pulse, words, names
 
 
-def _likes_bfloat16(device: Any) -> bool:
+def likes_bfloat16(device: Any) -> bool:
     import torch
 
     if torch.device(device).type != "cpu":
@@ -104,7 +118,7 @@ def _likes_bfloat16(device: Any) -> bool:
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
-def _names(maps: Share, least: float = 0.35) -> tuple[Name, ...]:
+def names_of(maps: Share, least: float = 0.35) -> tuple[Name, ...]:
     """Peaks of the maps; where several names are seen at a place, the surest."""
     from scipy import ndimage
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,28 +97,44 @@ def crops(page: DrawnPage, rng: np.random.Generator, count: int, size: int = 256
 def _targets(
     page: DrawnPage, lines: list[Floats], in_crop: Callable[[Floats], Floats], size: int
 ) -> tuple[npt.NDArray[np.uint8], ...]:
-    trace = _drawn([in_crop(line) for line in lines], size)
-    pulse = _drawn([in_crop(pulse) for pulse in page.pulses], size)
+    trace = drawn([in_crop(line) for line in lines], size, size)
+    pulse = drawn([in_crop(pulse) for pulse in page.pulses], size, size)
     words = Canvas(size // 2, size // 2, (0.0, 0.0, 0.0))
     names = np.zeros((len(LEADS), size // 8, size // 8), np.float32)
-    y, x = np.mgrid[0 : size // 8, 0 : size // 8] * 8 + 3.5
     for word in page.words:
         corners = in_crop(word.paper)
         words.area((corners - 0.5) / 2, (1.0, 1.0, 1.0))
         if word.kind == "lead" and word.text in LEADS:
             cx, cy = corners.mean(axis=0)
-            bump = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 7.0**2))
             k = LEADS.index(word.text)
-            names[k] = np.maximum(names[k], bump)
+            names[k] = np.maximum(names[k], bump(size // 8, size // 8, float(cx), float(cy)))
     return trace, pulse, words.pixels()[..., 0], np.round(names * 255).astype(np.uint8)
 
 
-def _drawn(lines: list[Floats], size: int) -> npt.NDArray[np.uint8]:
-    """Lines of even thickness: drawn larger along x, and thinned to that of one direction by what columns cover."""
-    canvas = Canvas(FINER * size, FINER * size, (0.0, 0.0, 0.0))
+def drawn(lines: Sequence[Floats], rows: int, columns: int) -> npt.NDArray[np.uint8]:
+    """Lines of even thickness, ``(rows, 2 * columns)``: how much of a pixel they cover, along x twice as fine.
+
+    They are drawn larger, and thinned to that of one direction by what columns cover.
+
+    Parameters
+    ----------
+    lines
+        Each ``(points, 2)`` of (x, y), in pixels from the centre of the first.
+    """
+    canvas = Canvas(FINER * columns, FINER * rows, (0.0, 0.0, 0.0))
+    half = np.array([columns, rows]) / 2
     for line in lines:
-        if len(line) > 1 and (np.abs(line - size / 2).max(axis=1) < size).any():
+        if len(line) > 1 and (np.abs(line - half) < 2 * half).all(axis=1).any():
             canvas.lines([(line + 0.5) * FINER - 0.5], PEN * PER_MM * FINER, (1.0, 1.0, 1.0))
-    fine = canvas.pixels()[..., 0].reshape(size, FINER, FINER * size)
+    fine = canvas.pixels()[..., 0].reshape(rows, FINER, FINER * columns)
     out: npt.NDArray[np.uint8] = np.round(fine.mean(axis=1)).astype(np.uint8)
+    return out
+
+
+def bump(rows: int, columns: int, x: float, y: float) -> npt.NDArray[np.float32]:
+    """What marks the middle of a name, ``(rows, columns)``, 0 to 1: one value for 8 x 8 pixels; x and y in pixels."""
+    across, down = np.arange(columns) * 8 + 3.5, np.arange(rows) * 8 + 3.5
+    out: npt.NDArray[np.float32] = np.outer(
+        np.exp(-((down - y) ** 2) / (2 * 7.0**2)), np.exp(-((across - x) ** 2) / (2 * 7.0**2))
+    ).astype(np.float32)
     return out

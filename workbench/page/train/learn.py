@@ -24,11 +24,31 @@ def batch_of(crops: dict[str, npt.NDArray[np.uint8]]) -> Batch:
 
 def loss_of(model: nn.Module, batch: Batch) -> Tensor:
     """Cross entropy against what is covered, and overlap (Dice) of thin lines, which cross entropy alone makes wide."""
-    maps: PageMaps = model(batch["pixels"])
+    return loss_of_maps(model(batch["pixels"]), batch)
+
+
+def loss_of_maps(maps: PageMaps, batch: Batch) -> Tensor:
+    """The same of what the network said already."""
     total = _entropy(maps.trace, batch["trace"], 2.0) + 0.5 * _overlap(maps.trace, batch["trace"])
     total = total + 0.3 * _entropy(maps.pulse, batch["pulse"], 2.0) + 0.1 * _overlap(maps.pulse, batch["pulse"])
     total = total + 0.2 * _entropy(maps.words, batch["words"], 1.0)
     return total + 3.0 * _entropy(maps.names, batch["names"], 10.0)
+
+
+def loss_of_taught(maps: PageMaps, batch: Batch) -> Tensor:
+    """Of pieces of corrected pages: traces as the lines say where that is known, all else as the network said before.
+
+    `batch` holds ``known`` besides, and shares of the network as ``pulse``, ``words`` and ``names``: of plain cross
+    entropy they are the least.
+    """
+    known = batch["known"]
+    positive = torch.tensor(2.0, device=known.device)
+    each = F.binary_cross_entropy_with_logits(maps.trace.float(), batch["trace"], pos_weight=positive, reduction="none")
+    total = (each * known).sum() / known.sum().clamp(min=1)
+    total = total + 0.5 * _overlap(maps.trace, batch["trace"], known)
+    total = total + 0.3 * F.binary_cross_entropy_with_logits(maps.pulse.float(), batch["pulse"])
+    total = total + 0.2 * F.binary_cross_entropy_with_logits(maps.words.float(), batch["words"])
+    return total + 3.0 * F.binary_cross_entropy_with_logits(maps.names.float(), batch["names"])
 
 
 def _entropy(logits: Tensor, target: Tensor, weight: float) -> Tensor:
@@ -36,8 +56,10 @@ def _entropy(logits: Tensor, target: Tensor, weight: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=positive)
 
 
-def _overlap(logits: Tensor, target: Tensor) -> Tensor:
+def _overlap(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     share = torch.sigmoid(logits.float())
+    if known is not None:
+        share, target = share * known, target * known
     both = (share * target).sum(dim=(1, 2))
     return 1 - ((2 * both + 10) / (share.square().sum(dim=(1, 2)) + target.square().sum(dim=(1, 2)) + 10)).mean()
 
