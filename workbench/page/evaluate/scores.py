@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ class LeadScore:
         Per cent by which its time is too long.
     coverage
         Share of the true samples that were found.
+    kaggle
+        Decibels of this lead alone by Kaggle's definition; NaN where `score` did not ask for it.
     """
 
     physionet: float
@@ -45,6 +47,7 @@ class LeadScore:
     stretch: float
     coverage: float
     correlation: float
+    kaggle: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class PageScore:
 
     @property
     def kaggle(self) -> float:
-        return float(10 * np.log10(self.kaggle_ratio)) if self.kaggle_ratio > 0 else float("-inf")
+        return _decibels(self.kaggle_ratio)
 
     @property
     def worst(self) -> tuple[str, float]:
@@ -90,14 +93,41 @@ def score(reference: Mapping[str, Floats], found: Mapping[str, Floats], rate: fl
             n = min(len(other), len(true))
             whole[:n] = other[:n]
         one = lead_score(true[part], whole[part], rate)
-        leads[name] = one
         decibels.append(one.physionet)
         signal, error = kaggle_power(true[part], whole[part], rate)
+        leads[name] = replace(one, kaggle=_decibels(min(signal / error, KAGGLE_CAP) if error > 0 else KAGGLE_CAP))
         above += signal
         below += error
     ratio = min(above / below, KAGGLE_CAP) if below > 0 else KAGGLE_CAP
     known = [d for d in decibels if np.isfinite(d)]
     return PageScore(leads, float(np.mean(known)) if known else float("nan"), float(ratio))
+
+
+def _decibels(ratio: float) -> float:
+    return float(10 * np.log10(ratio)) if ratio > 0 else float("-inf")
+
+
+def likest(reference: Mapping[str, Floats], found: Floats, rate: float) -> dict[str, float]:
+    """Decibels of every lead of a reference against its difference to one digitised lead, shifted and scaled to fit.
+
+    By up to 0.2 s and any gain above 0: a wrong gain makes no lead another one.
+    Leads that share less than half of its samples, or a second, are left out: nothing is known of them.
+    """
+    there = np.isfinite(found)
+    out: dict[str, float] = {}
+    for name, true in reference.items():
+        n = min(len(true), len(found))
+        both = there[:n] & np.isfinite(true[:n])
+        if both.sum() < max(0.5 * there.sum(), rate):
+            continue
+        part = slice(int(np.argmax(both)), n - int(np.argmax(both[::-1])))
+        moved = _moved(found[part], -_lag(true[part], found[part], round(0.2 * rate)))
+        good = np.isfinite(moved) & np.isfinite(true[part])
+        centred, own = (v[good] - v[good].mean() for v in (true[part], moved))
+        power, product = float((centred**2).sum()), max(float((centred * own).sum()), 0.0)
+        error = power - product**2 / max(float((own**2).sum()), 1e-12)
+        out[name] = _decibels(power / max(error, 1e-6 * power, 1e-12))
+    return out
 
 
 def mean_kaggle(scores: list[PageScore]) -> float:

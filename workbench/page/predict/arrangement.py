@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.errors import UsageError, nearest
 from workbench.page.errors import NotAPage
 from workbench.page.layouts import Layout, layouts
 from workbench.page.predict.maps import Name
@@ -204,6 +205,23 @@ def _as_named(rows: Sequence[RowInk], placed: Sequence[_Placed]) -> Layout | Non
 def known_layouts() -> tuple[str, ...]:
     """All names that a person may give: every layout with up to three strips."""
     return tuple(sorted({one.name for count in range(1, 16) for one in _templates(count, None)}))
+
+
+def layout_named(name: str) -> Layout | None:
+    """The layout of that name among `known_layouts`."""
+    return next((one for count in range(1, 16) for one in _templates(count, None) if one.name == name), None)
+
+
+def require_layout(name: str) -> None:
+    """Refuse a name that no layout has; no name at all is fine.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name.
+    """
+    if name and name not in known_layouts():
+        raise UsageError(f"no layout '{name}'.{nearest(name, known_layouts())}")
 
 
 def _templates(count: int, asked: str | None) -> list[Layout]:

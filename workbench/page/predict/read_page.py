@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import UsageError, nearest
 from workbench.core.provenance import Recorder
 from workbench.core.signals import Signals
 from workbench.core.types import Image, Part, Progress, Result, Scores
 from workbench.page.data.pictures import AXES
 from workbench.page.errors import NoGrid, NotAPage
-from workbench.page.predict.arrangement import known_layouts
+from workbench.page.predict.arrangement import require_layout
 from workbench.page.predict.measurements import measured, measurements
 from workbench.page.predict.model import NAME, Model
 from workbench.page.settings import Config
@@ -51,8 +50,7 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
     NotAPage
         There is no grid, or nothing on it that is read as leads.
     """
-    if config.layout and config.layout not in known_layouts():
-        raise UsageError(f"no layout '{config.layout}'.{nearest(config.layout, known_layouts())}")
+    require_layout(config.layout)
     recorder = Recorder(NAME, config, model.weights, image, model.device, model.reason)
     say = progress or (lambda _done, _total: None)
     say(0, 3)
