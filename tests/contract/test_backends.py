@@ -45,7 +45,7 @@ TINY = {
     # Random numbers see no traces, and a page without traces is refused: the demo weights are small enough.
     "ecg_image": lambda folder: (demo_weights()["ecg_image"], make_page(folder / "page.png")),
 }
-VERBS_OF = {"stainnet": ("predict", "train"), "ihc": ("predict", "evaluate"), "ecg_image": ("predict",)}
+VERBS_OF = {"stainnet": ("predict", "train"), "ihc": ("predict", "evaluate")}
 WITHOUT_WEIGHTS = {"ihc"}
 
 

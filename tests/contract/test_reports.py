@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.tiny import make_tiny_recording, make_tiny_scene, make_volume
+from tests.workbench.page.taught_pages import blue_page, save_page
 from workbench import api
 from workbench.core.registry import backends
 from workbench.core.reports import EvaluationReport, TrainReport
@@ -35,6 +36,10 @@ def recordings(folder: Path) -> list[Case]:
     return [Case(f.stem, f, None, f.stem) for f in files]
 
 
+def pages(folder: Path) -> list[Case]:
+    return [save_page(blue_page(700 + n, pen=0.4, ink=(0.0, 0.0, 0.1)), folder, f"p{n}") for n in range(2)]
+
+
 # A function per backend that makes cases in a folder; quick settings of its training and of its evaluation.
 TINY = {
     "segformer3d": (volumes, {"weights": "none", "spacing": (6.0, 6.0, 6.0), "roi": (32, 32, 32), "steps": 1}, {}),
@@ -49,6 +54,7 @@ TINY = {
          "tokenizer_batch": 4, "stage": "tokenizer", "val_fraction": 0.34},
         {"task": "tokens"},
     ),
+    "ecg_image": (pages, {"steps": 1, "batch": 2, "old_pages": 0}, {}),
 }  # fmt: skip
 
 

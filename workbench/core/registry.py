@@ -299,7 +299,7 @@ ECG_IMAGE = Backend(
     axes="C, rows, columns",
     module="workbench.page.ecg_image",
     settings="workbench.page.settings",
-    verbs=("predict",),
+    verbs=tuple(VERBS),
     paper="arXiv:2310.12630",
 )
 

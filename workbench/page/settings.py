@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workbench.core.settings import setting
+from workbench.page.evaluate.settings import PageEvaluateConfig as EvaluateConfig
+from workbench.page.train.settings import PageTrainConfig as TrainConfig
+
+__all__ = ["Config", "EvaluateConfig", "TrainConfig"]
 
 
 @dataclass(frozen=True)
