@@ -39,3 +39,7 @@ class Config:
         "Degrees by which the picture is turned clockwise before it is read; auto finds it by the names of leads.",
     )
     measure: bool = setting(True, "Measure heart rate, intervals and axes.")
+    page: bool = setting(True, "Write the corrected page: laid flat and upright, 8 pixels a millimetre.")
+    mask: bool = setting(
+        True, "Paint over everything printed or written on it but the names of leads (names, dates, ids)."
+    )

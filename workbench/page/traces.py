@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.floating[Any]]
 LEAD, STRIP, ORIGIN, WAS_READ = "lead", "strip", "second 0 [mm]", "name read"
 """Features of the lines: the name of the lead ("-aVR" where it is drawn upside down), whether it is a long strip, where
 its second 0 lies on paper, and whether its name was read."""
+PAGE_CORNER = "page corner [mm]"
+"""Detail of the provenance: where on paper (x, y) the upper left corner of the part ``page`` lies."""
 COVERAGE = ("lead", "strip", "seen [s]", "coverage", "certainty", "name read")
 
 

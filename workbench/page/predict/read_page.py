@@ -18,7 +18,7 @@ from workbench.page.predict.arrangement import require_layout
 from workbench.page.predict.measurements import measured, measurements
 from workbench.page.predict.model import NAME, Model
 from workbench.page.settings import Config
-from workbench.page.traces import COVERAGE, Sheet, coverage
+from workbench.page.traces import COVERAGE, PAGE_CORNER, Sheet, coverage
 
 if TYPE_CHECKING:
     from workbench.page.predict.digitise import Digitised, Paper
@@ -43,7 +43,9 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
     Result
         ``leads``: `Signals` in mV, NaN where nothing was seen. For pages ``certainty`` (`Signals`, 0 to 1),
         ``coverage`` (a row for each lead) and, for pictures, ``traces``: `Lines` on the pixels of the picture, which
-        say where on paper they lie (`workbench.page.traces`). With ``measure`` the table ``measurements``.
+        say where on paper they lie (`workbench.page.traces`), and with ``page`` the ``page`` laid flat (`Picture`; see
+        `workbench.page.predict.masking`), whose upper left corner on paper is in the details of the provenance as
+        `PAGE_CORNER`. With ``measure`` the table ``measurements``.
 
     Raises
     ------
@@ -127,6 +129,7 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
 
 def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, say: Progress) -> dict[str, Part]:
     from workbench.page.predict.found_lines import lines_of
+    from workbench.page.predict.masking import MASKED, SHOWN, corrected_page
 
     pixels = np.ascontiguousarray(np.moveaxis(image.samples(), 0, 2))
     source = str(image.source or image.name)
@@ -151,12 +154,17 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, s
         for name, certain, values in zip(found.signals.channels, found.sure, found.signals.data, strict=True)
     }
     read = {name: piece.was_read for name, piece in zip(found.signals.channels, found.pieces, strict=True)}
-    return {
+    parts: dict[str, Part] = {
         "leads": found.signals,
         "certainty": certainty,
         "coverage": coverage(found.signals, sure, read, Sheet.of(lines).seconds),
         "traces": lines,
     }
+    if config.page:
+        parts["page"] = corrected_page(found, config.mask)
+        recorder.details[PAGE_CORNER] = [round(v, 4) for v in found.flat.corner]
+        recorder.note(MASKED if config.mask else SHOWN)
+    return parts
 
 
 def _require_heart(found: Digitised, source: str) -> None:
