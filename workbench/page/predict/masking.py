@@ -4,7 +4,7 @@ What may stay is said, not what must go: a network misses words that are faint, 
 it never saw. So no pixel of the picture is kept but those of ink that was followed as a row of traces, of pulses beside
 such a row, and of names of leads at the beginning of their pieces. All other paper is made of what lies around at the
 same place between the lines of the grid (the median of many cells, in which no letter is left), and beyond the traces
-it is one plain colour.
+it is one plain colour. Where a word is seen on a trace, the line that was followed is drawn anew.
 """
 
 from __future__ import annotations
@@ -31,8 +31,12 @@ SHOWN = "the page was written as it is, with all that is printed or written on i
 
 _INK = 0.3
 """Share of a trace or pulse in a pixel above which it is kept, with one pixel around it."""
-_THIN = 2.0
-"""Pixels on each side of the line that was followed that are kept where words are more likely than traces."""
+_WORD = 0.3
+"""Share of words from which, and half a millimetre around, lines are drawn anew."""
+_HALF = 1.5
+"""Half the width of such a line [pixels]."""
+_SURE = 0.8
+"""Share of a trace in pixels that say what colour the ink has."""
 _SPIKE = (4.0, 2.0)
 """Height from which, and width to which, ink is a spike and no letter [mm]."""
 _ALONE = 5.0
@@ -78,49 +82,69 @@ def corrected_page(found: Digitised, mask: bool = True) -> Picture:
         ``(rows, columns, 3)`` uint8, `PER_MM` pixels a millimetre. Its upper left corner lies at ``found.flat.corner``.
     """
     flat = found.flat.pixels
-    if mask:
-        kept = ink_to_keep(found)
-        flat = np.where(kept[..., None], flat, painted_paper(flat, kept, _clean(found)))
-    return Picture(np.ascontiguousarray(flat), 1 / PER_MM, "page")
+    return Picture(np.ascontiguousarray(_masked(found) if mask else flat), 1 / PER_MM, "page")
 
 
-def ink_to_keep(found: Digitised) -> Mask:
-    """Pixels of the flat page that may be shown, ``(rows, columns)`` bool."""
-    traces = _traces(found)
-    return traces | _spikes(found, traces) | _pulses(found) | _names(found)
+def _masked(found: Digitised) -> Pixels:
+    flat = found.flat.pixels
+    kept, drawn = ink_to_keep(found)
+    out = np.where(kept[..., None], flat, painted_paper(flat, kept | drawn, _clean(found)))
+    pure = kept & (found.maps.trace.reshape(len(kept), -1, FINER).min(axis=2) > _SURE)
+    out[drawn & ~kept] = np.median(flat[pure], axis=0) if pure.any() else 0
+    return out
 
 
-def _traces(found: Digitised) -> Mask:
-    """Ink that was followed, within the pieces of its row; in words only its middle."""
+def ink_to_keep(found: Digitised) -> tuple[Mask, Mask]:
+    """Pixels of the flat page that may be shown, and those where the line that was followed is drawn anew.
+
+    Both ``(rows, columns)`` bool. Lines are drawn anew within words, of whose letters nothing must stay.
+    """
+    words = _spread(found, found.maps.words > _WORD, 9)
+    traces, drawn = _traces(found, words)
+    return traces | _spikes(found, traces, words) | _pulses(found) | _names(found), drawn & words
+
+
+def _traces(found: Digitised, words: Mask) -> tuple[Mask, Mask]:
+    """Ink that was followed, within the pieces of its row and beside words; and the lines in its middle."""
     from scipy import ndimage
 
-    trace, words = found.maps.trace, _fine_words(found)
+    trace = found.maps.trace
     rows, fine = trace.shape
-    out = np.zeros((rows, fine), bool)
+    ink, middle = np.zeros((rows, fine), bool), np.zeros((rows, fine), bool)
     for piece in found.pieces:
         a, b = (int(np.clip(round(v * FINER * PER_MM), 0, fine)) for v in (piece.first - _BEYOND, piece.last + _BEYOND))
         stroke, line = found.strokes[piece.row], found.lines[piece.row][a:b]
         top, bottom = stroke.top[a:b], stroke.bottom[a:b]
         if not np.isfinite(top).any():
             continue
-        low, high = max(int(np.nanmin(top)) - 2, 0), int(np.nanmax(bottom)) + 4
+        after = np.append(line[1:], np.nan)
+        above, below = np.fmin(line, after), np.fmax(line, after)
+        low, high = max(int(np.nanmin(top)) - 4, 0), int(np.nanmax(bottom)) + 5
         down = np.arange(low, min(high, rows))[:, None]
         part = slice(low, high), slice(a, b)
         with np.errstate(invalid="ignore"):
-            own = (down >= top - 2) & (down <= bottom + 2)
-            own &= (trace[part] > words[part]) | (np.abs(down - line) <= _THIN)
-        out[part] |= own
-    out &= trace > _INK
-    whole = out.reshape(rows, -1, FINER).any(axis=2)
-    return np.asarray(ndimage.maximum_filter(whole, 3), bool)
+            ink[part] |= (down >= top - 2) & (down <= bottom + 2)
+            middle[part] |= (down >= above - _HALF) & (down <= below + _HALF) & np.isfinite(line)
+    ink &= trace > _INK
+    wide = ndimage.maximum_filter(ink.reshape(rows, -1, FINER).any(axis=2), 3)
+    return wide & ~words, middle.reshape(rows, -1, FINER).any(axis=2)
 
 
-def _spikes(found: Digitised, traces: Mask) -> Mask:
+def _spread(found: Digitised, words: Mask, reach: int) -> Mask:
+    """A map of words on the pixels of the flat page, and so many pixels across wider."""
+    from scipy import ndimage
+
+    rows, columns = found.flat.pixels.shape[:2]
+    fine = np.repeat(np.repeat(words, 2, axis=0), 2, axis=1)[:rows, :columns]
+    return np.asarray(ndimage.maximum_filter(fine, reach), bool)
+
+
+def _spikes(found: Digitised, traces: Mask, words: Mask) -> Mask:
     """Tall thin strokes that were seen and not followed, each alone beside a trace: what is left of lost beats."""
     from scipy import ndimage
 
-    seen = (found.maps.trace > 0.5) & (_fine_words(found) < 0.1)
-    parts, _ = ndimage.label(seen.reshape(len(seen), -1, FINER).any(axis=2) & ~traces, np.ones((3, 3)))
+    seen = (found.maps.trace > 0.5).reshape(len(traces), -1, FINER).any(axis=2)
+    parts, _ = ndimage.label(seen & ~traces & ~words, np.ones((3, 3)))
     boxes = [
         (n, box)
         for n, box in enumerate(ndimage.find_objects(parts), 1)
@@ -139,12 +163,6 @@ def _spikes(found: Digitised, traces: Mask) -> Mask:
         if len(others) <= 2 and near.any():
             out[down, across] |= parts[down, across] == n
     return np.asarray(ndimage.maximum_filter(out, 3), bool)
-
-
-def _fine_words(found: Digitised) -> npt.NDArray[np.float32]:
-    """The map of words on the pixels of that of traces."""
-    rows, fine = found.maps.trace.shape
-    return np.repeat(np.repeat(found.maps.words, 2, axis=0), 2 * FINER, axis=1)[:rows, :fine]
 
 
 def _pulses(found: Digitised) -> Mask:
@@ -175,7 +193,6 @@ def _names(found: Digitised) -> Mask:
     from scipy import ndimage
 
     words = found.maps.words
-    rows, columns = found.flat.pixels.shape[:2]
     parts, _ = ndimage.label(words > _INK, np.ones((3, 3)))
     boxes = ndimage.find_objects(parts)
     small = np.zeros_like(words, bool)
@@ -190,8 +207,7 @@ def _names(found: Digitised) -> Mask:
             high, wide = ((s.stop - s.start) / half for s in box)
             if wide <= _NAME[0] and high <= _NAME[1]:
                 small[box] |= parts[box] == n
-    small = ndimage.binary_dilation(small, np.ones((3, 3)))
-    return np.repeat(np.repeat(small, 2, axis=0), 2, axis=1)[:rows, :columns]
+    return _spread(found, small, 5)
 
 
 def _is_at(found: Digitised, piece: Piece, x: float, y: float) -> bool:
@@ -203,10 +219,9 @@ def _clean(found: Digitised) -> Mask:
     """Pixels on which nothing seems to be but paper and its grid."""
     from scipy import ndimage
 
-    rows, columns = found.flat.pixels.shape[:2]
+    rows = len(found.flat.pixels)
     ink = np.maximum(found.maps.trace, found.maps.pulse).reshape(rows, -1, FINER).max(axis=2) > 0.2
-    words = np.repeat(np.repeat(found.maps.words > 0.1, 2, axis=0), 2, axis=1)[:rows, :columns]
-    return ~np.asarray(ndimage.maximum_filter(ink, 7) | ndimage.maximum_filter(words, 17), bool)
+    return ~(ndimage.maximum_filter(ink, 7) | _spread(found, found.maps.words > 0.1, 17))
 
 
 def painted_paper(flat: Pixels, kept: Mask, clean: Mask) -> Pixels:
