@@ -100,8 +100,8 @@ def ink_to_keep(found: Digitised) -> tuple[Mask, Mask]:
     Both ``(rows, columns)`` bool. Lines are drawn anew within words, of whose letters nothing must stay.
     """
     words = _spread(found, found.maps.words > _WORD, 9)
-    traces, drawn = _traces(found, words)
-    return traces | _spikes(found, traces, words) | _pulses(found) | _names(found), drawn & words
+    traces, lines = _traces(found, words)
+    return traces | _spikes(found, traces, words) | _pulses(found) | _names(found), lines & words
 
 
 def _traces(found: Digitised, words: Mask) -> tuple[Mask, Mask]:
@@ -126,8 +126,8 @@ def _traces(found: Digitised, words: Mask) -> tuple[Mask, Mask]:
             ink[part] |= (down >= top - 2) & (down <= bottom + 2)
             middle[part] |= (down >= above - _HALF) & (down <= below + _HALF) & np.isfinite(line)
     ink &= trace > _INK
-    wide = ndimage.maximum_filter(ink.reshape(rows, -1, FINER).any(axis=2), 3)
-    return wide & ~words, middle.reshape(rows, -1, FINER).any(axis=2)
+    wide: Mask = ndimage.maximum_filter(ink.reshape(rows, -1, FINER).any(axis=2), 3)
+    return wide & ~words, np.asarray(middle.reshape(rows, -1, FINER).any(axis=2))
 
 
 def _spread(found: Digitised, words: Mask, reach: int) -> Mask:
@@ -221,7 +221,8 @@ def _clean(found: Digitised) -> Mask:
 
     rows = len(found.flat.pixels)
     ink = np.maximum(found.maps.trace, found.maps.pulse).reshape(rows, -1, FINER).max(axis=2) > 0.2
-    return ~(ndimage.maximum_filter(ink, 7) | _spread(found, found.maps.words > 0.1, 17))
+    near: Mask = ndimage.maximum_filter(ink, 7)
+    return ~(near | _spread(found, found.maps.words > 0.1, 17))
 
 
 def painted_paper(flat: Pixels, kept: Mask, clean: Mask) -> Pixels:
@@ -276,7 +277,8 @@ def _repeated(own: Pixels, known: Mask, plain: Floats) -> Pixels:
     vertical, horizontal = (_weights(n, places) for n, places in zip((down, across), at, strict=True))
     out = np.einsum("ipb,bdpqk->ipdqk", vertical, patterns)
     out = np.einsum("jqd,ipdqk->ipjqk", horizontal, out).reshape(down * _CELL, across * _CELL, 3)
-    return np.clip(np.round(out), 0, 255).astype(np.uint8)[:rows, :columns]
+    whole: Pixels = np.clip(np.round(out), 0, 255).astype(np.uint8)
+    return whole[:rows, :columns]
 
 
 def _median(cells: Pixels, good: Mask) -> tuple[Floats, npt.NDArray[np.int64]]:

@@ -96,7 +96,7 @@ def test_what_is_written_is_read_again(result, tmp_path):
     files = wb.write(result, tmp_path)
     assert {f.name for f in files} == {
         "leads.dat", "leads.hea", "certainty.npy", "certainty.json", "coverage.csv", "traces.geojson",
-        "measurements.csv", "provenance.json",
+        "page.png", "measurements.csv", "provenance.json",
     }  # fmt: skip
     again = wb.read(tmp_path / result.image.name / "leads.hea")
     assert again.channels == result["leads"].channels
