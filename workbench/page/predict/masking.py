@@ -62,6 +62,8 @@ _CELL = round(5 * PER_MM)
 _BLOCK, _REACH, _MANY = 4, 3, 200
 """Cells between two places at which paper is looked at, cells on each side that it is looked at in (every other one),
 and how many are enough to say how the whole page looks."""
+_GRID = 0.25
+"""How well a grid must be seen where paper is looked at."""
 _FEWEST = 6
 """Cells that must say how paper looks at a place; with fewer the whole page does."""
 
@@ -216,13 +218,19 @@ def _is_at(found: Digitised, piece: Piece, x: float, y: float) -> bool:
 
 
 def _clean(found: Digitised) -> Mask:
-    """Pixels on which nothing seems to be but paper and its grid."""
+    """Pixels on which nothing seems to be but paper with a grid on it."""
     from scipy import ndimage
 
-    rows = len(found.flat.pixels)
+    rows, columns = found.flat.pixels.shape[:2]
     ink = np.maximum(found.maps.trace, found.maps.pulse).reshape(rows, -1, FINER).max(axis=2) > 0.2
     near: Mask = ndimage.maximum_filter(ink, 7)
-    return ~(near | _spread(found, found.maps.words > 0.1, 17))
+    step = round(PER_MM)
+    y, x = ((np.arange(0, n, step) + 0.5) / PER_MM for n in (rows, columns))
+    paper = np.column_stack([v.ravel() for v in np.meshgrid(x, y)]) + found.flat.corner
+    at = (found.grid.to_pixels(paper) - found.grid.first) / found.grid.step
+    seen = ndimage.map_coordinates(found.grid.quality, at[:, ::-1].T, order=1, cval=0.0).reshape(len(y), len(x))
+    grid = np.repeat(np.repeat(seen > _GRID, step, axis=0), step, axis=1)[:rows, :columns]
+    return grid & ~near & ~_spread(found, found.maps.words > 0.1, 17)
 
 
 def painted_paper(flat: Pixels, kept: Mask, clean: Mask) -> Pixels:
@@ -264,12 +272,12 @@ def _repeated(own: Pixels, known: Mask, plain: Floats) -> Pixels:
     )  # fmt: skip
     everywhere = np.where(seen[..., None] >= 1, everywhere, plain)
     at = [np.arange(_BLOCK // 2, max(n, _BLOCK // 2 + 1), _BLOCK) for n in (down, across)]
+    chequered = np.add.outer(np.arange(down), np.arange(across)) % 2 == 0
     patterns = np.empty((len(at[0]), len(at[1]), _CELL, _CELL, 3), np.float32)
     for i, y in enumerate(at[0]):
         for j, x in enumerate(at[1]):
             part = slice(max(y - _REACH, 0), y + _REACH + 1), slice(max(x - _REACH, 0), x + _REACH + 1)
-            here, fine = cells[part].reshape(-1, _CELL, _CELL, 3), good[part].reshape(-1, _CELL, _CELL)
-            one, count = _median(here[::2], fine[::2])
+            one, count = _median(cells[part][chequered[part]], good[part][chequered[part]])
             enough = count >= _FEWEST
             # Where too little is seen, the page as a whole says it, as light as it is here.
             light = np.median((one - everywhere)[enough], axis=0) if enough.any() else np.zeros(3)
