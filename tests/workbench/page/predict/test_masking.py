@@ -92,7 +92,7 @@ def difference(one, other, box):
 
 
 def survived(word, without, found, masked, clean):
-    """Of the ink of a word the share away from traces that keeps more than 40 % of its contrast, and the share that is
+    """Of the ink of a word the share away from traces that keeps 40 % of its contrast or more, and the share that is
     kept from the picture anywhere; None where the word was not seen on it."""
     box = box_of(word, found)
     before = difference(found.flat.pixels, without.flat.pixels, box)
@@ -101,6 +101,7 @@ def survived(word, without, found, masked, clean):
         return None
     traces = maximum_filter(np.logical_or(*ink_to_keep(without)), 5)[box]
     left = (difference(masked, clean, box) > 0.4 * before) & ~traces
+    left &= difference(masked, found.flat.pixels, box) < 0.6 * before
     return float(left[ink].mean()), float((ink_to_keep(found)[0][box] & (before > 0))[ink].mean())
 
 
