@@ -33,7 +33,11 @@ def test_every_command_is_used_and_leads_to_a_callable(manifest):
 
 @pytest.mark.parametrize(
     ("menu", "tools"),
-    [("segment", ["volume_tool"]), ("classify", ["scene_tool"]), ("annotate", ["recording_tool", "slide_tool"])],
+    [
+        ("segment", ["volume_tool"]),
+        ("classify", ["scene_tool"]),
+        ("annotate", ["recording_tool", "slide_tool", "page_tool"]),
+    ],
 )
 def test_each_tool_stands_in_the_menu_of_its_task(manifest, menu, tools):
     items = manifest.contributions.menus[f"napari/layers/{menu}"]

@@ -35,6 +35,7 @@ viewer.close()
         pytest.param("meg_recording", "MEG tool", marks=pytest.mark.slow),
         pytest.param("torso_ct", "Volume tool", marks=pytest.mark.slow),
         ("slide", "Slides tool"),
+        pytest.param("page", "ECG tool", marks=pytest.mark.slow),
     ],
 )
 def test_a_tool_out_of_its_dock_survives_the_garbage_collector(window, sample, title):

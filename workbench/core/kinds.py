@@ -410,6 +410,8 @@ PAGE = Kind(
     needs_labels=False,
     series="page",
     hidden=("affine", "orientation", "classes"),
+    tool="ECG tool",
+    sample="page",
     demo="workbench.page.demo:read_sample",
     if_asked=(*_PAGES, ".csv", ".tsv", ".xml"),
 )

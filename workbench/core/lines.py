@@ -69,6 +69,15 @@ class Lines:
         points = np.vstack([np.asarray(line, np.float64) for line in lines]) if lines else np.zeros((0, 2))
         return cls(points, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), **other)
 
+    def drawn(self, lines: Sequence[npt.NDArray[np.floating[Any]]], features: Mapping[str, tuple[Any, ...]]) -> Lines:
+        """Other lines in the same frame, under the same name and with the same `about`."""
+        return Lines.from_points(lines, features=features, frame=self.frame, name=self.name, about=self.about)
+
+    def subset(self, rows: Sequence[int]) -> Lines:
+        """Some of the lines, in that order."""
+        features = {key: tuple(values[n] for n in rows) for key, values in self.features.items()}
+        return self.drawn([self.line(n) for n in rows], features)
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from workbench.core.lines import Lines
 from workbench.core.signals import Signals, time_base
-from workbench.core.types import Part, Result
+from workbench.core.types import Image, Part, Provenance, Result, Scores
 from workbench.page.traces import (
     LEAD,
     ORIGIN,
@@ -52,9 +52,10 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     means = {name: _mean(row, values) for name, row, values in zip(leads.channels, sure, leads.data, strict=True)}
     parts["coverage"] = coverage(leads, means, read, Sheet.of(now).seconds)
     notes = [n for n in result.provenance.notes if not n.startswith(BY_HAND)]
-    if drawn and isinstance(old_leads, Signals):
+    if isinstance(old_leads, Signals):
         gone = [name for name in old_leads.channels if name not in leads.channels]
-        notes.append(f"{BY_HAND} {', '.join(drawn)}" + (f"; {', '.join(gone)} taken away" if gone else ""))
+        said = [", ".join(drawn)] * bool(drawn) + [f"{', '.join(gone)} taken away"] * bool(gone)
+        notes += [f"{BY_HAND} {'; '.join(said)}"] * bool(said)
     if "measurements" in parts:
         from workbench.page.predict.measurements import measured
 
@@ -63,10 +64,24 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     return replace(result, parts=parts, provenance=replace(result.provenance, notes=tuple(notes)))
 
 
+def from_lines(lines: Lines, image: Image, provenance: Provenance) -> Result:
+    """What lines over a page mean: leads, coverage and measurements, where nothing else of the run was kept.
+
+    Raises
+    ------
+    GeometryError
+        The lines do not say where on paper they lie, or no line has the name of a lead.
+    """
+    empty = Scores((), (), "measurements")
+    return with_lines(Result({"traces": lines, "measurements": empty}, image, provenance), "traces", lines)
+
+
 BY_HAND = "lines corrected by hand:"
 """How the note on a corrected result begins."""
 _SAME = 2e-4
 """Millivolts below which a line is where it was."""
+_ROUNDED = 8
+"""Samples at the end that are no more than rounding."""
 
 
 def _unchanged(before: Lines, now: Lines) -> set[str]:
@@ -91,7 +106,9 @@ def _leads(old: Signals | None, before: Lines, now: Lines) -> tuple[Signals, npt
         leads = leads_of(now)
         return leads, np.isfinite(leads.data)
     then, here = heights_of(before), heights_of(now)
-    samples = max(x.data.shape[1] for x in (old, then, here))
+    samples = here.data.shape[1]
+    if abs(old.data.shape[1] - samples) <= _ROUNDED:
+        samples = max(samples, old.data.shape[1])
     data = np.full((len(here.channels), samples), np.nan, np.float32)
     mine = np.zeros(data.shape, bool)
     for n, name in enumerate(here.channels):
@@ -113,7 +130,7 @@ def _leads(old: Signals | None, before: Lines, now: Lines) -> tuple[Signals, npt
 
 def _padded(values: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.float32]:
     out = np.full(samples, np.nan, np.float32)
-    out[: len(values)] = values
+    out[: len(values)] = values[:samples]
     return out
 
 

@@ -68,7 +68,7 @@ def colors_of(lines: Lines) -> list[str]:
 
 def width_of(lines: Lines) -> float:
     """Pixels of a pen that shows the ink below it."""
-    return max(1.0, 0.2 * min(Sheet.of(lines).paper.pixels_per_mm))
+    return max(1.5, 0.3 * min(Sheet.of(lines).paper.pixels_per_mm))
 
 
 def _lines(image: Image, record: Mapping[str, Any]) -> LayerTuple:

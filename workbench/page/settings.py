@@ -33,6 +33,11 @@ class Config:
         "Arrangement of the leads (3x4, 3x4+1, 6x2, 12x1...; with ' Cabrera' behind for that order); by default as the "
         "names of leads and the rows say.",
     )
+    pixels_per_mm: float | None = setting(
+        None,
+        "Pixels a millimetre of the paper; by default as its grid is found. For flat pictures in which none is seen.",
+        unit="pixels/mm", low=1.0, high=200.0,
+    )  # fmt: skip
     sampling_rate: float = setting(500.0, "Samples per second that come out.", unit="Hz", low=50.0, high=2000.0)
     turn: Literal["auto", "0", "90", "180", "270"] = setting(
         "auto",

@@ -189,8 +189,7 @@ def without_covered(lines: Lines) -> Lines:
         for first, last in _left(spans[n], over):
             points.append(_cut(lines.line(n), places[n][:, 0], first, last))
             rows.append(n)
-    features = {key: tuple(values[n] for n in rows) for key, values in lines.features.items()}
-    return Lines.from_points(points, features=features, frame=lines.frame, name=lines.name, about=lines.about)
+    return lines.drawn(points, {key: tuple(values[n] for n in rows) for key, values in lines.features.items()})
 
 
 def _left(span: tuple[float, float], over: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:

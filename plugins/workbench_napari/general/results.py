@@ -85,10 +85,10 @@ def corrected(result: Result, layers: Sequence[State]) -> Result:
         edited = edited or bool(record.get("edited"))
     own = kinds.find(result.image.kind).hook("layers", "updated")
     now: Result = own(result, shown) if own is not None else updated_parts(result, shown)
-    notes = result.provenance.notes
+    notes = now.provenance.notes
     if edited:
         notes += tuple(f"table '{key}' is from before the edits by hand" for key in old_tables(result, now))
-    return replace(now, provenance=replace(result.provenance, edited_by_hand=edited, notes=notes))
+    return replace(now, provenance=replace(now.provenance, edited_by_hand=edited, notes=notes))
 
 
 def with_own_geometry(image: Image, record: Mapping[str, Any]) -> Image:

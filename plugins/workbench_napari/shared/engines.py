@@ -39,6 +39,7 @@ _FOR_OPENING: dict[str, tuple[str, ...]] = {
     "scene": FIGURES,
     # napari's tables of layers take the first, outlines the second.
     "slide": ("pandas", "shapely"),
+    "page": ("pandas", "shapely", PLOTS, "scipy.ndimage"),
     # napari's layers of annotations take the last.
     "recording": (*FIGURES, PLOTS, "mne", "mne.io", "scipy.signal", "pandas"),
 }

@@ -166,9 +166,10 @@ class DockTool(ToolPanel):
         sheet.show()
         return sheet
 
-    def follow_mouse(self, move: Callable[..., Any], press: Callable[..., Any]) -> None:
+    def follow_mouse(self, move: Callable[..., Any] | None, *press: Callable[..., Any]) -> None:
         """Call these when the mouse moves over the canvas and when a button is pressed, while docked."""
-        self._mouse = [(self.viewer.mouse_move_callbacks, move), (self.viewer.mouse_drag_callbacks, press)]
+        moves = [] if move is None else [(self.viewer.mouse_move_callbacks, move)]
+        self._mouse = [*moves, *((self.viewer.mouse_drag_callbacks, one) for one in press)]
         for callbacks, mine in self._mouse:
             callbacks.append(mine)
 

@@ -17,6 +17,7 @@ TOOLS = {
     "Spectra tool": "spectral_scene",
     "MEG tool": "meg_recording",
     "Slides tool": "slide",
+    "ECG tool": "page",
     "Any backend": "torso_ct",
 }
 

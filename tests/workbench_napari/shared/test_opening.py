@@ -116,7 +116,7 @@ def test_what_napari_cannot_show_beside_it_is_refused_and_the_window_stays_whole
     assert viewer.layers
 
 
-@pytest.mark.parametrize("tool", ["Volume tool", "Spectra tool", "MEG tool", "Slides tool", "Any backend"])
+@pytest.mark.parametrize("tool", ["Volume tool", "Spectra tool", "MEG tool", "Slides tool", "ECG tool", "Any backend"])
 def test_every_tool_opens_its_sample_by_its_button(window, wait, tool):
     viewer = window()
     _, widget = viewer.window.add_plugin_dock_widget("napari-workbench", tool)

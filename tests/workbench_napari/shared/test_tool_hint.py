@@ -33,6 +33,17 @@ def lines():
     notification_manager.notification_ready.disconnect(hear)
 
 
+def wfdb_record(folder):
+    import numpy as np
+
+    from workbench.page.data.write_signals import wfdb_texts
+
+    header, body = wfdb_texts(np.zeros((2, 500)), ("I", "II"), 500.0, "r")
+    (folder / "r.dat").write_bytes(body)
+    (folder / "r.hea").write_bytes(header.encode("ascii"))
+    return folder / "r.hea"
+
+
 def files_of(tmp_path, ct_file):
     import numpy as np
 
@@ -42,10 +53,14 @@ def files_of(tmp_path, ct_file):
         "volume": ct_file,
         "scene": cube,
         "slide": make_tiny_slide(tmp_path / "s.ome.tif"),
+        "page": wfdb_record(tmp_path),
     }
 
 
-TITLES = {"recording": "MEG tool", "volume": "Volume tool", "scene": "Spectra tool", "slide": "Slides tool"}
+TITLES = {
+    "recording": "MEG tool", "volume": "Volume tool", "scene": "Spectra tool", "slide": "Slides tool",
+    "page": "ECG tool",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", list(TITLES))

@@ -15,7 +15,7 @@ from workbench.page.leads import STANDARD
 from workbench.page.net.page_net import FINER
 from workbench.page.paper_map import PaperMap
 from workbench.page.predict.arrangement import HALF_PEN, Arrangement, Piece, RowInk, arrange
-from workbench.page.predict.grid import Grid, find_grid
+from workbench.page.predict.grid import Grid, find_grid, given_grid
 from workbench.page.predict.maps import Maps, look
 from workbench.page.predict.strips import likest
 from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
@@ -104,6 +104,7 @@ def digitise(
     *,
     paper_of: Callable[[Maps], Paper] = lambda maps: Paper(),
     layout: str | None = None,
+    pixels_per_mm: float | None = None,
     sampling_rate: float = 500.0,
     device: Any = "cpu",
     source: str = "page",
@@ -120,6 +121,8 @@ def digitise(
         Speed and gain, from what was seen; 25 mm/s and 10 mm/mV by default.
     layout
         Where a person says what the arrangement is.
+    pixels_per_mm
+        Where a person says how large the paper is, and no grid is looked for.
     sampling_rate
         Of what comes out [Hz].
 
@@ -130,10 +133,14 @@ def digitise(
     NotAPage
         No traces, or nothing that looks like leads.
     """
-    grid = find_grid(pixels, source)
+    shape = (pixels.shape[0], pixels.shape[1])
+    grid = find_grid(pixels, source) if pixels_per_mm is None else given_grid(shape, pixels_per_mm)
     flat = flatten(pixels, grid, source)
     maps = look(model, flat.pixels, device)
-    return read_flat(flat, grid, maps, paper_of(maps), layout=layout, sampling_rate=sampling_rate, source=source)
+    found = read_flat(flat, grid, maps, paper_of(maps), layout=layout, sampling_rate=sampling_rate, source=source)
+    if pixels_per_mm is None:
+        return found
+    return replace(found, notes=(*_compared(pixels, pixels_per_mm), *found.notes))
 
 
 def flatten(pixels: Pixels, grid: PaperMap, source: str = "page") -> Flat:
@@ -188,6 +195,18 @@ def read_flat(
     signals, pieces, said = _strips_by_samples(signals, pieces)
     notes = (*_coarse(grid), *found.notes, *said)
     return Digitised(signals, sure, pieces, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, notes)
+
+
+def _compared(pixels: Pixels, pixels_per_mm: float) -> list[str]:
+    """What the grid of the picture says to a scale that a person gave."""
+    said = f"the scale was given as {pixels_per_mm:g} pixels a millimetre, and paper taken as flat"
+    try:
+        x, y = find_grid(pixels).pixels_per_mm
+    except NotAPage:
+        return [f"{said}: no grid is seen that could say otherwise"]
+    if max(abs(x / pixels_per_mm - 1), abs(y / pixels_per_mm - 1)) < 0.01:
+        return [f"{said}: its grid has {x:.2f} and {y:.2f} along x and y"]
+    return [f"{said}, but its grid has {x:.2f} and {y:.2f} along x and y: one of them is wrong"]
 
 
 def _coarse(grid: Grid) -> list[str]:

@@ -89,6 +89,14 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
     )
 
 
+def given_grid(shape: tuple[int, int], pixels_per_mm: float) -> Grid:
+    """The grid of a flat picture whose scale a person knows, in a picture of this height and width."""
+    down, across = (int(np.ceil(n / STEP)) + 1 for n in shape)
+    y, x = np.mgrid[0:down, 0:across] * float(STEP)
+    ones = np.ones((down, across))
+    return Grid(np.array([x, y]) / pixels_per_mm, float(STEP), 0.0, ones, (0.0, 0.0), False, shape)
+
+
 def _smaller(pixels: npt.NDArray[np.uint8], by: int) -> npt.NDArray[np.uint8]:
     """Means of blocks of `by` pixels."""
     if by == 1:

@@ -199,7 +199,8 @@ def _upright(
         try:
             found = digitise(
                 np.ascontiguousarray(np.rot90(pixels, -turn)), model.net, paper_of=paper_of,
-                layout=config.layout or None, sampling_rate=config.sampling_rate, device=model.device, source=source,
+                layout=config.layout or None, pixels_per_mm=config.pixels_per_mm,
+                sampling_rate=config.sampling_rate, device=model.device, source=source,
             )  # fmt: skip
         except NoGrid:
             raise  # a page has one however it lies
