@@ -67,6 +67,7 @@ def make(out: Path, names: list[str], scale: int, keep_all: bool) -> None:
         "scene": "Spectra tool",
         "recording": "MEG tool",
         "slide": "Slides tool",
+        "page": "ECG tool",
         "general": GENERAL,
     }
     out.mkdir(parents=True, exist_ok=True)

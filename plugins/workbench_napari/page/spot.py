@@ -22,8 +22,8 @@ class Spot:
         from napari.layers import Points
 
         made = Points(
-            np.array([[row, column]]), size=16, symbol="cross", face_color="#ffd54a", border_color="black",
-            border_width=0.08, name="place", canvas_size_limits=(16, 30), metadata={KEY: {"role": HINT}},
+            np.array([[row, column]]), size=16, symbol="cross", face_color="#e53935", border_color="#e53935",
+            border_width=0.0, name="place", canvas_size_limits=(16, 30), metadata={KEY: {"role": HINT}},
         )  # fmt: skip
         self._hints.put("place", made)
 

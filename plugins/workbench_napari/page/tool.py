@@ -39,6 +39,8 @@ _FILES = (
 )
 _LINES = "Lines (*.geojson);;All files (*)"
 _HEIGHT = 280
+_TALL = 850
+"""Pixels of a window that has room for page, tool and leads at once; in others the leads wait for their button."""
 
 
 class EcgTool(GeneralTool):
@@ -56,6 +58,7 @@ class EcgTool(GeneralTool):
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
         self.shown.showing.connect(self._on_showing)
+        self.use_theme()
 
     # --- what it looks like
 
@@ -171,7 +174,7 @@ class EcgTool(GeneralTool):
         """Numbers of what is shown arrived: the leads follow."""
         part = None if now is None else now.parts.get("leads")
         self.leads.show_leads(part if isinstance(part, Signals) else None)
-        if self.leads.leads is not None and not self.show_group.leads.isChecked() and not self._was_put_away:
+        if self.leads.leads is not None and not self._was_put_away and self.window().height() >= _TALL:
             self.show_group.leads.setChecked(True)
         self._refresh_buttons()
 

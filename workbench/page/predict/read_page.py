@@ -17,6 +17,7 @@ from workbench.page.errors import NoGrid, NotAPage
 from workbench.page.predict.arrangement import require_layout
 from workbench.page.predict.measurements import measured, measurements
 from workbench.page.predict.model import NAME, Model
+from workbench.page.rectified import PER_MM
 from workbench.page.settings import Config
 from workbench.page.traces import COVERAGE, PAGE_CORNER, Sheet, coverage
 
@@ -31,6 +32,8 @@ _ENOUGH = 0.5
 """Score of an arrangement for each of its pieces above which a page stands upright without a doubt."""
 _FEW_NAMES = 0.25
 """Share of names that must be read where no beats are found."""
+_LONG_ROW = 0.55
+"""Share of the width of a page that a row has at least."""
 _CLEARLY = 0.3
 """By how much a page must fit better when it is turned, and how well."""
 
@@ -185,7 +188,7 @@ def _upright(
     """The page as it stands upright: that quarter turn in which names of leads are read best."""
     from workbench.page.predict.digitise import digitise
 
-    turns = (0, 2, 1, 3) if config.turn == "auto" else (int(config.turn) // 90,)
+    turns = [0, 2, 1, 3] if config.turn == "auto" else [int(config.turn) // 90]
     best: tuple[float, int, Digitised] | None = None
     refused: NotAPage | None = None
     for turn in turns:
@@ -208,6 +211,8 @@ def _upright(
             refused = refused or error
             continue
         say(1, 3)
+        if turn == 0 and _lies_flat(found):
+            turns[2:] = []  # it stands upright or on its head
         fits = found.arrangement.score / max(len(found.pieces), 1)
         if best is None or (fits > best[0] + _CLEARLY and fits > _CLEARLY):
             best = (fits, turn, replace(found, notes=(*found.notes, *notes)))
@@ -219,12 +224,20 @@ def _upright(
     return best[2], best[1]
 
 
+def _lies_flat(found: Digitised) -> bool:
+    """Whether rows go along x: three of them at least, most of the page long."""
+    from workbench.page.net.page_net import FINER
+
+    width = found.flat.pixels.shape[1] * FINER
+    long = [np.isfinite(line).sum() > _LONG_ROW * width for line in found.lines]
+    return int(sum(long)) >= 3
+
+
 def _paper(maps: Any, config: Config) -> tuple[Paper, list[str]]:
     """Speed and gain, and what they rest on."""
     from workbench.page.net.page_net import FINER
     from workbench.page.predict.digitise import Paper
     from workbench.page.predict.pulses import gain_of, heights
-    from workbench.page.rectified import PER_MM
 
     notes = []
     seen = heights(maps.pulse, PER_MM, FINER)
