@@ -16,6 +16,7 @@ PUBLIC = (
     "workbench.scene",
     "workbench.recording",
     "workbench.slide",
+    "workbench.page",
     "workbench.training",
 )
 GROUND = "workbench.core"

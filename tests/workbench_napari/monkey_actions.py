@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-TOOLS = ("Volume tool", "Spectra tool", "MEG tool", "Slides tool", "Any backend")
+TOOLS = ("Volume tool", "Spectra tool", "MEG tool", "Slides tool", "ECG tool", "Any backend")
 _MOST_LAYERS = 14
 Action = Callable[[Any, Random], str | None]
 ACTIONS: dict[str, tuple[int, Action]] = {}

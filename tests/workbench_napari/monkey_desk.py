@@ -41,6 +41,8 @@ class Desk:
             tool.input.model.choose("stainnet")
             tool.input.model.weights.choose_file(self._files.slide_weights)
             tool.input.model.device.setCurrentText("cpu")
+        elif title == "ECG tool":
+            tool.input.model.device.setCurrentText("cpu")
         else:
             tool.input.model.choose(rng.choice(("bright", "threshold")))
 

@@ -69,12 +69,23 @@ def lay(folder: Path) -> Files:
             "recording": recordings,
             "plate": plates,
             "slide": [make_tiny_slide(folder / "one.ome.tif"), make_tiny_slide(folder / "other.ome.tif", seed=1)],
+            "page": [_page(folder / "paper.pdf")],
             "damaged": [_cut(folder / "cut.nii.gz", volumes[0]), _cut(folder / "cut_raw.fif", recordings[1])],
         },
         make_tiny_weights(folder / "volume.safetensors"),
         make_tiny_slide_weights(folder / "slide.safetensors"),
         make_tiny_meg_weights(folder / "meg.safetensors", channels=5),
     )
+
+
+def _page(path: Path) -> Path:
+    """A scan of a drawn page, as a PDF: a picture by itself could be a slide as well."""
+    from PIL import Image
+
+    from tests.workbench.page.pages import drawn
+
+    Image.fromarray(drawn(84, "A", "3x4+1", 75.0, "scan").pixels).save(path, resolution=75.0)
+    return path
 
 
 def _labels(path: Path, image: Path) -> Path:

@@ -122,6 +122,37 @@ def save(m: Any, rng: Random) -> str | None:
 
 
 @action(5)
+def leads(m: Any, rng: Random) -> str | None:
+    """Correct the lines of an electrocardiogram, its scale, or look at it."""
+    tool = m.desk.tools.get("ECG tool")
+    if tool is None or tool.layer is None:
+        return None
+    group, scale = tool.correct_group, tool.scale_group
+    what = rng.choice(("draw", "gap", "choose", "points", "lead", "grid", "scale", "leads", "place", "undo"))
+    if what in ("draw", "gap", "choose", "points", "undo"):
+        box = getattr(group, what)
+        if not box.isEnabled():
+            return None
+        m.click(box)
+    elif what == "lead" and tool.correcting.layer is not None:
+        shown = tool.correcting.layer
+        shown.selected_data = {rng.randrange(len(shown.data))} if len(shown.data) and rng.random() < 0.7 else set()
+        group.lead.setCurrentText(rng.choice(("I", "V2", "II strip", "nothing", "aVR")))
+        group.lead.activated.emit(0)
+    elif what == "grid" and scale.grid.isEnabled():
+        m.click(scale.grid)
+    elif what == "scale":
+        tool.scaling.take_click(rng.uniform(0, 500), rng.uniform(0, 300))
+        if rng.random() < 0.5:
+            m.click(scale.apply)
+    elif what == "leads" and tool.show_group.leads.isEnabled():
+        m.click(tool.show_group.leads)
+    elif what == "place":
+        tool.go_to(rng.choice(("II", "V5", "II strip")), rng.uniform(0, 10))
+    return what
+
+
+@action(5)
 def nuclei(m: Any, rng: Random) -> str | None:
     """Show some nuclei on the slide that is chosen, or correct those that are shown."""
     from workbench_napari.slide.on_slide import record_of, slide_image

@@ -215,6 +215,27 @@ def _general(tool: Any) -> Check:
     return lambda folder: "; ".join(filter(None, (check(folder) for check in checks)))
 
 
+def _page(tool: Any) -> Check:
+    """The lines of leads, each with its name, as many as are shown."""
+    from workbench.core.errors import WorkbenchError
+    from workbench.page import channels_of, without_covered
+
+    if tool.correcting.layer is None:
+        return _nothing
+    try:
+        wanted = Counter(channels_of(without_covered(tool.correcting.lines())))
+    except WorkbenchError:
+        return _nothing
+
+    def check(folder: Path) -> str:
+        import workbench as wb
+
+        found = Counter(channels_of(wb.read_lines(folder / "traces.geojson")))
+        return "" if found == wanted else f"lines of {dict(found)} in the file, {dict(wanted)} shown"
+
+    return check
+
+
 def _array(data: Any, name: str) -> Check:
     def check(folder: Path) -> str:
         return "" if np.array_equal(np.load(folder / name), data) else f"{name} differs"
@@ -277,5 +298,5 @@ def _outlines_in(folder: Path, name: str) -> int:
 
 SHOWN = {
     "VolumeTool": _volume, "SceneTool": _scene, "RecordingTool": _recording, "SlideTool": _slide,
-    "GeneralTool": _general,
+    "EcgTool": _page, "GeneralTool": _general,
 }  # fmt: skip
