@@ -250,6 +250,9 @@ class KindLayers(Protocol):
     def preview(self, result: Any) -> bytes | None:
         """Optional: a small PNG of a result (`workbench.core.preview`), equal bytes for equal results, in moments."""
 
+    def report(self, result: Any, folder: Path) -> list[Path]:
+        """Optional: write files about a result for people into the folder that it is written to; their paths."""
+
 
 class KindCases(Protocol):
     """What the ``cases`` module of a kind may offer; every function is optional."""

@@ -197,7 +197,9 @@ def _write_result(
     with case_folder.staging(case, stage):
         for path, save in jobs:
             _save(path, save, case)
-        more = [path.name for path in beside(stage)] if beside is not None else []
+        about_it = row.hook("layers", "report")
+        more = [path.name for path in about_it(result, stage)] if about_it is not None else []
+        more += [path.name for path in beside(stage)] if beside is not None else []
         for name in more:
             require_inside(case / name, folder)
             _protect(case / name, image)

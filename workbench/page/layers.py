@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from workbench.core.layers import KEY, LayerTuple, source_record, token
 from workbench.core.line_layers import lines_from_layer, lines_layer
-from workbench.core.types import Image, Lines, Result
+from workbench.core.types import Image, Lines, Result, Signals
 from workbench.page.data.pictures import AXES
+from workbench.page.looks import colors_of, width_of
 from workbench.page.preview import preview as preview
 from workbench.page.runs import runs
-from workbench.page.traces import Sheet, channels_of, order_of
 
-_COLORS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#e377c2", "#8c564b", "#17becf", "#ff7f0e")
-"""Readable on paper, red grids among it."""
 _ROW = 2.0
 """Millivolts between two leads that are drawn below each other."""
 
@@ -59,16 +58,11 @@ def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) ->
     return result
 
 
-def colors_of(lines: Lines) -> list[str]:
-    """A colour for each line, the same for all of a lead, and others for its neighbours."""
-    names = channels_of(lines)
-    order = {name: n for n, name in enumerate(sorted(set(names), key=order_of))}
-    return [_COLORS[order[name] % len(_COLORS)] for name in names]
+def report(result: Result, folder: Path) -> list[Path]:
+    """One HTML file about a result, for people; nothing where there are no leads."""
+    from workbench.page.report import write_report
 
-
-def width_of(lines: Lines) -> float:
-    """Pixels of a pen that shows the ink below it."""
-    return max(1.5, 0.3 * min(Sheet.of(lines).paper.pixels_per_mm))
+    return [write_report(result, folder / "report.html")] if isinstance(result.parts.get("leads"), Signals) else []
 
 
 def _lines(image: Image, record: Mapping[str, Any]) -> LayerTuple:

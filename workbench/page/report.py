@@ -13,7 +13,7 @@ import numpy.typing as npt
 from workbench.core.lines import Lines, Picture
 from workbench.core.signals import Signals
 from workbench.core.types import Result, Scores
-from workbench.page.layers import colors_of
+from workbench.page.looks import colors_of
 from workbench.page.predict.masking import SHOWN
 from workbench.page.rectified import PER_MM
 from workbench.page.traces import PAGE_CORNER, Sheet, channels_of
@@ -199,5 +199,7 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
+    # Traces and grid have few colours; a palette makes a page three times smaller.
+    few = Image.fromarray(np.ascontiguousarray(pixels)).quantize(128, method=Image.Quantize.FASTOCTREE)
+    few.save(buffer, format="PNG")
     return buffer.getvalue()

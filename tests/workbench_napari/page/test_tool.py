@@ -239,7 +239,16 @@ def test_the_grid_and_a_place_are_shown_and_never_saved(shown):
     row = channels_of(lines).index("V2")
     assert np.abs(lines.line(row)[:, ::-1] - 0.5 - mark).sum(axis=1).min() < 20
     assert viewer.layers.selection.active is tool.correcting.layer
-    assert not {"page grid.geojson", "place.geojson"} & {p.name for p in saved(tool).iterdir()}
+    tool.pages.turn_to(tool.show_group)
+    press(tool.show_group.flat)
+    assert "page laid flat" in [x.name for x in viewer.layers]
+    written = {p.name for p in saved(tool).iterdir()}
+    assert not {"page grid.geojson", "place.geojson"} & written
+    assert {"page.png", "report.html", "traces.geojson", "leads.hea"} <= written
+    assert "Research use only" in (tool.last_folder / "report.html").read_text(encoding="utf-8")
+    press(tool.show_group.flat)
+    assert "page laid flat" not in [x.name for x in viewer.layers]
+    tool.pages.turn_to(tool.scale_group)
     press(tool.scale_group.grid)
     assert "page grid" not in [x.name for x in viewer.layers]
 

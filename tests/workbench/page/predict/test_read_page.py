@@ -95,7 +95,7 @@ def test_a_page_that_lies_turned_is_turned(page, tmp_path, turn):
 def test_what_is_written_is_read_again(result, tmp_path):
     files = wb.write(result, tmp_path)
     assert {f.name for f in files} == {
-        "leads.dat", "leads.hea", "certainty.npy", "certainty.json", "coverage.csv", "traces.geojson",
+        "leads.dat", "leads.hea", "certainty.npy", "certainty.json", "coverage.csv", "traces.geojson", "report.html",
         "page.png", "measurements.csv", "provenance.json",
     }  # fmt: skip
     again = wb.read(tmp_path / result.image.name / "leads.hea")
