@@ -21,11 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import numpy.typing as npt
 
-PAGES, PER_PAGE, SIZE = 560, 8, 256
+PAGES, PER_PAGE, SIZE = 1300, 8, 256
 HELD_OUT_PAGES = 60
 EXTRA_FONTS = ("Liberation Serif", "Liberation Sans", "Liberation Mono", "FreeSerif", "FreeSans", "FreeMono")
 SETTINGS: dict[str, Any] = {
-    "steps": 4500, "lr": 3e-3, "weight_decay": 0.01, "warmup": 0.03, "ema": 0.998, "seed": 0, "batch": 8,
+    "steps": 7500, "lr": 3e-3, "weight_decay": 0.01, "warmup": 0.03, "ema": 0.998, "seed": 0, "batch": 8,
 }  # fmt: skip
 SHAPES = {
     "pixels": (SIZE, SIZE, 3), "trace": (SIZE, 2 * SIZE), "pulse": (SIZE, 2 * SIZE), "words": (SIZE // 2, SIZE // 2),

@@ -163,7 +163,9 @@ def _best(
     fitted = [_fitted(layout, rows, placed, speed) for layout in _templates(len(rows), asked)]
     candidates = [one for one in fitted if one is not None]
     if not candidates and asked is None and (own := _as_named(rows, placed)) is not None:
-        candidates = [one for one in [_fitted(own, rows, placed, speed)] if one is not None]
+        candidates = [
+            (score, _with_doubts(found, placed)) for score, found in filter(None, [_fitted(own, rows, placed, speed)])
+        ]
     if not candidates:
         counted = f"{len(rows)} rows of traces are seen"
         if asked:
@@ -180,7 +182,7 @@ def _best(
     lost = [c.lead.lstrip("-") for c in found.layout.cells() if (c.lead, c.row) not in seen]
     if lost:
         notes.append(f"no trace is seen where {', '.join(lost)} should be in the layout {found.layout.name}")
-    if len(read) < 0.5 * len(found.pieces):
+    if len(read) < 0.5 * len(found.pieces) and not found.notes:
         usual = _USUAL.get(len(rows))
         notes.append(
             f"{len(read)} of {len(found.pieces)} names of leads could be read; the others follow from the layout "
@@ -200,6 +202,18 @@ def _as_named(rows: Sequence[RowInk], placed: Sequence[_Placed]) -> Layout | Non
             return None
         leads.append(here[0].name.lead)
     return Layout(f"{len(rows)}x1", tuple((lead,) for lead in leads)) if len(set(leads)) == len(leads) else None
+
+
+def _with_doubts(found: Arrangement, placed: Sequence[_Placed]) -> Arrangement:
+    """Nothing but the names says which leads these are: a name that may be another one is no reading."""
+    doubts = {}
+    for piece in found.pieces:
+        own = [p.name for p in placed if p.row == piece.row and p.name.lead == piece.lead]
+        if own and (others := max(own, key=lambda name: name.score).others):
+            doubts[piece.lead] = f"{piece.lead} may be {' or '.join(others)}"
+    pieces = tuple(replace(p, was_read=p.was_read and p.lead not in doubts) for p in found.pieces)
+    notes = (f"names that are not clear: {'; '.join(doubts.values())}",) if doubts else ()
+    return replace(found, pieces=pieces, notes=(*found.notes, *notes))
 
 
 def known_layouts() -> tuple[str, ...]:

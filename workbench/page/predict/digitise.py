@@ -37,6 +37,8 @@ _FINE = 5.0
 """Pixels a millimetre below which intervals are not to be trusted to 20 ms."""
 _STRAIGHT, _RULED = 0.12, 0.8
 """Millimetres from a straight line, and the share of a row within them above which it is a frame."""
+_FRAME_REACH, _LEAST_FRAME = 2.5, 0.4
+"""Millimetres that a frame may bend, and the share of the width that it has at least."""
 _LARGEST = 40_000_000
 """Pixels of a rectified page; 500 x 500 mm have 16 million."""
 
@@ -167,15 +169,12 @@ def read_flat(
     """The later steps, from what the network saw."""
     trace = _on_grid(maps, grid, flat)
     heights = baselines(trace, PER_MM)
+    frames = {n: line for n in (0, len(heights) - 1) if (line := _frame(trace, heights[n])) is not None}
+    if len(heights) > 2 and frames:
+        trace = _without(trace, list(frames.values()))
+        heights = heights[[n for n in range(len(heights)) if n not in frames]]
     strokes = follow(trace, heights, PER_MM) if len(heights) else []
     lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
-    ruled = {n: _ruled(lines[n]) for n in (0, len(lines) - 1)} if len(lines) > 2 else {}
-    frames = {n: line for n, line in ruled.items() if line is not None}
-    if frames:
-        trace = _without(trace, [(frames[n], strokes[n]) for n in frames])
-        heights = heights[[n for n in range(len(lines)) if n not in frames]]
-        strokes = follow(trace, heights, PER_MM)
-        lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
     rows = [
         RowInk((h + 0.5) / PER_MM, np.isfinite(s.top), s.top / PER_MM, s.bottom / PER_MM, FINER * PER_MM)
         for h, s in zip(heights, strokes, strict=True)
@@ -224,14 +223,16 @@ def _coarse(grid: Grid) -> list[str]:
     ]
 
 
-def _ruled(line: Floats) -> Floats | None:
-    """The straight line that a row is nearly everywhere, as the frame of a page is and no lead ever; NaN elsewhere.
+def _frame(trace: npt.NDArray[np.float32], height: float) -> Floats | None:
+    """The frame of a page that a row is: its height in every column where it is seen, else NaN; ``None`` for leads.
 
-    Leads are within `_STRAIGHT` mm of one line in up to 0.56 of their length, frames in 0.89 and more, although beats
-    of the row beside them are followed for a while.
+    A frame is straight nearly everywhere. Leads are within `_STRAIGHT` mm of one line in up to 0.56 of their length,
+    frames in 0.89 and more.
     """
+    stroke = follow(trace, np.array([height]), PER_MM, reach=_FRAME_REACH)[0]
+    line = middle_line(stroke, PEN * PER_MM, FINER)
     good = np.isfinite(line)
-    if good.sum() < 200:
+    if good.sum() < max(200, _LEAST_FRAME * len(line)):
         return None
     x, y = np.flatnonzero(good), line[good]
     fit = np.polyfit(x, y, 2)
@@ -240,18 +241,19 @@ def _ruled(line: Floats) -> Floats | None:
         near = away <= 1.5 * np.median(away) + 0.1
         fit = np.polyfit(x[near], y[near], 2)
     straight = np.polyval(fit, np.arange(len(line)))
-    near = np.abs(line - straight) < _STRAIGHT * PER_MM
-    return np.where(near, straight, np.nan) if near.sum() > _RULED * good.sum() else None
+    on_it = np.abs(line - straight) < _STRAIGHT * PER_MM
+    if on_it.sum() < _RULED * good.sum():
+        return None
+    thin = stroke.bottom - stroke.top < 2.5 * PEN * PER_MM
+    return np.where(on_it & thin, straight, np.nan)
 
 
-def _without(trace: npt.NDArray[np.float32], frames: list[tuple[Floats, Stroke]]) -> npt.NDArray[np.float32]:
+def _without(trace: npt.NDArray[np.float32], frames: list[Floats]) -> npt.NDArray[np.float32]:
     """The map of traces without these straight lines; where something taller crosses them it stays."""
     out = trace.copy()
     rows = np.arange(len(trace))[:, None]
-    for line, stroke in frames:
-        thin = np.isfinite(line) & (stroke.bottom - stroke.top < 2.5 * PEN * PER_MM)
-        near = np.abs(rows - np.where(thin, line, -1e6)) < 1.2 * PEN * PER_MM
-        out[near] = 0
+    for line in frames:
+        out[np.abs(rows - np.where(np.isfinite(line), line, -1e6)) < 1.2 * PEN * PER_MM] = 0
     return out
 
 

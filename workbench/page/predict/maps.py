@@ -15,6 +15,8 @@ Share = npt.NDArray[np.float32]
 _STRIP, _AROUND = 1536, 64
 """Columns that are looked at together, and what is seen on both sides of them besides."""
 _NAME_STEP = 8
+_UNSURE = 0.6
+"""Share of the best vote from which on another name may be meant as well."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Name:
     y: float
     score: float
     votes: tuple[float, ...] = ()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names that were seen there nearly as well."""
+        votes = self.votes or (self.score,) * (self.lead in LEADS)
+        near = (lead for lead, vote in zip(LEADS, votes, strict=False) if vote > _UNSURE * self.score)
+        return tuple(lead for lead in near if lead != self.lead)
 
     def share(self, lead: str) -> float:
         """How much of what was seen there speaks for a lead, 0 to 1 over all names."""

@@ -37,7 +37,10 @@ def likest(strip: Row, short: Mapping[str, Row], rate: float, own: str | None) -
 
 
 def likeness(one: Row, other: Row, rate: float) -> float:
-    """The greatest correlation of the samples that both have, over small shifts; 0 where they share too few."""
+    """How alike the samples are that both have, over small shifts; 0 where they share too few, 1 where all are equal.
+
+    The correlation, times the ratio of their heights: leads of one direction have one shape, and each its own height.
+    """
     most = round(_SHIFT * rate)
     best = 0.0
     for shift in range(-most, most + 1, max(1, most // 5)):
@@ -46,5 +49,6 @@ def likeness(one: Row, other: Row, rate: float) -> float:
         moved[a:b] = other[a - shift : b - shift]
         both = np.isfinite(one) & np.isfinite(moved)
         if both.sum() >= _SHORTEST * rate and np.ptp(moved[both]) > 0 and np.ptp(one[both]) > 0:
-            best = max(best, float(np.corrcoef(one[both], moved[both])[0, 1]))
+            heights = sorted((float(one[both].std()), float(moved[both].std())))
+            best = max(best, float(np.corrcoef(one[both], moved[both])[0, 1]) * heights[0] / heights[1])
     return best
