@@ -169,8 +169,9 @@ def read_flat(
     """The later steps, from what the network saw."""
     trace = _on_grid(maps, grid, flat)
     heights = baselines(trace, PER_MM)
-    frames = {n: line for n in (0, len(heights) - 1) if (line := _frame(trace, heights[n])) is not None}
-    if len(heights) > 2 and frames:
+    ends = (0, len(heights) - 1) if len(heights) > 2 else ()
+    frames = {n: line for n in ends if (line := _frame(trace, heights[n])) is not None}
+    if frames:
         trace = _without(trace, list(frames.values()))
         heights = heights[[n for n in range(len(heights)) if n not in frames]]
     strokes = follow(trace, heights, PER_MM) if len(heights) else []
