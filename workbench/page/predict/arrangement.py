@@ -21,6 +21,11 @@ _STEP = 0.125
 """Of places along a row at which breaks are looked for [mm]."""
 _USUAL_SECONDS = {2: (5.0, 2.5, 3.0), 3: (2.5,), 4: (2.5,), 5: (2.0, 2.5)}
 """How long the pieces of a row usually are, by their number."""
+_ODD = 30.0
+"""Cost of a piece that is longer or shorter than pieces are, by the share: beats that fall on one moment in all rows
+look like the place where pieces meet."""
+_LOOSE = 0.25
+"""Cost of a millimetre by which pieces begin and end elsewhere than the ink of their rows, whichever is nearer."""
 HALF_PEN = 0.19
 """What round ends add to a line [mm]."""
 _NEAR_ROW = 9.5
@@ -371,7 +376,8 @@ def _edges(
             if len(xs):
                 behind = xs[:, None] - at
                 named = float((weights * ((behind > -1.5) & (behind < 14)).any(axis=1)).sum() / weights.sum())
-            total = seen + 0.6 * named - 0.04 * abs(a) - 6.0 * odd
+            ends = sorted((abs(a), abs(first + a + w * columns - last)))
+            total = seen + 0.6 * named - _LOOSE * ends[0] - 0.04 * ends[1] - _ODD * odd
             if total > best[0]:
                 best = (total, float(a), float(w), seen)
     _, a, w, seen = best
