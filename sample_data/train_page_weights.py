@@ -140,6 +140,7 @@ def learn(options: argparse.Namespace, taught: Pool, tested: Pool) -> None:
     )
     meta = {
         "backend": "ecg_image", "net": as_meta(model.config), "task": "digitise", "seed": SETTINGS["seed"],
+        "seen": [],  # no page of anybody
         "training": {**SETTINGS, "pages": count // PER_PAGE, "minutes": round((time.monotonic() - began) / 60, 1)},
         "scores": {k: round(v, 4) for k, v in found.scores.items()},
     }  # fmt: skip

@@ -30,6 +30,7 @@ from workbench.page import (
 )
 from workbench_napari.page.hints import Hints
 from workbench_napari.page.panel import CorrectGroup
+from workbench_napari.page.weakly import Weakly
 from workbench_napari.shared.layer_record import HINT
 
 _REST_MS = 50
@@ -62,7 +63,7 @@ class Correcting(QObject):
         self, viewer: Any, group: CorrectGroup, picture: Callable[[], Any], parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._group, self._picture = viewer, group, picture
+        self._viewer, self._group, self._picture = viewer, group, Weakly(picture)
         self._layer: Callable[[], Any] = lambda: None
         self._wires: list[tuple[Any, Callable[..., Any]]] = []
         self._mine = False

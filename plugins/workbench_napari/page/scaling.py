@@ -14,6 +14,7 @@ from workbench.core.lines import Lines
 from workbench.page import Sheet
 from workbench_napari.page.hints import Hints
 from workbench_napari.page.panel import ScaleGroup
+from workbench_napari.page.weakly import Weakly
 from workbench_napari.shared.layer_record import HINT
 
 _EVERY = 5.0
@@ -61,7 +62,8 @@ class Scaling(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._group, self._lines, self._page = viewer, group, lines, page
+        self._viewer, self._group = viewer, group
+        self._lines, self._page = Weakly(lines), Weakly(page)
         self._hints = Hints(viewer)
         self._of: tuple[Any, ...] = ()
         self.places: list[tuple[float, float]] = []

@@ -64,6 +64,9 @@ class SettingsForm(QWidget):
         for fold in (self.settings_fold, self.fold):
             if fold.content().layout().count():
                 layout.addWidget(fold)
+            else:  # without a parent it would outlive the form, and all that the form knows
+                fold.setParent(self)
+                fold.hide()
 
     def _fold(self, title: str, *, advanced: bool) -> Fold:
         fold = Fold(title, f"settings/{self.config.__module__}/{title}")

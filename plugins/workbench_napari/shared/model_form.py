@@ -62,6 +62,9 @@ class ModelForm(QWidget):
             top = form_layout()
             add_row(top, "Backend", self.choice)
             self.column.addLayout(top)
+        else:  # without a parent it would outlive the form, and all that the form knows
+            self.choice.setParent(self)
+            self.choice.hide()
         self._shown = max(self.choice.currentIndex(), 0)
         self.form = self._make()
         self.choice.currentIndexChanged.connect(self._on_backend)
