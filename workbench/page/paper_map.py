@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating[Any]]
 
+_FARTHEST = 20_000.0
+"""Millimetres and pixels that paper and its picture can have."""
 _EXACT = 0.003
 """Millimetres that a coarser lattice may be wrong by where it is stored."""
 
@@ -154,4 +156,6 @@ class PaperMap:
             raise ValueError(f"a lattice of the shapes {paper.shape} and {quality.shape}")
         if not (np.isfinite(paper).all() and np.isfinite(quality).all() and np.isfinite(first)):
             raise ValueError("a lattice with numbers that are not finite")
+        if max(np.abs(paper).max(), step, abs(first)) > _FARTHEST or np.ptp(paper[0]) <= 0 or np.ptp(paper[1]) <= 0:
+            raise ValueError("a lattice that is no paper")
         return cls(paper, step, first, quality)

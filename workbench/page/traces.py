@@ -23,6 +23,10 @@ LEAD, STRIP, ORIGIN, WAS_READ = "lead", "strip", "second 0 [mm]", "name read"
 its second 0 lies on paper, and whether its name was read."""
 PAGE_CORNER = "page corner [mm]"
 """Detail of the provenance: where on paper (x, y) the upper left corner of the part ``page`` lies."""
+_CAN_BE = ((1.0, 500.0), (0.1, 200.0), (20.0, 10_000.0), (1e-3, 600.0), (1e-3, 600.0), (0.02, 50.0), (0.02, 50.0))
+"""Speed, gain, sampling rate, seconds of a piece and of a strip, and the corrections of a person, from and to."""
+_FARTHEST, _LONGEST = 5000.0, 120.0
+"""Millimetres and seconds that a page can have."""
 COVERAGE = ("lead", "strip", "seen [s]", "coverage", "certainty", "name read")
 
 
@@ -83,7 +87,7 @@ class Sheet:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise GeometryError(f"lines '{lines.name}' do not say where on paper they lie ({error})") from error
         numbers = (found.speed, found.gain, found.sampling_rate, *found.seconds, *found.scale)
-        if not all(np.isfinite(n) and n > 0 for n in numbers) or found.sampling_rate > 100_000:
+        if not all(low <= n <= high for n, (low, high) in zip(numbers, _CAN_BE, strict=True)):
             raise GeometryError(f"lines '{lines.name}' have a scale that cannot be: {numbers}")
         return found
 
@@ -161,14 +165,19 @@ def heights_of(lines: Lines) -> Signals:
 
 
 def _samples(lines: Lines, n: int, sheet: Sheet) -> tuple[int, Floats]:
-    """Number of the first sample of a line, and its values [mV] without their zero."""
+    """Number of the first sample of a line, and its values [mV] without their zero; none for one without a length."""
     mm = sheet.to_mm(lines.line(n))
     ahead = mm[:, 0] > np.maximum.accumulate(np.concatenate([[-np.inf], mm[:-1, 0]]))
     mm = mm[ahead]
-    times = (mm[:, 0] - float(lines.feature(ORIGIN, 0.0)[n] or 0.0)) * sheet.scale[0] / sheet.speed
+    origin = lines.feature(ORIGIN, 0.0)[n] or 0.0
+    if not isinstance(origin, int | float) or not (np.isfinite(mm).all() and np.abs(mm).max(initial=0) < _FARTHEST):
+        raise GeometryError(f"line {n + 1} of '{lines.name}' lies nowhere on paper (second 0 at {origin} mm)")
+    if len(mm) < 2:
+        return 0, np.zeros(0)
+    times = (mm[:, 0] - origin) * sheet.scale[0] / sheet.speed
     first = max(0, int(np.ceil(times[0] * sheet.sampling_rate - 1e-6)))
-    last = min(int(np.floor(times[-1] * sheet.sampling_rate + 1e-6)), int(600 * sheet.sampling_rate))
-    at = np.arange(first, last + 1) / sheet.sampling_rate
+    last = min(int(np.floor(times[-1] * sheet.sampling_rate + 1e-6)), int(_LONGEST * sheet.sampling_rate))
+    at = np.arange(first, max(first, last + 1)) / sheet.sampling_rate
     values = -np.interp(at, times, mm[:, 1]) * sheet.scale[1] / sheet.gain
     return first, -values if str(lines.feature(LEAD, "")[n]).startswith("-") else values
 

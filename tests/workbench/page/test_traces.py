@@ -1,5 +1,7 @@
 """Lines over a page and back to leads: what is not touched stays, what a person draws counts, and all of it is said."""
 
+import json
+import random
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +11,7 @@ from PIL import Image as Pillow
 
 import workbench as wb
 from tests.workbench.page.pages import drawn
-from workbench.core.errors import GeometryError
+from workbench.core.errors import GeometryError, WorkbenchError
 from workbench.core.lines import Lines
 from workbench.page.corrected import with_lines
 from workbench.page.paper_map import PaperMap
@@ -183,3 +185,35 @@ def test_lines_without_a_scale_are_no_leads(result, wrong):
 
 def test_lines_that_cover_each_other_are_cut(result):
     assert without_covered(result["traces"]).coordinates.shape == result["traces"].coordinates.shape
+
+
+def test_damaged_lines_are_one_line_or_leads(result, tmp_path):
+    """Files of lines come from other people: numbers that cannot be, other types, flipped bytes."""
+    wb.write(result, tmp_path)
+    text = (tmp_path / result.image.name / "traces.geojson").read_text(encoding="utf-8")
+    whole, rng, path = json.loads(text), random.Random(3), tmp_path / "damaged.geojson"
+    about = [key for key in whole["workbench"]["about"] if key != "paper"]
+    counts = {"refused": 0, "read": 0}
+    for n in range(240):
+        wrong = rng.choice([None, -1, 0, 1e308, "x", [], {}, 1e-9, [1, 2], 99999, 1e6])
+        if n % 3 == 0:
+            body = bytearray(text.encode())
+            for _ in range(3):
+                body[rng.randrange(len(body))] = rng.randrange(256)
+            path.write_bytes(bytes(body))
+        else:
+            damaged = json.loads(text)
+            own = damaged["workbench"]["about"]
+            if n % 3 == 1:
+                own[rng.choice(about)] = wrong
+            else:
+                row = rng.choice(own["paper"]["x [mm]"])
+                row[rng.randrange(len(row))] = wrong
+            path.write_text(json.dumps(damaged), encoding="utf-8")
+        try:
+            leads_of(without_covered(wb.read_lines(path)))
+            counts["read"] += 1
+        except WorkbenchError as error:
+            counts["refused"] += "\n" not in str(error)
+    assert sum(counts.values()) == 240
+    assert min(counts.values()) > 10
