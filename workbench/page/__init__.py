@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "workbench.page.looks": ("colors_of", "width_of"),
         "workbench.page.report": ("write_report",),
         "workbench.page.leads": ("CABRERA", "CHEST", "LIMB", "STANDARD", "standard_name"),
+        "workbench.page.side_by_side": ("in_rows", "span_of"),
         "workbench.page.snap": ("onto_ink",),
         "workbench.page.traces": (
             "LEAD", "ORIGIN", "STRIP", "WAS_READ", "Sheet", "channels_of", "leads_of", "without_covered",

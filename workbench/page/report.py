@@ -16,6 +16,7 @@ from workbench.core.types import Result, Scores
 from workbench.page.looks import colors_of
 from workbench.page.predict.masking import SHOWN
 from workbench.page.rectified import PER_MM
+from workbench.page.side_by_side import in_rows
 from workbench.page.traces import PAGE_CORNER, Sheet, channels_of
 from workbench.report import html
 
@@ -117,7 +118,7 @@ def drawn_leads(leads: Signals) -> npt.NDArray[np.uint8]:
 
     count = min(leads.data.shape[1], round(1.1 * _SHOWN * leads.sampling_rate))
     data = np.asarray(leads.data[:, :count], float)
-    rows = _rows(data)
+    rows = in_rows(data)
     tops, middles, y = [], [], 0.0
     for row in rows:
         held = data[row][np.isfinite(data[row])]
@@ -140,21 +141,6 @@ def drawn_leads(leads: Signals) -> npt.NDArray[np.uint8]:
             at = float(x[np.flatnonzero(good)[0]]) if good.any() else float(x[0])
             canvas.text(at, (top + 3.2) * _SCALE, leads.channels[n], 12.0, _INK)
     return canvas.pixels()
-
-
-def _rows(data: npt.NDArray[Any]) -> list[list[int]]:
-    """Leads in rows, none over another, in their order."""
-    rows: list[tuple[list[int], int]] = []
-    for n, values in enumerate(data):
-        there = np.flatnonzero(np.isfinite(values))
-        first, last = (int(there[0]), int(there[-1])) if there.size else (0, data.shape[1])
-        for k, (row, end) in enumerate(rows):
-            if first >= end:
-                rows[k] = ([*row, n], last)
-                break
-        else:
-            rows.append(([n], last))
-    return [row for row, _ in rows]
 
 
 def _tables(result: Result) -> list[html.Section]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from workbench.core.types import Signals
+from workbench.page import in_rows, span_of
 from workbench_napari.shared.panel_base import button, combo_box
 from workbench_napari.shared.plain_text import plain_label
 from workbench_napari.shared.theme import Colors
@@ -19,6 +18,8 @@ from workbench_napari.shared.theme import Colors
 _ALL = "All leads"
 _LEAST_ROW = 1.0
 """Millivolts between two rows at least."""
+_OVERLAP = 25
+"""Samples by which leads that are drawn beside each other may overlap."""
 _BIG, _SMALL = (0.2, 0.5), (0.04, 0.1)
 """Seconds and millivolts of a large and of a small square of paper at 25 mm/s and 10 mm/mV."""
 
@@ -141,8 +142,9 @@ class LeadsView(QWidget):
         chosen = self.choice.currentText()
         names = leads.channels if chosen == _ALL else (chosen,)
         rows = [leads.data[leads.channels.index(name)] for name in names]
-        spans = [_span(values) for values in rows]
-        places = _places(spans)
+        spans = [span_of(values) for values in rows]
+        beside = in_rows(np.array(rows), _OVERLAP)
+        places = [next(k for k, row in enumerate(beside) if n in row) for n in range(len(rows))]
         heights = [float(np.ptp(r[np.isfinite(r)])) if np.isfinite(r).any() else 0.0 for r in rows]
         apart = max(_LEAST_ROW, float(np.percentile(heights, 80)) * 1.05)
         times = leads.start + np.arange(leads.data.shape[1]) / leads.sampling_rate
@@ -208,22 +210,3 @@ class LeadsView(QWidget):
     def _distance(self, name: str, seconds: float, height: float) -> float:
         value = self.value(name, seconds)
         return abs(self._offsets[name] + value - height) if np.isfinite(value) else float("inf")
-
-
-def _span(values: npt.NDArray[np.floating[Any]]) -> tuple[int, int]:
-    """First and last sample that there is."""
-    there = np.flatnonzero(np.isfinite(values))
-    return (int(there[0]), int(there[-1])) if len(there) else (0, len(values) - 1)
-
-
-def _places(spans: Sequence[tuple[int, int]]) -> list[int]:
-    """Rows from the top: leads that follow each other in time stand beside each other, as on the page."""
-    ends: list[int] = []
-    out = []
-    for first, last in spans:
-        row = next((n for n, end in enumerate(ends) if first >= end - 25), len(ends))
-        if row == len(ends):
-            ends.append(last)
-        ends[row] = last
-        out.append(row)
-    return out
