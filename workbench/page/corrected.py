@@ -51,7 +51,10 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     read = dict(zip(channels_of(now), map(bool, now.feature(WAS_READ, False)), strict=True))
     means = {name: _mean(row, values) for name, row, values in zip(leads.channels, sure, leads.data, strict=True)}
     parts["coverage"] = coverage(leads, means, read, Sheet.of(now).seconds)
-    notes = [n for n in result.provenance.notes if not n.startswith(BY_HAND)]
+    notes = [n for n in result.provenance.notes if not n.startswith((BY_HAND, _SCALED))]
+    x, y = Sheet.of(now).scale
+    if (x, y) != (1.0, 1.0):
+        notes.append(f"{_SCALED} {x:.4f} along x and {y:.4f} along y")
     if isinstance(old_leads, Signals):
         gone = [name for name in old_leads.channels if name not in leads.channels]
         said = [", ".join(drawn)] * bool(drawn) + [f"{', '.join(gone)} taken away"] * bool(gone)
@@ -59,8 +62,13 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     if "measurements" in parts:
         from workbench.page.predict.measurements import measured
 
-        parts["measurements"], said = measured(leads, str(result.image.source or result.image.name))
-        notes += [note for note in said if note not in notes]
+        source = str(result.image.source or result.image.name)
+        if isinstance(old_leads, Signals):
+            # What was to be known of the numbers of before need not hold of these.
+            outdated = measured(old_leads, source)[1]
+            notes = [note for note in notes if note not in outdated]
+        parts["measurements"], told = measured(leads, source)
+        notes += [note for note in told if note not in notes]
     return replace(result, parts=parts, provenance=replace(result.provenance, notes=tuple(notes)))
 
 
@@ -78,6 +86,7 @@ def from_lines(lines: Lines, image: Image, provenance: Provenance) -> Result:
 
 BY_HAND = "lines corrected by hand:"
 """How the note on a corrected result begins."""
+_SCALED = "the millimetres of the grid were corrected by hand, by"
 _SAME = 2e-4
 """Millivolts below which a line is where it was."""
 _ROUNDED = 8

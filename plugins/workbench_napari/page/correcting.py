@@ -39,6 +39,10 @@ _SHORTEST = 0.5
 """Millimetres of paper below which a stroke is a slip of the hand."""
 
 
+_NEAR, _ALONG = 3.0, 8.0
+"""Millimetres along x within which a lead is near a stroke, and along y within which a stroke lies along a lead."""
+
+
 class Correcting(QObject):
     """Follows the layer of the lines that are shown.
 
@@ -99,7 +103,8 @@ class Correcting(QObject):
                 ]  # fmt: skip
                 for emitter, callback in self._wires:
                     emitter.connect(callback)
-                self._take_lead(str(channels_of(self.lines())[0]) if len(layer.data) else "I")
+                lines = self.readable()
+                self._take_lead(channels_of(lines)[0] if lines is not None and len(lines) else "I")
         group = self._group
         for box in (group.draw, group.points, group.choose, group.gap, group.lead, group.undo, group.redo, group.snap):
             box.setEnabled(layer is not None)
@@ -119,6 +124,14 @@ class Correcting(QObject):
         layer = self.layer
         attributes = {"features": layer.features, "metadata": layer.metadata, "shape_type": list(layer.shape_type)}
         return lines_from_layer([np.array(d) for d in layer.data], attributes)
+
+    def readable(self) -> Lines | None:
+        """The same; ``None`` where there are none, or a shape among them is no line."""
+        try:
+            return None if self.layer is None else self.lines()
+        except WorkbenchError as error:
+            self.said.emit(one_line(error))
+            return None
 
     def show(self, lines: Lines) -> None:
         """Draw these lines in the layer, as one step."""
@@ -244,6 +257,9 @@ class Correcting(QObject):
 
     def _take_stroke(self, lines: Lines, points: Any) -> None:
         """A stroke becomes a line of its lead; what it lies over is cut out of the others of that lead."""
+        if not len(lines):
+            self.said.emit("No line is left that says where time begins: take back what was deleted (Ctrl+Z).")
+            return
         sheet = Sheet.of(lines)
         x = sheet.to_mm(points)[:, 0]
         if x[0] > x[-1]:
@@ -253,6 +269,10 @@ class Correcting(QObject):
             self.said.emit("That stroke has no length along the paper: drag along the lead.")
             return
         is_gap, name = self._group.gap.isChecked(), self._group.lead.currentText()
+        if other := _beside_another(lines, sheet, points, name):
+            self.show(lines)
+            self.said.emit(f"That stroke lies along {other}, and lead {name} is chosen. Choose {other}, then draw.")
+            return
         picture = self._picture()
         if self._group.snap.isChecked() and not is_gap and picture is not None:
             points = onto_ink(picture, sheet, points)
@@ -277,7 +297,10 @@ class Correcting(QObject):
             self._show_lead()
             return
         rows = [n for n in sorted(layer.selected_data) if n < len(layer.data)]
-        before = channels_of(self.lines()) if rows else ()
+        lines = self.readable() if rows else None
+        before = () if lines is None else channels_of(lines)
+        if lines is None:
+            rows = []
         if rows and any(before[n] != name for n in rows):
             self._rename(before[rows[0]], name)
         self._take_lead(name)
@@ -302,8 +325,8 @@ class Correcting(QObject):
         """The box shows the lead of what is chosen, where that is one."""
         layer = self.layer
         rows = [] if layer is None or self._mine else [n for n in layer.selected_data if n < len(layer.data)]
-        names = channels_of(self.lines()) if rows else ()
-        found = {names[n] for n in rows}
+        lines = self.readable() if rows else None
+        found = set() if lines is None else {channels_of(lines)[n] for n in rows}
         if len(found) == 1:
             self._take_lead(found.pop())
 
@@ -315,9 +338,9 @@ class Correcting(QObject):
             combo.addItem(name)
         combo.setCurrentText(name)
         combo.blockSignals(False)
-        if layer is None or not len(layer.data):
+        lines = self.readable()
+        if lines is None or not len(lines):
             return
-        lines = self.lines()
         layer.feature_defaults = self._features_of_next(lines)
         names = channels_of(lines)
         if name in names:
@@ -333,6 +356,22 @@ class Correcting(QObject):
         origin = float(origins[(same or strips or [0])[0]] or 0.0)
         own = {LEAD: name.removesuffix(" strip"), STRIP: name.endswith(" strip"), ORIGIN: origin, WAS_READ: True}
         return {key: own.get(key, values[-1]) for key, values in lines.features.items()}
+
+
+def _beside_another(lines: Lines, sheet: Sheet, points: Any, name: str) -> str:
+    """The lead that a stroke lies along, where that is not the one it is for, which has nothing near; else ""."""
+    mm = sheet.to_mm(points)
+    low, high = mm[:, 0].min() - _NEAR, mm[:, 0].max() + _NEAR
+    near: dict[str, float] = {}
+    for n, other in enumerate(channels_of(lines)):
+        own = sheet.to_mm(lines.line(n))
+        part = own[(own[:, 0] >= low) & (own[:, 0] <= high)]
+        if other == name and (len(part) or (own[:, 0].min() < high and own[:, 0].max() > low)):
+            return ""
+        if len(part):
+            near[other] = min(near.get(other, np.inf), float(abs(np.median(part[:, 1]) - np.median(mm[:, 1]))))
+    closest = min(near, key=lambda lead: near[lead], default="")
+    return closest if closest and name in channels_of(lines) and near[closest] < _ALONG else ""
 
 
 def _channel(text: str) -> str | None:

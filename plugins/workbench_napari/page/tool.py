@@ -150,8 +150,7 @@ class EcgTool(GeneralTool):
         return next((x for x in layers if (x.metadata.get(KEY) or {}).get("role") == "lines"), None)
 
     def _lines(self) -> Lines | None:
-        layer = self.correcting.layer
-        return None if layer is None else self.correcting.lines()
+        return self.correcting.readable()
 
     def _page_layer(self) -> Any:
         """The picture of the page that is chosen, or ``None``."""

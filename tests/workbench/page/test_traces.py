@@ -217,3 +217,20 @@ def test_damaged_lines_are_one_line_or_leads(result, tmp_path):
             counts["refused"] += "\n" not in str(error)
     assert sum(counts.values()) == 240
     assert min(counts.values()) > 10
+
+
+def test_notes_of_measurements_are_those_of_the_leads_as_they_are(result):
+    lines = result["traces"]
+    stale = "flat, electrode off?: V9"
+    from workbench.page.predict.measurements import measured
+
+    told = measured(result["leads"], str(result.image.source))[1]
+    provenance = replace(result.provenance, notes=(*result.provenance.notes, stale))
+    now = with_lines(
+        replace(result, provenance=provenance), "traces", replace(lines, about={**lines.about, "scale": [1.5, 1.0]})
+    )
+    here = measured(now["leads"], str(result.image.source))[1]
+    assert not (set(told) - set(here)) & set(now.provenance.notes)
+    assert set(here) <= set(now.provenance.notes)
+    assert stale in now.provenance.notes  # what the run said of the page itself stays
+    assert any("corrected by hand, by 1.5000 along x and 1.0000 along y" in note for note in now.provenance.notes)

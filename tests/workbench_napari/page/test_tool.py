@@ -283,3 +283,38 @@ def test_the_tool_goes_while_its_leads_are_shown(shown):
     pause(0.3)
     assert "Leads" not in viewer.window.dock_widgets
     assert [x.name for x in viewer.layers] == ["page", "page traces"]
+
+
+def test_a_stroke_along_another_lead_than_the_chosen_one_is_refused(shown):
+    viewer, tool = shown
+    before = tool.correcting.lines()
+    tool.correct_group.lead.setCurrentText("I")
+    tool.correct_group.lead.activated.emit(0)
+    tool.pages.turn_to(tool.correct_group)
+    at_rest(viewer)
+    press(tool.correct_group.draw)
+    drag(viewer, *places(viewer, tool, "V2", 5.5, 6.5), steps=12)
+    settled(tool)
+    assert "lies along V2, and lead I is chosen" in tool.status.text()
+    after = tool.correcting.lines()
+    assert channels_of(after) == channels_of(before)
+    assert np.allclose(after.coordinates, before.coordinates)
+
+
+def test_a_shape_that_is_no_line_is_said_and_breaks_nothing(shown):
+    _, tool = shown
+    layer = tool.correcting.layer
+    layer.add_rectangles([[[10, 10], [60, 60]]])
+    settled(tool)
+    assert "rectangle was drawn among the lines" in tool.status.text() + tool.result.summary.text()
+    tool.scale_group.grid.click()
+    tool.correct_group.lead.setCurrentText("V4")
+    tool.correct_group.lead.activated.emit(0)
+    layer.selected_data = {len(layer.data) - 1}
+    layer.remove_selected()
+    settled(tool)
+    assert tool.correcting.readable() is not None
+    layer.selected_data = set(range(len(layer.data)))
+    layer.remove_selected()
+    tool.correcting._take_stroke(tool.correcting.lines(), np.array([[10.0, 10.0], [90.0, 10.0]]))
+    assert "No line is left" in tool.status.text()
