@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,10 @@ MISFIT = 0.25
 """Share of the largest limb lead (rms) by which the limb leads may disagree with Einthoven's law."""
 SMOOTH = 0.040
 """[s] Moving mean before limb leads are compared."""
+SLOW = {"heart rate": 48.0, "P": 160.0, "PR": 260.0, "QRS": 145.0, "QT": 580.0}
+FAST = {"heart rate": 140.0, "P": 60.0, "PR": 90.0, "QRS": 58.0, "QT": 230.0}
+"""[1/min, ms] Beyond each of these some hearts are, beyond `TOGETHER` of them hardly any."""
+TOGETHER = 3
 SPIKE = 0.15
 """[mV] A jump that goes back within `SPIKE_LENGTH` [s]."""
 SPIKE_LENGTH = 0.004
@@ -41,6 +47,24 @@ def gain_notes(beat: MedianBeat, twelve: bool) -> list[str]:
     if largest < LOW and twelve:
         return [f"the largest QRS of all leads is {largest:.2f} mV, less than {LOW:g} mV: check the gain and unit"]
     return []
+
+
+def time_notes(values: Mapping[str, float | None]) -> list[str]:
+    """Notes on times that are all twice, or half, of what hearts have: the scale of time, not the heart.
+
+    One long interval is a finding. Where three of rate, P, PR, QRS and QT lie beyond these limits together, paper of
+    50 mm/s read as of 25, or a wrong sampling rate, is likelier than a heart.
+    """
+    slow = [name for name, limit in SLOW.items() if _beyond(values.get(name), limit, slower=name != "heart rate")]
+    fast = [name for name, limit in FAST.items() if _beyond(values.get(name), limit, slower=name == "heart rate")]
+    for names, how in ((slow, "about twice as slow as hearts are"), (fast, "about twice as fast as hearts are")):
+        if len(names) >= TOGETHER:
+            return [f"{', '.join(names)} together are {how}: check the speed of the paper, or the sampling rate"]
+    return []
+
+
+def _beyond(value: float | None, limit: float, slower: bool) -> bool:
+    return value is not None and (value > limit if slower else value < limit)
 
 
 def misfit_notes(beat: MedianBeat, rows: dict[str, int]) -> list[str]:

@@ -26,6 +26,8 @@ _ODD = 30.0
 look like the place where pieces meet."""
 _LOOSE = 0.25
 """Cost of a millimetre by which pieces begin and end elsewhere than the ink of their rows, whichever is nearer."""
+_APART, _SHORT = 4.0, 15.0
+"""Ink at the ends of a row that lies so far from the rest and is so short is none of it [mm]."""
 HALF_PEN = 0.19
 """What round ends add to a line [mm]."""
 _NEAR_ROW = 9.5
@@ -89,7 +91,7 @@ class RowInk:
     per_mm: float
 
     def span(self, first: float, last: float) -> tuple[float, float] | None:
-        """First and last ink between two places [mm]; single specks do not count."""
+        """First and last ink between two places [mm]; specks do not count, nor what lies apart at the ends."""
         a, b = (int(np.clip(round(v * self.per_mm), 0, len(self.has_ink))) for v in (first, last))
         there = np.flatnonzero(self.has_ink[a:b])
         if there.size < 2 * self.per_mm:
@@ -99,9 +101,17 @@ class RowInk:
         good = np.flatnonzero(dense > 0.7 * window)
         if not good.size:
             return None
-        low, high = good[0], good[-1] + window
+        low, high = self._body(good, window)
         inside = there[(there >= low) & (there < high)]
         return (a + inside[0]) / self.per_mm, (a + inside[-1] + 1) / self.per_mm
+
+    def _body(self, good: npt.NDArray[np.int_], window: int) -> tuple[int, int]:
+        """Where dense ink begins and ends, without short stretches that lie apart: edges of the paper, a table."""
+        parts = np.split(good, np.flatnonzero(np.diff(good) > _APART * self.per_mm + window) + 1)
+        spans = [(int(part[0]), int(part[-1]) + window) for part in parts]
+        least = min(_SHORT * self.per_mm, 0.25 * max(end - start for start, end in spans))
+        kept = [n for n, (start, end) in enumerate(spans) if end - start >= least]
+        return spans[kept[0]][0], spans[kept[-1]][1]
 
 
 def arrange(

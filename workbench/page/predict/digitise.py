@@ -33,8 +33,8 @@ LONGEST_FILLED = 1.0
 """Gaps up to so many mm are bridged; longer ones stay gaps."""
 _SHORTEST = 1.0
 """Seconds of leads below which there is no beat to be seen whole."""
-_FINE = 5.0
-"""Pixels a millimetre below which intervals are not to be trusted to 20 ms."""
+_FINE, _COARSEST = 5.0, 2.5
+"""Pixels a millimetre below which intervals are not to be trusted to 20 ms, and below which beats are lost."""
 _STRAIGHT, _RULED = 0.12, 0.8
 """Millimetres from a straight line, and the share of a row within them above which it is a frame."""
 _FRAME_REACH, _LEAST_FRAME = 2.5, 0.4
@@ -139,6 +139,7 @@ def digitise(
     """
     shape = (pixels.shape[0], pixels.shape[1])
     grid = find_grid(pixels, source) if pixels_per_mm is None else given_grid(shape, pixels_per_mm)
+    _require_pixels(grid, source)
     flat = flatten(pixels, grid, source)
     maps = look(model, flat.pixels, device)
     found = read_flat(flat, grid, maps, paper_of(maps), layout=layout, sampling_rate=sampling_rate, source=source)
@@ -211,6 +212,17 @@ def _compared(pixels: Pixels, pixels_per_mm: float) -> list[str]:
     if max(abs(x / pixels_per_mm - 1), abs(y / pixels_per_mm - 1)) < 0.01:
         return [f"{said}: its grid has {x:.2f} and {y:.2f} along x and y"]
     return [f"{said}, but its grid has {x:.2f} and {y:.2f} along x and y: one of them is wrong"]
+
+
+def _require_pixels(grid: Grid, source: str) -> None:
+    """Refuse a picture whose pixels are so large that strokes of beats are lost while flat lines are seen."""
+    least = min(grid.pixels_per_mm)
+    if least < _COARSEST:
+        raise NotAPage(
+            f"{source}: {least:.1f} pixels a millimetre ({least * 25.4:.0f} dots per inch): beats would be lost without "
+            f"a word; expected {_COARSEST} at least, better {_FINE:g}. Give the picture as it was taken, or scan the "
+            f"page with {_FINE * 25.4:.0f} dots per inch or more."
+        )
 
 
 def _coarse(grid: Grid) -> list[str]:

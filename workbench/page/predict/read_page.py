@@ -34,6 +34,8 @@ _FEW_NAMES = 0.25
 """Share of names that must be read where no beats are found."""
 _LONG_ROW = 0.55
 """Share of the width of a page that a row has at least."""
+_PIECE = (1.6, 3.6)
+"""Seconds that one of three or more leads beside each other may have."""
 _CLEARLY = 0.3
 """By how much a page must fit better when it is turned, and how well."""
 
@@ -138,6 +140,8 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, s
     source = str(image.source or image.name)
     found, turn = _upright(model, pixels, config, source, say)
     _require_heart(found, source)
+    for note in _odd_pieces(found, config, source):
+        recorder.note(note)
     if turn:
         recorder.note(f"the picture was turned by {90 * turn} degrees clockwise before it was read")
     for note in found.notes:
@@ -180,6 +184,31 @@ def _require_heart(found: Digitised, source: str) -> None:
             f"{source}: lines are seen on a grid, but {read} of {len(found.pieces)} names of leads and no beats: "
             "not read as an electrocardiogram. Give a sharper picture of the whole page."
         )
+
+
+def _odd_pieces(found: Digitised, config: Config, source: str) -> list[str]:
+    """What pieces of a length say that no layout has: the scale of time is wrong, or the layout.
+
+    Raises
+    ------
+    NotAPage
+        Pieces are too short for any, and nobody said what the scale is.
+    """
+    arrangement = found.arrangement
+    columns = arrangement.layout.columns
+    seconds = arrangement.seconds / columns
+    if columns < 3 or _PIECE[0] <= seconds <= _PIECE[1]:
+        return []
+    said = (
+        f"{columns} leads beside each other are {seconds:.1f} s long each, at {found.paper.speed:g} mm/s and "
+        f"{found.grid.pixels_per_mm[0]:.2f} pixels a millimetre; 2.5 s are usual"
+    )
+    if seconds < _PIECE[0] and config.speed is None and config.pixels_per_mm is None:
+        raise NotAPage(
+            f"{source}: {said}, so the scale was not found. Give --pixels-per-mm, or --speed if the paper ran at "
+            "another one."
+        )
+    return [f"{said}: check the speed and the scale"]
 
 
 def _upright(
@@ -237,10 +266,10 @@ def _paper(maps: Any, config: Config) -> tuple[Paper, list[str]]:
     """Speed and gain, and what they rest on."""
     from workbench.page.net.page_net import FINER
     from workbench.page.predict.digitise import Paper
-    from workbench.page.predict.pulses import gain_of, heights
+    from workbench.page.predict.pulses import gain_of, other_speed, sizes
 
     notes = []
-    seen = heights(maps.pulse, PER_MM, FINER)
+    seen, widths = sizes(maps.pulse, PER_MM, FINER).T
     by_pulse, high = gain_of(seen)
     gain = config.gain or by_pulse or USUAL_GAIN
     if config.gain is not None and by_pulse is not None and by_pulse != config.gain:
@@ -255,7 +284,10 @@ def _paper(maps: Any, config: Config) -> tuple[Paper, list[str]]:
         notes.append(f"the gain is {gain:g} mm/mV by {len(seen)} calibration pulses, {high:.1f} mm high")
     if config.speed is None:
         notes.append(f"the speed was taken as {USUAL_SPEED:g} mm/s: nothing on the page was read that says it")
-    return Paper(config.speed or USUAL_SPEED, gain), notes
+    speed = config.speed or USUAL_SPEED
+    if said := other_speed(widths, speed):
+        notes.append(said)
+    return Paper(speed, gain), notes
 
 
 def _note_scale(recorder: Recorder, config: Config, said: _Said, speed: float, gain: float) -> None:

@@ -19,6 +19,8 @@ _WIDTHS, _HEIGHTS = (45.0, 460.0), (20.0, 460.0)
 """What a picture of a page may show [mm]."""
 _LEAST_OF_TILE = 1.2
 """Score of a tile in which lines are taken for a grid."""
+_DOUBLED = 1.5
+"""What it costs that every second line of a period is much clearer than the others."""
 _MOST_UNEQUAL = 1.22
 """Ratio of the two directions that a photo may have before it is rectified."""
 
@@ -87,7 +89,8 @@ class Spectrum:
                 if unequal > _MOST_UNEQUAL or not _HEIGHTS[0] <= 5 * height / py <= _HEIGHTS[1]:
                     continue
                 usual = 170 < 5 * width / px < 340
-                total = sx + sy - 6 * max(unequal - 1.04, 0) + 0.8 * usual
+                doubled = min(comb.doubled(p) for comb, p in zip(self.combs, (px, py), strict=True))
+                total = sx + sy - 6 * max(unequal - 1.04, 0) + 0.8 * usual - _DOUBLED * doubled
                 if best is None or total > best[0]:
                     best = (total, px, py, sx, sy)
         if best is not None:
@@ -149,6 +152,11 @@ class _Combs:
         k = int(np.clip(round(frequency), 0, self.height.shape[1] - 1))
         low, high = max(int(0.93 * k), 0), int(np.ceil(1.07 * k)) + 1
         return float(self.height[:, low:high].max(axis=1).mean())
+
+    def doubled(self, period: float) -> float:
+        """How much clearer every second tooth of a period [pixels] is than the others: half of it is the period."""
+        teeth = np.array([self.at(n * self.size / period) for n in range(1, 7)])
+        return max(0.0, float(teeth[1::2].mean() - teeth[::2].mean()))
 
     def local(self, tile: int, frequency: float) -> float | None:
         """The frequency at which teeth fit a tile best, near that of the page; ``None`` where they do not fit it."""

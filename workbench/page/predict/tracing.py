@@ -33,6 +33,8 @@ _NO_INK = 0.9
 """Cost of a column without ink."""
 _EDGE = 0.45
 """Share of ink at the edge of a stroke."""
+_FAINT, _BREAK = 0.1, 5
+"""Share of ink that joins a stroke over so many rows of pixels."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def _run_at(trace: Share, followed: Floats) -> tuple[Floats, Floats, Floats]:
     """Edges of the stroke that each column is followed through (the nearest within 3 pixels), and how sure it is."""
     height, width = trace.shape
     columns = np.arange(width)
-    ink = trace > _EDGE
+    ink = _unbroken(trace)
     start = np.clip(np.round(followed).astype(int), 0, height - 1)
     best = np.full(width, -1)
     for away in (0, 1, -1, 2, -2, 3, -3):
@@ -276,6 +278,15 @@ def _run_at(trace: Share, followed: Floats) -> tuple[Floats, Floats, Floats]:
     sure = np.where(found, np.maximum(trace[middle, columns], a), 0.0)
     top[~found], bottom[~found] = np.nan, np.nan
     return top, bottom, sure
+
+
+def _unbroken(trace: Share) -> npt.NDArray[np.bool_]:
+    """Ink, and what is faint between ink above and below: a stroke does not end there and begin again."""
+    from scipy import ndimage
+
+    ink: npt.NDArray[np.bool_] = trace > _EDGE
+    joined = ndimage.binary_closing(ink, np.ones((_BREAK + 1, 1)))
+    return np.asarray(ink | (joined & (trace > _FAINT)))
 
 
 def middle_line(stroke: Stroke, pen: float, finer: int) -> Floats:

@@ -82,3 +82,11 @@ def test_noise_and_a_sharp_qrs_are_no_spikes():
     for heart, noise in ((HEART, 0.1), (HEART.but(qrs=0.06), 0.01), (HEART.but(qrs_size=5.0), 0.01)):
         notes = measure_leads(leads(heart, noise=noise), NAMES, 500.0).notes
         assert not any("spikes" in note for note in notes), (heart, noise)
+
+
+def test_paper_read_at_half_its_speed_is_noted(plain):
+    """Everything twice as long: no heart, but 50 mm/s read as 25."""
+    assert any("together are about twice as slow" in n for n in measure_leads(plain, NAMES, 250.0).notes)
+    assert not any("together" in n for n in measure_leads(plain, NAMES, 500.0).notes)
+    quick = leads(Heart(rate=110.0), noise=0.01)
+    assert any("together are about twice as fast" in n for n in measure_leads(quick, NAMES, 1000.0).notes)

@@ -75,3 +75,15 @@ def test_rows_of_their_own_are_named_by_what_stands_there():
         arrange(rows, names, 25.0, layout="6x2", source="x")
     with pytest.raises(NotAPage, match="no traces are seen"):
         arrange([], names, 25.0, source="x")
+
+
+def test_ink_apart_at_the_ends_of_a_row_is_none_of_it():
+    """The edge of the sheet, a table: 7 mm of it made rows of 10 s 10.8 s long."""
+    per_mm = 16.0
+    ink = np.zeros(round(300 * per_mm), bool)
+    for first, last in ((12, 74), (74.5, 260), (276, 283), (2, 5)):
+        ink[round(first * per_mm) : round(last * per_mm)] = True
+    edge = np.where(ink, 20.0, np.nan)
+    assert RowInk(20.0, ink, edge, edge + 0.4, per_mm).span(-1e9, 1e9) == pytest.approx((12, 260), abs=0.1)
+    ink[round(276 * per_mm) : round(299 * per_mm)] = True  # as long as a piece may be
+    assert RowInk(20.0, ink, edge, edge + 0.4, per_mm).span(-1e9, 1e9)[1] == pytest.approx(299, abs=0.1)

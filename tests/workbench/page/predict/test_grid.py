@@ -1,11 +1,16 @@
 """The grid: how many pixels a millimetre has, everywhere on drawn pages whose crossings are known, and where not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from tests.workbench.page.pages import drawn
 from workbench.page.errors import NotAPage
 from workbench.page.predict.grid import find_grid
+
+DATA = Path(__file__).resolve().parents[5] / "shared" / "data" / "ecg"
 
 
 def errors(page, grid):
@@ -84,3 +89,23 @@ def test_lines_in_one_direction_are_no_grid():
     page[:, ::8] = 150
     with pytest.raises(NotAPage):
         find_grid(page)
+
+
+def test_small_pictures_are_not_taken_for_pages_of_half_the_size():
+    """Fine lines near the limit of the pixels repeat every other strong line: that is not the grid."""
+    wrong = []
+    for seed, maker in enumerate("ABCDEF"):
+        for dpi in (66, 71, 76, 84):
+            grid = find_grid(drawn(60 + seed, maker, "3x4+1", float(dpi), "scan").pixels)
+            wrong += [(maker, dpi)] * (not np.allclose(grid.pixels_per_mm, dpi / 25.4, rtol=0.02))
+    assert not wrong
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the public pages are not there ({DATA})")
+@pytest.mark.parametrize("scale", [3.0, 2.8, 2.6])
+def test_a_real_page_made_smaller_keeps_its_millimetres(scale):
+    with Pillow.open(DATA / "photo_00003.png") as opened:
+        large = opened.convert("RGB")
+    at = min(find_grid(np.asarray(large)).pixels_per_mm)
+    small = large.resize([round(n * scale / at) for n in large.size], Pillow.Resampling.LANCZOS)
+    assert np.allclose(find_grid(np.asarray(small)).pixels_per_mm, scale, rtol=0.01)

@@ -220,3 +220,29 @@ def test_the_rate_is_that_which_is_printed(name, rate):
     assert abs(measured["heart rate"]["value"] - rate) < 3
     if "avblock" in name:
         assert measured["PR"]["value"] is None, "2:1 block: a PR must not be invented"
+
+
+def test_too_few_pixels_are_refused_before_beats_are_lost(tmp_path):
+    small = drawn(81, "D", "3x4+1", 58.0, "scan")
+    Pillow.fromarray(small.pixels).save(tmp_path / "small.png")
+    with pytest.raises(NotAPage, match=r"small.png: 2\.3 pixels a millimetre \(58 dots per inch\).*scan the page"):
+        wb.predict("ecg_image", tmp_path / "small.png")
+
+
+def test_a_speed_that_cannot_be_is_said(saved):
+    found = wb.predict("ecg_image", saved, speed=50.0, page=False, measure=False)
+    assert "are 1.3 s long each, at 50 mm/s" in " ".join(found.provenance.notes)
+
+
+def test_a_scale_that_cannot_be_is_refused(saved, monkeypatch):
+    from workbench.page.predict import digitise, grid
+
+    def half(pixels, source="page"):
+        found = grid.find_grid(pixels, source)
+        return type(found)(
+            found.paper / 2, found.step, found.first, found.quality, found.scores, found.has_strong, found.shape
+        )
+
+    monkeypatch.setattr(digitise, "find_grid", half)
+    with pytest.raises(NotAPage, match="1.2 s long each, at 25 mm/s and 11.8. pixels a millimetre.*pixels-per-mm"):
+        wb.predict("ecg_image", saved, page=False)

@@ -73,3 +73,13 @@ def test_a_gap_stays_a_gap_and_the_row_below_is_not_taken_for_it():
 
 def test_an_empty_map_has_no_rows():
     assert len(baselines(np.zeros((300, 500), np.float32), PER_MM)) == 0
+
+
+def test_a_peak_that_is_faint_at_one_height_keeps_what_is_above():
+    y = 200 + beat(X, 600, 90.0, 5)
+    ink = ink_of([(X, y)])
+    faint = ink.copy()
+    faint[158:161] *= 0.35  # a line of the grid runs through, or the scan did
+    found, right = (middle_line(follow(i, np.array([200.0]), PER_MM)[0], PEN, FINER) for i in (faint, ink))
+    assert np.nanmin(found) < 112
+    assert np.nanmax(np.abs(found - right)[20:1180]) < 3
