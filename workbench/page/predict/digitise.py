@@ -219,9 +219,9 @@ def _require_pixels(grid: Grid, source: str) -> None:
     least = min(grid.pixels_per_mm)
     if least < _COARSEST:
         raise NotAPage(
-            f"{source}: {least:.1f} pixels a millimetre ({least * 25.4:.0f} dots per inch): beats would be lost without "
-            f"a word; expected {_COARSEST} at least, better {_FINE:g}. Give the picture as it was taken, or scan the "
-            f"page with {_FINE * 25.4:.0f} dots per inch or more."
+            f"{source}: {least:.1f} pixels a millimetre ({least * 25.4:.0f} dots per inch): beats would be lost "
+            f"without a word; expected {_COARSEST} at least, better {_FINE:g}. Give the picture as it was taken, or scan "
+            f"the page with {_FINE * 25.4:.0f} dots per inch or more."
         )
 
 
