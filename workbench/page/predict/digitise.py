@@ -220,8 +220,8 @@ def _require_pixels(grid: Grid, source: str) -> None:
     if least < _COARSEST:
         raise NotAPage(
             f"{source}: {least:.1f} pixels a millimetre ({least * 25.4:.0f} dots per inch): beats would be lost "
-            f"without a word; expected {_COARSEST} at least, better {_FINE:g}. Give the picture as it was taken, or scan "
-            f"the page with {_FINE * 25.4:.0f} dots per inch or more."
+            f"without a word; expected {_COARSEST} at least, better {_FINE:g}. Give the picture as it was taken, or "
+            f"scan the page with {_FINE * 25.4:.0f} dots per inch or more."
         )
 
 
