@@ -69,7 +69,7 @@ def evaluate(
     from workbench.core import provenance
     from workbench.core.seen import Seen
     from workbench.page.evaluate.pages import evaluate_pages
-    from workbench.page.predict.arrangement import require_layout
+    from workbench.page.layouts import require_layout
 
     require_layout(config.layout)
     device, reason = devices.choose(config.device)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from workbench.core.errors import UsageError, nearest
 from workbench.page.leads import CABRERA, CHEST, LIMB, STANDARD
 
 PAGE_SECONDS = 10.0
@@ -116,4 +117,66 @@ def layouts() -> dict[str, Layout]:
     found["3x1"] = Layout("3x1", _by_columns(LIMB[:3], 3))
     found["chest 6x1"] = Layout("chest 6x1", _by_columns(CHEST, 6))
     found["chest 3x2"] = Layout("chest 3x2", _by_columns(CHEST, 3))
+    return found
+
+
+def of_rows(count: int) -> tuple[Layout, ...]:
+    """Layouts of whole pages with so many rows, strips added or left out as the count wants."""
+    return _with_count(layouts().values(), count)
+
+
+def parts_of_rows(count: int) -> tuple[Layout, ...]:
+    """The same of parts: rows that follow each other in a page of 3x4 or 6x2, and its left half."""
+    return tuple(one for one in _with_count(_parts().values(), count) if one.columns > 2 or len(one.strips) < 2)
+
+
+def known_layouts() -> tuple[str, ...]:
+    """All names that a person may give: every layout, whole or in part, with up to three strips."""
+    return tuple(sorted({one.name for count in range(1, 16) for one in (*of_rows(count), *parts_of_rows(count))}))
+
+
+def layout_named(name: str) -> Layout | None:
+    """The layout of that name among `known_layouts`."""
+    every = (one for count in range(1, 16) for one in (*of_rows(count), *parts_of_rows(count)))
+    return next((one for one in every if one.name == name), None)
+
+
+def require_layout(name: str) -> None:
+    """Refuse a name that no layout has; no name at all is fine.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name.
+    """
+    if name and name not in known_layouts():
+        raise UsageError(f"no layout '{name}'.{nearest(name, known_layouts())}")
+
+
+def _with_count(bases: Iterable[Layout], count: int) -> tuple[Layout, ...]:
+    found: dict[str, Layout] = {}
+    for layout in bases:
+        base = layout.with_strips()
+        extra = count - len(base.rows)
+        if 0 <= extra <= 3 and (extra == 0 or base.columns > 1):
+            strips = {0: (), 1: ("II",), 2: ("II", "V1"), 3: ("V1", "II", "V5")}[extra]
+            own = layout.with_strips(*strips)
+            found[own.name] = own
+    return tuple(found.values())
+
+
+@cache
+def _parts() -> dict[str, Layout]:
+    """Rows that are left where a page was cut: ``"3x4 rows 2-3"``, ``"6x2 row 1"``, ``"limb 3x2"``."""
+    found = {"limb 3x2": Layout("limb 3x2", _by_columns(LIMB, 3))}
+    for whole in ("3x4", "6x2"):
+        for ending in ("", " Cabrera"):
+            rows = layouts()[whole + ending].rows
+            for first in range(len(rows)):
+                for last in range(first, len(rows)):
+                    if last - first + 1 == len(rows):
+                        continue
+                    which = f"row {first + 1}" if first == last else f"rows {first + 1}-{last + 1}"
+                    name = f"{whole} {which}{ending}"
+                    found[name] = Layout(name, rows[first : last + 1])
     return found

@@ -2,7 +2,8 @@
 
 import pytest
 
-from workbench.page.layouts import Layout, layouts
+from workbench.core.errors import UsageError
+from workbench.page.layouts import Layout, known_layouts, layout_named, layouts, require_layout
 from workbench.page.leads import CHEST, LIMB, STANDARD, derived, standard_name
 
 
@@ -54,3 +55,14 @@ def test_what_two_leads_say_of_the_others():
     assert found["aVF"].tolist() == [2.5, 0.0]
     assert derived({"II": two, "III": found["III"]})["I"].tolist() == one.tolist()
     assert derived({"V1": one}) == {}
+
+
+def test_parts_of_pages_have_names_of_their_own():
+    names = known_layouts()
+    assert len(set(names)) == len(names)
+    assert {"3x4+1", "3x4 rows 2-3+1", "3x4 row 1 Cabrera", "6x2 rows 1-5", "limb 3x2"} <= set(names)
+    assert layout_named("3x4 rows 2-3+1").rows == (("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
+    assert layout_named("3x4 rows 2-3+1").strips == ("II",)
+    assert layout_named("3x4 rows 1-3") is None
+    with pytest.raises(UsageError, match="no layout '3x4 rows 2-4'. Did you mean '3x4 rows 2-3"):
+        require_layout("3x4 rows 2-4")

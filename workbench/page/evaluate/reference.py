@@ -13,9 +13,9 @@ import numpy.typing as npt
 from workbench.core.errors import GeometryError, InputError, one_line
 from workbench.core.types import Case, Image, sampling_rate_of
 from workbench.data import formats
+from workbench.page.layouts import layout_named
 from workbench.page.leads import FURTHER, STANDARD
 from workbench.page.lines_files import SUFFIXES, lines_for
-from workbench.page.predict.arrangement import layout_named
 from workbench.page.traces import leads_of
 
 Floats = npt.NDArray[np.float64]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.errors import UsageError, nearest
 from workbench.page.errors import NotAPage
-from workbench.page.layouts import Layout, layouts
+from workbench.page.layouts import Layout, of_rows, parts_of_rows
+from workbench.page.net.page_net import LEADS
 from workbench.page.predict.maps import Name
 from workbench.page.runs import runs
 
@@ -32,6 +32,16 @@ HALF_PEN = 0.19
 """What round ends add to a line [mm]."""
 _NEAR_ROW = 9.5
 """How far a name may stand from the line that it names [mm]."""
+_CLEAR_NAME, _AT_START = 0.8, 14.0
+"""Score of a name that was read without a doubt, and how far behind the beginning of a piece it stands [mm]."""
+_MANY_WRONG = 3
+"""Names that contradict a layout, from which on it is not believed."""
+_READ_OF_PART, _PART_SCORE = 0.6, 1.5
+"""Share of names that must be read where only a part of a page is seen, and how well all must fit."""
+_WORST = -0.2
+"""How badly a layout may fit what was read and seen, for each of its pieces."""
+_OTHER_LEAD = 30.0
+"""Names so far apart are those of two leads [mm]."""
 _USUAL = {3: "3x4", 4: "3x4+1", 5: "3x4+2", 6: "3x4+3", 7: "6x2+1", 12: "12x1"}
 """What a number of rows most often is, where no name can be read."""
 
@@ -175,20 +185,30 @@ def _placed(rows: Sequence[RowInk], names: Sequence[Name], offset: float) -> lis
 def _best(
     rows: Sequence[RowInk], placed: Sequence[_Placed], speed: float, asked: str | None, source: str
 ) -> Arrangement:
-    fitted = [_fitted(layout, rows, placed, speed) for layout in _templates(len(rows), asked)]
-    candidates = [one for one in fitted if one is not None]
-    if not candidates and asked is None and (own := _as_named(rows, placed)) is not None:
-        candidates = [
-            (score, _with_doubts(found, placed)) for score, found in filter(None, [_fitted(own, rows, placed, speed)])
-        ]
+    candidates = _fits([one for one in of_rows(len(rows)) if asked in (None, one.name)], rows, placed, speed)
+    if asked is None:
+        candidates = _believed(candidates, placed, len(rows))
+        if not any(_is_usual_length(one, speed) for _, one in candidates):
+            candidates = _parts(rows, placed, speed) or candidates
+        if not candidates and (own := _as_named(rows, placed)) is not None:
+            candidates = [(score, _with_doubts(found, placed)) for score, found in _fits([own], rows, placed, speed)]
+    elif not candidates:
+        candidates = _fits([one for one in parts_of_rows(len(rows)) if one.name == asked], rows, placed, speed)
     if not candidates:
         counted = f"{len(rows)} rows of traces are seen"
         if asked:
             raise NotAPage(
                 f"{source}: {counted}, and layout {asked} has another number; choose another, or leave it out."
             )
+        names = _read(placed)
+        if not names:
+            raise NotAPage(
+                f"{source}: {counted}, no name of a lead could be read, and so many rows are no usual layout. "
+                "Cut the leads out of the picture, or say what they are with --layout."
+            )
         raise NotAPage(
-            f"{source}: {counted}, and no layout that is known has as many. Cut the leads out of the picture."
+            f"{source}: {counted}, and the names that were read ({', '.join(dict.fromkeys(names))}) stand where no "
+            "layout that is known has them. Cut one page out of the picture, or say what it is with --layout."
         )
     score, found = max(candidates, key=lambda one: one[0])
     read = [p for p in found.pieces if p.was_read]
@@ -208,15 +228,94 @@ def _best(
     return replace(found, notes=(*found.notes, *notes), score=score)
 
 
+def _fits(
+    layouts: Iterable[Layout], rows: Sequence[RowInk], placed: Sequence[_Placed], speed: float
+) -> list[tuple[float, Arrangement]]:
+    found = (_fitted(layout, rows, placed, speed) for layout in layouts)
+    return [one for one in found if one is not None]
+
+
+def _believed(
+    candidates: list[tuple[float, Arrangement]], placed: Sequence[_Placed], count: int
+) -> list[tuple[float, Arrangement]]:
+    """Layouts of whole pages, less those that names on the page speak against; without names only the usual one."""
+    usual = _USUAL.get(count)
+    if not _read(placed):
+        return [one for one in candidates if one[1].layout.name == usual]
+    # Nothing but 12x1 has twelve rows, however its names are read.
+    only = usual is not None and usual.endswith("x1")
+    fit = [(score, one) for score, one in candidates if only or score > _WORST * len(one.pieces)]
+    return [(score, one) for score, one in fit if not _contradicted(one, placed)]
+
+
+def _is_usual_length(found: Arrangement, speed: float) -> bool:
+    """Whether pieces are nearly as long as they usually are beside each other."""
+    usual = _USUAL_SECONDS.get(found.layout.columns)
+    seconds = found.seconds / found.layout.columns
+    return usual is None or min(abs(seconds / u - 1) for u in usual) < 0.25
+
+
+def _read(placed: Sequence[_Placed]) -> list[str]:
+    """Names that are seen on the page, whichever of them."""
+    return [p.name.lead for p in placed if p.name.score > 0.6]
+
+
+def _contradicted(found: Arrangement, placed: Sequence[_Placed]) -> bool:
+    """Whether clear names at the beginnings of pieces are of other leads, half as often as not.
+
+    A digit is easily taken for another: a V5 that may be V3 is no contradiction to V2, I is one to aVL. What is seen
+    further along a piece is no argument: beats of several rows look alike, and like letters.
+    """
+    right = wrong = 0
+    for piece in found.pieces:
+        here = _at_start(piece, placed)
+        name = max(here, key=lambda name: name.score, default=None)
+        lead = piece.lead.lstrip("-")
+        if name is not None and name.score > _CLEAR_NAME and lead in LEADS:  # others are not read
+            fits = lead in {name.lead, *name.others}
+            other = not fits and (lead[0] != name.lead[0] or not name.others)
+            right, wrong = right + fits, wrong + other
+    return wrong >= _MANY_WRONG and wrong >= 0.5 * right
+
+
+def _at_start(piece: Piece, placed: Sequence[_Placed]) -> list[Name]:
+    """Names where that of a piece stands."""
+    low, high = piece.first - 6, piece.first + _AT_START
+    return [p.name for p in placed if p.row == piece.row and low <= p.name.x < high]
+
+
+def _may_be(piece: Piece, placed: Sequence[_Placed]) -> bool:
+    """Whether a name that stands at a piece is, or may be, its own."""
+    return any(piece.lead.lstrip("-") in {name.lead, *name.others} for name in _at_start(piece, placed))
+
+
+def _parts(rows: Sequence[RowInk], placed: Sequence[_Placed], speed: float) -> list[tuple[float, Arrangement]]:
+    """Rows that were cut out of a page, where most of their names were read."""
+    found = []
+    for score, one in _fits(parts_of_rows(len(rows)), rows, placed, speed):
+        short = [p for p in one.pieces if not p.is_strip]
+        read, may_be = sum(p.was_read for p in short), sum(_may_be(p, placed) for p in short)
+        enough = read >= max(2, 0.5 * len(short)) and may_be >= _READ_OF_PART * len(short)
+        if enough and score > _PART_SCORE and not _contradicted(one, placed):
+            found.append((score, replace(one, notes=(*one.notes, f"part of a page: {one.layout.name}"))))
+    return found
+
+
 def _as_named(rows: Sequence[RowInk], placed: Sequence[_Placed]) -> Layout | None:
     """A layout of its own for rows that each have the name of one lead, all different."""
     leads = []
     for r in range(len(rows)):
         here = sorted((p for p in placed if p.row == r), key=lambda p: -p.name.score)
-        if not here:
+        if not here or _has_several(here):
             return None
         leads.append(here[0].name.lead)
     return Layout(f"{len(rows)}x1", tuple((lead,) for lead in leads)) if len(set(leads)) == len(leads) else None
+
+
+def _has_several(names: Sequence[_Placed]) -> bool:
+    """Whether names of a row stand so far apart that it has several leads."""
+    clear = [p.name.x for p in names if p.name.score > 0.5]
+    return bool(clear) and max(clear) - min(clear) > _OTHER_LEAD
 
 
 def _with_doubts(found: Arrangement, placed: Sequence[_Placed]) -> Arrangement:
@@ -229,43 +328,6 @@ def _with_doubts(found: Arrangement, placed: Sequence[_Placed]) -> Arrangement:
     pieces = tuple(replace(p, was_read=p.was_read and p.lead not in doubts) for p in found.pieces)
     notes = (f"names that are not clear: {'; '.join(doubts.values())}",) if doubts else ()
     return replace(found, pieces=pieces, notes=(*found.notes, *notes))
-
-
-def known_layouts() -> tuple[str, ...]:
-    """All names that a person may give: every layout with up to three strips."""
-    return tuple(sorted({one.name for count in range(1, 16) for one in _templates(count, None)}))
-
-
-def layout_named(name: str) -> Layout | None:
-    """The layout of that name among `known_layouts`."""
-    return next((one for count in range(1, 16) for one in _templates(count, None) if one.name == name), None)
-
-
-def require_layout(name: str) -> None:
-    """Refuse a name that no layout has; no name at all is fine.
-
-    Raises
-    ------
-    UsageError
-        With the nearest name.
-    """
-    if name and name not in known_layouts():
-        raise UsageError(f"no layout '{name}'.{nearest(name, known_layouts())}")
-
-
-def _templates(count: int, asked: str | None) -> list[Layout]:
-    """Layouts of so many rows, strips added or left out as the count wants."""
-    found: dict[str, Layout] = {}
-    for layout in layouts().values():
-        base = layout.with_strips()
-        extra = count - len(base.rows)
-        if 0 <= extra <= 3 and (extra == 0 or base.columns > 1):
-            strips = {0: (), 1: ("II",), 2: ("II", "V1"), 3: ("V1", "II", "V5")}[extra]
-            own = layout.with_strips(*strips)
-            found[own.name] = own
-    if asked is not None:
-        return [found[asked]] if asked in found else []
-    return list(found.values())
 
 
 def _fitted(

@@ -35,8 +35,7 @@ class Name:
     @property
     def others(self) -> tuple[str, ...]:
         """Names that were seen there nearly as well."""
-        votes = self.votes or (self.score,) * (self.lead in LEADS)
-        near = (lead for lead, vote in zip(LEADS, votes, strict=False) if vote > _UNSURE * self.score)
+        near = (lead for lead, vote in zip(LEADS, self.votes, strict=False) if vote > _UNSURE * self.score)
         return tuple(lead for lead in near if lead != self.lead)
 
     def share(self, lead: str) -> float:

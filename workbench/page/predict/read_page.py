@@ -14,7 +14,7 @@ from workbench.core.signals import Signals
 from workbench.core.types import Image, Part, Progress, Result, Scores
 from workbench.page.data.pictures import AXES
 from workbench.page.errors import NoGrid, NotAPage
-from workbench.page.predict.arrangement import require_layout
+from workbench.page.layouts import require_layout
 from workbench.page.predict.measurements import measured, measurements
 from workbench.page.predict.model import NAME, Model
 from workbench.page.rectified import PER_MM

@@ -69,7 +69,7 @@ def test_rows_of_their_own_are_named_by_what_stands_there():
     names = [Name("V4", 14.0, 35.0, 0.9), Name("V5", 14.0, 75.0, 0.9)]
     found = arrange(rows, names, 25.0)
     assert [p.lead for p in found.pieces] == ["V4", "V5"]
-    with pytest.raises(NotAPage, match="2 rows of traces are seen, and no layout that is known has as many"):
+    with pytest.raises(NotAPage, match="2 rows of traces are seen, no name of a lead could be read"):
         arrange(rows, [], 25.0, source="x")
     with pytest.raises(NotAPage, match="layout 6x2 has another number"):
         arrange(rows, names, 25.0, layout="6x2", source="x")
@@ -87,3 +87,22 @@ def test_ink_apart_at_the_ends_of_a_row_is_none_of_it():
     assert RowInk(20.0, ink, edge, edge + 0.4, per_mm).span(-1e9, 1e9) == pytest.approx((12, 260), abs=0.1)
     ink[round(276 * per_mm) : round(299 * per_mm)] = True  # as long as a piece may be
     assert RowInk(20.0, ink, edge, edge + 0.4, per_mm).span(-1e9, 1e9)[1] == pytest.approx(299, abs=0.1)
+
+
+def test_names_that_contradict_every_layout_are_no_page():
+    """Two pages above each other: names stand twice, and none where 6x2 has it."""
+    rows = [ink(20.0 + 25 * r, 10, 260) for r in range(8)]
+    page = [("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"), ("II",)]
+    names = [
+        Name(lead, 14.0 + 62.5 * c, rows[4 * n + r].height - 5, 0.9)
+        for n in (0, 1) for r, row in enumerate(page) for c, lead in enumerate(row)
+    ]  # fmt: skip
+    with pytest.raises(NotAPage, match="8 rows.*stand where no layout that is known has them. Cut one page out"):
+        arrange(rows, names, 25.0)
+
+
+def test_a_row_with_several_names_is_not_one_lead():
+    rows = [ink(20.0, 10, 260), ink(50.0, 10, 260)]
+    names = [Name(lead, 14.0 + 62.5 * c, 15.0, 0.9) for c, lead in enumerate(("III", "aVL", "V2", "V5"))]
+    with pytest.raises(NotAPage, match="III, aVL, V2, V5, II"):
+        arrange(rows, [*names, Name("II", 14.0, 45.0, 0.9)], 25.0)

@@ -246,3 +246,43 @@ def test_a_scale_that_cannot_be_is_refused(saved, monkeypatch):
     monkeypatch.setattr(digitise, "find_grid", half)
     with pytest.raises(NotAPage, match="1.2 s long each, at 25 mm/s and 11.8. pixels a millimetre.*pixels-per-mm"):
         wb.predict("ecg_image", saved, page=False)
+
+
+SAMPLE = Path(__file__).resolve().parents[4] / "sample_data" / "files" / "page_9401.jpg"
+
+
+@pytest.mark.parametrize(
+    ("box", "layout", "leads"),
+    [
+        ((0, 0, 1, 0.5), "3x4 rows 1-2", ("I", "II", "aVR", "aVL", "V1", "V2", "V4", "V5")),
+        ((0, 0.5, 1, 1), "3x4 row 3+1", ("III", "aVF", "V3", "V6", "II strip")),
+        ((0, 0, 0.5, 1), "limb 3x2+1", ("I", "II", "III", "aVR", "aVL", "aVF", "II strip")),
+        ((0.5, 0, 1, 1), "chest 3x2+1", ("V1", "V2", "V3", "V4", "V5", "V6", "II strip")),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_page_gives_its_own_leads_and_no_others(tmp_path, box, layout, leads):
+    whole = wb.predict("ecg_image", SAMPLE, page=False, measure=False)["leads"]
+    with Pillow.open(SAMPLE) as opened:
+        w, h = opened.size
+        opened.crop((round(box[0] * w), round(box[1] * h), round(box[2] * w), round(box[3] * h))).save(
+            tmp_path / "part.png"
+        )
+    found = wb.predict("ecg_image", tmp_path / "part.png", page=False, measure=False)
+    assert found.provenance.details["layout"] == layout
+    assert found["leads"].channels == leads
+    right, got = leads_of(whole), leads_of(found["leads"])
+    for name in leads:
+        if name != "II strip":  # which is half as long where the page was cut across
+            one, other = (values[np.isfinite(values)] for values in (right[name], got[name]))
+            many = min(len(one), len(other)) - 250  # a piece may have been cut
+            middle = one[len(one) // 2 - many // 2 :][:many]
+            assert max(np.corrcoef(middle, other[k:][:many])[0, 1] for k in range(len(other) - many)) > 0.9, name
+
+
+def test_two_pages_in_a_picture_and_a_mirrored_one_are_refused(tmp_path):
+    with Pillow.open(SAMPLE) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    for name, wrong in (("two", np.vstack([pixels, pixels])), ("mirrored", pixels[:, ::-1])):
+        Pillow.fromarray(np.ascontiguousarray(wrong)).save(tmp_path / f"{name}.png")
+        with pytest.raises(NotAPage, match=f"{name}.png: [48] rows of traces are seen, and the names that were read"):
+            wb.predict("ecg_image", tmp_path / f"{name}.png", page=False, measure=False)
