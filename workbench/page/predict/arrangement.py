@@ -189,7 +189,7 @@ def _best(
     if asked is None:
         candidates = _believed(candidates, placed, len(rows))
         if not any(_is_usual_length(one, speed) for _, one in candidates):
-            candidates = _parts(rows, placed, speed) or candidates
+            candidates = _likelier(candidates, _parts(rows, placed, speed))
         if not candidates and (own := _as_named(rows, placed)) is not None:
             candidates = [(score, _with_doubts(found, placed)) for score, found in _fits([own], rows, placed, speed)]
     elif not candidates:
@@ -246,6 +246,17 @@ def _believed(
     only = usual is not None and usual.endswith("x1")
     fit = [(score, one) for score, one in candidates if only or score > _WORST * len(one.pieces)]
     return [(score, one) for score, one in fit if not _contradicted(one, placed)]
+
+
+def _likelier(
+    whole: list[tuple[float, Arrangement]], parts: list[tuple[float, Arrangement]]
+) -> list[tuple[float, Arrangement]]:
+    """Whole pages or parts of them: which has a layout that fits better, for each of its pieces."""
+
+    def best(found: list[tuple[float, Arrangement]]) -> float:
+        return max((score / len(one.pieces) for score, one in found), default=-np.inf)
+
+    return parts if best(parts) > best(whole) else whole
 
 
 def _is_usual_length(found: Arrangement, speed: float) -> bool:
