@@ -126,8 +126,8 @@ def of_rows(count: int) -> tuple[Layout, ...]:
 
 
 def parts_of_rows(count: int) -> tuple[Layout, ...]:
-    """The same of parts: rows that follow each other in a page of 3x4 or 6x2, and its left half."""
-    return tuple(one for one in _with_count(_parts().values(), count) if one.columns > 2 or len(one.strips) < 2)
+    """The same of parts, with one strip at most: rows that follow each other in a page of 3x4 or 6x2, or a half."""
+    return tuple(one for one in _with_count(_parts().values(), count) if len(one.strips) < 2)
 
 
 def known_layouts() -> tuple[str, ...]:

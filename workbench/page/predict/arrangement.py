@@ -307,7 +307,7 @@ def _parts(rows: Sequence[RowInk], placed: Sequence[_Placed], speed: float) -> l
         short = [p for p in one.pieces if not p.is_strip]
         read, may_be = sum(p.was_read for p in short), sum(_may_be(p, placed) for p in short)
         enough = read >= max(2, 0.5 * len(short)) and may_be >= _READ_OF_PART * len(short)
-        if enough and score > _PART_SCORE and not _contradicted(one, placed):
+        if enough and score > _PART_SCORE and _is_usual_length(one, speed) and not _contradicted(one, placed):
             found.append((score, replace(one, notes=(*one.notes, f"part of a page: {one.layout.name}"))))
     return found
 

@@ -34,8 +34,8 @@ _FEW_NAMES = 0.25
 """Share of names that must be read where no beats are found."""
 _LONG_ROW = 0.55
 """Share of the width of a page that a row has at least."""
-_PIECE = (1.6, 3.6)
-"""Seconds that one of three or more leads beside each other may have."""
+_PIECE = (1.6, 3.6, 7.0)
+"""Seconds that a lead has at least which shares its row, and at most, with two or more others and with one."""
 _CLEARLY = 0.3
 """By how much a page must fit better when it is turned, and how well."""
 
@@ -197,7 +197,7 @@ def _odd_pieces(found: Digitised, config: Config, source: str) -> list[str]:
     arrangement = found.arrangement
     columns = arrangement.layout.columns
     seconds = arrangement.seconds / columns
-    if columns < 3 or _PIECE[0] <= seconds <= _PIECE[1]:
+    if columns < 2 or _PIECE[0] <= seconds <= _PIECE[1 if columns > 2 else 2]:
         return []
     said = (
         f"{columns} leads beside each other are {seconds:.1f} s long each, at {found.paper.speed:g} mm/s and "
