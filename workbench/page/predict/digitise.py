@@ -35,6 +35,8 @@ _SHORTEST = 1.0
 """Seconds of leads below which there is no beat to be seen whole."""
 _FINE, _COARSEST = 5.0, 2.5
 """Pixels a millimetre below which intervals are not to be trusted to 20 ms, and below which beats are lost."""
+_STRETCHED = 1.15
+"""Ratio of the sides of a square of the grid above which somebody should know."""
 _STRAIGHT, _RULED = 0.12, 0.8
 """Millimetres from a straight line, and the share of a row within them above which it is a frame."""
 _FRAME_REACH, _LEAST_FRAME = 2.5, 0.4
@@ -226,13 +228,21 @@ def _require_pixels(grid: Grid, source: str) -> None:
 
 
 def _coarse(grid: Grid) -> list[str]:
-    """What a person should know of a picture with few pixels."""
-    least = min(grid.pixels_per_mm)
+    """What a person should know of a picture with few pixels, or with pixels that are not square."""
+    least, most = sorted(grid.pixels_per_mm)
+    x, y = grid.pixels_per_mm
+    notes = []
+    if most / least > _STRETCHED:
+        notes.append(
+            f"squares of the grid are {x / y:.2f} times as wide as high: the picture was stretched, or taken from "
+            "aside; time and voltage follow the grid"
+        )
     if least >= _FINE:
-        return []
+        return notes
     return [
+        *notes,
         f"the picture has {least:.1f} pixels a millimetre: small waves are lost, and intervals are uncertain by tens "
-        f"of milliseconds (scan with {_FINE * 25.4:.0f} dots per inch or more)"
+        f"of milliseconds (scan with {_FINE * 25.4:.0f} dots per inch or more)",
     ]
 
 

@@ -74,6 +74,12 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
             f"{spectrum.scores[1]:.1f}, {_LEAST_SCORE} are needed), so nothing says how many pixels a second and a "
             "millivolt have. Give a sharper picture."
         )
+    unequal = max(spectrum.periods) / min(spectrum.periods)
+    if abs(unequal - 2) < 0.08:
+        raise NoGrid(
+            f"{name}: lines of the grid are twice as far apart along one side as along the other: the picture was "
+            "stretched, or every second line is not seen. Give the picture as it was taken, with square squares."
+        )
     if by > 1 and min(spectrum.periods) / 5 < 2.6:
         by = max(1, by // 2)
         flat, spectrum = clearest(_smaller(pixels, by))

@@ -19,6 +19,8 @@ _WIDTHS, _HEIGHTS = (45.0, 460.0), (20.0, 460.0)
 """What a picture of a page may show [mm]."""
 _LEAST_OF_TILE = 1.2
 """Score of a tile in which lines are taken for a grid."""
+_MOST_STRETCHED, _CLEARLY = 2.3, 1.0
+"""The same of a picture that was stretched, and by how much better it must fit than one that was not."""
 _DOUBLED = 1.5
 """What it costs that every second line of a period is much clearer than the others."""
 _MOST_UNEQUAL = 1.22
@@ -89,12 +91,29 @@ class Spectrum:
                 if unequal > _MOST_UNEQUAL or not _HEIGHTS[0] <= 5 * height / py <= _HEIGHTS[1]:
                     continue
                 usual = 170 < 5 * width / px < 340
-                doubled = min(comb.doubled(p) for comb, p in zip(self.combs, (px, py), strict=True))
+                doubled = sum(comb.doubled(p) for comb, p in zip(self.combs, (px, py), strict=True))
                 total = sx + sy - 6 * max(unequal - 1.04, 0) + 0.8 * usual - _DOUBLED * doubled
                 if best is None or total > best[0]:
                     best = (total, px, py, sx, sy)
+        stretched = self._stretched()
+        if stretched is not None and (best is None or stretched[0] > best[0] + _CLEARLY):
+            best = stretched
         if best is not None:
             self.periods, self.scores = (best[1], best[2]), (best[3], best[4])
+
+    def _stretched(self) -> tuple[float, float, float, float, float] | None:
+        """The same for a picture that somebody made wider or higher: each direction by itself."""
+        height, width = self.shape
+        best = None
+        for px, sx in self.combs[0].candidates()[:6]:
+            for py, sy in self.combs[1].candidates()[:6]:
+                unequal = max(px / py, py / px)
+                fits = _WIDTHS[0] <= 5 * width / px <= _WIDTHS[1] and _HEIGHTS[0] <= 5 * height / py <= _HEIGHTS[1]
+                if _MOST_UNEQUAL < unequal <= _MOST_STRETCHED and fits:
+                    total = sx + sy - _DOUBLED * (self.combs[0].doubled(px) + self.combs[1].doubled(py))
+                    if best is None or total > best[0]:
+                        best = (total, px, py, sx, sy)
+        return best
 
     def strength(self, axis: int, harmonic: int) -> float:
         """How clear the lines of 5 mm (1) or 1 mm (5) are along an axis."""

@@ -109,3 +109,22 @@ def test_a_real_page_made_smaller_keeps_its_millimetres(scale):
     at = min(find_grid(np.asarray(large)).pixels_per_mm)
     small = large.resize([round(n * scale / at) for n in large.size], Pillow.Resampling.LANCZOS)
     assert np.allclose(find_grid(np.asarray(small)).pixels_per_mm, scale, rtol=0.01)
+
+
+@pytest.mark.parametrize(("wider", "higher"), [(1.5, 1.0), (1.0, 1.5), (0.7, 1.0), (1.0, 0.7)])
+def test_a_stretched_picture_keeps_the_millimetres_of_each_side(wider, higher):
+    wrong = []
+    for seed, maker in enumerate("ABDEF"):
+        picture = Pillow.fromarray(drawn(60 + seed, maker, "3x4+1", 150.0, "scan").pixels)
+        size = (round(picture.width * wider), round(picture.height * higher))
+        found = find_grid(np.asarray(picture.resize(size, Pillow.Resampling.LANCZOS))).pixels_per_mm
+        wrong += [(maker, found)] * (not np.allclose(found, np.array([wider, higher]) * 150 / 25.4, rtol=0.02))
+    assert not wrong
+
+
+def test_a_picture_of_half_its_width_is_refused():
+    """Whether it was stretched, or every second line is faint, nothing says."""
+    picture = Pillow.fromarray(drawn(61, "A", "3x4+1", 200.0, "scan").pixels)
+    narrow = np.asarray(picture.resize((picture.width // 2, picture.height), Pillow.Resampling.LANCZOS))
+    with pytest.raises(NotAPage, match="twice as far apart along one side as along the other"):
+        find_grid(narrow, "x")
