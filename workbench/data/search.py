@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,10 +102,7 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
     unread: list[Path] = []
     names = {f.name for f in files}
     for file in (f for f in files if not archive.is_archive(f)):
-        taking = [name for name, own in takers if own(file)]
-        # Of several that take such files the one that is sure (a slide among DICOM files).
-        taker = next((n for n in taking if len(taking) > 1 and kinds.find(n).sniff(file) == "sure"), None)
-        taker = taker or next(iter(taking), None)
+        taker = _taker(file, [name for name, own in takers if own(file)])
         if taker is not None:
             if search.kind in (None, taker):
                 search.taken[taker].append(file)
@@ -124,9 +121,9 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
         elif formats.is_companion(file) or _is_data_of_header(file, names):
             continue
         elif search.kind is not None and search.kind not in (
-            [n for n, v in verdicts.items() if v == "sure"] or verdicts
+            likely := [n for n, v in verdicts.items() if v == "sure"] or list(verdicts)
         ):
-            titles = " or ".join(kinds.find(n).title for n in verdicts)
+            titles = " or ".join(kinds.find(n).title for n in likely)
             search.skip(file, f"{titles}, {kinds.find(search.kind).title} was looked for")
         else:
             found.append(file)
@@ -136,6 +133,17 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
         shown = ", ".join(endings[:FEW]) + (", ..." if len(endings) > FEW else "")
         search.skip(unread[0] if len(unread) == 1 else path, f"no image that can be read ({shown})", len(unread))
     return found
+
+
+def _taker(file: Path, taking: Sequence[str]) -> str | None:
+    """Of the kinds that make an image of a file and others the one that is sure of it (a slide among DICOM files).
+
+    None, where only a kind is sure that needs no other files for it (an electrocardiogram among slices).
+    """
+    if not taking:
+        return None
+    sure = [name for name, verdict in kinds.candidates(file).items() if verdict == "sure"]
+    return next((n for n in taking if n in sure), None if sure else taking[0])
 
 
 def _is_shy(kind: str, file: Path) -> bool:

@@ -40,13 +40,19 @@ def module_of(path: Path) -> str | None:
 
     A suffix only says which contents to look for; a file without one is asked for all that have a sign of their own.
     """
-    names = _BY_SUFFIX.get(path.suffix.lower(), ("dicom-ecg", "scp", "aecg") if not path.suffix else ())
+    named = _BY_SUFFIX.get(path.suffix.lower())
+    names = named or (("dicom-ecg", "scp", "aecg") if _says_nothing(path.suffix) else ())
     if any(name in _XML.values() for name in names):
         from workbench.page.data import xml_tree
 
         if found := _XML.get(xml_tree.root_of(path)):
             return found
     return next((n for n in names if n not in _XML.values() and _module(n).is_ecg(path)), None)
+
+
+def _says_nothing(suffix: str) -> bool:
+    """Whether a name has no suffix, or is a UID, whose last number looks like one."""
+    return suffix[1:].isdigit() or not suffix
 
 
 def sniff(path: Path) -> Verdict:

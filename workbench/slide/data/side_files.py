@@ -6,27 +6,14 @@ import configparser
 import warnings
 from pathlib import Path
 
-SLIDE_CLASS = b"1.2.840.10008.5.1.4.1.1.77.1.6"
-"""SOP class of VL whole slide microscopy images."""
-_HEAD = 1024
-_CLASS_TAG = b"\x02\x00\x02\x00UI"
-"""MediaStorageSOPClassUID, in the order of bytes that the head of every DICOM file has."""
+from workbench.data.dicom_class import SLIDE, sop_class
+
 _SERIES = 0x0020000E
 
 
 def is_dicom_slide(path: Path) -> bool:
     """Whether a DICOM file is a part of a whole slide, by the class in its first bytes; nothing else is read."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
-        return False
-    at = head.find(_CLASS_TAG)
-    if head[128:132] != b"DICM" or at < 0:
-        return False
-    begin = at + len(_CLASS_TAG) + 2
-    length = int.from_bytes(head[begin - 2 : begin], "little")
-    return head[begin : begin + length].rstrip(b"\0 ") == SLIDE_CLASS
+    return sop_class(path) == SLIDE
 
 
 def series_of(path: Path) -> str:

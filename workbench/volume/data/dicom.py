@@ -19,6 +19,7 @@ import numpy as np
 from workbench.core.errors import InputError, NothingFound, one_line
 from workbench.core.types import Geometry, Image
 from workbench.core.walk import files_below
+from workbench.data.dicom_class import SLIDE, WAVEFORMS, sop_class
 from workbench.data.geometry import check_size
 from workbench.volume.data.dicom_alike import check_photometric, require_one_series
 from workbench.volume.data.dicom_complete import missing, several, unlike
@@ -187,6 +188,12 @@ def is_dicom(path: Path) -> bool:
     return starts_as_dicom(path) or read_header(path) is not None
 
 
+def may_be_picture(path: Path) -> bool:
+    """Whether a DICOM file is neither a waveform nor a slide, by its class: those are of other kinds."""
+    found = sop_class(path)
+    return found != SLIDE and not found.startswith(WAVEFORMS)
+
+
 def has_dicom(folder: Path, tries: int = 50) -> bool:
     """Whether a folder is one DICOM study: files of it in the folder itself, or a DICOMDIR, or all in one subfolder.
 
@@ -198,7 +205,7 @@ def has_dicom(folder: Path, tries: int = 50) -> bool:
     files = [e for e in entries if e.is_file()]
     if not files:
         return len(entries) == 1 and has_dicom(entries[0])
-    return any(is_dicom(f) for f in files[:tries])
+    return any(is_dicom(f) and may_be_picture(f) for f in files[:tries])
 
 
 def list_series(path: Path, only: str = "") -> list[Series]:
@@ -406,4 +413,4 @@ def _value_unit(header: Header, modality: str | None) -> str | None:
     return header.text("Units") or None
 
 
-__all__ = ["SUFFIXES", "Native", "Series", "has_dicom", "info", "is_dicom", "list_series", "read"]
+__all__ = ["SUFFIXES", "Native", "Series", "has_dicom", "info", "is_dicom", "list_series", "may_be_picture", "read"]

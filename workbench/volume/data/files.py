@@ -30,7 +30,9 @@ def sniff(path: Path, key: str | None) -> Verdict:
         return "maybe" if nibabel_formats.is_pair(path) else "no"
     if kinds.VOLUME.suffix_of(path) is not None:
         return "maybe"
-    return "sure" if _has_dicom_magic(path) or (not path.suffix and dicom.is_dicom(path)) else "no"
+    if not (_has_dicom_magic(path) or (not path.suffix and dicom.is_dicom(path))):
+        return "no"
+    return "sure" if dicom.may_be_picture(path) else "maybe"
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool, regularise: bool = False) -> Image:

@@ -1,0 +1,53 @@
+"""Which files of a folder are pages: told by what is in them, beside data of all other kinds."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import workbench as wb
+from tests.dicom_maker import write_series
+from workbench.batch.inputs import find
+from workbench.core import kinds
+from workbench.data import formats, tree
+from workbench.data.cases import load_study
+
+
+def ids(study):
+    return [c.id for c in study.cases]
+
+
+@pytest.fixture
+def mixed(tmp_path, shared_data):
+    """Slices of a CT and two waveforms in one folder, with the suffix of DICOM, without one, and named by a UID."""
+    folder = tmp_path / "mixed"
+    write_series(folder, n=3)
+    shutil.copy(shared_data / "ecg" / "hl7_example.dcm", folder / "ecg.dcm")
+    shutil.copy(shared_data / "ecg" / "hl7_example.dcm", folder / "IM0001")
+    shutil.copy(shared_data / "ecg" / "dicom_12lead_mortara.dcm", folder / "1.2.840.17")
+    return folder
+
+
+def test_waveforms_among_slices_are_told_by_their_content(mixed):
+    pages = find([str(mixed)], kind="page")
+    assert ids(pages) == ["1.2.840", "IM0001", "ecg"]
+    assert {s.reason for s in pages.skipped} == {"a volume, an electrocardiogram was looked for"}
+    assert sum(s.count for s in pages.skipped) == 3
+    assert ids(load_study(mixed, kind="page")) == ids(pages)
+    volumes = find([str(mixed)], kind="volume")
+    assert [c.image for c in volumes.cases] == [mixed]
+    assert {s.reason for s in volumes.skipped} == {"an electrocardiogram, a volume was looked for"}
+    everything = tree.find(mixed)
+    assert len(everything.cases) == 4
+    assert [formats.kind_of(c.image).name for c in everything.cases if c.image.is_file()] == ["page"] * 3
+
+
+def test_a_folder_of_waveforms_is_no_volume(tmp_path, shared_data):
+    for name in ("hl7_example.dcm", "dicom_12lead_mortara.dcm"):
+        shutil.copy(shared_data / "ecg" / name, tmp_path / name)
+    assert ids(find([str(tmp_path)], kind="page")) == ["dicom_12lead_mortara", "hl7_example"]
+    assert kinds.find("volume").sniff(tmp_path) == "maybe"
+    assert [row["kind"] for row in wb.info(tmp_path)] == ["page", "page"]
+    (tmp_path / "hl7_example.dcm").unlink()
+    assert wb.read(tmp_path, kind="page").kind == "page"
