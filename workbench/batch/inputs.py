@@ -100,6 +100,7 @@ def _find_one(text: str, series: str | None, kind: str | None) -> Study:
     from workbench.data.case_lists import LISTS
     from workbench.data.cases import load_cases
     from workbench.data.formats import is_companion, split_address
+    from workbench.data.own_files import of_others
 
     path = Path(text).expanduser()
     if path.name.upper() == "DICOMDIR" and path.is_file():
@@ -109,7 +110,9 @@ def _find_one(text: str, series: str | None, kind: str | None) -> Study:
         matching = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]
         # A pattern that matches only headers means them.
         scenes = [p for p in matching if not is_companion(p)] or matching
-        return joined(_matched(p, series, kind) for p in scenes)
+        wanted, ours = of_others(scenes)
+        skipped = Study((), tuple(Skipped(p, why) for p, why in ours))
+        return joined([*(_matched(p, series, kind) for p in wanted), skipped])
     if not file.exists():
         raise NothingFound(f"{file}: no such file or folder")
     if key is not None:

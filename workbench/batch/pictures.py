@@ -9,8 +9,8 @@ from pathlib import Path
 from workbench.batch.lease import file_name
 from workbench.core import leftovers
 from workbench.core.output import require_inside
+from workbench.data.own_files import PICTURES
 
-FOLDER = "overview_pictures"
 _LONGEST = 200
 """Names of cases may be as long as the system allows, and a suffix is still to come [bytes]."""
 
@@ -18,7 +18,7 @@ _LONGEST = 200
 def path_of(output: Path, case: str) -> Path:
     """Where the picture of a case lies."""
     name = case if len(os.fsencode(case)) <= _LONGEST else file_name(case).removesuffix(".json")
-    return output / FOLDER / f"{name}.png"
+    return output / PICTURES / f"{name}.png"
 
 
 def keep(output: Path, case: str, png: bytes) -> None:

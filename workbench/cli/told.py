@@ -57,8 +57,8 @@ def tell(
     if wanted.report is None and not wanted.overview:
         return ""
     from workbench.batch.overview import write_overview
-    from workbench.batch.pictures import FOLDER
     from workbench.batch.summary import write_run, write_summary
+    from workbench.data.own_files import PICTURES
 
     header = {**told, "options": _plain(how), "exit_code": done.exit_code}
     try:
@@ -77,7 +77,7 @@ def tell(
                 title=f"{backend.title}: {output.absolute().name}",
                 facts=header,
                 size_column=backend.size_column,
-                pictures=output / FOLDER,
+                pictures=output / PICTURES,
             )
     except (OSError, UsageError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error

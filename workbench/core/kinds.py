@@ -263,6 +263,9 @@ class KindCases(Protocol):
     def cases_in(self, path: Path, labels: Path | None) -> list[Any]:
         """Cases of a file that holds several images, with their labels; empty for other files."""
 
+    def made_by_us(self, folder: Path) -> str:
+        """What a folder is, in words, where a verb of a backend of this kind made it (an index); "" for any other."""
+
     def takes_folder(self, path: Path) -> bool:
         """Whether a folder of a tree is one image with a name of its own; for kinds that also have `takes`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +10,12 @@ from pathlib import Path
 from workbench.core import kinds
 from workbench.core.errors import InputError, NothingFound, one_line
 from workbench.core.study import Skipped, Study
-from workbench.core.walk import Folder, Walk
+from workbench.core.walk import Walk
 from workbench.data import archive, formats, layouts
 from workbench.data.layouts import Item
 
 FEW = 6
 """So many names are told one by one."""
-_RECORD = "provenance.json"
 # Of a BIDS data set only these hold volumes; the others hold time series, field maps and the like.
 _BIDS_OTHERS = {
     "func": "time series", "dwi": "diffusion series", "fmap": "field maps", "perf": "time series",
@@ -72,17 +70,6 @@ def has_own_name(row: kinds.Kind, path: Path) -> bool:
     """Whether a folder is one image that is called as the folder (OME-Zarr), of a kind that also groups files."""
     own = row.hook("cases", "takes_folder")
     return own is not None and bool(own(path))
-
-
-def is_result(folder: Folder) -> bool:
-    record = folder.path / _RECORD
-    if record not in folder.files:
-        return False
-    try:
-        content = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and {"backend", "weights"} <= set(content)
 
 
 def why_not_searched(search: Search, path: Path, bids: bool) -> str:

@@ -22,7 +22,8 @@ from workbench.data import archive, formats, layouts
 from workbench.data.divisions import divided, missing_of
 from workbench.data.groups import grouped, is_patient, lacking_channels
 from workbench.data.layouts import DataSet, Item
-from workbench.data.search import FEW, Search, has_own_name, is_result, is_whole, readable, why_not_searched
+from workbench.data.own_files import what_wrote
+from workbench.data.search import FEW, Search, has_own_name, is_whole, readable, why_not_searched
 
 _BIDS = "dataset_description.json"
 _PARTS = {"imagesTr": "training", "imagesVa": "validation", "imagesTs": "test"}
@@ -152,8 +153,8 @@ def _enter(search: Search, path: Path, names: tuple[str, ...], bids: bool = Fals
     if folder is None:
         return
     search.names[path] = names
-    if is_result(folder):
-        search.skip(path, "a result of the workbench")
+    if ours := what_wrote(path):
+        search.skip(path, ours)
         return
     if (whole := is_whole(search, path)) is not None:
         if whole:

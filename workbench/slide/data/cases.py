@@ -16,11 +16,12 @@ from workbench.slide.data.scaled import scaled
 from workbench.slide.data.side_files import is_dicom_slide, series_of
 
 __all__ = [
-    "READING_COLUMNS", "cases_in", "cases_of_files", "folder_cases", "holds_results", "labels_in", "opened", "takes",
-    "takes_folder",
+    "READING_COLUMNS", "cases_in", "cases_of_files", "folder_cases", "holds_results", "labels_in", "made_by_us",
+    "opened", "takes", "takes_folder",
 ]  # fmt: skip
 
 _LABELS = (".png", ".bmp", ".tif", ".tiff", ".npy", ".mat", ".geojson", ".json", ".parquet", ".xml", ".ndpa")
+_INDEX = ("index.json", "vectors.npy", "corners.npy")
 READING_COLUMNS = ("mpp",)
 """Columns of a list that change what is read: micrometres per pixel of level 0."""
 
@@ -43,6 +44,11 @@ def cases_in(path: Path, labels: Path | None) -> list[Case]:
 def takes(path: Path) -> bool:
     """Whether a file of a tree is a part of a DICOM slide."""
     return path.suffix.lower() in (".dcm", "") and is_dicom_slide(path)
+
+
+def made_by_us(folder: Path) -> str:
+    """The index of tiles of ``workbench search``."""
+    return "an index of tiles" if all((folder / name).is_file() for name in _INDEX) else ""
 
 
 def takes_folder(path: Path) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 import workbench as wb
 from tests.dicom_maker import write_series
@@ -51,3 +53,32 @@ def test_a_folder_of_waveforms_is_no_volume(tmp_path, shared_data):
     assert [row["kind"] for row in wb.info(tmp_path)] == ["page", "page"]
     (tmp_path / "hl7_example.dcm").unlink()
     assert wb.read(tmp_path, kind="page").kind == "page"
+
+
+def test_what_a_run_wrote_is_no_page(tmp_path):
+    """Results, pictures of the overview and tables beside the pages, by a folder and by a pattern."""
+    page = tmp_path / "same" / "page.png"
+    page.parent.mkdir()
+    Pillow.new("RGB", (40, 30), "white").save(page)
+    result = tmp_path / "same" / "out" / "page"
+    for made in (result / "page.png", tmp_path / "same" / "out" / "overview_pictures" / "page.png"):
+        made.parent.mkdir(parents=True)
+        shutil.copy(page, made)
+    (result / "provenance.json").write_text('{"backend": "ecg_image", "weights": {}}')
+    (result / "leads.csv").write_text("time [s],I [uV],II [uV],III [uV]\n0,1,2,3\n")
+    for text in (str(tmp_path / "same"), str(tmp_path / "same" / "**" / "*.*")):
+        study = find([text], kind="page")
+        assert [c.image for c in study.cases] == [page]
+        assert "pictures of an overview that the workbench wrote" in " ".join(s.reason for s in study.skipped)
+    assert [c.image for c in find([str(result / "*.png")], kind="page").cases] == [result / "page.png"]
+    assert [c.image for c in load_study(tmp_path / "same", kind="page").cases] == [page]
+
+
+def test_an_index_of_tiles_is_no_scene(tmp_path):
+    for name in ("vectors", "corners"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((3, 2), np.float16))
+    assert len(tree.find(tmp_path, kind="scene").cases) == 2
+    (tmp_path / "index.json").write_text("{}")
+    study = tree.find(tmp_path, kind="scene")
+    assert not study.cases
+    assert [s.reason for s in study.skipped] == ["an index of tiles"]
