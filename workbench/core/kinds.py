@@ -68,6 +68,9 @@ class Kind:
     if_asked
         Suffixes of files that are taken from a folder only where this kind is looked for: snapshots and thumbnails lie
         in folders of every kind. One such file by itself is a third party's, where its kind takes it.
+    names_tell
+        Whether names tell which files of a folder make one image (``_t1`` and ``_t2``, ``_0000`` and ``_0001``) and
+        which are label maps (``_mask``, ``label``).
     demo
         ``"module:function"`` that makes its part of ``workbench demo`` (`workbench.report.demo.KindDemo`), or "".
     """
@@ -92,6 +95,7 @@ class Kind:
     sample: str = ""
     engines: tuple[str, ...] = field(default=("torch",))
     if_asked: tuple[str, ...] = ()
+    names_tell: bool = True
     demo: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -420,6 +424,7 @@ PAGE = Kind(
     sample="page",
     demo="workbench.page.demo:read_sample",
     if_asked=(*_PAGES, ".csv", ".tsv", ".xml"),
+    names_tell=False,
 )
 
 BUILT_IN = (VOLUME, SCENE, RECORDING, SLIDE, PAGE)

@@ -162,7 +162,12 @@ def label_names(case: str) -> list[str]:
 
 
 def items(
-    files: Sequence[Path], beside: Collection[str] = (), *, numbered: int | None = None, sequences: bool = True
+    files: Sequence[Path],
+    beside: Collection[str] = (),
+    *,
+    numbered: int | None = None,
+    sequences: bool = True,
+    apart: Collection[Path] = (),
 ) -> tuple[list[Item], list[Skipped]]:
     """The images of a folder.
 
@@ -177,6 +182,8 @@ def items(
         without it only where all cases have the same ones.
     sequences
         ``_t1``, ``_t2``, ``_flair`` are channels of one image.
+    apart
+        Files that are an image each, whatever their names say.
 
     Returns
     -------
@@ -184,8 +191,9 @@ def items(
         The images, and label maps of no image here.
     """
     single = [f for f in files if not f.name.lower().endswith(".seg.nrrd")]
-    found = {name: Item(name, tuple(group)) for name, group in _by_name(single).items()}
-    found = _by_number(found, numbered)
+    named = {name: Item(name, tuple(group)) for name, group in _by_name(single).items()}
+    alone = [item for item in named.values() if item.files[0] in apart]
+    found = _by_number({n: i for n, i in named.items() if i.files[0] not in apart}, numbered)
     if sequences:
         found = _by_sequence(found)
     maps = {f: case_name(f) for f in files if f.name.lower().endswith(".seg.nrrd")}
@@ -210,7 +218,7 @@ def items(
             skipped.append(Skipped(file, "named as a label map, and no image of that name lies beside it"))
     whole = [Item(i.name, i.files, i.channels, tuple(labels.get(i.name, ())), i.problem) for i in found.values()]
     whole += [Item(name, (), labels=tuple(labels[name])) for name in beside if name in labels]
-    return whole, skipped
+    return [*whole, *alone], skipped
 
 
 def _by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
@@ -275,10 +283,10 @@ def _by_number(found: dict[str, Item], most: int | None) -> dict[str, Item]:
 
 def _by_sequence(found: dict[str, Item]) -> dict[str, Item]:
     """Files that differ in the sequence that ends their names; without more in their names they are of their folder."""
-    for _, own in kinds.hooks("cases", "channel_of"):
+    for row, own in kinds.hooks("cases", "channel_of"):
         groups: dict[str, dict[tuple[int, str], list[str]]] = defaultdict(lambda: defaultdict(list))
         for name, item in found.items():
-            if len(item.files) == 1 and (told := own(name)) is not None:
+            if len(item.files) == 1 and (told := own(name)) is not None and row.sniff(item.files[0]) != "no":
                 groups[told[0]][told[1:]].append(name)
         for stem, named in groups.items():
             # One sequence alone is a file like any other, but where a label map calls for its image.

@@ -39,6 +39,8 @@ class Search:
     pending: list[tuple[str, Item]] = field(default_factory=list)
     done: set[Path] = field(default_factory=set)
     archives: list[Path] = field(default_factory=list)
+    apart: set[Path] = field(default_factory=set)
+    """Files of kinds whose names tell nothing of what belongs together."""
 
     def skip(self, path: Path, reason: str, count: int = 1) -> None:
         self.parts.append(Study((), (Skipped(path, reason, count),)))
@@ -103,17 +105,18 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
             continue
         if search.kind is None:
             verdicts = {n: v for n, v in verdicts.items() if v == "sure" or not _is_shy(n, file)}
-        if not verdicts:
+        likely = [n for n, v in verdicts.items() if v == "sure"] or list(verdicts)
+        if not likely:
             unread.append(file)
         elif formats.is_companion(file) or _is_data_of_header(file, names):
             continue
-        elif search.kind is not None and search.kind not in (
-            likely := [n for n, v in verdicts.items() if v == "sure"] or list(verdicts)
-        ):
+        elif search.kind is not None and search.kind not in likely:
             titles = " or ".join(kinds.find(n).title for n in likely)
             search.skip(file, f"{titles}, {kinds.find(search.kind).title} was looked for")
         else:
             found.append(file)
+            if not any(kinds.find(n).names_tell for n in (likely if search.kind is None else (search.kind,))):
+                search.apart.add(file)
     unread = [f for f in unread if not _is_data_of_header(f, names)]
     if unread:
         endings = sorted({f.suffix.lower() or f.name for f in unread})

@@ -369,7 +369,7 @@ def _plain_files(
         found = [Item(case_name(f), (f,)) for f in images]
         lost: list[Skipped] = []
     else:
-        found, lost = layouts.items(images, folders, numbered=numbered, sequences=not bids)
+        found, lost = layouts.items(images, folders, numbered=numbered, sequences=not bids, apart=search.apart)
     faults = [
         f"{path}: both {a.name} and {b.name} are case '{case_name(a)}'. Rename one of them."
         for a, b in pairwise(sorted(images))

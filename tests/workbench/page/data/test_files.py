@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 
 import workbench as wb
 from tests.dicom_maker import write_series
+from tests.tiny import make_volume
 from workbench.batch.inputs import find
 from workbench.core import kinds
 from workbench.data import formats, tree
@@ -82,3 +83,34 @@ def test_an_index_of_tiles_is_no_scene(tmp_path):
     study = tree.find(tmp_path, kind="scene")
     assert not study.cases
     assert [s.reason for s in study.skipped] == ["an index of tiles"]
+
+
+NAMES = ("t1", "t2", "p_flair", "p_t1", "mask", "label", "scan", "scan_mask", "scan_labels", "x_0000", "x_0001")
+
+
+def test_names_say_nothing_of_pages(tmp_path):
+    """What is a channel or a label map among volumes is a page among pages, for every verb."""
+    for name in NAMES:
+        Pillow.new("RGB", (40, 30), "white").save(tmp_path / f"{name}.png")
+    for study in (find([str(tmp_path)], kind="page"), load_study(tmp_path, kind="page")):
+        assert ids(study) == sorted(NAMES)
+        assert not any(c.files or c.labels for c in study.cases)
+        assert not study.skipped
+
+
+def test_pages_are_apart_from_the_volumes_beside_them(tmp_path, shared_data):
+    """Digital records named as sequences stand by themselves where no kind is looked for, the volumes beside do not."""
+    for name in ("t1", "t2"):
+        shutil.copy(shared_data / "ecg" / "hl7_example.dcm", tmp_path / f"ecg_{name}.dcm")
+        make_volume(tmp_path / f"p_{name}.nii.gz", shape=(4, 4, 4))
+    make_volume(tmp_path / "p_mask.nii.gz", shape=(4, 4, 4))
+    for study in (tree.find(tmp_path), load_study(tmp_path)):
+        assert ids(study) == ["ecg_t1", "ecg_t2", "p"]
+        assert study.cases[-1].channels == ("T1", "T2")
+        assert study.cases[-1].labels == tmp_path / "p_mask.nii.gz"
+
+
+def test_sequences_are_channels_only_of_files_that_can_be_volumes(tmp_path):
+    for name in ("t1", "t2"):
+        Pillow.new("RGB", (40, 30), "white").save(tmp_path / f"{name}.png")
+    assert ids(find([str(tmp_path)], kind="slide")) == ["t1", "t2"]
