@@ -189,6 +189,9 @@ class KindFiles(Protocol):
     def sniff(self, path: Path, key: str | None) -> Verdict:
         """Whether `path` (an existing file or folder) is of this kind, by its name, first bytes or header."""
 
+    def reads_if_asked(self, path: Path) -> bool:
+        """Whether a file that `sniff` says no to is read where somebody says that it is of this kind."""
+
     def read(self, path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Any:
         """Open it: an `Image` whose samples load when asked for. `as_map`: it is expected to be a label map."""
 
@@ -484,6 +487,16 @@ def likely(found: Mapping[str, Verdict], path: Path) -> list[str]:
     shy = {name for name in found if path.name.lower().endswith(find(name).if_asked)}
     installed = any(not find(name).is_built_in for name in found if name not in shy)
     return certain or [name for name in found if not (installed and name in shy and find(name).is_built_in)]
+
+
+def accepts(name: str, found: Mapping[str, Verdict], path: Path) -> bool:
+    """Whether a kind that somebody asks for takes a path, of which `candidates` were found: nobody else is sure of it,
+    and it may be one, or is read as one if asked.
+    """
+    if "sure" in found.values():
+        return found.get(name) == "sure"
+    own = find(name).hook("files", "reads_if_asked")
+    return name in found or (own is not None and path.is_file() and bool(own(path)))
 
 
 def hooks(part: Part, function: str) -> Iterator[tuple[Kind, Any]]:

@@ -246,7 +246,7 @@ def _settled(case: Case, backend: Backend) -> Case:
         kind = formats.kind_of(path, kind=told, hint=backend.kind).name
         if kind != backend.kind:
             raise wrong_kind(backend, kind, path)
-    unclear = told is None and len(kinds.candidates(*formats.split_address(path))) > 1
+    unclear = told is None and set(kinds.candidates(*formats.split_address(path))) != {kind}
     return replace(case, options={**case.options, "kind": kind}) if unclear else case
 
 

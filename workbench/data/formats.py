@@ -180,10 +180,9 @@ def kind_of(path: str | Path, *, kind: str | None = None, hint: str | None = Non
     if kind is not None:
         return kinds.find(kind)
     found = kinds.candidates(file, key)
-    certain = "sure" in found.values()
-    names = kinds.likely(found, file)
-    if hint is not None and hint in (names if certain else found):
+    if hint is not None and kinds.accepts(hint, found, file):
         return kinds.find(hint)
+    names = kinds.likely(found, file)
     if len(names) == 1:
         return kinds.find(names[0])
     if names:
@@ -349,8 +348,9 @@ def read_labels(
 def label_image(path: str | Path) -> Image | None:
     """The header of a label map as an image; ``None`` for contours, which have no grid of their own to be compared."""
     file, key = split_address(path)
-    drawn = _kind_of_map(path, file, key).hook("files", "holds_contours")
-    return None if drawn is not None and drawn(file) else read(path)
+    row = _kind_of_map(path, file, key)
+    drawn = row.hook("files", "holds_contours")
+    return None if drawn is not None and drawn(file) else read(path, kind=row.name)
 
 
 def _kind_of_map(path: str | Path, file: Path, key: str | None) -> Kind:

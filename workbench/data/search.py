@@ -106,18 +106,19 @@ def readable(search: Search, path: Path, files: list[Path]) -> list[Path]:
         if search.kind is None:
             verdicts = {n: v for n, v in verdicts.items() if v == "sure" or not _is_shy(n, file)}
         likely = [n for n, v in verdicts.items() if v == "sure"] or list(verdicts)
+        if search.kind is not None and kinds.accepts(search.kind, verdicts, file):
+            likely = [search.kind]
+        if formats.is_companion(file) or _is_data_of_header(file, names):
+            continue
         if not likely:
             unread.append(file)
-        elif formats.is_companion(file) or _is_data_of_header(file, names):
-            continue
-        elif search.kind is not None and search.kind not in likely:
+        elif search.kind not in (None, *likely):
             titles = " or ".join(kinds.find(n).title for n in likely)
-            search.skip(file, f"{titles}, {kinds.find(search.kind).title} was looked for")
+            search.skip(file, f"{titles}, {kinds.find(search.kind or '').title} was looked for")
         else:
             found.append(file)
-            if not any(kinds.find(n).names_tell for n in (likely if search.kind is None else (search.kind,))):
+            if not any(kinds.find(n).names_tell for n in likely):
                 search.apart.add(file)
-    unread = [f for f in unread if not _is_data_of_header(f, names)]
     if unread:
         endings = sorted({f.suffix.lower() or f.name for f in unread})
         shown = ", ".join(endings[:FEW]) + (", ..." if len(endings) > FEW else "")

@@ -8,15 +8,13 @@ from typing import Any
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Image
+from workbench.data import tiff_look
 from workbench.data.formats import describe
 from workbench.page.data import pdf_pages, pictures, signal_files
 
-__all__ = ["claims", "info", "input_files", "is_companion", "read", "reading_bytes", "sniff"]
+__all__ = ["claims", "info", "input_files", "is_companion", "read", "reading_bytes", "reads_if_asked", "sniff"]
 
 _PDF = ".pdf"
-_TIFF = (".tif", ".tiff")
-_MAP_TAGS = (33550, 34264, 34735)
-"""Of a GeoTIFF: a picture of the earth."""
 
 
 def sniff(path: Path, key: str | None) -> Verdict:
@@ -26,25 +24,28 @@ def sniff(path: Path, key: str | None) -> Verdict:
     suffix = path.suffix.lower()
     if suffix == _PDF:
         return "sure"
-    if suffix in _TIFF:
+    if suffix in tiff_look.SUFFIXES:
         return "maybe" if _is_colour_scan(path) else "no"
     if suffix in pictures.SUFFIXES:
         return "maybe" if pictures.begins_as_one(path) else "no"
     return signal_files.sniff(path)
 
 
-def _is_colour_scan(path: Path) -> bool:
-    """Whether a TIFF holds one picture in 8-bit colours, or a fax, and is no map and no slide of several levels."""
-    import tifffile
+def reads_if_asked(path: Path) -> bool:
+    """Whether a TIFF that may be anything (grey, of 16 bits) can be read as a page where somebody says it is one."""
+    return _plain_tiff(path) is not None and pictures.can_open(path)
 
-    try:
-        with tifffile.TiffFile(path) as file:
-            page: Any = file.pages[0]
-            colours = int(page.samplesperpixel) in (3, 4) and int(page.bitspersample) == 8
-            fax = int(page.samplesperpixel) == 1 and int(page.bitspersample) == 1
-            return (colours or fax) and not file.is_ome and not any(tag in page.tags for tag in _MAP_TAGS)
-    except Exception:  # damaged in whatever way: nothing says that it holds colours
-        return False
+
+def _is_colour_scan(path: Path) -> bool:
+    """Whether a TIFF holds one picture in 8-bit colours or colours of a palette, or a fax."""
+    first = _plain_tiff(path)
+    return first is not None and (first.is_palette or (first.samples, first.bits) in ((3, 8), (4, 8), (1, 1)))
+
+
+def _plain_tiff(path: Path) -> tiff_look.TiffLook | None:
+    """The first page of a TIFF that is no map and no slide of several levels."""
+    first = tiff_look.look(path) if path.suffix.lower() in tiff_look.SUFFIXES else None
+    return None if first is None or first.is_map or first.is_ome else first
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:

@@ -36,6 +36,15 @@ def begins_as_one(path: Path) -> bool:
     return head.startswith(_MAGIC) or head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
+def can_open(path: Path) -> bool:
+    """Whether Pillow finds a picture in a file, by its header."""
+    try:
+        with _opened(path):
+            return True
+    except InputError:
+        return False
+
+
 def read(path: Path) -> Image:
     """Open a picture of a page: its size now, its pixels when they are asked for.
 

@@ -9,6 +9,7 @@ from workbench.core.errors import InputError, WorkbenchError
 from workbench.core.kinds import Verdict
 from workbench.core.memory import array_bytes
 from workbench.core.types import Image
+from workbench.data import tiff_look
 from workbench.data.found import Damaged
 from workbench.data.geometry import MAX_DEFLATE_RATIO, check_packed
 from workbench.scene.data import envi, erdas, hdf5_products, tiff_mask
@@ -29,12 +30,18 @@ def sniff(path: Path, key: str | None) -> Verdict:
     if path.suffix.lower() == ".hdr":  # NIfTI pairs and Analyze have headers of this name too
         return "sure" if envi.is_scene(path) else "no"
     if path.suffix.lower() in (*_ARRAYS, *_PICTURES):
-        return "maybe"
+        return "no" if _is_picture(path) else "maybe"
     if path.suffix.lower() in hdf5_products.SUFFIXES:
         return "sure" if hdf5_products.is_product(path) else "no"
     if path.suffix.lower() in erdas.SUFFIXES:
         return "sure" if erdas.is_lan(path) else "no"
     return "sure" if envi.is_scene(path) else "no"
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a TIFF holds numbers of colours, and says no place on a map as class maps do."""
+    first = tiff_look.look(path) if path.suffix.lower() in tiff_look.SUFFIXES else None
+    return first is not None and first.is_palette and not first.is_map
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:

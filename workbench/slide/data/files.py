@@ -9,6 +9,7 @@ from workbench.core import kinds
 from workbench.core.errors import InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Image
+from workbench.data import tiff_look
 from workbench.data.formats import describe, read_as
 from workbench.slide.data import open as opening
 from workbench.slide.data import pictures, stacks, wsi
@@ -17,9 +18,6 @@ from workbench.slide.data.side_files import files_of, is_dicom_slide, named_in
 __all__ = ["claims", "info", "input_files", "is_companion", "read", "sniff"]
 
 _MAKERS = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".svslide")
-_TIFF = (".tif", ".tiff")
-_MAP_TAGS = (33550, 34264, 34735)
-"""Of a GeoTIFF: a picture of the earth."""
 _ZARR_FILES = (".zattrs", "zarr.json")
 
 
@@ -34,7 +32,7 @@ def sniff(path: Path, key: str | None) -> Verdict:
         return "sure"
     if suffix in pictures.SUFFIXES:
         return "no" if pictures.is_grey(path) else "maybe"
-    if suffix in _TIFF:
+    if suffix in tiff_look.SUFFIXES:
         return _of_tiff(path)
     return "sure" if (suffix in (".dcm", "") and is_dicom_slide(path)) else "no"
 
@@ -43,17 +41,10 @@ def _of_tiff(path: Path) -> Verdict:
     """A TIFF of a scanner, or an OME-TIFF in colours, is sure; any other of 8-bit colours may be one."""
     if wsi.maker_of(path) not in ("", "generic-tiff"):
         return "sure"
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            colours = int(page.samplesperpixel) == 3 and int(page.bitspersample) == 8  # type: ignore[union-attr]
-            if not colours or any(tag in page.tags for tag in _MAP_TAGS):  # type: ignore[union-attr]
-                return "no"
-            return "sure" if file.is_ome else "maybe"
-    except Exception:  # damaged in whatever way: nothing says that it holds colours
+    first = tiff_look.look(path)
+    if first is None or (first.samples, first.bits) != (3, 8) or first.is_map:
         return "no"
+    return "sure" if first.is_ome else "maybe"
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:

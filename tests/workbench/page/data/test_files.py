@@ -12,9 +12,9 @@ import workbench as wb
 from tests.dicom_maker import write_series
 from tests.tiny import make_volume
 from workbench.batch.inputs import find
-from workbench.core import kinds
+from workbench.core import kinds, registry
 from workbench.data import formats, tree
-from workbench.data.cases import load_study
+from workbench.data.cases import load_study, open_case, settled
 
 
 def ids(study):
@@ -114,3 +114,44 @@ def test_sequences_are_channels_only_of_files_that_can_be_volumes(tmp_path):
     for name in ("t1", "t2"):
         Pillow.new("RGB", (40, 30), "white").save(tmp_path / f"{name}.png")
     assert ids(find([str(tmp_path)], kind="slide")) == ["t1", "t2"]
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """A page as TIFF in colours, in numbers of colours, in grey of 8 and 16 bits, and a map that is none."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    page = Pillow.effect_noise((60, 40), 80)
+    page.convert("RGB").save(folder / "colours.tif")
+    page.convert("RGB").quantize(16).save(folder / "palette.tif")
+    page.save(folder / "grey.tif")
+    Pillow.fromarray(np.asarray(page).astype(np.uint16) * 257).save(folder / "deep.tiff")
+    place = {33550: (1.0, 1.0, 0.0), 33922: (0.0, 0.0, 0.0, 5e5, 5e6, 0.0)}
+    page.save(folder / "map.tif", tiffinfo=place)
+    return folder
+
+
+def test_whoever_asks_for_pages_gets_what_can_be_read_as_one(scans):
+    pages = {"colours", "palette", "grey", "deep"}
+    assert set(ids(find([str(scans)], kind="page"))) == pages
+    for path in scans.iterdir():
+        assert (formats.kind_of(path, hint="page").name == "page") == (path.stem in pages)
+        (case,) = find([str(path)], kind="page").cases
+        if path.stem in pages:
+            (case,) = settled([case], registry.find("ecg_image"))
+            assert open_case(case).kind == "page"
+    assert formats.kind_of(scans / "grey.tif").name == "scene"  # nobody asked
+
+
+def test_numbers_of_colours_are_never_a_scene(scans):
+    assert formats.kind_of(scans / "palette.tif").name == "page"
+    assert set(ids(tree.find(scans, kind="scene"))) == {"colours", "grey", "deep", "map"}
+    assert formats.read_labels(scans / "palette.tif").data.shape == (40, 60)  # a class map may be one
+    assert formats.label_image(scans / "palette.tif").kind == "scene"
+
+
+def test_what_belongs_to_a_record_is_not_named_as_unreadable(tmp_path, shared_data):
+    for name in ("ptbxl_00001_lr.hea", "ptbxl_00001_lr.dat"):
+        shutil.copy(shared_data / "ecg" / name, tmp_path / name)
+    study = find([str(tmp_path)], kind="page")
+    assert (ids(study), study.skipped) == (["ptbxl_00001_lr"], ())
