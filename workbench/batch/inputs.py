@@ -97,7 +97,7 @@ def _content(case: Case) -> tuple[Any, ...]:
 
 
 def _find_one(text: str, series: str | None, kind: str | None) -> Study:
-    from workbench.data.case_lists import LISTS
+    from workbench.data.case_lists import is_list
     from workbench.data.cases import load_cases
     from workbench.data.formats import is_companion, split_address
     from workbench.data.own_files import of_others
@@ -117,7 +117,7 @@ def _find_one(text: str, series: str | None, kind: str | None) -> Study:
         raise NothingFound(f"{file}: no such file or folder")
     if key is not None:
         return Study((_case(path, series, f"{case_name(file)}_{key}"),))
-    if path.is_file() and path.suffix.lower() in LISTS:
+    if path.is_file() and is_list(path):
         given = {"series": series} if series else {}
         found = load_cases(path, missing_ok=True)
         return Study(tuple(replace(c, options={**given, **c.options}) for c in found))

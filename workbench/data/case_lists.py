@@ -22,6 +22,29 @@ _FILE = re.compile(r"\.(?!\d+$)[a-z0-9_]{2,9}$|\.(?:gz|bz2)$|^[~/.]|^[a-z]:", re
 _GROUPS = ("subject", "patient", "patient_id")
 """Columns that say what is kept apart as a whole, where no column is called group."""
 LISTS = (".csv", ".tsv", ".jsonl", ".ndjson")
+_LINES = (".jsonl", ".ndjson")
+_HEAD = 1 << 16
+"""Bytes in which the first line of a list ends."""
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file is a list of cases: it has a column ``image``, or its suffix is that of a list and no kind of
+    data reads it. Tables of leads have the same suffix.
+    """
+    if path.suffix.lower() not in LISTS:
+        return False
+    return path.suffix.lower() in _LINES or _names_images(path) or not formats.is_readable(path)
+
+
+def _names_images(path: Path) -> bool:
+    """Whether the first line of a table has a column ``image``; what cannot be read has none."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+        names = next(csv.reader(first.splitlines()[:1], delimiter=_delimiter(first)), [])
+    except (OSError, csv.Error):
+        return False
+    return "image" in [n.strip().lower() for n in names]
 
 
 def from_list(path: Path, missing_ok: bool = False) -> Iterator[Case]:
@@ -79,7 +102,7 @@ def read_rows(path: Path, images: Sequence[str] = ("image",)) -> Iterator[tuple[
         text = path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path}: not a readable text list ({error}). Save it as UTF-8.") from error
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    if path.suffix.lower() in _LINES:
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 yield number, _json_row(path, number, line)

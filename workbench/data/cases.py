@@ -19,7 +19,7 @@ from workbench.core.registry import Backend, wrong_kind
 from workbench.core.study import Study
 from workbench.core.types import Case, Image, case_name
 from workbench.data import formats, tree
-from workbench.data.case_lists import LISTS, from_list
+from workbench.data.case_lists import LISTS, from_list, is_list
 from workbench.data.copies import one_group
 from workbench.data.groups import group_of
 from workbench.data.layouts import LABEL_ENDINGS
@@ -84,7 +84,7 @@ def load_study(
         raise NothingFound(f"{path}: no such file or folder. Give a folder of images, or a CSV or JSONL list.")
     formats.require_regular_or_folder(file)
     if file.is_file():
-        if path.suffix.lower() not in LISTS:
+        if not is_list(path):
             if not formats.is_readable(path):
                 raise InputError(f"{path}: neither a list of cases ({', '.join(LISTS)}) nor a readable image.")
             study = Study(tuple(_in_file(path, labels)) or (_single(path, labels),))

@@ -13,6 +13,7 @@ from tests.dicom_maker import write_series
 from tests.tiny import make_volume
 from workbench.batch.inputs import find
 from workbench.core import kinds, registry
+from workbench.core.errors import InputError
 from workbench.data import formats, tree
 from workbench.data.cases import load_study, open_case, settled
 
@@ -155,3 +156,18 @@ def test_what_belongs_to_a_record_is_not_named_as_unreadable(tmp_path, shared_da
         shutil.copy(shared_data / "ecg" / name, tmp_path / name)
     study = find([str(tmp_path)], kind="page")
     assert (ids(study), study.skipped) == (["ptbxl_00001_lr"], ())
+
+
+def test_a_table_of_leads_by_itself_is_no_list_of_cases(tmp_path):
+    table, listed = tmp_path / "leads.csv", tmp_path / "cases.csv"
+    table.write_text("time [s],I [uV],II [uV],III [uV]\n" + "".join(f"{n / 500},1,2,3\n" for n in range(9)))
+    listed.write_text("id;Image;I;II;III\none;leads.csv;1;2;3\n")  # names its images, whatever else its columns say
+    for study in (find([str(table)], kind="page"), load_study(table, kind="page")):
+        (case,) = study.cases
+        assert (case.id, case.image) == ("leads", table)
+        assert open_case(case).channels == ("I", "II", "III")
+    for study in (find([str(listed)], kind="page"), load_study(listed, kind="page")):
+        assert [(c.id, c.image) for c in study.cases] == [("one", table)]
+    listed.write_text("id,path\none,leads.csv\n")
+    with pytest.raises(InputError, match="'image' was expected"):
+        find([str(listed)], kind="page")
