@@ -49,27 +49,35 @@ def _plain_tiff(path: Path) -> tiff_look.TiffLook | None:
 
 
 def read(path: Path, *, series: str | int | None, key: str | None, as_map: bool) -> Image:
-    """Open it; `series` is the page of a PDF file."""
+    """Open it; `series` is the page of a PDF or TIFF file."""
     suffix = path.suffix.lower()
     if suffix == _PDF:
         return pdf_pages.read(path, series)
+    if suffix in tiff_look.SUFFIXES:
+        return pictures.read(path, series)
     if series is not None:
-        raise InputError(f"{path}: 'series' chooses a page of a PDF file, and this is none. Leave it out.")
-    if suffix in pictures.SUFFIXES:
-        return pictures.read(path)
-    return signal_files.read(path, key)
+        raise InputError(f"{path}: 'series' chooses a page of a PDF or TIFF file, and this is none. Leave it out.")
+    return pictures.read(path) if suffix in pictures.SUFFIXES else signal_files.read(path, key)
+
+
+def _count(path: Path) -> int:
+    """How many pages a file has."""
+    suffix = path.suffix.lower()
+    if suffix == _PDF:
+        return pdf_pages.count(path)
+    return pictures.count(path) if suffix in tiff_look.SUFFIXES else 1
 
 
 def info(path: Path) -> list[dict[str, Any]]:
-    """What headers say; of a PDF file a row for each page, of the first hundred."""
-    if path.suffix.lower() != _PDF:
+    """What headers say; of a PDF or TIFF file with several pages a row for each, of the first hundred."""
+    pages = _count(path)
+    if pages == 1 and path.suffix.lower() != _PDF:
         return [describe(read(path, series=None, key=None, as_map=False))]
-    pages = pdf_pages.count(path)
     if pages == 0:
         raise InputError(f"{path}: has no pages.")
     rows = []
     for number in range(1, min(pages, 100) + 1):
-        row = describe(pdf_pages.read(path, number))
+        row = describe(read(path, series=number, key=None, as_map=False))
         rows.append(row | {"series": str(number), "n_series": pages})
     return rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, one_line
 from workbench.core.types import Geometry, Image
+from workbench.page.data import page_numbers
 from workbench.page.data.pictures import AXES, CHANNELS, MOST_PIXELS
 
 MM = 25.4 / 72
@@ -96,7 +97,7 @@ def read(path: Path, series: str | int | None = None) -> Image:
     """
     with _document(path) as document:
         pages = len(document)
-        number = _chosen(path, series, pages)
+        number = page_numbers.chosen(path, series, pages)
         page = document[number - 1]
         try:
             found = _described(path, number, page)
@@ -108,7 +109,6 @@ def read(path: Path, series: str | int | None = None) -> Image:
             f"{path}: page {number} is {found.size[0]:.0f} x {found.size[1]:.0f} mm, {width} x {height} pixels; "
             f"expected up to {MOST_PIXELS // 1_000_000} million. Cut the electrocardiogram out."
         )
-    notes = () if pages == 1 else (f"page {number} of {pages}",)
     return Image(
         geometry=Geometry((height, width), None, AXES, None),
         dtype=np.dtype(np.uint8),
@@ -119,22 +119,8 @@ def read(path: Path, series: str | int | None = None) -> Image:
         format="pdf",
         header={"page": number, "pages": pages, "drawn": found.is_drawn, "dpi": round(found.dpi, 1)},
         native=found,
-        notes=notes,
+        notes=page_numbers.notes_of(number, pages),
     )
-
-
-def _chosen(path: Path, series: str | int | None, pages: int) -> int:
-    if pages == 0:
-        raise InputError(f"{path}: has no pages.")
-    if series is None:
-        if pages > 1:
-            raise InputError(f"{path}: has {pages} pages. Say which: --series 1 to {pages} (in Python series=1).")
-        return 1
-    with suppress(ValueError):
-        number = int(series)
-        if 1 <= number <= pages:
-            return number
-    raise InputError(f"{path}: has no page '{series}': its pages are 1 to {pages}.")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, MissingExtra, one_line
 from workbench.core.types import Geometry, Image
+from workbench.page.data import page_numbers
 
 AXES = ("down", "across")
 CHANNELS = ("red", "green", "blue")
@@ -22,6 +23,8 @@ MOST_PIXELS = 80_000_000
 """Of a picture; telephones have up to 50 million, and a page needs 10."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 0x0112
+_SUBFILE, _COPY_OR_MASK = 254, 0b101
+"""The tag of a TIFF that says what a page is beside the others, and its bits for a smaller copy and a mask."""
 _TURNS = {3: "by 180 degrees", 6: "by 90 degrees clockwise", 8: "by 90 degrees anticlockwise"}
 _HEIC = (".heic", ".heif")
 
@@ -45,20 +48,41 @@ def can_open(path: Path) -> bool:
         return False
 
 
-def read(path: Path) -> Image:
+def count(path: Path) -> int:
+    """How many pages a file has: those of a TIFF, one of any other picture.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or no picture.
+    """
+    with _opened(path) as file:
+        return len(_pages(path, file))
+
+
+def read(path: Path, series: str | int | None = None) -> Image:
     """Open a picture of a page: its size now, its pixels when they are asked for.
 
     Pixels are ``(3, rows, columns)`` uint8, turned as the camera says (EXIF), on white where they are transparent;
     16 bits are cut to 8. There is no scale: only the grid of the paper has one.
 
+    Parameters
+    ----------
+    series
+        Which page of a TIFF, from 1; needed where there are several.
+
     Raises
     ------
     InputError
-        It is damaged, larger than `MOST_PIXELS`, or no picture.
+        It is damaged, larger than `MOST_PIXELS`, or no picture; has no such page, or several and none was chosen.
     MissingExtra
         It is HEIC, and the package for it is not installed.
     """
     with _opened(path) as file:
+        pages = _pages(path, file)
+        number = page_numbers.chosen(path, series, len(pages))
+        frame = pages[number - 1]
+        file.seek(frame)
         width, height = file.size
         if width * height > MOST_PIXELS:
             raise InputError(
@@ -70,25 +94,44 @@ def read(path: Path) -> Image:
         form = str(file.format or path.suffix.lstrip(".")).lower()
     if turn in (5, 6, 7, 8):
         width, height = height, width
-    notes = []
+    notes = [*page_numbers.notes_of(number, len(pages))]
     if turn in _TURNS:
         notes.append(f"was turned {_TURNS[turn]}, as the camera says")
     elif turn in (2, 4, 5, 7):
         notes.append("was mirrored, as its header says: times and leads would be wrong otherwise, and are if it lies")
     if mode.startswith(("I", "F")):
         notes.append(f"its samples ({mode}) were brought to 8 bits")
-    if frames > 1:
+    if frames > 1 and form != "tiff":
         notes.append(f"holds {frames} pictures; the first is read")
     return Image(
         geometry=Geometry((height, width), None, AXES, None),
         dtype=np.dtype(np.uint8),
         channels=CHANNELS,
-        loader=lambda: _decoded(path),
+        loader=lambda: _decoded(path, frame),
         kind="page",
         source=path,
         format="jpeg" if form in ("jpg", "mpo") else form,
+        header={} if len(pages) == 1 else {"page": number, "pages": len(pages)},
         notes=tuple(notes),
     )
+
+
+def _pages(path: Path, file: Any) -> list[int]:
+    """Numbers of the frames of an opened picture that are pages: of a TIFF those that are no smaller copy and no mask.
+
+    Other formats hold a picture for a film or for a small screen beside the first.
+    """
+    if file.format != "TIFF":
+        return [0]
+    found = []
+    try:
+        for frame in range(int(file.n_frames)):
+            file.seek(frame)
+            if not int(file.tag_v2.get(_SUBFILE, 0)) & _COPY_OR_MASK:
+                found.append(frame)
+    except (OSError, ValueError, TypeError, SyntaxError, EOFError, KeyError, struct.error) as error:
+        raise InputError(f"{path}: its pages cannot be counted ({one_line(error)}); copy it again.") from error
+    return found or [0]
 
 
 def _turn(file: Any) -> int:
@@ -99,12 +142,13 @@ def _turn(file: Any) -> int:
         return 1  # cut off or damaged: said when the pixels are read
 
 
-def _decoded(path: Path) -> npt.NDArray[np.uint8]:
+def _decoded(path: Path, frame: int) -> npt.NDArray[np.uint8]:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
     try:
         with _opened(path) as file:
+            file.seek(frame)
             file.load()
             picture = ImageOps.exif_transpose(file)
             if picture.mode.startswith(("I", "F")):

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image as Pillow
 
 import workbench as wb
@@ -97,3 +98,38 @@ def test_what_is_no_picture_is_not_taken_for_one(tmp_path):
     assert not pictures.begins_as_one(tmp_path / "none.png")
     with pytest.raises(InputError, match="is no picture that can be read"):
         read(tmp_path / "a.png")
+
+
+@pytest.fixture
+def stack(tmp_path):
+    """A TIFF of three pages of different greys, with a smaller copy of the first between them."""
+    path = tmp_path / "stack.tif"
+    with tifffile.TiffWriter(path) as file:
+        for grey, shape, copy in ((10, (40, 60, 3), 0), (10, (4, 6, 3), 1), (20, (40, 60, 3), 0), (30, (50, 40, 3), 0)):
+            file.write(np.full(shape, grey, np.uint8), photometric="rgb", subfiletype=copy, metadata=None)
+    return path
+
+
+def test_a_tiff_of_several_pages_is_asked_for_the_page(stack):
+    with pytest.raises(InputError) as caught:
+        pictures.read(stack)
+    assert str(caught.value) == f"{stack}: has 3 pages. Say which: --series 1 to 3 (in Python series=1)."
+    for number, grey in enumerate((10, 20, 30), 1):
+        image = wb.read(stack, kind="page", series=str(number))
+        assert image.notes == (f"page {number} of 3",)
+        assert image.header == {"page": number, "pages": 3}
+        assert np.unique(image.data).tolist() == [grey]
+    with pytest.raises(InputError, match="has no page '4': its pages are 1 to 3"):
+        wb.read(stack, kind="page", series=4)
+    assert [(row["series"], row["n_series"]) for row in wb.info(stack, kind="page")] == [("1", 3), ("2", 3), ("3", 3)]
+
+
+def test_a_tiff_of_one_page_is_read_as_before(tmp_path):
+    path = tmp_path / "one.tif"
+    Pillow.new("RGB", (60, 40)).save(path)
+    assert pictures.read(path).notes == ()
+    assert pictures.read(path, "1").data.shape == (3, 40, 60)
+    assert [row["n_series"] for row in wb.info(path, kind="page")] == [1]
+    Pillow.new("RGB", (60, 40)).save(tmp_path / "one.png")
+    with pytest.raises(InputError, match="'series' chooses a page of a PDF or TIFF file, and this is none"):
+        wb.read(tmp_path / "one.png", kind="page", series=1)
