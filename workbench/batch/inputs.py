@@ -30,7 +30,7 @@ def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None =
     Parameters
     ----------
     series
-        Which of several images of one folder to take.
+        Which of several images of one folder to take; ``all``: each page of a file is a case.
     kind
         Only cases of that kind of data are looked for in folders.
 
@@ -39,13 +39,18 @@ def find(inputs: Iterable[str], *, series: str | None = None, kind: str | None =
     NothingFound
         Nothing readable matched, or no path that was named exists.
     """
+    from workbench.data import all_series
+
     inputs = list(inputs)
+    each = all_series.are_asked(series, kind)
+    series = None if each else series
     parts: list[Study] = []
     roots: dict[int, str] = {}
     missing: list[tuple[str, NothingFound]] = []
     for text in inputs:
         try:
-            parts.append(_find_one(text, series, kind))
+            found = _find_one(text, series, kind)
+            parts.append(all_series.spread(found, kind) if each else found)
             roots |= {id(c): case_name(Path(text).expanduser()) for c in parts[-1].cases if _is_root(text)}
         except NothingFound as error:
             missing.append((text, error))

@@ -23,7 +23,8 @@ kind_option = click.option(
 series_option = click.option(
     "--series",
     help="DICOM series where a folder holds several: UID, end of UID, number in the listing of `info`, or a rule"
-    ' for all folders, e.g. "description=*arterial*,modality=CT,slices>40".',
+    ' for all folders, e.g. "description=*arterial*,modality=CT,slices>40".'
+    " Of a PDF or TIFF file the number of the page, or `all` for each.",
 )
 truncated_option = click.option(
     "--allow-truncated", is_flag=True, help="Read what is there of a recording that was cut off or never closed."

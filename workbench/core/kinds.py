@@ -198,6 +198,9 @@ class KindFiles(Protocol):
     def info(self, path: Path) -> list[dict[str, Any]]:
         """Rows of ``workbench info``, where a path may hold several images."""
 
+    def series_in(self, path: Path) -> tuple[str, ...]:
+        """What `series` may be for a file that holds several images: with ``--series all`` each is a case."""
+
     def input_files(self, path: Path) -> tuple[Path, ...]:
         """All files that decide what is read, that with the samples first."""
 

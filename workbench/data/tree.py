@@ -18,7 +18,7 @@ from workbench.core.errors import InputError, nearest, one_line
 from workbench.core.study import Place, Skipped, Study, joined
 from workbench.core.types import Case, case_name, plain_name
 from workbench.core.walk import Folder
-from workbench.data import archive, formats, layouts
+from workbench.data import all_series, archive, formats, layouts
 from workbench.data.divisions import divided, missing_of
 from workbench.data.groups import grouped, is_patient, lacking_channels
 from workbench.data.layouts import DataSet, Item
@@ -38,7 +38,7 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
         An existing folder, or a zip archive.
     series
         Which of several images of one folder to take: a number, a UID, or a rule (see
-        `workbench.volume.data.series_rule`).
+        `workbench.volume.data.series_rule`). ``all`` makes a case of each page of a file.
     kind
         Only of this kind of data; others are skipped by name. By default all.
     maps
@@ -51,6 +51,9 @@ def find(path: Path, *, series: str | None = None, kind: str | None = None, maps
     InputError
         A description of a data set is damaged.
     """
+    if all_series.are_asked(series, kind):
+        study = all_series.spread(find(path, kind=kind, maps=maps), kind)
+        return replace(study, cases=tuple(sorted(unique(study.cases, path), key=lambda c: c.id)))
     top, path = path, archive.located(path)
     search = Search(path, kind, series, maps)
     sisters = {images: labels for images, labels in layouts.PAIRS if images == path.name}

@@ -12,7 +12,17 @@ from workbench.data import tiff_look
 from workbench.data.formats import describe
 from workbench.page.data import pdf_pages, pictures, signal_files
 
-__all__ = ["claims", "info", "input_files", "is_companion", "read", "reading_bytes", "reads_if_asked", "sniff"]
+__all__ = [
+    "claims",
+    "info",
+    "input_files",
+    "is_companion",
+    "read",
+    "reading_bytes",
+    "reads_if_asked",
+    "series_in",
+    "sniff",
+]
 
 _PDF = ".pdf"
 
@@ -66,6 +76,12 @@ def _count(path: Path) -> int:
     if suffix == _PDF:
         return pdf_pages.count(path)
     return pictures.count(path) if suffix in tiff_look.SUFFIXES else 1
+
+
+def series_in(path: Path) -> tuple[str, ...]:
+    """Numbers of the pages of a file that has several."""
+    pages = _count(path)
+    return tuple(str(n) for n in range(1, pages + 1)) if pages > 1 else ()
 
 
 def info(path: Path) -> list[dict[str, Any]]:

@@ -20,7 +20,10 @@ def chosen(path: Path, series: str | int | None, pages: int) -> int:
         raise InputError(f"{path}: has no pages.")
     if series is None:
         if pages > 1:
-            raise InputError(f"{path}: has {pages} pages. Say which: --series 1 to {pages} (in Python series=1).")
+            raise InputError(
+                f"{path}: has {pages} pages. Say which: --series 1 to {pages} (in Python series=1), or --series all for"
+                " each."
+            )
         return 1
     with suppress(ValueError):
         number = int(series)

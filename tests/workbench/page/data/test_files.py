@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,3 +172,59 @@ def test_a_table_of_leads_by_itself_is_no_list_of_cases(tmp_path):
     listed.write_text("id,path\none,leads.csv\n")
     with pytest.raises(InputError, match="'image' was expected"):
         find([str(listed)], kind="page")
+
+
+@pytest.fixture
+def documents(tmp_path):
+    """A TIFF of three pages, a PDF of two, others of one, and a damaged one."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    pages = [Pillow.new("RGB", (60, 40), (n, n, n)) for n in (250, 240, 230)]
+    pages[0].save(folder / "scan.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(folder / "print.pdf", save_all=True, append_images=pages[1:2])
+    pages[0].save(folder / "one.pdf")
+    pages[0].save(folder / "photo.png")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 and nothing more")
+    return folder
+
+
+def test_all_pages_of_documents_are_cases(documents):
+    expected = {"scan_p1", "scan_p2", "scan_p3", "print_p1", "print_p2", "one", "photo", "broken"}
+    for text in (str(documents), str(documents / "*")):
+        study = find([text], series="all", kind="page")
+        assert set(ids(study)) == expected
+        assert {c.id: c.options.get("series") for c in study.cases if c.image.suffix == ".tif"} == {
+            "scan_p1": "1", "scan_p2": "2", "scan_p3": "3"
+        }  # fmt: skip
+        grey = {c.id: int(open_case(replace(c, options={**c.options, "kind": "page"})).data[0, 0, 0])
+                for c in study.cases if "_p" in c.id}  # fmt: skip
+        assert grey == {"scan_p1": 250, "scan_p2": 240, "scan_p3": 230, "print_p1": 250, "print_p2": 240}
+    assert set(ids(load_study(documents, kind="page", series="all"))) == expected
+    assert set(ids(wb.study(documents, kind="page", series="all"))) == expected
+
+
+def test_all_pages_of_a_single_file_and_of_a_list(documents):
+    assert ids(find([str(documents / "scan.tif")], series="all", kind="page")) == ["scan_p1", "scan_p2", "scan_p3"]
+    assert ids(find([str(documents / "one.pdf")], series="all", kind="page")) == ["one"]
+    listed = documents / "cases.csv"
+    listed.write_text("image,id,series\nscan.tif,all,\nscan.tif,second,2\n")
+    study = find([str(listed)], series="all", kind="page")
+    assert {c.id: c.options["series"] for c in study.cases} == {
+        "all_p1": "1",
+        "all_p2": "2",
+        "all_p3": "3",
+        "second": "2",
+    }
+
+
+def test_pages_of_a_document_do_not_take_the_name_of_another_file(documents):
+    Pillow.new("RGB", (60, 40)).save(documents / "scan_p1.png")
+    study = find([str(documents)], series="all", kind="page")
+    assert len(set(ids(study))) == len(study.cases) == 9
+    load_study(documents, kind="page", series="all")
+
+
+def test_all_says_nothing_new_of_volumes(tmp_path):
+    """There it is what any word is: perhaps the end of a UID."""
+    write_series(tmp_path / "ct", n=3)
+    assert [c.options for c in find([str(tmp_path)], series="all", kind="volume").cases] == [{"series": "all"}]

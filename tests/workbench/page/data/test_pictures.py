@@ -113,7 +113,8 @@ def stack(tmp_path):
 def test_a_tiff_of_several_pages_is_asked_for_the_page(stack):
     with pytest.raises(InputError) as caught:
         pictures.read(stack)
-    assert str(caught.value) == f"{stack}: has 3 pages. Say which: --series 1 to 3 (in Python series=1)."
+    asked = "has 3 pages. Say which: --series 1 to 3 (in Python series=1), or --series all for each."
+    assert str(caught.value) == f"{stack}: {asked}"
     for number, grey in enumerate((10, 20, 30), 1):
         image = wb.read(stack, kind="page", series=str(number))
         assert image.notes == (f"page {number} of 3",)
