@@ -41,29 +41,35 @@ def read(
     InputError
         A folder holds several; the message names them.
     """
-    if not is_study(path, kind) or _has_direct(path):
+    wanted, direct = kind or hint, _direct(path)
+    if not is_study(path, kind) or (direct and wanted in (None, direct)):
         return formats.read(
             path, series=series, kind=kind, hint=hint, allow_truncated=allow_truncated, regularise=regularise
         )
-    study = tree.find(path, series=series, kind=kind or hint)
+    study = tree.find(path, series=series, kind=wanted)
     if len(study.cases) == 1:
         case = study.cases[0]
         if (allow_truncated or regularise) and not case.problem:
             row = formats.kind_of(case.image, kind=case.options.get("kind") or kind, hint=hint)
             case = read_as(case, formats.asked_of(row, allow_truncated=allow_truncated, regularise=regularise))
-        return open_case(case)
+        return open_case(_of_kind(case, wanted))
     if study.cases:
         names = ", ".join(c.id for c in study.cases[:_NAMED])
         more = f" and {len(study.cases) - _NAMED} more" if len(study.cases) > _NAMED else ""
         which = " Choose one by --series, or give its folder."
         raise InputError(f"{path}: holds {len(study.cases)} images: {names}{more}.{which}")
+    if direct:  # nothing of what was expected: whoever expected it says what the folder is
+        return formats.read(
+            path, series=series, kind=kind, hint=hint, allow_truncated=allow_truncated, regularise=regularise
+        )
     raise nothing_in(path, study)
 
 
-def _has_direct(path: Path) -> bool:
-    """Whether a folder is one DICOM study by itself, as it always was."""
+def _direct(path: Path) -> str:
+    """The kind of which a folder is one study by itself (DICOM), as it always was; "" if it is none."""
     file, _ = formats.split_address(path)
-    return any(row.hook("cases", "takes") is not None and row.sniff(file) == "sure" for row in kinds.kinds().values())
+    takers = (row for row in kinds.kinds().values() if row.hook("cases", "takes") is not None)
+    return next((row.name for row in takers if row.sniff(file) == "sure"), "")
 
 
 def nothing_in(path: Path, study: Study) -> NothingFound:
@@ -80,9 +86,9 @@ def info(path: Path, *, kind: str | None = None, allow_truncated: bool = False) 
     if not is_study(path, kind):
         return formats.info(path, kind=kind, allow_truncated=allow_truncated), Study(())
     study = tree.find(path, kind=kind)
-    if not study.cases and not _has_direct(path):
+    if not study.cases and not _direct(path):
         raise nothing_in(path, study)
-    direct = {c.image for c in study.cases} <= {path} and _has_direct(path)
+    direct = {c.image for c in study.cases} <= {path} and bool(_direct(path))
     if not direct:
         cases = [_of_kind(case, kind) for case in study.cases]
         return [row for case in cases for row in _rows(case, allow_truncated=allow_truncated)], study

@@ -48,6 +48,14 @@ def test_waveforms_among_slices_are_told_by_their_content(mixed):
     assert [formats.kind_of(c.image).name for c in everything.cases if c.image.is_file()] == ["page"] * 3
 
 
+def test_the_only_waveform_among_slices_is_read_where_a_page_is_wanted(mixed):
+    for name in ("IM0001", "1.2.840.17"):
+        (mixed / name).unlink()
+    assert wb.read(mixed, kind="page").format == "dicom-ecg"
+    assert wb.read(mixed).kind == "volume"
+    assert [row["kind"] for row in wb.info(mixed)] == ["page", "volume"]
+
+
 def test_a_folder_of_waveforms_is_no_volume(tmp_path, shared_data):
     for name in ("hl7_example.dcm", "dicom_12lead_mortara.dcm"):
         shutil.copy(shared_data / "ecg" / name, tmp_path / name)
