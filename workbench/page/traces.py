@@ -23,6 +23,8 @@ LEAD, STRIP, ORIGIN, WAS_READ = "lead", "strip", "second 0 [mm]", "name read"
 its second 0 lies on paper, and whether its name was read."""
 PAGE_CORNER = "page corner [mm]"
 """Detail of the provenance: where on paper (x, y) the upper left corner of the part ``page`` lies."""
+PIECES = "pieces [s]"
+"""Detail of the provenance of a drawn page: of each short lead the seconds of the page between which it is drawn."""
 _CAN_BE = ((1.0, 500.0), (0.1, 200.0), (20.0, 10_000.0), (1e-3, 600.0), (1e-3, 600.0), (0.02, 50.0), (0.02, 50.0))
 """Speed, gain, sampling rate, seconds of a piece and of a strip, and the corrections of a person, from and to."""
 _FARTHEST, _LONGEST = 5000.0, 120.0

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from workbench.core.errors import GeometryError, InputError, one_line
 from workbench.core.types import Case, Image, sampling_rate_of
 from workbench.data import formats
-from workbench.page.layouts import layout_named
+from workbench.page.layouts import Layout, layout_named
 from workbench.page.leads import FURTHER, STANDARD
 from workbench.page.lines_files import SUFFIXES, lines_for
-from workbench.page.traces import leads_of
+from workbench.page.traces import PIECES, leads_of
 
 Floats = npt.NDArray[np.float64]
 _STRIP = " strip"
@@ -129,7 +129,7 @@ def due(
     found
         Names of the leads that were read.
     about
-        Of the reading: ``"layout"`` and ``"seconds of a row"``.
+        Of the reading: ``"layout"``, ``"seconds of a row"``, and where it is known `PIECES`.
     rate
         Of what comes out [Hz].
 
@@ -154,23 +154,23 @@ def due(
         )
     name = given or str(about.get("layout", ""))
     layout = layout_named(name)
-    if layout is None:
-        return leads, ()
     span = seconds or reference.seconds
+    shown = _shown(layout, span) if layout is not None else dict(about.get(PIECES) or {})
+    if not shown:
+        return leads, ()
     out: dict[str, Floats] = {}
     cut = False
-    for cell in layout.cells():
-        lead = cell.lead.lstrip("-")
-        if cell.is_strip or lead not in leads:
+    for lead, (first, last) in shown.items():
+        if lead not in leads:
             continue
-        first, last = cell.times(span)
         values = leads[lead]
         if np.isfinite(values).sum() > _MORE * (last - first) * rate:
             a, b = round(first * rate), round(last * rate)
             values = np.where((np.arange(len(values)) >= a) & (np.arange(len(values)) < b), values, np.nan)
             cut = True
         out[lead] = values
-    strips = [f"{s}{_STRIP}" for s in layout.strips] if given else [n for n in found if n.endswith(_STRIP)]
+    read = [n for n in found if n.endswith(_STRIP)]
+    strips = [f"{s}{_STRIP}" for s in layout.strips] if given and layout is not None else read
     for strip in (*strips, *(n for n in leads if n.endswith(_STRIP))):
         whole = leads.get(strip, leads.get(strip.removesuffix(_STRIP)))
         if whole is not None and (strip in leads or np.isfinite(whole).sum() > 0.5 * span * rate):
@@ -179,9 +179,15 @@ def due(
     notes = []
     if cut:
         whose = "that was given" if given else "that was read; where it is wrong, give --layout"
-        notes.append(f"records were cut to what the layout {name} shows ({whose})")
+        what = "to where each lead was drawn on the page" if layout is None else f"to what the layout {name} shows"
+        notes.append(f"records were cut {what} ({whose})")
     if rest and given:
         notes.append(f"the layout {name} does not show {', '.join(rest)} of the record: not scored")
     else:
         out |= {n: leads[n] for n in rest}
     return out, tuple(notes)
+
+
+def _shown(layout: Layout, span: float) -> dict[str, tuple[float, float]]:
+    """Of each lead of the rows the seconds between which a layout shows it."""
+    return {cell.lead.lstrip("-"): cell.times(span) for cell in layout.cells() if not cell.is_strip}

@@ -20,6 +20,8 @@ _LEAST_CORNERS = 40
 _LEAST_SECONDS = 1.0
 _MOST_BACK = 0.02
 """Share of steps of a trace that may lead back in time."""
+_APART, _FARTHEST = 2.5, 20.0
+"""Millimetres between pieces of a row that are room for pulses and names, and no time."""
 
 
 class DrawnPath(Protocol):
@@ -88,11 +90,7 @@ def read_drawing(
     pieces = _pieces(curves, named, mm, speed)
     notes = [n for n in (mm_note,) if n]
     pieces, moved = _in_turn(pieces, mm, speed)
-    if moved:
-        notes.append(
-            f"pieces of a row overlap by {moved * 1000:.0f} ms as they are drawn; each is taken to begin where the one "
-            "before it ends"
-        )
+    notes += [moved] * bool(moved)
     pieces, said = _strips_named(pieces, mm, speed, gain, sampling_rate)
     notes += said
     if not pieces:
@@ -238,24 +236,33 @@ def _strips_named(
     return out, notes
 
 
-def _in_turn(pieces: list[DrawnPiece], mm: float, speed: float) -> tuple[list[DrawnPiece], float]:
-    """Pieces of a row one after another, and by how much they overlapped [s]: no moment is drawn twice in a row."""
-    long = [(p.points[-1, 0] - p.points[0, 0]) / mm / speed for p in pieces]
-    short = [length for p, length in zip(pieces, long, strict=True) if not p.is_strip]
-    starts = sorted({round(p.start, 2) for p in pieces if not p.is_strip})
+def _in_turn(pieces: list[DrawnPiece], mm: float, speed: float) -> tuple[list[DrawnPiece], str]:
+    """Pieces of a row one after another, and what to say of it: no moment is drawn twice in a row, none left out."""
+    short = [p for p in pieces if not p.is_strip]
+    length = float(np.median([(p.points[-1, 0] - p.points[0, 0]) / mm / speed for p in short])) if short else 0.0
+    starts = _columns_at([p.start for p in short], 0.1 * length)
     if len(starts) < 2:
-        return pieces, 0.0
-    length = float(np.median(short))
-    pitch = float(np.median(np.diff(starts)))
-    overlap = length - pitch
-    if not 0.001 < overlap < 0.03 * length:
-        return pieces, 0.0
+        return pieces, ""
+    apart = float(np.median(np.diff(starts))) - length
+    if 0.001 < -apart < 0.03 * length:
+        said = f"overlap by {-apart * 1000:.0f} ms as they are drawn"
+    elif _APART < apart * speed < _FARTHEST:
+        said = f"stand {apart * speed:.1f} mm apart"
+    else:
+        return pieces, ""
     usual = next((u for u in (2.5, 5.0, 1.25, 3.0, 6.0) if abs(length / u - 1) < 0.01), length)
-    out = []
-    for piece in pieces:
-        column = 0 if piece.is_strip else int(np.argmin([abs(piece.start - s) for s in starts]))
-        out.append(piece if piece.is_strip else replace(piece, start=column * usual))
-    return out, overlap
+    columns = [int(np.argmin([abs(piece.start - s) for s in starts])) for piece in pieces]
+    out = [p if p.is_strip else replace(p, start=c * usual) for p, c in zip(pieces, columns, strict=True)]
+    return out, f"pieces of a row {said}; each is taken to begin where the one before it ends"
+
+
+def _columns_at(starts: Sequence[float], near: float) -> list[float]:
+    """Where columns begin, left to right: starts that are near each other are of one."""
+    found: list[float] = []
+    for start in sorted(starts):
+        if not found or start - found[-1] > near:
+            found.append(start)
+    return found
 
 
 def _place(piece: DrawnPiece) -> tuple[bool, int]:

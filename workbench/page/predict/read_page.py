@@ -19,10 +19,11 @@ from workbench.page.predict.measurements import measured, measurements
 from workbench.page.predict.model import NAME, Model
 from workbench.page.rectified import PER_MM
 from workbench.page.settings import Config
-from workbench.page.traces import COVERAGE, PAGE_CORNER, Sheet, coverage
+from workbench.page.traces import COVERAGE, PAGE_CORNER, PIECES, Sheet, coverage
 
 if TYPE_CHECKING:
     from workbench.page.predict.digitise import Digitised, Paper
+    from workbench.page.predict.drawn import ReadDrawing
 
 Floats = npt.NDArray[np.floating[Any]]
 USUAL_SPEED, USUAL_GAIN = 25.0, 10.0
@@ -124,12 +125,28 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
         recorder.note(note)
     _note_scale(recorder, config, said, speed, gain)
     recorder.details |= {"speed": speed, "gain": gain, "drawn": True, "sheet mm per mm": round(found.mm, 5)}
+    recorder.details |= _arranged(found, speed, recorder)
     seen = np.isfinite(found.signals.data).sum(axis=1) / config.sampling_rate
     rows = tuple(
         (name, piece.is_strip, round(float(s), 3), 1.0, 1.0, piece.was_read)
         for name, piece, s in zip(found.signals.channels, found.pieces, seen, strict=True)
     )
     return {"leads": found.signals, "coverage": Scores(COVERAGE, rows, "coverage")}
+
+
+def _arranged(found: ReadDrawing, speed: float, recorder: Recorder) -> dict[str, Any]:
+    """Layout and times of a drawn page, as a picture has them, and what is to be said of them."""
+    from workbench.page.predict.drawn_layout import arranged
+
+    lengths = [float(p.points[-1, 0] - p.points[0, 0]) / found.mm / speed for p in found.pieces]
+    page = arranged(found.pieces, lengths)
+    if page.lost:
+        assert page.layout is not None
+        recorder.note(
+            f"no name of a lead stands where {', '.join(page.lost)} should be in the layout {page.layout.name}"
+        )
+    layout = {} if page.layout is None else {"layout": page.layout.name}
+    return {**layout, "seconds of a row": round(page.seconds, 3), PIECES: {k: list(v) for k, v in page.times.items()}}
 
 
 def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, say: Progress) -> dict[str, Part]:
