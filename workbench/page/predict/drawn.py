@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from workbench.core.signals import Signals, time_base
 from workbench.page.errors import NotAPage
 from workbench.page.leads import STANDARD, standard_name
+from workbench.page.predict.drawn_pulses import DrawnPulse, pulses_in, without_pulses
 from workbench.page.predict.strips import likest
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -55,11 +56,16 @@ class DrawnPiece:
 
 @dataclass(frozen=True, eq=False)
 class ReadDrawing:
-    """What a drawn page holds: leads in mV as `workbench.page.predict.digitise.Digitised` has them, its scale."""
+    """What a drawn page holds: leads in mV as `workbench.page.predict.digitise.Digitised` has them, its scale.
+
+    `mm` are millimetres of the sheet for one of paper, `speed` and `gain` in mm of paper for a second and a millivolt.
+    """
 
     signals: Signals
     pieces: tuple[DrawnPiece, ...]
     mm: float
+    speed: float
+    gain: float
     notes: tuple[str, ...]
 
 
@@ -67,8 +73,7 @@ def read_drawing(
     paths: Sequence[DrawnPath],
     texts: Sequence[DrawnText],
     *,
-    speed: float = 25.0,
-    gain: float = 10.0,
+    scale_of: Callable[[Floats], tuple[float, float]] = lambda _pulses: (25.0, 10.0),
     sampling_rate: float = 500.0,
     source: str = "page",
 ) -> ReadDrawing:
@@ -77,13 +82,21 @@ def read_drawing(
     The scale is that of the drawn grid: the distance of its fine lines is one millimetre of paper, whatever the sheet
     is scaled to.
 
+    Parameters
+    ----------
+    scale_of
+        Speed [mm/s] and gain [mm/mV], from the height and width [mm] of the calibration pulses, ``(pulses, 2)``.
+
     Raises
     ------
     NotAPage
         There is no grid of lines, or no named curves on it.
     """
     mm, mm_note = _millimetre(paths, source)
-    curves = _curves(paths, mm, speed)
+    strokes = _joined(paths)
+    pulses = pulses_in([points / mm for points in strokes])
+    speed, gain = scale_of(np.array([pulse.size for pulse in pulses]).reshape(-1, 2))
+    curves = _curves(strokes, pulses, mm, speed)
     if not curves:
         raise NotAPage(f"{source}: is drawn with lines, but no curve on its grid is long enough for a lead.")
     named = [(name, text.box) for text in texts if (name := standard_name(text.text))]
@@ -101,7 +114,7 @@ def read_drawing(
     if unnamed := len(curves) - len(pieces):
         notes.append(f"{unnamed} of {len(curves)} curves have no name beside them and were left out")
     signals = _signals(pieces, mm, speed, gain, sampling_rate)
-    return ReadDrawing(signals, tuple(pieces), mm, tuple(notes))
+    return ReadDrawing(signals, tuple(pieces), mm, speed, gain, tuple(notes))
 
 
 def _millimetre(paths: Sequence[DrawnPath], source: str) -> tuple[float, str]:
@@ -149,26 +162,22 @@ def _step(places: Floats) -> float | None:
     return slope / 5 if slope > 3.0 else slope
 
 
-def _curves(paths: Sequence[DrawnPath], mm: float, speed: float) -> list[Floats]:
-    """Strokes that run on from left to right for long enough; short pieces that touch are one."""
-    long = [p.points for p in _joined(paths) if len(p.points) >= _LEAST_CORNERS]
+def _curves(strokes: Sequence[Floats], pulses: Sequence[DrawnPulse], mm: float, speed: float) -> list[Floats]:
+    """Strokes that run on from left to right for long enough, without the pulses that they begin or end with."""
+    long = [points for points in strokes if len(points) >= _LEAST_CORNERS]
     found = []
     for points in long:
+        if np.mean(np.diff(points[:, 0]) < -1e-6) > 0.5:
+            points = points[::-1]
+        points = without_pulses(points / mm, pulses) * mm
         step = np.diff(points[:, 0])
-        if np.mean(step < -1e-6) > 0.5:
-            points, step = points[::-1], -step[::-1]
         wide = (points[-1, 0] - points[0, 0]) / mm / speed
         if wide >= _LEAST_SECONDS and np.mean(step < -1e-6) <= _MOST_BACK:
             found.append(np.asarray(points))
     return found
 
 
-@dataclass(frozen=True)
-class _Joined:
-    points: Floats
-
-
-def _joined(paths: Sequence[DrawnPath]) -> list[_Joined]:
+def _joined(paths: Sequence[DrawnPath]) -> list[Floats]:
     """Paths of one colour and width, whose end is the next one's beginning, as one."""
     out: list[list[Floats]] = []
     last: tuple[Any, Any] | None = None
@@ -179,7 +188,7 @@ def _joined(paths: Sequence[DrawnPath]) -> list[_Joined]:
         else:
             out.append([path.points])
         last = look
-    return [_Joined(np.vstack(parts)) for parts in out]
+    return [np.vstack(parts) for parts in out]
 
 
 def _pieces(

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 USUAL = (5.0, 10.0, 20.0)
-_HEIGHTS, _WIDTHS = (3.0, 25.0), (1.5, 12.5)
+HEIGHTS, WIDTHS = (3.0, 25.0), (1.5, 12.5)
+"""Millimetres from and to which a pulse can be high and wide."""
 _PEN = 0.375
 PULSE = 0.2
 """How long pulses usually are [s]."""
@@ -29,7 +30,7 @@ def sizes(pulse: npt.NDArray[np.float32], per_mm: float, finer: int) -> npt.NDAr
         rows, columns = box
         high = (rows.stop - rows.start) / per_mm - _PEN
         wide = (columns.stop - columns.start) / per_mm / finer - _PEN
-        if not (_HEIGHTS[0] <= high <= _HEIGHTS[1] and _WIDTHS[0] <= wide <= _WIDTHS[1]):
+        if not (HEIGHTS[0] <= high <= HEIGHTS[1] and WIDTHS[0] <= wide <= WIDTHS[1]):
             continue
         own = parts[box] == n
         # A pulse has a top of its own and feet: its upper line is flat, and there is none in its middle below.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from workbench.page.errors import NoGrid, NotAPage
 from workbench.page.layouts import require_layout
 from workbench.page.predict.measurements import measured, measurements
 from workbench.page.predict.model import NAME, Model
+from workbench.page.predict.scale import Said, said, scale
 from workbench.page.rectified import PER_MM
 from workbench.page.settings import Config
 from workbench.page.traces import COVERAGE, PAGE_CORNER, PIECES, Sheet, coverage
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from workbench.page.predict.drawn import ReadDrawing
 
 Floats = npt.NDArray[np.floating[Any]]
-USUAL_SPEED, USUAL_GAIN = 25.0, 10.0
-_SPEED = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*s", re.IGNORECASE)
-_GAIN = re.compile(r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*m[vV]")
 _ENOUGH = 0.5
 """Score of an arrangement for each of its pieces above which a page stands upright without a doubt."""
 _FEW_NAMES = 0.25
@@ -86,33 +83,22 @@ def _as_signals(image: Image) -> Signals:
     return Signals(data, image.channels, image.geometry, "leads", image.value_unit)
 
 
-@dataclass(frozen=True)
-class _Said:
-    """Speed and gain that stand on the page, in words."""
-
-    speed: float | None
-    gain: float | None
-
-
-def _said(texts: Any) -> _Said:
-    words = " ".join(t.text for t in texts)
-    speeds = {float(v.replace(",", ".")) for v in _SPEED.findall(words)}
-    gains = {float(v.replace(",", ".")) for v in _GAIN.findall(words)}
-    return _Said(speeds.pop() if len(speeds) == 1 else None, gains.pop() if len(gains) == 1 else None)
-
-
 def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] | None:
     """Leads of a page that is drawn with lines, or ``None`` where its lines are not those of a page."""
     from workbench.page.predict.drawn import read_drawing
 
-    texts = image.native.texts()
-    said = _said(texts)
-    speed, gain = config.speed or said.speed or USUAL_SPEED, config.gain or said.gain or USUAL_GAIN
+    texts, source = image.native.texts(), str(image.source or image.name)
+    told: list[str] = []
+
+    def scale_of(pulses: Floats) -> tuple[float, float]:
+        speed, gain, notes = scale(pulses, config.speed, config.gain, said(texts))
+        told.extend(notes)
+        return speed, gain
+
     try:
         found = read_drawing(
-            image.native.paths(), texts, speed=speed, gain=gain, sampling_rate=config.sampling_rate,
-            source=str(image.source or image.name),
-        )  # fmt: skip
+            image.native.paths(), texts, scale_of=scale_of, sampling_rate=config.sampling_rate, source=source
+        )
     except NotAPage as error:
         recorder.note(f"the lines of the PDF file could not be read as drawn, so it was read as a picture: {error}")
         return None
@@ -121,11 +107,12 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
         recorder.note(
             f"layout {config.layout} was asked for and not needed: the names beside the lines say what they are"
         )
-    for note in found.notes:
+    for note in (*found.notes, *told):
         recorder.note(note)
-    _note_scale(recorder, config, said, speed, gain)
-    recorder.details |= {"speed": speed, "gain": gain, "drawn": True, "sheet mm per mm": round(found.mm, 5)}
-    recorder.details |= _arranged(found, speed, recorder)
+    recorder.details |= {
+        "speed": found.speed, "gain": found.gain, "drawn": True, "sheet mm per mm": round(found.mm, 5)
+    }  # fmt: skip
+    recorder.details |= _arranged(found, config, recorder, source)
     seen = np.isfinite(found.signals.data).sum(axis=1) / config.sampling_rate
     rows = tuple(
         (name, piece.is_strip, round(float(s), 3), 1.0, 1.0, piece.was_read)
@@ -134,12 +121,15 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
     return {"leads": found.signals, "coverage": Scores(COVERAGE, rows, "coverage")}
 
 
-def _arranged(found: ReadDrawing, speed: float, recorder: Recorder) -> dict[str, Any]:
+def _arranged(found: ReadDrawing, config: Config, recorder: Recorder, source: str) -> dict[str, Any]:
     """Layout and times of a drawn page, as a picture has them, and what is to be said of them."""
     from workbench.page.predict.drawn_layout import arranged
 
-    lengths = [float(p.points[-1, 0] - p.points[0, 0]) / found.mm / speed for p in found.pieces]
+    lengths = [float(p.points[-1, 0] - p.points[0, 0]) / found.mm / found.speed for p in found.pieces]
     page = arranged(found.pieces, lengths)
+    paper = f"{found.speed:g} mm/s and {found.mm:.2f} mm of the sheet a millimetre of paper"
+    for note in _odd_pieces(page.columns, page.seconds, paper, config.speed is not None, source):
+        recorder.note(note)
     if page.lost:
         assert page.layout is not None
         recorder.note(
@@ -155,9 +145,12 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, s
 
     pixels = np.ascontiguousarray(np.moveaxis(image.samples(), 0, 2))
     source = str(image.source or image.name)
-    found, turn = _upright(model, pixels, config, source, say)
+    texts = image.native.texts() if hasattr(image.native, "texts") else ()
+    found, turn = _upright(model, pixels, config, source, say, said(texts) if texts else None)
     _require_heart(found, source)
-    for note in _odd_pieces(found, config, source):
+    paper = f"{found.paper.speed:g} mm/s and {found.grid.pixels_per_mm[0]:.2f} pixels a millimetre"
+    known = config.speed is not None or config.pixels_per_mm is not None
+    for note in _odd_pieces(found.arrangement.layout.columns, found.arrangement.seconds, paper, known, source):
         recorder.note(note)
     if turn:
         recorder.note(f"the picture was turned by {90 * turn} degrees clockwise before it was read")
@@ -203,33 +196,35 @@ def _require_heart(found: Digitised, source: str) -> None:
         )
 
 
-def _odd_pieces(found: Digitised, config: Config, source: str) -> list[str]:
+def _odd_pieces(columns: int, seconds_of_row: float, paper: str, is_known: bool, source: str) -> list[str]:
     """What pieces of a length say that no layout has: the scale of time is wrong, or the layout.
+
+    Parameters
+    ----------
+    paper
+        The scale, in words.
+    is_known
+        Whether a person said it.
 
     Raises
     ------
     NotAPage
         Pieces are too short for any, and nobody said what the scale is.
     """
-    arrangement = found.arrangement
-    columns = arrangement.layout.columns
-    seconds = arrangement.seconds / columns
+    seconds = seconds_of_row / max(columns, 1)
     if columns < 2 or _PIECE[0] <= seconds <= _PIECE[1 if columns > 2 else 2]:
         return []
-    said = (
-        f"{columns} leads beside each other are {seconds:.1f} s long each, at {found.paper.speed:g} mm/s and "
-        f"{found.grid.pixels_per_mm[0]:.2f} pixels a millimetre; 2.5 s are usual"
-    )
-    if seconds < _PIECE[0] and config.speed is None and config.pixels_per_mm is None:
+    told = f"{columns} leads beside each other are {seconds:.1f} s long each, at {paper}; 2.5 s are usual"
+    if seconds < _PIECE[0] and not is_known:
         raise NotAPage(
-            f"{source}: {said}, so the scale was not found. Give --pixels-per-mm, or --speed if the paper ran at "
+            f"{source}: {told}, so the scale was not found. Give --pixels-per-mm, or --speed if the paper ran at "
             "another one."
         )
-    return [f"{said}: check the speed and the scale"]
+    return [f"{told}: check the speed and the scale"]
 
 
 def _upright(
-    model: Model, pixels: npt.NDArray[np.uint8], config: Config, source: str, say: Progress
+    model: Model, pixels: npt.NDArray[np.uint8], config: Config, source: str, say: Progress, words: Said | None
 ) -> tuple[Digitised, int]:
     """The page as it stands upright: that quarter turn in which names of leads are read best."""
     from workbench.page.predict.digitise import digitise
@@ -241,8 +236,8 @@ def _upright(
         notes: list[str] = []
 
         def paper_of(maps: Any, notes: list[str] = notes) -> Paper:
-            paper, said = _paper(maps, config)
-            notes += said
+            paper, told = _paper(maps, config, words)
+            notes += told
             return paper
 
         try:
@@ -279,40 +274,11 @@ def _lies_flat(found: Digitised) -> bool:
     return int(sum(long)) >= 3
 
 
-def _paper(maps: Any, config: Config) -> tuple[Paper, list[str]]:
+def _paper(maps: Any, config: Config, words: Said | None) -> tuple[Paper, list[str]]:
     """Speed and gain, and what they rest on."""
     from workbench.page.net.page_net import FINER
     from workbench.page.predict.digitise import Paper
-    from workbench.page.predict.pulses import gain_of, other_speed, sizes
+    from workbench.page.predict.pulses import sizes
 
-    notes = []
-    seen, widths = sizes(maps.pulse, PER_MM, FINER).T
-    by_pulse, high = gain_of(seen)
-    gain = config.gain or by_pulse or USUAL_GAIN
-    if config.gain is not None and by_pulse is not None and by_pulse != config.gain:
-        notes.append(
-            f"the gain was given as {config.gain:g} mm/mV, and {len(seen)} calibration pulses are {high:.1f} mm high: "
-            f"one of them is wrong, or they are not 1 mV"
-        )
-    if config.gain is None and by_pulse is None:
-        why = f"its pulses are {high:.1f} mm high" if len(seen) else "no calibration pulse was seen whole"
-        notes.append(f"the gain was taken as {gain:g} mm/mV: {why}")
-    elif config.gain is None:
-        notes.append(f"the gain is {gain:g} mm/mV by {len(seen)} calibration pulses, {high:.1f} mm high")
-    if config.speed is None:
-        notes.append(f"the speed was taken as {USUAL_SPEED:g} mm/s: nothing on the page was read that says it")
-    speed = config.speed or USUAL_SPEED
-    if said := other_speed(widths, speed):
-        notes.append(said)
+    speed, gain, notes = scale(sizes(maps.pulse, PER_MM, FINER), config.speed, config.gain, words)
     return Paper(speed, gain), notes
-
-
-def _note_scale(recorder: Recorder, config: Config, said: _Said, speed: float, gain: float) -> None:
-    for name, unit, given, read, used in (
-        ("speed", "mm/s", config.speed, said.speed, speed), ("gain", "mm/mV", config.gain, said.gain, gain),
-    ):  # fmt: skip
-        if given is not None and read is not None and given != read:
-            recorder.note(f"the {name} was given as {given:g} {unit}, and the page says {read:g}")
-        elif given is None:
-            why = "as the page says" if read is not None else "nothing on the page says it"
-            recorder.note(f"the {name} was taken as {used:g} {unit}: {why}")

@@ -8,6 +8,7 @@ from tests.workbench.page.pages import leads_of
 from tests.workbench.page.vector_pages import vector_page
 from workbench.page.data.write_signals import write_csv
 from workbench.page.draw.simulate import simulate
+from workbench.page.errors import NotAPage
 from workbench.page.evaluate.evaluation import COVERAGE, PHYSIONET
 from workbench.page.evaluate.scores import score
 from workbench.page.layouts import Layout
@@ -64,3 +65,35 @@ def test_pieces_that_stand_apart_follow_each_other_in_time(tmp_path):
     found = predicted(tmp_path / "a.pdf")
     assert score(leads_of(page.signals), leads_of(found["leads"]), 500.0).physionet > 35
     assert any("mm apart; each is taken to begin" in note for note in found.provenance.notes), found.provenance.notes
+
+
+def test_pulses_of_a_drawn_page_say_its_gain(tmp_path):
+    """Half of the usual gain, and nothing in words; the pulses are wide, as they are at 50 mm/s."""
+    page = vector_page(tmp_path / "a.pdf", speed=50.0, gain=5.0)
+    found = predicted(tmp_path / "a.pdf", speed=50.0)
+    assert (found.provenance.details["speed"], found.provenance.details["gain"]) == (50, 5)
+    assert "the gain is 5 mm/mV by 4 calibration pulses, 5.0 mm high" in found.provenance.notes
+    true, read = leads_of(page.signals), leads_of(found["leads"])
+    gains = [s.gain for s in score(true, read, 500.0).leads.values()]
+    assert gains == pytest.approx([1.0] * 13, abs=0.01)
+    unsaid = predicted(tmp_path / "a.pdf").provenance.notes
+    assert any("10.0 mm wide, which is usual for paper of 50 mm/s" in note for note in unsaid), unsaid
+    assert any("4 leads beside each other are 5.0 s long each" in note for note in unsaid)
+
+
+def test_words_count_before_pulses_and_a_quarrel_is_said(tmp_path):
+    vector_page(tmp_path / "a.pdf", gain=5.0, words=("25 mm/s  10 mm/mV",))
+    found = predicted(tmp_path / "a.pdf")
+    assert found.provenance.details["gain"] == 10
+    notes = found.provenance.notes
+    assert any("the page says 10 mm/mV, and 4 calibration pulses are 5.0 mm high: one of" in n for n in notes), notes
+    assert "the speed was taken as 25 mm/s: as the page says" in notes
+    given = predicted(tmp_path / "a.pdf", gain=5.0).provenance.notes
+    assert "the gain was given as 5 mm/mV, and the page says 10" in given
+
+
+def test_pieces_that_are_too_short_for_any_layout_are_refused(tmp_path):
+    vector_page(tmp_path / "a.pdf", layout="3x4", speed=12.5)
+    with pytest.raises(NotAPage, match=r"a\.pdf: 4 leads beside each other are 1\.2 s long each"):
+        predicted(tmp_path / "a.pdf")
+    assert predicted(tmp_path / "a.pdf", speed=12.5).provenance.details["layout"] == "3x4"
