@@ -19,13 +19,14 @@ class Config:
     weights: str = setting("demo", "Weights: demo, a known name, or a file or folder.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
     speed: float | None = setting(
-        None, "Speed of the paper; by default as the page says in words that can be read, else 25.", unit="mm/s",
-        low=5.0, high=100.0,
+        None,
+        "Speed of the paper; by default as the text of a PDF page says, else 25: words on pictures are not read.",
+        unit="mm/s", low=5.0, high=100.0,
     )  # fmt: skip
     gain: float | None = setting(
         None,
-        "Height of a millivolt; by default as the page says in words that can be read, else as its calibration pulses "
-        "are high (5, 10 or 20), else 10.",
+        "Height of a millivolt; by default as the text of a PDF page says, else as the calibration pulses are high "
+        "(5, 10 or 20), else 10.",
         unit="mm/mV", low=1.0, high=50.0,
     )  # fmt: skip
     layout: str = setting(

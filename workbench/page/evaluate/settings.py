@@ -15,10 +15,13 @@ class PageEvaluateConfig:
     weights: str = setting("demo", "Weights: demo, a known name, or a file or folder.")
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:N or mps.")
     speed: float | None = setting(
-        None, "Speed of the paper of all pages; by default 25.", unit="mm/s", low=5.0, high=100.0
-    )
+        None, "Speed of the paper of all pages; by default as the text of a PDF page says, else 25.", unit="mm/s",
+        low=5.0, high=100.0,
+    )  # fmt: skip
     gain: float | None = setting(
-        None, "Height of a millivolt on all pages; by default as their calibration pulses are high, else 10.",
+        None,
+        "Height of a millivolt on all pages; by default as the text of a PDF page says, else as the calibration pulses "
+        "are high, else 10.",
         unit="mm/mV", low=1.0, high=50.0,
     )  # fmt: skip
     layout: str = setting(

@@ -88,10 +88,11 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
     from workbench.page.predict.drawn import read_drawing
 
     texts, source = image.native.texts(), str(image.source or image.name)
+    words = said(texts)
     told: list[str] = []
 
     def scale_of(pulses: Floats) -> tuple[float, float]:
-        speed, gain, notes = scale(pulses, config.speed, config.gain, said(texts))
+        speed, gain, notes = scale(pulses, config.speed, config.gain, words)
         told.extend(notes)
         return speed, gain
 
@@ -112,7 +113,7 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
     recorder.details |= {
         "speed": found.speed, "gain": found.gain, "drawn": True, "sheet mm per mm": round(found.mm, 5)
     }  # fmt: skip
-    recorder.details |= _arranged(found, config, recorder, source)
+    recorder.details |= _arranged(found, config, words, recorder, source)
     seen = np.isfinite(found.signals.data).sum(axis=1) / config.sampling_rate
     rows = tuple(
         (name, piece.is_strip, round(float(s), 3), 1.0, 1.0, piece.was_read)
@@ -121,14 +122,15 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
     return {"leads": found.signals, "coverage": Scores(COVERAGE, rows, "coverage")}
 
 
-def _arranged(found: ReadDrawing, config: Config, recorder: Recorder, source: str) -> dict[str, Any]:
+def _arranged(found: ReadDrawing, config: Config, words: Said, recorder: Recorder, source: str) -> dict[str, Any]:
     """Layout and times of a drawn page, as a picture has them, and what is to be said of them."""
     from workbench.page.predict.drawn_layout import arranged
 
     lengths = [float(p.points[-1, 0] - p.points[0, 0]) / found.mm / found.speed for p in found.pieces]
     page = arranged(found.pieces, lengths)
     paper = f"{found.speed:g} mm/s and {found.mm:.2f} mm of the sheet a millimetre of paper"
-    for note in _odd_pieces(page.columns, page.seconds, paper, config.speed is not None, source):
+    how = _how_to_say_scale(config, words, "--speed")
+    for note in _odd_pieces(page.columns, page.seconds, paper, how, source):
         recorder.note(note)
     if page.lost:
         assert page.layout is not None
@@ -146,11 +148,12 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, s
     pixels = np.ascontiguousarray(np.moveaxis(image.samples(), 0, 2))
     source = str(image.source or image.name)
     texts = image.native.texts() if hasattr(image.native, "texts") else ()
-    found, turn = _upright(model, pixels, config, source, say, said(texts) if texts else None)
+    words = said(texts) if texts else None
+    found, turn = _upright(model, pixels, config, source, say, words)
     _require_heart(found, source)
     paper = f"{found.paper.speed:g} mm/s and {found.grid.pixels_per_mm[0]:.2f} pixels a millimetre"
-    known = config.speed is not None or config.pixels_per_mm is not None
-    for note in _odd_pieces(found.arrangement.layout.columns, found.arrangement.seconds, paper, known, source):
+    how = _how_to_say_scale(config, words, "--pixels-per-mm, or --speed")
+    for note in _odd_pieces(found.arrangement.layout.columns, found.arrangement.seconds, paper, how, source):
         recorder.note(note)
     if turn:
         recorder.note(f"the picture was turned by {90 * turn} degrees clockwise before it was read")
@@ -196,15 +199,15 @@ def _require_heart(found: Digitised, source: str) -> None:
         )
 
 
-def _odd_pieces(columns: int, seconds_of_row: float, paper: str, is_known: bool, source: str) -> list[str]:
+def _odd_pieces(columns: int, seconds_of_row: float, paper: str, how: str, source: str) -> list[str]:
     """What pieces of a length say that no layout has: the scale of time is wrong, or the layout.
 
     Parameters
     ----------
     paper
         The scale, in words.
-    is_known
-        Whether a person said it.
+    how
+        The options by which a person can say it; nothing where it was said.
 
     Raises
     ------
@@ -215,12 +218,15 @@ def _odd_pieces(columns: int, seconds_of_row: float, paper: str, is_known: bool,
     if columns < 2 or _PIECE[0] <= seconds <= _PIECE[1 if columns > 2 else 2]:
         return []
     told = f"{columns} leads beside each other are {seconds:.1f} s long each, at {paper}; 2.5 s are usual"
-    if seconds < _PIECE[0] and not is_known:
-        raise NotAPage(
-            f"{source}: {told}, so the scale was not found. Give --pixels-per-mm, or --speed if the paper ran at "
-            "another one."
-        )
+    if seconds < _PIECE[0] and how:
+        raise NotAPage(f"{source}: {told}, so the scale was not found. Give {how} if the paper ran at another one.")
     return [f"{told}: check the speed and the scale"]
+
+
+def _how_to_say_scale(config: Config, words: Said | None, options: str) -> str:
+    """The options, where neither a person nor the page said the scale."""
+    is_said = config.speed is not None or config.pixels_per_mm is not None or (words is not None and words.speed)
+    return "" if is_said else options
 
 
 def _upright(

@@ -75,6 +75,23 @@ def test_what_it_rests_on_is_said(result):
     assert np.allclose(details["pixels per mm"], 150 / 25.4, rtol=0.005)
 
 
+def test_words_on_a_picture_are_not_read_and_those_of_a_pdf_page_are(result, page, tmp_path):
+    """Scanners write what they recognised as text behind the picture."""
+    from matplotlib.figure import Figure
+
+    unread = "the speed was taken as 25 mm/s: words on pictures are not read: check that it says 25 mm/s"
+    assert unread in result.provenance.notes
+    high, wide = page.pixels.shape[:2]
+    figure = Figure(figsize=(wide / 150, high / 150), dpi=150)
+    figure.figimage(page.pixels)
+    figure.text(0.1, 0.02, "20 mm/s 20 mm/mV 0.15-40 Hz", alpha=0.01)
+    figure.savefig(tmp_path / "scan.pdf", dpi=150)
+    assert not wb.read(tmp_path / "scan.pdf").native.is_drawn
+    found = wb.predict("ecg_image", tmp_path / "scan.pdf", measure=False)
+    assert (found.provenance.details["speed"], found.provenance.details["gain"]) == (20, 20)
+    assert "the speed was taken as 20 mm/s: as the page says" in found.provenance.notes
+
+
 def test_another_speed_and_gain_change_what_they_should(saved, result):
     other = wb.predict("ecg_image", saved, speed=50.0, gain=5.0, measure=False)
     one, two = result["leads"], other["leads"]
