@@ -17,6 +17,7 @@ from workbench.page.traces import (
     WAS_READ,
     Sheet,
     channels_of,
+    completed,
     coverage,
     heights_of,
     leads_of,
@@ -37,7 +38,7 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     """
     before = result.parts.get(key)
     assert isinstance(before, Lines)
-    now = without_covered(now)
+    now = completed(without_covered(now))
     old_leads = result.parts.get("leads")
     same = _unchanged(before, now)
     if isinstance(old_leads, Signals) and set(channels_of(now)) == set(channels_of(before)) == same:

@@ -14,6 +14,7 @@ from workbench.core.lines import Lines
 from workbench.core.signals import Signals, time_base
 from workbench.core.types import Scores
 from workbench.page.leads import STANDARD
+from workbench.page.origins import Span, origins
 from workbench.page.paper_map import PaperMap
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -130,6 +131,42 @@ def order_of(name: str) -> tuple[bool, int, str]:
     return name.endswith(" strip"), STANDARD.index(lead) if lead in STANDARD else len(STANDARD), name
 
 
+def completed(lines: Lines) -> Lines:
+    """The lines with what their file does not say: which are strips, and where second 0 lies as far as it is clear.
+
+    A line that goes on for longer than a piece of a row is a strip. See `workbench.page.origins.origins`.
+
+    Raises
+    ------
+    GeometryError
+        The lines do not say where on paper they lie.
+    """
+    strips, starts = (tuple(map(_said, lines.feature(name))) for name in (STRIP, ORIGIN))
+    if None not in strips and None not in starts:
+        return lines
+    sheet = Sheet.of(lines)
+    pace, (piece, row) = sheet.speed / sheet.scale[0], sheet.seconds
+    ends = [sheet.to_mm(lines.line(n))[:, 0] for n in range(len(lines))]
+    long = [row > 1.3 * piece and float(np.ptp(x)) > 1.3 * piece * pace for x in ends]
+    strips = tuple(own if said is None else bool(said) for own, said in zip(long, strips, strict=True))
+    now = replace(lines, features={**lines.features, STRIP: strips})
+    spans = [
+        Span(name, strip, float(x.min()), float(x.max()), start)
+        for name, strip, x, start in zip(channels_of(now), strips, ends, starts, strict=True)
+    ]
+    return replace(now, features={**now.features, ORIGIN: tuple(origins(spans, pace, sheet.seconds))})
+
+
+def unsaid(lines: Lines, name: str) -> int:
+    """How many lines do not have that property."""
+    return sum(_said(value) is None for value in lines.feature(name))
+
+
+def _said(value: Any) -> Any:
+    """A property, ``None`` where it is there without a value."""
+    return None if value == "" or value != value else value
+
+
 def leads_of(lines: Lines) -> Signals:
     """Leads in mV, ``(leads, samples)`` float32; NaN where there is no line. See `heights_of`.
 
@@ -154,6 +191,7 @@ def heights_of(lines: Lines) -> Signals:
     GeometryError
         The lines do not say where on paper they lie, or no line has a lead.
     """
+    lines = completed(lines)
     sheet, names = Sheet.of(lines), channels_of(lines)
     wanted = sorted({name for name in names if name}, key=order_of)
     if not wanted:
@@ -171,7 +209,12 @@ def _samples(lines: Lines, n: int, sheet: Sheet) -> tuple[int, Floats]:
     mm = sheet.to_mm(lines.line(n))
     ahead = mm[:, 0] > np.maximum.accumulate(np.concatenate([[-np.inf], mm[:-1, 0]]))
     mm = mm[ahead]
-    origin = lines.feature(ORIGIN, 0.0)[n] or 0.0
+    origin = lines.feature(ORIGIN)[n]
+    if origin is None:
+        raise GeometryError(
+            f"line {n + 1} of '{lines.name}' ({channels_of(lines)[n]}) has no property '{ORIGIN}', and the lines are "
+            "too few to tell it from where rows begin: give it, the place of second 0 of its lead on paper"
+        )
     if not isinstance(origin, int | float) or not (np.isfinite(mm).all() and np.abs(mm).max(initial=0) < _FARTHEST):
         raise GeometryError(f"line {n + 1} of '{lines.name}' lies nowhere on paper (second 0 at {origin} mm)")
     if len(mm) < 2:

@@ -11,11 +11,12 @@ from PIL import Image as Pillow
 
 import workbench as wb
 from tests.workbench.page.pages import drawn
+from tests.workbench.page.taught_pages import true_lines
 from workbench.core.errors import GeometryError, WorkbenchError
 from workbench.core.lines import Lines
 from workbench.page.corrected import with_lines
 from workbench.page.paper_map import PaperMap
-from workbench.page.traces import LEAD, Sheet, channels_of, leads_of, turned, without_covered
+from workbench.page.traces import LEAD, ORIGIN, STRIP, Sheet, channels_of, completed, leads_of, turned, without_covered
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +235,35 @@ def test_notes_of_measurements_are_those_of_the_leads_as_they_are(result):
     assert set(here) <= set(now.provenance.notes)
     assert stale in now.provenance.notes  # what the run said of the page itself stays
     assert any("corrected by hand, by 1.5000 along x and 1.0000 along y" in note for note in now.provenance.notes)
+
+
+def without(lines: Lines, *names, rows=None) -> Lines:
+    """Lines as they are after a program left out these properties, of some lines or of all."""
+    gone = range(len(lines)) if rows is None else rows
+    features = {
+        key: tuple(None if key in names and n in gone else v for n, v in enumerate(values))
+        for key, values in lines.features.items()
+    }
+    return replace(lines, features=features)
+
+
+@pytest.mark.parametrize(
+    ("maker", "layout", "seed"), [("A", "3x4+1", 82), ("D", "6x2", 83), ("C", "3x4+1", 84), ("C", "3x4+1", 86)]
+)
+def test_second_0_and_strips_that_are_not_said_are_found_as_on_a_page_that_is_read(maker, layout, seed):
+    lines = true_lines(drawn(seed, maker, layout, 100.0))
+    true = np.array(lines.feature(ORIGIN), float)
+    found = completed(without(lines, ORIGIN, STRIP))
+    assert found.feature(STRIP) == lines.feature(STRIP)
+    assert np.abs(np.array(found.feature(ORIGIN), float) - true).max() < 1.0
+    some = completed(without(lines, ORIGIN, rows=(0, 5, len(lines) - 1)))
+    assert np.abs(np.array(some.feature(ORIGIN), float) - true).max() < 1.0
+    assert completed(lines) is lines
+    gone = replace(lines, features={LEAD: lines.feature(LEAD)})
+    assert leads_of(gone).channels == leads_of(lines).channels
+
+
+def test_lines_too_few_to_tell_where_their_rows_begin_name_the_property():
+    lines = true_lines(drawn(82, "A", "3x4+1", 100.0)).subset([2, 3])
+    with pytest.raises(GeometryError, match=r"line 1 of 'traces' \(V1\) has no property 'second 0 \[mm\]'"):
+        leads_of(without(lines.subset([0, 1]), ORIGIN))
