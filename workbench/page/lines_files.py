@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.core import case_folder
 from workbench.core.errors import GeometryError, InputError, one_line
 from workbench.core.lines import Lines
 from workbench.core.provenance import input_hash
 from workbench.core.types import Image
 from workbench.data.lines import read_lines
 from workbench.page.corrected import BY_HAND
+from workbench.page.data.cases import LINES
 from workbench.page.data.pictures import AXES
-from workbench.page.traces import Sheet, channels_of
+from workbench.page.traces import ORIGIN, STRIP, Sheet, channels_of, completed, unsaid
 
 SUFFIXES = (".geojson", ".json")
-_RECORD = "provenance.json"
 
 
 @dataclass(frozen=True, eq=False)
 class PageLines:
-    """Lines, and whether a person corrected them: ``None`` where no record beside them says it."""
+    """Lines, whether a person corrected them (``None`` where no record beside them says it), what is to be known."""
 
     lines: Lines
     corrected: bool | None
+    notes: tuple[str, ...] = ()
 
 
 def lines_for(path: Path, image: Image) -> PageLines:
@@ -40,8 +41,8 @@ def lines_for(path: Path, image: Image) -> PageLines:
     Raises
     ------
     InputError
-        The file is damaged, says nothing of paper, belongs to another picture, or names no lead; or the image is no
-        picture.
+        The file is damaged, says nothing of paper (it lacks the block ``workbench``), belongs to another picture, or
+        names no lead; or the image is no picture.
     """
     subject = image.source or image.name
     if image.geometry.axes != AXES:
@@ -49,6 +50,11 @@ def lines_for(path: Path, image: Image) -> PageLines:
             f"{subject}: is a digital electrocardiogram, and lines lie on the picture of a page. Give the picture."
         )
     lines = read_lines(path)
+    if "paper" not in lines.about:
+        raise InputError(
+            f"{path}: lacks the block 'workbench' that predict writes, and with it the scale of the paper; QGIS, for "
+            f"one, leaves it out when it saves. Copy it from the {LINES} of the result into this file."
+        )
     try:
         sheet = Sheet.of(lines)
     except GeometryError as error:
@@ -67,23 +73,35 @@ def lines_for(path: Path, image: Image) -> PageLines:
             f"{path}: none of its {len(lines)} lines has the name of a lead (I, II, V1...). Name them, in napari or as "
             "the property 'lead' of each line."
         )
-    return PageLines(lines, _corrected(path, image))
+    whole = completed(lines)
+    corrected, notes = _corrected(path, image)
+    return PageLines(whole, corrected, (*notes, *_completed(lines, whole)))
 
 
-def _corrected(path: Path, image: Image) -> bool | None:
-    """What the record of the result says that the lines lie in; refuses that of another picture."""
-    record = path.with_name(_RECORD)
-    try:
-        told = json.loads(record.read_text(encoding="utf-8"))
-        files, notes, right = told["files"], told["notes"], told["input_sha256"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if not isinstance(files, dict) or path.name not in files or not isinstance(notes, list):
-        return None
+def _completed(before: Lines, now: Lines) -> list[str]:
+    """What was missing among the properties of lines, and how it was found."""
+    notes = []
+    for name, how in ((STRIP, "those longer than a piece of a row are strips"),
+                      (ORIGIN, "it was taken from where their rows begin, as a page is read")):  # fmt: skip
+        if (missing := unsaid(before, name)) > unsaid(now, name):
+            notes.append(f"{missing} of {len(before)} lines have no property '{name}': {how}")
+    return notes
+
+
+def _corrected(path: Path, image: Image) -> tuple[bool | None, list[str]]:
+    """What the record of the result says that the lines lie in, and notes; refuses that of another picture."""
+    told = case_folder.record_of_file(path)
+    if told is None or "notes" not in told or "input_sha256" not in told:
+        return None, []
+    right, entry = told["input_sha256"], told["files"][path.name]
     own = input_hash(image) if right else None
     if own is not None and own != right:
         raise InputError(
-            f"{path}: is of {Path(str(told.get('source'))).name} ({record.name} beside it), and {image.source} is "
-            "another file. If it is the same picture, copy the lines beside it."
+            f"{path}: is of {Path(str(told.get('source'))).name} ({case_folder.RECORD} beside it), and {image.source} "
+            "is another file. If it is the same picture, copy the lines beside it."
         )
-    return any(str(note).startswith(BY_HAND) for note in notes)
+    if any(note.startswith(BY_HAND) for note in told["notes"] or ()):
+        return True, []
+    if entry.get("sha256") and not case_folder.is_intact(path, entry):
+        return True, [f"{path.name} is another file than {case_folder.RECORD} says was written: taken as corrected"]
+    return False, []

@@ -22,8 +22,8 @@ LINES = "traces.geojson"
 """Lines in the folder of a result."""
 _GEOJSON = ".geojson"
 _PICTURES = (*pictures.SUFFIXES, ".pdf")
-_HEAD = 4096
-"""Bytes within which lines of ours say that they know where on paper they lie."""
+_HEAD, _LONG_HEAD = 4096, 1 << 20
+"""Bytes within which lines of ours say that they know where on paper they lie, and others that they are leads."""
 
 
 def folder_cases(folder: Path) -> list[Case]:
@@ -55,7 +55,7 @@ def labels_in(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     entries = sorted(folder.iterdir())
     for path in entries:
-        if path.suffix.lower() == _GEOJSON and is_lines(path):
+        if path.suffix.lower() == _GEOJSON and (is_lines(path) or b'"LineString"' in _head(path)):
             found.setdefault(path.stem, path)
         elif path.is_dir() and is_lines(path / LINES):
             found.setdefault(path.name, path / LINES)
@@ -66,13 +66,35 @@ def labels_in(folder: Path) -> dict[str, Path]:
 
 
 def is_lines(path: Path) -> bool:
-    """Whether a file holds lines that say where on paper they lie, by its first bytes."""
+    """Whether a file holds lines of leads, by its first bytes: of ours, or what another program made of those.
+
+    Those do not say where on paper they lie any more, which whoever opens them is told.
+    """
+    head = _head(path)
+    own = b'"workbench"' in head[:_HEAD] and b'"paper"' in head[:_HEAD]
+    return own or (b'"LineString"' in head and b'"lead"' in head)
+
+
+def others_beside(path: Path) -> str:
+    """In words, the GeoJSON that lies beside a picture under its name and is no lines of a page; else ""."""
+    beside = path.with_suffix(_GEOJSON)
+    if beside == path or not beside.is_file() or is_lines(beside):
+        return ""
+    return (
+        f" {beside.name} beside it lacks the block 'workbench' that predict writes, and lines with the property 'lead'."
+    )
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file that is JSON; else none."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
+            if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+                return b""
+            return head + file.read(_LONG_HEAD)
     except OSError:
-        return False
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b'"workbench"' in head and b'"paper"' in head
+        return b""
 
 
 def _case(path: Path) -> Case | None:

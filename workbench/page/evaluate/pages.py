@@ -16,6 +16,7 @@ from workbench.core.seen import Seen, content_key, summary_note
 from workbench.core.signals import Signals
 from workbench.core.types import Case, Image, Progress, Result
 from workbench.data.cases import open_case
+from workbench.page.data.cases import others_beside
 from workbench.page.data.pictures import AXES
 from workbench.page.errors import NotAPage
 from workbench.page.evaluate.evaluation import Floats, Judged, PageEvaluation, summarise
@@ -62,9 +63,10 @@ def evaluate_pages(
         require_folder(out)
     referred = [c for c in cases if c.labels is not None or c.options.get("reference")]
     if not referred:
+        first = cases[0].image if cases else Path("no page")
         raise InputError(
-            f"{cases[0].image if cases else 'no page'}: has no reference to be scored against. Put its record (.hea, "
-            ".csv, .dcm...) or its corrected lines (.geojson) beside it under its name, or give --labels."
+            f"{first}: has no reference to be scored against.{others_beside(first)} Put its record (.hea, .csv, "
+            ".dcm...) or its corrected lines (.geojson) beside it under its name, or give --labels."
         )
     failures: dict[str, str] = {}
     traces: dict[str, str] = {}
@@ -93,7 +95,8 @@ def evaluate_pages(
     notes += [f"{note}{_whose(ids, len(judged))}" for note, ids in said.items()]
     for case in cases:
         if case not in referred:
-            failures[case.id] = f"{case.image}: has no reference, and is not scored. Give one, or leave it out."
+            why = f"has no reference, and is not scored.{others_beside(case.image)}"
+            failures[case.id] = f"{case.image}: {why} Give one, or leave it out."
     report = PageEvaluation(
         [j.row() for j in judged], [row for j in judged for row in j.lead_rows()], summarise(judged), failures, traces,
         tuple(notes),

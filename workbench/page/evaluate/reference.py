@@ -72,7 +72,7 @@ def _of_lines(path: Path, image: Image) -> Reference:
     except GeometryError as error:
         raise InputError(f"{path}: {one_line(error)}") from error
     leads = {name: row.astype(np.float64) for name, row in zip(signals.channels, signals.data, strict=True)}
-    return Reference(leads, signals.sampling_rate, "lines", path)
+    return Reference(leads, signals.sampling_rate, "lines", path, told.notes)
 
 
 def _of_record(path: Path) -> Reference:

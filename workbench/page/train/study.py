@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from workbench.core.failures import Failure
 from workbench.core.seen import SeenCase, content_key
 from workbench.core.types import Case
 from workbench.data.cases import naming, open_case
+from workbench.page.data.cases import others_beside
 from workbench.page.lines_files import SUFFIXES, lines_for
 from workbench.page.train.settings import PageTrainConfig
 from workbench.page.train.taught import TaughtPage, teach
@@ -68,14 +70,17 @@ def open_pages(cases: Sequence[Case], config: PageTrainConfig, net: Any, device:
     """
     lined = [c for c in cases if c.labels is not None]
     if not lined:
+        beside = cases[0].image if cases else Path("no page")
         raise InputError(
-            f"{cases[0].image if cases else 'no page'}: has no corrected lines, and without them nothing is learnt. "
-            "Put them beside it under its name (page.geojson), or give --labels or a column 'labels'."
+            f"{beside}: has no corrected lines, and without them nothing is learnt.{others_beside(beside)} Put them "
+            "beside it under its name (page.geojson), or give --labels or a column 'labels'."
         )
     opened: list[_Opened] = []
     notes: list[str] = []
     failures: dict[str, str] = {
-        c.id: f"{c.image}: has no lines, and teaches nothing" for c in cases if c.labels is None
+        c.id: f"{c.image}: has no lines, and teaches nothing.{others_beside(c.image)}"
+        for c in cases
+        if c.labels is None
     }
     first: WorkbenchError | None = None
     for case in lined:
@@ -120,7 +125,7 @@ def _opened(case: Case, net: Any, device: Any) -> tuple[_Opened, list[str]]:
     told = lines_for(case.labels, image)
     pixels = image.samples()
     page = teach(np.ascontiguousarray(np.moveaxis(pixels, 0, 2)), told.lines, net, device, str(case.image))
-    notes = []
+    notes = list(told.notes)
     if told.corrected is False:
         notes.append("its lines are as the weights read them, nobody corrected them: they teach what is known already")
     if page.without > _WITHOUT:

@@ -11,11 +11,13 @@ import workbench as wb
 from tests.workbench.page.pages import drawn, leads_of
 from tests.workbench.page.taught_pages import save_page, true_lines
 from workbench.cli import run
+from workbench.core.atomic import sha256_of
 from workbench.core.errors import InputError, UsageError
 from workbench.core.reports import EvaluationReport
 from workbench.core.seen import Seen, SeenCase, content_key
 from workbench.core.signals import Signals, time_base
 from workbench.core.types import Provenance, Result
+from workbench.data.cases import load_study
 from workbench.data.lines import write_lines
 from workbench.page.data.write_signals import write_csv
 from workbench.page.errors import NotAPage
@@ -185,6 +187,70 @@ def test_lines_are_a_reference_unless_nobody_corrected_them(page, case):
         evaluate_pages([lined], reading(page))
     both = replace(lined, options={**lined.options, "reference": str(case.labels)})
     assert evaluate_pages([both], reading(page)).rows[0]["reference"] == "record"
+
+
+def as_other_programs_save(path, *, block=True, properties=()):
+    """A file of lines as QGIS leaves it: without foreign members, or without some properties."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not block:
+        del found["workbench"]
+    for feature in found["features"]:
+        for name in properties:
+            del feature["properties"][name]
+    path.write_text(json.dumps(found), encoding="utf-8")
+
+
+@pytest.fixture
+def lined(page, case):
+    write_lines(true_lines(page), case.image.with_suffix(".geojson"))
+    return replace(case, labels=case.image.with_suffix(".geojson"))
+
+
+def test_lines_that_do_not_say_their_second_0_are_scored_as_if_they_did(page, lined):
+    whole = evaluate_pages([lined], reading(page)).rows[0]
+    as_other_programs_save(lined.labels, properties=("second 0 [mm]", "strip"))
+    report = evaluate_pages([lined], reading(page))
+    assert report.rows[0][PHYSIONET] > 25  # a sample away costs some
+    assert report.rows[0][LAG] == pytest.approx(whole[LAG], abs=4.1)
+    assert report.rows[0][NAMED] == "13 of 13"
+    assert (
+        "13 of 13 lines have no property 'second 0 [mm]': it was taken from where their rows begin, as a page is"
+        in (" ".join(report.notes))
+    )
+    few = json.loads(lined.labels.read_text(encoding="utf-8"))
+    few["features"] = [f for f in few["features"] if f["properties"]["lead"] in ("V1", "V2")]
+    lined.labels.write_text(json.dumps(few), encoding="utf-8")
+    with pytest.raises(InputError, match=r"p0\.geojson: line 1 .* has no property 'second 0 \[mm\]'"):
+        evaluate_pages([lined], reading(page))
+
+
+def test_lines_that_another_program_saved_say_what_they_lack(page, lined):
+    as_other_programs_save(lined.labels, block=False)
+    (found,) = wb.cases(lined.image)
+    assert found.labels == lined.labels
+    for one in (found, lined, wb.cases(lined.image, lined.image.parent)[0]):
+        with pytest.raises(InputError, match=r"p0\.geojson: lacks the block 'workbench' that predict writes"):
+            evaluate_pages([replace(one, options={"kind": "page"})], reading(page))
+    as_other_programs_save(lined.labels, properties=("lead",))
+    lined.image.with_suffix(".csv").unlink()
+    with pytest.raises(InputError, match=r"p0\.geojson beside it lacks the block 'workbench' that predict writes"):
+        evaluate_pages(load_study(lined.image.parent, kind="page").cases, reading(page))
+
+
+def test_lines_that_were_edited_elsewhere_count_as_corrected(page, case):
+    folder = case.image.parent / "p0"
+    folder.mkdir()
+    path = folder / "traces.geojson"
+    write_lines(true_lines(page), path)
+    entry = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+    record = {"files": {"traces.geojson": entry}, "notes": [], "input_sha256": None}
+    (folder / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
+    lined = replace(case, labels=path)
+    with pytest.raises(InputError, match="nobody corrected them"):
+        evaluate_pages([lined], reading(page))
+    path.write_text(path.read_text(encoding="utf-8").replace('"I"', '"I" '), encoding="utf-8")
+    report = evaluate_pages([lined], reading(page))
+    assert "traces.geojson is another file than provenance.json says was written: taken as corrected" in report.notes
 
 
 def test_pages_that_taught_are_marked(page, case):

@@ -92,6 +92,11 @@ def test_a_picture_without_lines_is_said(cases, tmp_path):
     bare = replace(cases[0], labels=None)
     with pytest.raises(InputError, match=r"p0\.png: has no corrected lines"):
         wb.train("ecg_image", [bare], out=tmp_path / "w.safetensors", **QUICK)
+    bare.image.with_suffix(".geojson").rename(tmp_path / "kept")
+    bare.image.with_suffix(".geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    with pytest.raises(InputError, match=r"p0\.geojson beside it lacks the block 'workbench' that predict writes"):
+        wb.train("ecg_image", [bare], out=tmp_path / "w.safetensors", **QUICK)
+    (tmp_path / "kept").rename(bare.image.with_suffix(".geojson"))
     report = wb.train("ecg_image", [bare, cases[1]], out=tmp_path / "w.safetensors", **QUICK)
     assert "has no lines, and teaches nothing" in report.failures["p0"]
 
@@ -109,7 +114,7 @@ def test_lines_of_another_picture_are_refused(cases, tmp_path):
     ("change", "words"),
     [
         (lambda lines: replace(lines, features={}), "none of its 3 lines has the name of a lead"),
-        (lambda lines: replace(lines, about={}), "do not say where on paper they lie"),
+        (lambda lines: replace(lines, about={}), "lacks the block 'workbench' that predict writes"),
         (lambda lines: replace(lines, about={**lines.about, "paper": 7}), "do not say where on paper they lie"),
     ],
 )
@@ -155,6 +160,11 @@ def test_lines_that_nobody_corrected_are_told(tmp_path):
     record["notes"] = ["lines corrected by hand: V2"]
     (result / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
     report = wb.train("ecg_image", folder, out=tmp_path / "w2.safetensors", **QUICK)
+    assert not any("nobody corrected them" in note for note in report.notes)
+    record["notes"], record["files"] = [], {"traces.geojson": {"size": 1, "sha256": "0" * 64}}
+    (result / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
+    report = wb.train("ecg_image", folder, out=tmp_path / "w4.safetensors", **QUICK)
+    assert any("p0: traces.geojson is another file than provenance.json says" in note for note in report.notes)
     assert not any("nobody corrected them" in note for note in report.notes)
     record["input_sha256"] = "0" * 64
     (result / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
