@@ -27,6 +27,7 @@ _KNOWN = {name.upper(): name for name in (*STANDARD, *FURTHER)} | {
     "C1": "V1", "C2": "V2", "C3": "V3", "C4": "V4", "C5": "V5", "C6": "V6",
     "C3R": "V3R", "C4R": "V4R", "C5R": "V5R", "C6R": "V6R", "C7": "V7", "C8": "V8", "C9": "V9",
     "VX": "X", "VY": "Y", "VZ": "Z",
+    "MLI": "I", "MLII": "II", "MLIII": "III",
 }  # fmt: skip
 _DECORATION = re.compile(r"^(LEAD|ABLEITUNG|DERIVATION|ECG|EKG)[\s_:-]*|\([^)]*\)|[\s\x00_.:']+", re.IGNORECASE)
 
@@ -41,6 +42,14 @@ def standard_name(label: str) -> str | None:
     if text in _KNOWN:
         return _KNOWN[text]
     return _KNOWN.get(_DECORATION.sub("", text))
+
+
+def is_modified(label: str) -> bool:
+    """Whether a label says a limb lead with electrodes on the trunk (MLI, MLII, MLIII, as the MIT-BIH databases have).
+
+    Its waves are those of the limb lead in form; their heights and the axis may differ.
+    """
+    return _DECORATION.sub("", label.strip(" \t\0").upper()) in ("MLI", "MLII", "MLIII")
 
 
 def derived(leads: Mapping[str, npt.NDArray[np.floating]]) -> dict[str, npt.NDArray[np.floating]]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, visible
 from workbench.core.types import Image, time_base
-from workbench.page.leads import standard_name
+from workbench.page.leads import is_modified, standard_name
 
 MOST_LEADS = 256
 """Signals of one file."""
@@ -47,9 +47,16 @@ def lead_names(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     names: list[str] = []
     notes: list[str] = []
     strange: list[str] = []
-    for number, label in enumerate((label[:100] for label in labels), 1):
+    modified: list[str] = []
+    labels = [label[:100] for label in labels]
+    limb = {standard_name(label) for label in labels if not is_modified(label)}
+    for number, label in enumerate(labels, 1):
         text = visible(" ".join(label.replace("\0", " ").split()))[:60]
         name = standard_name(label)
+        if is_modified(label):
+            # Beside the limb lead itself it is another signal.
+            name = text if name in limb else name
+            modified.append(text if name == text else f"{text} (read as {name})")
         if name is None:
             name = text or f"signal {number}"
             strange.append(name)
@@ -60,6 +67,11 @@ def lead_names(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
             notes.append(f"two signals are called {name}: the later one is named '{name} ({copy})'")
             name = f"{name} ({copy})"
         names.append(name)
+    if modified:
+        notes.append(
+            f"modified limb leads, with electrodes on the trunk: {listed(modified)}; heights and axes may differ from "
+            "those of limb leads"
+        )
     if strange:
         notes.append(f"{len(strange)} signal(s) are no lead known here and keep their names: {listed(strange)}")
     return tuple(names), tuple(notes)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError
 from workbench.core.signals import Signals
-from workbench.page.leads import standard_name
+from workbench.page.leads import is_modified, standard_name
 from workbench.page.measure.axes import Axis, axis
 from workbench.page.measure.beats import Beats, find_beats
 from workbench.page.measure.checks import gain_notes, limb_notes, misfit_notes, paced, time_notes
@@ -109,7 +109,7 @@ def measure_leads(
             f"{subject}: {seconds:.2f} s of leads, expected {SHORTEST:g} to {LONGEST:g} s. "
             "Give one electrocardiogram at rest"
         )
-    known = tuple(standard_name(name) or name for name in names)
+    known = tuple(name if is_modified(name) else standard_name(name) or name for name in names)
     rows, notes = upright(rows, known)
     known = tuple(name.removeprefix("-") if name == "-aVR" else name for name in known)
     there = np.isfinite(rows)

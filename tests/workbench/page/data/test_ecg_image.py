@@ -27,6 +27,17 @@ def test_names_are_standard_and_each_only_once():
     assert "2 signal(s) are no lead known here and keep their names: PLETH, signal 6" in notes[-1]
 
 
+def test_modified_limb_leads_are_limb_leads_with_a_note():
+    """The names of the MIT-BIH databases."""
+    names, notes = ecg_image.lead_names(["MLII", "V5", "mliii", "MLI"])
+    assert names == ("II", "V5", "III", "I")
+    assert notes == (
+        "modified limb leads, with electrodes on the trunk: MLII (read as II), mliii (read as III), MLI (read as I); "
+        "heights and axes may differ from those of limb leads",
+    )
+    assert ecg_image.lead_names(["MLII", "II"])[0] == ("MLII", "II")
+
+
 def test_what_steers_a_terminal_is_made_visible():
     names, _ = ecg_image.lead_names(["\x1b[2Jx", "(" * 500_000])
     assert names[0] == "\\x1b[2Jx"
