@@ -18,6 +18,8 @@ STANDARD = (*LIMB, *CHEST)
 """The twelve leads in their usual order."""
 CABRERA = ("aVL", "I", "-aVR", "II", "aVF", "III")
 """The limb leads in the order of their directions; aVR is drawn upside down."""
+STRIP = " strip"
+"""What the name of a signal ends with that is a long strip of its lead."""
 FURTHER = ("V3R", "V4R", "V5R", "V6R", "V7", "V8", "V9", "X", "Y", "Z", "MCL1")
 
 _KNOWN = {name.upper(): name for name in (*STANDARD, *FURTHER)} | {
@@ -42,6 +44,13 @@ def standard_name(label: str) -> str | None:
     if text in _KNOWN:
         return _KNOWN[text]
     return _KNOWN.get(_DECORATION.sub("", text))
+
+
+def signal_name(label: str) -> str | None:
+    """The same as `standard_name`, and ``"II strip"`` for a long strip of a lead as our files call it."""
+    text = label.strip(" \t\0")
+    own = standard_name(text.removesuffix(STRIP)) if text.endswith(STRIP) else None
+    return standard_name(label) if own is None else f"{own}{STRIP}"
 
 
 def is_modified(label: str) -> bool:

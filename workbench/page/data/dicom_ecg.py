@@ -32,7 +32,7 @@ from workbench.page.data.ecg_image import (
     statements_of,
 )
 from workbench.page.data.measured import measured
-from workbench.page.leads import standard_name
+from workbench.page.leads import STRIP, standard_name
 
 CLASSES = {
     "1.2.840.10008.5.1.4.1.1.9.1.1": "12-lead ECG",
@@ -269,6 +269,9 @@ def _lead(channel: Any, place: int, notes: list[str]) -> tuple[str, str]:
                          f" known here: named"
                          f" by its label {shortened(said or 'channel', 30)}")  # fmt: skip
         return code, label or meaning or f"channel {place}"
+    base = label.removesuffix(STRIP)
+    if base != label and name in (base, standard_name(base)):
+        return code, f"{name}{STRIP}"
     other = standard_name(said)
     if other is not None and other != name:
         notes.append(

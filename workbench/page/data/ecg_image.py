@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, visible
 from workbench.core.types import Image, time_base
-from workbench.page.leads import is_modified, standard_name
+from workbench.page.leads import is_modified, signal_name, standard_name
 
 MOST_LEADS = 256
 """Signals of one file."""
@@ -52,7 +52,7 @@ def lead_names(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     limb = {standard_name(label) for label in labels if not is_modified(label)}
     for number, label in enumerate(labels, 1):
         text = visible(" ".join(label.replace("\0", " ").split()))[:60]
-        name = standard_name(label)
+        name = signal_name(label)
         if is_modified(label):
             # Beside the limb lead itself it is another signal.
             name = text if name in limb else name

@@ -28,6 +28,7 @@ from workbench.core.csv_text import safe_cell
 from workbench.core.errors import UsageError, visible
 from workbench.page.data.dicom_ecg import LEAD_CODES
 from workbench.page.data.ecg_image import HIGHEST_RATE, LOWEST_RATE, MOST_LEADS, listed
+from workbench.page.leads import STRIP
 
 STEPS_UV = (0.1, 0.2, 0.5, 1.0)
 """Steps [uV] that are tried, finest first."""
@@ -329,9 +330,10 @@ def _channel(lead: str, step: float, middle: float, rate: float) -> Any:
     from pydicom.dataset import Dataset
 
     codes = {name: code for code, name in LEAD_CODES.items()}
+    own = lead.removesuffix(STRIP)  # the label alone tells a strip from the short piece of its lead
     channel, source, unit = Dataset(), Dataset(), Dataset()
-    source.CodeValue, source.CodingSchemeDesignator = f"2:{codes.get(lead, 0)}", "MDC"
-    source.CodeMeaning = f"Lead {visible(lead)}"[:64] if lead in codes else "Unspecified lead"
+    source.CodeValue, source.CodingSchemeDesignator = f"2:{codes.get(own, 0)}", "MDC"
+    source.CodeMeaning = f"Lead {visible(own)}"[:64] if own in codes else "Unspecified lead"
     unit.CodeValue, unit.CodingSchemeDesignator, unit.CodingSchemeVersion = "uV", "UCUM", "1.4"
     unit.CodeMeaning = "microvolt"
     channel.ChannelLabel = visible(lead)[:16].strip() or "lead"

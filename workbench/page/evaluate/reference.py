@@ -14,12 +14,11 @@ from workbench.core.errors import GeometryError, InputError, one_line
 from workbench.core.types import Case, Image, sampling_rate_of
 from workbench.data import formats
 from workbench.page.layouts import Layout, layout_named
-from workbench.page.leads import FURTHER, STANDARD
+from workbench.page.leads import FURTHER, STANDARD, STRIP
 from workbench.page.lines_files import SUFFIXES, lines_for
 from workbench.page.traces import PIECES, leads_of
 
 Floats = npt.NDArray[np.float64]
-_STRIP = " strip"
 _SHORTEST, _LONGEST = 0.8, 1.25
 """Of the duration of a page, the shortest and the longest record that can be of it."""
 _MORE = 1.3
@@ -85,7 +84,7 @@ def _of_record(path: Path) -> Reference:
         raise InputError(
             f"{path}: its values are in {record.value_unit or 'no unit'}, mV were expected. State the unit."
         )
-    known = [n for n, name in enumerate(record.channels) if name.removesuffix(_STRIP) in (*STANDARD, *FURTHER)]
+    known = [n for n, name in enumerate(record.channels) if name.removesuffix(STRIP) in (*STANDARD, *FURTHER)]
     if not known:
         raise InputError(
             f"{path}: none of its {len(record.channels)} signals is a lead ({', '.join(record.channels[:4])}...); I, "
@@ -139,7 +138,7 @@ def due(
         The record is longer or shorter than the page, or they have no lead in common.
     """
     leads = at_rate(reference.leads, reference.rate, rate)
-    if not {n.removesuffix(_STRIP) for n in leads} & {n.removesuffix(_STRIP) for n in found}:
+    if not {n.removesuffix(STRIP) for n in leads} & {n.removesuffix(STRIP) for n in found}:
         raise InputError(
             f"{reference.source}: has the leads {', '.join(list(leads)[:6])}, and on the page {', '.join(found[:6])} "
             "were read: nothing can be compared. Give the reference of this page."
@@ -169,10 +168,10 @@ def due(
             values = np.where((np.arange(len(values)) >= a) & (np.arange(len(values)) < b), values, np.nan)
             cut = True
         out[lead] = values
-    read = [n for n in found if n.endswith(_STRIP)]
-    strips = [f"{s}{_STRIP}" for s in layout.strips] if given and layout is not None else read
-    for strip in (*strips, *(n for n in leads if n.endswith(_STRIP))):
-        whole = leads.get(strip, leads.get(strip.removesuffix(_STRIP)))
+    read = [n for n in found if n.endswith(STRIP)]
+    strips = [f"{s}{STRIP}" for s in layout.strips] if given and layout is not None else read
+    for strip in (*strips, *(n for n in leads if n.endswith(STRIP))):
+        whole = leads.get(strip, leads.get(strip.removesuffix(STRIP)))
         if whole is not None and (strip in leads or np.isfinite(whole).sum() > 0.5 * span * rate):
             out[strip] = whole
     rest = [n for n in leads if n not in out]

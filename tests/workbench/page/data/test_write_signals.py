@@ -95,6 +95,20 @@ def test_pydicom_reads_within_half_a_step(tmp_path):
     assert np.all(_error(dicom_ecg.read(tmp_path / "ecg.dcm").data, data) <= steps / 2 + 5e-6)
 
 
+def test_a_strip_has_the_code_of_its_lead_and_stays_apart_from_the_short_one(tmp_path):
+    names, data = ("I", "II", "V1", "II strip", "V1 strip"), heart(5, 1000)
+    writer.write_dicom(data, names, 500, tmp_path / "ecg.dcm")
+    channels = pydicom.dcmread(tmp_path / "ecg.dcm").WaveformSequence[0].ChannelDefinitionSequence
+    sources = [c.ChannelSourceSequence[0] for c in channels]
+    assert [s.CodeValue for s in sources] == ["2:1", "2:2", "2:3", "2:2", "2:3"]
+    assert [s.CodeMeaning for s in sources][3:] == ["Lead II", "Lead V1"]
+    assert tuple(c.ChannelLabel for c in channels) == names
+    image = dicom_ecg.read(tmp_path / "ecg.dcm")
+    assert image.channels == names
+    assert _error(image.data, data).max() < 1e-3
+    assert not any("no lead known" in note for note in image.notes), image.notes
+
+
 @pytest.mark.parametrize(
     ("leads", "samples", "rate", "ending"),
     [(12, 16384, 500, "1"), (12, 16385, 500, "2"), (15, 2000, 1000, "2"), (12, 1000, 100, "3"), (3, 90_000, 125, "3")],
