@@ -410,7 +410,7 @@ SLIDE = Kind(
 )
 
 _PAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".pdf")
-_SIGNALS = (".hea", ".csv", ".tsv", ".dcm", ".xml", ".scp")
+_SIGNALS = (".hea", ".csv", ".tsv", ".dcm", ".xml", ".scp", ".edf")
 
 PAGE = Kind(
     name="page",
@@ -429,7 +429,7 @@ PAGE = Kind(
     tool="ECG tool",
     sample="page",
     demo="workbench.page.demo:read_sample",
-    if_asked=(*_PAGES, ".csv", ".tsv", ".xml"),
+    if_asked=(*_PAGES, ".csv", ".tsv", ".xml", ".edf"),
     names_tell=False,
 )
 

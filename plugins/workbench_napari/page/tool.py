@@ -35,7 +35,7 @@ from workbench_napari.shared.worker import report
 
 _FILES = (
     "Pages and electrocardiograms (*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp *.heic *.pdf *.hea *.csv *.dcm *.xml "
-    "*.scp);;All files (*)"
+    "*.scp *.edf);;All files (*)"
 )
 _LINES = "Lines (*.geojson);;All files (*)"
 _HEIGHT = 280

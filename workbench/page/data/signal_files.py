@@ -21,14 +21,15 @@ _MODULES = {
     "muse": _HERE + "muse_xml",
     "philips": _HERE + "philips_xml",
     "scp": _HERE + "scp_files",
+    "edf": _HERE + "edf_leads",
 }
 _TITLES = {
     "wfdb": "a WFDB header", "csv": "a table of leads", "dicom-ecg": "a DICOM electrocardiogram", "aecg": "HL7 aECG",
-    "muse": "GE MUSE", "philips": "Philips Sierra", "scp": "SCP-ECG",
+    "muse": "GE MUSE", "philips": "Philips Sierra", "scp": "SCP-ECG", "edf": "an EDF file of leads",
 }  # fmt: skip
 _BY_SUFFIX = {
     ".hea": ("wfdb",), ".csv": ("csv",), ".tsv": ("csv",), ".dcm": ("dicom-ecg",), ".xml": ("aecg", "muse", "philips"),
-    ".scp": ("scp",),
+    ".scp": ("scp",), ".edf": ("edf",),
 }  # fmt: skip
 _XML = {"AnnotatedECG": "aecg", "RestingECG": "muse", "restingecgdata": "philips"}
 SUFFIXES = tuple(_BY_SUFFIX)
@@ -58,7 +59,8 @@ def _says_nothing(suffix: str) -> bool:
 def sniff(path: Path) -> Verdict:
     """Whether a file is an electrocardiogram: ``"sure"`` by its content, ``"no"`` otherwise.
 
-    Every format has a sign of its own, so that "maybe" is never needed: a table needs three leads in its first row.
+    Every format has a sign of its own, so that "maybe" is never needed: a table needs three leads in its first row, and
+    an EDF file three leads and nothing else, or else it is a recording until somebody says otherwise.
     """
     if not path.is_file():
         return "no"
@@ -96,6 +98,8 @@ def read(path: Path, key: str | None = None) -> Image:
     name = module_of(path)
     if name is None and (header := path.with_suffix(".hea")) != path and header.is_file():
         name, path = ("wfdb", header) if _module("wfdb").is_ecg(header) else (None, path)
+    if name is None and path.suffix.lower() == ".edf":
+        name = "edf"  # somebody says that it is an electrocardiogram; the reader says where it holds no lead
     if name is None:
         raise InputError(_explained(path))
     image: Image = _module(name).read(path)

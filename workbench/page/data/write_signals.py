@@ -28,6 +28,7 @@ from workbench.core.csv_text import safe_cell
 from workbench.core.errors import UsageError, visible
 from workbench.page.data.dicom_ecg import LEAD_CODES
 from workbench.page.data.ecg_image import HIGHEST_RATE, LOWEST_RATE, MOST_LEADS, listed
+from workbench.page.data.edf_leads import AFTER_THE_END, NO_SIGNAL
 from workbench.page.leads import STRIP
 
 STEPS_UV = (0.1, 0.2, 0.5, 1.0)
@@ -394,7 +395,7 @@ def edf_bytes(
     notes += _gaps(whole.data == GAP, leads, sampling_rate)
     if records * per_record > samples:
         at = samples / sampling_rate
-        notes.append((at, records * seconds - at, "no signal: after the end"))
+        notes.append((at, records * seconds - at, NO_SIGNAL + AFTER_THE_END))
     texts = _annotations(notes, records, seconds)
     width = max(len(t) for t in texts)
     width += width % 2
@@ -456,7 +457,7 @@ def _gaps(lost: npt.NDArray[np.bool_], leads: Sequence[str], rate: float) -> lis
     for n, lead in enumerate(leads):
         edges = np.flatnonzero(np.diff(np.concatenate(([0], lost[n].astype(np.int8), [0]))))
         for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            found.append((begin / rate, (end - begin) / rate, f"no signal: {visible(lead)}"))
+            found.append((begin / rate, (end - begin) / rate, f"{NO_SIGNAL}{visible(lead)}"))
     return sorted(found)
 
 
