@@ -53,7 +53,8 @@ def lines_for(path: Path, image: Image) -> PageLines:
     if "paper" not in lines.about:
         raise InputError(
             f"{path}: lacks the block 'workbench' that predict writes, and with it the scale of the paper; QGIS, for "
-            f"one, leaves it out when it saves. Copy it from the {LINES} of the result into this file."
+            f"one, leaves it out when it saves. Copy it into this file from the {LINES} that predict writes of the "
+            "picture."
         )
     try:
         sheet = Sheet.of(lines)

@@ -263,6 +263,13 @@ def test_second_0_and_strips_that_are_not_said_are_found_as_on_a_page_that_is_re
     assert leads_of(gone).channels == leads_of(lines).channels
 
 
+def test_second_0_of_a_page_that_was_read_is_found_where_it_was(result):
+    lines = result["traces"]
+    found = completed(without(lines, ORIGIN, STRIP))
+    away = np.array(found.feature(ORIGIN), float) - np.array(lines.feature(ORIGIN), float)
+    assert np.abs(away).max() < 0.1, away
+
+
 def test_lines_too_few_to_tell_where_their_rows_begin_name_the_property():
     lines = true_lines(drawn(82, "A", "3x4+1", 100.0)).subset([2, 3])
     with pytest.raises(GeometryError, match=r"line 1 of 'traces' \(V1\) has no property 'second 0 \[mm\]'"):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from workbench.page.errors import NotAPage
 from workbench.page.layouts import Layout, of_rows, parts_of_rows
 from workbench.page.net.page_net import LEADS
+from workbench.page.origins import HALF_PEN
 from workbench.page.predict.maps import Name
 from workbench.page.runs import runs
 
@@ -28,8 +29,6 @@ _LOOSE = 0.25
 """Cost of a millimetre by which pieces begin and end elsewhere than the ink of their rows, whichever is nearer."""
 _APART, _SHORT = 4.0, 15.0
 """Ink at the ends of a row that lies so far from the rest and is so short is none of it [mm]."""
-HALF_PEN = 0.19
-"""What round ends add to a line [mm]."""
 _NEAR_ROW = 9.5
 """How far a name may stand from the line that it names [mm]."""
 _CLEAR_NAME, _AT_START = 0.8, 14.0

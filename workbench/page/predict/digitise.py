@@ -13,8 +13,9 @@ from workbench.core.signals import Signals, time_base
 from workbench.page.errors import NotAPage
 from workbench.page.leads import STANDARD
 from workbench.page.net.page_net import FINER
+from workbench.page.origins import HALF_PEN
 from workbench.page.paper_map import PaperMap
-from workbench.page.predict.arrangement import HALF_PEN, Arrangement, Piece, RowInk, arrange
+from workbench.page.predict.arrangement import Arrangement, Piece, RowInk, arrange
 from workbench.page.predict.grid import Grid, find_grid, given_grid
 from workbench.page.predict.maps import Maps, look
 from workbench.page.predict.strips import likest

@@ -210,8 +210,8 @@ def test_lines_that_do_not_say_their_second_0_are_scored_as_if_they_did(page, li
     whole = evaluate_pages([lined], reading(page)).rows[0]
     as_other_programs_save(lined.labels, properties=("second 0 [mm]", "strip"))
     report = evaluate_pages([lined], reading(page))
-    assert report.rows[0][PHYSIONET] > 25  # a sample away costs some
-    assert report.rows[0][LAG] == pytest.approx(whole[LAG], abs=4.1)
+    assert report.rows[0][PHYSIONET] > 18
+    assert report.rows[0][LAG] == pytest.approx(whole[LAG], abs=8.1)  # half a pen
     assert report.rows[0][NAMED] == "13 of 13"
     assert (
         "13 of 13 lines have no property 'second 0 [mm]': it was taken from where their rows begin, as a page is"
