@@ -90,7 +90,7 @@ def _jpeg(pixels: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
 
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    return np.array(Image.open(file).convert("RGB"))
+    return np.array(Image.open(file, formats=("JPEG",)).convert("RGB"))
 
 
 def _moved(page: DrawnPage, kind: Capture, angle: float | None, strength: float, rng: np.random.Generator) -> DrawnPage:

@@ -23,6 +23,8 @@ from workbench.slide.data.wsi import CHANNELS, image_from
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 _ORIENTATION = 0x0112
+_FORMATS = ("PNG", "JPEG")
+"""What Pillow may take a file for, whatever its name: of others some run programs (PostScript)."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -66,7 +68,7 @@ def opened(path: Path) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-            file = Pillow.open(path)
+            file = Pillow.open(path, formats=_FORMATS)
     except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
         raise InputError(
             f"{path}: {one_line(error)}; too large for a picture without levels. Convert it to a pyramidal TIFF "

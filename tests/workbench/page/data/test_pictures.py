@@ -134,3 +134,26 @@ def test_a_tiff_of_one_page_is_read_as_before(tmp_path):
     Pillow.new("RGB", (60, 40)).save(tmp_path / "one.png")
     with pytest.raises(InputError, match="'series' chooses a page of a PDF or TIFF file, and this is none"):
         wb.read(tmp_path / "one.png", kind="page", series=1)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\n0 0 40 40 rectfill\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("kind", ["page", "slide"])
+def test_postscript_under_the_name_of_a_picture_runs_nothing(tmp_path, monkeypatch, kind):
+    import subprocess
+
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail(f"started {a}"))
+    monkeypatch.setattr(subprocess, "check_call", lambda *a, **k: pytest.fail(f"started {a}"))
+    (tmp_path / "a.jpg").write_bytes(POSTSCRIPT)
+    with pytest.raises(InputError, match="is no picture that can be read"):
+        assert wb.read(tmp_path / "a.jpg", kind=kind).data is None
+
+
+@pytest.mark.parametrize(
+    ("head", "said"), [(POSTSCRIPT, "PostScript"), (b"GIF89a" + bytes(20), "a GIF"), (b"<svg></svg>", "an SVG drawing")]
+)
+def test_what_a_file_is_instead_and_what_is_read_are_said(tmp_path, head, said):
+    (tmp_path / "a.png").write_bytes(head)
+    with pytest.raises(InputError, match=f"begins like {said}.*PNG, JPEG, TIFF, BMP, WebP or HEIC"):
+        read(tmp_path / "a.png")
