@@ -10,7 +10,7 @@ from workbench.core.kinds import Verdict
 from workbench.core.types import Image
 from workbench.data import tiff_look
 from workbench.data.formats import describe
-from workbench.page.data import pdf_pages, pictures, signal_files
+from workbench.page.data import pdf_pages, pdf_trial, pictures, signal_files
 
 __all__ = [
     "claims",
@@ -92,6 +92,7 @@ def info(path: Path) -> list[dict[str, Any]]:
     if pages == 0:
         raise InputError(f"{path}: has no pages.")
     rows = []
+    pdf_trial.require_bounded(path, *range(1, min(pages, 100) + 1))  # in one go
     for number in range(1, min(pages, 100) + 1):
         row = describe(read(path, series=number, key=None, as_map=False))
         rows.append(row | {"series": str(number), "n_series": pages})

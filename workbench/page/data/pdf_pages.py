@@ -14,6 +14,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, one_line
 from workbench.core.types import Geometry, Image
 from workbench.page.data import page_numbers
+from workbench.page.data.pdf_trial import require_bounded
 from workbench.page.data.pictures import AXES, CHANNELS, MOST_PIXELS
 
 MM = 25.4 / 72
@@ -95,14 +96,11 @@ def read(path: Path, series: str | int | None = None) -> Image:
     InputError
         The file is damaged or locked, has no such page, or several and none was chosen.
     """
-    with _document(path) as document:
+    with _document(path, _number(series) or 1) as document:
         pages = len(document)
         number = page_numbers.chosen(path, series, pages)
-        page = document[number - 1]
-        try:
+        with _page(path, number, document) as page:
             found = _described(path, number, page)
-        finally:
-            page.close()
     width, height = (round(v / 25.4 * found.dpi) for v in found.size)
     if width * height > MOST_PIXELS:
         raise InputError(
@@ -123,10 +121,19 @@ def read(path: Path, series: str | int | None = None) -> Image:
     )
 
 
+def _number(series: str | int | None) -> int:
+    """The page that is asked for, by its number; 0 where that says none."""
+    with suppress(ValueError, TypeError):
+        return min(max(int(series or 0), 0), 1 << 31)
+    return 0
+
+
 @contextmanager
-def _document(path: Path) -> Iterator[Any]:
+def _document(path: Path, *numbers: int) -> Iterator[Any]:
+    """An open file; refused where it, or its pages of these numbers, would take all memory."""
     import pypdfium2
 
+    require_bounded(path, *numbers)
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
@@ -139,6 +146,22 @@ def _document(path: Path) -> Iterator[Any]:
         yield document
     finally:
         document.close()
+
+
+@contextmanager
+def _page(path: Path, number: int, document: Any) -> Iterator[Any]:
+    """A page of an open file; a damaged one is refused in a line."""
+    import pypdfium2
+
+    page = None
+    try:
+        page = document[number - 1]
+        yield page
+    except pypdfium2.PdfiumError as error:
+        raise InputError(f"{path}: page {number} is damaged ({one_line(error)}). Export or copy it again.") from error
+    finally:
+        if page is not None:
+            page.close()
 
 
 def _described(path: Path, number: int, page: Any) -> PdfPage:
@@ -161,14 +184,10 @@ def _described(path: Path, number: int, page: Any) -> PdfPage:
 
 
 def _rendered(page: PdfPage, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    with _document(page.path) as document:
-        one = document[page.number - 1]
-        try:
-            bitmap = one.render(scale=page.dpi / 72, rev_byteorder=True, fill_color=(255, 255, 255, 255))
-            pixels = np.array(bitmap.to_numpy()[..., :3])
-            bitmap.close()
-        finally:
-            one.close()
+    with _document(page.path, page.number) as document, _page(page.path, page.number, document) as one:
+        bitmap = one.render(scale=page.dpi / 72, rev_byteorder=True, fill_color=(255, 255, 255, 255))
+        pixels = np.array(bitmap.to_numpy()[..., :3])
+        bitmap.close()
     rows, columns = shape
     grown = np.full((rows, columns, 3), 255, np.uint8)
     grown[: min(rows, pixels.shape[0]), : min(columns, pixels.shape[1])] = pixels[:rows, :columns]
@@ -181,54 +200,46 @@ def _paths(page: PdfPage) -> list[Path2D]:
     import pypdfium2.raw as pdfium
 
     found = []
-    with _document(page.path) as document:
-        one = document[page.number - 1]
-        try:
-            high = one.get_size()[1]
-            for n, item in enumerate(one.get_objects(max_depth=3, filter=(pdfium.FPDF_PAGEOBJ_PATH,))):
-                if n > MOST_PATHS:
-                    raise InputError(
-                        f"{page.path}: page {page.number} has more than {MOST_PATHS} paths. Export it as a picture."
-                    )
-                m = item.get_matrix()
-                parts: list[list[tuple[float, float]]] = []
-                x, y = ctypes.c_float(), ctypes.c_float()
-                for k in range(pdfium.FPDFPath_CountSegments(item.raw)):
-                    segment = pdfium.FPDFPath_GetPathSegment(item.raw, k)
-                    pdfium.FPDFPathSegment_GetPoint(segment, x, y)
-                    if pdfium.FPDFPathSegment_GetType(segment) == pdfium.FPDF_SEGMENT_MOVETO or not parts:
-                        parts.append([])
-                    parts[-1].append(m.on_point(x.value, y.value))
-                red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-                pdfium.FPDFPageObj_GetStrokeColor(item.raw, red, green, blue, alpha)
-                wide = ctypes.c_float()
-                pdfium.FPDFPageObj_GetStrokeWidth(item.raw, wide)
-                colour, width = (red.value, green.value, blue.value), wide.value * abs(m.a or m.b) * MM
-                for points in parts:
-                    places = np.array(points, float)
-                    places[:, 1] = high - places[:, 1]
-                    found.append(Path2D(places * MM, colour, width))
-        finally:
-            one.close()
+    with _document(page.path, page.number) as document, _page(page.path, page.number, document) as one:
+        high = one.get_size()[1]
+        for n, item in enumerate(one.get_objects(max_depth=3, filter=(pdfium.FPDF_PAGEOBJ_PATH,))):
+            if n > MOST_PATHS:
+                raise InputError(
+                    f"{page.path}: page {page.number} has more than {MOST_PATHS} paths. Export it as a picture."
+                )
+            m = item.get_matrix()
+            parts: list[list[tuple[float, float]]] = []
+            x, y = ctypes.c_float(), ctypes.c_float()
+            for k in range(pdfium.FPDFPath_CountSegments(item.raw)):
+                segment = pdfium.FPDFPath_GetPathSegment(item.raw, k)
+                pdfium.FPDFPathSegment_GetPoint(segment, x, y)
+                if pdfium.FPDFPathSegment_GetType(segment) == pdfium.FPDF_SEGMENT_MOVETO or not parts:
+                    parts.append([])
+                parts[-1].append(m.on_point(x.value, y.value))
+            red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+            pdfium.FPDFPageObj_GetStrokeColor(item.raw, red, green, blue, alpha)
+            wide = ctypes.c_float()
+            pdfium.FPDFPageObj_GetStrokeWidth(item.raw, wide)
+            colour, width = (red.value, green.value, blue.value), wide.value * abs(m.a or m.b) * MM
+            for points in parts:
+                places = np.array(points, float)
+                places[:, 1] = high - places[:, 1]
+                found.append(Path2D(places * MM, colour, width))
     return found
 
 
 def _texts(page: PdfPage) -> list[PdfText]:
     found = []
-    with _document(page.path) as document:
-        one = document[page.number - 1]
+    with _document(page.path, page.number) as document, _page(page.path, page.number, document) as one:
+        high = one.get_size()[1]
+        text = one.get_textpage()
         try:
-            high = one.get_size()[1]
-            text = one.get_textpage()
-            try:
-                for n in range(min(text.count_rects(), 5000)):
-                    left, bottom, right, top = text.get_rect(n)
-                    words = text.get_text_bounded(left - 0.1, bottom - 0.1, right + 0.1, top + 0.1).strip()
-                    if words:
-                        box = (left * MM, (high - top) * MM, right * MM, (high - bottom) * MM)
-                        found.append(PdfText(words, box))
-            finally:
-                text.close()
+            for n in range(min(text.count_rects(), 5000)):
+                left, bottom, right, top = text.get_rect(n)
+                words = text.get_text_bounded(left - 0.1, bottom - 0.1, right + 0.1, top + 0.1).strip()
+                if words:
+                    box = (left * MM, (high - top) * MM, right * MM, (high - bottom) * MM)
+                    found.append(PdfText(words, box))
         finally:
-            one.close()
+            text.close()
     return found
