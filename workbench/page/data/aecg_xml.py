@@ -188,6 +188,8 @@ def _row(path: Path, code: str, value: ElementTree.Element) -> npt.NDArray[np.fl
         )
     words = text.split()
     try:
+        if "_" in text:  # Python takes 1_000 for a number
+            raise ValueError
         digits = np.array(words, dtype=np.float64)
     except ValueError:
         bad = next((w for w in words if number_of(w) is None), "?")

@@ -235,6 +235,8 @@ def _numbers(path: Path, lines: io.StringIO, before: int, delimiter: str, width:
             raise InputError(f"{path}: line {number} has {len(cells)} cells, the row of names {width}.{hint} Export it"
                              " again.")  # fmt: skip
         try:
+            if "_" in line:  # Python takes 1_000 for a number, people for a slip
+                raise ValueError
             rows.append([float(c) if c else math.nan for c in cells])
         except ValueError:
             rows.append([_cell(path, number, c) for c in cells])
@@ -257,6 +259,8 @@ def _cell(path: Path, number: int, cell: str) -> float:
     if text.lower() in _NONE:
         return math.nan
     try:
+        if "_" in text:
+            raise ValueError
         return float(text)
     except ValueError:
         raise InputError(f"{path}: line {number} holds {shortened(text, 30)}, expected a number or nothing. Correct the"
@@ -293,7 +297,7 @@ def _stated(path: Path, comments: list[str]) -> dict[str, Any]:
                          ' {"sampling_rate": 500, "unit": "mV"}.') from error  # fmt: skip
     rate, unit = record.get("sampling_rate"), record.get("unit")
     if rate is not None:
-        if not isinstance(rate, int | float) or isinstance(rate, bool) or not math.isfinite(rate):
+        if not isinstance(rate, int | float) or isinstance(rate, bool) or not -1e300 < rate < 1e300:
             raise InputError(f"{side}: sampling_rate is {shortened(str(rate), 20)}, expected a number of Hz.")
         if "rate" in found and abs(found["rate"][0] - rate) > 1e-6 * abs(rate):
             raise InputError(

@@ -58,7 +58,7 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
                 f"{part.name}: axes {part.geometry.axes} in {part.value_unit or 'no unit'} are no electrocardiogram:"
                 " expected (time) in mV, or a picture of (down, across)."
             )
-        data = np.asarray(part.samples(), np.float64) * factor
+        data = _data(part, factor)
         begins = float(part.geometry.affine[0, 1]) if part.geometry.affine is not None else 0.0
         said = [*part.notes, *([f"the first sample lies at {begins:g} s"] if begins else [])]
         return signal_jobs(data, part.channels, _rate(part), target, family, said)
@@ -70,8 +70,7 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     if isinstance(part, Signals) and part.role == "signal" and not part.start:
         factor = millivolts_of(part.unit or "")
         if factor is not None:
-            data = np.asarray(part.data, np.float64) * factor
-            return signal_jobs(data, part.channels, part.sampling_rate, target, family, [])
+            return signal_jobs(_data(part, factor), part.channels, part.sampling_rate, target, family, [])
     return None
 
 
@@ -80,11 +79,20 @@ def notes(part: Any, family: str) -> list[str]:
     voltage = isinstance(part, Image | Signals) and part.geometry.axes == ("time",)
     if not voltage:
         return []
+    found = []
+    factor = millivolts_of((part.value_unit if isinstance(part, Image) else part.unit) or "")
+    if family != "csv" and factor is not None and (said := write_signals.coarse(_data(part, factor), part.channels)):
+        found.append(said)
     if family == "edf":
-        return ["EDF has no value for 'no signal': gaps lie at the physical minimum, and annotations name them"]
+        found.append("EDF has no value for 'no signal': gaps lie at the physical minimum, and annotations name them")
     if family == "dicom-ecg":
-        return ["DICOM demands a date: 1 January 1900 stands for the one that is not written"]
-    return []
+        found.append("DICOM demands a date: 1 January 1900 stands for the one that is not written")
+    return found
+
+
+def _data(part: Image | Signals, factor: float) -> npt.NDArray[np.float64]:
+    """``(leads, samples)`` [mV]; `factor` is what one unit of the samples is."""
+    return np.asarray(part.samples() if isinstance(part, Image) else part.data, np.float64) * factor
 
 
 def signal_jobs(

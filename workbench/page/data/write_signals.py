@@ -1,9 +1,10 @@
 """Electrocardiograms to files that others read: WFDB, DICOM, CSV and EDF+.
 
 All four take ``(leads, samples)`` [mV] with NaN where there is no sample. Three store whole steps of 16 bits: the step
-of each lead is the finest of 0.1, 0.2, 0.5 and 1 uV that holds it, so that a sample comes back within half a step. What
-the formats say of gaps: WFDB and DICOM have a value for "no sample" (-32768); CSV leaves the cell empty; EDF has none,
-so a gap lies at the physical minimum of its lead, which no sample of ours takes, and an annotation names each.
+of each lead is the finest of `STEPS_UV` that holds it, so that a sample comes back within half a step; up to 1 uV for
+any heart, up to 100 uV for electrodes that drift (`coarse` says so). What the formats say of gaps: WFDB and DICOM have
+a value for "no sample" (-32768); CSV leaves the cell empty; EDF has none, so a gap lies at the physical minimum of its
+lead, which no sample of ours takes, and an annotation names each.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from workbench.page.data.ecg_image import HIGHEST_RATE, LOWEST_RATE, MOST_LEADS,
 from workbench.page.data.edf_leads import AFTER_THE_END, NO_SIGNAL
 from workbench.page.leads import STRIP
 
-STEPS_UV = (0.1, 0.2, 0.5, 1.0)
+STEPS_UV = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """Steps [uV] that are tried, finest first."""
+_FINE = 0.001
+"""Step [mV] up to which nothing is lost that a heart gives."""
 GAP = -32768
 """The stored value for "no sample" of WFDB and DICOM."""
 _TOP = 32767
@@ -47,7 +50,7 @@ class Stored:
     data
         ``(leads, samples)`` int16, -32768 where there is no sample.
     steps
-        One step of each lead [mV], at most 0.001.
+        One step of each lead [mV].
     middles
         Voltage of the stored value 0 of each lead [mV]; 0 wherever the lead fits around it.
     """
@@ -63,29 +66,45 @@ def stored(signals: npt.NDArray[np.floating[Any]], leads: Sequence[str]) -> Stor
     Raises
     ------
     UsageError
-        A lead spans more than 16 bits hold at 1 uV (65.5 mV): it is no electrocardiogram in mV.
+        A lead spans more than 16 bits hold at the coarsest step (6.5 V): it is no electrocardiogram in mV.
     """
     out = np.full(signals.shape, GAP, np.int16)
-    steps, middles = [], []
-    for n, lead in enumerate(leads):
+    found = _steps(signals, leads)
+    for n, (step, middle) in enumerate(found):
         row = np.asarray(signals[n], np.float64)
         there = np.isfinite(row)
-        low, high = (float(row[there].min()), float(row[there].max())) if there.any() else (0.0, 0.0)
-        for step in STEPS_UV:
-            size = step / 1000
-            middle = 0.0 if max(-low, high) <= _TOP * size else round((low + high) / 2, 1)
-            if max(high - middle, middle - low) <= _TOP * size:
-                break
-        else:
-            raise UsageError(
-                f"lead {visible(lead)} runs from {low:g} to {high:g} mV, more than 16 bits hold at 1 uV (65"
-                f" mV). Give the"
-                " signals in mV."
-            )
-        out[n, there] = np.round((row[there] - middle) / size).astype(np.int16)
-        steps.append(size)
-        middles.append(middle)
-    return Stored(out, tuple(steps), tuple(middles))
+        out[n, there] = np.round((row[there] - middle) / step).astype(np.int16)
+    steps, middles = zip(*found, strict=True)
+    return Stored(out, steps, middles)
+
+
+def _steps(signals: npt.NDArray[np.floating[Any]], leads: Sequence[str]) -> list[tuple[float, float]]:
+    """Step and voltage of the stored value 0 [mV] of each lead."""
+    return [_step(np.asarray(row, np.float64), lead) for row, lead in zip(signals, leads, strict=True)]
+
+
+def _step(row: npt.NDArray[np.float64], lead: str) -> tuple[float, float]:
+    there = row[np.isfinite(row)]
+    low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
+    for step in STEPS_UV:
+        size = step / 1000
+        middle = 0.0 if max(-low, high) <= _TOP * size else round((low + high) / 2, 1)
+        if max(high - middle, middle - low) <= _TOP * size and _in_eight(middle, size):
+            return size, middle
+    raise UsageError(
+        f"lead {visible(lead)} runs from {low:g} to {high:g} mV, more than 16 bits hold at {STEPS_UV[-1]:g} uV."
+        " Give the signals in mV, or write CSV."
+    )
+
+
+def coarse(signals: npt.NDArray[np.floating[Any]], leads: Sequence[str]) -> str:
+    """Which leads are stored in steps of more than 1 uV, in words; "" where none is."""
+    found = [
+        f"{visible(lead)} ({1000 * step:g} uV)"
+        for lead, (step, _) in zip(leads, _steps(signals, leads), strict=True)
+        if step > _FINE
+    ]
+    return f"stored in steps of more than 1 uV, as the voltages run so far: {listed(found)}" if found else ""
 
 
 def write_wfdb(
@@ -444,11 +463,13 @@ def _record(rate: float, samples: int) -> tuple[float, int]:
 
 
 def _eight(value: float) -> str:
-    """A number of a field of eight characters; steps and middles are chosen so that it is exact."""
-    text = f"{value:.4f}".rstrip("0").rstrip(".")
-    if len(text) > 8:
-        raise UsageError(f"{text} mV does not fit a field of EDF. Give the signals in mV, or write another format.")
-    return text
+    """A number of a field of eight characters; steps and middles are chosen so that it is exact (`_in_eight`)."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def _in_eight(middle: float, step: float) -> bool:
+    """Whether EDF has room for the ends of the range of a lead."""
+    return all(len(_eight(middle + end * step)) <= 8 for end in (GAP, _TOP))
 
 
 def _gaps(lost: npt.NDArray[np.bool_], leads: Sequence[str], rate: float) -> list[tuple[float, float, str]]:

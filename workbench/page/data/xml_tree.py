@@ -88,6 +88,8 @@ def text_of(element: ElementTree.Element | None, tag: str = "") -> str:
 
 def number_of(text: str | None) -> float | None:
     """A number of a text, or ``None``."""
+    if "_" in (text or ""):  # Python takes 1_000 for a number
+        return None
     try:
         value = float((text or "").strip())
     except ValueError:

@@ -206,3 +206,16 @@ def test_a_line_without_end_takes_no_time(table):
         with pytest.raises(InputError):
             csv_files.read(table(text))
     assert time.perf_counter() - begun < 5
+
+
+def test_marks_for_thousands_are_no_part_of_a_number(table):
+    text = _text("time [s],I [mV],aVR [mV]", times=TIMES).replace("0.002,", "0.002,1_000", 1)
+    with pytest.raises(InputError, match="line 3 holds '1_000.*expected a number"):
+        csv_files.read(table(text))
+
+
+def test_a_rate_of_four_hundred_digits_is_one_line(table):
+    text = _text("I [mV],aVR [mV]")
+    for digits in (400, 5000):
+        with pytest.raises(InputError, match="ecg.json: (sampling_rate is|no JSON object)"):
+            csv_files.read(table(text, beside='{"sampling_rate": ' + "9" * digits + "}"))

@@ -243,9 +243,9 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path, name, ch
 
 
 @pytest.mark.parametrize("name", ["ecg.hea", "ecg.dcm", "ecg.edf"])
-def test_microvolts_given_as_millivolts_are_refused(tmp_path, name):
-    with pytest.raises(UsageError, match="more than 16 bits hold at 1 uV"):
-        WRITERS[name](heart() * 1000, STANDARD, 500, tmp_path / name)
+def test_what_no_electrode_has_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="more than 16 bits hold at 100 uV"):
+        WRITERS[name](heart() * 10_000, STANDARD, 500, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -260,3 +260,47 @@ def test_steps_are_the_finest_that_hold():
     whole = writer.stored(data, "abcde")
     assert whole.steps == (0.0001, 0.0002, 0.0005, 0.001, 0.0001)
     assert whole.middles == (0, 0, 0, 0, 42.5)
+
+
+@pytest.mark.parametrize("name", ["ecg.hea", "ecg.dcm", "ecg.edf"])
+@pytest.mark.parametrize("offset", [0, 40, -250, 1990])
+def test_electrodes_that_drift_far_are_stored_in_coarser_steps(tmp_path, name, offset):
+    data = heart()
+    data[0] += offset
+    data[1] += np.linspace(-offset, offset, data.shape[1])
+    WRITERS[name](data, STANDARD, 500, tmp_path / name)
+    found = _read_by_others(tmp_path / name)[: len(data), : data.shape[1]]
+    steps = np.array(writer.stored(data, STANDARD).steps)
+    assert (np.abs(found - data).max(axis=1) <= 0.51 * steps + 1e-9).all()
+    assert steps[2:].max() <= 0.001
+    said = writer.coarse(data, STANDARD)
+    assert ("II (" in said) == (abs(offset) > 32)
+    assert "III" not in said
+
+
+def _read_by_others(path):
+    if path.suffix == ".hea":
+        return wfdb.rdrecord(str(path.with_suffix(""))).p_signal.T
+    if path.suffix == ".edf":
+        raw = mne.io.read_raw_edf(path, preload=True, verbose="error")
+        return raw.get_data()[: len(STANDARD)] * 1000
+    return pydicom.dcmread(path).waveform_array(0).T / 1000
+
+
+def test_coarser_steps_are_said_and_a_table_has_none():
+    from workbench.page.data import write
+
+    data = heart()
+    data[0] += np.linspace(-80, 80, data.shape[1])
+    image = csv_image(data)
+    assert any("more than 1 uV" in n and "I (5 uV)" in n for n in write.notes(image, "wfdb"))
+    assert not write.notes(image, "csv")
+
+
+def csv_image(data):
+    from pathlib import Path
+
+    from workbench.page.data.ecg_image import ecg_image
+
+    return ecg_image(Path("a.csv"), STANDARD, data.shape[1], 500, lambda: data.astype(np.float32), format="csv",
+                     header={})  # fmt: skip
