@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
+
+_DECLARED = re.compile(rb"""^(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
+_CODECS = {
+    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "cp936": "gb18030", "big5": "big5hkscs",
+    "big5-hkscs": "big5hkscs", "cp950": "cp950", "shift_jis": "cp932", "shift-jis": "cp932", "windows-31j": "cp932",
+    "cp932": "cp932", "euc-jp": "euc_jp", "iso-2022-jp": "iso2022_jp", "euc-kr": "cp949", "ks_c_5601-1987": "cp949",
+    "cp949": "cp949", "iso-2022-kr": "iso2022_kr", "utf-7": "utf_7",
+}  # fmt: skip
+"""Encodings of several bytes a letter, which expat does not know, and how Python calls what holds all of each."""
 
 
 class Tree:
@@ -28,6 +39,8 @@ class Tree:
         self.what, self.fault = what, fault
         self._deepest, self._most = deepest, most
         self._depth, self._count = 0, 0
+        self._declared: str | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -35,6 +48,36 @@ class Tree:
         self.parser.CharacterDataHandler = self.builder.data
         self.parser.EntityDeclHandler = self._entity
         self.parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+
+    def feed(self, chunk: bytes, last: bool = False) -> None:
+        """Read the next bytes of the file.
+
+        Raises
+        ------
+        xml.parsers.expat.ExpatError, UnicodeError, LookupError
+            It is no well-formed XML; it is not in the encoding that it declares, or nobody knows that.
+        """
+        if self._declared is None:
+            chunk = self._first_bytes(chunk)
+        if self._decoder is not None:
+            chunk = self._decoder.decode(chunk, last).encode("utf-8", "replace")
+        try:
+            self.parser.Parse(chunk, last)
+        except ValueError as error:
+            if "multi-byte" not in str(error):  # what pyexpat says of several bytes a letter
+                raise
+            raise self.fault(f"it is written in {self._declared}, which is not read here: save it as UTF-8") from None
+
+    def _first_bytes(self, chunk: bytes) -> bytes:
+        """The first bytes; where expat does not know their encoding, they say that they are UTF-8, and will be."""
+        found = _DECLARED.match(chunk)
+        self._declared = found[1].decode("ascii").lower() if found else ""
+        codec = _CODECS.get(self._declared)
+        if codec is None or found is None:
+            return chunk
+        if not chunk.startswith(codecs.BOM_UTF8):  # a mark of UTF-8 says more than a word
+            self._decoder = codecs.getincrementaldecoder(codec)()
+        return chunk[: found.start(1)] + b"utf-8" + chunk[found.end(1) :]
 
     def seen(self, tag: str) -> None:
         """Told of every element that begins."""

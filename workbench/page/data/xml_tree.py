@@ -42,8 +42,8 @@ def parse(path: Path) -> ElementTree.Element:
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
-                tree.parser.Parse(chunk, False)
-        tree.parser.Parse(b"", True)
+                tree.feed(chunk)
+        tree.feed(b"", True)
     except expat.ExpatError as error:
         raise InputError(f"{path}: is no well-formed XML ({error}). Export or copy the file again.") from error
     except (_Fault, UnicodeError, LookupError) as error:  # the latter of encodings that nobody knows
@@ -56,7 +56,7 @@ def first_tag(head: bytes) -> str:
     """Name of the first element, without its namespace; "" where none begins in these first bytes."""
     tree = _Tree()
     with contextlib.suppress(_Fault, expat.ExpatError, UnicodeError, LookupError):
-        tree.parser.Parse(head, False)
+        tree.feed(head)
     return tree.first
 
 

@@ -38,8 +38,8 @@ def parse(path: Path, units: frozenset[str]) -> ElementTree.Element:
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
-                tree.parser.Parse(chunk, False)
-        tree.parser.Parse(b"", True)
+                tree.feed(chunk)
+        tree.feed(b"", True)
     except expat.ExpatError as error:
         raise InputError(f"{path}: {tree.where}no well-formed XML ({error}). Export or copy the file again.") from error
     except (Fault, UnicodeError, LookupError) as error:  # the latter of names of encodings that nobody knows
@@ -58,7 +58,7 @@ def first_tag(head: bytes) -> str:
     """
     tree = _Tree(frozenset())
     try:
-        tree.parser.Parse(head, False)
+        tree.feed(head)
     except (Fault, expat.ExpatError, UnicodeError, LookupError):
         if not tree.first:
             raise
