@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from workbench.core.types import Case
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FiniteRange(click.FloatRange):
+    """Numbers of a range, without those that no range stops."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number.", param, ctx)
+
 
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="More messages, and tracebacks of errors.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bars; only errors and the summary.")
@@ -72,7 +82,7 @@ def run_options(function: F) -> F:
             help="Threads for each case; they change the last bits. Default: 1 for a study, all for one case.",
         ),
         click.option("--gpus", help="GPUs with a worker each, by number: 0,1."),
-        click.option("--time-limit", type=click.FloatRange(min=0, min_open=True), help="Seconds that a case may take."),
+        click.option("--time-limit", type=FiniteRange(min=0, min_open=True), help="Seconds that a case may take."),
         click.option("--memory-limit", help='Memory that a case may take, e.g. "8GB".'),
         click.option(
             "--num-shards", type=click.IntRange(min=1), default=1, help="Parts of the study, for several machines."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import json_option, verbose_option
+from workbench.cli.options import FiniteRange, json_option, verbose_option
 from workbench.cli.say import say
 
 
@@ -18,7 +18,7 @@ from workbench.cli.say import say
               help="File for its stain profile (JSON); give it to predict as --stain-profile.")  # fmt: skip
 @click.option("--method", default="macenko", show_default=True, type=click.Choice(["macenko", "vahadane"]),
               help="How the colours of stains are found.")  # fmt: skip
-@click.option("--mpp", type=click.FloatRange(0.02, 20), help="Micrometres per pixel, where the file does not say.")
+@click.option("--mpp", type=FiniteRange(0.02, 20), help="Micrometres per pixel, where the file does not say.")
 @click.option("--icc", is_flag=True, help="Convert colours by the profile of the slide to sRGB first.")
 @click.option("--overwrite", is_flag=True, help="Replace the file that is there.")
 @json_option

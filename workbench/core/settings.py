@@ -7,6 +7,7 @@ A backend declares a frozen dataclass whose fields are made with `setting`. Ever
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -153,8 +154,10 @@ def _check_one(s: Setting, value: Any) -> Any:
         if s.type in (int, float) and isinstance(value, bool):
             raise ValueError
         value = s.type(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UsageError(f"{s.name}={value!r}: expected {s.type.__name__}") from None
+    if s.type is float and not math.isfinite(value):  # no range would stop it: nothing is below or above NaN
+        raise UsageError(f"{s.name}={value}: expected a finite number")
     if s.choices and value not in s.choices:
         raise UsageError(f"{s.name}={value!r} is not one of {', '.join(map(str, s.choices))}.")
     unit = f" {s.unit}" if s.unit else ""

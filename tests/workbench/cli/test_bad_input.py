@@ -163,6 +163,15 @@ def test_unknown_setting_and_bad_value(tmp_path, volume, capsys):
     assert "above the highest allowed value" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_a_number_that_no_range_stops_is_refused(volume, tmp_path, capsys, number):
+    for flag in ("--time-limit", "--overlap"):
+        code = run(["predict", "segformer3d", "-i", str(volume), "-o", str(tmp_path / "o"), flag, number])
+        assert code == 2
+        assert "finite number" in capsys.readouterr().err or number == "-inf"
+    assert not (tmp_path / "o").exists()
+
+
 def test_a_failing_case_does_not_stop_the_others(tmp_path, tiny_weights, capsys):
     folder = tmp_path / "study"
     for n in (1, 3):

@@ -39,6 +39,9 @@ def test_build_converts_and_keeps_defaults():
     [
         ({"overlapp": 0.5}, "Did you mean 'overlap'"),
         ({"overlap": 1.5}, "above the highest allowed value 0.9"),
+        ({"overlap": float("nan")}, "overlap=nan: expected a finite number"),
+        ({"overlap": "-inf"}, "overlap=-inf: expected a finite number"),
+        ({"batch": float("inf")}, "expected int"),
         ({"batch": 0}, "below the lowest allowed value 1 windows"),
         ({"batch": 1.5}, "expected int"),
         ({"batch": True}, "expected int"),
