@@ -243,6 +243,8 @@ class Pool:
         if "ready" in message:
             self._on_ready(worker, Ready(**message["ready"]))
         elif "failed" in message:
+            if message["failed"].get("memory") and self.limits.bytes is not None:
+                raise self._too_little("could not get memory")
             raise _error_of(message["failed"])
         elif "warning" in message:
             return [Event(worker.item, warning=str(message["warning"]))]
@@ -256,6 +258,15 @@ class Pool:
         elif "outcome" in message:
             return [self._on_outcome(worker, Outcome.from_json(message["outcome"]))]
         return []
+
+    def _too_little(self, what: str) -> OutOfMemory:
+        """The limit of a case does not even do for the model."""
+        limit = self.limits.bytes or 0
+        allowed = memory.size(limit) if limit >= 10**7 else f"{limit} bytes"
+        return OutOfMemory(
+            f"--memory-limit {allowed}: a process {what} while it loaded the model; that is "
+            "too little for the model alone. Allow more."
+        )
 
     def _on_ready(self, worker: _Worker, ready: Ready) -> None:
         worker.ready, self._stillborn = ready, 0
@@ -297,10 +308,7 @@ class Pool:
             self._stillborn += 1
             if self._first is None or self._stillborn > _STILLBORN:
                 if self.limits.bytes is not None:
-                    raise OutOfMemory(
-                        f"--memory-limit {memory.size(self.limits.bytes)}: a process ended while it loaded the model "
-                        f"({process_end.how(code)}); that is too little for the model alone. Allow more."
-                    )
+                    raise self._too_little(f"ended ({process_end.how(code)})")
                 last = "".join(said.strip().splitlines()[-1:])
                 raise WorkbenchError(
                     f"a worker process ended before it was ready ({process_end.how(code)}). {last}".rstrip()

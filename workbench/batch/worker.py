@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from workbench.core.errors import WorkbenchError, WorkbenchWarning, one_line
+from workbench.core.exhausted import is_out_of_memory
 
 _PROGRESS_SECONDS = 0.1
 
@@ -37,8 +38,8 @@ def main() -> int:
     try:
         task = _set_up(tasks.get(), talk)
     except Exception as error:
-        known = isinstance(error, WorkbenchError)
-        talk.say(failed={"error": type(error).__name__, "message": one_line(error), "known": known})
+        known, full = isinstance(error, WorkbenchError), is_out_of_memory(error)
+        talk.say(failed={"error": type(error).__name__, "message": one_line(error), "known": known, "memory": full})
         return 1
     while True:
         _compute(task, tasks.get(), talk)

@@ -381,12 +381,13 @@ def test_a_part_of_a_study_says_what_else_lies_there(study):
     assert "holds results of 1 other case(s), which are not in the overview" in study.go("--jobs", "1").stderr
 
 
-def test_a_limit_below_what_the_model_needs_is_called_so(study):
-    """Libraries abort where the system gives them no memory: nobody should take that for a bug."""
+@pytest.mark.parametrize("way", ["import os\n    os.abort()", "raise MemoryError"])
+def test_a_limit_below_what_the_model_needs_is_called_so(study, way):
+    """Libraries abort where the system gives them no memory, or raise: nobody should take that for a bug."""
     study.make("quick_1", "quick_2")
     module = study.folder / "site" / "poison_backend.py"
     text = module.read_text(encoding="utf-8")
-    aborts = "def load(config, device):\n    import os\n    os.abort()\n"
+    aborts = f"def load(config, device):\n    {way}\n"
     module.write_text(text.replace("def load(config, device):\n", aborts), encoding="utf-8")
     ran = study.go("--jobs", "1", "--memory-limit", "1GB")
     assert ran.returncode == 6, ran.stderr
