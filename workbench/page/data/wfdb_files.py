@@ -281,11 +281,23 @@ def _digital(segment: _Segment) -> list[npt.NDArray[np.int64]]:
     """The stored numbers of all signals, one array each; not calibrated."""
     import wfdb
 
-    text = _with_length(segment.text, segment.frames)
+    text = _without_61(_with_length(segment.text, segment.frames))
     with _folder_with(text, segment.places) as name, reading(segment.path, "its samples cannot be read", ADVICE):
         record = wfdb.rdrecord(name, physical=False, smooth_frames=False, return_res=32, ignore_skew=False)
     found: list[npt.NDArray[np.int64]] = record.e_d_signal
-    return found
+    swapped = [fmt == "61" for fmt in segment.record.fmt]
+    return [
+        row.astype("<i2").byteswap().astype(np.int64) if is_so else row
+        for row, is_so in zip(found, swapped, strict=True)
+    ]
+
+
+def _without_61(text: str) -> str:
+    """The header with format 16 for 61, which is the same with the bytes of a sample swapped: the library stumbles."""
+    lines = text.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.strip() and not line.startswith("#"))
+    signals = [re.sub(r"^(\s*[^#\s]\S*\s+)61(?=[\sx:+]|$)", r"\g<1>16", line) for line in lines[first + 1 :]]
+    return "\n".join([*lines[: first + 1], *signals]) + "\n"
 
 
 def _with_length(text: str, frames: int | None = None) -> str:

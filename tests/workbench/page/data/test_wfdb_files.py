@@ -283,6 +283,21 @@ def test_packed_and_other_formats_are_what_wfdb_reads(tmp_path):
         assert image.notes == ()
 
 
+def test_bytes_the_other_way_round_are_read(tmp_path):
+    """Format 61, signal(5); the library reads it only as voltages."""
+    values = RAW.copy()
+    values[1, 7] = -32768
+    (tmp_path / "r.dat").write_bytes(values.T.astype(">i2").tobytes())
+    lines = [f"r.dat 61 1000(5)/mV 16 0 0 {int(row.sum()) & 0xFFFF} 0 {name}" for row, name in
+             zip(values, ("I", "II", "V1"), strict=True)]  # fmt: skip
+    (tmp_path / "r.hea").write_text("# 61 years\nr 3 500 1000\n" + "\n".join(lines) + "\n")
+    image = wfdb_files.read(tmp_path / "r.hea")
+    expected = wfdb.rdrecord(str(tmp_path / "r")).p_signal.T
+    assert np.isnan(expected[1, 7])
+    np.testing.assert_allclose(image.data, expected, atol=1e-6)
+    assert not any("checksum" in note for note in image.notes)
+
+
 def test_twelve_bits_are_unpacked(tmp_path):
     """Format 212, signal(5): two samples in three bytes; MIT-BIH has it, and the library does not write it."""
     values = np.clip(np.round(heart(2, 500) * 200), -2047, 2047).astype(np.int64)
