@@ -53,9 +53,9 @@ def _clean_once(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically."""
+    """Write a text file atomically; bytes of names that are no UTF-8 become escapes, as `errors.visible` has them."""
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

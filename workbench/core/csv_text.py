@@ -13,6 +13,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from workbench.core.errors import visible
+
 _ENDS = "\r\n"
 """Cells with either are quoted."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -45,7 +47,9 @@ def _line(row: Iterable[Any]) -> str:
 
 
 def safe_cell(value: Any) -> Any:
-    """The value, or for text that a spreadsheet would run the text behind an apostrophe."""
+    """The value, or for text that a spreadsheet would run the text behind an apostrophe; no text steers a terminal."""
+    if isinstance(value, str) and (shown := visible(value, keep="\t\r\n")) != value:
+        value = shown
     if not isinstance(value, str) or not value.startswith((*_FORMULA, "'")) or _is_number(value):
         return value
     # Text that begins with apostrophes and then looks like a formula gets one more, so that it comes back whole.

@@ -139,7 +139,8 @@ def reason(raised: BaseException, longest: int = 160) -> str:
     return text[:longest] or type(raised).__name__
 
 
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Halves of characters among them: so Python reads bytes of file names that are no UTF-8, and no file takes them."""
 
 
 def one_line(error: object) -> str:
@@ -149,6 +150,8 @@ def one_line(error: object) -> str:
 
 def visible(text: str, *, mark: str = "\\", keep: str = "") -> str:
     """The text with what steers a terminal or turns the direction of writing as escapes: ``\\x1b``, ``\\u202e``.
+
+    Bytes of file names that are no UTF-8 become escapes, too: ``\\udcff``.
 
     Parameters
     ----------

@@ -140,4 +140,4 @@ def _write_array(path: Path, data: npt.NDArray[Any]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

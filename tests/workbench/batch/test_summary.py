@@ -10,6 +10,7 @@ import pytest
 from tests.workbench.batch.study_rows import NASTY, row
 from workbench.batch.summary import machine, write_run, write_summary
 from workbench.core.csv_text import cell_text
+from workbench.core.errors import visible
 
 MEASURE = "volume [mL]"
 
@@ -56,7 +57,7 @@ def test_no_cell_is_a_formula_and_every_name_is_one_cell(tmp_path):
     for name, cells in zip(NASTY, lines, strict=True):
         assert len(cells) == len(head)
         assert not any(c[:1] in ("=", "+", "-", "@") for c in cells)
-        assert cell_text(cells[0]) == name.encode("utf-8", "backslashreplace").decode("utf-8")
+        assert cell_text(cells[0]) == visible(name, keep="\t\r\n")
 
 
 def test_classes_of_one_name_are_not_added_up(tmp_path):

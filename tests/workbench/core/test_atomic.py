@@ -1,7 +1,8 @@
 import pytest
 
-from workbench.core.atomic import replacing, sha256_of, write_json
-from workbench.core.errors import UsageError
+from workbench.core.atomic import replacing, sha256_of, write_json, write_text
+from workbench.core.errors import UsageError, visible
+from workbench.core.types import plain_name
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -24,6 +25,13 @@ def test_an_unusable_folder_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match="cannot write .*file/x.json"):
         write_json(tmp_path / "file" / "x.json", {})
+
+
+def test_bytes_of_a_name_that_are_no_text_are_written_as_escapes(tmp_path):
+    name = b"bad\xff".decode("utf-8", "surrogateescape")
+    assert write_text(tmp_path / "a.html", f"<h1>{name}</h1>").read_text(encoding="utf-8") == r"<h1>bad\udcff</h1>"
+    assert visible(name) == r"bad\udcff"
+    assert plain_name(name) == "bad_udcff"
 
 
 def test_hash_of_a_folder_sees_names_and_contents(tmp_path):

@@ -48,6 +48,12 @@ def test_numbers_and_plain_text_stay(value):
     assert isinstance(value, str) is False or cell_text(value) == value
 
 
+def test_no_cell_steers_a_terminal():
+    assert safe_cell("a\x1b[31m\u202eb\udcff") == r"a\x1b[31m\u202eb\udcff"
+    assert safe_cell("a\tb\nc") == "a\tb\nc"
+    table_text(["a"], [["\udcff"]]).encode()
+
+
 @given(st.text(alphabet="'=+-@\t\rab1", max_size=5))
 def test_every_text_comes_back(text):
     kept = safe_cell(text)
