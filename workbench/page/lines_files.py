@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from workbench.core import case_folder
 from workbench.core.errors import GeometryError, InputError, one_line
 from workbench.core.lines import Lines
 from workbench.core.provenance import input_hash
 from workbench.core.types import Image
+from workbench.data.header_text import shortened
 from workbench.data.lines import read_lines
 from workbench.page.corrected import BY_HAND
 from workbench.page.data.cases import LINES
 from workbench.page.data.pictures import AXES
-from workbench.page.traces import ORIGIN, STRIP, Sheet, channels_of, completed, unsaid
+from workbench.page.traces import LEAD, ORIGIN, STRIP, Sheet, channels_of, completed, unsaid
 
 SUFFIXES = (".geojson", ".json")
+_LONGEST_NAME = 40
+_NOT_IN_NAMES = "/\\<>|="
+"""Of leads: they would make them paths, markup or formulas."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +48,7 @@ def lines_for(path: Path, image: Image) -> PageLines:
     ------
     InputError
         The file is damaged, says nothing of paper (it lacks the block ``workbench``), belongs to another picture, or
-        names no lead; or the image is no picture.
+        names no lead; a line lies off the picture or has a name that no lead has; or the image is no picture.
     """
     subject = image.source or image.name
     if image.geometry.axes != AXES:
@@ -74,9 +80,35 @@ def lines_for(path: Path, image: Image) -> PageLines:
             f"{path}: none of its {len(lines)} lines has the name of a lead (I, II, V1...). Name them, in napari or as "
             "the property 'lead' of each line."
         )
+    _require_names(path, lines)
+    _require_on_picture(path, lines, (columns, rows))
     whole = completed(lines)
     corrected, notes = _corrected(path, image)
     return PageLines(whole, corrected, (*notes, *_completed(lines, whole)))
+
+
+def _require_names(path: Path, lines: Lines) -> None:
+    for n, lead in enumerate(lines.feature(LEAD, ""), 1):
+        name = str(lead or "")
+        if len(name) > _LONGEST_NAME or not name.isprintable() or any(c in name for c in _NOT_IN_NAMES):
+            raise InputError(
+                f"{path}: line {n} has the lead {shortened(name, _LONGEST_NAME)}, expected a name such as II or V1. "
+                "Correct it, in napari or as the property 'lead'."
+            )
+
+
+def _require_on_picture(path: Path, lines: Lines, size: tuple[int, int]) -> None:
+    """Each line lies on the picture of that size (width, height), and leaves it by no more than that size."""
+    for n in range(len(lines)):
+        points = np.asarray(lines.line(n), float)
+        on = ((points >= -0.5) & (points <= np.array(size) + 0.5)).all(axis=1)
+        if on.any() and (np.abs(points) <= 2.0 * max(size)).all():
+            continue
+        worst = points[int(np.argmax(np.abs(points).max(axis=1)))]
+        raise InputError(
+            f"{path}: line {n + 1} runs to ({worst[0]:.6g}, {worst[1]:.6g}), and the picture has {size[0]} x {size[1]} "
+            "pixels. Draw the line along its trace, or delete it."
+        )
 
 
 def _completed(before: Lines, now: Lines) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,8 @@ def open_pages(cases: Sequence[Case], config: PageTrainConfig, net: Any, device:
     if not opened:
         assert first is not None
         raise first
+    opened, said_of_copies = _grouped(opened)
+    notes += said_of_copies
     train, val, said_of_split, more = _split(opened, config)
     _require_apart([opened[i] for i in train], [opened[i] for i in val])
     learnt = set(train)
@@ -134,6 +136,24 @@ def _opened(case: Case, net: Any, device: Any) -> tuple[_Opened, list[str]]:
             "lead on the page its line"
         )
     return _Opened(case, page, key_of(pixels)), notes
+
+
+def _grouped(opened: Sequence[_Opened]) -> tuple[list[_Opened], list[str]]:
+    """The pages, those of equal pixels in one group; and what their lines say of each other."""
+    first: dict[str, _Opened] = {}
+    found, notes = [], []
+    for one in opened:
+        same = first.setdefault(one.key, one)
+        if same is not one:
+            one = replace(one, case=replace(one.case, group=same.case.group or same.case.id))
+            also = "" if _alike(same.page, one.page) else ", and their lines contradict each other: correct one"
+            notes.append(f"{same.case.id} and {one.case.id} are the same picture{also}")
+        found.append(one)
+    return found, notes
+
+
+def _alike(one: TaughtPage, other: TaughtPage) -> bool:
+    return np.array_equal(one.trace, other.trace) and np.array_equal(one.names, other.names)
 
 
 def _split(opened: Sequence[_Opened], config: PageTrainConfig) -> tuple[list[int], list[int], str, list[str]]:

@@ -142,9 +142,68 @@ def cases_lines(folder):
 
 
 def test_the_same_picture_does_not_teach_and_judge(cases, tmp_path):
-    copies = [replace(cases[0], id=f"c{n}", group=f"c{n}") for n in range(4)]
+    copies = [
+        replace(cases[0], id=f"c{n}", group=f"c{n}", options={"split": "validation" if n else "train"})
+        for n in range(2)
+    ]
     with pytest.raises(UsageError, match="are the same picture: one would teach and the other judge"):
         wb.train("ecg_image", copies, out=tmp_path / "w.safetensors", **QUICK)
+
+
+def test_equal_pictures_are_one_group_and_lines_that_contradict_are_said(cases, tmp_path):
+    lines = json.loads(cases[0].labels.read_text(encoding="utf-8"))
+    for feature in lines["features"]:
+        feature["properties"]["lead"] = {"I": "II", "II": "I"}.get(feature["properties"]["lead"], "III")
+        for point in feature["geometry"]["coordinates"]:
+            point[1] += 3.0
+    (tmp_path / "other.geojson").write_text(json.dumps(lines), encoding="utf-8")
+    copies = [replace(cases[0], id=f"c{n}", group=f"c{n}") for n in range(3)]
+    copies.append(replace(cases[0], id="c3", group="c3", labels=tmp_path / "other.geojson"))
+    report = wb.train("ecg_image", copies, out=tmp_path / "w.safetensors", **QUICK)
+    assert report.validation == "on nothing: too few pages to keep one apart"
+    assert "c0 and c1 are the same picture" in report.notes
+    assert "c0 and c3 are the same picture, and their lines contradict each other: correct one" in report.notes
+
+
+def _times(factor):
+    def change(lines):
+        lines["features"][1]["geometry"]["coordinates"][3][0] *= factor
+
+    return change
+
+
+def _away(lines):
+    for feature in lines["features"]:
+        feature["geometry"]["coordinates"] = [[x + 5000, y] for x, y in feature["geometry"]["coordinates"]]
+
+
+def _called(name):
+    def change(lines):
+        lines["features"][0]["properties"]["lead"] = name
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_times(1e30), r"p0.geojson: line 2 runs to \(.*e\+3\d, "),
+        (_away, "p0.geojson: line 1 runs to .* and the picture has"),
+        (_called("../../../tmp/pwn"), "p0.geojson: line 1 has the lead '../../../tmp/pwn', expected a name"),
+        (_called("V" * 100), r"line 1 has the lead 'VVV.*\(100 characters\), expected a name"),
+        (_called("I\x1b[31m"), "line 1 has the lead .*, expected a name"),
+        (_called("=cmd"), "line 1 has the lead '=cmd', expected a name"),
+    ],
+)
+def test_lines_that_cannot_be_of_a_page_teach_nothing(tmp_path, change, said):
+    case = save_page(blue_page(700), tmp_path, "p0", record=False)
+    lines = json.loads(case.labels.read_text(encoding="utf-8"))
+    change(lines)
+    case.labels.write_text(json.dumps(lines), encoding="utf-8")
+    with pytest.raises(InputError, match=said) as caught:
+        wb.train("ecg_image", [case], out=tmp_path / "w.safetensors", **QUICK)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "w.safetensors").exists()
 
 
 def test_lines_that_nobody_corrected_are_told(tmp_path):
