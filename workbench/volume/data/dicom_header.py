@@ -177,6 +177,7 @@ def read_header(path: Path, *, everything: bool = False) -> Header | None:
     """
     import pydicom
 
+    preamble = False
     try:
         with path.open("rb") as f:
             start = f.read(132)

@@ -218,3 +218,17 @@ def test_palette_colours_are_looked_up(tmp_path):
     assert found.dtype == np.uint8
     assert np.array_equal(found.data, np.stack([t[pixels] for t in (red, green, blue)]).transpose(0, 3, 2, 1))
     assert any("palette colours" in n for n in found.notes)
+
+
+def test_a_file_that_the_system_does_not_give_is_none(tmp_path, monkeypatch):
+    """As /proc/self/mem, and folders that were shares."""
+    from pathlib import Path
+
+    from workbench.volume.data import dicom_header
+
+    def refuse(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "a.dcm").write_bytes(bytes(200))
+    monkeypatch.setattr(Path, "open", refuse)
+    assert dicom_header.read_header(tmp_path / "a.dcm") is None
