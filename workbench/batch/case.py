@@ -228,10 +228,17 @@ def _failure(error: BaseException, stage: str, case: Case) -> Outcome:
         "",
         stage=stage,
         error=type(failure).__name__,
-        message=_text(failure) if known else f"{case.image}: {type(failure).__name__}: {_text(failure)}",
+        message=_named(failure, stage, case) if known else f"{case.image}: {type(failure).__name__}: {_text(failure)}",
         exit_code=failure.exit_code if isinstance(failure, WorkbenchError) else 1,
         trace="" if known else traceback.format_exc(),
     )
+
+
+def _named(error: object, stage: str, case: Case) -> str:
+    """What an error says; who writes knows the parts of a result, and not which case they are of."""
+    text = _text(error)
+    named = any(one_line(name) in text for name in (case.image.name, case.id))
+    return text if named or stage != "write" else f"{one_line(case.image)}: {text}"
 
 
 def _text(error: object) -> str:

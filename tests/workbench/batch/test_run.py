@@ -190,3 +190,13 @@ def test_a_case_folder_that_leads_elsewhere_is_refused_and_the_others_are_done(g
     assert [o.status for o in report.outcomes] == ["done", "failed", "failed"]
     assert all("a link in it leads to" in o.message for o in report.failures)
     assert not list((study / "away").iterdir())
+
+
+def test_what_cannot_be_written_names_the_file_that_it_is_of(go, monkeypatch):
+    def refuse(*_, **__):
+        raise UsageError("the leads are called A, A: expected different names")
+
+    monkeypatch.setattr("workbench.data.write.write", refuse)
+    messages = [o.message for o in go(jobs=0).outcomes]
+    assert [m.endswith(f"case{n}.nii.gz: the leads are called A, A: expected different names")
+            for n, m in enumerate(messages)] == [True] * 3  # fmt: skip

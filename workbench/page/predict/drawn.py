@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from workbench.core.errors import InputError
 from workbench.core.signals import Signals, time_base
 from workbench.page.errors import NotAPage
 from workbench.page.leads import STANDARD, standard_name
@@ -91,6 +92,8 @@ def read_drawing(
     ------
     NotAPage
         There is no grid of lines, or no named curves on it.
+    InputError
+        All curves have one name.
     """
     mm, mm_note = _millimetre(paths, source)
     strokes = _joined(paths)
@@ -110,6 +113,11 @@ def read_drawing(
         raise NotAPage(
             f"{source}: {len(curves)} curves are drawn, and no name of a lead stands beside one. Save the page "
             "as PNG and give that."
+        )
+    if len(pieces) > 2 and len({piece.lead.lstrip("-") for piece in pieces}) == 1:
+        raise InputError(  # read as a picture it would mislead just as well
+            f"{source}: all {len(pieces)} curves have the name {pieces[0].lead} beside them, so that no name tells one "
+            "from another. Correct the names, or export the page again."
         )
     if unnamed := len(curves) - len(pieces):
         notes.append(f"{unnamed} of {len(curves)} curves have no name beside them and were left out")
@@ -294,10 +302,8 @@ def _signals(pieces: list[DrawnPiece], mm: float, speed: float, gain: float, rat
         at = np.arange(first, min(last, samples - 1) + 1)
         row[at] = _between(at / rate, times, values)
         names.append(f"{piece.lead.lstrip('-')} strip" if piece.is_strip else piece.lead.lstrip("-"))
-    for n, name in enumerate(names):
-        if name in names[:n]:
-            names[n] = f"{name} {names[:n].count(name) + 1}"
-    return Signals(data, tuple(names), time_base(samples, rate), "leads", "mV")
+    unique = [name if (k := names[:n].count(name)) == 0 else f"{name} {k + 1}" for n, name in enumerate(names)]
+    return Signals(data, tuple(unique), time_base(samples, rate), "leads", "mV")
 
 
 def _between(at: Floats, times: Floats, values: Floats) -> Floats:
