@@ -111,6 +111,8 @@ def read(path: Path, series: str | int | None = None) -> Image:
         notes.append("was mirrored, as its header says: times and leads would be wrong otherwise, and are if it lies")
     if mode.startswith(("I", "F")):
         notes.append(f"its samples ({mode}) were brought to 8 bits")
+    if mode == "F" and (count := _no_numbers(path, frame)):
+        notes.append(f"{count} pixel(s) are no finite number, and were taken as paper")
     if frames > 1 and form != "tiff":
         notes.append(f"holds {frames} pictures; the first is read")
     return Image(
@@ -156,29 +158,44 @@ def _decoded(path: Path, frame: int) -> npt.NDArray[np.uint8]:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
+    with _damage_said(path), _opened(path) as file:
+        file.seek(frame)
+        file.load()
+        picture = ImageOps.exif_transpose(file)
+        if picture.mode.startswith(("I", "F")):
+            return _of_numbers(np.asarray(picture))
+        if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+            shown = picture.convert("RGBA")
+            picture = Pillow.alpha_composite(Pillow.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
+        pixels = np.asarray(picture.convert("RGB"))
+    return np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
+
+
+def _no_numbers(path: Path, frame: int) -> int:
+    """How many pixels of a picture of floating-point numbers are NaN or infinite."""
+    with _damage_said(path), _opened(path) as file:
+        file.seek(frame)
+        return int(np.count_nonzero(~np.isfinite(np.asarray(file))))
+
+
+@contextmanager
+def _damage_said(path: Path) -> Iterator[None]:
     try:
-        with _opened(path) as file:
-            file.seek(frame)
-            file.load()
-            picture = ImageOps.exif_transpose(file)
-            if picture.mode.startswith(("I", "F")):
-                return _of_numbers(np.asarray(picture))
-            if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-                shown = picture.convert("RGBA")
-                picture = Pillow.alpha_composite(Pillow.new("RGBA", shown.size, (255, 255, 255, 255)), shown)
-            pixels = np.asarray(picture.convert("RGB"))
+        yield
     except (OSError, ValueError, SyntaxError, IndexError, EOFError, struct.error) as error:
         raise InputError(
             f"{path}: the picture cannot be decoded ({one_line(error)}); copy it again, or export it anew."
         ) from error
-    return np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
 
 
 def _of_numbers(samples: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Grey values of 16 or 32 bits as 8: by the range of their type, or of the picture where that has none."""
     values = samples.astype(np.float64)
-    top = 65535.0 if 255 < values.max(initial=0) <= 65535 else max(float(values.max(initial=0)), 1.0)
-    grey = np.clip(np.round(255 * np.nan_to_num(values) / top), 0, 255).astype(np.uint8)
+    there = values[np.isfinite(values)]
+    highest = float(there.max(initial=0))
+    top = 65535.0 if 255 < highest <= 65535 else max(highest, 1.0)
+    shown = np.where(np.isfinite(values), values, top)  # paper: nothing says that there is ink
+    grey = np.clip(np.round(255 * shown / top), 0, 255).astype(np.uint8)
     return np.repeat(grey[None], 3, axis=0)
 
 

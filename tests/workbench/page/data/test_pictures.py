@@ -157,3 +157,20 @@ def test_what_a_file_is_instead_and_what_is_read_are_said(tmp_path, head, said):
     (tmp_path / "a.png").write_bytes(head)
     with pytest.raises(InputError, match=f"begins like {said}.*PNG, JPEG, TIFF, BMP, WebP or HEIC"):
         read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_one_pixel_that_is_no_number_changes_no_other(tmp_path, odd):
+    grey = PIXELS[..., 0].astype(np.float32) / 255
+    grey[2, 2] = 1.0
+    Pillow.fromarray(grey).save(tmp_path / "a.tif")
+    expected = read(tmp_path / "a.tif")
+    assert not any("no finite" in note for note in expected.notes)
+    grey[3, 4] = odd
+    Pillow.fromarray(grey).save(tmp_path / "b.tif")
+    image = read(tmp_path / "b.tif")
+    assert (image.data[:, 3, 4] == 255).all()
+    same = np.ones(grey.shape, bool)
+    same[3, 4] = False
+    assert np.array_equal(image.data[:, same], expected.data[:, same])
+    assert "1 pixel(s) are no finite number, and were taken as paper" in image.notes
