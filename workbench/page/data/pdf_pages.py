@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from workbench.core.errors import InputError, one_line
 from workbench.core.types import Geometry, Image
 from workbench.page.data import page_numbers
+from workbench.page.data.pdf_box import Box, shown
 from workbench.page.data.pdf_trial import require_bounded
 from workbench.page.data.pictures import AXES, CHANNELS, MOST_PIXELS
 
@@ -63,11 +64,11 @@ class PdfPage:
     dpi: float
 
     def paths(self) -> list[Path2D]:
-        """All strokes of the page."""
+        """All strokes of the page, as far as they are shown."""
         return _paths(self)
 
     def texts(self) -> list[PdfText]:
-        """All words of the page."""
+        """All words of the page that are shown."""
         return _texts(self)
 
 
@@ -201,7 +202,7 @@ def _paths(page: PdfPage) -> list[Path2D]:
 
     found = []
     with _document(page.path, page.number) as document, _page(page.path, page.number, document) as one:
-        high = one.get_size()[1]
+        box = one.get_bbox()
         for n, item in enumerate(one.get_objects(max_depth=3, filter=(pdfium.FPDF_PAGEOBJ_PATH,))):
             if n > MOST_PATHS:
                 raise InputError(
@@ -222,24 +223,28 @@ def _paths(page: PdfPage) -> list[Path2D]:
             pdfium.FPDFPageObj_GetStrokeWidth(item.raw, wide)
             colour, width = (red.value, green.value, blue.value), wide.value * abs(m.a or m.b) * MM
             for points in parts:
-                places = np.array(points, float)
-                places[:, 1] = high - places[:, 1]
-                found.append(Path2D(places * MM, colour, width))
+                for places in shown(np.array(points, float), box):
+                    found.append(Path2D(_from_corner(places, box), colour, width))
     return found
+
+
+def _from_corner(places: npt.NDArray[np.float64], box: Box) -> npt.NDArray[np.float64]:
+    """Millimetres to the right and down from the upper left corner of what is shown, of places in points."""
+    return np.column_stack([places[:, 0] - box[0], box[3] - places[:, 1]]) * MM
 
 
 def _texts(page: PdfPage) -> list[PdfText]:
     found = []
     with _document(page.path, page.number) as document, _page(page.path, page.number, document) as one:
-        high = one.get_size()[1]
+        box = one.get_bbox()
         text = one.get_textpage()
         try:
             for n in range(min(text.count_rects(), 5000)):
                 left, bottom, right, top = text.get_rect(n)
                 words = text.get_text_bounded(left - 0.1, bottom - 0.1, right + 0.1, top + 0.1).strip()
-                if words:
-                    box = (left * MM, (high - top) * MM, right * MM, (high - bottom) * MM)
-                    found.append(PdfText(words, box))
+                if words and box[0] < (left + right) / 2 < box[2] and box[1] < (bottom + top) / 2 < box[3]:
+                    corners = _from_corner(np.array([[left, top], [right, bottom]]), box)
+                    found.append(PdfText(words, (*corners[0].tolist(), *corners[1].tolist())))
         finally:
             text.close()
     return found
