@@ -5,7 +5,7 @@
 
 Seeds are none of those that taught. Scores are averaged as their definitions say (Kaggle: the ratio, at most
 25.84 dB; PhysioNet 2024: decibels of leads). "time" is the error of the scale of time over a row, in per cent, of the
-median and the worst page; "named" the share of pages with all leads named right.
+median and the worst page, and the same of its short leads; "named" the share of pages with all leads named right.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def main() -> None:
     model = ecg_image.load(Config(weights=options.weights), device)
     print(f"weights {model.weights.name}, {device} ({reason}), {options.threads} threads, layout {options.layout}")
     head = ("capture", "makers", "pages", "refused", "Kaggle", "PhysioNet", "worst lead", "named", "time % (worst)",
-            "gain", "coverage", "s a page")  # fmt: skip
-    print(("{:>9} {:>7} {:>6} {:>8} {:>7} {:>10} {:>11} {:>6} {:>17} {:>6} {:>9} {:>9}").format(*head))
+            "of short leads", "gain", "coverage", "s a page")  # fmt: skip
+    print(("{:>9} {:>7} {:>6} {:>8} {:>7} {:>10} {:>11} {:>6} {:>17} {:>14} {:>6} {:>9} {:>9}").format(*head))
     for name in options.captures.split(","):
         for makers in ("ABCDE", "F"):
             print(row(name, makers, model, options), flush=True)
@@ -91,10 +91,11 @@ def row(name: str, makers: str, model: object, options: argparse.Namespace) -> s
     worst = np.median([s.worst[1] for s in scores])
     gain = np.median([lead.gain for s in scores for lead in s.leads.values() if np.isfinite(lead.gain)])
     coverage = np.mean([lead.coverage for s in scores for lead in s.leads.values()])
-    scale = f"{np.nanmedian(times):.3f} ({np.nanmax(times):.3f})"
+    of_rows, of_leads = (f"{np.nanmedian(t):.3f} ({np.nanmax(t):.3f})" for t in times.T)
     return (
         f"{name:>9} {makers:>7} {options.pages:>6} {refused:>8} {mean_kaggle(scores):>7.2f} {np.mean(decibels):>10.2f} "
-        f"{worst:>11.1f} {named:>6.2f} {scale:>17} {gain:>6.3f} {coverage:>9.3f} {np.mean(seconds):>9.2f}"
+        f"{worst:>11.1f} {named:>6.2f} {of_rows:>17} {of_leads:>14} {gain:>6.3f} {coverage:>9.3f} "
+        f"{np.mean(seconds):>9.2f}"
     )
 
 
@@ -142,21 +143,22 @@ def read(name: str, makers: str, n: int, model: object, options: argparse.Namesp
         print(
             f"  {n} {style.maker} {style.layout.name} -> {found.arrangement.layout.name} {rhythm}, {form}, "
             f"{style.grid}, {style.separator}, pulse {style.pulse}: Kaggle {result.kaggle:.1f} "
-            f"PhysioNet {result.physionet:.1f} worst {result.worst[0]} {result.worst[1]:.1f} time {stretch:.4f} % "
+            f"PhysioNet {result.physionet:.1f} worst {result.worst[0]} {result.worst[1]:.1f} time {stretch[0]:.4f} % "
             f"coverage {min(s.coverage for s in result.leads.values()):.2f} {seconds:.1f} s"
         )
     return {"score": result, "stretch": stretch, "named": named, "seconds": seconds}
 
 
-def stretch_of(page: object, found: object) -> float:
-    """Error of the scale of time over the rows [%]: paper that was found against paper that was drawn."""
+def stretch_of(page: object, found: object) -> tuple[float, float]:
+    """Error of the scale of time [%], over rows and over short leads: paper that was found against what was drawn."""
     places = page.to_pixels(np.array([[lead.start, lead.baseline] for lead in page.leads]))
     ends = page.to_pixels(np.array([[lead.paper[-1, 0], lead.baseline] for lead in page.leads]))
     first, last = found.grid.to_paper(places)[:, 0], found.grid.to_paper(ends)[:, 0]
     true = np.array([lead.paper[-1, 0] - lead.start for lead in page.leads])
     rows = np.array([lead.cell.row for lead in page.leads])
     errors = [abs((last - first)[rows == r].sum() / true[rows == r].sum() - 1) for r in np.unique(rows)]
-    return 100.0 * float(np.median(errors))
+    short = [n for n, lead in enumerate(page.leads) if not lead.cell.is_strip]
+    return 100.0 * float(np.median(errors)), 100.0 * float(np.median(np.abs((last - first) / true - 1)[short]))
 
 
 if __name__ == "__main__":

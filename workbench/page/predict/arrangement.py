@@ -244,7 +244,13 @@ def _believed(
     # Nothing but 12x1 has twelve rows, however its names are read.
     only = usual is not None and usual.endswith("x1")
     fit = [(score, one) for score, one in candidates if only or score > _WORST * len(one.pieces)]
-    return [(score, one) for score, one in fit if not _contradicted(one, placed)]
+    return [(score, one) for score, one in fit if _has_its_further(one, placed) and not _contradicted(one, placed)]
+
+
+def _has_its_further(found: Arrangement, placed: Sequence[_Placed]) -> bool:
+    """Whether names of some kind stand where a layout has leads beyond the twelve: V4R, V8 and V9 are not read."""
+    further = [p for p in found.pieces if p.lead.lstrip("-") not in LEADS]
+    return sum(bool(_at_start(p, placed)) for p in further) >= 0.5 * len(further)
 
 
 def _likelier(
@@ -273,8 +279,8 @@ def _read(placed: Sequence[_Placed]) -> list[str]:
 def _contradicted(found: Arrangement, placed: Sequence[_Placed]) -> bool:
     """Whether clear names at the beginnings of pieces are of other leads, half as often as not.
 
-    A digit is easily taken for another: a V5 that may be V3 is no contradiction to V2, I is one to aVL. What is seen
-    further along a piece is no argument: beats of several rows look alike, and like letters.
+    I, II and III are easily taken for each other, and digits are: a V5 that may be V3 is no contradiction to V2, I is
+    one to aVL. What is seen further along a piece is no argument: beats of several rows look alike, and like letters.
     """
     right = wrong = 0
     for piece in found.pieces:
@@ -283,7 +289,7 @@ def _contradicted(found: Arrangement, placed: Sequence[_Placed]) -> bool:
         lead = piece.lead.lstrip("-")
         if name is not None and name.score > _CLEAR_NAME and lead in LEADS:  # others are not read
             fits = lead in {name.lead, *name.others}
-            other = not fits and (lead[0] != name.lead[0] or not name.others)
+            other = not fits and (lead[0] != name.lead[0] or (lead[0] == "V" and not name.others))
             right, wrong = right + fits, wrong + other
     return wrong >= _MANY_WRONG and wrong >= 0.5 * right
 

