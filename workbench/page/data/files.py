@@ -10,6 +10,7 @@ from workbench.core.kinds import Verdict
 from workbench.core.types import Image
 from workbench.data import tiff_look
 from workbench.data.formats import describe
+from workbench.data.picture_heads import begins_as_one
 from workbench.page.data import pdf_pages, pdf_trial, pictures, signal_files
 
 __all__ = [
@@ -37,7 +38,7 @@ def sniff(path: Path, key: str | None) -> Verdict:
     if suffix in tiff_look.SUFFIXES:
         return "maybe" if _is_colour_scan(path) else "no"
     if suffix in pictures.SUFFIXES:
-        return "maybe" if pictures.begins_as_one(path) else "no"
+        return "maybe" if begins_as_one(path) else "no"
     return signal_files.sniff(path)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from workbench.core.errors import InputError, MissingExtra, one_line
 from workbench.core.types import Geometry, Image
+from workbench.data.picture_heads import ACCEPTED, begins_like, head_of
 from workbench.page.data import page_numbers
 
 AXES = ("down", "across")
@@ -21,7 +22,6 @@ CHANNELS = ("red", "green", "blue")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif")
 MOST_PIXELS = 80_000_000
 """Of a picture; telephones have up to 50 million, and a page needs 10."""
-_MAGIC = (b"\x89PNG\r\n", b"\xff\xd8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 0x0112
 _SUBFILE, _COPY_OR_MASK = 254, 0b101
 """The tag of a TIFF that says what a page is beside the others, and its bits for a smaller copy and a mask."""
@@ -31,22 +31,6 @@ _BRANDS = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"mif1", b"heim"
 """How HEIC begins, behind four bytes: some telephones name it .jpg."""
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 """What Pillow may take a file for, whatever its name: of others some run programs (PostScript)."""
-_OTHERS = (
-    (b"%!PS", "PostScript"),
-    (b"\xc5\xd0\xd3\xc6", "PostScript"),
-    (b"%PDF", "a PDF file"),
-    (b"GIF8", "a GIF"),
-    (b"<svg", "an SVG drawing"),
-    (b"<?xml", "XML"),
-)
-"""How files begin that are taken for pictures and are none that is read here."""
-_ACCEPTED = "Export it as PNG, JPEG, TIFF, BMP, WebP or HEIC."
-
-
-def begins_as_one(path: Path) -> bool:
-    """Whether the first bytes of a file are those of a picture."""
-    head = _head(path)
-    return head.startswith(_MAGIC) or head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def can_open(path: Path) -> bool:
@@ -210,11 +194,11 @@ def _opened(path: Path) -> Iterator[Any]:
             warnings.simplefilter("ignore")  # damaged EXIF; Pillow's own limit, ours is said above
             file = Pillow.open(path, formats=formats)
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: is no picture that can be read ({_begins_like(path)}). {_ACCEPTED}") from error
+        raise InputError(f"{path}: is no picture that can be read ({begins_like(path)}). {ACCEPTED}") from error
     except Pillow.DecompressionBombError as error:
         raise InputError(f"{path}: {one_line(error)} Make it smaller, or cut the page out.") from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InputError(f"{path}: is no picture that can be read ({one_line(error)}). {_ACCEPTED}") from error
+        raise InputError(f"{path}: is no picture that can be read ({one_line(error)}). {ACCEPTED}") from error
     with file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield file
@@ -222,24 +206,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _formats(path: Path) -> tuple[str, ...]:
     """What the file may be; HEIC only where the package for it is installed."""
-    if path.suffix.lower() not in _HEIC and _head(path)[4:12] not in _BRANDS:
+    if path.suffix.lower() not in _HEIC and head_of(path)[4:12] not in _BRANDS:
         return _FORMATS
     _know_heic(path)
     return (*_FORMATS, "HEIF")
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file; none where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(12)
-    except OSError:
-        return b""
-
-
-def _begins_like(path: Path) -> str:
-    head = _head(path)
-    return next((f"it begins like {name}" for magic, name in _OTHERS if head.startswith(magic)), "it begins like none")
 
 
 def _know_heic(path: Path) -> None:

@@ -11,6 +11,7 @@ from workbench.core.kinds import Verdict
 from workbench.core.types import Image
 from workbench.data import tiff_look
 from workbench.data.formats import describe, read_as
+from workbench.data.picture_heads import begins_as_one
 from workbench.slide.data import open as opening
 from workbench.slide.data import pictures, stacks, wsi
 from workbench.slide.data.side_files import files_of, is_dicom_slide, named_in
@@ -31,7 +32,7 @@ def sniff(path: Path, key: str | None) -> Verdict:
     if suffix in _MAKERS:
         return "sure"
     if suffix in pictures.SUFFIXES:
-        return "no" if pictures.is_grey(path) else "maybe"
+        return "maybe" if begins_as_one(path) and not pictures.is_grey(path) else "no"
     if suffix in tiff_look.SUFFIXES:
         return _of_tiff(path)
     return "sure" if (suffix in (".dcm", "") and is_dicom_slide(path)) else "no"

@@ -11,6 +11,7 @@ from workbench.core.classes import ClassTable
 from workbench.core.errors import GeometryError, InputError
 from workbench.core.kinds import Verdict
 from workbench.core.types import Geometry, Image, Labels
+from workbench.data.picture_heads import ACCEPTED, SUFFIXES, begins_as_one, begins_like
 from workbench.volume.data import dicom, dicom_seg, lattice, nibabel_formats, rtstruct
 from workbench.volume.data.loading import reading_bytes, require_held
 
@@ -18,8 +19,6 @@ __all__ = [
     "explain", "holds_contours", "info", "is_companion", "labels_from", "on_image", "onto_grid", "read",
     "reading_bytes", "require_held", "sniff",
 ]  # fmt: skip
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 def sniff(path: Path, key: str | None) -> Verdict:
@@ -106,9 +105,14 @@ def onto_grid(found: Geometry, expected: Geometry, resample: bool) -> Callable[[
 
 def explain(path: Path) -> None:
     """Pictures are what people most often give by mistake."""
-    if path.name.lower().endswith(_PICTURES):
-        known = ", ".join(s for row in kinds.kinds().values() for s in row.readers)
-        raise InputError(f"{path}: this is a 2-D picture, a volume was expected: {known}, or a folder of DICOM files.")
+    if path.is_file() and not path.suffix and begins_as_one(path):
+        raise InputError(f"{path}: begins like a picture, and its name does not say so. Name it .png, .jpg or .tif.")
+    if not path.is_file() or not path.name.lower().endswith(SUFFIXES):
+        return
+    if not begins_as_one(path):
+        raise InputError(f"{path}: is no picture that can be read ({begins_like(path)}). {ACCEPTED}")
+    known = ", ".join(s for row in kinds.kinds().values() for s in row.readers)
+    raise InputError(f"{path}: this is a 2-D picture, a volume was expected: {known}, or a folder of DICOM files.")
 
 
 def _is_dicom(path: Path) -> bool:

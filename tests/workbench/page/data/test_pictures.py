@@ -9,6 +9,7 @@ from PIL import Image as Pillow
 
 import workbench as wb
 from workbench.core.errors import InputError
+from workbench.data import picture_heads
 from workbench.page.data import pictures
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (30, 50, 3)).astype(np.uint8)
@@ -94,8 +95,8 @@ def test_heic_without_its_package_says_what_to_install(tmp_path, monkeypatch):
 
 def test_what_is_no_picture_is_not_taken_for_one(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
-    assert not pictures.begins_as_one(tmp_path / "a.png")
-    assert not pictures.begins_as_one(tmp_path / "none.png")
+    assert not picture_heads.begins_as_one(tmp_path / "a.png")
+    assert not picture_heads.begins_as_one(tmp_path / "none.png")
     with pytest.raises(InputError, match="is no picture that can be read"):
         read(tmp_path / "a.png")
 
@@ -174,3 +175,21 @@ def test_one_pixel_that_is_no_number_changes_no_other(tmp_path, odd):
     same[3, 4] = False
     assert np.array_equal(image.data[:, same], expected.data[:, same])
     assert "1 pixel(s) are no finite number, and were taken as paper" in image.notes
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.gif", "a.svg"])
+@pytest.mark.parametrize("kind", [None, "page"])
+def test_a_file_that_is_no_picture_is_said_to_be_none_not_a_slide(tmp_path, name, kind):
+    head = {"a.gif": b"GIF89a", "a.svg": b"<svg>"}.get(name, b"some text")
+    (tmp_path / name).write_bytes(head + bytes(40))
+    with pytest.raises(InputError) as caught:
+        wb.read(tmp_path / name, kind=kind)
+    if kind is None or name in ("a.jpg", "a.png"):
+        assert "is no picture that can be read" in str(caught.value)
+        assert "PNG, JPEG, TIFF, BMP, WebP or HEIC" in str(caught.value)
+
+
+def test_a_picture_whose_name_does_not_say_so_is_told(tmp_path):
+    Pillow.fromarray(PIXELS).save(tmp_path / "scan", "PNG")
+    with pytest.raises(InputError, match="scan: begins like a picture, and its name does not say so. Name it .png"):
+        wb.read(tmp_path / "scan")
