@@ -94,6 +94,10 @@ def _of_record(path: Path) -> Reference:
     leads = {record.channels[n]: data[n] for n in known if np.isfinite(data[n]).any()}
     if not leads:
         raise InputError(f"{path}: no lead has a sample. Give the record of the page.")
+    if all(np.nanmin(row) == np.nanmax(row) for row in leads.values()):
+        raise InputError(
+            f"{path}: all its leads are flat, and nothing is measurable by them. Give the record of the page."
+        )
     left = [name for n, name in enumerate(record.channels) if n not in known]
     notes = (f"signals of the record that are no leads are not scored: {', '.join(left[:4])}",) if left else ()
     return Reference(leads, sampling_rate_of(record.geometry), "record", path, notes)

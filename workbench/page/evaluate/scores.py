@@ -38,7 +38,7 @@ class LeadScore:
     coverage
         Share of the true samples that were found.
     kaggle
-        Decibels of this lead alone by Kaggle's definition; NaN where `score` did not ask for it.
+        Decibels of this lead alone by Kaggle's definition; NaN of a flat one, and where `score` did not ask for it.
     """
 
     physionet: float
@@ -95,7 +95,8 @@ def score(reference: Mapping[str, Floats], found: Mapping[str, Floats], rate: fl
         one = lead_score(true[part], whole[part], rate)
         decibels.append(one.physionet)
         signal, error = kaggle_power(true[part], whole[part], rate)
-        leads[name] = replace(one, kaggle=_decibels(min(signal / error, KAGGLE_CAP) if error > 0 else KAGGLE_CAP))
+        own = _decibels(min(signal / error, KAGGLE_CAP) if error > 0 else KAGGLE_CAP)
+        leads[name] = replace(one, kaggle=own if signal > 0 else float("nan"))
         above += signal
         below += error
     ratio = min(above / below, KAGGLE_CAP) if below > 0 else KAGGLE_CAP

@@ -144,6 +144,12 @@ def test_what_cannot_be_compared_is_refused(page, case, make, words):
     assert "\n" not in str(caught.value)
 
 
+def test_a_flat_record_measures_nothing(page, case):
+    write_csv(np.zeros((4, 5000)), ("I", "II", "V1", "V2"), RATE, case.labels)
+    with pytest.raises(InputError, match="p0.csv: all its leads are flat, and nothing is measurable by them"):
+        evaluate_pages([case], reading(page))
+
+
 def test_leads_that_a_page_does_not_have_are_refused(page, case):
     record = Reference({"V7": np.ones(5000)}, RATE, "record", case.labels)
     with pytest.raises(InputError, match="nothing can be compared"):

@@ -103,3 +103,10 @@ def test_kaggle_averages_the_ratio_and_not_the_decibels():
     good, bad = (score({"II": true}, {"II": f * true}, RATE) for f in (0.98, 0.0))
     assert mean_kaggle([good, bad]) == pytest.approx(10 * np.log10((good.kaggle_ratio + bad.kaggle_ratio) / 2))
     assert mean_kaggle([good, bad]) > (good.kaggle + bad.kaggle) / 2
+
+
+def test_nothing_is_measured_by_a_flat_lead():
+    true = beat_train()
+    scored = score({"I": np.zeros(len(true)), "II": true}, {"I": true, "II": true}, RATE)
+    assert np.isnan(scored.leads["I"].kaggle)
+    assert np.isfinite(scored.leads["II"].kaggle)
