@@ -40,6 +40,10 @@ _STRETCHED = 1.15
 """Ratio of the sides of a square of the grid above which somebody should know."""
 _STRAIGHT, _RULED = 0.12, 0.8
 """Millimetres from a straight line, and the share of a row within them above which it is a frame."""
+_TALL, _WORD, _NARROW = 1.0, 4.2, 2.0
+"""Millimetres of a beat above and below a word, of the word, and of the width of what is joined through it."""
+_IS_WORD, _JOINED = 0.3, 0.6
+"""Share of words in the map where one is printed, and of ink that joins a beat through it."""
 _FRAME_REACH, _LEAST_FRAME = 2.5, 0.4
 """Millimetres that a frame may bend, and the share of the width that it has at least."""
 _LARGEST = 40_000_000
@@ -171,7 +175,7 @@ def read_flat(
     flat: Flat, grid: Grid, maps: Maps, paper: Paper, *, layout: str | None, sampling_rate: float, source: str
 ) -> Digitised:
     """The later steps, from what the network saw."""
-    trace = _on_grid(maps, grid, flat)
+    trace = _through_words(_on_grid(maps, grid, flat), maps.words)
     heights = baselines(trace, PER_MM)
     ends = (0, len(heights) - 1) if len(heights) > 2 else ()
     frames = {n: line for n in ends if (line := _frame(trace, heights[n])) is not None}
@@ -298,6 +302,28 @@ def _on_grid(maps: Maps, grid: Grid, flat: Flat) -> npt.NDArray[np.float32]:
     pulse = np.repeat(np.repeat(pulse, 2, 0), 4, 1)[:rows, : FINER * columns]
     stronger = pulse & (maps.pulse > maps.trace)
     return np.where(fine & ~stronger, maps.trace, np.float32(0))
+
+
+def _through_words(trace: npt.NDArray[np.float32], words: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The map of traces with beats joined that go through a printed word: tall above it and tall below it."""
+    from scipy import ndimage
+
+    rows, columns = trace.shape
+    ink = trace > 0.5
+    least, reach = round(_TALL * PER_MM), round(_WORD * PER_MM)
+    tall = ndimage.binary_opening(ink, np.ones((least, 1), bool))
+    gap = ndimage.binary_closing(tall, np.ones((reach, 1), bool)) & ~ink
+    printed = np.repeat(np.repeat(words > _IS_WORD, 2, 0), 2 * FINER, 1)[:rows, :columns]
+    gap[: printed.shape[0], : printed.shape[1]] &= printed
+    parts, count = ndimage.label(gap, np.ones((3, 3)))
+    if not count:
+        return trace
+    out = trace.copy()
+    for n, (down, across) in enumerate(ndimage.find_objects(parts), start=1):
+        own = parts[down, across] == n
+        if own.shape[1] <= _NARROW * FINER * PER_MM:
+            out[down, across][own] = np.maximum(out[down, across][own], _JOINED)
+    return out
 
 
 def heights_of(line: Floats, piece: Piece) -> tuple[int, Floats]:

@@ -303,3 +303,18 @@ def test_two_pages_in_a_picture_and_a_mirrored_one_are_refused(tmp_path):
         Pillow.fromarray(np.ascontiguousarray(wrong)).save(tmp_path / f"{name}.png")
         with pytest.raises(NotAPage, match=f"{name}.png: [48] rows of traces are seen, and the names that were read"):
             wb.predict("ecg_image", tmp_path / f"{name}.png", page=False, measure=False)
+
+
+def test_a_beat_through_a_printed_word_is_joined_and_nothing_else_is():
+    from workbench.page.predict.digitise import _through_words
+
+    trace = np.zeros((200, 400), np.float32)
+    trace[150:153] = 1.0  # a row
+    trace[60:90, 100:106], trace[110:150, 100:106] = 1.0, 1.0  # a beat, cut by the name of its lead
+    trace[110:150, 300:306] = 1.0  # one that ends below a word
+    words = np.zeros((100, 100), np.float32)
+    words[45:55] = 1.0
+    joined = _through_words(trace, words)
+    assert (joined[60:150, 100:106] > 0.5).all()
+    assert (joined == trace)[:, 110:].all()
+    assert (_through_words(trace, np.zeros_like(words)) == trace).all()
