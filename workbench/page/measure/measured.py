@@ -12,7 +12,7 @@ from workbench.core.signals import Signals
 from workbench.page.leads import is_modified, standard_name
 from workbench.page.measure.axes import Axis, axis
 from workbench.page.measure.beats import Beats, find_beats
-from workbench.page.measure.checks import gain_notes, limb_notes, misfit_notes, paced, time_notes
+from workbench.page.measure.checks import gain_notes, limb_notes, misfit_notes, missed_notes, paced, time_notes
 from workbench.page.measure.delineate import Delineation, delineate, without_p
 from workbench.page.measure.intervals import further_p_waves, intervals, rates, rr_intervals
 from workbench.page.measure.lead_rule import chosen_leads, global_marks
@@ -149,6 +149,7 @@ def measure_leads(
     )  # fmt: skip
     notes += gain_notes(median, len(by_name) >= 6)
     notes += time_notes({m.name: m.value for m in values})
+    notes += missed_notes(rows, rate, len(beats.times))
     notes += misfit or limb_notes(axes)
     notes += _beat_notes(given, given_rate, beats, found, leads, float(marks.dominant[3]))
     return Measurements(values, beats, found, marks.per_beat, median, p, t, tuple(notes))

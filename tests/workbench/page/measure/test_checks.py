@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.ecg_maker import NAMES, Heart, leads, onsets
+from workbench.page.measure.checks import missed_notes
 from workbench.page.measure.measured import measure_leads
 
 HEART = Heart()
@@ -90,3 +91,21 @@ def test_paper_read_at_half_its_speed_is_noted(plain):
     assert not any("together" in n for n in measure_leads(plain, NAMES, 500.0).notes)
     quick = leads(Heart(rate=110.0), noise=0.01)
     assert any("together are about twice as fast" in n for n in measure_leads(quick, NAMES, 1000.0).notes)
+
+
+def test_beats_that_were_missed_are_counted_by_another_way(plain):
+    found = measure_leads(plain, NAMES, 500.0)
+    count = len(found.beats.times)
+    assert missed_notes(plain, 500.0, count) == []
+    assert missed_notes(plain, 500.0, count - 1) == []  # one at an end is no matter
+    assert (
+        f"{count - 3} beats were found, and the longest lead has {count} strokes"
+        in missed_notes(plain, 500.0, count - 3)[0]
+    )
+    torn = plain.copy()
+    torn[:, 300:] = np.nan
+    assert missed_notes(torn, 500.0, 0) == []  # too short to count
+
+
+def test_a_rate_that_no_heart_has_is_noted(plain):
+    assert any("15/min is hardly one" in n for n in measure_leads(plain, NAMES, 125.0).notes)
