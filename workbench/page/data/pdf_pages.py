@@ -71,6 +71,10 @@ class PdfPage:
         """All words of the page that are shown."""
         return _texts(self)
 
+    def is_mirrored(self) -> bool:
+        """Whether most letters of the page are drawn as in a mirror: then its leads run backwards, too."""
+        return _is_mirrored(self)
+
 
 def count(path: Path) -> int:
     """How many pages a file has.
@@ -231,6 +235,24 @@ def _paths(page: PdfPage) -> list[Path2D]:
 def _from_corner(places: npt.NDArray[np.float64], box: Box) -> npt.NDArray[np.float64]:
     """Millimetres to the right and down from the upper left corner of what is shown, of places in points."""
     return np.column_stack([places[:, 0] - box[0], box[3] - places[:, 1]]) * MM
+
+
+def _is_mirrored(page: PdfPage, most: int = 400) -> bool:
+    from pypdfium2 import raw
+
+    signs = []
+    with _document(page.path, page.number) as document, _page(page.path, page.number, document) as one:
+        text = one.get_textpage()
+        try:
+            for n in range(min(text.count_chars(), most)):
+                m = raw.FS_MATRIX()
+                if raw.FPDFText_IsGenerated(text, n):
+                    continue  # a blank or the end of a line, which nobody drew
+                if raw.FPDFText_GetMatrix(text, n, m) and (det := m.a * m.d - m.b * m.c):
+                    signs.append(det > 0)
+        finally:
+            text.close()
+    return bool(signs) and float(np.mean(signs)) < 0.2
 
 
 def _texts(page: PdfPage) -> list[PdfText]:

@@ -14,7 +14,7 @@ from workbench.core.signals import Signals, time_base
 from workbench.page.errors import NotAPage
 from workbench.page.leads import STANDARD, standard_name
 from workbench.page.predict.drawn_pulses import DrawnPulse, pulses_in, without_pulses
-from workbench.page.predict.strips import likest
+from workbench.page.predict.strips import DRAWN, likest
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -241,7 +241,7 @@ def _strips_named(
     short = {p.lead.lstrip("-"): row for p, row in zip(ordered, data, strict=True) if not p.is_strip}
     out, notes = [], []
     for piece, row in zip(ordered, data, strict=True):
-        lead = piece.lead or likest(row, short, rate, None)
+        lead = piece.lead or likest(row, short, rate, None, DRAWN)
         if lead is None:
             notes.append("a long strip has no name beside it and repeats no lead clearly: it was left out")
             continue

@@ -88,6 +88,11 @@ def _drawn(image: Image, config: Config, recorder: Recorder) -> dict[str, Part] 
     from workbench.page.predict.drawn import read_drawing
 
     texts, source = image.native.texts(), str(image.source or image.name)
+    if image.native.is_mirrored():
+        raise NotAPage(
+            f"{source}: its letters are drawn as in a mirror, so time runs from right to left. Export the page as it "
+            "is read."
+        )
     words = said(texts)
     told: list[str] = []
 

@@ -12,10 +12,10 @@ Row = npt.NDArray[np.floating[Any]]
 
 _SHIFT, _SHORTEST = 0.04, 0.5
 """[s] By how much two places of a lead may be apart, and how long both must be seen."""
-_ALIKE, _SAME = 0.9, 0.985
+_ALIKE, _SAME, DRAWN = 0.9, 0.985, 0.99
 
 
-def likest(strip: Row, short: Mapping[str, Row], rate: float, own: str | None) -> str | None:
+def likest(strip: Row, short: Mapping[str, Row], rate: float, own: str | None, least: float = _ALIKE) -> str | None:
     """The lead that a strip repeats, where that is clear and another one than it is called; else ``None``.
 
     Parameters
@@ -26,6 +26,8 @@ def likest(strip: Row, short: Mapping[str, Row], rate: float, own: str | None) -
         Samples per second [Hz].
     own
         What the strip is called so far.
+    least
+        How alike they are at least; `DRAWN` where both are drawn with lines and differ by nothing but rounding.
     """
     if len(short) < 3:
         return None
@@ -33,7 +35,7 @@ def likest(strip: Row, short: Mapping[str, Row], rate: float, own: str | None) -
     best = max(alike, key=lambda lead: alike[lead])
     apart = alike[best] - (alike.get(own, 0.0) if own is not None else 0.0)
     clear = 0.02 if alike[best] > _SAME else 0.1
-    return best if best != own and alike[best] >= _ALIKE and apart >= clear else None
+    return best if best != own and alike[best] >= least and apart >= clear else None
 
 
 def likeness(one: Row, other: Row, rate: float) -> float:

@@ -130,3 +130,29 @@ def test_a_book_of_300_pages_is_asked_for_one(tmp_path):
     assert len(rows) == 100
     assert rows[0]["n_series"] == 300
     assert wb.read(tmp_path / "book.pdf", series=300).data.shape == (3, 10, 20)
+
+
+def words_of(path, matrix):
+    """A page with two words and a line, drawn through a matrix."""
+    content = f"q {matrix} cm BT /F1 20 Tf 40 100 Td (II) Tj 80 0 Td (aVR) Tj ET 10 50 m 500 60 l S Q".encode()
+    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 300]/Contents 4 0 R/Resources<</Font<</F1 " + font + b">>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+    ]
+    body = b"".join(b"%d 0 obj\n%s\nendobj\n" % (n, text) for n, text in enumerate(objects, 1))
+    path.write_bytes(b"%PDF-1.4\n" + body + b"trailer<</Root 1 0 R>>\n%%EOF")
+    return wb.read(path, kind="page").native
+
+
+@pytest.mark.parametrize(
+    ("matrix", "mirrored"), [("1 0 0 1 0 0", False), ("-1 0 0 1 600 0", True), ("1 0 0 -1 0 300", True),
+                             ("-1 0 0 -1 600 300", False)],
+)  # fmt: skip
+def test_a_page_that_is_drawn_as_in_a_mirror_is_told(tmp_path, matrix, mirrored):
+    page = words_of(tmp_path / "a.pdf", matrix)
+    assert [t.text for t in page.texts()]
+    assert page.is_mirrored() is mirrored
+    assert pdf_pages.read(drawn(tmp_path / "b.pdf")).native.is_mirrored() is False

@@ -12,6 +12,7 @@ from workbench.page.errors import NotAPage
 from workbench.page.evaluate.evaluation import COVERAGE, PHYSIONET
 from workbench.page.evaluate.scores import score
 from workbench.page.layouts import Layout
+from workbench.page.predict.strips import DRAWN, likest
 
 
 def predicted(path, **settings):
@@ -97,3 +98,17 @@ def test_pieces_that_are_too_short_for_any_layout_are_refused(tmp_path):
     with pytest.raises(NotAPage, match=r"a\.pdf: 4 leads beside each other are 1\.2 s long each"):
         predicted(tmp_path / "a.pdf")
     assert predicted(tmp_path / "a.pdf", speed=12.5).provenance.details["layout"] == "3x4"
+
+
+def test_a_drawn_strip_is_called_after_a_lead_that_it_repeats_and_not_after_one_that_is_like_it():
+    rate = 500.0
+    t = np.arange(0, 10, 1 / rate)
+    strip = np.sin(2 * np.pi * 1.2 * t) + 0.3 * np.sin(2 * np.pi * 7 * t)
+    like = strip + 0.25 * np.sin(2 * np.pi * 3 * t + 1)
+    short = {name: np.where((t > 2.5 * n) & (t < 2.5 * n + 2.5), row, np.nan)
+             for n, (name, row) in enumerate((("V1", np.cos(t)), ("V6", like), ("II", strip)))}  # fmt: skip
+    assert likest(strip, short, rate, None, DRAWN) == "II"
+    del short["II"]
+    short["V2"] = np.where(t > 7.5, np.cos(3 * t), np.nan)
+    assert likest(strip, short, rate, None) == "V6"
+    assert likest(strip, short, rate, None, DRAWN) is None
