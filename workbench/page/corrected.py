@@ -43,10 +43,10 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     same = _unchanged(before, now)
     if isinstance(old_leads, Signals) and set(channels_of(now)) == set(channels_of(before)) == same:
         return result
-    leads, mine = _leads(old_leads if isinstance(old_leads, Signals) else None, before, now)
+    leads, mine, called = _leads(old_leads if isinstance(old_leads, Signals) else None, before, now)
     drawn = [name for name, row in zip(leads.channels, mine, strict=True) if row.any()]
     parts: dict[str, Part] = {**result.parts, key: now, "leads": leads}
-    sure = _sureness(result, leads, mine)
+    sure = _sureness(result, leads, mine, called)
     if "certainty" in parts or not isinstance(old_leads, Signals):
         parts["certainty"] = replace(leads, data=sure, name="certainty", unit=None, role="map")
     read = dict(zip(channels_of(now), map(bool, now.feature(WAS_READ, False)), strict=True))
@@ -90,6 +90,8 @@ BY_HAND = "lines corrected by hand:"
 _SCALED = "the millimetres of the grid were corrected by hand, by"
 _SAME = 2e-4
 """Millivolts below which a line is where it was."""
+_FEW_SAMPLES, _FAR = 100, 1.0
+"""Samples that two lines share by chance where they cross, and millivolts by which one was drawn at another place."""
 _ROUNDED = 8
 """Samples at the end that are no more than rounding."""
 
@@ -110,22 +112,27 @@ def _unchanged(before: Lines, now: Lines) -> set[str]:
     return {name for name, rows in kept[1].items() if kept[0].get(name) == rows}
 
 
-def _leads(old: Signals | None, before: Lines, now: Lines) -> tuple[Signals, npt.NDArray[np.bool_]]:
-    """The leads, and which of their samples come from lines that were changed; all others stay as they were."""
+def _leads(old: Signals | None, before: Lines, now: Lines) -> tuple[Signals, npt.NDArray[np.bool_], dict[str, str]]:
+    """The leads, which of their samples come from lines that were changed, and what each was called before.
+
+    All other samples stay as they were.
+    """
     if old is None:
         leads = leads_of(now)
-        return leads, np.isfinite(leads.data)
+        return leads, np.isfinite(leads.data), {}
     then, here = heights_of(before), heights_of(now)
     samples = here.data.shape[1]
     if abs(old.data.shape[1] - samples) <= _ROUNDED:
         samples = max(samples, old.data.shape[1])
     data = np.full((len(here.channels), samples), np.nan, np.float32)
     mine = np.zeros(data.shape, bool)
+    called: dict[str, str] = {}
     for n, name in enumerate(here.channels):
         values = _padded(here.data[n], samples)
-        if name in old.channels and name in then.channels:
-            known = _padded(old.data[old.channels.index(name)], samples)
-            was = _padded(then.data[then.channels.index(name)], samples)
+        if (own := _was_called(values, name, then, old)) is not None:
+            called[name] = own
+            known = _padded(old.data[old.channels.index(own)], samples)
+            was = _padded(then.data[then.channels.index(own)], samples)
             zero = float(np.nanmedian(was - known)) if np.isfinite(was - known).any() else float(np.nanmedian(values))
             same = (np.abs(values - was) < _SAME) | (np.isnan(values) & np.isnan(was))
             data[n] = np.where(same, known, values - zero)
@@ -135,7 +142,25 @@ def _leads(old: Signals | None, before: Lines, now: Lines) -> tuple[Signals, npt
         else:
             data[n] = values - np.nanmedian(values)
             mine[n] = np.isfinite(values)
-    return Signals(data, here.channels, time_base(samples, here.sampling_rate), "leads", "mV"), mine
+    return Signals(data, here.channels, time_base(samples, here.sampling_rate), "leads", "mV"), mine, called
+
+
+def _was_called(values: npt.NDArray[np.float32], name: str, then: Signals, old: Signals) -> str | None:
+    """The signal of before whose line this is: names change places, and each line keeps its own 0 mV.
+
+    The one that has the same samples; a line that was drawn anew is that of its name where it lies near it.
+    """
+    alike = {}
+    for row, own in zip(then.data, then.channels, strict=True):
+        if own in old.channels:
+            alike[own] = int((np.abs(values - _padded(row, len(values))) < _SAME).sum())
+    best = max(alike, key=lambda own: (alike[own], own == name), default=None)
+    if best is not None and alike[best] > _FEW_SAMPLES:
+        return best
+    if name not in alike:
+        return None
+    was = then.data[then.channels.index(name)]
+    return name if abs(float(np.nanmedian(values) - np.nanmedian(was))) < _FAR else None
 
 
 def _padded(values: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.float32]:
@@ -144,13 +169,15 @@ def _padded(values: npt.NDArray[np.float32], samples: int) -> npt.NDArray[np.flo
     return out
 
 
-def _sureness(result: Result, leads: Signals, mine: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def _sureness(
+    result: Result, leads: Signals, mine: npt.NDArray[np.bool_], called: dict[str, str]
+) -> npt.NDArray[np.float32]:
     before = result.parts.get("certainty")
     sure = np.where(np.isfinite(leads.data), np.float32(1), np.float32(0))
     if isinstance(before, Signals):
         for n, name in enumerate(leads.channels):
-            if name in before.channels:
-                row = np.nan_to_num(_padded(before.data[before.channels.index(name)], sure.shape[1]))
+            if called.get(name, name) in before.channels:
+                row = np.nan_to_num(_padded(before.data[before.channels.index(called.get(name, name))], sure.shape[1]))
                 sure[n] = np.where(mine[n] | ~np.isfinite(leads.data[n]), sure[n], row)
     return sure
 

@@ -39,8 +39,11 @@ _SHORTEST = 0.5
 """Millimetres of paper below which a stroke is a slip of the hand."""
 
 
-_NEAR, _ALONG = 3.0, 8.0
-"""Millimetres along x within which a lead is near a stroke, and along y within which a stroke lies along a lead."""
+_NEAR, _ALONG, _OFF = 3.0, 8.0, 12.0
+"""Millimetres along x within which a lead is near a stroke, along y within which a stroke lies along a lead, and beyond
+which it does not."""
+_TOO_FAR = 20.0
+"""Millimetres above or below all that a lead shows where a stroke is none of it: 2 mV at 10 mm/mV."""
 
 
 class Correcting(QObject):
@@ -273,6 +276,10 @@ class Correcting(QObject):
             self.show(lines)
             self.said.emit(f"That stroke lies along {other}, and lead {name} is chosen. Choose {other}, then draw.")
             return
+        if (away := _away_from(lines, sheet, points, name)) > _TOO_FAR:
+            self.show(lines)
+            self.said.emit(f"That stroke lies {away:.0f} mm from lead {name} and along no lead: draw along its trace.")
+            return
         picture = self._picture()
         if self._group.snap.isChecked() and not is_gap and picture is not None:
             points = onto_ink(picture, sheet, points)
@@ -366,12 +373,23 @@ def _beside_another(lines: Lines, sheet: Sheet, points: Any, name: str) -> str:
     for n, other in enumerate(channels_of(lines)):
         own = sheet.to_mm(lines.line(n))
         part = own[(own[:, 0] >= low) & (own[:, 0] <= high)]
-        if other == name and (len(part) or (own[:, 0].min() < high and own[:, 0].max() > low)):
-            return ""
+        if not len(part) and other == name and own[:, 0].min() < high and own[:, 0].max() > low:
+            return ""  # a gap of its own
         if len(part):
             near[other] = min(near.get(other, np.inf), float(abs(np.median(part[:, 1]) - np.median(mm[:, 1]))))
-    closest = min(near, key=lambda lead: near[lead], default="")
-    return closest if closest and name in channels_of(lines) and near[closest] < _ALONG else ""
+    closest = min(near, key=lambda lead: near[lead], default=name)
+    is_other = closest != name and name in channels_of(lines) and near[closest] < _ALONG
+    return closest if is_other and near.get(name, np.inf) > _OFF else ""
+
+
+def _away_from(lines: Lines, sheet: Sheet, points: Any, name: str) -> float:
+    """Millimetres from a stroke to the nearest height that its lead has anywhere; 0 where it has no line yet."""
+    mm = sheet.to_mm(points)[:, 1]
+    own = [sheet.to_mm(lines.line(n))[:, 1] for n, other in enumerate(channels_of(lines)) if other == name]
+    if not own:
+        return 0.0
+    low, high = min(y.min() for y in own), max(y.max() for y in own)
+    return float(max(low - mm.max(), mm.min() - high, 0.0))
 
 
 def _channel(text: str) -> str | None:

@@ -31,7 +31,7 @@ class CorrectGroup(QWidget):
         self.draw = button(
             "Draw again", "Drag along the ink: what is drawn replaces that stretch of the lead (Ctrl+D)", checkable=True
         )
-        tip = "Drag the points of a line; the tools of the layer add and remove them (Ctrl+E)"
+        tip = "Drag the points of a line; the tools of the layer add and remove them (Ctrl+Shift+E)"
         self.points = button("Move points", tip, checkable=True)
         self.choose = button("Choose", "Choose lines by a click, to name or delete them", checkable=True)
         column.addLayout(button_row(self.draw, self.points, self.choose))
@@ -62,7 +62,7 @@ class ScaleGroup(QWidget):
         self.found = plain_label()
         self.found.setWordWrap(True)
         column.addWidget(self.found)
-        self.grid = button("Show grid", "Every fifth line of the grid as it was found, over the page (Ctrl+G)",
+        self.grid = button("Show grid", "Every fifth line of the grid as it was found, over the page (Ctrl+Shift+G)",
                            checkable=True)  # fmt: skip
         self.click = button("Set by two clicks", "Click two lines of the grid, and say how far they are apart",
                             checkable=True)  # fmt: skip

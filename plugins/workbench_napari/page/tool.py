@@ -109,8 +109,8 @@ class EcgTool(GeneralTool):
         self.keys.also_in(self.leads)
         self.keys.add(
             Key("Ctrl+D", "draw a stretch of a lead again, and stop", group.draw.click),
-            Key("Ctrl+E", "move points of lines, and stop", group.points.click),
-            Key("Ctrl+G", "show the grid as it was found", self.scale_group.grid.toggle),
+            Key("Ctrl+Shift+E", "move points of lines, and stop", group.points.click),
+            Key("Ctrl+Shift+G", "show the grid as it was found", self.scale_group.grid.toggle),
             Key("Ctrl+L", "show the leads below the page", self.show_group.leads.toggle),
         )
 
