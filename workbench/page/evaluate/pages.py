@@ -21,8 +21,12 @@ from workbench.page.data.pictures import AXES
 from workbench.page.errors import NotAPage
 from workbench.page.evaluate.evaluation import Floats, Judged, PageEvaluation, summarise
 from workbench.page.evaluate.reference import at_rate, due, reference_of
-from workbench.page.evaluate.scores import likest, score
+from workbench.page.evaluate.scores import PageScore, likest, score
 
+_OTHER_GAIN, _OTHER_RATE = 0.25, 0.6
+"""Share and per cent beyond which gain and time of a whole page differ from its reference, and somebody should know."""
+_FITS = 2.0
+"""Decibels below which a lead fits none of a reference."""
 _AS_GOOD = 0.5
 """Decibels by which another lead may fit better without a name being called wrong: leads can be alike."""
 
@@ -135,17 +139,31 @@ def _judge(
     found = {name: row.astype(np.float64) for name, row in zip(leads.channels, leads.data, strict=True)}
     wanted, notes = due(reference, leads.channels, result.provenance.details, rate, layout)
     whole = at_rate(reference.leads, reference.rate, rate)
-    one = Judged(
-        case.id,
-        score(wanted, found, rate),
-        _named(wanted, whole, found, rate),
-        reference.what,
-        mark,
-        wanted,
-        found,
-        rate,
+    scored, named = score(wanted, found, rate), _named(wanted, whole, found, rate)
+    one = Judged(case.id, scored, named, reference.what, mark, wanted, found, rate)
+    return one, (*reference.notes, *notes, *_doubts(scored, named))
+
+
+def _doubts(scored: PageScore, named: Mapping[str, str]) -> list[str]:
+    """What all leads together say of a reference that cannot be the record of the page, or not in this unit or rate."""
+    there = [lead for lead in named.values() if lead != "not found"]
+    if there and there.count("yes") < 0.5 * len(there):
+        return [
+            f"only {there.count('yes')} of {len(there)} leads fit their leads in the reference: is it the record of "
+            "this page, at its sampling rate?"
+        ]
+    gain, stretch = (
+        float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+        for values in (np.array([getattr(s, key) for s in scored.leads.values()]) for key in ("gain", "stretch"))
     )
-    return one, (*reference.notes, *notes)
+    notes = []
+    if abs(gain - 1) > _OTHER_GAIN:
+        notes.append(
+            f"leads are {gain:.3g} times as high as in the reference: check its unit and gain, and the gain of the page"
+        )
+    if abs(stretch) > _OTHER_RATE:
+        notes.append(f"time runs {stretch:+.1f} % against the reference: check its sampling rate, and the speed")
+    return notes
 
 
 def _named(
@@ -161,7 +179,11 @@ def _named(
         own = name.removesuffix(" strip")
         fits = likest({**whole, name: wanted[name]}, values, rate)
         mine = max((v for n, v in fits.items() if n.removesuffix(" strip") == own), default=None)
-        out[name] = "not known" if mine is None else "yes" if mine > max(max(fits.values()) - _AS_GOOD, 0.0) else "no"
+        best = max(fits.values(), default=0.0)
+        if mine is None or best < _FITS:
+            out[name] = "not known"
+        else:
+            out[name] = "yes" if mine > best - _AS_GOOD else "no"
     return out
 
 

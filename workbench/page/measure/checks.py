@@ -162,7 +162,7 @@ def _einthoven(wave: dict[str, Array]) -> list[str]:
         pair = np.stack([wave["I"], wave["III"]], 1)
         gains = np.linalg.lstsq(pair, wave["II"], rcond=None)[0]
         left = np.sqrt(np.mean((pair @ gains - wave["II"]) ** 2)) / max(np.sqrt(np.mean(wave["II"] ** 2)), 1e-9)
-        if left < 0.5 * MISFIT and (gains > 0.2).all() and (gains < 5).all():
+        if left < 0.5 * MISFIT and (gains > 0.2).all() and (gains < 5).all() and (np.abs(gains - 1) > 0.15).any():
             hint = f"; II is {gains[0]:.2f} I + {gains[1]:.2f} III, so leads have different gains"
     return [f"the limb leads do not fit each other: I + III and II differ, or aVR, aVL, aVF ({100 * now:.0f} %){hint}"]
 

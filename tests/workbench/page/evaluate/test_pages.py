@@ -24,6 +24,7 @@ from workbench.page.errors import NotAPage
 from workbench.page.evaluate.evaluation import COVERAGE, GAIN, KAGGLE, LAG, NAMED, PHYSIONET, SEEN, TIME
 from workbench.page.evaluate.pages import evaluate_pages
 from workbench.page.evaluate.reference import Reference, due
+from workbench.page.evaluate.scores import score
 
 RATE = 500.0
 
@@ -286,3 +287,25 @@ def test_the_shell_scores_and_writes_a_report(tmp_path, capsys):
 def test_a_layout_that_there_is_not_is_said_at_once(case):
     with pytest.raises(UsageError, match="no layout '3x5\\+9'"):
         wb.evaluate("ecg_image", [case], layout="3x5+9")
+
+
+def test_a_reference_that_cannot_be_this_page_is_said():
+    """Another patient's record, another unit and another rate all had their decibels, and no word."""
+    from workbench.page.evaluate.pages import _doubts, _named
+
+    rate, rng = 500.0, np.random.default_rng(0)
+    t = np.arange(0, 10, 1 / rate)
+    beats = {n: np.convolve(rng.random(len(t)) < 0.003, np.hanning(40), "same") * (1 + k) + 0.1 * np.sin(t * (k + 1))
+             for k, n in enumerate(("I", "II", "V1"))}  # fmt: skip
+    other = {n: np.roll(v[::-1], 1234) for n, v in beats.items()}
+
+    def said(reference, found):
+        return " ".join(_doubts(score(reference, found, rate), _named(reference, reference, found, rate)))
+
+    assert said(beats, beats) == ""
+    assert "is it the record of this page, at" in said(other, beats)
+    assert "leads are 1e+03 times as high" in said(beats, {n: 1000 * v for n, v in beats.items()})
+    assert "leads are 0.5 times as high" in said(beats, {n: 0.5 * v for n, v in beats.items()})
+    waves = {n: np.cumsum(rng.standard_normal(len(t))) for n in beats}
+    longer = {n: np.interp(t / 1.008, t, v) for n, v in waves.items()}
+    assert "time runs +0." in said(waves, longer)

@@ -110,3 +110,9 @@ def test_nothing_is_measured_by_a_flat_lead():
     scored = score({"I": np.zeros(len(true)), "II": true}, {"I": true, "II": true}, RATE)
     assert np.isnan(scored.leads["I"].kaggle)
     assert np.isfinite(scored.leads["II"].kaggle)
+
+
+def test_a_lead_that_was_not_read_gets_nothing_for_the_mean_of_the_truth():
+    true = {"I": 1.5 + 0.2 * np.sin(np.arange(2000) / 20)}
+    assert score(true, {}, 500.0).kaggle == pytest.approx(0.0, abs=1e-9)
+    assert score(true, {"I": np.full(2000, np.nan)}, 500.0).kaggle == pytest.approx(0.0, abs=1e-9)
