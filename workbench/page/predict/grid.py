@@ -72,8 +72,8 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
         raise NoGrid(
             f"{name}: no grid of graph paper is seen (lines along x and y score {spectrum.scores[0]:.1f} and "
             f"{spectrum.scores[1]:.1f}, {_LEAST_SCORE} are needed), so nothing says how many pixels a second and a "
-            "millivolt have. Give a sharper picture, or the scale of an electrocardiogram (--pixels-per-mm; in napari two "
-            "clicks)."
+            "millivolt have. Give a sharper picture, or the scale of an electrocardiogram (--pixels-per-mm; in napari "
+            "by two clicks)."
         )
     unequal = max(spectrum.periods) / min(spectrum.periods)
     if abs(unequal - 2) < 0.08:
