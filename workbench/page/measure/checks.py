@@ -86,7 +86,8 @@ def missed_notes(rows: Array, rate: float, found: int) -> list[str]:
         return []
     filled = np.interp(np.arange(len(row)), np.flatnonzero(there), row[there])
     band = signal.butter(2, [8.0, min(30.0, 0.45 * rate)], "band", fs=rate, output="sos")
-    energy = np.sqrt(ndimage.uniform_filter1d(signal.sosfiltfilt(band, filled) ** 2, max(1, round(0.1 * rate))))
+    power = ndimage.uniform_filter1d(signal.sosfiltfilt(band, filled) ** 2, max(1, round(0.1 * rate)))
+    energy = np.sqrt(np.maximum(power, 0.0))  # running sums round below 0
     energy[~there] = 0.0
     window = round(1.5 * rate)
     usual = np.median([energy[n : n + window].max() for n in range(0, len(energy) - window, window // 3)])
