@@ -10,7 +10,7 @@ import pytest
 
 from tests.pages import ROOT, blocks
 from tests.third_party.conftest import TOYS
-from workbench.core import kinds, registry, reports
+from workbench.core import kind_hooks, kinds, registry, reports
 
 SHOWN = {
     "colours": ("add-a-backend-slides.md",),
@@ -62,7 +62,7 @@ def functions(protocol: type) -> set[str]:
 
 def test_every_field_of_a_kind_and_every_function_of_its_modules_is_told():
     wanted = {f.name for f in dataclasses.fields(kinds.Kind)} | {"FILE_COLUMNS", "READING_COLUMNS"}
-    for protocol in (kinds.KindFiles, kinds.KindLayers, kinds.KindWriter, kinds.KindCases):
+    for protocol in (kind_hooks.KindFiles, kind_hooks.KindLayers, kind_hooks.KindWriter, kind_hooks.KindCases):
         wanted |= functions(protocol)
     assert told("add-a-kind-fields.md") == wanted
 

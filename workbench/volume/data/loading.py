@@ -15,7 +15,7 @@ _DECODED = 16
 
 
 def reading_bytes(image: Image) -> int:
-    """Bytes besides the samples, at the peak of reading; see `workbench.core.kinds.KindFiles`."""
+    """Bytes besides the samples, at the peak of reading; see `workbench.core.kind_hooks.KindFiles`."""
     voxels = array_bytes((len(image.channels), *image.geometry.shape), 1)
     if image.source is None or image.format is None:
         return 0
