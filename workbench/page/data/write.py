@@ -16,6 +16,7 @@ from workbench.data.parts import Job, json_job
 from workbench.page.data import write_signals
 from workbench.page.data.ecg_image import millivolts_of
 from workbench.page.data.pictures import AXES
+from workbench.page.data.stored import coarse
 
 FORMATS = ("wfdb", "dicom-ecg", "csv", "edf")
 
@@ -81,7 +82,7 @@ def notes(part: Any, family: str) -> list[str]:
         return []
     found = []
     factor = millivolts_of((part.value_unit if isinstance(part, Image) else part.unit) or "")
-    if family != "csv" and factor is not None and (said := write_signals.coarse(_data(part, factor), part.channels)):
+    if family != "csv" and factor is not None and (said := coarse(_data(part, factor), part.channels)):
         found.append(said)
     if family == "edf":
         found.append("EDF has no value for 'no signal': gaps lie at the physical minimum, and annotations name them")

@@ -12,11 +12,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import math
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,83 +26,9 @@ from workbench.core.atomic import replacing
 from workbench.core.csv_text import safe_cell
 from workbench.core.errors import UsageError, visible
 from workbench.page.data.dicom_ecg import LEAD_CODES
-from workbench.page.data.ecg_image import HIGHEST_RATE, LOWEST_RATE, MOST_LEADS, listed
 from workbench.page.data.edf_leads import AFTER_THE_END, NO_SIGNAL
+from workbench.page.data.stored import GAP, TOP, eight, require_writable, stored
 from workbench.page.leads import STRIP
-
-STEPS_UV = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-"""Steps [uV] that are tried, finest first."""
-_FINE = 0.001
-"""Step [mV] up to which nothing is lost that a heart gives."""
-GAP = -32768
-"""The stored value for "no sample" of WFDB and DICOM."""
-_TOP = 32767
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """Signals as whole steps of 16 bits.
-
-    Parameters
-    ----------
-    data
-        ``(leads, samples)`` int16, -32768 where there is no sample.
-    steps
-        One step of each lead [mV].
-    middles
-        Voltage of the stored value 0 of each lead [mV]; 0 wherever the lead fits around it.
-    """
-
-    data: npt.NDArray[np.int16]
-    steps: tuple[float, ...]
-    middles: tuple[float, ...]
-
-
-def stored(signals: npt.NDArray[np.floating[Any]], leads: Sequence[str]) -> Stored:
-    """Signals [mV] as whole steps, each lead with the finest step that holds it.
-
-    Raises
-    ------
-    UsageError
-        A lead spans more than 16 bits hold at the coarsest step (6.5 V): it is no electrocardiogram in mV.
-    """
-    out = np.full(signals.shape, GAP, np.int16)
-    found = _steps(signals, leads)
-    for n, (step, middle) in enumerate(found):
-        row = np.asarray(signals[n], np.float64)
-        there = np.isfinite(row)
-        out[n, there] = np.round((row[there] - middle) / step).astype(np.int16)
-    steps, middles = zip(*found, strict=True)
-    return Stored(out, steps, middles)
-
-
-def _steps(signals: npt.NDArray[np.floating[Any]], leads: Sequence[str]) -> list[tuple[float, float]]:
-    """Step and voltage of the stored value 0 [mV] of each lead."""
-    return [_step(np.asarray(row, np.float64), lead) for row, lead in zip(signals, leads, strict=True)]
-
-
-def _step(row: npt.NDArray[np.float64], lead: str) -> tuple[float, float]:
-    there = row[np.isfinite(row)]
-    low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
-    for step in STEPS_UV:
-        size = step / 1000
-        middle = 0.0 if max(-low, high) <= _TOP * size else round((low + high) / 2, 1)
-        if max(high - middle, middle - low) <= _TOP * size and _in_eight(middle, size):
-            return size, middle
-    raise UsageError(
-        f"lead {visible(lead)} runs from {low:g} to {high:g} mV, more than 16 bits hold at {STEPS_UV[-1]:g} uV."
-        " Give the signals in mV, or write CSV."
-    )
-
-
-def coarse(signals: npt.NDArray[np.floating[Any]], leads: Sequence[str]) -> str:
-    """Which leads are stored in steps of more than 1 uV, in words; "" where none is."""
-    found = [
-        f"{visible(lead)} ({1000 * step:g} uV)"
-        for lead, (step, _) in zip(leads, _steps(signals, leads), strict=True)
-        if step > _FINE
-    ]
-    return f"stored in steps of more than 1 uV, as the voltages run so far: {listed(found)}" if found else ""
 
 
 def write_wfdb(
@@ -142,7 +66,7 @@ def write_wfdb(
     UsageError
         Shape, names, rate or values cannot be written; nothing is.
     """
-    _require(signals, leads, sampling_rate)
+    require_writable(signals, leads, sampling_rate)
     path = path.with_suffix(".hea")
     header, body = wfdb_texts(signals, leads, sampling_rate, path.stem, start=start, comments=comments)
     beside = path.with_suffix(".dat")
@@ -168,7 +92,7 @@ def wfdb_texts(
     comments: Sequence[str] = (),
 ) -> tuple[str, bytes]:
     """Header and samples of a WFDB record of that name; see `write_wfdb`."""
-    _require(signals, leads, sampling_rate)
+    require_writable(signals, leads, sampling_rate)
     if name != wfdb_name(name):
         raise UsageError(
             f"'{visible(name)}' cannot name a WFDB record: use letters, digits, - and _, as in {wfdb_name(name)}"
@@ -214,7 +138,7 @@ def csv_text(
     comments: Sequence[str] = (),
 ) -> str:
     """The table that `write_csv` writes. No cell is a formula to a spreadsheet."""
-    _require(signals, leads, sampling_rate)
+    require_writable(signals, leads, sampling_rate)
     text = io.StringIO()
     for line in (*comments, *([f"start: {start.isoformat()}"] if start is not None else [])):
         text.write(f"# {visible(line)}\n")
@@ -299,7 +223,7 @@ def _dataset(
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-    _require(signals, leads, rate)
+    require_writable(signals, leads, rate)
     uid = _class_for(len(leads), signals.shape[1], rate)
     whole = stored(signals, leads)
     about = repr((list(leads), rate, str(start), whole.steps, list(comments)))
@@ -403,7 +327,7 @@ def edf_bytes(
     comments: Sequence[str] = (),
 ) -> bytes:
     """The file that `write_edf` writes."""
-    _require(signals, leads, sampling_rate)
+    require_writable(signals, leads, sampling_rate)
     seconds, per_record = _record(sampling_rate, signals.shape[1])
     samples = signals.shape[1]
     records = -(-samples // per_record)
@@ -423,13 +347,13 @@ def edf_bytes(
     day = "X" if start is None else f"{when.day:02d}-{months[when.month - 1]}-{when.year}"
     count = len(leads) + 1
     low = [m + GAP * s for m, s in zip(whole.middles, whole.steps, strict=True)]
-    high = [m + _TOP * s for m, s in zip(whole.middles, whole.steps, strict=True)]
+    high = [m + TOP * s for m, s in zip(whole.middles, whole.steps, strict=True)]
     fields: list[tuple[int, list[str]]] = [
         (16, [*(_ascii(f"ECG {lead}") for lead in leads), "EDF Annotations"]),
         (80, [""] * count),
         (8, [*(["mV"] * len(leads)), ""]),
-        (8, [*(_eight(v) for v in low), "-1"]),
-        (8, [*(_eight(v) for v in high), "1"]),
+        (8, [*(eight(v) for v in low), "-1"]),
+        (8, [*(eight(v) for v in high), "1"]),
         (8, ["-32768"] * count),
         (8, ["32767"] * count),
         (80, [""] * count),
@@ -462,16 +386,6 @@ def _record(rate: float, samples: int) -> tuple[float, int]:
     )
 
 
-def _eight(value: float) -> str:
-    """A number of a field of eight characters; steps and middles are chosen so that it is exact (`_in_eight`)."""
-    return f"{value:.4f}".rstrip("0").rstrip(".")
-
-
-def _in_eight(middle: float, step: float) -> bool:
-    """Whether EDF has room for the ends of the range of a lead."""
-    return all(len(_eight(middle + end * step)) <= 8 for end in (GAP, _TOP))
-
-
 def _gaps(lost: npt.NDArray[np.bool_], leads: Sequence[str], rate: float) -> list[tuple[float, float, str]]:
     """Onset [s], duration [s] and text of every run without samples, in the order of their onsets."""
     found = []
@@ -490,23 +404,6 @@ def _annotations(notes: list[tuple[float, float, str]], records: int, seconds: f
         lasting = f"\x15{_number(duration)}" if duration else ""
         texts[place] += f"+{_number(onset)}{lasting}\x14{text}\x14\0".encode()
     return texts
-
-
-def _require(signals: npt.NDArray[Any], leads: Sequence[str], rate: float) -> None:
-    """Refuse what no format can hold."""
-    if not isinstance(signals, np.ndarray) or signals.ndim != 2 or signals.shape[0] != len(leads) or not signals.size:
-        shape = getattr(signals, "shape", None)
-        raise UsageError(f"signals have shape {shape} for {len(leads)} lead name(s), expected (leads, samples)")
-    if len(leads) > MOST_LEADS or len(set(leads)) != len(leads) or not all(lead.strip() for lead in leads):
-        raise UsageError(
-            f"the leads are called {listed(map(visible, leads))}: expected up to {MOST_LEADS} different names"
-        )
-    if not (math.isfinite(rate) and LOWEST_RATE <= rate <= HIGHEST_RATE):
-        raise UsageError(f"the sampling rate is {rate:g} Hz, expected {LOWEST_RATE:g} to {HIGHEST_RATE:g} Hz")
-    if not np.issubdtype(signals.dtype, np.floating):
-        raise UsageError(f"signals are of the type {signals.dtype}, expected floating-point numbers [mV]")
-    if np.isinf(signals).any():
-        raise UsageError("signals hold infinite values: expected voltages [mV], and NaN where there is no sample")
 
 
 def _number(value: float) -> str:

@@ -16,6 +16,7 @@ from tests.workbench.page.made import heart
 from workbench.core.errors import UsageError
 from workbench.page.data import csv_files, dicom_ecg, wfdb_files
 from workbench.page.data import write_signals as writer
+from workbench.page.data.stored import coarse, stored
 from workbench.page.leads import STANDARD
 
 WRITERS = {
@@ -168,7 +169,7 @@ def test_mne_reads_within_half_a_step_and_the_gaps(tmp_path):
     held = np.isfinite(data)
     steps = 1000 * (raw._raw_extras[0]["physical_max"] - raw._raw_extras[0]["physical_min"])[:12] / 65535
     for n in range(12):
-        step = writer.stored(data[n : n + 1], ["x"]).steps[0]
+        step = stored(data[n : n + 1], ["x"]).steps[0]
         assert step <= 0.001
         if held[n].any():
             assert np.abs(found[n] - data[n])[held[n]].max() <= step / 2 + 1e-9
@@ -257,7 +258,7 @@ def test_a_name_that_wfdb_does_not_allow_is_refused(tmp_path):
 
 def test_steps_are_the_finest_that_hold():
     data = np.array([[-3.2, 3.2], [-6.0, 6.0], [-16.0, 16.0], [-32.0, 32.0], [40.0, 45.0]])
-    whole = writer.stored(data, "abcde")
+    whole = stored(data, "abcde")
     assert whole.steps == (0.0001, 0.0002, 0.0005, 0.001, 0.0001)
     assert whole.middles == (0, 0, 0, 0, 42.5)
 
@@ -270,10 +271,10 @@ def test_electrodes_that_drift_far_are_stored_in_coarser_steps(tmp_path, name, o
     data[1] += np.linspace(-offset, offset, data.shape[1])
     WRITERS[name](data, STANDARD, 500, tmp_path / name)
     found = _read_by_others(tmp_path / name)[: len(data), : data.shape[1]]
-    steps = np.array(writer.stored(data, STANDARD).steps)
+    steps = np.array(stored(data, STANDARD).steps)
     assert (np.abs(found - data).max(axis=1) <= 0.51 * steps + 1e-9).all()
     assert steps[2:].max() <= 0.001
-    said = writer.coarse(data, STANDARD)
+    said = coarse(data, STANDARD)
     assert ("II (" in said) == (abs(offset) > 32)
     assert "III" not in said
 
