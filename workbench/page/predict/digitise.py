@@ -15,9 +15,10 @@ from workbench.page.leads import STANDARD
 from workbench.page.net.page_net import FINER
 from workbench.page.origins import HALF_PEN
 from workbench.page.paper_map import PaperMap
-from workbench.page.predict.arrangement import Arrangement, Piece, RowInk, arrange
+from workbench.page.predict.arrangement import Arrangement, Piece, arrange
 from workbench.page.predict.grid import Grid, find_grid, given_grid
 from workbench.page.predict.maps import Maps, look
+from workbench.page.predict.row_ink import RowInk
 from workbench.page.predict.strips import likest
 from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
 from workbench.page.rectified import PER_MM, sample

@@ -76,7 +76,7 @@ def find_grid(pixels: npt.NDArray[np.uint8], name: str = "page") -> Grid:
             "by two clicks)."
         )
     unequal = max(spectrum.periods) / min(spectrum.periods)
-    if abs(unequal - 2) < 0.08:
+    if abs(unequal - 2) < 0.16:
         raise NoGrid(
             f"{name}: lines of the grid are twice as far apart along one side as along the other: the picture was "
             "stretched, or every second line is not seen. Give the picture as it was taken, with square squares."

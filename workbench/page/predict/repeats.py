@@ -81,39 +81,25 @@ class Spectrum:
 
     def _choose(self) -> None:
         """The pair of periods of 5 mm that explains both directions and makes a page of a size that there is."""
-        height, width = self.shape
-        best = None
-        for px, sx in self.combs[0].candidates():
-            if not _WIDTHS[0] <= 5 * width / px <= _WIDTHS[1]:
-                continue
-            for py, sy in self.combs[1].candidates():
+        square, stretched = [], []
+        for px, sx, double_x in self._candidates(0):
+            for py, sy, double_y in self._candidates(1):
                 unequal = max(px / py, py / px)
-                if unequal > _MOST_UNEQUAL or not _HEIGHTS[0] <= 5 * height / py <= _HEIGHTS[1]:
-                    continue
-                usual = 170 < 5 * width / px < 340
-                doubled = sum(comb.doubled(p) for comb, p in zip(self.combs, (px, py), strict=True))
-                total = sx + sy - 6 * max(unequal - 1.04, 0) + 0.8 * usual - _DOUBLED * doubled
-                if best is None or total > best[0]:
-                    best = (total, px, py, sx, sy)
-        stretched = self._stretched()
-        if stretched is not None and (best is None or stretched[0] > best[0] + _CLEARLY):
-            best = stretched
-        if best is not None:
-            self.periods, self.scores = (best[1], best[2]), (best[3], best[4])
+                total = sx + sy - _DOUBLED * (double_x + double_y)
+                if unequal <= _MOST_UNEQUAL:
+                    usual = 170 < 5 * self.shape[1] / px < 340
+                    square.append((total + 0.8 * usual - 6 * max(unequal - 1.04, 0), px, py, sx, sy))
+                elif unequal <= _MOST_STRETCHED:  # somebody made it wider or higher
+                    stretched.append((total - _CLEARLY, px, py, sx, sy))
+        if square or stretched:
+            _, px, py, sx, sy = max([*square, *stretched], key=lambda one: one[0])
+            self.periods, self.scores = (px, py), (sx, sy)
 
-    def _stretched(self) -> tuple[float, float, float, float, float] | None:
-        """The same for a picture that somebody made wider or higher: each direction by itself."""
-        height, width = self.shape
-        best = None
-        for px, sx in self.combs[0].candidates()[:6]:
-            for py, sy in self.combs[1].candidates()[:6]:
-                unequal = max(px / py, py / px)
-                fits = _WIDTHS[0] <= 5 * width / px <= _WIDTHS[1] and _HEIGHTS[0] <= 5 * height / py <= _HEIGHTS[1]
-                if _MOST_UNEQUAL < unequal <= _MOST_STRETCHED and fits:
-                    total = sx + sy - _DOUBLED * (self.combs[0].doubled(px) + self.combs[1].doubled(py))
-                    if best is None or total > best[0]:
-                        best = (total, px, py, sx, sy)
-        return best
+    def _candidates(self, axis: int) -> list[tuple[float, float, float]]:
+        """Periods of 5 mm that make a page of a size that there is, with their scores and how doubled each is."""
+        length, (low, high) = self.shape[1 - axis], (_WIDTHS, _HEIGHTS)[axis]
+        comb = self.combs[axis]
+        return [(p, s, comb.doubled(p)) for p, s in comb.candidates() if low <= 5 * length / p <= high]
 
     def strength(self, axis: int, harmonic: int) -> float:
         """How clear the lines of 5 mm (1) or 1 mm (5) are along an axis."""

@@ -13,6 +13,7 @@ Row = npt.NDArray[np.floating[Any]]
 _SHIFT, _SHORTEST = 0.04, 0.5
 """[s] By how much two places of a lead may be apart, and how long both must be seen."""
 _ALIKE, _SAME, DRAWN = 0.9, 0.985, 0.99
+"""How alike two places of a lead are: at least, where there is no doubt, and where both are drawn with lines."""
 
 
 def likest(strip: Row, short: Mapping[str, Row], rate: float, own: str | None, least: float = _ALIKE) -> str | None:

@@ -233,10 +233,10 @@ def _cheapest(ink: Share, dark: Share, along: npt.NDArray[Any], pull: Floats, fr
 
 def _strokes(trace: Share, paths: list[Floats]) -> list[Stroke]:
     width = trace.shape[1]
-    out, runs = [], []
+    out, runs, ink = [], [], _unbroken(trace)
     for path in paths:
         followed = np.interp(np.arange(width), np.arange(len(path)) * _COARSE + 0.5, path)
-        runs.append((followed, *_run_at(trace, followed)))
+        runs.append((followed, *_run_at(trace, ink, followed)))
     for n, (followed, top, bottom, sure) in enumerate(runs):
         shared = np.zeros(width, bool)
         for m, other in enumerate(runs):
@@ -246,11 +246,10 @@ def _strokes(trace: Share, paths: list[Floats]) -> list[Stroke]:
     return out
 
 
-def _run_at(trace: Share, followed: Floats) -> tuple[Floats, Floats, Floats]:
+def _run_at(trace: Share, ink: npt.NDArray[np.bool_], followed: Floats) -> tuple[Floats, Floats, Floats]:
     """Edges of the stroke that each column is followed through (the nearest within 3 pixels), and how sure it is."""
     height, width = trace.shape
     columns = np.arange(width)
-    ink = _unbroken(trace)
     start = np.clip(np.round(followed).astype(int), 0, height - 1)
     best = np.full(width, -1)
     for away in (0, 1, -1, 2, -2, 3, -3):

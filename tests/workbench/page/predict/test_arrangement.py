@@ -6,10 +6,11 @@ import pytest
 from tests.workbench.page.pages import drawn, leads_of, perfect_maps
 from workbench.page.errors import NotAPage
 from workbench.page.evaluate.scores import score
-from workbench.page.predict.arrangement import RowInk, arrange
+from workbench.page.predict.arrangement import arrange
 from workbench.page.predict.digitise import Paper, flatten, read_flat
 from workbench.page.predict.grid import find_grid
 from workbench.page.predict.maps import Maps, Name
+from workbench.page.predict.row_ink import RowInk
 
 LAYOUTS = ["3x4", "3x4+3 Cabrera", "6x2", "6x1 Cabrera", "12x1", "3x1", "chest 6x1", "chest 3x2"]
 
