@@ -37,4 +37,5 @@ def begins_as_one(path: Path) -> bool:
 def begins_like(path: Path) -> str:
     """What a file that is no such picture begins like, in words."""
     head = head_of(path)
-    return next((f"it begins like {name}" for magic, name in _OTHERS if head.startswith(magic)), "it begins like no picture")
+    told = (f"it begins like {name}" for magic, name in _OTHERS if head.startswith(magic))
+    return next(told, "it begins like no picture")
