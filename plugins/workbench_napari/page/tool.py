@@ -88,7 +88,7 @@ class EcgTool(GeneralTool):
         # The plot has no parent until it is docked: a window that closes does not take it along.
         self.destroyed.connect(partial(_delete, self.leads))
         self.correcting = Correcting(self.viewer, self.correct_group, self._picture, self)
-        self.scaling = Scaling(self.viewer, self.scale_group, self._lines, self._page_layer, self)
+        self.scaling = Scaling(self.viewer, self.scale_group, self._lines, self._page_of_lines, self)
         self.spot = Spot(self.viewer)
         self._fit = NextTurn(self.viewer.reset_view, self)
         super().connect_tool()
@@ -157,8 +157,18 @@ class EcgTool(GeneralTool):
         layer = self.layer
         return layer if layer is not None and type(layer).__name__ == "Image" else None
 
+    def _page_of_lines(self) -> Any:
+        """The picture that the lines lie on, whichever is chosen by now; the chosen one where there are no lines."""
+        lines = self._lines_layer()
+        own = {} if lines is None else lines.metadata.get(KEY) or {}
+        if not own.get("source"):
+            return self._page_layer()
+        there = ((layer, layer.metadata.get(KEY) or {}) for layer in self.viewer.layers)
+        same = (layer for layer, other in there if other.get("role") == own["kind"] and _is_of(other, own))
+        return next(same, None)
+
     def _picture(self) -> Any:
-        layer = self._page_layer()
+        layer = self._page_of_lines()
         return None if layer is None else np.asarray(layer.data)[..., :3]
 
     def _flat_picture(self) -> Any:
@@ -199,7 +209,7 @@ class EcgTool(GeneralTool):
 
     def show_flat(self, on: bool) -> None:
         """Show the corrected page beside the picture, or not."""
-        self.spot.show_flat(self._flat_picture() if on else None, self._page_layer())
+        self.spot.show_flat(self._flat_picture() if on else None, self._page_of_lines())
 
     def go_to(self, channel: str, seconds: float) -> None:
         """Mark the place on the page where a lead is drawn at a moment."""
@@ -268,6 +278,11 @@ class EcgTool(GeneralTool):
         if self.input.model.asks_for("pixels_per_mm"):
             self.input.model.form.set_values({"pixels_per_mm": round(pixels_per_mm, 4)})
         self.say(f"{pixels_per_mm:.2f} pixels a millimetre: press Run to read the page at this scale.")
+
+
+def _is_of(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two layers are of one file, and of one page in it."""
+    return all(one.get(key) == other.get(key) for key in ("source", "series", "key"))
 
 
 def _delete(view: Any, _tool: Any = None) -> None:

@@ -319,3 +319,24 @@ def test_a_shape_that_is_no_line_is_said_and_breaks_nothing(shown):
     layer.remove_selected()
     tool.correcting._take_stroke(tool.correcting.lines(), np.array([[10.0, 10.0], [90.0, 10.0]]))
     assert "No line is left" in tool.status.text()
+
+
+def test_lines_belong_to_their_own_picture_whichever_page_is_chosen(opened, read, tmp_path):
+    """A page that was opened while another was read lent its name to the grid, and its ink to the lines."""
+    from PIL import Image as Pillow
+
+    viewer, tool = opened
+    own = tool.layer
+    Pillow.fromarray(255 - own.data[::2, ::2, :3]).save(tmp_path / "other.png")
+    tool.opening.open_path(tmp_path / "other.png", "page")
+    until(lambda: tool.layer is not own and not tool.opening.is_busy)
+    tool.start("Paper ECG", lambda _progress: read, tool._shower(own))
+    until(lambda: not tool.is_busy and tool.leads.leads is not None)
+    assert tool.layer.name == "other"
+    assert tool.correcting.layer.name == "page traces"
+    assert tool._picture().shape == own.data[..., :3].shape
+    tool.scaling.show_grid(True)
+    assert {x.name for x in viewer.layers if x.name.endswith(" grid")} == {"page grid"}
+    del viewer.layers["page"]
+    settled(tool)
+    assert tool._picture() is None  # never that of another page
