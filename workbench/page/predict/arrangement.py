@@ -19,6 +19,7 @@ from workbench.page.predict.row_ink import (
     RowInk,
     broken_within,
     edges_of,
+    half_pen,
     has_gaps,
     seconds_of_piece,
 )
@@ -39,6 +40,9 @@ _OTHER_LEAD = 30.0
 """Names so far apart are those of two leads [mm]."""
 _USUAL = {3: "3x4", 4: "3x4+1", 5: "3x4+2", 6: "3x4+3", 7: "6x2+1", 12: "12x1"}
 """What a number of rows most often is, where no name can be read."""
+
+_WHOLE_ROW = 10.0
+"""Seconds of a row, usually."""
 
 
 @dataclass(frozen=True)
@@ -327,6 +331,8 @@ def _fitted(
     starts = np.array([first, *edges])
     gaps = has_gaps(rows[:short], edges)
     long = seconds_of_piece(rows[:short], starts, last, speed) if gaps else width / speed
+    pen = half_pen([s for s in spans if s is not None], _WHOLE_ROW, speed)
+    begin = first - HALF_PEN + pen
     for r, names in enumerate(layout.rows):
         for c, lead in enumerate(names):
             low = starts[c]
@@ -347,7 +353,7 @@ def _fitted(
                 score -= 0.6
                 continue
             start = c * long
-            origin = span[0] + HALF_PEN - start * speed if gaps else first
+            origin = span[0] + HALF_PEN - start * speed if gaps else begin
             pieces.append(
                 Piece(
                     lead, r, span[0], span[1], origin, start, False, right is not None, right.name.score if right else 0
@@ -365,7 +371,7 @@ def _fitted(
         score += 0.6 * own[0].name.score if own else (-0.5 if len(placed) >= 3 else -0.1)
         if span is not None:
             read = bool(own)
-            pieces.append(Piece(lead, row, *span, first, 0.0, True, read, own[0].name.score if own else 0))
+            pieces.append(Piece(lead, row, *span, begin, 0.0, True, read, own[0].name.score if own else 0))
     if layout.name == _USUAL.get(len(rows)):
         score += 0.6
     if layout.name.endswith("Cabrera"):

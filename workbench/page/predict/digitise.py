@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from workbench.page.predict.grid import Grid, find_grid, given_grid
 from workbench.page.predict.maps import Maps, look
 from workbench.page.predict.row_ink import RowInk
 from workbench.page.predict.strips import likest
-from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line
+from workbench.page.predict.tracing import Stroke, baselines, follow, middle_line, share_along
 from workbench.page.rectified import PER_MM, sample
+from workbench.page.runs import long_runs, runs
 from workbench.page.traces import channel
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -33,6 +35,10 @@ _MARGIN = (6.0, 20.0)
 """Paper around the grid that is looked at as well [mm]: at its sides, and above and below, for tall beats."""
 LONGEST_FILLED = 1.0
 """Gaps up to so many mm are bridged; longer ones stay gaps."""
+_AT_EDGE = 2.0
+"""Millimetres beside the ends of a piece in which marks between pieces stand."""
+_ONE_BEAT = 5.0
+"""Millimetres within which unclear strokes are one beat's."""
 _SHORTEST = 1.0
 """Seconds of leads below which there is no beat to be seen whole."""
 _FINE, _COARSEST = 5.0, 2.5
@@ -186,7 +192,14 @@ def read_flat(
     strokes = follow(trace, heights, PER_MM) if len(heights) else []
     lines = [middle_line(stroke, PEN * PER_MM, FINER) for stroke in strokes]
     rows = [
-        RowInk((h + 0.5) / PER_MM, np.isfinite(s.top), s.top / PER_MM, s.bottom / PER_MM, FINER * PER_MM)
+        RowInk(
+            (h + 0.5) / PER_MM,
+            np.isfinite(s.top),
+            s.top / PER_MM,
+            s.bottom / PER_MM,
+            share_along(trace, s.followed),
+            FINER * PER_MM,
+        )
         for h, s in zip(heights, strokes, strict=True)
     ]
     found = arrange(rows, maps.names, paper.speed, layout=layout, source=source)
@@ -206,7 +219,7 @@ def read_flat(
             f"{source}: {seconds:.1f} s of lines are seen on the grid, an electrocardiogram has {_SHORTEST:g} s."
         )
     signals, pieces, said = _strips_by_samples(signals, pieces)
-    notes = (*_coarse(grid), *found.notes, *said)
+    notes = (*_coarse(grid), *found.notes, *said, *_over_each_other(pieces, strokes))
     return Digitised(signals, sure, pieces, tuple(lines), grid, flat, maps, tuple(strokes), found, paper, notes)
 
 
@@ -312,8 +325,8 @@ def _through_words(trace: npt.NDArray[np.float32], words: npt.NDArray[np.float32
     rows, columns = trace.shape
     ink = trace > 0.5
     least, reach = round(_TALL * PER_MM), round(_WORD * PER_MM)
-    tall = ndimage.binary_opening(ink, np.ones((least, 1), bool))
-    gap = ndimage.binary_closing(tall, np.ones((reach, 1), bool)) & ~ink
+    tall = long_runs(ink, least)
+    gap = ~long_runs(~tall, reach) & ~ink
     printed = np.repeat(np.repeat(words > _IS_WORD, 2, 0), 2 * FINER, 1)[:rows, :columns]
     gap[: printed.shape[0], : printed.shape[1]] &= printed
     parts, count = ndimage.label(gap, np.ones((3, 3)))
@@ -376,6 +389,26 @@ def _strips_by_samples(signals: Signals, pieces: tuple[Piece, ...]) -> tuple[Sig
             notes.append(f"the strip is {best} by its samples, which those of the short {best} repeat ({how})")
             out[n], names[n] = replace(piece, lead=best, was_read=False), f"{best} strip"
     return replace(signals, channels=tuple(names)), tuple(out), notes
+
+
+def _over_each_other(pieces: Sequence[Piece], strokes: Sequence[Stroke]) -> list[str]:
+    """Leads whose beats lie over those of others, so that it is not clear whose strokes are whose."""
+    per_mm = FINER * PER_MM
+    places = {}
+    for piece in pieces:
+        first, last = piece.first + _AT_EDGE, piece.last - _AT_EDGE
+        unclear = strokes[piece.row].unclear[round(first * per_mm) : round(last * per_mm)]
+        starts = [a for a, _ in runs(unclear)]
+        count = sum(b - a > _ONE_BEAT * per_mm for a, b in pairwise([-np.inf, *starts]))
+        if count:
+            places[channel(piece.lead, piece.is_strip)] = count
+    if not places:
+        return []
+    told = ", ".join(f"{name} ({count} {'place' if count == 1 else 'places'})" for name, count in places.items())
+    return [
+        f"beats lie over each other, and which stroke is whose is not clear: {told}; look at the lines on the page "
+        "before heights of these beats are used"
+    ]
 
 
 def _without_others(heights: Floats, edge: int) -> Floats:

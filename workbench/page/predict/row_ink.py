@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.page.origins import HALF_PEN
 from workbench.page.predict.maps import Name
+from workbench.page.predict.sharing import EDGE
 from workbench.page.runs import runs
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -23,18 +25,26 @@ _ODD = 30.0
 look like the place where pieces meet."""
 _LOOSE = 0.25
 """Cost of a millimetre by which pieces begin and end elsewhere than the ink of their rows, whichever is nearer."""
+_PEN = (-0.1, 0.9)
+"""Width of pens [mm], least and most: by so much the ink of a piece is longer than the piece."""
+_LAST = 0.002
+"""Seconds between the last sample of a piece and its end."""
 _APART, _SHORT = 4.0, 15.0
 """Ink at the ends of a row that lies so far from the rest and is so short is none of it [mm]."""
 
 
 @dataclass(frozen=True)
 class RowInk:
-    """Of a row: its height [mm], and at every step of `per_mm` columns whether there is ink, and where [mm]."""
+    """Of a row: its height [mm], and at every step of `per_mm` columns whether there is ink, and where [mm].
+
+    `share` says how much ink (0 to 1), so that its ends are known to a fraction of a column.
+    """
 
     height: float
     has_ink: npt.NDArray[np.bool_]
     top: Floats
     bottom: Floats
+    share: npt.NDArray[np.floating[Any]]
     per_mm: float
 
     def span(self, first: float, last: float) -> tuple[float, float] | None:
@@ -50,7 +60,16 @@ class RowInk:
             return None
         low, high = self._body(good, window)
         inside = there[(there >= low) & (there < high)]
-        return (a + inside[0]) / self.per_mm, (a + inside[-1] + 1) / self.per_mm
+        return (self._end(a + inside[0], -1)) / self.per_mm, (self._end(a + inside[-1], 1)) / self.per_mm
+
+    def _end(self, column: int, step: int) -> float:
+        """Where ink ends whose last column this is [columns]: between its middle and that of the one beside it."""
+        beside = column + step
+        if not 0 <= beside < len(self.share):
+            return column + 0.5 + 0.5 * step
+        own, less = float(self.share[column]), float(self.share[beside])
+        part = (own - EDGE) / (own - less) if own > EDGE > less else 0.5
+        return column + 0.5 + part * step
 
     def _body(self, good: npt.NDArray[np.int_], window: int) -> tuple[int, int]:
         """Where dense ink begins and ends, without short stretches that lie apart: edges of the paper, a table."""
@@ -70,6 +89,15 @@ def seconds_of_piece(rows: Sequence[RowInk], starts: Floats, last: float, speed:
         if abs(found / usual - 1) < 0.02:
             return usual
     return found
+
+
+def half_pen(spans: Sequence[tuple[float, float]], seconds: float, speed: float) -> float:
+    """By how much the ink of lines begins before they do [mm]: the ends of a pen are round.
+
+    Where ink is as long as pieces of `seconds` and a pen, half of what is too much; else what is usual.
+    """
+    beyond = float(np.median([last - first for first, last in spans])) - (seconds - _LAST) * speed
+    return beyond / 2 if _PEN[0] <= beyond <= _PEN[1] else HALF_PEN
 
 
 def edges_of(

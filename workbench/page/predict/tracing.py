@@ -16,23 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.page.runs import runs
+from workbench.page.predict.sharing import EDGE, share_out
+from workbench.page.predict.ways import COARSE, Way
+from workbench.page.runs import long_runs, runs
 
 Floats = npt.NDArray[np.floating[Any]]
 Share = npt.NDArray[np.float32]
 
-_COARSE = 2
-_ALONG, _ACROSS = 0.002, 0.1
-"""Cost of a pixel of height, along ink and across paper."""
-_UNCLAIMED, _CLAIMED = -0.003, 0.02
-"""The same along ink that no other row went through when rows were followed before, and along ink that one did."""
-_SWEEPS = 2
-_JUMP = 1.0
-"""Cost of a jump from the end of one piece to the beginning of the next."""
-_NO_INK = 0.9
-"""Cost of a column without ink."""
-_EDGE = 0.45
-"""Share of ink at the edge of a stroke."""
 _FAINT, _BREAK = 0.1, 5
 """Share of ink that joins a stroke over so many rows of pixels."""
 
@@ -45,19 +35,19 @@ class Stroke:
     ----------
     top, bottom
         ``(columns,)`` float64; top is the smaller number.
-    followed
-        ``(columns,)``: where the row was followed, ink or not.
     sure
         ``(columns,)``, 0 to 1: how certain the ink is.
-    shared
-        ``(columns,)`` bool: ink that another row passes through as well.
+    followed
+        ``(columns,)``: where the row was followed, ink or not.
+    unclear
+        ``(columns,)`` bool: where tall ink may as well be another row's.
     """
 
     top: Floats
     bottom: Floats
-    followed: Floats
     sure: Floats
-    shared: npt.NDArray[np.bool_]
+    followed: Floats
+    unclear: npt.NDArray[np.bool_]
 
 
 def baselines(trace: Share, per_mm: float, least_pitch: float = 9.0) -> Floats:
@@ -126,123 +116,28 @@ def follow(
     """
     small = _pooled(trace)
     pitch = float(np.median(np.diff(rows))) if len(rows) > 1 else 30.0 * per_mm
-    ways = [_Way(small, rows, n, pitch, per_mm, reach, breaks[n] if breaks else ()) for n in range(len(rows))]
-    paths = [way.cheapest(small, np.full(small.shape[0], 0.0)[:, None]) for way in ways]
-    claims = [_claim(small, path) for path in paths]
-    for _ in range(_SWEEPS if len(rows) > 1 else 0):
-        for n, way in enumerate(ways):
-            others = np.zeros(small.shape, bool)
-            for m, claim in enumerate(claims):
-                if m != n:
-                    others |= claim
-            if (others & claims[n]).any():
-                paths[n] = way.cheapest(small, others)
-                claims[n] = _claim(small, paths[n])
-    return _strokes(trace, [path * _COARSE + (_COARSE - 1) / 2 for path in paths])
-
-
-class _Way:
-    """How a row may go: where it lies, how far it may leave, and where it may jump."""
-
-    def __init__(
-        self,
-        small: Share,
-        rows: Floats,
-        number: int,
-        pitch: float,
-        per_mm: float,
-        reach: float,
-        breaks: Sequence[int],
-    ) -> None:
-        row = float(rows[number])
-        self.low = max(0, int((row - reach * per_mm) // _COARSE))
-        self.high = min(small.shape[0], int((row + reach * per_mm) // _COARSE) + 1)
-        at = np.arange(self.low, self.high) * float(_COARSE)
-        self.pull = 0.05 * np.minimum(((at - row) / pitch) ** 2, 4.0)
-        # Along the middle of another row lies its own ink, not that of this one: it may be crossed, not followed.
-        others = np.array([other for n, other in enumerate(rows) if n != number])
-        if len(others):
-            near = np.abs(at[:, None] - others).min(axis=1) < 2.5 * per_mm
-            self.pull = self.pull + np.where(near, _NO_INK, 0.0)
-        self.free = {column // _COARSE for column in breaks}
-
-    def cheapest(self, small: Share, claimed: npt.NDArray[Any]) -> Floats:
-        """Heights [rows of the coarse map] of the cheapest way; `claimed` is ink that others go through."""
-        band = slice(self.low, self.high)
-        if claimed.dtype == bool:
-            own = claimed[band]
-            along = np.where(own, _CLAIMED, _UNCLAIMED)
-            ink = np.where(own, 0.6 * small[band], small[band]).astype(np.float32)
-        else:
-            along, ink = np.full((self.high - self.low, 1), _ALONG), small[band]
-        return _cheapest(ink, small[band], along, self.pull, self.free) + self.low
-
-
-def _claim(small: Share, path: Floats) -> npt.NDArray[np.bool_]:
-    """Ink that a row goes through: the run of each column that it is followed through."""
-    height, width = small.shape
-    out = np.zeros(small.shape, bool)
-    columns = np.arange(width)
-    y = np.clip(np.round(path).astype(int), 0, height - 1)
-    ink = small > _EDGE
-    there = ink[y, columns]
-    for step in (-1, 1):
-        at, going = y.copy(), there.copy()
-        while going.any():
-            out[at[going], columns[going]] = True
-            at = np.clip(at + step, 0, height - 1)
-            going &= ink[at, columns] & ~((at == 0) | (at == height - 1))
-    return out
+    ways = [Way(small, rows, n, pitch, per_mm, reach, breaks[n] if breaks else ()) for n in range(len(rows))]
+    none = np.zeros(small.shape, bool)
+    paths = [way.cheapest(way.prices(small, none, None)) for way in ways]
+    doubts = share_out(small, ways, paths) if len(rows) > 1 else [np.zeros(small.shape[1], bool) for _ in paths]
+    return _strokes(trace, [path * COARSE + (COARSE - 1) / 2 for path in paths], doubts)
 
 
 def _pooled(trace: Share) -> Share:
-    height, width = (n // _COARSE * _COARSE for n in trace.shape)
-    blocks = trace[:height, :width].reshape(height // _COARSE, _COARSE, width // _COARSE, _COARSE)
+    height, width = (n // COARSE * COARSE for n in trace.shape)
+    blocks = trace[:height, :width].reshape(height // COARSE, COARSE, width // COARSE, COARSE)
     out: Share = blocks.max(axis=(1, 3))
     return out
 
 
-def _cheapest(ink: Share, dark: Share, along: npt.NDArray[Any], pull: Floats, free: set[int]) -> Floats:
-    """The height in every column of the cheapest way from left to right; into columns of `free` it may jump.
-
-    `ink` is what lies at a place, less where it is another's; `dark` and `along` say what climbing costs.
-    """
-    states, columns = ink.shape
-    node = _NO_INK * (1 - np.clip(ink * 1.25 - 0.1, 0, 1).astype(np.float64)) + pull[:, None]
-    share = np.clip(dark * 1.25 - 0.1, 0, 1)
-    climb = np.cumsum(_ACROSS + (along - _ACROSS) * share, axis=0).T * _COARSE
-    total = np.empty((columns, states))
-    total[0] = node[:, 0]
-    for x in range(1, columns):
-        before, y = total[x - 1], climb[x]
-        from_above = np.minimum.accumulate(before - y) + y
-        from_below = np.minimum.accumulate((before + y)[::-1])[::-1] - y
-        best = np.minimum(from_above, from_below)
-        total[x] = (np.minimum(best, before.min() + _JUMP) if x in free else best) + node[:, x]
-    path = np.empty(columns)
-    at = int(total[-1].argmin())
-    path[-1] = at
-    order = np.arange(states)
-    for x in range(columns - 2, -1, -1):
-        y = climb[x + 1]
-        way = np.where(order <= at, y[at] - y, y - y[at])
-        at = int((total[x] + (np.minimum(way, _JUMP) if x + 1 in free else way)).argmin())
-        path[x] = at
-    return path
-
-
-def _strokes(trace: Share, paths: list[Floats]) -> list[Stroke]:
-    width = trace.shape[1]
-    out, runs, ink = [], [], _unbroken(trace)
-    for path in paths:
-        followed = np.interp(np.arange(width), np.arange(len(path)) * _COARSE + 0.5, path)
-        runs.append((followed, *_run_at(trace, ink, followed)))
-    for n, (followed, top, bottom, sure) in enumerate(runs):
-        shared = np.zeros(width, bool)
-        for m, other in enumerate(runs):
-            if m != n:
-                shared |= (other[1] < bottom) & (other[2] > top)
-        out.append(Stroke(top, bottom, followed, sure, shared))
+def _strokes(trace: Share, paths: list[Floats], doubts: list[npt.NDArray[np.bool_]]) -> list[Stroke]:
+    columns = np.arange(trace.shape[1])
+    out, ink = [], _unbroken(trace)
+    for path, doubt in zip(paths, doubts, strict=True):
+        followed = np.interp(columns, np.arange(len(path)) * COARSE + 0.5, path)
+        unclear = doubt[np.minimum(columns // COARSE, len(doubt) - 1)]
+        top, bottom, sure = _run_at(trace, ink, followed)
+        out.append(Stroke(top, bottom, np.where(unclear, 0.5, 1.0) * sure, followed, unclear))
     return out
 
 
@@ -270,22 +165,27 @@ def _run_at(trace: Share, ink: npt.NDArray[np.bool_], followed: Floats) -> tuple
     inside = np.clip(above, 0, height - 1), np.clip(below, 0, height - 1)
     before, after = np.clip(above - 1, 0, height - 1), np.clip(below + 1, 0, height - 1)
     a, b = trace[inside[0], columns], trace[before, columns]
-    top = above - np.clip((a - _EDGE) / np.maximum(a - b, 1e-6), 0, 1)
+    top = above - np.clip((a - EDGE) / np.maximum(a - b, 1e-6), 0, 1)
     a, b = trace[inside[1], columns], trace[after, columns]
-    bottom = below + np.clip((a - _EDGE) / np.maximum(a - b, 1e-6), 0, 1)
+    bottom = below + np.clip((a - EDGE) / np.maximum(a - b, 1e-6), 0, 1)
     middle = np.clip(np.round((top + bottom) / 2).astype(int), 0, height - 1)
     sure = np.where(found, np.maximum(trace[middle, columns], a), 0.0)
     top[~found], bottom[~found] = np.nan, np.nan
     return top, bottom, sure
 
 
+def share_along(trace: Share, followed: Floats, reach: int = 3) -> Share:
+    """The most ink within `reach` rows of pixels of a way, in every column."""
+    columns, start = np.arange(trace.shape[1]), np.round(followed).astype(int)
+    near = [trace[np.clip(start + away, 0, len(trace) - 1), columns] for away in range(-reach, reach + 1)]
+    most: Share = np.max(near, axis=0)
+    return most
+
+
 def _unbroken(trace: Share) -> npt.NDArray[np.bool_]:
     """Ink, and what is faint between ink above and below: a stroke does not end there and begin again."""
-    from scipy import ndimage
-
-    ink: npt.NDArray[np.bool_] = trace > _EDGE
-    joined = ndimage.binary_closing(ink, np.ones((_BREAK + 1, 1)))
-    return np.asarray(ink | (joined & (trace > _FAINT)))
+    ink: npt.NDArray[np.bool_] = trace > EDGE
+    return np.asarray(ink | (~long_runs(~ink, _BREAK + 1) & (trace > _FAINT)))
 
 
 def middle_line(stroke: Stroke, pen: float, finer: int) -> Floats:

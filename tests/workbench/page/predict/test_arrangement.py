@@ -6,11 +6,12 @@ import pytest
 from tests.workbench.page.pages import drawn, leads_of, perfect_maps
 from workbench.page.errors import NotAPage
 from workbench.page.evaluate.scores import score
+from workbench.page.origins import HALF_PEN
 from workbench.page.predict.arrangement import arrange
 from workbench.page.predict.digitise import Paper, flatten, read_flat
 from workbench.page.predict.grid import find_grid
 from workbench.page.predict.maps import Maps, Name
-from workbench.page.predict.row_ink import RowInk
+from workbench.page.predict.row_ink import RowInk, half_pen
 
 LAYOUTS = ["3x4", "3x4+3 Cabrera", "6x2", "6x1 Cabrera", "12x1", "3x1", "chest 6x1", "chest 3x2"]
 
@@ -62,7 +63,7 @@ def ink(height, first, last, per_mm=16.0):
     there = np.zeros(4800, bool)
     there[int(first * per_mm) : int(last * per_mm)] = True
     level = np.where(there, height, np.nan)
-    return RowInk(height, there, level - 0.2, level + 0.2, per_mm)
+    return RowInk(height, there, level - 0.2, level + 0.2, there.astype(float), per_mm)
 
 
 def test_rows_of_their_own_are_named_by_what_stands_there():
@@ -85,9 +86,28 @@ def test_ink_apart_at_the_ends_of_a_row_is_none_of_it():
     for first, last in ((12, 74), (74.5, 260), (276, 283), (2, 5)):
         ink[round(first * per_mm) : round(last * per_mm)] = True
     edge = np.where(ink, 20.0, np.nan)
-    assert RowInk(20.0, ink, edge, edge + 0.4, per_mm).span(-1e9, 1e9) == pytest.approx((12, 260), abs=0.1)
+    assert RowInk(20.0, ink, edge, edge + 0.4, ink.astype(float), per_mm).span(-1e9, 1e9) == pytest.approx(
+        (12, 260), abs=0.1
+    )
     ink[round(276 * per_mm) : round(299 * per_mm)] = True  # as long as a piece may be
-    assert RowInk(20.0, ink, edge, edge + 0.4, per_mm).span(-1e9, 1e9)[1] == pytest.approx(299, abs=0.1)
+    assert RowInk(20.0, ink, edge, edge + 0.4, ink.astype(float), per_mm).span(-1e9, 1e9)[1] == pytest.approx(
+        299, abs=0.1
+    )
+
+
+def test_ends_of_ink_are_known_to_a_fraction_of_a_column_and_pens_of_any_width_begin_where_they_do():
+    per_mm = 16.0
+    share = np.zeros(4800)
+    share[320:4320] = 1.0
+    share[319], share[4320] = 0.4, 0.2
+    edge = np.where(share > 0.45, 20.0, np.nan)
+    span = RowInk(20.0, share > 0.45, edge, edge + 0.4, share, per_mm).span(-1e9, 1e9)
+    assert span is not None
+    assert span[0] * per_mm == pytest.approx(320.5 - 0.55 / 0.6)
+    assert span[1] * per_mm == pytest.approx(4319.5 + 0.55 / 0.8)
+    for width in (0.2, 0.375, 0.7):
+        assert half_pen([(10 - width / 2, 259.95 + width / 2)] * 4, 10.0, 25.0) == pytest.approx(width / 2)
+    assert half_pen([(10.0, 250.0)] * 4, 10.0, 25.0) == HALF_PEN, "rows of another length say nothing of the pen"
 
 
 def test_names_that_contradict_every_layout_are_no_page():

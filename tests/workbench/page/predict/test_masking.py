@@ -263,7 +263,7 @@ def test_nothing_is_left_of_names_on_a_page_that_lay_upside_down(saved, result):
         box = page[max(low[1], 0) : max(high[1], 0), max(low[0], 0) : max(high[0], 0)]
         if where != "on a trace":
             # Tips of beats go through some of them.
-            assert (box.max(axis=2) > 110).mean() > 0.98, where
+            assert (box.max(axis=2) > 110).mean() > 0.97, where
 
 
 def test_a_digital_electrocardiogram_has_no_page(result, tmp_path):

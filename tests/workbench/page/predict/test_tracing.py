@@ -53,10 +53,12 @@ def test_rows_that_cross_keep_their_own_ink():
     ink = ink_of([(X, upper), (X, lower)])
     rows = baselines(ink, PER_MM)
     assert np.allclose(rows, [120, 220], atol=2)
-    for stroke, y in zip(follow(ink, rows, PER_MM), (upper, lower), strict=True):
+    one, other = follow(ink, rows, PER_MM)
+    free = ~((one.top < other.bottom) & (one.bottom > other.top))[20:1180]
+    for stroke, y in zip((one, other), (upper, lower), strict=True):
         found = middle_line(stroke, PEN, FINER)[20:1180]
         away = np.abs(found - y)
-        free = ~stroke.shared[20:1180]
+        assert not stroke.unclear.any()
         assert np.nanpercentile(away[free], 99) < 2.5
         assert np.nanmedian(away) < 0.1
 
@@ -68,7 +70,7 @@ def test_a_gap_stays_a_gap_and_the_row_below_is_not_taken_for_it():
     assert np.isnan(upper.top[510:630]).all()
     assert np.isfinite(upper.top[30:490]).all()
     assert np.isfinite(lower.top[30:1170]).all()
-    assert not upper.shared[30:490].any()
+    assert not upper.unclear.any()
 
 
 def test_an_empty_map_has_no_rows():
