@@ -44,6 +44,10 @@ class Config:
         "auto",
         "Degrees by which the picture is turned clockwise before it is read; auto finds it by the names of leads.",
     )
+    doubtful: bool = setting(
+        False,
+        "Read pages whose lines can hardly be told from their grid all the same; by default they are refused.",
+    )
     measure: bool = setting(True, "Measure heart rate, intervals and axes.")
     page: bool = setting(True, "Write the corrected page: laid flat and upright, 8 pixels a millimetre.")
     mask: bool = setting(

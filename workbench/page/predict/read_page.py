@@ -30,6 +30,8 @@ _ENOUGH = 0.5
 """Score of an arrangement for each of its pieces above which a page stands upright without a doubt."""
 _FEW_NAMES = 0.25
 """Share of names that must be read where no beats are found."""
+_LEAST_SEEN, _NAMES_OF_CLEAR = 0.7, 0.4
+"""Share of its length in which every lead is seen, or of names that are read, where lines can be told from a grid."""
 _LONG_ROW = 0.55
 """Share of the width of a page that a row has at least."""
 _PIECE = (1.6, 3.6, 7.0)
@@ -156,6 +158,8 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, s
     words = said(texts) if texts else None
     found, turn = _upright(model, pixels, config, source, say, words)
     _require_heart(found, source)
+    for note in _hardly_seen(found, config, source):
+        recorder.note(note)
     paper = f"{found.paper.speed:g} mm/s and {found.grid.pixels_per_mm[0]:.2f} pixels a millimetre"
     how = _how_to_say_scale(config, words, "--pixels-per-mm, or --speed")
     for note in _odd_pieces(found.arrangement.layout.columns, found.arrangement.seconds, paper, how, source):
@@ -202,6 +206,31 @@ def _require_heart(found: Digitised, source: str) -> None:
             f"{source}: lines are seen on a grid, but {read} of {len(found.pieces)} names of leads and no beats: "
             "not read as an electrocardiogram. Give a sharper picture of the whole page."
         )
+
+
+def _hardly_seen(found: Digitised, config: Config, source: str) -> list[str]:
+    """What is to be said of a page of which neither the lines nor the names of leads are seen well.
+
+    Raises
+    ------
+    NotAPage
+        Nobody asked for it all the same.
+    """
+    shares = found.coverage()
+    worst = min(shares, key=lambda name: shares[name])
+    read = sum(piece.was_read for piece in found.pieces)
+    if shares[worst] >= _LEAST_SEEN or read >= _NAMES_OF_CLEAR * len(found.pieces):
+        return []
+    told = (
+        f"lines can hardly be told from the grid: {worst} was seen in {shares[worst]:.0%} of its length, and {read} of "
+        f"{len(found.pieces)} names of leads were read"
+    )
+    if config.doubtful:
+        return [f"{told}: beats may be missing"]
+    raise NotAPage(
+        f"{source}: {told}. Give a sharper picture, or one in colour; --doubtful reads it all the same, to be "
+        "corrected by hand."
+    )
 
 
 def _odd_pieces(columns: int, seconds_of_row: float, paper: str, how: str, source: str) -> list[str]:

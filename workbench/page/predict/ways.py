@@ -31,8 +31,6 @@ _NEAR = 1.0
 """How far from its row a line takes ink that no other has [pitches of rows]."""
 _NO_INK = 0.9
 """Cost of a column without ink."""
-_LESS = 0.3
-"""Share of the cost of going along another row that stays once it is known what others have."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,11 @@ class Way:
         self.high = min(small.shape[0], int((row + reach * per_mm) // COARSE) + 1)
         at = np.arange(self.low, self.high) * float(COARSE)
         self.pull = 0.05 * np.minimum(((at - row) / pitch) ** 2, 4.0)
-        self.others = np.zeros(len(at))
         # Along the middle of another row lies its own ink, not that of this one: it may be crossed, not followed.
         others = np.array([other for n, other in enumerate(rows) if n != number])
         if len(others):
             near = np.abs(at[:, None] - others).min(axis=1) < 2.5 * per_mm
-            self.others = np.where(near, _NO_INK, 0.0)
+            self.pull = self.pull + np.where(near, _NO_INK, 0.0)
         self.near = np.abs(at - row) < _NEAR * pitch
         self.free = {column // COARSE for column in breaks}
 
@@ -83,9 +80,7 @@ class Way:
         band = slice(self.low, self.high)
         own = claimed[band]
         dark = np.clip(small[band] * 1.25 - 0.1, 0, 1).astype(np.float64)
-        node = _NO_INK * (1 - np.where(own, np.clip(0.75 * small[band] - 0.1, 0, 1), dark))
-        # Once it is known what others have, that keeps a line away from theirs.
-        node += (self.pull + (self.others if ridge is None else _LESS * self.others))[:, None]
+        node = _NO_INK * (1 - np.where(own, np.clip(0.75 * small[band] - 0.1, 0, 1), dark)) + self.pull[:, None]
         along = np.full(own.shape, _ALONG)
         if ridge is not None:
             along = np.where(ridge[band] > 0, _BESIDE, along)

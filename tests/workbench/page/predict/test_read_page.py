@@ -318,3 +318,36 @@ def test_a_beat_through_a_printed_word_is_joined_and_nothing_else_is():
     assert (joined[60:150, 100:106] > 0.5).all()
     assert (joined == trace)[:, 110:].all()
     assert (_through_words(trace, np.zeros_like(words)) == trace).all()
+
+
+def test_lines_that_can_hardly_be_told_from_the_grid_are_refused_unless_they_are_asked_for(page, tmp_path):
+    """Names that nobody can read and a lead that is not seen: what is read then is not said as if it were known."""
+    pixels = page.pixels.copy()
+    paper = np.median(pixels.reshape(-1, 3), axis=0)
+    for word in page.words:
+        low, high = (
+            np.floor(word.corners.min(axis=0)).astype(int) - 1,
+            np.ceil(word.corners.max(axis=0)).astype(int) + 2,
+        )
+        pixels[max(low[1], 0) : high[1], max(low[0], 0) : high[0]] = paper
+    number = 1 + next(n for n, lead in enumerate(page.leads) if lead.cell.lead == "V2")
+    rows, columns = np.nonzero(page.mask == number)
+    first, last = np.percentile(columns, (20, 75)).astype(int)
+    pixels[rows.min() - 4 : rows.max() + 5, first:last] = paper
+    path = tmp_path / "faint.png"
+    Pillow.fromarray(pixels).save(path)
+    with pytest.raises(NotAPage, match=r"faint.png: lines can hardly be told from the grid: V2 was seen in [345]\d%"):
+        wb.predict("ecg_image", path, page=False, measure=False)
+    found = wb.predict("ecg_image", path, page=False, measure=False, doubtful=True)
+    assert any("can hardly be told from the grid" in note for note in found.provenance.notes)
+    leads = found["leads"]
+    assert set(leads.channels) == {*STANDARD, "II strip"}
+    # What is not there is not taken from the rows above and below.
+    assert np.isfinite(leads.data[leads.channels.index("V2")]).sum() / leads.sampling_rate < 1.5
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["generated_JS00001-0.png", "photo_00020.jpg"])
+def test_real_pages_of_dark_grids_are_refused(name):
+    with pytest.raises(NotAPage, match="can hardly be told from the grid"):
+        wb.predict("ecg_image", DATA / name, page=False, measure=False)
