@@ -23,6 +23,8 @@ from workbench.page.runs import long_runs, runs
 Floats = npt.NDArray[np.floating[Any]]
 Share = npt.NDArray[np.float32]
 
+_WHOLLY, _AROUND = 0.8, 8
+"""Share of a stretch of ink that is another row's as well, and columns around it in which that row goes on."""
 _FAINT, _BREAK = 0.1, 5
 """Share of ink that joins a stroke over so many rows of pixels."""
 
@@ -138,7 +140,26 @@ def _strokes(trace: Share, paths: list[Floats], doubts: list[npt.NDArray[np.bool
         unclear = doubt[np.minimum(columns // COARSE, len(doubt) - 1)]
         top, bottom, sure = _run_at(trace, ink, followed)
         out.append(Stroke(top, bottom, np.where(unclear, 0.5, 1.0) * sure, followed, unclear))
+    for stroke in out:
+        for first, last in _of_others(stroke, out):
+            stroke.top[first:last], stroke.bottom[first:last], stroke.sure[first:last] = np.nan, np.nan, 0.0
     return out
+
+
+def _of_others(stroke: Stroke, strokes: Sequence[Stroke]) -> list[tuple[int, int]]:
+    """Stretches of ink apart that are longer stretches of other rows: where a row has a gap it goes along them."""
+    found = []
+    for first, last in runs(np.isfinite(stroke.top)):
+        part = slice(first, last)
+        for other in strokes:
+            if other is stroke:
+                continue
+            same = (other.top[part] < stroke.bottom[part]) & (other.bottom[part] > stroke.top[part])
+            around = np.isfinite(other.top[max(0, first - _AROUND) : last + _AROUND])
+            if same.mean() > _WHOLLY and around.all():
+                found.append((first, last))
+                break
+    return found
 
 
 def _run_at(trace: Share, ink: npt.NDArray[np.bool_], followed: Floats) -> tuple[Floats, Floats, Floats]:

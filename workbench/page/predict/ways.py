@@ -27,8 +27,8 @@ _UNCLAIMED, _BESIDE, _CLAIMED = -0.01, 0.012, 0.01
 middle, and along ink that another row went through."""
 _JUMP = 1.0
 """Cost of a jump from the end of one piece to the beginning of the next."""
-_NEAR = 1.0
-"""How far from its row a line takes ink that no other has [pitches of rows]."""
+_NEAR, _CLOSE = 1.0, 0.5
+"""How far from its row a line takes ink that no other has, and keeps what others have as well [pitches of rows]."""
 _NO_INK = 0.9
 """Cost of a column without ink."""
 
@@ -67,6 +67,7 @@ class Way:
             near = np.abs(at[:, None] - others).min(axis=1) < 2.5 * per_mm
             self.pull = self.pull + np.where(near, _NO_INK, 0.0)
         self.near = np.abs(at - row) < _NEAR * pitch
+        self.close = np.abs(at - row) < _CLOSE * pitch
         self.free = {column // COARSE for column in breaks}
 
     def prices(
@@ -80,7 +81,8 @@ class Way:
         band = slice(self.low, self.high)
         own = claimed[band]
         dark = np.clip(small[band] * 1.25 - 0.1, 0, 1).astype(np.float64)
-        node = _NO_INK * (1 - np.where(own, np.clip(0.75 * small[band] - 0.1, 0, 1), dark)) + self.pull[:, None]
+        # What another row has is no reason to go there, but near its own row a line keeps its ink.
+        node = _NO_INK * (1 - np.where(own & ~self.close[:, None], 0.0, dark)) + self.pull[:, None]
         along = np.full(own.shape, _ALONG)
         if ridge is not None:
             along = np.where(ridge[band] > 0, _BESIDE, along)

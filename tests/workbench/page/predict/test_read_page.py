@@ -336,14 +336,14 @@ def test_lines_that_can_hardly_be_told_from_the_grid_are_refused_unless_they_are
     pixels[rows.min() - 4 : rows.max() + 5, first:last] = paper
     path = tmp_path / "faint.png"
     Pillow.fromarray(pixels).save(path)
-    with pytest.raises(NotAPage, match=r"faint.png: lines can hardly be told from the grid: V2 was seen in [345]\d%"):
+    with pytest.raises(NotAPage, match=r"faint.png: lines can hardly be told from the grid: V2 was seen in [34]\d%"):
         wb.predict("ecg_image", path, page=False, measure=False)
     found = wb.predict("ecg_image", path, page=False, measure=False, doubtful=True)
     assert any("can hardly be told from the grid" in note for note in found.provenance.notes)
     leads = found["leads"]
     assert set(leads.channels) == {*STANDARD, "II strip"}
     # What is not there is not taken from the rows above and below.
-    assert np.isfinite(leads.data[leads.channels.index("V2")]).sum() / leads.sampling_rate < 1.5
+    assert np.isfinite(leads.data[leads.channels.index("V2")]).sum() / leads.sampling_rate < 1.1
 
 
 @needs_data
