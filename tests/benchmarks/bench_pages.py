@@ -108,12 +108,16 @@ def read(name: str, makers: str, n: int, model: object, options: argparse.Namesp
     from workbench.page.errors import NotAPage
     from workbench.page.evaluate.scores import score
     from workbench.page.layouts import layouts
+    from workbench.page.leads import STANDARD
     from workbench.page.predict.digitise import digitise
 
     condition, seed = CONDITIONS[name], FIRST_SEED + n
     rng = np.random.default_rng([seed, len(makers)])
     rhythm, form = random_rhythm(rng)
-    layout = list(layouts())[n % len(layouts())] if options.layout == "any" else options.layout
+    known = [
+        name for name, one in layouts().items() if all(lead.lstrip("-") in STANDARD for row in one.rows for lead in row)
+    ]
+    layout = known[n % len(known)] if options.layout == "any" else options.layout
     style = random_style(rng, maker=makers[n % len(makers)], layout=layout, clean=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
