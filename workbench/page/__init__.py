@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "workbench.page.corrected": ("from_lines", "with_lines"),
+        "workbench.page.diagnose.by_hand": ("BY_PERSON", "opinion_of"),
         "workbench.page.looks": ("colors_of", "width_of"),
         "workbench.page.report": ("write_report",),
         "workbench.page.leads": ("CABRERA", "CHEST", "LIMB", "STANDARD", "standard_name"),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from workbench.core.lines import Lines
 from workbench.core.signals import Signals, time_base
 from workbench.core.types import Image, Part, Provenance, Result, Scores
+from workbench.page.diagnose.by_hand import BY_PERSON, with_opinion
 from workbench.page.traces import (
     LEAD,
     ORIGIN,
@@ -42,7 +43,8 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     old_leads = result.parts.get("leads")
     same = _unchanged(before, now)
     if isinstance(old_leads, Signals) and set(channels_of(now)) == set(channels_of(before)) == same:
-        return result
+        is_same = before.about == now.about
+        return result if is_same else with_opinion(replace(result, parts={**result.parts, key: now}), key)
     leads, mine, called = _leads(old_leads if isinstance(old_leads, Signals) else None, before, now)
     drawn = [name for name, row in zip(leads.channels, mine, strict=True) if row.any()]
     parts: dict[str, Part] = {**result.parts, key: now, "leads": leads}
@@ -70,7 +72,7 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
             notes = [note for note in notes if note not in outdated]
         parts["measurements"], told = measured(leads, source)
         notes += [note for note in told if note not in notes]
-    return replace(result, parts=parts, provenance=replace(result.provenance, notes=tuple(notes)))
+    return with_opinion(replace(result, parts=parts, provenance=replace(result.provenance, notes=tuple(notes))), key)
 
 
 def from_lines(lines: Lines, image: Image, provenance: Provenance) -> Result:
@@ -98,7 +100,7 @@ _ROUNDED = 8
 
 def _unchanged(before: Lines, now: Lines) -> set[str]:
     """Signals all of whose lines are as they were, on paper of the same scale."""
-    if before.about != now.about:
+    if _paper(before) != _paper(now):
         return set()
     own = (LEAD, STRIP, ORIGIN)
     kept = []
@@ -110,6 +112,11 @@ def _unchanged(before: Lines, now: Lines) -> set[str]:
             found.setdefault(name, []).append((points.tobytes(), *(column[n] for column in columns)))
         kept.append({name: sorted(map(repr, rows)) for name, rows in found.items()})
     return {name for name, rows in kept[1].items() if kept[0].get(name) == rows}
+
+
+def _paper(lines: Lines) -> dict[str, object]:
+    """What lines say of their paper."""
+    return {name: value for name, value in lines.about.items() if name != BY_PERSON}
 
 
 def _leads(old: Signals | None, before: Lines, now: Lines) -> tuple[Signals, npt.NDArray[np.bool_], dict[str, str]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.core.layers import KEY, LayerTuple, source_record, token
 from workbench.core.line_layers import lines_from_layer, lines_layer
-from workbench.core.types import Image, Lines, Result, Signals
+from workbench.core.types import Heatmap, Image, Lines, Result, Signals
 from workbench.page.data.pictures import AXES
 from workbench.page.looks import colors_of, width_of
 from workbench.page.preview import preview as preview
@@ -45,7 +45,20 @@ def _of_result(result: Result) -> list[LayerTuple]:
             looks = {"axis_labels": AXES, "edge_color": colors_of(part), "edge_width": width_of(part)}
             name = f"{result.image.name} {part.name}"
             layers.append(lines_layer(part, {**record, "part": key}, name=name, placement=looks))
+        elif isinstance(part, Heatmap):
+            layers.insert(0, _heatmap(part, {**record, "part": key}, f"{result.image.name} {part.name}"))
     return layers
+
+
+def _heatmap(part: Heatmap, record: Mapping[str, Any], name: str) -> LayerTuple:
+    """What a diagnosis looked at, over the picture and below the lines; where it is nothing it is seen through."""
+    limits = part.limits or (0.0, 1.0)
+    own = {"role": "heatmap", "value_unit": part.unit, "range": list(limits), "heatmap": part.name}
+    attributes: dict[str, Any] = {
+        "name": name, "colormap": part.colormap, "contrast_limits": limits, "blending": "additive", "opacity": 0.6,
+        "visible": False, "rgb": False, "axis_labels": AXES, "metadata": {KEY: {**record, **own}},
+    }  # fmt: skip
+    return part.data, attributes, "image"
 
 
 def updated(result: Result, layers: Mapping[str, tuple[Any, dict[str, Any]]]) -> Result:

@@ -16,6 +16,7 @@ from workbench.core.types import Result, Scores
 from workbench.page.looks import colors_of
 from workbench.page.predict.masking import SHOWN
 from workbench.page.rectified import PER_MM
+from workbench.page.report_diagnosis import diagnosis_sections
 from workbench.page.side_by_side import in_rows
 from workbench.page.traces import PAGE_CORNER, Sheet, channels_of
 from workbench.report import html
@@ -45,7 +46,10 @@ def write_report(result: Result, path: str | Path) -> Path:
     path
         Of the file; its folder exists.
     """
-    sections = [*_page(result), *_leads(result), *_tables(result), *_found(result), *_provenance(result)]
+    sections = [
+        *_page(result), *diagnosis_sections(result), *_leads(result), *_tables(result), *_found(result),
+        *_provenance(result),
+    ]  # fmt: skip
     return html.write(Path(path), f"Electrocardiogram {result.image.name}", sections, subtitle=SUBTITLE)
 
 

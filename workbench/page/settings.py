@@ -48,6 +48,12 @@ class Config:
         False,
         "Read pages whose lines can hardly be told from their grid all the same; by default they are refused.",
     )
+    diagnosis: str = setting(
+        "none",
+        "Weights of a diagnosis: a file that train --learn diagnosis made, demo (taught with simulated hearts alone), "
+        "or none.",
+    )
+    attribution: bool = setting(True, "Find out what a diagnosis rests on, on the page and in each lead.")
     measure: bool = setting(True, "Measure heart rate, intervals and axes.")
     page: bool = setting(True, "Write the corrected page: laid flat and upright, 8 pixels a millimetre.")
     mask: bool = setting(

@@ -21,12 +21,14 @@ from workbench.page import ORIGIN, Sheet, channels_of
 from workbench_napari.general.restored import read_image
 from workbench_napari.general.tool import GeneralTool
 from workbench_napari.page.correcting import Correcting
+from workbench_napari.page.diagnosing import AskGroup, Diagnosing, DiagnosisGroup
 from workbench_napari.page.leads_view import LeadsView
 from workbench_napari.page.numbers import in_words
 from workbench_napari.page.panel import CorrectGroup, ScaleGroup, ShowGroup
 from workbench_napari.page.reopened import reopen, require_page
 from workbench_napari.page.scaling import Scaling
 from workbench_napari.page.spot import Spot
+from workbench_napari.shared.job import Work
 from workbench_napari.shared.next_turn import NextTurn
 from workbench_napari.shared.pages import Part
 from workbench_napari.shared.panel_base import button, empty_state
@@ -54,6 +56,7 @@ class EcgTool(GeneralTool):
 
     KIND: ClassVar[str] = "page"
     SAMPLE: ClassVar[str] = "page"
+    SKIP: ClassVar[tuple[str, ...]] = ("diagnosis",)
 
     def __init__(self, napari_viewer: Any, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
@@ -77,10 +80,11 @@ class EcgTool(GeneralTool):
         self.open_button_above = button("Open an ECG...", "A photo, scan or PDF of a page, or a digital recording")
         self.input.column.insertWidget(0, self.open_button_above)
         self.correct_group, self.scale_group, self.show_group = CorrectGroup(), ScaleGroup(), ShowGroup()
+        self.ask_group, self.diagnosis_group = AskGroup(), DiagnosisGroup()
         return {
-            "Run": own["Run"],
+            "Run": (*own["Run"], self.ask_group),
             "Correct": (self.correct_group, self.scale_group),
-            "Result": (self.show_group, *own["Result"]),
+            "Result": (self.show_group, self.diagnosis_group, *own["Result"]),
         }
 
     def connect_tool(self) -> None:
@@ -90,11 +94,15 @@ class EcgTool(GeneralTool):
         self.correcting = Correcting(self.viewer, self.correct_group, self._picture, self)
         self.scaling = Scaling(self.viewer, self.scale_group, self._lines, self._page_of_lines, self)
         self.spot = Spot(self.viewer)
+        self.diagnosing = Diagnosing(
+            self.diagnosis_group, lambda: self.shown.layers() if self.shown.token else [], self._lines_layer,
+            self._on_diagnosed, self,
+        )  # fmt: skip
         self._fit = NextTurn(self.viewer.reset_view, self)
         super().connect_tool()
         for opener in (self.open_page_button, self.open_button_above):
             opener.clicked.connect(lambda: self.browse_file("Open an electrocardiogram", _FILES, self.KIND))
-        for part in (self.correcting, self.scaling):
+        for part in (self.correcting, self.scaling, self.diagnosing):
             part.said.connect(self.say)
         self.scaling.scaled.connect(self.set_scale)
         self.scaling.given.connect(self._on_given_scale)
@@ -111,6 +119,7 @@ class EcgTool(GeneralTool):
             Key("Ctrl+D", "draw a stretch of a lead again, and stop", group.draw.click),
             Key("Ctrl+Shift+E", "move points of lines, and stop", group.points.click),
             Key("Ctrl+Shift+G", "show the grid as it was found", self.scale_group.grid.toggle),
+            Key("Ctrl+Shift+A", "show what a diagnosis looked at", self.diagnosis_group.looked.toggle),
             Key("Ctrl+L", "show the leads below the page", self.show_group.leads.toggle),
         )
 
@@ -130,6 +139,7 @@ class EcgTool(GeneralTool):
             return
         self.correcting.follow(self._lines_layer())
         self.scaling.refresh()
+        self.diagnosing.refresh()
         self.correct_group.open.setEnabled(self._page_layer() is not None and not self.is_busy)
         self.show_group.leads.setEnabled(self.leads.leads is not None)
         self.show_group.flat.setEnabled(self._flat_picture() is not None)
@@ -185,7 +195,18 @@ class EcgTool(GeneralTool):
         self.leads.show_leads(part if isinstance(part, Signals) else None)
         if self.leads.leads is not None and not self._was_put_away and self.window().height() >= _TALL:
             self.show_group.leads.setChecked(True)
+        self.diagnosing.show(now)
         self._refresh_buttons()
+
+    def _on_diagnosed(self, layer: Any) -> None:
+        """A person wrote a diagnosis."""
+        self.journal.touch(layer)
+        self.shown.count()
+        self._refresh_buttons()
+
+    def _work(self, layer: Any, backend: str, values: dict[str, Any]) -> Work:
+        own = {"diagnosis": self.ask_group.value} if self.input.model.asks_for("diagnosis") else {}
+        return super()._work(layer, backend, values | own)
 
     _was_put_away = False
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.core.errors import UsageError, visible
-from workbench.core.types import Image, Labels, Signals
+from workbench.core.types import Heatmap, Image, Labels, Signals
 from workbench.data.parts import Job, json_job
 from workbench.page.data import write_signals
 from workbench.page.data.ecg_image import millivolts_of
@@ -36,7 +36,8 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
     Parameters
     ----------
     part
-        An `Image` of signals in mV; an `Image` of a picture, or `Labels` on one, with the axes ``("down", "across")``;
+        An `Image` of signals in mV; an `Image` of a picture, `Labels` or a `Heatmap` on one, with the axes
+        ``("down", "across")``;
         `Signals` in a unit of voltage. Signals that are no voltage, or start at another moment than 0, are left to the
         common writer.
     target
@@ -67,6 +68,11 @@ def jobs(part: Any, target: Path, family: str, source: Image | None) -> list[Job
         return [
             (target.with_name(f"{target.name}.png"), lambda path: _write_labels(path, part)),
             json_job({"classes": part.classes.to_json(), "origin": part.origin}, target),
+        ]
+    if isinstance(part, Heatmap) and part.geometry.axes == AXES:
+        return [
+            (target.with_name(f"{target.name}.png"), lambda path: _write_heatmap(path, part)),
+            json_job({"unit": part.unit, "value of 65535": _highest(part), "axes": list(AXES)}, target),
         ]
     if isinstance(part, Signals) and part.role == "signal" and not part.start:
         factor = millivolts_of(part.unit or "")
@@ -150,6 +156,18 @@ def _write_labels(path: Path, labels: Labels) -> None:
         palette[one.value] = one.color
     shown.putpalette(palette.tobytes())
     shown.save(path, format="PNG", transparency=0)
+
+
+def _highest(part: Heatmap) -> float:
+    return float(np.nanmax(part.data, initial=0.0))
+
+
+def _write_heatmap(path: Path, part: Heatmap) -> None:
+    """Values from 0 as a grey PNG of 16 bits."""
+    from PIL import Image as Pictures
+
+    scaled = np.nan_to_num(np.maximum(part.data, 0)) * (65535 / max(_highest(part), 1e-12))
+    Pictures.fromarray(np.round(scaled).astype(np.uint16)).save(path, format="PNG")
 
 
 def picture(image: Image) -> npt.NDArray[np.uint8]:

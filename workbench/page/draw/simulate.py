@@ -101,11 +101,10 @@ def simulate(
     Signals
         ``(12, samples)`` float32, mV, in the standard order.
     """
-    rng = np.random.default_rng([seed, RHYTHMS.index(rhythm), FORMS.index(form)])
-    heart = _formed(_patient(rng), form, rng)
+    heart, beats, rng = _drawn(seed, rhythm, form, rate, seconds)
     times = np.arange(round(seconds * sampling_rate)) / sampling_rate
     dipole = np.zeros((3, times.size))
-    for beat in _beats(rhythm, rate, seconds, rng):
+    for beat in beats:
         _add(dipole, times, heart, beat, rng)
     if rhythm == "AF":
         dipole += _flicker(times, rng)
@@ -125,8 +124,25 @@ def random_rhythm(rng: np.random.Generator) -> tuple[Rhythm, Form]:
     return rhythm, form
 
 
+def beats_of(
+    seed: int, rhythm: Rhythm, form: Form = "normal", rate: float | None = None, seconds: float = 10.0
+) -> list[Beat]:
+    """The beats that `simulate` draws with the same arguments, some of them before its beginning and after its end."""
+    return _drawn(seed, rhythm, form, rate, seconds)[1]
+
+
+def _drawn(
+    seed: int, rhythm: Rhythm, form: Form, rate: float | None, seconds: float
+) -> tuple[Heart, list[Beat], np.random.Generator]:
+    rng = np.random.default_rng([seed, RHYTHMS.index(rhythm), FORMS.index(form)])
+    heart = _formed(_patient(rng), form, rng)
+    return heart, _beats(rhythm, rate, seconds, rng), rng
+
+
 @dataclass(frozen=True)
-class _Beat:
+class Beat:
+    """When a beat comes [s], how long its cycle is, and what it has; `early` ones are no part of the rhythm."""
+
     at: float
     cycle: float
     with_p: bool = True
@@ -134,6 +150,7 @@ class _Beat:
     wide: bool = False
     pr_shift: float = 0.0
     p_scale: float = 1.0
+    early: bool = False
 
 
 def _patient(rng: np.random.Generator) -> Heart:
@@ -215,7 +232,7 @@ def _times(vector: tuple[float, float, float], by: tuple[float, float, float]) -
     return vector[0] * by[0], vector[1] * by[1], vector[2] * by[2]
 
 
-def _beats(rhythm: Rhythm, rate: float | None, seconds: float, rng: np.random.Generator) -> list[_Beat]:
+def _beats(rhythm: Rhythm, rate: float | None, seconds: float, rng: np.random.Generator) -> list[Beat]:
     """When each beat comes, and what it has."""
     low, high = {"bradycardia": (32, 49), "tachycardia": (111, 165), "AF": (65, 150), "complete block": (28, 45)}.get(
         rhythm, (52, 105)
@@ -224,7 +241,7 @@ def _beats(rhythm: Rhythm, rate: float | None, seconds: float, rng: np.random.Ge
     spread = 0.18 if rhythm == "AF" else rng.uniform(0.005, 0.05)
     block = rng.uniform(0.05, 0.16) if rhythm == "first-degree block" else 0.0
     scale = 0.0 if rhythm == "AF" else 1.0
-    found: list[_Beat] = []
+    found: list[Beat] = []
     at, n = -2 * cycle + rng.uniform(0, cycle), 0
     while at < seconds + cycle:
         own = cycle * float(np.clip(rng.lognormal(0, spread), 0.55, 1.8))
@@ -232,26 +249,26 @@ def _beats(rhythm: Rhythm, rate: float | None, seconds: float, rng: np.random.Ge
         if early and found:
             when = found[-1].at + 0.62 * cycle
             if rhythm == "PVC":
-                found.append(_Beat(when, 0.8 * cycle, with_p=False, wide=True))
+                found.append(Beat(when, 0.8 * cycle, with_p=False, wide=True, early=True))
                 at = found[-2].at + 2 * cycle  # a full pause
             else:
-                found.append(_Beat(when, 0.8 * cycle, p_scale=0.8, pr_shift=-0.02))
+                found.append(Beat(when, 0.8 * cycle, p_scale=0.8, pr_shift=-0.02, early=True))
                 at = when + 1.1 * cycle
         if rhythm == "complete block":
-            found.append(_Beat(at, own, with_p=False))
+            found.append(Beat(at, own, with_p=False))
         else:
-            found.append(_Beat(at, own, pr_shift=block, p_scale=scale, with_p=scale > 0))
+            found.append(Beat(at, own, pr_shift=block, p_scale=scale, with_p=scale > 0))
         if rhythm == "2:1 block":
-            found.append(_Beat(at + own / 2, own, with_qrs=False))
+            found.append(Beat(at + own / 2, own, with_qrs=False))
         at += own
         n += 1
     if rhythm == "complete block":
         p_cycle = 60.0 / rng.uniform(70, 105)
-        found += [_Beat(t, p_cycle, with_qrs=False) for t in np.arange(rng.uniform(-1, 0), seconds + 1, p_cycle)]
+        found += [Beat(t, p_cycle, with_qrs=False) for t in np.arange(rng.uniform(-1, 0), seconds + 1, p_cycle)]
     return found
 
 
-def _add(dipole: Floats, times: Floats, heart: Heart, beat: _Beat, rng: np.random.Generator) -> None:
+def _add(dipole: Floats, times: Floats, heart: Heart, beat: Beat, rng: np.random.Generator) -> None:
     """One beat onto the dipole; T comes the later, the longer the cycle (Bazett)."""
     longer = float(np.sqrt(np.clip(beat.cycle, 0.3, 1.6)))
     loud = rng.lognormal(0, 0.02)

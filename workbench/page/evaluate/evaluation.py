@@ -119,10 +119,11 @@ class PageEvaluation:
 
     def text(self) -> str:
         """The summary and the pages as aligned text."""
-        return "\n".join([*_aligned(self.summary), "", *_aligned(self.rows)])
+        return "\n".join([*aligned(self.summary), "", *aligned(self.rows)])
 
 
-def _aligned(rows: Sequence[Row]) -> list[str]:
+def aligned(rows: Sequence[Row]) -> list[str]:
+    """A table as lines of text."""
     shown = list(dict.fromkeys(k for row in rows for k in row))
     table = [shown, *([_text(row.get(c, "")) for c in shown] for row in rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(shown))]

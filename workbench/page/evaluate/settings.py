@@ -32,3 +32,11 @@ class PageEvaluateConfig:
         "auto", "Degrees by which pictures are turned clockwise before they are read."
     )
     worst: int = setting(3, "How many of the worst pages to show.", low=0, high=50)
+    diagnosis: str = setting(
+        "none",
+        "Weights of a diagnosis (demo or a file): labelled pages are diagnosed and scored, instead of their leads.",
+    )
+    label_column: str = setting(
+        "label", "diagnosis: column of the list that holds the label; else folders are classes."
+    )
+    mask: bool = setting(True, "diagnosis: paint over words before a page is looked at; no: as it is printed.")

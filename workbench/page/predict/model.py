@@ -5,22 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workbench.core.errors import WeightsError
 from workbench.weights import WeightsFile
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.page.diagnose.model import Diagnoser
+
 NAME = "ecg_image"
+TASK = "digitise"
 
 
 @dataclass(frozen=True)
 class Model:
-    """The network, its weights, and where it computes and why."""
+    """The network that reads, its weights, where it computes and why, and what diagnoses, if anything does."""
 
     net: Any
     weights: WeightsFile
     device: torch.device
     reason: str
+    diagnoser: Diagnoser | None = None
 
 
 def load_model(name: str, device: torch.device, reason: str) -> Model:
@@ -32,6 +37,11 @@ def load_model(name: str, device: torch.device, reason: str) -> Model:
     from workbench.page.net.page_net import PageNet, PageNetConfig
 
     found = weights.find(name, NAME)
+    if found.meta.get("task", TASK) != TASK:
+        raise WeightsError(
+            f"{found.path}: these weights do not read pages (task {found.meta['task']!r}): give them as diagnosis, and "
+            "as weights those of the digitiser"
+        )
     stored = weights.load_tensors(found)
     with weights.blaming(found.path):
         widths = tuple(int(n) for n in found.meta.get("net", {}).get("widths", PageNetConfig().widths))

@@ -22,6 +22,7 @@ from workbench.page.settings import Config
 from workbench.page.traces import COVERAGE, PAGE_CORNER, PIECES, Sheet, coverage
 
 if TYPE_CHECKING:
+    from workbench.page.diagnose.model import Diagnoser
     from workbench.page.predict.digitise import Digitised, Paper
     from workbench.page.predict.drawn import ReadDrawing
 
@@ -50,7 +51,8 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
         ``coverage`` (a row for each lead) and, for pictures, ``traces``: `Lines` on the pixels of the picture, which
         say where on paper they lie (`workbench.page.traces`), and with ``page`` the ``page`` laid flat (`Picture`; see
         `workbench.page.predict.masking`), whose upper left corner on paper is in the details of the provenance as
-        `PAGE_CORNER`. With ``measure`` the table ``measurements``.
+        `PAGE_CORNER`. With ``measure`` the table ``measurements``. With ``diagnosis`` the tables ``diagnosis`` and
+        ``lead_attribution`` and, for pictures, ``attribution`` (`Heatmap`); see `workbench.page.diagnose`.
 
     Raises
     ------
@@ -76,8 +78,26 @@ def read_page(model: Model, image: Image, config: Config, progress: Progress | N
         parts["measurements"], notes = measured(leads, str(image.source or image.name))
         for note in notes:
             recorder.note(note)
+    if model.diagnoser is not None:
+        parts = _diagnosed(model.diagnoser, parts, image, config, recorder)
     say(3, 3)
     return Result(parts, image, recorder.finish())
+
+
+def _diagnosed(
+    by: Diagnoser, parts: dict[str, Part], image: Image, config: Config, recorder: Recorder
+) -> dict[str, Part]:
+    """What a diagnosis adds; the page laid flat goes again where nobody asked for it."""
+    from workbench.page.diagnose.diagnose import diagnose
+
+    why = "the page is drawn with lines, and was read so" if image.geometry.axes == AXES else "there is no page"
+    so_far = Result(parts, image, recorder.finish())
+    looked = diagnose(by, so_far, attribution=config.attribution, why_no_picture=why)
+    for note in looked.notes:
+        recorder.note(note)
+    recorder.details |= looked.details
+    kept = parts if config.page else {k: v for k, v in parts.items() if k != "page"}
+    return {**kept, **looked.parts}
 
 
 def _as_signals(image: Image) -> Signals:
@@ -189,7 +209,7 @@ def _digitised(model: Model, image: Image, config: Config, recorder: Recorder, s
         "coverage": coverage(found.signals, sure, read, Sheet.of(lines).seconds),
         "traces": lines,
     }
-    if config.page:
+    if config.page or model.diagnoser is not None:
         parts["page"] = corrected_page(found, config.mask)
         recorder.details[PAGE_CORNER] = [round(v, 4) for v in found.flat.corner]
         recorder.note(MASKED if config.mask else SHOWN)

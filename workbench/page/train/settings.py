@@ -1,4 +1,4 @@
-"""The settings of teaching the reader of pages: keyword arguments, flags and form. No torch."""
+"""The settings of teaching to read pages and to diagnose them: keyword arguments, flags and form. No torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,43 @@ from workbench.core.settings import setting
 
 @dataclass(frozen=True)
 class PageTrainConfig:
-    """How to go on teaching the network of pages with pages whose lines a person corrected."""
+    """How to go on teaching the network of pages with corrected lines, or to teach a diagnosis with labelled pages."""
 
-    weights: str = setting("demo", "Weights to go on from: demo, a known name or a file.")
+    weights: str = setting(
+        "demo", "Weights that read pages: demo, a known name or a file. For lines those to go on from."
+    )
+    learn: Literal["lines", "diagnosis"] = setting(
+        "lines",
+        "What is learnt: to follow lines, from pages with corrected ones; or a diagnosis, from pages with a label each "
+        "(a column of a list, or a folder for each class).",
+    )
+    pictures: str = setting(
+        "small",
+        "diagnosis: network of pictures to begin with: small (from random numbers), hf_hub:OWNER/NAME or a folder as "
+        "transformers writes it (ViT, BEiT, Swin), weights of a diagnosis (demo or a file), or none for leads alone.",
+    )
+    architecture: Literal["swin", "vit", "beit"] = setting("swin", "diagnosis: what a small network of pictures is.")
+    leads: str = setting(
+        "small",
+        "diagnosis: network of leads to begin with: small, weights of a diagnosis (demo or a file), or none for "
+        "pictures alone.",
+    )
+    label_column: str = setting("label", "diagnosis: column of the list that holds the label.")
+    folds: int = setting(
+        5, "diagnosis: parts that judge what the others taught, by groups; fewer where a class has fewer groups.",
+        low=2, high=20,
+    )  # fmt: skip
+    epochs: float = setting(30.0, "diagnosis: rounds through all pages", low=0.1, high=1000.0)
+    diagnosis_lr: float | None = setting(
+        None, "diagnosis: highest learning rate; by default 5e-5 for published weights and 6e-4 for others", low=1e-8,
+        high=1.0,
+    )  # fmt: skip
+    width: int = setting(512, "diagnosis: pixels across of the picture, twice its height", low=64, high=2048)
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
     adapt: Literal["decoder", "all", "last"] = setting(
         "decoder",
-        "What learns: the layers after the middle of the network (decoder), all of them, or the last ones alone.",
+        "What learns: the layers after the middle of the network (decoder), all of them, or the last ones alone. Of a "
+        "diagnosis the last layer alone, or all.",
     )
     steps: int = setting(80, "optimiser steps", low=1)
     batch: int = setting(8, "pieces of pages per step, half of them of the corrected pages", low=2, high=256)

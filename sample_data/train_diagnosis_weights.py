@@ -1,0 +1,208 @@
+"""Train the demo weights of the diagnosis on drawn pages of simulated hearts, and write the card.
+
+    python sample_data/train_diagnosis_weights.py --work DIR    # 1.5 hours on two cores; the same seeds every time
+
+All hearts are simulated (`workbench.page.draw.diagnoses`) and all pages drawn. Pages of maker F and of the layout 6x2
+never teach: they are rows of their own in the scores, which `--score` makes by reading held-out pages with the
+digitiser from their pixels, as a user would. DIR keeps the pictures and the state of the training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from functools import partial
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import numpy.typing as npt
+
+PAGES, VALIDATION, RECORDS = 2800, 280, 6000
+PROCESSES = 2
+SIZE = (256, 512)
+UNSEEN_LAYOUTS = ("6x2", "6x2+1", "6x2 Cabrera", "6x2+1 Cabrera", "3x5", "3x1", "6x1", "chest 6x1", "chest 3x2",
+                  "6x1 Cabrera")  # fmt: skip
+"""Layouts that never teach the network of pictures; those but 6x2 do not show twelve leads."""
+CAPTURES = {"render": 0.3, "scan": 0.3, "grey scan": 0.2, "photo": 0.2}
+PICTURES: dict[str, Any] = {"epochs": 12.0, "batch": 16, "lr": 1e-3, "validations": 12}
+LEADS: dict[str, Any] = {"epochs": 12.0, "batch": 32, "lr": 2e-3, "validations": 6}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    here = Path(__file__).parent
+    parser.add_argument("--work", type=Path, required=True, help="folder for the pictures and the state")
+    parser.add_argument("-o", "--output", type=Path, default=here / "weights" / "ecg_image_diagnosis.safetensors")
+    parser.add_argument("--share", type=float, default=1.0, help="share of pages, for trying the script out")
+    parser.add_argument("--only", choices=("draw", "image", "signal"), help="one step alone")
+    parser.add_argument("--architecture", choices=("vit", "beit", "swin"), default="swin")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if options.only in (None, "draw"):
+        pool(options.work / "taught", round(PAGES * options.share), 0)
+        pool(options.work / "validation", round(VALIDATION * options.share), 1)
+    if options.only in (None, "signal"):
+        learn_leads(options)
+    if options.only in (None, "image"):
+        learn_pictures(options)
+
+
+def pool(folder: Path, count: int, part: int) -> npt.NDArray[np.uint8]:
+    """Pictures of drawn pages, made once, page n of class n modulo 4; it depends on n and its part only."""
+    folder.mkdir(exist_ok=True)
+    path, done = folder / "pictures.npy", folder / "done.txt"
+    mode = "r+" if path.exists() else "w+"
+    pictures = np.lib.format.open_memmap(path, mode, np.uint8, (count, *SIZE, 3) if mode == "w+" else None)
+    first = int(done.read_text()) if done.exists() else 0
+    with Pool(PROCESSES) as processes:
+        made = processes.imap(partial(picture, part=part), range(first, count), chunksize=4)
+        for n, one in enumerate(made, first):
+            pictures[n] = one
+            if n % 50 == 49 or n == count - 1:
+                done.write_text(str(n + 1))
+                print(f"{folder.name}: {n + 1} of {count} pages", flush=True)
+    out: npt.NDArray[np.uint8] = pictures[: count or int(done.read_text())]
+    return out
+
+
+def picture(n: int, part: int) -> npt.NDArray[np.uint8]:
+    """The picture of page n, laid flat by what is true of it and not by what is found."""
+    from workbench.page.diagnose.picture import frame_of
+    from workbench.page.draw.capture import capture
+    from workbench.page.draw.diagnoses import DIAGNOSES, patient
+    from workbench.page.draw.render import render
+    from workbench.page.draw.styles import random_style
+    from workbench.page.layouts import layouts
+    from workbench.page.rectified import PER_MM, sample
+
+    rng = np.random.default_rng([n, part, 16])
+    seed = 10_000_000 * (1 + part) + n
+    names = [name for name in layouts() if name not in UNSEEN_LAYOUTS]
+    common = np.array([4.0 if name in ("3x4", "3x4+1") else 1.0 for name in names])
+    style = random_style(rng, layout=str(rng.choice(names, p=common / common.sum())))
+    if rng.random() < 0.5:  # as masked pages are
+        style = replaced(style, head=(), foot="")
+    leads = patient(DIAGNOSES[n % len(DIAGNOSES)], seed)
+    page = render(leads, style, dpi=float(rng.uniform(90, 130)), seed=seed)
+    kind = str(rng.choice(list(CAPTURES), p=list(CAPTURES.values())))
+    page = capture(page, kind, seed=seed)  # type: ignore[arg-type]
+    rows = (style.first_row, style.last_row)
+    left, top, right, bottom = frame_of(rows, style.start, style.speed, style.gain, SIZE).box
+    a, b = (right - left) / SIZE[1] * PER_MM, (bottom - top) / SIZE[0] * PER_MM
+
+    def to_pixels(places: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return page.to_pixels(np.asarray(places, float) * (a, b) + (left, top))
+
+    return sample(page.pixels, to_pixels, (0.0, 0.0), *SIZE)
+
+
+def replaced(style: Any, **changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(style, **changes)
+
+
+def records(first: int, count: int) -> Any:
+    """Leads of simulated patients, prepared."""
+    from workbench.page.diagnose.leads import lead_array
+    from workbench.page.draw.diagnoses import DIAGNOSES, patient
+    from workbench.page.train.examples import Examples
+
+    kinds = np.arange(count) % len(DIAGNOSES)
+    found = np.stack([lead_array(patient(DIAGNOSES[k], first + n)) for n, k in enumerate(kinds)])
+    return Examples(found, fine(count, first))
+
+
+def learn_leads(options: argparse.Namespace) -> None:
+    """Train the network of leads."""
+    import torch
+
+    from workbench.page.draw.diagnoses import FINER
+    from workbench.page.net.lead_net import LeadNet, LeadNetConfig
+
+    torch.manual_seed(1)
+    net = LeadNet(LeadNetConfig(len(FINER)))
+    path = options.work / "records.npz"
+    taught = kept(path, lambda: records(40_000_000, round(RECORDS * options.share)))
+    val = kept(options.work / "records_val.npz", lambda: records(50_000_000, round(VALIDATION * options.share)))
+    _teach(net, taught, shown(val), LEADS, options, "signal")
+
+
+def shown(examples: Any) -> Any:
+    """Held-out records as pages of 3x4 with a strip show them."""
+    from workbench.page.train.examples import Examples, shown_of
+
+    seen = shown_of("3x4+1", examples.inputs.shape[2])
+    return Examples(np.where(seen, examples.inputs, np.float32(np.nan)), examples.truth)
+
+
+def kept(path: Path, make: Any) -> Any:
+    from workbench.page.train.examples import Examples
+
+    if not path.exists():
+        found = make()
+        np.savez(path, inputs=found.inputs, truth=found.truth)
+    stored = np.load(path)
+    return Examples(stored["inputs"], stored["truth"])
+
+
+def learn_pictures(options: argparse.Namespace) -> None:
+    """Train the network of pictures."""
+    import torch
+
+    from workbench.page.draw.diagnoses import FINER
+    from workbench.page.net.classifiers import PictureNet, small
+    from workbench.page.train.examples import Examples
+
+    torch.manual_seed(2)
+    net = PictureNet(small(options.architecture, SIZE, len(FINER)))
+    found = []
+    for n, name in enumerate(("taught", "validation")):
+        pictures = pool(options.work / name, 0, n)
+        found.append(Examples(even(pictures), fine(len(pictures), 10_000_000 * (1 + n))))
+    taught, val = found
+    _teach(net, taught, val, PICTURES, options, "image")
+
+
+def even(pictures: Any) -> npt.NDArray[np.uint8]:
+    """Pictures as networks take them."""
+    from workbench.page.diagnose.picture import evened
+
+    return np.stack([evened(np.asarray(one)) for one in pictures])
+
+
+def fine(count: int, first: int) -> npt.NDArray[np.int64]:
+    """What each of so many patients has, of the fourteen things that the classes are made of."""
+    from workbench.page.draw.diagnoses import DIAGNOSES, FINER, finer
+
+    return np.array([FINER.index(finer(DIAGNOSES[n % len(DIAGNOSES)], first + n)) for n in range(count)])
+
+
+def _teach(net: Any, taught: Any, val: Any, recipe: dict[str, Any], options: argparse.Namespace, name: str) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from workbench.page.train.classify import ClassifySettings, teach
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    began = time.monotonic()
+
+    def tell(event: Any) -> None:
+        if event.validated or event.step % 50 == 0:
+            print(name, event.line(), {k: round(v, 3) for k, v in event.scores.items()}, flush=True)
+
+    teach(
+        net, taught, val, ClassifySettings(**recipe), device=torch.device("cpu"), folder=options.work / name,
+        resume=True, on_event=tell, fit_head=False,
+    )  # fmt: skip
+    save_file({k: v.contiguous() for k, v in net.state_dict().items()}, options.work / f"{name}.safetensors")
+    print(f"{name}: {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
+
+
+if __name__ == "__main__":
+    main()

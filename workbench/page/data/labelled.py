@@ -1,0 +1,78 @@
+"""Pages with a diagnosis: by the column of a list, or by the folder that they lie in, a folder per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from workbench.core.errors import InputError
+from workbench.core.types import Case
+from workbench.data.groups import group_of
+
+_FEWEST = 2
+_KEPT = 6
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Cases and what they are called.
+
+    Parameters
+    ----------
+    cases
+        Those that have a label, each with its group: what is kept on one side of a split.
+    labels
+        Of each case.
+    classes
+        The labels in the order of their names, normal ones first.
+    notes
+        What a person should know.
+    """
+
+    cases: tuple[Case, ...]
+    labels: tuple[str, ...]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def labelled(cases: Sequence[Case], column: str = "label") -> Labelled:
+    """The labels of cases: of the column of their list, else the names of their folders.
+
+    A folder that is a class is no patient: pages in it are told apart by their names, and what looks alike is grouped
+    later (see `workbench.page.train.copies`).
+
+    Raises
+    ------
+    InputError
+        Fewer than two classes.
+    """
+    by_column = [str(c.options.get(column, "")).strip() for c in cases]
+    notes: list[str] = []
+    if any(by_column):
+        lacking = [c.id for c, label in zip(cases, by_column, strict=True) if not label]
+        if lacking:
+            notes.append(f"{len(lacking)} page(s) have no '{column}' and are left out: {', '.join(lacking[:3])}")
+        found = [(c, label) for c, label in zip(cases, by_column, strict=True) if label]
+    else:
+        found = []
+        for case in cases:
+            folder = case.image.parent.name
+            is_class = case.group in ("", folder, group_of(case.id))
+            found.append((replace(case, group=case.id) if is_class else case, folder))
+        notes.append("labels are the names of the folders that the pages lie in")
+    classes = ordered(label for _, label in found)
+    if len(classes) < _FEWEST:
+        first = cases[0].image if cases else "no page"
+        have = f"one class only ({classes[0]})" if classes else "no label"
+        raise InputError(
+            f"{first}: {have}. Give a list with the columns image and '{column}', or a folder for each class."
+        )
+    few = [f"{name} ({n})" for name in classes if (n := sum(label == name for _, label in found)) < _KEPT]
+    if few:
+        notes.append(f"classes with very few pages: {', '.join(few)}; little can be learnt or said of them")
+    return Labelled(tuple(c for c, _ in found), tuple(label for _, label in found), classes, tuple(notes))
+
+
+def ordered(labels: object) -> tuple[str, ...]:
+    """Labels without repetition: those that begin with "normal" first, then by name."""
+    return tuple(sorted(set(labels), key=lambda n: (not n.lower().startswith("norm"), n.lower())))  # type: ignore[call-overload]

@@ -1,0 +1,111 @@
+"""What a classifier looked at: on the picture of the page, and in the leads.
+
+Swin: Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391). ViT and BEiT: rollout of attention weighted by gradients
+(Abnar and Zuidema 2020, arXiv:2005.00928; Chefer et al. 2021, arXiv:2103.15679). Leads: integrated gradients
+(Sundararajan et al. 2017, arXiv:1703.01365) from flat leads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+if TYPE_CHECKING:
+    from workbench.page.net.classifiers import PictureNet
+    from workbench.page.net.lead_net import LeadNet
+
+Floats = npt.NDArray[np.float32]
+
+_STEPS = 24
+"""Between flat leads and those of the page."""
+
+
+def on_picture(net: PictureNet, picture: npt.NDArray[np.uint8], target: int, device: Any) -> Floats:
+    """How much each place of a picture speaks for a class, ``(height, width)`` float32, 0 or more, 1 in sum.
+
+    Parameters
+    ----------
+    picture
+        ``(height, width, 3)`` uint8, as the network takes it.
+    target
+        Number of the class.
+    """
+    inputs = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float().to(device)
+    with torch.enable_grad():
+        coarse = _grad_cam(net, inputs, target) if net.is_windowed else _rollout(net, inputs, target)
+    size = (picture.shape[0], picture.shape[1])
+    fine = interpolate(coarse[None, None].float(), size=size, mode="bilinear", align_corners=False)[0, 0]
+    fine = fine.clamp_min(0).cpu()
+    total = float(fine.sum())
+    out: Floats = (fine / total if total > 0 else torch.full_like(fine, 1 / fine.numel())).numpy()
+    return out
+
+
+def _grad_cam(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
+    """``(rows, columns)`` of the last stage."""
+    kept: list[Tensor] = []
+    last = net.net.swin.encoder.layers[-1].blocks[-1]
+
+    def keep(_module: Any, _entering: Any, leaving: Any) -> None:
+        kept.append(leaving[0] if isinstance(leaving, tuple) else leaving)
+
+    hook = last.register_forward_hook(keep)
+    try:
+        logits = net.ask(net.prepared(inputs).requires_grad_()).logits
+    finally:
+        hook.remove()
+    (seen,) = kept
+    (slope,) = torch.autograd.grad(logits[0, target], seen)
+    cam = (slope.mean(1, keepdim=True) * seen).sum(-1)[0].clamp_min(0).detach()
+    sizes = net.net.config
+    down = int(sizes.patch_size) * 2 ** (len(sizes.depths) - 1)
+    return cam.reshape(-(-inputs.shape[2] // down), -(-inputs.shape[3] // down))
+
+
+def _rollout(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
+    """``(rows, columns)`` of patches: what flows from them to where the class is read."""
+    before = net.net.config._attn_implementation
+    net.net.set_attn_implementation("eager")  # the other one keeps no attention
+    try:
+        found = net.ask(net.prepared(inputs).requires_grad_(), output_attentions=True)
+    finally:
+        net.net.set_attn_implementation(before)
+    slopes = torch.autograd.grad(found.logits[0, target], found.attentions)
+    tokens = found.attentions[0].shape[-1]
+    flow = torch.eye(tokens, device=inputs.device)
+    for attention, slope in zip(found.attentions, slopes, strict=True):
+        own = (attention * slope)[0].clamp_min(0).mean(0).detach()
+        flow = flow + own @ flow
+    if net.config.architecture == "beit" and net.net.config.use_mean_pooling:
+        seen = (flow - torch.eye(tokens, device=flow.device))[1:, 1:].mean(0)
+    else:
+        seen = flow[0, 1:]
+    patch = net.net.config.patch_size
+    rows, columns = inputs.shape[2] // patch, inputs.shape[3] // patch
+    return seen.reshape(rows, columns)
+
+
+def on_leads(net: LeadNet, leads: npt.NDArray[np.floating[Any]], target: int, device: Any) -> Floats:
+    """How much each sample of each lead speaks for a class, ``(12, samples)`` float32; the sum is what its logit gains.
+
+    Parameters
+    ----------
+    leads
+        As `workbench.page.diagnose.leads.lead_array` makes them; where they are NaN it is 0.
+    """
+    whole = torch.from_numpy(np.ascontiguousarray(leads, np.float32)).to(device)
+    there = torch.isfinite(whole)
+    total = torch.zeros_like(whole)
+    with torch.enable_grad():
+        for n in range(_STEPS):
+            share = (n + 0.5) / _STEPS
+            at = torch.where(there, whole * share, torch.nan).requires_grad_()
+            (slope,) = torch.autograd.grad(net(at[None])[0, target], at)
+            total += torch.where(there, torch.nan_to_num(slope), 0.0)
+    out: Floats = (torch.where(there, whole, 0.0) * total / _STEPS).detach().cpu().numpy()
+    return out

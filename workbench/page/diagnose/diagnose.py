@@ -1,0 +1,192 @@
+"""From a page or a record to a diagnosis, or to why none is said; and to what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+
+from workbench.core.lines import Lines
+from workbench.core.signals import Signals
+from workbench.core.types import Geometry, Heatmap, Part, Result, Scores
+from workbench.page.diagnose.leads import lead_array
+from workbench.page.diagnose.model import Diagnoser
+from workbench.page.diagnose.opinions import Diagnosis, Opinion, too_little, weigh
+from workbench.page.diagnose.per_lead import OUTSIDE, SHORTCUT, shares_of_leads, shares_on
+from workbench.page.diagnose.picture import Frame, picture_of
+from workbench.page.leads import STANDARD
+from workbench.page.traces import PAGE_CORNER, Sheet
+
+Floats = npt.NDArray[np.floating[Any]]
+
+LOOKED_AT = ("lead", "image [%]", "signal [%]")
+DETAIL = "diagnosis"
+"""Of the provenance: what was said, why, by which weights."""
+_LATTICE = 8
+"""Pixels of the picture after which it is looked up where on the page they lie."""
+DEMO_NOTE = (
+    "the diagnosis is by demo weights, which were taught with drawn pages of simulated hearts alone: it shows how the "
+    "workbench works, and says nothing of a patient"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A diagnosis with what it rests on.
+
+    Parameters
+    ----------
+    parts
+        ``diagnosis`` and ``lead_attribution`` (tables), and ``attribution`` (`Heatmap` on the picture).
+    notes, details
+        For the provenance.
+    """
+
+    diagnosis: Diagnosis
+    parts: dict[str, Part]
+    notes: tuple[str, ...]
+    details: dict[str, Any]
+
+
+def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_picture: str = "") -> Looked:
+    """Diagnose what was read from a page or a record: its leads as they are now, and its page laid flat.
+
+    Parameters
+    ----------
+    by
+        The networks.
+    result
+        With ``leads`` and, for pages that are pictures, ``traces`` and ``page``; see
+        `workbench.page.predict.read_page.read_page`.
+    attribution
+        Whether to find out what the opinions rest on.
+    why_no_picture
+        Why there is no picture to look at, where there is none.
+    """
+    leads, lines = result.parts["leads"], result.parts.get("traces")
+    assert isinstance(leads, Signals)
+    asked: dict[str, Opinion] = {}
+    left_out: dict[str, str] = {}
+    array = lead_array(leads)
+    seen = None if by.picture_net is None else picture_of(result, by.picture_net.config.size)
+    if by.picture_net is None:
+        left_out["image"] = "the weights hold no network of pictures"
+    elif seen is None:
+        left_out["image"] = why_no_picture or "there is no page laid flat to look at"
+    else:
+        asked["image"] = opinion(by, "image", seen[0][None])[0]
+    if by.lead_net is None:
+        left_out["signal"] = "the weights hold no network of leads"
+    elif why := too_little(array, STANDARD, _seen(result)):
+        left_out["signal"] = why
+    else:
+        asked["signal"] = opinion(by, "signal", array[None])[0]
+    said = weigh(by.classes, asked, left_out, _rate(result))
+    parts: dict[str, Part] = {"diagnosis": said.table()}
+    notes = [said.sentence(), *([DEMO_NOTE] if by.is_demo else [])]
+    details: dict[str, Any] = {
+        "said": said.said, "reason": said.reason, "weights": by.weights.name, "weights_sha256": by.weights.sha256,
+        "left out": dict(said.left_out),
+    }  # fmt: skip
+    if attribution and said.together is not None:
+        target = int(said.together.argmax())
+        details["attribution of"] = by.classes[target]
+        rows: dict[str, Mapping[str, float]] = {}
+        if "image" in said.opinions and seen is not None and isinstance(lines, Lines):
+            from workbench.page.diagnose.attribution import on_picture
+
+            (picture, frame), (x, y) = seen, result.provenance.details[PAGE_CORNER]
+            looked_at = on_picture(by.nets["image"], picture, target, by.device)
+            rows["image"] = shares_on(looked_at, frame, lines, (x, y))
+            outside = rows["image"][OUTSIDE]
+            details["attribution outside the traces"] = round(outside, 4)
+            if outside > SHORTCUT:
+                notes.append(
+                    f"{outside:.0%} of what the network of pictures looked at lies beside all traces: it may read "
+                    "something else than the electrocardiogram"
+                )
+            parts["attribution"] = _on_file(looked_at, frame, lines, (x, y), result.image.geometry)
+        if "signal" in said.opinions:
+            from workbench.page.diagnose.attribution import on_leads
+
+            rows["signal"] = shares_of_leads(on_leads(by.nets["signal"], array, target, by.device))
+        parts["lead_attribution"] = _by_lead(rows)
+    return Looked(said, parts, tuple(notes), {DETAIL: details})
+
+
+def opinion(by: Diagnoser, path: str, inputs: npt.NDArray[Any]) -> list[Opinion]:
+    """What one network says of several pages.
+
+    Parameters
+    ----------
+    path
+        ``"image"`` or ``"signal"``.
+    inputs
+        Pictures ``(n, height, width, 3)`` uint8, or leads ``(n, 12, samples)``.
+    """
+    from workbench.page.net.run import features_and_logits
+
+    features, logits = features_and_logits(by.nets[path], inputs, by.device)
+    odds = softmax(logits / by.temperature[path], axis=1)
+    known = by.typical.get(path)
+    away = known.distance(features) if known is not None else np.full(len(inputs), np.nan)
+    return [Opinion(path, row, float(far)) for row, far in zip(odds, away, strict=True)]
+
+
+def _seen(result: Result) -> dict[str, float]:
+    """Lead -> the share of its length that was seen, on its short piece or its strip; empty for records."""
+    table = result.parts.get("coverage")
+    out: dict[str, float] = {}
+    for row in table.as_dicts() if isinstance(table, Scores) else []:
+        lead = str(row["lead"]).removesuffix(" strip")
+        out[lead] = max(float(row["coverage"]), out.get(lead, 0.0))
+    return out
+
+
+def _rate(result: Result) -> float | None:
+    """Heart rate as it was measured [1/min], where it could be."""
+    table = result.parts.get("measurements")
+    rows = table.as_dicts() if isinstance(table, Scores) else []
+    return next((row["value"] for row in rows if row["measurement"] == "heart rate"), None)
+
+
+def _by_lead(rows: Mapping[str, Mapping[str, float]]) -> Scores:
+    every = [*STANDARD, *(k for row in rows.values() for k in row if k not in STANDARD and k != OUTSIDE), OUTSIDE]
+    table = tuple(
+        (
+            lead,
+            round(100 * rows["image"].get(lead, 0.0), 1) if "image" in rows else None,
+            round(100 * rows["signal"].get(lead, 0.0), 1) if "signal" in rows and lead != OUTSIDE else None,
+        )
+        for lead in dict.fromkeys(every)
+    )
+    return Scores(LOOKED_AT, table, "lead attribution")
+
+
+def _on_file(seen: Floats, frame: Frame, lines: Lines, corner: tuple[float, float], geometry: Geometry) -> Heatmap:
+    """An attribution on the pixels of the file: how many times as much as if all of the picture spoke alike."""
+    from scipy import ndimage
+
+    height, width = geometry.shape
+    rows, columns = (-(-n // _LATTICE) + 1 for n in (height, width))
+    y, x = np.mgrid[0:rows, 0:columns] * float(_LATTICE)
+    mm = Sheet.of(lines).to_mm(np.column_stack([x.ravel(), y.ravel()]) + 0.5) - np.array(corner)
+    at = frame.to_picture(mm) - 0.5
+    values = ndimage.map_coordinates(seen * seen.size, at[:, ::-1].T, order=1, mode="constant", cval=0.0)
+    coarse = values.reshape(rows, columns).astype(np.float32)
+    down = _between(coarse, np.arange(height) / _LATTICE, 0)
+    data = _between(down, np.arange(width) / _LATTICE, 1)
+    return Heatmap(data, geometry, "attribution", "times the mean", (0.0, max(float(data.max()), 1e-6)))
+
+
+def _between(values: npt.NDArray[np.float32], at: Floats, axis: int) -> npt.NDArray[np.float32]:
+    """Linear between rows, or columns, at fractional numbers of them."""
+    low = np.minimum(at.astype(int), values.shape[axis] - 2)
+    share = (at - low).astype(np.float32)
+    share = share[:, None] if axis == 0 else share[None]
+    out: npt.NDArray[np.float32] = np.take(values, low, axis) * (1 - share) + np.take(values, low + 1, axis) * share
+    return out

@@ -1,0 +1,164 @@
+"""What two networks say of a page, whether they agree, and when nothing is said at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.core.types import Scores
+
+Floats = npt.NDArray[np.float64]
+
+COLUMNS = ("diagnosis", "image", "signal", "together")
+SURE = 0.6
+"""Probability from which a diagnosis is said."""
+_SEEN, _LEAST_LEADS = 0.5, 10
+"""Share of a lead that must be seen, and leads of which that much must be seen, for the opinion on leads."""
+_NORMAL = ("normal", "norm", "healthy")
+_NORMAL_RATES = (50.0, 110.0)
+"""Heart rates [1/min] with which "normal" goes."""
+WORDS = {"image": "the picture of the page", "signal": "the digitised leads"}
+
+
+@dataclass(frozen=True, eq=False)
+class Opinion:
+    """What one network says.
+
+    Parameters
+    ----------
+    path
+        ``"image"`` or ``"signal"``.
+    odds
+        ``(classes,)`` calibrated probabilities, 1 in sum.
+    away
+        How far the page is from what taught the network; above 1 is unlike all of it. ``nan`` where weights do not say.
+    """
+
+    path: str
+    odds: Floats
+    away: float = float("nan")
+
+    @property
+    def first(self) -> int:
+        """Number of the class that is likeliest."""
+        return int(self.odds.argmax())
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """Two opinions, one, or none, and what may be said.
+
+    Parameters
+    ----------
+    classes
+        Their names.
+    opinions
+        By path; those that count.
+    left_out
+        By path, why an opinion does not count, or was not asked.
+    said
+        The class that both hold for likeliest, or "" where nothing is said.
+    reason
+        Why nothing is said, or what it rests on.
+    asked
+        Opinions that were given and do not count.
+    """
+
+    classes: tuple[str, ...]
+    opinions: Mapping[str, Opinion]
+    left_out: Mapping[str, str]
+    said: str
+    reason: str
+    asked: Mapping[str, Opinion] = field(default_factory=dict)
+
+    @property
+    def together(self) -> Floats | None:
+        """Mean probabilities of the opinions that count; ``None`` where none does."""
+        return np.mean([o.odds for o in self.opinions.values()], axis=0) if self.opinions else None
+
+    def table(self) -> Scores:
+        """A row for each class, likeliest first; opinions that do not count are empty."""
+        both = self.together
+        order = range(len(self.classes)) if both is None else np.argsort(-both, kind="stable")
+        rows = tuple(
+            (
+                self.classes[k],
+                *(_rounded(self.opinions[p].odds[k]) if p in self.opinions else None for p in ("image", "signal")),
+                None if both is None else _rounded(both[k]),
+            )
+            for k in order
+        )
+        return Scores(COLUMNS, rows, "diagnosis")
+
+    def sentence(self) -> str:
+        """One line for people."""
+        return f"diagnosis: {self.said} ({self.reason})" if self.said else f"no diagnosis is said: {self.reason}"
+
+
+def weigh(
+    classes: Sequence[str], asked: Mapping[str, Opinion], left_out: Mapping[str, str], rate: float | None = None
+) -> Diagnosis:
+    """From what was asked to what is said.
+
+    Parameters
+    ----------
+    asked
+        Opinions by path.
+    left_out
+        By path, why no opinion was asked.
+    rate
+        Heart rate as it was measured [1/min], where it could be.
+    """
+    why = dict(left_out)
+    counts = {}
+    for path, opinion in asked.items():
+        if opinion.away > 1:
+            why[path] = f"it is unlike everything that taught the network ({opinion.away:.1f} times as far as usual)"
+        else:
+            counts[path] = opinion
+    names = tuple(classes)
+
+    def answer(said: str, reason: str) -> Diagnosis:
+        return Diagnosis(names, counts, why, said, reason, {p: o for p, o in asked.items() if p not in counts})
+
+    if not counts:
+        return answer("", "; ".join(f"{WORDS[p]}: {text}" for p, text in why.items()) or "nothing could be asked")
+    firsts = {p: names[o.first] for p, o in counts.items()}
+    if len(set(firsts.values())) > 1:
+        told = ", ".join(f"{WORDS[p]} {firsts[p]} ({o.odds.max():.0%})" for p, o in counts.items())
+        return answer("", f"the two opinions differ: {told}")
+    both = np.mean([o.odds for o in counts.values()], axis=0)
+    first, odds = names[int(both.argmax())], float(both.max())
+    if odds < SURE:
+        return answer("", f"the likeliest, {first}, has a probability of {odds:.0%}; {SURE:.0%} are asked for")
+    if first.lower() in _NORMAL and rate is not None and not _NORMAL_RATES[0] <= rate <= _NORMAL_RATES[1]:
+        return answer("", f"{first} ({odds:.0%}) does not go with the measured heart rate of {rate:.0f}/min")
+    alone = [f"by {WORDS[p]} alone; {WORDS[q]}: {why[q]}" for p in counts for q in why if len(counts) == 1]
+    return answer(first, f"{odds:.0%}, {alone[0] if alone else 'both opinions agree'}")
+
+
+def too_little(leads: npt.NDArray[np.floating[Any]], names: Sequence[str], shares: Mapping[str, float]) -> str:
+    """Why leads are not enough for an opinion, or "".
+
+    Parameters
+    ----------
+    leads
+        As `workbench.page.diagnose.leads.lead_array` makes them.
+    names
+        The leads in their order.
+    shares
+        Lead -> the share of its length on the page that was seen.
+    """
+    there = {name for name, row in zip(names, leads, strict=True) if np.isfinite(row).any()}
+    good = [name for name in there if shares.get(name, 1.0) >= _SEEN]
+    if len(good) >= _LEAST_LEADS:
+        return ""
+    return f"{len(good)} of 12 leads are seen in half of their length or more; {_LEAST_LEADS} are asked for"
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)

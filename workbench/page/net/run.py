@@ -1,0 +1,38 @@
+"""Run a classifier over many pages, a few at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+Floats = npt.NDArray[np.float64]
+_AT_ONCE = 16
+
+
+def as_input(inputs: npt.NDArray[Any]) -> Tensor:
+    """Pictures ``(n, height, width, 3)`` uint8 or leads ``(n, 12, samples)`` as networks take them, float32."""
+    found = torch.from_numpy(np.ascontiguousarray(inputs))
+    return found.permute(0, 3, 1, 2).float() if inputs.dtype == np.uint8 else found.float()
+
+
+def head_of(net: Any) -> nn.Linear:
+    """The last layer."""
+    found: nn.Linear = net.head if hasattr(net, "head") else net.net.classifier
+    return found
+
+
+def features_and_logits(net: nn.Module, inputs: npt.NDArray[Any], device: Any) -> tuple[Floats, Floats]:
+    """What the last layer sees, ``(n, width)``, and what it gives, ``(n, classes)``."""
+    ready: Any = net.eval()
+    head = head_of(net)
+    features, logits = [], []
+    with torch.inference_mode():
+        for first in range(0, len(inputs), _AT_ONCE):
+            seen = ready.features(as_input(inputs[first : first + _AT_ONCE]).to(device))
+            features.append(seen.float().cpu().numpy())
+            logits.append(head(seen).float().cpu().numpy())
+    return np.concatenate(features).astype(np.float64), np.concatenate(logits).astype(np.float64)
