@@ -1,4 +1,4 @@
-"""Diagnosis in the ECG tool: which weights to ask, what both opinions say, what they looked at, and what a person says."""
+"""Diagnosis in the ECG tool: whom to ask, what both opinions say, what they looked at, and what a person says."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class AskGroup(QWidget):
         self.said.setText(
             {
                 _NONE: "No diagnosis: leads and measurements alone.",
-                "demo": "Taught with drawn pages of simulated hearts alone: it shows how this works, and says nothing of "
-                "a patient.",
+                "demo": "Taught with drawn pages of simulated hearts alone: it shows how this works, and says nothing "
+                "of a patient.",
             }.get(self.value, "Research use only. Both opinions must agree before one is said.")
         )
 
@@ -76,9 +76,7 @@ class DiagnosisGroup(QWidget):
         self.looked = button("What it looked at", "The attribution over the page (Ctrl+Shift+A)", checkable=True)
         column.addLayout(button_row(self.looked))
         form = form_layout()
-        self.yours = combo_box(
-            "What you hold the page for: saved with the lines and in the report, beside both opinions"
-        )
+        self.yours = combo_box("What you hold the page for: saved with the lines and in the report")
         self.yours.setEditable(True)
         self.yours.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.yours.lineEdit().setPlaceholderText("agree, or say another")
