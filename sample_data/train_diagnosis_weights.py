@@ -24,12 +24,14 @@ import numpy.typing as npt
 
 PAGES, VALIDATION, RECORDS = 2800, 280, 6000
 PROCESSES = 2
+DENSITY = 4.0
+"""Pixels a millimetre of the flat pages that pictures are cut from."""
 SIZE = (256, 512)
 UNSEEN_LAYOUTS = ("6x2", "6x2+1", "6x2 Cabrera", "6x2+1 Cabrera", "3x5", "3x1", "6x1", "chest 6x1", "chest 3x2",
                   "6x1 Cabrera")  # fmt: skip
 """Layouts that never teach the network of pictures; those but 6x2 do not show twelve leads."""
 CAPTURES = {"render": 0.3, "scan": 0.3, "grey scan": 0.2, "photo": 0.2}
-PICTURES: dict[str, Any] = {"epochs": 12.0, "batch": 16, "lr": 1e-3, "validations": 12}
+PICTURES: dict[str, Any] = {"epochs": 25.0, "batch": 32, "lr": 1e-3, "validations": 12}
 LEADS: dict[str, Any] = {"epochs": 12.0, "batch": 32, "lr": 2e-3, "validations": 6}
 
 
@@ -40,7 +42,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=here / "weights" / "ecg_image_diagnosis.safetensors")
     parser.add_argument("--share", type=float, default=1.0, help="share of pages, for trying the script out")
     parser.add_argument("--only", choices=("draw", "image", "signal"), help="one step alone")
-    parser.add_argument("--architecture", choices=("vit", "beit", "swin"), default="swin")
+    parser.add_argument("--architecture", choices=("vit", "beit", "swin"), default="vit")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if options.only in (None, "draw"):
@@ -72,13 +74,14 @@ def pool(folder: Path, count: int, part: int) -> npt.NDArray[np.uint8]:
 
 def picture(n: int, part: int) -> npt.NDArray[np.uint8]:
     """The picture of page n, laid flat by what is true of it and not by what is found."""
-    from workbench.page.diagnose.picture import frame_of
+    from workbench.page.diagnose.picture import Piece, assembled, places_of
     from workbench.page.draw.capture import capture
     from workbench.page.draw.diagnoses import DIAGNOSES, patient
     from workbench.page.draw.render import render
     from workbench.page.draw.styles import random_style
     from workbench.page.layouts import layouts
     from workbench.page.rectified import PER_MM, sample
+    from workbench.page.traces import channel
 
     rng = np.random.default_rng([n, part, 16])
     seed = 10_000_000 * (1 + part) + n
@@ -91,14 +94,20 @@ def picture(n: int, part: int) -> npt.NDArray[np.uint8]:
     page = render(leads, style, dpi=float(rng.uniform(90, 130)), seed=seed)
     kind = str(rng.choice(list(CAPTURES), p=list(CAPTURES.values())))
     page = capture(page, kind, seed=seed)  # type: ignore[arg-type]
-    rows = (style.first_row, style.last_row)
-    left, top, right, bottom = frame_of(rows, style.start, style.speed, style.gain, SIZE).box
-    a, b = (right - left) / SIZE[1] * PER_MM, (bottom - top) / SIZE[0] * PER_MM
+    pieces = {}
+    for lead in page.leads:
+        x, y = lead.paper[np.isfinite(lead.paper[:, 1])].T
+        first, last, middle = x[0], x[-1], float(np.median(y))
+        first, last, middle = (v + rng.normal(0, 0.3) for v in (first, last, middle))  # as far off as it is found
+        pieces[channel(lead.cell.lead, lead.cell.is_strip)] = Piece(first, last, middle, lead.cell.is_strip)
+    places = places_of(pieces, style.speed, style.gain, SIZE)
+    rows, columns = (int(np.ceil(v * DENSITY)) for v in (style.size[1], style.size[0]))
 
-    def to_pixels(places: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return page.to_pixels(np.asarray(places, float) * (a, b) + (left, top))
+    def to_pixels(at: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return page.to_pixels(np.asarray(at, float) * (PER_MM / DENSITY))
 
-    return sample(page.pixels, to_pixels, (0.0, 0.0), *SIZE)
+    flat = sample(page.pixels, to_pixels, (0.0, 0.0), rows, columns)
+    return assembled(flat, places, SIZE, DENSITY)
 
 
 def replaced(style: Any, **changes: Any) -> Any:
@@ -164,16 +173,9 @@ def learn_pictures(options: argparse.Namespace) -> None:
     found = []
     for n, name in enumerate(("taught", "validation")):
         pictures = pool(options.work / name, 0, n)
-        found.append(Examples(even(pictures), fine(len(pictures), 10_000_000 * (1 + n))))
+        found.append(Examples(np.asarray(pictures), fine(len(pictures), 10_000_000 * (1 + n))))
     taught, val = found
     _teach(net, taught, val, PICTURES, options, "image")
-
-
-def even(pictures: Any) -> npt.NDArray[np.uint8]:
-    """Pictures as networks take them."""
-    from workbench.page.diagnose.picture import evened
-
-    return np.stack([evened(np.asarray(one)) for one in pictures])
 
 
 def fine(count: int, first: int) -> npt.NDArray[np.int64]:

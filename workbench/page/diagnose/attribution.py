@@ -86,7 +86,8 @@ def _rollout(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
     else:
         seen = flow[0, 1:]
     patch = net.net.config.patch_size
-    rows, columns = inputs.shape[2] // patch, inputs.shape[3] // patch
+    high, wide = patch if isinstance(patch, list | tuple) else (patch, patch)
+    rows, columns = inputs.shape[2] // high, inputs.shape[3] // wide
     return seen.reshape(rows, columns)
 
 

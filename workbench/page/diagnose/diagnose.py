@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from workbench.page.diagnose.leads import lead_array
 from workbench.page.diagnose.model import Diagnoser
 from workbench.page.diagnose.opinions import Diagnosis, Opinion, too_little, weigh
 from workbench.page.diagnose.per_lead import OUTSIDE, SHORTCUT, shares_of_leads, shares_on
-from workbench.page.diagnose.picture import Frame, picture_of
+from workbench.page.diagnose.picture import Place, picture_of
 from workbench.page.leads import STANDARD
 from workbench.page.traces import PAGE_CORNER, Sheet
 
@@ -99,9 +99,9 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
         if "image" in said.opinions and seen is not None and isinstance(lines, Lines):
             from workbench.page.diagnose.attribution import on_picture
 
-            (picture, frame), (x, y) = seen, result.provenance.details[PAGE_CORNER]
+            (picture, places), (x, y) = seen, result.provenance.details[PAGE_CORNER]
             looked_at = on_picture(by.nets["image"], picture, target, by.device)
-            rows["image"] = shares_on(looked_at, frame, lines, (x, y))
+            rows["image"] = shares_on(looked_at, places, lines, (x, y))
             outside = rows["image"][OUTSIDE]
             details["attribution outside the traces"] = round(outside, 4)
             if outside > SHORTCUT:
@@ -109,7 +109,7 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
                     f"{outside:.0%} of what the network of pictures looked at lies beside all traces: it may read "
                     "something else than the electrocardiogram"
                 )
-            parts["attribution"] = _on_file(looked_at, frame, lines, (x, y), result.image.geometry)
+            parts["attribution"] = _on_file(looked_at, places, lines, (x, y), result.image.geometry)
         if "signal" in said.opinions:
             from workbench.page.diagnose.attribution import on_leads
 
@@ -167,17 +167,28 @@ def _by_lead(rows: Mapping[str, Mapping[str, float]]) -> Scores:
     return Scores(LOOKED_AT, table, "lead attribution")
 
 
-def _on_file(seen: Floats, frame: Frame, lines: Lines, corner: tuple[float, float], geometry: Geometry) -> Heatmap:
-    """An attribution on the pixels of the file: how many times as much as if all of the picture spoke alike."""
+def _on_file(
+    seen: Floats, places: Sequence[Place], lines: Lines, corner: tuple[float, float], geometry: Geometry
+) -> Heatmap:
+    """An attribution on the pixels of the file: how many times as much as if all of the picture spoke alike.
+
+    Where a part of the page is shown twice in the picture, both count.
+    """
     from scipy import ndimage
 
     height, width = geometry.shape
     rows, columns = (-(-n // _LATTICE) + 1 for n in (height, width))
     y, x = np.mgrid[0:rows, 0:columns] * float(_LATTICE)
     mm = Sheet.of(lines).to_mm(np.column_stack([x.ravel(), y.ravel()]) + 0.5) - np.array(corner)
-    at = frame.to_picture(mm) - 0.5
-    values = ndimage.map_coordinates(seen * seen.size, at[:, ::-1].T, order=1, mode="constant", cval=0.0)
-    coarse = values.reshape(rows, columns).astype(np.float32)
+    total = np.zeros(len(mm))
+    for place in places:
+        left, top, right, bottom = place.box
+        inside = (mm[:, 0] >= left) & (mm[:, 0] < right) & (mm[:, 1] >= top) & (mm[:, 1] < bottom)
+        at = place.to_picture(mm[inside]) - 0.5
+        part = seen[slice(*place.rows), slice(*place.columns)] * seen.size
+        local = at[:, ::-1].T - np.array([[place.rows[0]], [place.columns[0]]])
+        total[inside] += ndimage.map_coordinates(part, local, order=1, mode="nearest")
+    coarse = total.reshape(rows, columns).astype(np.float32)
     down = _between(coarse, np.arange(height) / _LATTICE, 0)
     data = _between(down, np.arange(width) / _LATTICE, 1)
     return Heatmap(data, geometry, "attribution", "times the mean", (0.0, max(float(data.max()), 1e-6)))

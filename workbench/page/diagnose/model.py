@@ -139,7 +139,6 @@ def load(name: str, device: torch.device) -> Diagnoser:
     """
 
     from workbench import weights
-    from workbench.nets.checkpoints import load_state, require_fit
 
     found = find(name)
     meta = found.meta
@@ -153,11 +152,7 @@ def load(name: str, device: torch.device) -> Diagnoser:
             if described is None:
                 continue
             state = {k.removeprefix(f"{path}."): v for k, v in stored.items() if k.startswith(f"{path}.")}
-            build = _builder(path, described, len(classes))
-            require_fit(build, state)
-            net = build()
-            load_state(net, state)
-            nets[path] = net.eval().to(device)
+            nets[path] = _net(path, described, len(classes), state).eval().to(device)
             mean, white = (stored.get(f"typical.{path}.{k}") for k in ("means", "whitening"))
             if mean is not None and white is not None:
                 farthest = float((meta.get("farthest") or {}).get(path, float("nan")))
@@ -181,16 +176,20 @@ def _classes(meta: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _builder(path: str, described: Any, classes: int) -> Any:
+def _net(path: str, described: Any, classes: int, state: Mapping[str, Any]) -> Any:
+    """The network of a path, with its weights."""
     from functools import partial
 
+    from workbench.nets.checkpoints import load_state, require_fit
+
     if path == "image":
-        from workbench.page.net.classifiers import PictureNet, PictureNetConfig
+        from workbench.page.diagnose.published import filled
+        from workbench.page.net.classifiers import PictureNetConfig
 
         config = PictureNetConfig.from_json(described)
         if config.classes != classes:
             raise WeightsError(f"name {classes} diagnoses, and their network of pictures has {config.classes}")
-        return partial(PictureNet, config)
+        return filled(config, state, head=True)
     from workbench.page.net.lead_net import LeadNet, LeadNetConfig
 
     try:
@@ -201,7 +200,10 @@ def _builder(path: str, described: Any, classes: int) -> Any:
         raise WeightsError(f"describe no network of leads ({error})") from error
     if not (1 <= len(own.widths) <= 8 and all(4 <= w <= 1024 for w in own.widths) and 1 <= own.depth <= 24):
         raise WeightsError(f"describe a network of leads that cannot be: {own}")
-    return partial(LeadNet, own)
+    require_fit(partial(LeadNet, own), state)
+    net = LeadNet(own)
+    load_state(net, state)
+    return net
 
 
 def tensors_of(nets: Mapping[str, Any], typical: Mapping[str, Typical], *, half: bool = True) -> dict[str, Any]:
@@ -210,7 +212,13 @@ def tensors_of(nets: Mapping[str, Any], typical: Mapping[str, Typical], *, half:
 
     out = {}
     for path, net in nets.items():
-        for key, value in net.state_dict().items():
+        if path == "image":
+            from workbench.page.diagnose.published import stored
+
+            state = stored(net)
+        else:
+            state = net.state_dict()
+        for key, value in state.items():
             plain = value.detach().cpu()
             out[f"{path}.{key}"] = (plain.half() if half and plain.is_floating_point() else plain).contiguous()
     for path, known in typical.items():

@@ -2,73 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.lines import Lines
-from workbench.page.diagnose.picture import Frame
+from workbench.page.diagnose.picture import Place
 from workbench.page.leads import STANDARD
 from workbench.page.traces import Sheet, channels_of
 
 Floats = npt.NDArray[np.floating[Any]]
 
 OUTSIDE = "outside"
-NEAR = 8.0
-"""Millimetres around a trace that count as its own: what a network sees is no finer."""
+NEAR = 5.0
+"""Millimetres above and below a trace that count as its own."""
 SHORTCUT = 0.3
 """Share beside all traces above which somebody should look whether the network reads something else."""
-_BEYOND = 1.0
-"""Millimetres that a piece may go on beyond its ends."""
 
 
-def shares_on(attribution: Floats, frame: Frame, lines: Lines, corner: tuple[float, float]) -> dict[str, float]:
-    """Lead -> its share of an attribution, and `OUTSIDE` what lies farther than `NEAR` mm from all traces.
-
-    Every place belongs to the trace that is nearest above or below it. Strips count as their lead.
+def shares_on(
+    attribution: Floats, places: Sequence[Place], lines: Lines, corner: tuple[float, float]
+) -> dict[str, float]:
+    """Lead -> its share of an attribution, and `OUTSIDE` what lies farther than `NEAR` mm from the traces shown there.
 
     Parameters
     ----------
     attribution
-        ``(height, width)`` on the picture of the frame, 1 in sum.
+        ``(height, width)`` on the picture, 1 in sum.
+    places
+        What of the page is shown where; see `workbench.page.diagnose.picture.places_of`.
     lines
         The traces; see `workbench.page.traces.Sheet`.
     corner
         Where on paper the upper left corner of the flat page lies [mm].
     """
-    height, width = attribution.shape
-    left, top, right, bottom = frame.box
-    xs = left + (np.arange(width) + 0.5) / width * (right - left)
-    ys = top + (np.arange(height) + 0.5) / height * (bottom - top)
-    nearest = np.full((height, width), np.inf)
-    owner = np.full((height, width), -1)
-    sheet, names = Sheet.of(lines), channels_of(lines)
-    for n in range(len(lines)):
-        mm = sheet.to_mm(lines.line(n)) - np.array(corner)
-        inside = np.flatnonzero((xs >= mm[:, 0].min() - _BEYOND) & (xs <= mm[:, 0].max() + _BEYOND))
-        if not inside.size:
-            continue
-        low, high = _reach(mm, xs[inside], (right - left) / width)
-        away = np.maximum(np.maximum(low - ys[:, None], ys[:, None] - high), 0)
-        closer = away < nearest[:, inside]
-        nearest[:, inside] = np.where(closer, away, nearest[:, inside])
-        owner[:, inside] = np.where(closer, n, owner[:, inside])
-    near = nearest <= NEAR
+    sheet = Sheet.of(lines)
+    traces: dict[str, list[Floats]] = {}
+    for n, name in enumerate(channels_of(lines)):
+        traces.setdefault(name, []).append(sheet.to_mm(lines.line(n)) - np.array(corner))
     out = dict.fromkeys(STANDARD, 0.0)
-    for n, name in enumerate(names):
-        lead = name.removesuffix(" strip").split(" ")[0]
-        out[lead] = out.get(lead, 0.0) + float(attribution[near & (owner == n)].sum())
+    for place in places:
+        left, top, right, bottom = place.box
+        part = attribution[slice(*place.rows), slice(*place.columns)]
+        xs = left + (np.arange(part.shape[1]) + 0.5) / part.shape[1] * (right - left)
+        ys = top + (np.arange(part.shape[0]) + 0.5) / part.shape[0] * (bottom - top)
+        for lead, first, last in place.leads:
+            inside = (xs >= first - 1) & (xs <= last + 1)
+            own = [mm for name in (lead, f"{lead} strip") for mm in traces.get(name, [])]
+            near = np.zeros((len(ys), int(inside.sum())), bool)
+            for mm in own:
+                low, high = _reach(mm, xs[inside], (right - left) / part.shape[1])
+                near |= (ys[:, None] >= low - NEAR) & (ys[:, None] <= high + NEAR)
+            lead = lead.removesuffix(" strip").split(" ")[0]
+            out[lead] = out.get(lead, 0.0) + float(part[:, inside][near].sum())
     out[OUTSIDE] = max(0.0, 1.0 - sum(out.values()))
     return out
 
 
 def _reach(mm: Floats, xs: Floats, step: float) -> tuple[Floats, Floats]:
-    """Heights between which a line runs around each place along x [mm]."""
+    """Heights between which a line runs around each place along x [mm]; NaN beyond its ends."""
     order = np.argsort(mm[:, 0], kind="stable")
     fine = xs[:, None] + np.linspace(-0.5, 0.5, 9) * step
-    heights = np.interp(fine, mm[order, 0], mm[order, 1])
-    return heights.min(axis=1), heights.max(axis=1)
+    heights = np.interp(fine, mm[order, 0], mm[order, 1], left=np.nan, right=np.nan)
+    seen = np.isfinite(heights)
+    low, high = np.where(seen, heights, np.inf).min(axis=1), np.where(seen, heights, -np.inf).max(axis=1)
+    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
 
 
 def shares_of_leads(attribution: Floats) -> dict[str, float]:

@@ -7,8 +7,10 @@ it before (``workbench weights get hf_hub:OWNER/NAME --allow-download``).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from workbench import weights
@@ -28,6 +30,8 @@ from workbench.weights import WeightsFile, hub
 
 _MOST = 1 << 20
 _HEAD = "classifier."
+_HEADS = 2_000_000
+"""Numbers of a head that a checkpoint may lack."""
 
 
 def is_published(name: str) -> bool:
@@ -77,7 +81,7 @@ def load(name: str, size: tuple[int, int], classes: int) -> tuple[PictureNet, We
     count = len(labels) if isinstance(labels, Mapping) else 0
     with weights.blaming(files[0]):
         wanted = PictureNetConfig(architecture, size, classes, {"image_size": 224, **described(said)})
-        net = _filled(wanted, own)
+        net = filled(wanted, own)
     kept: tuple[str, ...] = ()
     if count == classes and isinstance(labels, Mapping) and f"{_HEAD}weight" in own:
         kept = tuple(str(v) for _, v in sorted(labels.items(), key=lambda kv: int(kv[0])))
@@ -93,30 +97,71 @@ def architecture_of(said: Mapping[str, Any], path: Path) -> Architecture:
     raise WeightsError(f"{path}: of a network '{kind}'; expected {', '.join(ARCHITECTURES)}")
 
 
-def _filled(config: PictureNetConfig, state: dict[str, Any]) -> PictureNet:
-    """The network with these weights; only a head may be lacking, or be of other classes."""
+def stored(net: PictureNet) -> dict[str, Any]:
+    """The weights of a network under the names that published checkpoints have, whatever this version calls them.
+
+    The library changes the names of its modules from version to version, and those in files stay as they are.
+    """
+    from safetensors.torch import load_file
+
+    with TemporaryDirectory() as folder, _quiet():
+        net.net.save_pretrained(folder)
+        return load_file(Path(folder) / "model.safetensors")
+
+
+def filled(config: PictureNetConfig, state: Mapping[str, Any], *, head: bool = False) -> PictureNet:
+    """The network with these weights, under the names that published checkpoints have.
+
+    Parameters
+    ----------
+    head
+        Whether the last layer must be among them; else it may be lacking, or be of other classes.
+
+    Raises
+    ------
+    WeightsError
+        They do not fit.
+    """
+    import torch
+
+    with torch.device("meta"):  # what is described comes from a file, which may ask for more than any machine has
+        size = sum(p.numel() for p in PictureNet(config).parameters())
+    there = sum(int(v.numel()) for v in state.values())
+    if size > 2 * there + _HEADS:
+        raise WeightsError(f"hold {there:,} numbers, and the network that they describe has {size:,}")
     net = PictureNet(config)
-    plain: Any = library()
-    level = plain.logging.get_verbosity()
-    plain.logging.set_verbosity_error()
-    plain.logging.disable_progress_bar()
     try:
-        made, told = model_class(config.architecture).from_pretrained(
-            None, config=hf_config(config), state_dict=state, ignore_mismatched_sizes=True, output_loading_info=True,
-            local_files_only=True,
-        )  # fmt: skip
+        with _quiet():
+            made, told = model_class(config.architecture).from_pretrained(
+                None, config=hf_config(config), state_dict=dict(state), ignore_mismatched_sizes=True,
+                output_loading_info=True, local_files_only=True,
+            )  # fmt: skip
     except Exception as error:  # whatever such weights do to it
         raise WeightsError(f"do not fit their description ({one_line(error)})") from error
-    finally:
-        plain.logging.set_verbosity(level)
-    lacking = [k for k in told["missing_keys"] if not k.startswith(_HEAD) and "mask_token" not in k]
+    free = "" if head else _HEAD
+    lacking = [k for k in told["missing_keys"] if not (free and k.startswith(free)) and "mask_token" not in k]
     other = [str(k[0] if isinstance(k, tuple) else k) for k in told["mismatched_keys"]]
-    other = [k for k in other if not k.startswith(_HEAD)]
+    other = [k for k in other if not (free and k.startswith(free))]
     if lacking or other:
         which = [*(f"lacks {k}" for k in sorted(lacking)[:2]), *(f"{k} is of another shape" for k in sorted(other)[:2])]
         raise WeightsError(f"do not fit their description: {', '.join(which)}")
     net.net = made.float().eval()
     return net
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The library without progress bars and advice."""
+    plain: Any = library().logging
+    level, bars = plain.get_verbosity(), plain.is_progress_bar_enabled()
+    plain.set_verbosity_error()
+    plain.disable_progress_bar()
+    try:
+        yield
+    finally:
+        plain.set_verbosity(level)
+        if bars:
+            plain.enable_progress_bar()
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ PUBLISHED: dict[Architecture, str] = {
 SMALL: dict[Architecture, dict[str, Any]] = {
     "vit": {
         "hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 576,
-        "patch_size": 16,
+        "patch_size": [64, 16],
     },
     "beit": {
         "hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 576,
@@ -36,7 +36,7 @@ SMALL: dict[Architecture, dict[str, Any]] = {
     },
     "swin": {"patch_size": 8, "embed_dim": 48, "depths": [2, 4, 2], "num_heads": [2, 4, 8], "window_size": 8},
 }  # fmt: skip
-"""Sizes of those that are made from scratch."""
+"""Sizes of those that are made from scratch; a patch of the ViT is a slice of one lead, as high as its place."""
 _COLOURS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "vit": ((0.5,) * 3, (0.5,) * 3),
     "beit": ((0.5,) * 3, (0.5,) * 3),
@@ -107,6 +107,8 @@ class PictureNetConfig:
 def small(architecture: Architecture, size: tuple[int, int], classes: int) -> PictureNetConfig:
     """A small network of that architecture, to be taught from scratch."""
     sizes = {**SMALL[architecture], "image_size": list(size)}
+    if architecture == "vit":
+        sizes["patch_size"] = [size[0] // 4, 16]
     if architecture == "swin":  # windows no larger than what is left in the last stage
         left = min(size) // (sizes["patch_size"] * 2 ** (len(sizes["depths"]) - 1))
         sizes["window_size"] = max(1, min(sizes["window_size"], left))
@@ -138,8 +140,8 @@ def described(values: Any) -> dict[str, Any]:
 class PictureNet(nn.Module):
     """Logits of classes from pictures of pages.
 
-    The entries of its weights are called as ``transformers`` calls those of ``ViTForImageClassification``,
-    ``BeitForImageClassification`` and ``SwinForImageClassification``, with ``net.`` before them.
+    `net` is a ``ViTForImageClassification``, ``BeitForImageClassification`` or ``SwinForImageClassification`` of
+    ``transformers``.
 
     Parameters
     ----------
@@ -235,8 +237,9 @@ def hf_config(config: PictureNetConfig) -> Any:
     """
     made = getattr(library(), f"{_NAMES[config.architecture]}Config")
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in config.sizes.items()}
-    if isinstance(values.get("image_size"), list):
-        values["image_size"] = tuple(values["image_size"])
+    for name in ("image_size", "patch_size"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
     try:
         return made(num_labels=config.classes, **values)
     except Exception as error:  # whatever such values do to it

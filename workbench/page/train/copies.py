@@ -15,7 +15,7 @@ _ROWS, _COLUMNS = 64, 128
 
 
 def fingerprint(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """``(8192,)`` of unit length: where the ink of a page lies, whatever its light; of a laid-flat ``(h, w, 3)``."""
+    """``(8192,)`` of unit length: where the ink of a page lies, whatever its light; of `picture_of` ``(h, w, 3)``."""
     from scipy import ndimage
 
     grey = picture.astype(np.float32).mean(axis=2)

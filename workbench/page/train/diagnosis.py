@@ -27,7 +27,7 @@ from workbench.page.diagnose import model as diagnosing
 from workbench.page.diagnose import published
 from workbench.page.diagnose.leads import RECIPE
 from workbench.page.diagnose.model import PATHS, TASK, Typical, tensors_of
-from workbench.page.diagnose.picture import ACROSS
+from workbench.page.diagnose.picture import RECIPE as OF_PICTURES
 from workbench.page.evaluate.classes import temperature_of
 from workbench.page.net.classifiers import PictureNet, small
 from workbench.page.net.lead_net import LeadNet, LeadNetConfig
@@ -317,7 +317,7 @@ def _record(
         "temperature": {path: round(one.temperature, 5) for path, one in taught.items()},
         "farthest": {path: one.typical.farthest for path, one in taught.items()},
         "layouts": sorted({layout for layout in study.layouts if layout}),
-        "recipe": {"leads": RECIPE, "picture": {"mm across": ACROSS, "masked": True, "evened": True}},
+        "recipe": {"leads": RECIPE, "picture": OF_PICTURES},
         "seen": [s.to_json() for s in study.seen],
         "training": {
             "objective": "cross-entropy, classes alike, labels smoothed",
