@@ -43,6 +43,9 @@ _COLOURS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "swin": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 """Mean and deviation of colours that each is taught with."""
+_INK = ((1.0,) * 3, (-0.25,) * 3)
+"""The same of networks that begin at random: paper is 0 and ink 4. What most of a picture has in common would drown
+where a patch lies and what is in it."""
 _NAMES = {"vit": "ViT", "beit": "Beit", "swin": "Swin"}
 _MOST = 65_536
 """No number of a description is larger."""
@@ -69,17 +72,20 @@ class PictureNetConfig:
         How many come out.
     sizes
         Those of the network, as ``transformers`` calls them.
+    ink
+        Whether it sees ink on paper that is 0, instead of colours as published weights were taught with.
     """
 
     architecture: Architecture
     size: tuple[int, int]
     classes: int
     sizes: Mapping[str, Any]
+    ink: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "architecture": self.architecture, "size": list(self.size), "classes": self.classes,
-            "sizes": dict(self.sizes),
+            "sizes": dict(self.sizes), "ink": self.ink,
         }  # fmt: skip
 
     @classmethod
@@ -101,7 +107,7 @@ class PictureNetConfig:
             raise WeightsError(f"are of a network '{architecture}'; expected {', '.join(ARCHITECTURES)}")
         if not (32 <= height <= 4096 and 32 <= width <= 4096 and 2 <= classes <= 10_000):
             raise WeightsError(f"ask for pictures of {height} x {width} pixels and {classes} classes")
-        return cls(architecture, (height, width), classes, sizes)
+        return cls(architecture, (height, width), classes, sizes, values.get("ink") is True)
 
 
 def small(architecture: Architecture, size: tuple[int, int], classes: int) -> PictureNetConfig:
@@ -112,7 +118,7 @@ def small(architecture: Architecture, size: tuple[int, int], classes: int) -> Pi
     if architecture == "swin":  # windows no larger than what is left in the last stage
         left = min(size) // (sizes["patch_size"] * 2 ** (len(sizes["depths"]) - 1))
         sizes["window_size"] = max(1, min(sizes["window_size"], left))
-    return PictureNetConfig(architecture, size, classes, sizes)
+    return PictureNetConfig(architecture, size, classes, sizes, ink=True)
 
 
 def described(values: Any) -> dict[str, Any]:
@@ -160,7 +166,7 @@ class PictureNet(nn.Module):
         super().__init__()
         self.config = config
         self.net = model_class(config.architecture)(hf_config(config))
-        mean, std = _COLOURS[config.architecture]
+        mean, std = _INK if config.ink else _COLOURS[config.architecture]
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
 

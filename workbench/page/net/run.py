@@ -30,7 +30,7 @@ def features_and_logits(net: nn.Module, inputs: npt.NDArray[Any], device: Any) -
     ready: Any = net.eval()
     head = head_of(net)
     features, logits = [], []
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference_mode: BEiT keeps tensors that a later attribution differentiates
         for first in range(0, len(inputs), _AT_ONCE):
             seen = ready.features(as_input(inputs[first : first + _AT_ONCE]).to(device))
             features.append(seen.float().cpu().numpy())

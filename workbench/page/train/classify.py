@@ -58,7 +58,7 @@ def teach(
     net.to(device)
     classes = head_of(net).out_features
     if fit_head or settings.adapt == "head":
-        _fit_head(net, examples, device)
+        fit_last_layer(net, examples, device)
     if settings.adapt == "head":
         return None
     weight = torch.from_numpy(_balance(examples.truth, classes)).float().to(device)
@@ -98,7 +98,7 @@ def teach(
     return found
 
 
-def _fit_head(net: nn.Module, examples: Examples, device: torch.device) -> None:
+def fit_last_layer(net: nn.Module, examples: Examples, device: torch.device) -> None:
     """Multinomial regression on what the last layer sees; classes weigh alike."""
     from sklearn.linear_model import LogisticRegression
 

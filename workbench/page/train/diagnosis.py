@@ -339,7 +339,12 @@ def _record(
             "version": __version__,
             "torch": torch.__version__,
         },
-        "scores": [dict(row) for row in table],
+        "scores": {
+            f"{row['opinion']}, {row['protocol']}: {k}": v
+            for row in table
+            for k, v in row.items()
+            if isinstance(v, float) and math.isfinite(v)
+        },
         "shuffled labels, accuracy": dict(control),
     }
 

@@ -18,7 +18,7 @@ from workbench.page.net.run import as_input
 
 Integers = npt.NDArray[np.int64]
 
-_SHIFT, _ZOOM, _TURN = 0.025, 0.03, 0.02
+_SHIFT, _ZOOM, _TURN = 0.008, 0.015, 0.006
 """Of pictures: how far they are moved (share of their width), scaled, and turned [radians]; never mirrored."""
 _HIDDEN = 0.75
 """Share of records of which no more is shown than some layout of a page shows."""

@@ -1,0 +1,60 @@
+"""What two opinions make together, and when nothing is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from workbench.page.diagnose.opinions import Opinion, too_little, weigh
+from workbench.page.leads import STANDARD
+
+CLASSES = ("normal", "AF", "MI")
+
+
+def opinion(path, *odds, away=0.5):
+    return Opinion(path, np.array(odds), away)
+
+
+def both(first, second, **how):
+    return weigh(CLASSES, {"image": first, "signal": second}, {}, **how)
+
+
+def test_what_both_hold_for_likeliest_is_said():
+    found = both(opinion("image", 0.1, 0.8, 0.1), opinion("signal", 0.2, 0.7, 0.1))
+    assert found.said == "AF"
+    assert "75%" in found.reason
+    assert [row["diagnosis"] for row in found.table().as_dicts()] == ["AF", "normal", "MI"]
+
+
+def test_opinions_that_differ_say_nothing():
+    found = both(opinion("image", 0.1, 0.8, 0.1), opinion("signal", 0.9, 0.05, 0.05))
+    assert found.said == ""
+    assert "differ" in found.reason
+
+
+def test_what_is_unlikely_is_not_said():
+    assert both(opinion("image", 0.4, 0.5, 0.1), opinion("signal", 0.4, 0.5, 0.1)).said == ""
+
+
+def test_what_is_unlike_everything_does_not_count():
+    strange = opinion("image", 0.0, 0.0, 1.0, away=1.7)
+    found = both(strange, opinion("signal", 0.05, 0.9, 0.05))
+    assert found.said == "AF"
+    assert "alone" in found.reason
+    assert "1.7 times" in found.reason
+    nothing = both(strange, opinion("signal", 0.0, 0.0, 1.0, away=3.0))
+    assert nothing.said == ""
+    assert nothing.together is None
+
+
+@pytest.mark.parametrize(("rate", "said"), [(38.0, ""), (72.0, "normal"), (140.0, ""), (None, "normal")])
+def test_normal_goes_with_normal_rates_only(rate, said):
+    assert both(opinion("image", 0.9, 0.05, 0.05), opinion("signal", 0.9, 0.05, 0.05), rate=rate).said == said
+
+
+def test_leads_of_which_little_is_seen_are_too_little():
+    leads = np.zeros((12, 100))
+    assert too_little(leads, STANDARD, {}) == ""
+    assert "9 of 12" in too_little(leads, STANDARD, dict.fromkeys(STANDARD[:3], 0.2))
+    leads[:4] = np.nan
+    assert "8 of 12" in too_little(leads, STANDARD, {})
