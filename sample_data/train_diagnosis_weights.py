@@ -273,9 +273,8 @@ def four(name: str, options: argparse.Namespace) -> tuple[Any, Any, Any]:
         net = LeadNet(LeadNetConfig(len(FINER)))
         taught = np.load(options.work / "records.npz")["inputs"]
         held = Examples(np.load(options.work / "records_val.npz")["inputs"], np.zeros(1, np.int64))
-        half = shown(Examples(taught[1::2], np.zeros(1, np.int64))).inputs
-        taught = taught.copy()
-        taught[1::2] = half
+        half = np.arange(len(taught)) // count % 2 == 1  # of each class
+        taught[half] = shown(Examples(taught[half], np.zeros(1, np.int64))).inputs
         inputs = [taught, shown(held).inputs]
     net.load_state_dict(load_file(options.work / f"{name}.safetensors"))
     if name == "signal":
