@@ -63,7 +63,7 @@ def drawn(
         page = captures.capture(page, capture, seed=seed)  # type: ignore[arg-type]
     pixels = np.ascontiguousarray(np.moveaxis(page.pixels, 2, 0))
     geometry = Geometry(pixels.shape[1:], None, AXES, None)
-    return Image(geometry, pixels.dtype, ("red", "green", "blue"), lambda: pixels, "page", name=f"page {seed}")
+    return Image(geometry, pixels.dtype, ("red", "green", "blue"), lambda: pixels, "page")
 
 
 def asked(image: Any, mask: bool = True) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,13 @@ from workbench.core.types import Geometry, Heatmap, Part, Result, Scores
 from workbench.page.diagnose.leads import lead_array
 from workbench.page.diagnose.model import Diagnoser
 from workbench.page.diagnose.opinions import Diagnosis, Opinion, too_little, weigh
-from workbench.page.diagnose.per_lead import OUTSIDE, SHORTCUT, shares_of_leads, shares_on
-from workbench.page.diagnose.picture import Place, picture_of
+from workbench.page.diagnose.per_lead import NEAR, OUTSIDE, SHORTCUT, shares_of_leads, shares_on
+from workbench.page.diagnose.picture import DOWN, ROWS, Place, picture_of
 from workbench.page.leads import STANDARD
 from workbench.page.traces import PAGE_CORNER, Sheet
+
+if TYPE_CHECKING:
+    from workbench.page.net.classifiers import PictureNet
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -101,7 +104,7 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
 
             (picture, places), (x, y) = seen, result.provenance.details[PAGE_CORNER]
             looked_at = on_picture(by.nets["image"], picture, target, by.device)
-            rows["image"] = shares_on(looked_at, places, lines, (x, y))
+            rows["image"] = shares_on(looked_at, places, lines, (x, y), _finest(by.nets["image"]))
             outside = rows["image"][OUTSIDE]
             details["attribution outside the traces"] = round(outside, 4)
             if outside > SHORTCUT:
@@ -135,6 +138,15 @@ def opinion(by: Diagnoser, path: str, inputs: npt.NDArray[Any]) -> list[Opinion]
     known = by.typical.get(path)
     away = known.distance(features) if known is not None else np.full(len(inputs), np.nan)
     return [Opinion(path, row, float(far)) for row, far in zip(odds, away, strict=True)]
+
+
+def _finest(net: PictureNet) -> float:
+    """Half of the paper above and below that the network sees as one [mm], `NEAR` at least."""
+    sizes = net.net.config
+    patch = sizes.patch_size
+    merged = 2 ** (len(sizes.depths) - 1) if net.is_windowed else 1
+    high = merged * (patch[0] if isinstance(patch, list | tuple) else patch)
+    return float(max(NEAR, high / (net.config.size[0] / ROWS) * DOWN / 2))
 
 
 def _seen(result: Result) -> dict[str, float]:

@@ -23,9 +23,9 @@ SHORTCUT = 0.3
 
 
 def shares_on(
-    attribution: Floats, places: Sequence[Place], lines: Lines, corner: tuple[float, float]
+    attribution: Floats, places: Sequence[Place], lines: Lines, corner: tuple[float, float], near_mm: float = NEAR
 ) -> dict[str, float]:
-    """Lead -> its share of an attribution, and `OUTSIDE` what lies farther than `NEAR` mm from the traces shown there.
+    """Lead -> its share of an attribution, and `OUTSIDE` what lies farther from the traces that are shown there.
 
     Parameters
     ----------
@@ -37,6 +37,8 @@ def shares_on(
         The traces; see `workbench.page.traces.Sheet`.
     corner
         Where on paper the upper left corner of the flat page lies [mm].
+    near_mm
+        Above and below a trace what counts as its own [mm]: never finer than what the network sees as one.
     """
     sheet = Sheet.of(lines)
     traces: dict[str, list[Floats]] = {}
@@ -54,7 +56,7 @@ def shares_on(
             near = np.zeros((len(ys), int(inside.sum())), bool)
             for mm in own:
                 low, high = _reach(mm, xs[inside], (right - left) / part.shape[1])
-                near |= (ys[:, None] >= low - NEAR) & (ys[:, None] <= high + NEAR)
+                near |= (ys[:, None] >= low - near_mm) & (ys[:, None] <= high + near_mm)
             lead = lead.removesuffix(" strip").split(" ")[0]
             out[lead] = out.get(lead, 0.0) + float(part[:, inside][near].sum())
     out[OUTSIDE] = max(0.0, 1.0 - sum(out.values()))

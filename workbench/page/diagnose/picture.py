@@ -29,7 +29,7 @@ Box = tuple[float, float, float, float]
 ROWS, COLUMNS = 4, 4
 _PIECE, _WHOLE = 64.0, 256.0
 """Millimetres across of a place for a lead, and of the row below them: 2.56 and 10.24 s at 25 mm/s."""
-_DOWN = 40.0
+DOWN = 40.0
 """Millimetres that each is high: 2 mV above and below its middle at 10 mm/mV."""
 _SPEED, _GAIN = 25.0, 10.0
 _LONG = 0.85
@@ -40,7 +40,7 @@ _LIGHT = 25
 """Pixels over which paper is looked at."""
 _LEAST_INK = 0.1
 """Share of light that ink takes at least, where there is any."""
-RECIPE = {"mm across": _WHOLE, "mm down each": _DOWN, "places": "3 x 4 leads, 1 row", "masked": True, "evened": True}
+RECIPE = {"mm across": _WHOLE, "mm down each": DOWN, "places": "3 x 4 leads, 1 row", "masked": True, "evened": True}
 """What is done to pages, as it stands in the record of weights."""
 
 
@@ -109,7 +109,7 @@ def places_of(pieces: Mapping[str, Piece], speed: float, gain: float, size: tupl
         if own is None:
             continue
         column, row = divmod(n, 3)
-        box = (own.first, own.middle - _DOWN / 2 * per_y, own.first + _PIECE * per_x, own.middle + _DOWN / 2 * per_y)
+        box = (own.first, own.middle - DOWN / 2 * per_y, own.first + _PIECE * per_x, own.middle + DOWN / 2 * per_y)
         last = min(own.last, box[2])
         found.append(
             Place(box, (row * high, (row + 1) * high), (column * wide, (column + 1) * wide), ((lead, own.first, last),))
@@ -117,7 +117,7 @@ def places_of(pieces: Mapping[str, Piece], speed: float, gain: float, size: tupl
     below = _row_below(pieces, per_x * _WHOLE)
     if below is not None:
         first, middle, leads = below
-        box = (first, middle - _DOWN / 2 * per_y, first + _WHOLE * per_x, middle + _DOWN / 2 * per_y)
+        box = (first, middle - DOWN / 2 * per_y, first + _WHOLE * per_x, middle + DOWN / 2 * per_y)
         found.append(Place(box, (3 * high, 4 * high), (0, 4 * wide), leads))
     return tuple(found)
 
@@ -135,7 +135,7 @@ def _row_below(
     for lead in (*_PREFERRED, *STANDARD):
         if lead in pieces:
             middle = pieces[lead].middle
-            row = {n: p for n, p in pieces.items() if abs(p.middle - middle) < _DOWN / 8 and not p.is_strip}
+            row = {n: p for n, p in pieces.items() if abs(p.middle - middle) < DOWN / 8 and not p.is_strip}
             leads = tuple((n, p.first, p.last) for n, p in sorted(row.items(), key=lambda item: item[1].first))
             return min(p.first for p in row.values()), middle, leads
     return None
