@@ -217,10 +217,11 @@ def put(options: argparse.Namespace) -> None:
     from workbench.page.diagnose.model import TASK, Typical, tensors_of
     from workbench.page.diagnose.picture import RECIPE as OF_PICTURES
     from workbench.page.draw.diagnoses import DIAGNOSES
-    from workbench.page.evaluate.classes import accuracy, macro_f1, temperature_of
+    from workbench.page.evaluate.classes import accuracy, macro_f1
     from workbench.page.layouts import layouts
     from workbench.page.net.run import features_and_logits
     from workbench.page.train.classify import fit_last_layer
+    from workbench.training.calibration import temperature_of
 
     device = torch.device("cpu")
     nets, typical, temperature, scores = {}, {}, {}, {}

@@ -15,10 +15,12 @@ from workbench.core.signals import Signals
 from workbench.core.types import Geometry, Heatmap, Part, Result, Scores
 from workbench.page.diagnose.leads import lead_array
 from workbench.page.diagnose.model import Diagnoser
-from workbench.page.diagnose.opinions import Diagnosis, Opinion, too_little, weigh
+from workbench.page.diagnose.opinions import Diagnosis, Opinion, seen_of, too_little, weigh
 from workbench.page.diagnose.per_lead import NEAR, OUTSIDE, SHORTCUT, shares_of_leads, shares_on
 from workbench.page.diagnose.picture import DOWN, ROWS, Place, picture_of
 from workbench.page.leads import STANDARD
+from workbench.page.net.lead_net import SECONDS
+from workbench.page.predict.measurements import measurements
 from workbench.page.traces import PAGE_CORNER, Sheet
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ Floats = npt.NDArray[np.floating[Any]]
 LOOKED_AT = ("lead", "image [%]", "signal [%]")
 DETAIL = "diagnosis"
 """Of the provenance: what was said, why, by which weights."""
+_LONGER = 1.1
+"""Times the seconds that the network of leads takes, from which on it is said that more was there."""
 _LATTICE = 8
 """Pixels of the picture after which it is looked up where on the page they lie."""
 DEMO_NOTE = (
@@ -84,13 +88,16 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
         asked["image"] = opinion(by, "image", seen[0][None])[0]
     if by.lead_net is None:
         left_out["signal"] = "the weights hold no network of leads"
-    elif why := too_little(array, STANDARD, _seen(result)):
+    elif why := too_little(array, STANDARD, seen_of(result)):
         left_out["signal"] = why
     else:
         asked["signal"] = opinion(by, "signal", array[None])[0]
     said = weigh(by.classes, asked, left_out, _rate(result))
     parts: dict[str, Part] = {"diagnosis": said.table()}
     notes = [said.sentence(), *([DEMO_NOTE] if by.is_demo else [])]
+    seconds = leads.data.shape[1] / leads.sampling_rate
+    if "signal" in asked and seconds > _LONGER * SECONDS:
+        notes.append(f"the diagnosis by leads is of the first {SECONDS:g} of {seconds:.0f} s")
     details: dict[str, Any] = {
         "said": said.said, "reason": said.reason, "weights": by.weights.name, "weights_sha256": by.weights.sha256,
         "left out": dict(said.left_out),
@@ -149,21 +156,15 @@ def _finest(net: PictureNet) -> float:
     return float(max(NEAR, high / (net.config.size[0] / ROWS) * DOWN / 2))
 
 
-def _seen(result: Result) -> dict[str, float]:
-    """Lead -> the share of its length that was seen, on its short piece or its strip; empty for records."""
-    table = result.parts.get("coverage")
-    out: dict[str, float] = {}
-    for row in table.as_dicts() if isinstance(table, Scores) else []:
-        lead = str(row["lead"]).removesuffix(" strip")
-        out[lead] = max(float(row["coverage"]), out.get(lead, 0.0))
-    return out
-
-
 def _rate(result: Result) -> float | None:
-    """Heart rate as it was measured [1/min], where it could be."""
-    table = result.parts.get("measurements")
-    rows = table.as_dicts() if isinstance(table, Scores) else []
-    return next((row["value"] for row in rows if row["measurement"] == "heart rate"), None)
+    """Heart rate as it was measured [1/min], where it could be; it is measured here where nobody asked for it."""
+    table, leads = result.parts.get("measurements"), result.parts["leads"]
+    if isinstance(table, Scores):
+        rates = [row["value"] for row in table.as_dicts() if row["measurement"] == "heart rate"]
+        return float(rates[0]) if rates and rates[0] is not None else None
+    assert isinstance(leads, Signals)
+    found: float | None = measurements(leads, str(result.image.source or result.image.name))["heart rate"].value
+    return found
 
 
 def _by_lead(rows: Mapping[str, Mapping[str, float]]) -> Scores:

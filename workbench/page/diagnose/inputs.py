@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.core.seen import content_key
 from workbench.core.signals import Signals
-from workbench.core.types import Case, Image, Result, Scores
+from workbench.core.types import Case, Image, Result
 from workbench.data.cases import open_case
 from workbench.page.diagnose.leads import lead_array
-from workbench.page.diagnose.opinions import too_little
+from workbench.page.diagnose.opinions import seen_of, too_little
 from workbench.page.diagnose.picture import picture_of
 from workbench.page.leads import STANDARD
 from workbench.page.predict.model import Model
@@ -35,15 +34,12 @@ class Inputs:
         Name of the arrangement, "" for records.
     key
         What the page is known again by.
-    notes
-        What its reading said.
     """
 
     picture: npt.NDArray[np.uint8] | None
     leads: npt.NDArray[np.float32] | None
     layout: str
     key: str
-    notes: tuple[str, ...] = ()
 
 
 def inputs_of(model: Model, case: Case, config: Config, size: tuple[int, int] | None) -> Inputs:
@@ -66,21 +62,15 @@ def of_result(result: Result, image: Image, size: tuple[int, int] | None) -> Inp
     leads = result.parts["leads"]
     assert isinstance(leads, Signals)
     array = lead_array(leads)
-    table = result.parts.get("coverage")
-    shares: dict[str, float] = {}
-    for row in table.as_dicts() if isinstance(table, Scores) else []:
-        lead = str(row["lead"]).removesuffix(" strip")
-        shares[lead] = max(float(row["coverage"]), shares.get(lead, 0.0))
     seen = None if size is None else picture_of(result, size)
     return Inputs(
         None if seen is None else seen[0],
-        None if too_little(array, STANDARD, shares) else array,
+        None if too_little(array, STANDARD, seen_of(result)) else array,
         str(result.provenance.details.get("layout", "")),
         content_key(np.asarray(image.samples())),
-        tuple(result.provenance.notes),
     )
 
 
-def reading(weights: str, device: str, *, mask: bool = True, **how: Any) -> Config:
-    """How pages are read to be learnt from or judged."""
-    return Config(weights=weights, device=device, measure=False, page=True, mask=mask, **how)
+def reading(weights: str, device: str) -> Config:
+    """How pages are read to be learnt from."""
+    return Config(weights=weights, device=device, measure=False, page=True)

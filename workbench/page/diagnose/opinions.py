@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.core.types import Scores
+from workbench.core.types import Result, Scores
 
 Floats = npt.NDArray[np.float64]
 
@@ -158,6 +158,16 @@ def too_little(leads: npt.NDArray[np.floating[Any]], names: Sequence[str], share
     if len(good) >= _LEAST_LEADS:
         return ""
     return f"{len(good)} of 12 leads are seen in half of their length or more; {_LEAST_LEADS} are asked for"
+
+
+def seen_of(result: Result) -> dict[str, float]:
+    """Lead -> the share of its length that was seen, on its short piece or its strip; empty for records."""
+    table = result.parts.get("coverage")
+    out: dict[str, float] = {}
+    for row in table.as_dicts() if isinstance(table, Scores) else []:
+        lead = str(row["lead"]).removesuffix(" strip")
+        out[lead] = max(float(row["coverage"]), out.get(lead, 0.0))
+    return out
 
 
 def _rounded(value: float) -> float:

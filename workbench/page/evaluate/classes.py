@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -56,27 +53,3 @@ def calibration_error(truth: Integers, odds: Floats) -> float:
         if own.any():
             total += own.sum() * abs(float(sure[own].mean()) - float((said[own] == truth[own]).mean()))
     return total / len(truth)
-
-
-def temperature_of(logits: Floats, truth: Integers) -> float:
-    """The temperature, 0.05 to 20, by which logits are most likely right, near 1 until many pages say otherwise.
-
-    Its logarithm has a normal prior of deviation 1.
-    """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
-    def loss(log_t: float) -> float:
-        odds = log_softmax(logits / np.exp(log_t), axis=1)
-        return float(-odds[np.arange(len(truth)), truth].sum()) + 0.5 * log_t**2
-
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
-
-
-def interval(values: Sequence[Any], *, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
-    """The middle 95 % of what means of so many values are, drawn with replacement."""
-    found = np.asarray(values, float)
-    rng = np.random.default_rng(seed)
-    means = found[rng.integers(len(found), size=(draws, len(found)))].mean(axis=1)
-    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))

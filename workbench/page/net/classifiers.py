@@ -18,12 +18,6 @@ from workbench.core.errors import MissingExtra, WeightsError, one_line
 
 Architecture = Literal["vit", "beit", "swin"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
-PUBLISHED: dict[Architecture, str] = {
-    "vit": "google/vit-base-patch16-224-in21k",
-    "beit": "microsoft/beit-base-patch16-224",
-    "swin": "microsoft/swin-tiny-patch4-window7-224",
-}
-"""Names on the hub of what the paper is taken to have started from."""
 SMALL: dict[Architecture, dict[str, Any]] = {
     "vit": {
         "hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 576,

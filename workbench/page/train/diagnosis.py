@@ -20,7 +20,7 @@ from workbench import __version__, weights
 from workbench.core import device as devices
 from workbench.core.atomic import write_text
 from workbench.core.csv_text import table_text
-from workbench.core.errors import UsageError, WeightsError
+from workbench.core.errors import Cancelled, UsageError, WeightsError
 from workbench.core.types import Case
 from workbench.data.readable import left_out
 from workbench.page.diagnose import model as diagnosing
@@ -28,7 +28,6 @@ from workbench.page.diagnose import published
 from workbench.page.diagnose.leads import RECIPE
 from workbench.page.diagnose.model import PATHS, TASK, Typical, tensors_of
 from workbench.page.diagnose.picture import RECIPE as OF_PICTURES
-from workbench.page.evaluate.classes import temperature_of
 from workbench.page.net.classifiers import PictureNet, small
 from workbench.page.net.lead_net import LeadNet, LeadNetConfig
 from workbench.page.net.run import features_and_logits, head_of
@@ -38,12 +37,15 @@ from workbench.page.train.diagnosis_study import DiagnosisStudy, open_labelled
 from workbench.page.train.diagnosis_table import scored
 from workbench.page.train.settings import PageTrainConfig
 from workbench.training import output
+from workbench.training.calibration import temperature_of
 from workbench.training.loop import Event, FitResult
 
 Floats = npt.NDArray[np.float64]
 MEASURE = "macro F1"
 _FINE, _FRESH = 5e-5, 6e-4
 """Highest learning rate of published weights, and of those that begin at random."""
+_MULTIPLE = 64
+"""Pixels that the width of a picture is a multiple of: patches of all networks fit then."""
 _NOT_IDENTITY = ("resume", "overwrite", "device")
 
 
@@ -113,11 +115,12 @@ def train_diagnosis(
     cases
         Pages or records with labels; see `workbench.page.data.labelled.labelled`.
     on_step
-        Called as pages are read and after every step; raise `Cancelled` in it to stop. A training that is stopped while
-        folds are judged writes no weights.
+        Called as pages are read and after every step; raise `Cancelled` in it to stop.
 
     Raises
     ------
+    Cancelled
+        It was stopped: weights that folds did not judge to the end are not written. ``resume`` goes on from there.
     InputError
         Fewer than two classes, or pages that can be read.
     UsageError, WeightsError
@@ -128,6 +131,8 @@ def train_diagnosis(
     began = time.monotonic()
     if config.pictures == "none" and config.leads == "none":
         raise UsageError("pictures and leads are both 'none': nothing is left to learn")
+    if config.width % _MULTIPLE:
+        raise UsageError(f"width={config.width}: expected a multiple of {_MULTIPLE} pixels")
     stages = tuple(f"{path}_{n}" for path in PATHS for n in (*range(config.folds), "all"))
     output.check(out, resume=config.resume, overwrite=config.overwrite, stages=stages)
     device, reason = devices.choose(config.device)
@@ -228,8 +233,9 @@ def _teach(
     """Every fold, and then all."""
     examples, there = study.examples(path), study.there(path)
     settings = ClassifySettings(
-        epochs=config.epochs, batch=config.batch if config.batch != 8 else 16, seed=config.seed,
-        lr=config.diagnosis_lr or (_FRESH if start.is_fresh else _FINE), max_minutes=config.max_minutes,
+        epochs=config.epochs, batch=config.batch, seed=config.seed,
+        lr=config.diagnosis_lr or (_FRESH if start.is_fresh else _FINE),
+        max_minutes=config.max_minutes / tell.trainings,
         adapt="head" if config.adapt == "last" else "all",
     )  # fmt: skip
     identity = {
@@ -246,6 +252,8 @@ def _teach(
             resume=config.resume, fingerprint=identity, on_event=tell.of(f"{path} {stage}"),
             fit_head=not start.is_fresh,
         )  # fmt: skip
+        if found is not None and found.stopped == "cancelled":
+            raise Cancelled("the training was stopped before all folds were judged: no weights are written")
         tell.done()
         return net, found
 

@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 from workbench.page.evaluate.classes import accuracy, calibration_error, macro_auroc, macro_f1, recall
 from workbench.page.train.diagnosis_study import DiagnosisStudy
+from workbench.training.calibration import temperature_of
 
 Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]
@@ -65,8 +66,6 @@ def published_rows(study: DiagnosisStudy) -> list[Row]:
 
 def _calibrated(study: DiagnosisStudy, logits: Floats) -> Floats:
     """Probabilities of each fold by the temperature of the others."""
-    from workbench.page.evaluate.classes import temperature_of
-
     out = np.full(logits.shape, np.nan)
     good = np.isfinite(logits).all(axis=1)
     for fold in range(study.folds):

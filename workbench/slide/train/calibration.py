@@ -44,26 +44,6 @@ class Judged:
     epochs: tuple[int, ...]
 
 
-def temperature_of(logits: Floats, truth: Integers) -> float:
-    """The temperature by which probabilities of slides are most likely right, from 0.05 to 20.
-
-    With few slides hardly anything is known of it: it is taken to be near 1 until they say otherwise (its logarithm has
-    a normal prior of deviation 1).
-    """
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_t: float) -> float:
-        return unlikely(softmax(logits / np.exp(log_t), axis=1), truth) + 0.5 * log_t**2
-
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
-
-
-def unlikely(odds: Floats, truth: Integers) -> float:
-    """How unlikely the true labels are by these probabilities: the sum of their negative logarithms."""
-    return float(-np.log(np.maximum(odds[np.arange(len(truth)), truth], 1e-12)).sum())
-
-
 def calibration(judged: Judged, truth: Integers) -> dict[str, float]:
     """How far probabilities are from how often they are right (expected calibration error), and Brier's score.
 

@@ -30,11 +30,12 @@ from workbench.slide.marked import alike
 from workbench.slide.net.attention import GatedAttention
 from workbench.slide.predict.heads import SLIDE
 from workbench.slide.train.bags import Bag, open_bags
-from workbench.slide.train.calibration import Judged, calibration, calibration_section, temperature_of, unlikely
+from workbench.slide.train.calibration import Judged, calibration, calibration_section
 from workbench.slide.train.label_list import alone_of, labels_of
 from workbench.slide.train.on_top import as_step, finish, require_output
 from workbench.slide.train.settings import SlideTrainConfig
 from workbench.slide.train.train import SlideTrainReport
+from workbench.training.calibration import temperature_of, unlikely
 from workbench.training.loop import Event
 from workbench.training.split import grouped_folds
 

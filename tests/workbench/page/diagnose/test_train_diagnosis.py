@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as Pillow
 
 import workbench as wb
-from workbench.core.errors import InputError, WorkbenchError
+from workbench.core.errors import Cancelled, InputError, UsageError, WorkbenchError
 from workbench.core.signals import Signals
 from workbench.core.types import Case
 from workbench.page.data.labelled import labelled
@@ -68,6 +68,21 @@ def test_records_teach_a_diagnosis_that_predicts_and_is_scored(records, tmp_path
         wb.predict("ecg_image", image, weights=str(out))
     with pytest.raises(WorkbenchError, match="not of a diagnosis"):
         wb.predict("ecg_image", image, diagnosis=str(wb.weights.find("demo", "ecg_image").path))
+
+
+def test_a_training_that_is_stopped_writes_no_weights(records, tmp_path):
+    def stop(event):
+        if event.step > 1 and "signal" in event.line():
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        wb.train(
+            "ecg_image", cases(records, ".csv"), out=tmp_path / "mine.safetensors", on_step=stop, learn="diagnosis",
+            pictures="none", folds=2, device="cpu",
+        )  # fmt: skip
+    assert not (tmp_path / "mine.safetensors").exists()
+    with pytest.raises(UsageError, match="multiple of 64"):
+        wb.train("ecg_image", cases(records, ".csv"), out=tmp_path / "m.safetensors", learn="diagnosis", width=500)
 
 
 @pytest.mark.slow

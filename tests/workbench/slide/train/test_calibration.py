@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from workbench.slide.train.calibration import bins, temperature_of
+from workbench.slide.train.calibration import bins
+from workbench.training.calibration import temperature_of
 
 
 def test_a_temperature_makes_probabilities_as_right_as_they_say():
