@@ -31,12 +31,14 @@ def diagnosis_sections(result: Result) -> list[html.Section]:
         parts.append(html.Text(f"A person holds this page for: {person}."))
     if isinstance(detail, dict):
         said, reason = str(detail.get("said", "")), str(detail.get("reason", ""))
-        parts.append(
-            html.Text(f"{said}: {reason}.") if said else html.Text(f"No diagnosis is said: {reason}.", "warning")
-        )
-        parts.append(
-            html.Text(f"By the weights {detail.get('weights', 'not known')}. No language model read the page.")
-        )
+        if detail.get("simulated"):
+            warning = "The weights have seen simulated hearts alone: this means nothing for a patient."
+            parts.append(html.Text(warning, "warning"))
+        text = html.Text(f"{said}: {reason}.") if said else html.Text(f"No diagnosis is said: {reason}.", "warning")
+        parts += [
+            text,
+            html.Text(f"By the weights {detail.get('weights', 'not known')}. No language model read the page."),
+        ]
     if result.provenance.edited_by_hand:
         parts.append(
             html.Text("These opinions are of the page as it was read, before lines were corrected.", "warning")

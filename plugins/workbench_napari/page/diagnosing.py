@@ -176,7 +176,10 @@ def _sentence(detail: Any) -> str:
     if not detail:
         return "None was asked. Choose weights under Run > Diagnosis, and run again."
     said, reason = detail.get("said"), detail.get("reason")
-    return f"{said}: {reason}." if said else f"No diagnosis is said: {reason}."
+    text = f"{said}: {reason}." if said else f"No diagnosis is said: {reason}."
+    return (
+        f"Of no meaning for a patient (taught with simulated hearts alone). {text}" if detail.get("simulated") else text
+    )
 
 
 def _odds(row: dict[str, Any]) -> str:

@@ -35,8 +35,10 @@ _LONGER = 1.1
 """Times the seconds that the network of leads takes, from which on it is said that more was there."""
 _LATTICE = 8
 """Pixels of the picture after which it is looked up where on the page they lie."""
+DEMO = "of no meaning for a patient: "
+"""What stands before a diagnosis by weights that have seen simulated hearts alone."""
 DEMO_NOTE = (
-    "the diagnosis is by demo weights, which were taught with drawn pages of simulated hearts alone: it shows how the "
+    "the diagnosis is by weights that were taught with drawn pages of simulated hearts alone: it shows how the "
     "workbench works, and says nothing of a patient"
 )
 
@@ -94,13 +96,13 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
         asked["signal"] = opinion(by, "signal", array[None])[0]
     said = weigh(by.classes, asked, left_out, _rate(result))
     parts: dict[str, Part] = {"diagnosis": said.table()}
-    notes = [said.sentence(), *([DEMO_NOTE] if by.is_demo else [])]
+    notes = [f"{DEMO}{said.sentence()}" if by.is_demo else said.sentence(), *([DEMO_NOTE] if by.is_demo else [])]
     seconds = leads.data.shape[1] / leads.sampling_rate
     if "signal" in asked and seconds > _LONGER * SECONDS:
         notes.append(f"the diagnosis by leads is of the first {SECONDS:g} of {seconds:.0f} s")
     details: dict[str, Any] = {
         "said": said.said, "reason": said.reason, "weights": by.weights.name, "weights_sha256": by.weights.sha256,
-        "left out": dict(said.left_out),
+        "left out": dict(said.left_out), "simulated": by.is_demo,
     }  # fmt: skip
     if attribution and said.together is not None:
         target = int(said.together.argmax())

@@ -10,6 +10,7 @@ import workbench as wb
 from workbench.core.errors import Cancelled, InputError, UsageError, WorkbenchError
 from workbench.core.signals import Signals
 from workbench.core.types import Case
+from workbench.data.cases import load_cases
 from workbench.page.data.labelled import labelled
 from workbench.page.draw.diagnoses import DIAGNOSES, FINER, finer, patient, raised
 from workbench.page.draw.render import render
@@ -40,15 +41,15 @@ def records(tmp_path_factory):
     return root
 
 
-def cases(root, suffix):
-    found = sorted(root.glob(f"*/*{suffix}"))
-    return [Case(f"{p.parent.name[:4]}{p.stem}", p, None, p.parent.name, {"kind": "page"}) for p in found]
+def cases(root):
+    """What the shell finds in a folder."""
+    return load_cases(root, kind="page")
 
 
 def test_records_teach_a_diagnosis_that_predicts_and_is_scored(records, tmp_path):
     out = tmp_path / "mine.safetensors"
     found = wb.train(
-        "ecg_image", cases(records, ".csv"), out=out, learn="diagnosis", pictures="none", epochs=6.0, folds=2,
+        "ecg_image", cases(records), out=out, learn="diagnosis", pictures="none", epochs=6.0, folds=2,
         device="cpu",
     )  # fmt: skip
     assert out.is_file()
@@ -61,7 +62,7 @@ def test_records_teach_a_diagnosis_that_predicts_and_is_scored(records, tmp_path
     detail = result.provenance.details["diagnosis"]
     assert detail["said"] or detail["reason"]
     assert {row["diagnosis"] for row in result["diagnosis"].as_dicts()} == {"normal", "abnormal rhythm"}
-    report = wb.evaluate("ecg_image", cases(records, ".csv"), diagnosis=str(out), device="cpu", out=tmp_path / "report")
+    report = wb.evaluate("ecg_image", cases(records), diagnosis=str(out), device="cpu", out=tmp_path / "report")
     assert {row["seen"] for row in report.rows} == {"learnt"}
     assert (tmp_path / "report" / "report.html").is_file()
     with pytest.raises(WorkbenchError, match="do not read pages"):
@@ -77,12 +78,12 @@ def test_a_training_that_is_stopped_writes_no_weights(records, tmp_path):
 
     with pytest.raises(Cancelled):
         wb.train(
-            "ecg_image", cases(records, ".csv"), out=tmp_path / "mine.safetensors", on_step=stop, learn="diagnosis",
+            "ecg_image", cases(records), out=tmp_path / "mine.safetensors", on_step=stop, learn="diagnosis",
             pictures="none", folds=2, device="cpu",
         )  # fmt: skip
     assert not (tmp_path / "mine.safetensors").exists()
     with pytest.raises(UsageError, match="multiple of 64"):
-        wb.train("ecg_image", cases(records, ".csv"), out=tmp_path / "m.safetensors", learn="diagnosis", width=500)
+        wb.train("ecg_image", cases(records), out=tmp_path / "m.safetensors", learn="diagnosis", width=500)
 
 
 @pytest.mark.slow
@@ -96,7 +97,7 @@ def test_the_four_class_folders_teach_each_architecture(architecture, tmp_path):
             page = render(patient(name, 900 + n), style, dpi=110, seed=n)
             Pillow.fromarray(page.pixels).save(tmp_path / "set" / folder / f"{folder[:3]}({n}).jpg", quality=90)
     found = wb.train(
-        "ecg_image", cases(tmp_path / "set", ".jpg"), out=tmp_path / "four.safetensors", learn="diagnosis", folds=3,
+        "ecg_image", cases(tmp_path / "set"), out=tmp_path / "four.safetensors", learn="diagnosis", folds=3,
         architecture=architecture, epochs=1.0, width=256, device="cpu",
     )  # fmt: skip
     text = found.report.read_text()
