@@ -18,7 +18,7 @@ import numpy as np
 
 ROWS: dict[str, dict[str, Any]] = {
     "3x4+1": {"layout": "3x4+1"},
-    "3x4+1, words not masked": {"layout": "3x4+1", "mask": False},
+    "3x4+1 unmasked": {"layout": "3x4+1", "mask": False},
     "6x2 (layout never taught)": {"layout": "6x2"},
     "maker F (style never taught)": {"layout": "3x4+1", "maker": "F"},
     "photos": {"layout": "3x4+1", "capture": "photo"},
