@@ -31,7 +31,11 @@ UNSEEN_LAYOUTS = ("6x2", "6x2+1", "6x2 Cabrera", "6x2+1 Cabrera", "3x5", "3x1", 
                   "6x1 Cabrera")  # fmt: skip
 """Layouts that never teach the network of pictures; those but 6x2 do not show twelve leads."""
 CAPTURES = {"render": 0.3, "scan": 0.3, "grey scan": 0.2, "photo": 0.2}
-PICTURES: dict[str, Any] = {"epochs": 8.0, "batch": 32, "lr": 1e-3, "validations": 8, "smoothing": 0.0}
+SKETCHES, ONE_IN = 96_000, 4
+"""Pictures that the network of pictures sees, and of how many one is of a page; the others are `ecg_sketches`."""
+PICTURES: dict[str, Any] = {
+    "epochs": 1.0, "batch": 32, "lr": 1e-3, "validations": 12, "smoothing": 0.0, "warmup": 0.03, "balanced": False,
+}  # fmt: skip
 LEADS: dict[str, Any] = {"epochs": 12.0, "batch": 32, "lr": 2e-3, "validations": 6}
 
 
@@ -86,7 +90,7 @@ def picture(n: int, part: int) -> npt.NDArray[np.uint8]:
     from workbench.page.traces import channel
 
     rng = np.random.default_rng([n, part, 16])
-    seed = 10_000_000 * (1 + part) + n
+    seed = _first(part) + n
     names = [name for name in layouts() if name not in UNSEEN_LAYOUTS]
     common = np.array([4.0 if name in ("3x4", "3x4+1") else 1.0 for name in names])
     style = random_style(rng, layout=str(rng.choice(names, p=common / common.sum())))
@@ -110,6 +114,11 @@ def picture(n: int, part: int) -> npt.NDArray[np.uint8]:
 
     flat = sample(page.pixels, to_pixels, (0.0, 0.0), rows, columns)
     return assembled(flat, places, SIZE, DENSITY)
+
+
+def _first(part: int) -> int:
+    """Seed of the first patient of the pages that teach (0) or are held out (1)."""
+    return 10_000_000 * (1 + part)
 
 
 def replaced(style: Any, **changes: Any) -> Any:
@@ -165,19 +174,21 @@ def kept(path: Path, make: Any) -> Any:
 def learn_pictures(options: argparse.Namespace) -> None:
     """Train the network of pictures."""
     import torch
+    from ecg_sketches import Sketches
 
-    from workbench.page.draw.diagnoses import DIAGNOSES
+    from workbench.page.draw.diagnoses import FINER
     from workbench.page.net.classifiers import PictureNet, small
     from workbench.page.train.examples import Examples
 
     torch.manual_seed(2)
-    net = PictureNet(small(options.architecture, SIZE, len(DIAGNOSES)))
-    found = []
-    for n, name in enumerate(("taught", "validation")):
-        pictures = pool(options.work / name, 0, n)
-        found.append(Examples(np.asarray(pictures), np.arange(len(pictures)) % len(DIAGNOSES)))
-    taught, val = found
-    _teach(net, taught, val, PICTURES, options, "image")
+    net = PictureNet(small(options.architecture, SIZE, len(FINER)))
+    pages, held_out = (
+        Examples(found, fine(len(found), _first(n)))
+        for n, found in enumerate(pool(options.work / name, 0, n) for n, name in enumerate(("taught", "validation")))
+    )
+    leads = kept(options.work / "records.npz", lambda: records(40_000_000, round(RECORDS * options.share)))
+    taught = Sketches(leads, pages, round(SKETCHES * options.share), ONE_IN)
+    _teach(net, taught, held_out, PICTURES, options, "image")
 
 
 def fine(count: int, first: int) -> npt.NDArray[np.int64]:
@@ -211,10 +222,12 @@ def _teach(net: Any, taught: Any, val: Any, recipe: dict[str, Any], options: arg
 def put(options: argparse.Namespace) -> None:
     """Give both networks a last layer for the four classes, calibrate them on held-out pages, and write one file."""
     import torch
+    from scipy.special import softmax
 
     from workbench import weights
     from workbench.page.diagnose.leads import RECIPE
-    from workbench.page.diagnose.model import TASK, Typical, tensors_of
+    from workbench.page.diagnose.model import TASK, TOGETHER, Typical, tensors_of
+    from workbench.page.diagnose.opinions import mean_log, pooled
     from workbench.page.diagnose.picture import RECIPE as OF_PICTURES
     from workbench.page.draw.diagnoses import DIAGNOSES
     from workbench.page.evaluate.classes import accuracy, macro_f1
@@ -224,11 +237,11 @@ def put(options: argparse.Namespace) -> None:
     from workbench.training.calibration import temperature_of
 
     device = torch.device("cpu")
-    nets, typical, temperature, scores = {}, {}, {}, {}
+    nets, typical, temperature, scores, odds = {}, {}, {}, {}, {}
+    apart = same_hearts(options)
     for name in ("image", "signal"):
         net, taught, val = four(name, options)
-        if name == "signal":
-            fit_last_layer(net, taught, device)
+        fit_last_layer(net, taught, device)
         seen, _ = features_and_logits(net, taught.inputs, device)
         away, logits = features_and_logits(net, val.inputs, device)
         temperature[name] = round(temperature_of(logits, val.truth), 4)
@@ -240,6 +253,12 @@ def put(options: argparse.Namespace) -> None:
         }  # fmt: skip
         nets[name] = net
         print(name, scores[name], "temperature", temperature[name], flush=True)
+        odds[name] = softmax(features_and_logits(net, apart[name], device)[1] / temperature[name], axis=1)
+    truth = np.arange(len(apart["image"])) % len(DIAGNOSES)
+    temperature[TOGETHER] = round(temperature_of(mean_log(list(odds.values())), truth), 4)
+    both = pooled(list(odds.values()), temperature[TOGETHER])
+    scores[TOGETHER] = {"accuracy": round(accuracy(truth, both.argmax(1)), 4), "pages": len(truth)}
+    print(TOGETHER, scores[TOGETHER], temperature[TOGETHER], flush=True)
     meta = {
         "backend": "ecg_image", "task": TASK, "title": "Four classes of simulated hearts, for trying things out",
         "net": {name: net.config.to_json() for name, net in nets.items()}, "diagnoses": list(DIAGNOSES),
@@ -247,12 +266,20 @@ def put(options: argparse.Namespace) -> None:
         "layouts": sorted(n for n in layouts() if n not in UNSEEN_LAYOUTS), "simulated": True, "seen": [],
         "recipe": {"leads": RECIPE, "picture": OF_PICTURES},
         "training": {
-            "pages": PAGES, "records": RECORDS, "pictures": PICTURES, "leads": LEADS, "torch": torch.__version__,
+            "pages": PAGES, "records": RECORDS, "sketches": SKETCHES, "pictures": PICTURES, "leads": LEADS,
+            "torch": torch.__version__,
         },
         "scores": scores,
     }  # fmt: skip
     weights.save(options.output, tensors_of(nets, typical), meta)
     print(options.output, f"{options.output.stat().st_size / 1e6:.2f} MB", flush=True)
+
+
+def same_hearts(options: argparse.Namespace) -> dict[str, Any]:
+    """Pictures of held-out pages, and the leads of the same hearts as a page shows them."""
+    pictures = pool(options.work / "validation", 0, 1)
+    leads = kept(options.work / "records_pages.npz", lambda: records(_first(1), len(pictures)))
+    return {"image": np.asarray(pictures), "signal": shown(leads).inputs}
 
 
 def four(name: str, options: argparse.Namespace) -> tuple[Any, Any, Any]:
@@ -268,7 +295,7 @@ def four(name: str, options: argparse.Namespace) -> tuple[Any, Any, Any]:
 
     count = len(DIAGNOSES)
     if name == "image":
-        net: Any = PictureNet(small(options.architecture, SIZE, count))
+        net: Any = PictureNet(small(options.architecture, SIZE, len(FINER)))
         inputs = [np.asarray(pool(options.work / part, 0, n)) for n, part in enumerate(("taught", "validation"))]
     else:
         net = LeadNet(LeadNetConfig(len(FINER)))
@@ -278,8 +305,12 @@ def four(name: str, options: argparse.Namespace) -> tuple[Any, Any, Any]:
         taught[half] = shown(Examples(taught[half], np.zeros(1, np.int64))).inputs
         inputs = [taught, shown(held).inputs]
     net.load_state_dict(load_file(options.work / f"{name}.safetensors"))
+    fresh = torch.nn.Linear(head_of(net).in_features, count)
     if name == "signal":
-        net.head, net.config = torch.nn.Linear(head_of(net).in_features, count), LeadNetConfig(count)
+        net.head, net.config = fresh, LeadNetConfig(count)
+    else:
+        net.net.classifier, net.config = fresh, small(options.architecture, SIZE, count)
+        net.net.config.num_labels = count
     return net, *(Examples(one, np.arange(len(one)) % count) for one in inputs)
 
 

@@ -1,4 +1,4 @@
-"""The page part of the demo: the sample page as it is, and the leads that were read from it beside the truth."""
+"""The page part of the demo: the sample page, the leads that were read from it beside the truth, and a diagnosis."""
 
 from __future__ import annotations
 
@@ -19,19 +19,27 @@ def read_sample(run: Demo) -> Section | None:
     """Read the sample page into ``run.output``; a section with its leads, or None without the sample."""
     from workbench.core import device as devices
     from workbench.core import settings
+    from workbench.core.errors import MissingExtra
     from workbench.core.samples import sample_files
     from workbench.data import formats, write
     from workbench.page import ecg_image as backend
+    from workbench.page.report_diagnosis import diagnosis_sections
     from workbench.report import html
 
     samples = sample_files()
     if PAGE not in samples:
         return None
-    config = settings.build(backend.Config, {"weights": "demo", "device": run.device})
+    asked = {"weights": "demo", "device": run.device}
+    config = settings.build(backend.Config, {**asked, "diagnosis": "demo"})
     device, _ = devices.choose(config.device)
     run.say("Paper ECG")
     clock = time.perf_counter()
-    model = backend.load(config, device)
+    lacking = ""
+    try:
+        model = backend.load(config, device)
+    except MissingExtra as error:
+        lacking, config = str(error), settings.build(backend.Config, asked)
+        model = backend.load(config, device)
     image = formats.read(samples[PAGE], hint="page")
     with run.bar(f"reading {image.name}", unit="step") as draw:
         result = backend.predict(model, image, config, draw)
@@ -42,9 +50,14 @@ def read_sample(run: Demo) -> Section | None:
     rate = next(m["value"] for m in measured if m["measurement"] == "heart rate")
     run.say(f"  {image.name}: {len(result.parts['leads'].channels)} leads, {rate} beats a minute, in {seconds:.1f} s")  # type: ignore[union-attr]
     caption = f"{image.name}: its leads as they were read{_likeness(result, samples)}. Drawn and simulated, no patient."
+    diagnosed = [part for section in diagnosis_sections(result) for part in section.parts]
+    told = result.provenance.details.get("diagnosis", {})
+    said = lacking or f"{told.get('said') or 'no diagnosis is said'} ({told.get('reason')}), by simulated hearts alone"
+    run.say(f"  {said}")
     return html.Section("Paper ECG", [
         html.Picture(_leads(result), caption),
         html.Table(("measurement", "value", "unit"), rows),
+        *(diagnosed or [html.Text(lacking, "warning")]),
         run.links(image.name, files),
         html.Text(f"In napari: workbench gui {samples[PAGE]} --kind page"),
     ])  # fmt: skip

@@ -62,7 +62,16 @@ def predict(model: Model, image: Image, config: Config, progress: Progress | Non
 def train(
     cases: Sequence[Case], config: TrainConfig, out: Path, on_step: Callable[[Event], None] | None = None
 ) -> PageTrainReport | DiagnosisTrainReport:
-    """Learn from pages with corrected lines, or a diagnosis from pages with labels; see `workbench.page.train`."""
+    """Learn from pages with corrected lines, or a diagnosis from pages with labels; see `workbench.page.train`.
+
+    Raises
+    ------
+    UsageError
+        A setting was given that does nothing for what is learnt.
+    """
+    from workbench.page.train.settings import refuse_foreign
+
+    refuse_foreign(config)
     if config.learn == "diagnosis":
         from workbench.page.train.diagnosis import train_diagnosis
 

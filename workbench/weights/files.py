@@ -404,5 +404,5 @@ def _row(name: str, backend: str | None, path: Path) -> dict[str, Any]:
     except WeightsError:
         state = "damaged"
     size, title = round(path.stat().st_size / 1e6, 2), meta.get("title", "")
-    made_for = backend or meta.get("backend", "?")
+    made_for = meta.get("backend") or backend or "?"
     return {"name": name, "backend": made_for, "path": str(path), "size_mb": size, "title": title, "state": state}

@@ -1,8 +1,8 @@
 """What a classifier looked at: on the picture of the page, and in the leads.
 
 Swin: Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391). ViT and BEiT: rollout of attention weighted by gradients
-(Abnar and Zuidema 2020, arXiv:2005.00928; Chefer et al. 2021, arXiv:2103.15679). Leads: integrated gradients
-(Sundararajan et al. 2017, arXiv:1703.01365) from flat leads.
+(Abnar and Zuidema 2020, arXiv:2005.00928; Chefer et al. 2021, arXiv:2103.15679). Leads: what the class
+loses without each of them (occlusion, Zeiler and Fergus 2014, arXiv:1311.2901).
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from workbench.page.net.lead_net import LeadNet
 
 Floats = npt.NDArray[np.float32]
-
-_STEPS = 24
-"""Between flat leads and those of the page."""
 
 
 def on_picture(net: PictureNet, picture: npt.NDArray[np.uint8], target: int, device: Any) -> Floats:
@@ -92,21 +89,20 @@ def _rollout(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
 
 
 def on_leads(net: LeadNet, leads: npt.NDArray[np.floating[Any]], target: int, device: Any) -> Floats:
-    """How much each sample of each lead speaks for a class, ``(12, samples)`` float32; the sum is what its logit gains.
+    """How much the logit of a class loses where a lead is not seen, ``(12,)`` float32; 0 of leads that are not there.
 
     Parameters
     ----------
     leads
-        As `workbench.page.diagnose.leads.lead_array` makes them; where they are NaN it is 0.
+        As `workbench.page.diagnose.leads.lead_array` makes them. The network is taught with pages that lack leads, so
+        one without a lead is nothing new to it; a flat lead, as gradients are summed from, would be.
     """
-    whole = torch.from_numpy(np.ascontiguousarray(leads, np.float32)).to(device)
-    there = torch.isfinite(whole)
-    total = torch.zeros_like(whole)
-    with torch.enable_grad():
-        for n in range(_STEPS):
-            share = (n + 0.5) / _STEPS
-            at = torch.where(there, whole * share, torch.nan).requires_grad_()
-            (slope,) = torch.autograd.grad(net(at[None])[0, target], at)
-            total += torch.where(there, torch.nan_to_num(slope), 0.0)
-    out: Floats = (torch.where(there, whole, 0.0) * total / _STEPS).detach().cpu().numpy()
-    return out
+    whole = torch.from_numpy(np.ascontiguousarray(leads, np.float32))
+    there = torch.isfinite(whole).any(dim=1)
+    pages = whole.repeat(1 + len(whole), 1, 1)
+    for n in range(len(whole)):
+        pages[1 + n, n] = torch.nan
+    with torch.no_grad():
+        logits = net(pages.to(device))[:, target].float().cpu()
+    lost: Floats = torch.where(there, logits[0] - logits[1:], 0.0).numpy()
+    return lost

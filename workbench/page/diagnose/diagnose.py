@@ -14,7 +14,7 @@ from workbench.core.lines import Lines
 from workbench.core.signals import Signals
 from workbench.core.types import Geometry, Heatmap, Part, Result, Scores
 from workbench.page.diagnose.leads import lead_array
-from workbench.page.diagnose.model import Diagnoser
+from workbench.page.diagnose.model import TOGETHER, Diagnoser
 from workbench.page.diagnose.opinions import Diagnosis, Opinion, seen_of, too_little, weigh
 from workbench.page.diagnose.per_lead import NEAR, OUTSIDE, SHORTCUT, shares_of_leads, shares_on
 from workbench.page.diagnose.picture import DOWN, ROWS, Place, picture_of
@@ -94,7 +94,7 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
         left_out["signal"] = why
     else:
         asked["signal"] = opinion(by, "signal", array[None])[0]
-    said = weigh(by.classes, asked, left_out, _rate(result))
+    said = weigh(by.classes, asked, left_out, _rate(result), by.temperature.get(TOGETHER, 1.0))
     parts: dict[str, Part] = {"diagnosis": said.table()}
     notes = [f"{DEMO}{said.sentence()}" if by.is_demo else said.sentence(), *([DEMO_NOTE] if by.is_demo else [])]
     seconds = leads.data.shape[1] / leads.sampling_rate

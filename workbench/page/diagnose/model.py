@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.floating[Any]]
 NAME = ECG_IMAGE.name
 TASK = "diagnose"
 PATHS = ("image", "signal")
+TOGETHER = "together"
+"""What the temperature of both opinions together is called; see `workbench.page.diagnose.opinions.pooled`."""
 DEMO = "ecg_image_diagnosis"
 """Name of the demo weights among those of all backends."""
 
@@ -81,7 +83,7 @@ class Diagnoser:
     nets
         ``"image"`` and ``"signal"``, one of them at least.
     temperature
-        What logits of each are divided by.
+        What logits of each are divided by, and `TOGETHER` where the weights know it.
     typical
         Of each, where the weights know it.
     """
@@ -161,7 +163,8 @@ def load(name: str, device: torch.device) -> Diagnoser:
                 typical[path] = Typical(mean.double().numpy(), white.double().numpy(), farthest)
         if not nets:
             raise WeightsError("hold neither a network of pictures nor one of leads")
-        temperature = {path: float((meta.get("temperature") or {}).get(path, 1.0)) for path in nets}
+        told = meta.get("temperature") or {}
+        temperature = {path: float(told.get(path, 1.0)) for path in (*nets, TOGETHER)}
         if not all(np.isfinite(t) and 0.01 <= t <= 100 for t in temperature.values()):
             raise WeightsError(f"have a temperature that cannot be: {temperature}")
     return Diagnoser(classes, nets, temperature, typical, found, device, meta)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from workbench.core.types import Result, Scores
 
@@ -18,6 +19,8 @@ SURE = 0.6
 """Probability from which a diagnosis is said."""
 _SEEN, _LEAST_LEADS = 0.5, 10
 """Share of a lead that must be seen, and leads of which that much must be seen, for the opinion on leads."""
+_LEAST = 1e-6
+"""Probabilities below this count as this where they are pooled."""
 _NORMAL = ("normal", "norm", "healthy")
 _NORMAL_RATES = (50.0, 110.0)
 """Heart rates [1/min] with which "normal" goes."""
@@ -66,6 +69,8 @@ class Diagnosis:
         Why nothing is said, or what it rests on.
     asked
         Opinions that were given and do not count.
+    pool
+        Temperature of both together; see `pooled`.
     """
 
     classes: tuple[str, ...]
@@ -74,11 +79,12 @@ class Diagnosis:
     said: str
     reason: str
     asked: Mapping[str, Opinion] = field(default_factory=dict)
+    pool: float = 1.0
 
     @property
     def together(self) -> Floats | None:
-        """Mean probabilities of the opinions that count; ``None`` where none does."""
-        return np.mean([o.odds for o in self.opinions.values()], axis=0) if self.opinions else None
+        """Probabilities by the opinions that count; ``None`` where none does."""
+        return pooled([o.odds for o in self.opinions.values()], self.pool) if self.opinions else None
 
     def table(self) -> Scores:
         """A row for each class, likeliest first; opinions that do not count are empty."""
@@ -99,9 +105,31 @@ class Diagnosis:
         return f"diagnosis: {self.said} ({self.reason})" if self.said else f"no diagnosis is said: {self.reason}"
 
 
+def pooled(odds: Sequence[Floats], temperature: float = 1.0) -> Floats:
+    """Probabilities by several opinions: the mean of their logarithms (a logarithmic pool: Genest and Zidek 1986,
+    doi:10.1214/ss/1177013825), divided by a temperature; a single opinion stays as it is.
+
+    Parameters
+    ----------
+    odds
+        Of each ``(..., classes)``, 1 in sum.
+    temperature
+        1 for opinions that err together; 1/2 for two that err by themselves. Trainings fit it to pages apart.
+    """
+    if len(odds) == 1:
+        return odds[0]
+    return np.asarray(softmax(mean_log(odds) / temperature, axis=-1))
+
+
+def mean_log(odds: Sequence[Floats]) -> Floats:
+    """What `pooled` divides by its temperature."""
+    return np.asarray(np.mean([np.log(np.maximum(one, _LEAST)) for one in odds], axis=0))
+
+
 def weigh(
-    classes: Sequence[str], asked: Mapping[str, Opinion], left_out: Mapping[str, str], rate: float | None = None
-) -> Diagnosis:
+    classes: Sequence[str], asked: Mapping[str, Opinion], left_out: Mapping[str, str], rate: float | None = None,
+    pool: float = 1.0,
+) -> Diagnosis:  # fmt: skip
     """From what was asked to what is said.
 
     Parameters
@@ -112,6 +140,8 @@ def weigh(
         By path, why no opinion was asked.
     rate
         Heart rate as it was measured [1/min], where it could be.
+    pool
+        Temperature of both together; see `pooled`.
     """
     why = dict(left_out)
     counts = {}
@@ -123,7 +153,7 @@ def weigh(
     names = tuple(classes)
 
     def answer(said: str, reason: str) -> Diagnosis:
-        return Diagnosis(names, counts, why, said, reason, {p: o for p, o in asked.items() if p not in counts})
+        return Diagnosis(names, counts, why, said, reason, {p: o for p, o in asked.items() if p not in counts}, pool)
 
     if not counts:
         return answer("", "; ".join(f"{WORDS[p]}: {text}" for p, text in why.items()) or "nothing could be asked")
@@ -131,7 +161,7 @@ def weigh(
     if len(set(firsts.values())) > 1:
         told = ", ".join(f"{WORDS[p]} {firsts[p]} ({o.odds.max():.0%})" for p, o in counts.items())
         return answer("", f"the two opinions differ: {told}")
-    both = np.mean([o.odds for o in counts.values()], axis=0)
+    both = pooled([o.odds for o in counts.values()], pool)
     first, odds = names[int(both.argmax())], float(both.max())
     if odds < SURE:
         return answer("", f"the likeliest, {first}, has a probability of {odds:.0%}; {SURE:.0%} are asked for")

@@ -73,8 +73,8 @@ def _reach(mm: Floats, xs: Floats, step: float) -> tuple[Floats, Floats]:
     return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
 
 
-def shares_of_leads(attribution: Floats) -> dict[str, float]:
-    """Lead -> its share of what speaks for a class, of attributions of samples ``(12, samples)``."""
-    speaks = np.maximum(attribution.sum(axis=1), 0)
+def shares_of_leads(lost: Floats) -> dict[str, float]:
+    """Lead -> its share of what a class loses without each of them ``(12,)``; leads that speak against it have none."""
+    speaks = np.maximum(lost, 0)
     total = float(speaks.sum())
     return {lead: float(v / total) if total > 0 else 0.0 for lead, v in zip(STANDARD, speaks, strict=True)}

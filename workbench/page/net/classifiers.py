@@ -20,7 +20,7 @@ Architecture = Literal["vit", "beit", "swin"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 SMALL: dict[Architecture, dict[str, Any]] = {
     "vit": {
-        "hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 576,
+        "hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3, "intermediate_size": 576,
         "patch_size": [64, 16],
     },
     "beit": {
@@ -30,7 +30,8 @@ SMALL: dict[Architecture, dict[str, Any]] = {
     },
     "swin": {"patch_size": 8, "embed_dim": 48, "depths": [2, 4, 2], "num_heads": [2, 4, 8], "window_size": 8},
 }  # fmt: skip
-"""Sizes of those that are made from scratch; a patch of the ViT is a slice of one lead, as high as its place."""
+"""Sizes of those that are made from scratch; a patch of the ViT is a slice of one lead, as high as its place. They see
+grey: pictures of pages have no other colour."""
 _COLOURS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "vit": ((0.5,) * 3, (0.5,) * 3),
     "beit": ((0.5,) * 3, (0.5,) * 3),
@@ -47,7 +48,7 @@ _KEPT = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "patch_size", "embed_dim", "depths",
     "num_heads", "window_size", "mlp_ratio", "qkv_bias", "layer_norm_eps", "hidden_act", "use_relative_position_bias",
     "use_shared_relative_position_bias", "use_absolute_position_embeddings", "use_mean_pooling", "use_mask_token",
-    "layer_scale_init_value", "drop_path_rate", "image_size",
+    "layer_scale_init_value", "drop_path_rate", "image_size", "num_channels",
 )  # fmt: skip
 """What a description may say; all else of it is left alone."""
 
@@ -101,12 +102,14 @@ class PictureNetConfig:
             raise WeightsError(f"are of a network '{architecture}'; expected {', '.join(ARCHITECTURES)}")
         if not (32 <= height <= 4096 and 32 <= width <= 4096 and 2 <= classes <= 10_000):
             raise WeightsError(f"ask for pictures of {height} x {width} pixels and {classes} classes")
+        if sizes.get("num_channels", 3) not in (1, 3):
+            raise WeightsError(f"ask for pictures of {sizes['num_channels']} colours; expected 3, or 1 for grey")
         return cls(architecture, (height, width), classes, sizes, values.get("ink") is True)
 
 
 def small(architecture: Architecture, size: tuple[int, int], classes: int) -> PictureNetConfig:
     """A small network of that architecture, to be taught from scratch."""
-    sizes = {**SMALL[architecture], "image_size": list(size)}
+    sizes = {**SMALL[architecture], "image_size": list(size), "num_channels": 1}
     if architecture == "vit":
         sizes["patch_size"] = [size[0] // 4, 16]
     if architecture == "swin":  # windows no larger than what is left in the last stage
@@ -160,9 +163,14 @@ class PictureNet(nn.Module):
         super().__init__()
         self.config = config
         self.net = model_class(config.architecture)(hf_config(config))
-        mean, std = _INK if config.ink else _COLOURS[config.architecture]
+        mean, std = (v[: self.colours] for v in (_INK if config.ink else _COLOURS[config.architecture]))
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+
+    @property
+    def colours(self) -> int:
+        """3, or 1 where it sees grey."""
+        return int(self.net.config.num_channels)
 
     @property
     def is_windowed(self) -> bool:
@@ -172,7 +180,8 @@ class PictureNet(nn.Module):
     def prepared(self, pictures: Tensor) -> Tensor:
         """Colours as the network expects them; see `forward`."""
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        return (pictures.to(mean.dtype) / 255 - mean) / std
+        seen = pictures if self.colours == len(_COLOURS["vit"][0]) else pictures.mean(1, keepdim=True)
+        return (seen.to(mean.dtype) / 255 - mean) / std
 
     def ask(self, prepared: Tensor, **how: Any) -> Any:
         """What the network of ``transformers`` gives for prepared pictures."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 Floats = npt.NDArray[np.float64]
+Precision = Literal["float32", "bfloat16"]
 _AT_ONCE = 16
 
 
@@ -25,12 +26,21 @@ def head_of(net: Any) -> nn.Linear:
     return found
 
 
-def features_and_logits(net: nn.Module, inputs: npt.NDArray[Any], device: Any) -> tuple[Floats, Floats]:
-    """What the last layer sees, ``(n, width)``, and what it gives, ``(n, classes)``."""
+def features_and_logits(
+    net: nn.Module, inputs: npt.NDArray[Any], device: Any, precision: Precision = "float32"
+) -> tuple[Floats, Floats]:
+    """What the last layer sees, ``(n, width)``, and what it gives, ``(n, classes)``.
+
+    Parameters
+    ----------
+    precision
+        Of what the network multiplies; ``"bfloat16"`` pays on processors that have it (GPUs), and is slow on others.
+    """
     ready: Any = net.eval()
     head = head_of(net)
     features, logits = [], []
-    with torch.no_grad():  # not inference_mode: BEiT keeps tensors that a later attribution differentiates
+    half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")
+    with torch.no_grad(), half:  # not inference_mode: BEiT keeps tensors that a later attribution differentiates
         for first in range(0, len(inputs), _AT_ONCE):
             seen = ready.features(as_input(inputs[first : first + _AT_ONCE]).to(device))
             features.append(seen.float().cpu().numpy())

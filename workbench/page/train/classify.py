@@ -23,7 +23,11 @@ MEASURE = "macro F1"
 
 @dataclass(frozen=True)
 class ClassifySettings:
-    """How to teach; see `workbench.page.train.settings.PageTrainConfig` for the meaning of each."""
+    """How to teach; see `workbench.page.train.settings.PageTrainConfig` for the meaning of each.
+
+    `warmup` is the share of steps in which the rate rises; `balanced` whether classes count alike, however many there
+    are of each.
+    """
 
     epochs: float = 30.0
     batch: int = 16
@@ -34,6 +38,8 @@ class ClassifySettings:
     seed: int = 0
     adapt: Literal["all", "head"] = "all"
     validations: int = 10
+    warmup: float = 0.1
+    balanced: bool = True
 
 
 def teach(
@@ -61,7 +67,7 @@ def teach(
         fit_last_layer(net, examples, device)
     if settings.adapt == "head":
         return None
-    weight = torch.from_numpy(_balance(examples.truth, classes)).float().to(device)
+    weight = torch.from_numpy(_balance(examples.truth, classes)).float().to(device) if settings.balanced else None
     size = min(settings.batch, len(examples))
     per_round = max(1, len(examples) // size)
     steps = max(1, round(settings.epochs * per_round))
@@ -85,7 +91,7 @@ def teach(
 
     every = max(1, steps // settings.validations)
     loop = LoopSettings(
-        steps=steps, lr=settings.lr, weight_decay=settings.weight_decay, warmup=0.1, validate_every=every,
+        steps=steps, lr=settings.lr, weight_decay=settings.weight_decay, warmup=settings.warmup, validate_every=every,
         ema=min(0.999, 1 - 10 / (steps + 20)), save_every=every, max_minutes=settings.max_minutes, measure=MEASURE,
         seed=settings.seed, no_decay="position_embeddings|relative_position|cls_token|^lead$|^whose$",
     )  # fmt: skip

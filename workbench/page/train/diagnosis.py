@@ -26,7 +26,7 @@ from workbench.data.readable import left_out
 from workbench.page.diagnose import model as diagnosing
 from workbench.page.diagnose import published
 from workbench.page.diagnose.leads import RECIPE
-from workbench.page.diagnose.model import PATHS, TASK, Typical, tensors_of
+from workbench.page.diagnose.model import PATHS, TASK, TOGETHER, Typical, tensors_of
 from workbench.page.diagnose.picture import RECIPE as OF_PICTURES
 from workbench.page.net.classifiers import PictureNet, small
 from workbench.page.net.lead_net import LeadNet, LeadNetConfig
@@ -34,7 +34,7 @@ from workbench.page.net.run import features_and_logits, head_of
 from workbench.page.predict.model import NAME, load_model
 from workbench.page.train.classify import ClassifySettings, teach
 from workbench.page.train.diagnosis_study import DiagnosisStudy, open_labelled
-from workbench.page.train.diagnosis_table import scored
+from workbench.page.train.diagnosis_table import scored, temperature_together
 from workbench.page.train.settings import PageTrainConfig
 from workbench.training import output
 from workbench.training.calibration import temperature_of
@@ -149,10 +149,10 @@ def train_diagnosis(
     taught: dict[str, _Taught] = {}
     for path, start in starts.items():
         taught[path] = _teach(path, start, study, config, device, folder, tell)
-    table = scored(study, {p: t.logits for p, t in taught.items()}, {p: t.temperature for p, t in taught.items()})
+    table = scored(study, {p: t.logits for p, t in taught.items()})
     control = _control(study, taught, device)
     notes = [*study.notes, *left_out(study.failures)]
-    main = next(row for row in table if row["protocol"].endswith("folds") and row["opinion"] in ("together", *PATHS))
+    main = next(row for row in table if row["protocol"].endswith("folds") and row["opinion"] in (TOGETHER, *PATHS))
     meta = _record(study, config, starts, taught, table, control, notes, (str(device), reason), reader.weights,
                    time.monotonic() - began)  # fmt: skip
     nets = {path: one.net for path, one in taught.items()}
@@ -322,7 +322,12 @@ def _record(
         "task": TASK,
         "net": {path: one.net.config.to_json() for path, one in taught.items()},
         "diagnoses": list(study.classes),
-        "temperature": {path: round(one.temperature, 5) for path, one in taught.items()},
+        "temperature": {
+            **{path: round(one.temperature, 5) for path, one in taught.items()},
+            TOGETHER: round(
+                temperature_together(study, [softmax(t.logits / t.temperature, axis=1) for t in taught.values()]), 5
+            ),
+        },
         "farthest": {path: one.typical.farthest for path, one in taught.items()},
         "layouts": sorted({layout for layout in study.layouts if layout}),
         "recipe": {"leads": RECIPE, "picture": OF_PICTURES},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
+from workbench.page.diagnose.model import TOGETHER
+from workbench.page.diagnose.opinions import mean_log, pooled
 from workbench.page.evaluate.classes import accuracy, calibration_error, macro_auroc, macro_f1, recall
 from workbench.page.train.diagnosis_study import DiagnosisStudy
 from workbench.training.calibration import temperature_of
@@ -28,27 +30,24 @@ _FOUR = ("normal", "abnormal", "history", "myocardial")
 """Words in the names of the folders of that data set."""
 
 
-def scored(study: DiagnosisStudy, logits: Mapping[str, Floats], temperature: Mapping[str, float]) -> list[Row]:
+def scored(study: DiagnosisStudy, logits: Mapping[str, Floats]) -> list[Row]:
     """Rows of accuracy, macro F1, macro AUROC, calibration error and recall of each class.
 
     Parameters
     ----------
     logits
         By path, ``(pages, classes)`` of networks that the group of the page did not teach; NaN where there was nothing
-        to see.
-    temperature
-        By path. In its own fold's row each page is judged with the temperature of the other folds.
+        to see. Each page is judged with the temperatures of the other folds.
     """
     odds = {path: _calibrated(study, values) for path, values in logits.items()}
     if len(odds) > 1:
-        both = np.stack(list(odds.values()))
-        odds["together"] = np.nanmean(both, axis=0) if np.isfinite(both).any() else both[0]
+        odds[TOGETHER] = _together(study, list(odds.values()))
     protocols = {
         f"{study.folds} folds": np.ones(len(study), bool), f"hold-out of 1/{study.folds}": study.fold == 0,
     }  # fmt: skip
     rows = []
     for protocol, chosen in protocols.items():
-        for name in ("together", *logits):
+        for name in (TOGETHER, *logits):
             if name in odds:
                 good = chosen & np.isfinite(odds[name]).all(axis=1)
                 if good.any():
@@ -72,6 +71,27 @@ def _calibrated(study: DiagnosisStudy, logits: Floats) -> Floats:
         others, own = good & (study.fold != fold), good & (study.fold == fold)
         t = temperature_of(logits[others], study.truth[others]) if others.any() else 1.0
         out[own] = softmax(logits[own] / t, axis=1)
+    return out
+
+
+def temperature_together(study: DiagnosisStudy, odds: Sequence[Floats]) -> float:
+    """That of `pooled`, from pages of which there are all opinions, ``(pages, classes)`` each."""
+    good = np.isfinite(np.stack(odds)).all(axis=(0, 2))
+    return temperature_of(mean_log([one[good] for one in odds]), study.truth[good]) if good.any() else 1.0
+
+
+def _together(study: DiagnosisStudy, odds: Sequence[Floats]) -> Floats:
+    """Both opinions, by the temperature of the other folds; where one is lacking the other."""
+    out = np.full(odds[0].shape, np.nan)
+    both = np.ones(len(study), bool)
+    for one in odds:
+        has = np.isfinite(one).all(axis=1)
+        out[has] = one[has]
+        both &= has
+    for fold in range(study.folds):
+        others, own = both & (study.fold != fold), both & (study.fold == fold)
+        t = temperature_of(mean_log([one[others] for one in odds]), study.truth[others]) if others.any() else 1.0
+        out[own] = pooled([one[own] for one in odds], t)
     return out
 
 

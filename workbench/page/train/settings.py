@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
+from workbench.core.errors import UsageError
 from workbench.core.settings import setting
+
+_ONLY = {
+    "lines": ("steps", "lr", "old_pages", "val_fraction", "weight_decay", "validate_every"),
+    "diagnosis": ("pictures", "architecture", "leads", "label_column", "folds", "epochs", "diagnosis_lr", "width"),
+}
+"""Settings that count for one of what can be learnt."""
+_INSTEAD = {"steps": "epochs", "lr": "diagnosis_lr", "val_fraction": "folds", "epochs": "steps", "diagnosis_lr": "lr"}
 
 
 @dataclass(frozen=True)
@@ -68,3 +76,22 @@ class PageTrainConfig:
     weight_decay: float = setting(0.0, "decay of weights", low=0.0, high=1.0, advanced=True)
     validate_every: int = setting(0, "steps between validations; 0: five in all", low=0, advanced=True)
     save_as: Literal["float16", "float32"] = setting("float16", "number type of the weight file", advanced=True)
+
+
+def refuse_foreign(config: PageTrainConfig) -> None:
+    """Settings that were given and would do nothing.
+
+    Raises
+    ------
+    UsageError
+        One was given that counts only where something else is learnt.
+    """
+    default = {f.name: f.default for f in fields(config)}
+    for learn, names in _ONLY.items():
+        given = [name for name in names if learn != config.learn and getattr(config, name) != default[name]]
+        if given:
+            other = _INSTEAD.get(given[0])
+            raise UsageError(
+                f"{given[0]}={getattr(config, given[0])} does nothing where learn={config.learn}: it is of "
+                f"learn={learn}. {f'Give {other}' if other else 'Leave it out'}."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workbench.page.diagnose.opinions import Opinion, too_little, weigh
+from workbench.page.diagnose.opinions import Opinion, pooled, too_little, weigh
 from workbench.page.leads import STANDARD
 
 CLASSES = ("normal", "AF", "MI")
@@ -22,8 +22,22 @@ def both(first, second, **how):
 def test_what_both_hold_for_likeliest_is_said():
     found = both(opinion("image", 0.1, 0.8, 0.1), opinion("signal", 0.2, 0.7, 0.1))
     assert found.said == "AF"
-    assert "75%" in found.reason
+    assert "76%" in found.reason
     assert [row["diagnosis"] for row in found.table().as_dicts()] == ["AF", "normal", "MI"]
+
+
+def test_two_opinions_that_err_by_themselves_are_surer_together():
+    first, second = np.array([0.1, 0.8, 0.1]), np.array([0.1, 0.8, 0.1])
+    assert pooled([first, second]) == pytest.approx(first)
+    assert pooled([first, second], 0.5) == pytest.approx(first**2 / (first**2).sum())
+    assert pooled([first], 0.5) is first
+    assert both(opinion("image", *first), opinion("signal", *second), pool=0.5).together[1] == pytest.approx(
+        0.9697, abs=1e-4
+    )
+
+
+def test_a_zero_of_one_opinion_is_no_veto_without_end():
+    assert pooled([np.array([1.0, 0.0]), np.array([0.0, 1.0])]) == pytest.approx([0.5, 0.5])
 
 
 def test_opinions_that_differ_say_nothing():

@@ -86,6 +86,16 @@ def test_a_training_that_is_stopped_writes_no_weights(records, tmp_path):
         wb.train("ecg_image", cases(records), out=tmp_path / "m.safetensors", learn="diagnosis", width=500)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"learn": "diagnosis", "steps": 7}, "steps=7 .* Give epochs"), ({"folds": 3}, "folds=3 does nothing"),
+     ({"learn": "diagnosis", "old_pages": 3}, "Leave it out")],
+)  # fmt: skip
+def test_settings_that_would_do_nothing_are_refused(records, tmp_path, given, told):
+    with pytest.raises(UsageError, match=told):
+        wb.train("ecg_image", cases(records), out=tmp_path / "m.safetensors", **given)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["vit", "beit", "swin"])
 def test_the_four_class_folders_teach_each_architecture(architecture, tmp_path):
