@@ -52,6 +52,7 @@ def main() -> None:
     lost = [n for n, row in zip(numbers, rows, strict=True) if not row["page"]]
     print(f"refused pages: {len(lost)} {lost}; they count with the mean of the others")
     table(options.ludb, numbers, rows)
+    demo_says(rows)
 
 
 def read(folder: Path, number: int, work: Path) -> dict[str, Any]:
@@ -183,6 +184,29 @@ def table(folder: Path, numbers: list[int], rows: list[dict[str, Any]]) -> None:
             print(f"  {name:40s} {told(truth, values)}")
         control = [told(shuffled, folds(seen[name], shuffled)) for name in ("picture", "leads")]
         print(f"  {'shuffled labels: picture; leads':40s} {'; '.join(control)}", flush=True)
+
+
+def demo_says(rows: list[dict[str, Any]]) -> None:
+    """Of how many pages of real hearts the demo, which knows simulated ones alone, would say what."""
+    from collections import Counter
+
+    import torch
+
+    from workbench.page.diagnose.diagnose import opinion
+    from workbench.page.diagnose.model import TOGETHER, load
+    from workbench.page.diagnose.opinions import weigh
+
+    by = load("demo", torch.device("cpu"))
+    said: Counter[str] = Counter()
+    away = 0
+    for row in rows:
+        asked = {
+            path: opinion(by, path, row[key][None])[0]
+            for path, key in (("image", "picture"), ("signal", "leads")) if key in row
+        }  # fmt: skip
+        away += any(one.away > 1 for one in asked.values())
+        said[weigh(by.classes, asked, {}, pool=by.temperature[TOGETHER]).said or "nothing"] += 1
+    print(f"\nwhat the demo says of them: {dict(said)}; unlike what taught one of its networks: {away}")
 
 
 def folds(features: np.ndarray, truth: np.ndarray) -> np.ndarray:

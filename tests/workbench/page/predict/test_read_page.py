@@ -17,6 +17,7 @@ from workbench.page.traces import channels_of
 
 DATA = Path(__file__).resolve().parents[5] / "shared" / "data" / "ecg"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"the public pages are not there ({DATA})")
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_another_speed_and_gain_change_what_they_should(saved, result):
     assert "measurements" not in other.parts
 
 
-@pytest.mark.parametrize("turn", [1, 2, 3])
+@pytest.mark.parametrize("turn", [1, pytest.param(2, marks=SLOW), pytest.param(3, marks=SLOW)])
 def test_a_page_that_lies_turned_is_turned(page, tmp_path, turn):
     Pillow.fromarray(np.ascontiguousarray(np.rot90(page.pixels, turn))).save(tmp_path / "turned.png")
     found = wb.predict("ecg_image", tmp_path / "turned.png", measure=False)
@@ -165,14 +166,17 @@ WORDS = "Lorem ipsum dolor sit amet consectetur"
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda axes: None,
-        lambda axes: [axes.plot(X, y + 6 * np.sin(X / 6), "k", lw=1) for y in (30, 70, 110)],
-        lambda axes: axes.plot(X, 76 + 0.001 * (X - 120) ** 2, "k", lw=1.2),
-        lambda axes: [axes.text(20, y, WORDS, fontsize=20) for y in (30, 60, 90, 120)],
-        lambda axes: [axes.plot(X, 0 * X + y, "k", lw=1) for y in (20, 45, 70, 95, 120)],
-        lambda axes: axes.bar(np.arange(20, 240, 12), np.arange(19) * 4 + 20, 8, color="k"),
+        pytest.param(lambda axes: None, id="empty", marks=SLOW),
+        pytest.param(lambda axes: [axes.plot(X, y + 6 * np.sin(X / 6), "k", lw=1) for y in (30, 70, 110)], id="sines"),
+        pytest.param(lambda axes: axes.plot(X, 76 + 0.001 * (X - 120) ** 2, "k", lw=1.2), id="curve", marks=SLOW),
+        pytest.param(lambda axes: [axes.text(20, y, WORDS, fontsize=20) for y in (30, 60, 90, 120)], id="words"),
+        pytest.param(
+            lambda axes: [axes.plot(X, 0 * X + y, "k", lw=1) for y in (20, 45, 70, 95, 120)], id="rules", marks=SLOW
+        ),
+        pytest.param(
+            lambda axes: axes.bar(np.arange(20, 240, 12), np.arange(19) * 4 + 20, 8, color="k"), id="bars", marks=SLOW
+        ),
     ],
-    ids=["empty", "sines", "curve", "words", "rules", "bars"],
 )
 def test_what_else_is_drawn_on_graph_paper_is_no_electrocardiogram(tmp_path, draw):
     path = graph_paper(tmp_path / "plot.png", draw)
@@ -273,8 +277,12 @@ SAMPLE = Path(__file__).resolve().parents[4] / "sample_data" / "files" / "page_9
     [
         ((0, 0, 1, 0.5), "3x4 rows 1-2", ("I", "II", "aVR", "aVL", "V1", "V2", "V4", "V5")),
         ((0, 0.5, 1, 1), "3x4 row 3+1", ("III", "aVF", "V3", "V6", "II strip")),
-        ((0, 0, 0.5, 1), "limb 3x2+1", ("I", "II", "III", "aVR", "aVL", "aVF", "II strip")),
-        ((0.5, 0, 1, 1), "chest 3x2+1", ("V1", "V2", "V3", "V4", "V5", "V6", "II strip")),
+        pytest.param(
+            (0, 0, 0.5, 1), "limb 3x2+1", ("I", "II", "III", "aVR", "aVL", "aVF", "II strip"), marks=SLOW
+        ),
+        pytest.param(
+            (0.5, 0, 1, 1), "chest 3x2+1", ("V1", "V2", "V3", "V4", "V5", "V6", "II strip"), marks=SLOW
+        ),
     ],
 )  # fmt: skip
 def test_a_part_of_a_page_gives_its_own_leads_and_no_others(tmp_path, box, layout, leads):
@@ -296,13 +304,14 @@ def test_a_part_of_a_page_gives_its_own_leads_and_no_others(tmp_path, box, layou
             assert max(np.corrcoef(middle, other[k:][:many])[0, 1] for k in range(len(other) - many)) > 0.9, name
 
 
-def test_two_pages_in_a_picture_and_a_mirrored_one_are_refused(tmp_path):
+@pytest.mark.parametrize("name", ["mirrored", pytest.param("two", marks=SLOW)])
+def test_two_pages_in_a_picture_and_a_mirrored_one_are_refused(tmp_path, name):
     with Pillow.open(SAMPLE) as opened:
         pixels = np.asarray(opened.convert("RGB"))
-    for name, wrong in (("two", np.vstack([pixels, pixels])), ("mirrored", pixels[:, ::-1])):
-        Pillow.fromarray(np.ascontiguousarray(wrong)).save(tmp_path / f"{name}.png")
-        with pytest.raises(NotAPage, match=f"{name}.png: [48] rows of traces are seen, and the names that were read"):
-            wb.predict("ecg_image", tmp_path / f"{name}.png", page=False, measure=False)
+    wrong = np.vstack([pixels, pixels]) if name == "two" else pixels[:, ::-1]
+    Pillow.fromarray(np.ascontiguousarray(wrong)).save(tmp_path / f"{name}.png")
+    with pytest.raises(NotAPage, match=f"{name}.png: [48] rows of traces are seen, and the names that were read"):
+        wb.predict("ecg_image", tmp_path / f"{name}.png", page=False, measure=False)
 
 
 def test_a_beat_through_a_printed_word_is_joined_and_nothing_else_is():
