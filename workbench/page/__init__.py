@@ -5,7 +5,7 @@ from workbench.core.lazy_names import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "workbench.page.corrected": ("from_lines", "with_lines"),
+        "workbench.page.corrected": ("from_lines", "is_corrected", "with_lines"),
         "workbench.page.diagnose.by_hand": ("BY_PERSON", "opinion_of"),
         "workbench.page.looks": ("colors_of", "width_of"),
         "workbench.page.report": ("write_report",),

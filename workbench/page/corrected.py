@@ -75,6 +75,11 @@ def with_lines(result: Result, key: str, now: Lines) -> Result:
     return with_opinion(replace(result, parts=parts, provenance=replace(result.provenance, notes=tuple(notes))), key)
 
 
+def is_corrected(result: Result) -> bool:
+    """Whether a person corrected lines or the scale of a result; a diagnosis that somebody wrote is no such thing."""
+    return any(note.startswith((BY_HAND, _SCALED)) for note in result.provenance.notes)
+
+
 def from_lines(lines: Lines, image: Image, provenance: Provenance) -> Result:
     """What lines over a page mean: leads, coverage and measurements, where nothing else of the run was kept.
 

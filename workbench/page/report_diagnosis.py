@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from workbench.core.lines import Lines, Picture
 from workbench.core.types import Heatmap, Result, Scores
+from workbench.page.corrected import is_corrected
 from workbench.page.diagnose.by_hand import BY_PERSON
 from workbench.page.traces import PAGE_CORNER, Sheet
 from workbench.report import html
@@ -39,7 +40,7 @@ def diagnosis_sections(result: Result) -> list[html.Section]:
             text,
             html.Text(f"By the weights {detail.get('weights', 'not known')}. No language model read the page."),
         ]
-    if result.provenance.edited_by_hand:
+    if is_corrected(result):
         parts.append(
             html.Text("These opinions are of the page as it was read, before lines were corrected.", "warning")
         )

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from workbench.core.layers import KEY
 from workbench.core.types import Result, Scores
-from workbench.page import BY_PERSON
+from workbench.page import BY_PERSON, is_corrected
 from workbench_napari.shared.form import add_row, form_layout
 from workbench_napari.shared.panel_base import button, button_row, combo_box, group_box, note
 from workbench_napari.shared.plain_text import plain_label
@@ -21,6 +21,7 @@ _BACKEND = "ecg_image_diagnosis"
 """Under this name the demo weights of a diagnosis lie among those of all backends."""
 _PART = "attribution"
 _NOBODY = ""
+_BEFORE = "Of the page as it was read, before lines were corrected. "
 
 
 class AskGroup(QWidget):
@@ -121,7 +122,8 @@ class Diagnosing(QObject):
         lines = self._lines_layer()
         self.group.setVisible(result is not None and lines is not None)
         rows = table.as_dicts() if isinstance(table, Scores) else []
-        self.group.said.setText(_sentence(detail))
+        before = bool(detail) and result is not None and is_corrected(result)
+        self.group.said.setText(f"{_BEFORE if before else ''}{_sentence(detail)}")
         self.group.odds.setText("\n".join(_odds(row) for row in rows))
         self.group.odds.setVisible(bool(rows))
         classes = tuple(str(row["diagnosis"]) for row in rows)

@@ -14,7 +14,8 @@ from tests.workbench.page.pages import drawn
 from tests.workbench.page.taught_pages import true_lines
 from workbench.core.errors import GeometryError, WorkbenchError
 from workbench.core.lines import Lines
-from workbench.page.corrected import with_lines
+from workbench.page.corrected import is_corrected, with_lines
+from workbench.page.diagnose.by_hand import BY_PERSON
 from workbench.page.paper_map import PaperMap
 from workbench.page.traces import LEAD, ORIGIN, STRIP, Sheet, channels_of, completed, leads_of, turned, without_covered
 
@@ -52,6 +53,14 @@ def test_a_result_whose_lines_nobody_touched_stays_as_it_is(result):
     assert with_lines(result, "traces", result["traces"]) is result
 
 
+def test_a_diagnosis_that_a_person_wrote_corrects_no_line(result):
+    lines = result["traces"]
+    now = with_lines(result, "traces", replace(lines, about={**lines.about, BY_PERSON: "left bundle block"}))
+    assert now.provenance.details[BY_PERSON] == "left bundle block"
+    assert now["leads"] is result["leads"]
+    assert not is_corrected(now)
+
+
 def test_a_line_that_is_moved_changes_its_lead_alone(result):
     lines = result["traces"]
     row = channels_of(lines).index("V2")
@@ -60,6 +69,8 @@ def test_a_line_that_is_moved_changes_its_lead_alone(result):
     middle = (mm[:, 0] > np.quantile(mm[:, 0], 0.4)) & (mm[:, 0] < np.quantile(mm[:, 0], 0.6))
     lifted = np.where(middle[:, None], mm - [0, 5.0], mm)  # half a millivolt up
     now = with_lines(result, "traces", moved(lines, row, lambda _: sheet.from_mm(lifted)))
+    assert is_corrected(now)
+    assert not is_corrected(result)
     before, after = result["leads"], now["leads"]
     for n, name in enumerate(before.channels):
         same = before.data[n] == after.data[n, : before.data.shape[1]]

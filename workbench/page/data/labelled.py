@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -60,6 +62,8 @@ def labelled(cases: Sequence[Case], column: str = "label") -> Labelled:
             is_class = case.group in ("", folder, group_of(case.id))
             found.append((replace(case, group=case.id) if is_class else case, folder))
         notes.append("labels are the names of the folders that the pages lie in")
+    found, spelt = _one_spelling(found)
+    notes += spelt
     classes = ordered(label for _, label in found)
     if len(classes) < _FEWEST:
         first = cases[0].image if cases else "no page"
@@ -71,6 +75,24 @@ def labelled(cases: Sequence[Case], column: str = "label") -> Labelled:
     if few:
         notes.append(f"classes with very few pages: {', '.join(few)}; little can be learnt or said of them")
     return Labelled(tuple(c for c, _ in found), tuple(label for _, label in found), classes, tuple(notes))
+
+
+def _one_spelling(found: list[tuple[Case, str]]) -> tuple[list[tuple[Case, str]], list[str]]:
+    """Labels that differ in capitals and spaces alone are one class, under the spelling that is commonest."""
+    spellings: dict[str, Counter[str]] = {}
+    for _, label in found:
+        spellings.setdefault(plain_label(label), Counter())[label] += 1
+    common = {plain: counts.most_common(1)[0][0] for plain, counts in spellings.items()}
+    notes = [
+        f"{', '.join(repr(one) for one in sorted(counts))} are taken for one class, {common[plain]!r}"
+        for plain, counts in spellings.items() if len(counts) > 1
+    ]  # fmt: skip
+    return [(case, common[plain_label(label)]) for case, label in found], notes
+
+
+def plain_label(label: str) -> str:
+    """What two spellings of one label share."""
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
 def ordered(labels: object) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,8 @@ _SEEN, _LEAST_LEADS = 0.5, 10
 """Share of a lead that must be seen, and leads of which that much must be seen, for the opinion on leads."""
 _LEAST = 1e-6
 """Probabilities below this count as this where they are pooled."""
-_NORMAL = ("normal", "norm", "healthy")
+_NORMAL = re.compile(r"(normal|norm|healthy)\b", re.IGNORECASE)
+"""How a class begins that is none: also the folder ``Normal Person ECG Images (284x12=3408)``."""
 _NORMAL_RATES = (50.0, 110.0)
 """Heart rates [1/min] with which "normal" goes."""
 WORDS = {"image": "the picture of the page", "signal": "the digitised leads"}
@@ -165,7 +167,7 @@ def weigh(
     first, odds = names[int(both.argmax())], float(both.max())
     if odds < SURE:
         return answer("", f"the likeliest, {first}, has a probability of {odds:.0%}; {SURE:.0%} are asked for")
-    if first.lower() in _NORMAL and rate is not None and not _NORMAL_RATES[0] <= rate <= _NORMAL_RATES[1]:
+    if _NORMAL.match(first) and rate is not None and not _NORMAL_RATES[0] <= rate <= _NORMAL_RATES[1]:
         return answer("", f"{first} ({odds:.0%}) does not go with the measured heart rate of {rate:.0f}/min")
     alone = [f"by {WORDS[p]} alone; {WORDS[q]}: {why[q]}" for p in counts for q in why if len(counts) == 1]
     return answer(first, f"{odds:.0%}, {alone[0] if alone else 'both opinions agree'}")

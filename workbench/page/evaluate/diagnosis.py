@@ -19,7 +19,7 @@ from workbench.core.output import require_folder
 from workbench.core.seen import Seen, content_key, summary_note
 from workbench.core.types import Case, Image, Progress, Result, Scores
 from workbench.data.cases import open_case
-from workbench.page.data.labelled import labelled
+from workbench.page.data.labelled import labelled, plain_label
 from workbench.page.errors import NotAPage
 from workbench.page.evaluate.classes import accuracy, calibration_error, macro_auroc, macro_f1, recall
 from workbench.page.evaluate.evaluation import aligned
@@ -142,14 +142,14 @@ def evaluate_diagnosis(
 
 def _numbers(labels: Sequence[str], classes: Sequence[str], first: Path) -> list[int]:
     """Numbers of labels among the classes of the weights, whatever their capitals."""
-    known = {name.casefold(): n for n, name in enumerate(classes)}
-    other = sorted({label for label in labels if label.casefold() not in known})
+    known = {plain_label(name): n for n, name in enumerate(classes)}
+    other = sorted({label for label in labels if plain_label(label) not in known})
     if other:
         raise InputError(
             f"{first}: the label '{other[0]}' is none that the weights know ({', '.join(classes)})."
             f"{nearest(other[0], classes)} Give the labels of a list by their names (--label-column)."
         )
-    return [known[label.casefold()] for label in labels]
+    return [known[plain_label(label)] for label in labels]
 
 
 def _judge(

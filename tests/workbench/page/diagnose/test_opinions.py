@@ -66,6 +66,12 @@ def test_normal_goes_with_normal_rates_only(rate, said):
     assert both(opinion("image", 0.9, 0.05, 0.05), opinion("signal", 0.9, 0.05, 0.05), rate=rate).said == said
 
 
+def test_the_folder_of_normal_people_is_normal_and_abnormal_is_not():
+    one = opinion("image", 0.9, 0.05, 0.05)
+    for name, said in (("Normal Person ECG Images (284x12=3408)", ""), ("abnormal", "abnormal"), ("Norm", "")):
+        assert weigh((name, "AF", "MI"), {"image": one, "signal": one}, {}, 140.0).said == said
+
+
 def test_leads_of_which_little_is_seen_are_too_little():
     leads = np.zeros((12, 100))
     assert too_little(leads, STANDARD, {}) == ""

@@ -151,3 +151,15 @@ def test_simulated_patients_show_what_they_are_called_after():
     change = np.abs(lifted.data - plain.data).max(axis=1)
     assert (change > 0.2).sum() == 2
     assert np.array_equal(patient("acute MI", 5).data, patient("acute MI", 5).data)
+
+
+def test_spellings_of_a_label_are_one_class(tmp_path):
+    names = ["AF", "af", "AF", "normal", " Normal", "normal"]
+    listed = [
+        Case(f"p{n}", tmp_path / f"p{n}.png", None, group=f"p{n}", options={"label": name})
+        for n, name in enumerate(names)
+    ]
+    found = labelled(listed)
+    assert found.classes == ("normal", "AF")
+    assert found.labels == ("AF", "AF", "AF", "normal", "normal", "normal")
+    assert any("'af' are taken for one class, 'AF'" in note for note in found.notes)
