@@ -114,18 +114,31 @@ def _grid(shape: tuple[int, int], rng: np.random.Generator) -> npt.NDArray[np.fl
     return np.maximum(out, (strength * np.clip(1 - near, 0, 1))[None, :]).astype(np.float32)
 
 
+def _in_turn(truth: npt.NDArray[np.int64], even: bool) -> npt.NDArray[np.int64]:
+    """Numbers of examples, each once; or of each class as many, over and over where it has fewer."""
+    if not even:
+        return np.arange(len(truth))
+    classes = [np.flatnonzero(truth == k) for k in np.unique(truth)]
+    most = max(len(own) for own in classes)
+    return np.stack([own[np.arange(most) % len(own)] for own in classes], axis=1).ravel()
+
+
 class Sketches:
     """Examples for `workbench.page.train.classify.teach`, each shown once: pages that were drawn, and sketches.
 
-    Of every `one_in` one is a page. Which heart it shows and how it is drawn follows from its number alone.
+    Of every `one_in` one is a page. Which heart it shows and how it is drawn follows from its number alone. `even`:
+    what the classes are made of is shown equally often, so that half of all hearts have a rhythm that is not normal.
     """
 
-    def __init__(self, leads: Any, pages: Any, count: int, one_in: int) -> None:
+    def __init__(self, leads: Any, pages: Any, count: int, one_in: int, *, even: bool = False) -> None:
         self.leads, self.pages = leads.inputs, pages.inputs
         numbers = np.arange(count)
         self.is_page = numbers % one_in == 0
         hearts = np.cumsum(~self.is_page) - 1
-        self.source = np.where(self.is_page, numbers // one_in % len(pages), hearts % len(leads))
+        of_pages, of_leads = (_in_turn(one.truth, even) for one in (pages, leads))
+        self.source = np.where(
+            self.is_page, of_pages[numbers // one_in % len(of_pages)], of_leads[hearts % len(of_leads)]
+        )
         self.truth = np.where(
             self.is_page, pages.truth[self.source % len(pages)], leads.truth[self.source % len(leads)]
         )

@@ -31,8 +31,12 @@ UNSEEN_LAYOUTS = ("6x2", "6x2+1", "6x2 Cabrera", "6x2+1 Cabrera", "3x5", "3x1", 
                   "6x1 Cabrera")  # fmt: skip
 """Layouts that never teach the network of pictures; those but 6x2 do not show twelve leads."""
 CAPTURES = {"render": 0.3, "scan": 0.3, "grey scan": 0.2, "photo": 0.2}
-SKETCHES, ONE_IN = 96_000, 4
-"""Pictures that the network of pictures sees, and of how many one is of a page; the others are `ecg_sketches`."""
+ONE_IN = 4
+"""Of how many pictures one is of a page; the others are `ecg_sketches`."""
+FIRST, STOP, SECOND = 96_000, 1750, 44_800
+"""Pictures of the first stage, in which the four classes are as frequent; it is stopped before its rate has fallen, as
+walls are known and rhythms are not. In the second what they are made of is as frequent: half of all hearts have a
+rhythm that is not normal."""
 PICTURES: dict[str, Any] = {
     "epochs": 1.0, "batch": 32, "lr": 1e-3, "validations": 12, "smoothing": 0.0, "warmup": 0.03, "balanced": False,
 }  # fmt: skip
@@ -175,6 +179,7 @@ def learn_pictures(options: argparse.Namespace) -> None:
     """Train the network of pictures."""
     import torch
     from ecg_sketches import Sketches
+    from safetensors.torch import load_file
 
     from workbench.page.draw.diagnoses import FINER
     from workbench.page.net.classifiers import PictureNet, small
@@ -187,7 +192,12 @@ def learn_pictures(options: argparse.Namespace) -> None:
         for n, found in enumerate(pool(options.work / name, 0, n) for n, name in enumerate(("taught", "validation")))
     )
     leads = kept(options.work / "records.npz", lambda: records(40_000_000, round(RECORDS * options.share)))
-    taught = Sketches(leads, pages, round(SKETCHES * options.share), ONE_IN)
+    first = options.work / "image_first.safetensors"
+    if not first.exists():
+        taught = Sketches(leads, pages, round(FIRST * options.share), ONE_IN)
+        _teach(net, taught, held_out, PICTURES, options, "image_first", stop=round(STOP * options.share))
+    net.load_state_dict(load_file(first))
+    taught = Sketches(leads, pages, round(SECOND * options.share), ONE_IN, even=True)
     _teach(net, taught, held_out, PICTURES, options, "image")
 
 
@@ -198,10 +208,14 @@ def fine(count: int, first: int) -> npt.NDArray[np.int64]:
     return np.array([FINER.index(finer(DIAGNOSES[n % len(DIAGNOSES)], first + n)) for n in range(count)])
 
 
-def _teach(net: Any, taught: Any, val: Any, recipe: dict[str, Any], options: argparse.Namespace, name: str) -> None:
+def _teach(
+    net: Any, taught: Any, val: Any, recipe: dict[str, Any], options: argparse.Namespace, name: str, stop: int = 0
+) -> None:
+    """`stop`: the step after which it ends, before its rate has fallen."""
     import torch
     from safetensors.torch import save_file
 
+    from workbench.core.errors import Cancelled
     from workbench.page.train.classify import ClassifySettings, teach
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -210,6 +224,8 @@ def _teach(net: Any, taught: Any, val: Any, recipe: dict[str, Any], options: arg
     def tell(event: Any) -> None:
         if event.validated or event.step % 50 == 0:
             print(name, event.line(), {k: round(v, 3) for k, v in event.scores.items()}, flush=True)
+        if stop and event.step >= stop:
+            raise Cancelled("far enough")
 
     teach(
         net, taught, val, ClassifySettings(**recipe), device=torch.device("cpu"), folder=options.work / name,
@@ -266,7 +282,7 @@ def put(options: argparse.Namespace) -> None:
         "layouts": sorted(n for n in layouts() if n not in UNSEEN_LAYOUTS), "simulated": True, "seen": [],
         "recipe": {"leads": RECIPE, "picture": OF_PICTURES},
         "training": {
-            "pages": PAGES, "records": RECORDS, "sketches": SKETCHES, "pictures": PICTURES, "leads": LEADS,
+            "pages": PAGES, "records": RECORDS, "sketches": [32 * STOP, SECOND], "pictures": PICTURES, "leads": LEADS,
             "torch": torch.__version__,
         },
         "scores": scores,
