@@ -116,6 +116,7 @@ def walls(pages: int) -> None:
     """How often the lead to which most is attributed is one of those that were raised."""
     from workbench.page.draw.diagnoses import raised
     from workbench.page.draw.simulate import simulate
+    from workbench.page.leads import STANDARD
 
     hits = {"image": 0, "signal": 0}
     found = 0
@@ -125,7 +126,7 @@ def walls(pages: int) -> None:
         table = result.parts.get("lead_attribution")
         found += result.provenance.details["diagnosis"].get("attribution of") == "acute MI"
         for key in hits:
-            values = {r["lead"]: r[f"{key} [%]"] for r in (table.as_dicts() if table else []) if r["lead"] != "outside"}
+            values = {r["lead"]: r[f"{key} [%]"] for r in (table.as_dicts() if table else []) if r["lead"] in STANDARD}
             known = {lead: v for lead, v in values.items() if v is not None}
             hits[key] += bool(known) and max(known, key=lambda lead: known[lead]) in WALL
     print(f"ST raised in V1 to V3: likeliest acute MI on {found} of {pages}; most is attributed to one of them by the "

@@ -52,6 +52,8 @@ def diagnosis_sections(result: Result) -> list[html.Section]:
         from workbench.core.preview import png_of
 
         what = f"What speaks for {detail.get('attribution of', 'the likeliest')} on the picture of the page (red)"
+        if against := detail.get("attribution against"):
+            what += f", and not for {against}"
         outside = detail.get("attribution outside the traces")
         more = "" if outside is None else f"; {100 * float(outside):.0f} % of it lies beside all traces"
         parts.append(html.Picture(png_of(picture), f"{what}{more}."))

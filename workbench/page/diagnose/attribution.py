@@ -7,6 +7,7 @@ loses without each of them (occlusion, Zeiler and Fergus 2014, arXiv:1311.2901).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 
-def on_picture(net: PictureNet, picture: npt.NDArray[np.uint8], target: int, device: Any) -> Floats:
+def on_picture(
+    net: PictureNet, picture: npt.NDArray[np.uint8], target: int, device: Any, against: int | None = None
+) -> Floats:
     """How much each place of a picture speaks for a class, ``(height, width)`` float32, 0 or more, 1 in sum.
 
     Parameters
@@ -31,10 +34,13 @@ def on_picture(net: PictureNet, picture: npt.NDArray[np.uint8], target: int, dev
         ``(height, width, 3)`` uint8, as the network takes it.
     target
         Number of the class.
+    against
+        Number of the class that it is held against: what speaks for both alike counts for neither.
     """
     inputs = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float().to(device)
     with torch.enable_grad():
-        coarse = _grad_cam(net, inputs, target) if net.is_windowed else _rollout(net, inputs, target)
+        way = _grad_cam if net.is_windowed else _rollout
+        coarse = way(net, inputs, lambda logits: logits[target] - (0 if against is None else logits[against]))
     size = (picture.shape[0], picture.shape[1])
     fine = interpolate(coarse[None, None].float(), size=size, mode="bilinear", align_corners=False)[0, 0]
     fine = fine.clamp_min(0).cpu()
@@ -43,7 +49,7 @@ def on_picture(net: PictureNet, picture: npt.NDArray[np.uint8], target: int, dev
     return out
 
 
-def _grad_cam(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
+def _grad_cam(net: PictureNet, inputs: Tensor, what: Callable[[Tensor], Tensor]) -> Tensor:
     """``(rows, columns)`` of the last stage."""
     kept: list[Tensor] = []
     last = net.net.swin.encoder.layers[-1].blocks[-1]
@@ -57,14 +63,14 @@ def _grad_cam(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
     finally:
         hook.remove()
     (seen,) = kept
-    (slope,) = torch.autograd.grad(logits[0, target], seen)
+    (slope,) = torch.autograd.grad(what(logits[0]), seen)
     cam = (slope.mean(1, keepdim=True) * seen).sum(-1)[0].clamp_min(0).detach()
     sizes = net.net.config
     down = int(sizes.patch_size) * 2 ** (len(sizes.depths) - 1)
     return cam.reshape(-(-inputs.shape[2] // down), -(-inputs.shape[3] // down))
 
 
-def _rollout(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
+def _rollout(net: PictureNet, inputs: Tensor, what: Callable[[Tensor], Tensor]) -> Tensor:
     """``(rows, columns)`` of patches: what flows from them to where the class is read."""
     before = net.net.config._attn_implementation
     net.net.set_attn_implementation("eager")  # the other one keeps no attention
@@ -72,7 +78,7 @@ def _rollout(net: PictureNet, inputs: Tensor, target: int) -> Tensor:
         found = net.ask(net.prepared(inputs).requires_grad_(), output_attentions=True)
     finally:
         net.net.set_attn_implementation(before)
-    slopes = torch.autograd.grad(found.logits[0, target], found.attentions)
+    slopes = torch.autograd.grad(what(found.logits[0]), found.attentions)
     tokens = found.attentions[0].shape[-1]
     flow = torch.eye(tokens, device=inputs.device)
     for attention, slope in zip(found.attentions, slopes, strict=True):

@@ -15,7 +15,7 @@ from workbench.core.signals import Signals
 from workbench.core.types import Geometry, Heatmap, Part, Result, Scores
 from workbench.page.diagnose.leads import lead_array
 from workbench.page.diagnose.model import TOGETHER, Diagnoser
-from workbench.page.diagnose.opinions import Diagnosis, Opinion, seen_of, too_little, weigh
+from workbench.page.diagnose.opinions import Diagnosis, Opinion, normal_of, seen_of, too_little, weigh
 from workbench.page.diagnose.per_lead import NEAR, OUTSIDE, SHORTCUT, shares_of_leads, shares_on
 from workbench.page.diagnose.picture import DOWN, ROWS, Place, picture_of
 from workbench.page.leads import STANDARD
@@ -112,7 +112,11 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
             from workbench.page.diagnose.attribution import on_picture
 
             (picture, places), (x, y) = seen, result.provenance.details[PAGE_CORNER]
-            looked_at = on_picture(by.nets["image"], picture, target, by.device)
+            normal = normal_of(by.classes)
+            against = None if normal == target else normal
+            if against is not None:
+                details["attribution against"] = by.classes[against]
+            looked_at = on_picture(by.nets["image"], picture, target, by.device, against)
             rows["image"] = shares_on(looked_at, places, lines, (x, y), _finest(by.nets["image"]))
             outside = rows["image"][OUTSIDE]
             details["attribution outside the traces"] = round(outside, 4)
@@ -175,7 +179,7 @@ def _by_lead(rows: Mapping[str, Mapping[str, float]]) -> Scores:
         (
             lead,
             round(100 * rows["image"].get(lead, 0.0), 1) if "image" in rows else None,
-            round(100 * rows["signal"].get(lead, 0.0), 1) if "signal" in rows and lead != OUTSIDE else None,
+            round(100 * rows["signal"].get(lead, 0.0), 1) if "signal" in rows and lead in STANDARD else None,
         )
         for lead in dict.fromkeys(every)
     )

@@ -107,6 +107,11 @@ class Diagnosis:
         return f"diagnosis: {self.said} ({self.reason})" if self.said else f"no diagnosis is said: {self.reason}"
 
 
+def normal_of(classes: Sequence[str]) -> int | None:
+    """Number of the class of those who have nothing, where there is one."""
+    return next((n for n, name in enumerate(classes) if _NORMAL.match(name)), None)
+
+
 def pooled(odds: Sequence[Floats], temperature: float = 1.0) -> Floats:
     """Probabilities by several opinions: the mean of their logarithms (a logarithmic pool: Genest and Zidek 1986,
     doi:10.1214/ss/1177013825), divided by a temperature; a single opinion stays as it is.

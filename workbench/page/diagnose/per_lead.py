@@ -16,6 +16,9 @@ from workbench.page.traces import Sheet, channels_of
 Floats = npt.NDArray[np.floating[Any]]
 
 OUTSIDE = "outside"
+BELOW = "rhythm row"
+"""The row of ten seconds below the leads: a lead that is shown there as well has its own place beside, and the longer
+row would outweigh it."""
 NEAR = 5.0
 """Millimetres above and below a trace that count as its own."""
 SHORTCUT = 0.3
@@ -25,7 +28,8 @@ SHORTCUT = 0.3
 def shares_on(
     attribution: Floats, places: Sequence[Place], lines: Lines, corner: tuple[float, float], near_mm: float = NEAR
 ) -> dict[str, float]:
-    """Lead -> its share of an attribution, and `OUTSIDE` what lies farther from the traces that are shown there.
+    """Lead -> its share of an attribution in its own place, `BELOW` that of the row below, and `OUTSIDE` what lies
+    farther from the traces that are shown there.
 
     Parameters
     ----------
@@ -57,8 +61,8 @@ def shares_on(
             for mm in own:
                 low, high = _reach(mm, xs[inside], (right - left) / part.shape[1])
                 near |= (ys[:, None] >= low - near_mm) & (ys[:, None] <= high + near_mm)
-            lead = lead.removesuffix(" strip").split(" ")[0]
-            out[lead] = out.get(lead, 0.0) + float(part[:, inside][near].sum())
+            name = BELOW if place.is_below else lead.removesuffix(" strip").split(" ")[0]
+            out[name] = out.get(name, 0.0) + float(part[:, inside][near].sum())
     out[OUTSIDE] = max(0.0, 1.0 - sum(out.values()))
     return out
 

@@ -74,12 +74,15 @@ class Place:
         First and last pixel (exclusive) of the picture, down and across.
     leads
         Names of the leads in it, each with where it begins and ends on the flat page [mm].
+    is_below
+        Whether it is the row of ten seconds below the leads.
     """
 
     box: Box
     rows: tuple[int, int]
     columns: tuple[int, int]
     leads: tuple[tuple[str, float, float], ...]
+    is_below: bool = False
 
     def to_picture(self, mm: Floats) -> Floats:
         """Pixels (x, y) of the picture, ``(n, 2)``, of places on the flat page [mm]."""
@@ -118,7 +121,7 @@ def places_of(pieces: Mapping[str, Piece], speed: float, gain: float, size: tupl
     if below is not None:
         first, middle, leads = below
         box = (first, middle - DOWN / 2 * per_y, first + _WHOLE * per_x, middle + DOWN / 2 * per_y)
-        found.append(Place(box, (3 * high, 4 * high), (0, 4 * wide), leads))
+        found.append(Place(box, (3 * high, 4 * high), (0, 4 * wide), leads, True))
     return tuple(found)
 
 

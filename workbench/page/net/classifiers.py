@@ -180,8 +180,10 @@ class PictureNet(nn.Module):
     def prepared(self, pictures: Tensor) -> Tensor:
         """Colours as the network expects them; see `forward`."""
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
-        seen = pictures if self.colours == len(_COLOURS["vit"][0]) else pictures.mean(1, keepdim=True)
-        return (seen.to(mean.dtype) / 255 - mean) / std
+        seen = pictures.to(mean.dtype)
+        if self.colours == 1:
+            seen = seen.mean(1, keepdim=True)
+        return (seen / 255 - mean) / std
 
     def ask(self, prepared: Tensor, **how: Any) -> Any:
         """What the network of ``transformers`` gives for prepared pictures."""

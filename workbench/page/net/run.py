@@ -12,6 +12,8 @@ from torch import Tensor, nn
 Floats = npt.NDArray[np.float64]
 Precision = Literal["float32", "bfloat16"]
 _AT_ONCE = 16
+_LARGE = 20_000_000
+"""Numbers of a network beyond which a processor takes pictures one at a time: what several give leaves its caches."""
 
 
 def as_input(inputs: npt.NDArray[Any]) -> Tensor:
@@ -39,10 +41,12 @@ def features_and_logits(
     ready: Any = net.eval()
     head = head_of(net)
     features, logits = [], []
+    large = torch.device(device).type == "cpu" and sum(p.numel() for p in net.parameters()) > _LARGE
+    at_once = 1 if large else _AT_ONCE
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")
     with torch.no_grad(), half:  # not inference_mode: BEiT keeps tensors that a later attribution differentiates
-        for first in range(0, len(inputs), _AT_ONCE):
-            seen = ready.features(as_input(inputs[first : first + _AT_ONCE]).to(device))
+        for first in range(0, len(inputs), at_once):
+            seen = ready.features(as_input(inputs[first : first + at_once]).to(device))
             features.append(seen.float().cpu().numpy())
             logits.append(head(seen).float().cpu().numpy())
     return np.concatenate(features).astype(np.float64), np.concatenate(logits).astype(np.float64)

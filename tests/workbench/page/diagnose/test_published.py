@@ -87,6 +87,8 @@ def test_attribution_points_at_what_moves_a_class(architecture):
     assert seen.shape == (128, 256)
     assert seen.min() >= 0
     assert abs(float(seen.sum()) - 1) < 1e-3
+    other = on_picture(net, picture, 1, "cpu", 0)
+    assert not np.allclose(seen, other), "what speaks for both alike counts for neither"
 
 
 def test_attribution_of_leads_is_what_the_class_loses_without_each():
