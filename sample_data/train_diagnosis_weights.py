@@ -1,10 +1,10 @@
-"""Train the demo weights of the diagnosis on drawn pages of simulated hearts, and write the card.
+"""Train the demo weights of the diagnosis on sketches and drawn pages of simulated hearts.
 
-    python sample_data/train_diagnosis_weights.py --work DIR    # 1.5 hours on two cores; the same seeds every time
+    python sample_data/train_diagnosis_weights.py --work DIR    # 2.5 hours on two cores; the same seeds every time
 
 All hearts are simulated (`workbench.page.draw.diagnoses`) and all pages drawn. Pages of maker F and of the layout 6x2
-never teach: they are rows of their own in the scores, which `--score` makes by reading held-out pages with the
-digitiser from their pixels, as a user would. DIR keeps the pictures and the state of the training.
+never teach: they are rows of their own in ``tests/benchmarks/bench_diagnosis.py``, which reads held-out pages from
+their pixels, as a user would. DIR keeps the pictures and the state of the training.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def learn_pictures(options: argparse.Namespace) -> None:
 
 
 def fine(count: int, first: int) -> npt.NDArray[np.int64]:
-    """What each of so many patients has, of the fourteen things that the classes are made of."""
+    """What each of so many patients has, of the sixteen things that the classes are made of."""
     from workbench.page.draw.diagnoses import DIAGNOSES, FINER, finer
 
     return np.array([FINER.index(finer(DIAGNOSES[n % len(DIAGNOSES)], first + n)) for n in range(count)])
