@@ -205,7 +205,7 @@ def demo_says(rows: list[dict[str, Any]]) -> None:
             for path, key in (("image", "picture"), ("signal", "leads")) if key in row
         }  # fmt: skip
         away += any(one.away > 1 for one in asked.values())
-        said[weigh(by.classes, asked, {}, pool=by.temperature[TOGETHER]).said or "nothing"] += 1
+        said[weigh(by.classes, asked, {}, 75.0, pool=by.temperature[TOGETHER]).said or "nothing"] += 1
     print(f"\nwhat the demo says of them: {dict(said)}; unlike what taught one of its networks: {away}")
 
 

@@ -45,7 +45,7 @@ def diagnosis_sections(result: Result) -> list[html.Section]:
             html.Text("These opinions are of the page as it was read, before lines were corrected.", "warning")
         )
     if isinstance(table, Scores):
-        rows = [["not asked" if v is None else v for v in row] for row in table.rows]
+        rows = [["does not count" if v is None else v for v in row] for row in table.rows]
         parts.append(html.Table(("diagnosis", "picture", "leads", "together"), rows, "Calibrated probabilities.", 2))
     picture = overlaid(result)
     if picture is not None and isinstance(detail, dict):

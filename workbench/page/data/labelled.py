@@ -11,6 +11,7 @@ from workbench.core.errors import InputError
 from workbench.core.types import Case
 from workbench.data.groups import group_of
 
+_COLUMN = "label"
 _FEWEST = 2
 _KEPT = 6
 
@@ -37,7 +38,7 @@ class Labelled:
     notes: tuple[str, ...]
 
 
-def labelled(cases: Sequence[Case], column: str = "label") -> Labelled:
+def labelled(cases: Sequence[Case], column: str = _COLUMN) -> Labelled:
     """The labels of cases: of the column of their list, else the names of their folders.
 
     A folder that is a class is no patient: pages in it are told apart by their names, and what looks alike is grouped
@@ -48,7 +49,9 @@ def labelled(cases: Sequence[Case], column: str = "label") -> Labelled:
     InputError
         Fewer than two classes.
     """
-    by_column = [str(c.options.get(column, "")).strip() for c in cases]
+    by_column = [str(c.options.get(column, c.options.get(column.strip().lower(), ""))).strip() for c in cases]
+    if column != _COLUMN and not any(by_column):
+        raise InputError(f"{cases[0].image if cases else 'no page'}: no page has a column '{column}' with a label")
     notes: list[str] = []
     if any(by_column):
         lacking = [c.id for c, label in zip(cases, by_column, strict=True) if not label]
@@ -97,4 +100,4 @@ def plain_label(label: str) -> str:
 
 def ordered(labels: object) -> tuple[str, ...]:
     """Labels without repetition: those that begin with "normal" first, then by name."""
-    return tuple(sorted(set(labels), key=lambda n: (not n.lower().startswith("norm"), n.lower())))  # type: ignore[call-overload]
+    return tuple(sorted(set(labels), key=lambda n: (not n.lower().startswith("norm"), n.lower(), n)))  # type: ignore[call-overload]

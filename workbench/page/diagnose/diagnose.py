@@ -80,6 +80,7 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
     assert isinstance(leads, Signals)
     asked: dict[str, Opinion] = {}
     left_out: dict[str, str] = {}
+    needed: tuple[str, ...] = ()
     array = lead_array(leads)
     seen = None if by.picture_net is None else picture_of(result, by.picture_net.config.size)
     if by.picture_net is None:
@@ -91,10 +92,10 @@ def diagnose(by: Diagnoser, result: Result, *, attribution: bool = True, why_no_
     if by.lead_net is None:
         left_out["signal"] = "the weights hold no network of leads"
     elif why := too_little(array, STANDARD, seen_of(result)):
-        left_out["signal"] = why
+        left_out["signal"], needed = why, ("signal",)
     else:
         asked["signal"] = opinion(by, "signal", array[None])[0]
-    said = weigh(by.classes, asked, left_out, _rate(result), by.temperature.get(TOGETHER, 1.0))
+    said = weigh(by.classes, asked, left_out, _rate(result), by.temperature.get(TOGETHER, 1.0), needed)
     parts: dict[str, Part] = {"diagnosis": said.table()}
     notes = [f"{DEMO}{said.sentence()}" if by.is_demo else said.sentence(), *([DEMO_NOTE] if by.is_demo else [])]
     seconds = leads.data.shape[1] / leads.sampling_rate

@@ -27,6 +27,8 @@ TASK = "diagnose"
 PATHS = ("image", "signal")
 TOGETHER = "together"
 """What the temperature of both opinions together is called; see `workbench.page.diagnose.opinions.pooled`."""
+_LONGEST = 200
+"""Letters of the name of a class."""
 DEMO = "ecg_image_diagnosis"
 """Name of the demo weights among those of all backends."""
 
@@ -141,11 +143,14 @@ def load(name: str, device: torch.device) -> Diagnoser:
     """
 
     from workbench import weights
+    from workbench.page.net.run import head_of
 
     found = find(name)
     meta = found.meta
     stored = {k: v.float() if v.is_floating_point() else v for k, v in weights.load_tensors(found).items()}
     with weights.blaming(found.path):
+        if bad := [k for k, v in stored.items() if v.is_floating_point() and not bool(v.isfinite().all())]:
+            raise WeightsError(f"hold values that are no numbers ({bad[0]})")
         classes = _classes(meta)
         nets: dict[str, Any] = {}
         typical: dict[str, Typical] = {}
@@ -158,7 +163,9 @@ def load(name: str, device: torch.device) -> Diagnoser:
             mean, white = (stored.get(f"typical.{path}.{k}") for k in ("means", "whitening"))
             if mean is not None and white is not None:
                 farthest = float((meta.get("farthest") or {}).get(path, float("nan")))
-                if not (np.isfinite(farthest) and farthest > 0 and mean.shape == (len(classes), len(white))):
+                width = head_of(nets[path]).in_features
+                fits = mean.shape == (len(classes), width) and white.shape == (width, width) and bool(white.any())
+                if not (np.isfinite(farthest) and farthest > 0 and fits):
                     raise WeightsError("say what is typical in a form that is not known")
                 typical[path] = Typical(mean.double().numpy(), white.double().numpy(), farthest)
         if not nets:
@@ -172,7 +179,9 @@ def load(name: str, device: torch.device) -> Diagnoser:
 
 def _classes(meta: Mapping[str, Any]) -> tuple[str, ...]:
     names = meta.get("diagnoses")
-    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(n, str) and n for n in names):
+    if not isinstance(names, list) or len(names) < 2 or not all(
+        isinstance(n, str) and n.strip() and n.isprintable() and len(n) <= _LONGEST for n in names
+    ):  # fmt: skip
         raise WeightsError("do not say what they diagnose ('diagnoses': two names at least)")
     if len(set(names)) != len(names):
         raise WeightsError("name a diagnosis twice")
@@ -202,6 +211,8 @@ def _net(path: str, described: Any, classes: int, state: Mapping[str, Any]) -> A
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"describe no network of leads ({error})") from error
     if not (1 <= len(own.widths) <= 8 and all(4 <= w <= 1024 for w in own.widths) and 1 <= own.depth <= 24):
+        raise WeightsError(f"describe a network of leads that cannot be: {own}")
+    if not 1 <= own.heads <= own.widths[-1] or 2 * own.widths[-1] % own.heads or any(w % 4 for w in own.widths):
         raise WeightsError(f"describe a network of leads that cannot be: {own}")
     require_fit(partial(LeadNet, own), state)
     net = LeadNet(own)

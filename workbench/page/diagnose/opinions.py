@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from workbench.core.types import Result, Scores
+from workbench.page.net.lead_net import RATE
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,6 +21,8 @@ SURE = 0.6
 """Probability from which a diagnosis is said."""
 _SEEN, _LEAST_LEADS = 0.5, 10
 """Share of a lead that must be seen, and leads of which that much must be seen, for the opinion on leads."""
+_SHORTEST, _FLAT = 2.0, 0.01
+"""Seconds of a lead, and millivolts between its highest and lowest value, below which it does not count as seen."""
 _LEAST = 1e-6
 """Probabilities below this count as this where they are pooled."""
 _NORMAL = re.compile(r"(normal|norm|healthy)\b", re.IGNORECASE)
@@ -135,7 +138,7 @@ def mean_log(odds: Sequence[Floats]) -> Floats:
 
 def weigh(
     classes: Sequence[str], asked: Mapping[str, Opinion], left_out: Mapping[str, str], rate: float | None = None,
-    pool: float = 1.0,
+    pool: float = 1.0, needed: Sequence[str] = (),
 ) -> Diagnosis:  # fmt: skip
     """From what was asked to what is said.
 
@@ -149,11 +152,15 @@ def weigh(
         Heart rate as it was measured [1/min], where it could be.
     pool
         Temperature of both together; see `pooled`.
+    needed
+        Paths without whose opinion nothing is said; an opinion that was asked and does not count is always one.
     """
     why = dict(left_out)
     counts = {}
     for path, opinion in asked.items():
-        if opinion.away > 1:
+        if not np.isfinite(opinion.odds).all():
+            why[path] = "it gives no numbers"
+        elif opinion.away > 1:
             why[path] = f"it is unlike everything that taught the network ({opinion.away:.1f} times as far as usual)"
         else:
             counts[path] = opinion
@@ -162,16 +169,20 @@ def weigh(
     def answer(said: str, reason: str) -> Diagnosis:
         return Diagnosis(names, counts, why, said, reason, {p: o for p, o in asked.items() if p not in counts}, pool)
 
-    if not counts:
-        return answer("", "; ".join(f"{WORDS[p]}: {text}" for p, text in why.items()) or "nothing could be asked")
+    refused = [p for p in why if p in asked or p in needed]
+    if not counts or refused:
+        reasons = why if not counts else {p: why[p] for p in refused}
+        return answer("", "; ".join(f"{WORDS[p]}: {text}" for p, text in reasons.items()) or "nothing could be asked")
     firsts = {p: names[o.first] for p, o in counts.items()}
     if len(set(firsts.values())) > 1:
         told = ", ".join(f"{WORDS[p]} {firsts[p]} ({o.odds.max():.0%})" for p, o in counts.items())
         return answer("", f"the two opinions differ: {told}")
     both = pooled([o.odds for o in counts.values()], pool)
     first, odds = names[int(both.argmax())], float(both.max())
-    if odds < SURE:
+    if not odds >= SURE:
         return answer("", f"the likeliest, {first}, has a probability of {odds:.0%}; {SURE:.0%} are asked for")
+    if _NORMAL.match(first) and rate is None:
+        return answer("", f"{first} ({odds:.0%}), and no heart rate could be measured")
     if _NORMAL.match(first) and rate is not None and not _NORMAL_RATES[0] <= rate <= _NORMAL_RATES[1]:
         return answer("", f"{first} ({odds:.0%}) does not go with the measured heart rate of {rate:.0f}/min")
     alone = [f"by {WORDS[p]} alone; {WORDS[q]}: {why[q]}" for p in counts for q in why if len(counts) == 1]
@@ -191,7 +202,11 @@ def too_little(leads: npt.NDArray[np.floating[Any]], names: Sequence[str], share
         Lead -> the share of its length on the page that was seen.
     """
     there = {name for name, row in zip(names, leads, strict=True) if np.isfinite(row).any()}
-    good = [name for name in there if shares.get(name, 1.0) >= _SEEN]
+    long = {n for n, row in zip(names, leads, strict=True) if np.isfinite(row).sum() >= _SHORTEST * RATE}
+    flat = {n for n, row in zip(names, leads, strict=True) if n in there and np.nanmax(row) - np.nanmin(row) < _FLAT}
+    good = [name for name in there & long - flat if shares.get(name, 1.0) >= _SEEN]
+    if flat and len(good) < _LEAST_LEADS:
+        return f"{len(flat)} lead(s) are flat ({', '.join(sorted(flat, key=list(names).index)[:3])})"
     if len(good) >= _LEAST_LEADS:
         return ""
     return f"{len(good)} of 12 leads are seen in half of their length or more; {_LEAST_LEADS} are asked for"

@@ -42,6 +42,8 @@ _INK = ((1.0,) * 3, (-0.25,) * 3)
 """The same of networks that begin at random: paper is 0 and ink 4. What most of a picture has in common would drown
 where a patch lies and what is in it."""
 _NAMES = {"vit": "ViT", "beit": "Beit", "swin": "Swin"}
+_TOKENS, _WINDOW = 16_384, 64
+"""Patches of a picture, and patches along a window, at most."""
 _MOST = 65_536
 """No number of a description is larger."""
 _KEPT = (
@@ -102,6 +104,10 @@ class PictureNetConfig:
             raise WeightsError(f"are of a network '{architecture}'; expected {', '.join(ARCHITECTURES)}")
         if not (32 <= height <= 4096 and 32 <= width <= 4096 and 2 <= classes <= 10_000):
             raise WeightsError(f"ask for pictures of {height} x {width} pixels and {classes} classes")
+        patch = sizes.get("patch_size", 16)
+        high, wide = patch if isinstance(patch, list | tuple) and len(patch) == 2 else (patch, patch)
+        if not all(isinstance(n, int) and n > 0 for n in (high, wide)) or height * width > _TOKENS * high * wide:
+            raise WeightsError(f"ask for patches of {patch} pixels of pictures of {height} x {width}")
         if sizes.get("num_channels", 3) not in (1, 3):
             raise WeightsError(f"ask for pictures of {sizes['num_channels']} colours; expected 3, or 1 for grey")
         return cls(architecture, (height, width), classes, sizes, values.get("ink") is True)
@@ -135,6 +141,8 @@ def described(values: Any) -> dict[str, Any]:
                 not isinstance(one, bool | str) and not (math.isfinite(one) and 0 <= one < _MOST)
             ):
                 raise WeightsError(f"describe no network: {name} is {value!r}")
+    if isinstance(kept.get("window_size"), int) and kept["window_size"] > _WINDOW:
+        raise WeightsError(f"describe no network: windows of {kept['window_size']} patches")
     if not isinstance(kept.get("hidden_act", ""), str) or len(kept.get("depths", ())) > 12:
         raise WeightsError("describe no network: of an activation or a depth that is not known")
     return kept

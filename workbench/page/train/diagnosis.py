@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from workbench import __version__, weights
 from workbench.core import device as devices
-from workbench.core.atomic import write_text
+from workbench.core.atomic import sha256_of, write_text
 from workbench.core.csv_text import table_text
 from workbench.core.errors import Cancelled, UsageError, WeightsError
 from workbench.core.types import Case
@@ -241,6 +241,8 @@ def _teach(
     identity = {
         "config": {k: v for k, v in dataclasses.asdict(config).items() if k not in _NOT_IDENTITY},
         "pages": [k for k, seen in zip(study.keys, there, strict=True) if seen], "path": path,
+        "classes": list(study.classes), "truth": study.truth[there].tolist(), "fold": study.fold[there].tolist(),
+        "start": None if start.path is None else sha256_of(start.path),
     }  # fmt: skip
 
     def run(chosen: npt.NDArray[np.int64], stage: str) -> tuple[Any, FitResult | None]:

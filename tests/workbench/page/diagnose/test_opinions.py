@@ -53,15 +53,18 @@ def test_what_is_unlikely_is_not_said():
 def test_what_is_unlike_everything_does_not_count():
     strange = opinion("image", 0.0, 0.0, 1.0, away=1.7)
     found = both(strange, opinion("signal", 0.05, 0.9, 0.05))
-    assert found.said == "AF"
-    assert "alone" in found.reason
+    assert found.said == "", "two were asked, and one of them does not count"
     assert "1.7 times" in found.reason
+    alone = weigh(CLASSES, {"signal": opinion("signal", 0.05, 0.9, 0.05)}, {"image": "there is no page"})
+    assert alone.said == "AF"
+    assert "alone" in alone.reason
+    assert weigh(CLASSES, {"image": opinion("image", 0, 1, 0)}, {"signal": "9 of 12"}, needed=("signal",)).said == ""
     nothing = both(strange, opinion("signal", 0.0, 0.0, 1.0, away=3.0))
     assert nothing.said == ""
     assert nothing.together is None
 
 
-@pytest.mark.parametrize(("rate", "said"), [(38.0, ""), (72.0, "normal"), (140.0, ""), (None, "normal")])
+@pytest.mark.parametrize(("rate", "said"), [(38.0, ""), (72.0, "normal"), (140.0, ""), (None, "")])
 def test_normal_goes_with_normal_rates_only(rate, said):
     assert both(opinion("image", 0.9, 0.05, 0.05), opinion("signal", 0.9, 0.05, 0.05), rate=rate).said == said
 
@@ -73,8 +76,18 @@ def test_the_folder_of_normal_people_is_normal_and_abnormal_is_not():
 
 
 def test_leads_of_which_little_is_seen_are_too_little():
-    leads = np.zeros((12, 100))
+    leads = np.random.default_rng(0).normal(0, 0.3, (12, 1250))
     assert too_little(leads, STANDARD, {}) == ""
     assert "9 of 12" in too_little(leads, STANDARD, dict.fromkeys(STANDARD[:3], 0.2))
+    short = leads.copy()
+    short[:, 40:] = np.nan
+    assert "0 of 12" in too_little(short, STANDARD, {})
+    assert "flat" in too_little(leads * 0, STANDARD, {})
     leads[:4] = np.nan
     assert "8 of 12" in too_little(leads, STANDARD, {})
+
+
+def test_an_opinion_without_numbers_is_none():
+    found = both(opinion("image", np.nan, np.nan, np.nan), opinion("signal", 0.05, 0.9, 0.05))
+    assert found.said == ""
+    assert "no numbers" in found.reason
