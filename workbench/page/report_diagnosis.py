@@ -18,6 +18,7 @@ _STEP = 6
 """Pixels of the flat page after which an attribution is looked up."""
 _MOST = 0.65
 """How much of a pixel an attribution covers at most."""
+_ODDS = "Calibrated probabilities, as if all classes were equally frequent."
 _HEAT = np.array([220, 30, 30], np.float32)
 
 
@@ -46,7 +47,7 @@ def diagnosis_sections(result: Result) -> list[html.Section]:
         )
     if isinstance(table, Scores):
         rows = [["does not count" if v is None else v for v in row] for row in table.rows]
-        parts.append(html.Table(("diagnosis", "picture", "leads", "together"), rows, "Calibrated probabilities.", 2))
+        parts.append(html.Table(("diagnosis", "picture", "leads", "together"), rows, _ODDS, 2))
     picture = overlaid(result)
     if picture is not None and isinstance(detail, dict):
         from workbench.core.preview import png_of

@@ -37,7 +37,9 @@ def lead_array(signals: Signals) -> npt.NDArray[np.float32]:
     count = round(RATE * SECONDS)
     out = np.full((len(STANDARD), count), np.nan, np.float32)
     for n, lead in enumerate(STANDARD):
-        own = [row for name, row in zip(signals.channels, signals.data, strict=True) if name in (lead, f"{lead} strip")]
+        named = list(zip(signals.channels, signals.data, strict=True))
+        own = [row for name, row in named if name in (lead, f"{lead} strip")]
+        own += [-row for name, row in named if name in (f"-{lead}", f"-{lead} strip")]
         if not own:
             continue
         best = max(own, key=lambda row: int(np.isfinite(row).sum()))

@@ -36,6 +36,13 @@ def test_the_longer_of_a_piece_and_its_strip_is_taken_and_gaps_stay():
     assert np.isnan(lead_array(short)[3:]).all()
 
 
+def test_minus_avr_is_avr_upside_down():
+    plain = signals(500.0)
+    turned = signals(500.0, tuple("-aVR" if name == "aVR" else name for name in STANDARD))
+    turned.data[3] = -turned.data[3]
+    assert np.allclose(lead_array(plain), lead_array(turned), atol=1e-5)
+
+
 def page(layout):
     """A white page of 4 pixels a millimetre with a dark square of 2 mm in each lead, a centimetre from its start."""
     from workbench.page.layouts import layouts
