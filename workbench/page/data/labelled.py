@@ -51,7 +51,11 @@ def labelled(cases: Sequence[Case], column: str = _COLUMN) -> Labelled:
     """
     by_column = [str(c.options.get(column, c.options.get(column.strip().lower(), ""))).strip() for c in cases]
     if column != _COLUMN and not any(by_column):
-        raise InputError(f"{cases[0].image if cases else 'no page'}: no page has a column '{column}' with a label")
+        have = ", ".join(sorted({name for case in cases for name in case.options})) or "no further ones"
+        raise InputError(
+            f"{cases[0].image if cases else 'no page'}: no page has a label in a column '{column}'. Give a column of "
+            f"the list (it has {have}) as --label-column."
+        )
     notes: list[str] = []
     if any(by_column):
         lacking = [c.id for c, label in zip(cases, by_column, strict=True) if not label]

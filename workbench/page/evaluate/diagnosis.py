@@ -34,9 +34,9 @@ _FEWEST = 4
 """Pages of a layout from which on it has a row of its own."""
 _NOT_TAUGHT = "layout {} (not taught)"
 _RULES = (
-    "Image, signal: what each network says alone, wherever it answers. Together: mean probabilities of those that "
-    "answer. Said: only pages of which a diagnosis was said, because both agree and are sure enough; its share of all "
-    "pages stands beside it. Macro F1 and macro AUROC weigh classes alike; the calibration error (ten bins) says by "
+    "Image, signal: what each network says alone, wherever its opinion counts. Together: those that count, pooled "
+    "by their logarithms. Said: only pages of which a diagnosis was said, because those that were asked agree and are "
+    "sure enough; its share of all pages stands beside it. Macro F1 and macro AUROC weigh classes alike; the calibration error (ten bins) says by "
     "how much probabilities are off."
 )
 

@@ -106,7 +106,8 @@ class PictureNetConfig:
             raise WeightsError(f"ask for pictures of {height} x {width} pixels and {classes} classes")
         patch = sizes.get("patch_size", 16)
         high, wide = patch if isinstance(patch, list | tuple) and len(patch) == 2 else (patch, patch)
-        if not all(isinstance(n, int) and n > 0 for n in (high, wide)) or height * width > _TOKENS * high * wide:
+        most = _TOKENS * (_WINDOW if architecture == "swin" else 1)  # windows need no memory for all pairs of patches
+        if not all(isinstance(n, int) and n > 0 for n in (high, wide)) or height * width > most * high * wide:
             raise WeightsError(f"ask for patches of {patch} pixels of pictures of {height} x {width}")
         if sizes.get("num_channels", 3) not in (1, 3):
             raise WeightsError(f"ask for pictures of {sizes['num_channels']} colours; expected 3, or 1 for grey")

@@ -58,6 +58,20 @@ def test_weights_are_stored_under_published_names_and_give_the_same(architecture
         filled(config, lacking, head=True)
 
 
+@pytest.mark.parametrize("architecture", list(FULL))
+def test_what_can_be_taught_can_be_loaded_again(architecture):
+    from workbench.page.net.classifiers import PictureNetConfig, small
+
+    widest = (1024, 2048)
+    full = PictureNetConfig(
+        architecture, widest, 4, {"image_size": 224, "patch_size": 4 if architecture == "swin" else 16}
+    )
+    for config in (small(architecture, widest, 4), full):
+        assert PictureNetConfig.from_json(json.loads(json.dumps(config.to_json()))).size == widest
+    with pytest.raises(WeightsError, match="patches of 1 pixels"):
+        PictureNetConfig.from_json({**full.to_json(), "sizes": {"patch_size": 1}})
+
+
 def test_what_cannot_be_a_network_is_refused(tmp_path):
     from workbench.page.diagnose.published import load
 
