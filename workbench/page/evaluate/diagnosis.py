@@ -36,8 +36,8 @@ _NOT_TAUGHT = "layout {} (not taught)"
 _RULES = (
     "Image, signal: what each network says alone, wherever its opinion counts. Together: those that count, pooled "
     "by their logarithms. Said: only pages of which a diagnosis was said, because those that were asked agree and are "
-    "sure enough; its share of all pages stands beside it. Macro F1 and macro AUROC weigh classes alike; the calibration error (ten bins) says by "
-    "how much probabilities are off."
+    "sure enough; its share of all pages stands beside it. Macro F1 and macro AUROC weigh classes alike; the "
+    "calibration error (ten bins) says by how much probabilities are off."
 )
 
 
@@ -142,14 +142,15 @@ def evaluate_diagnosis(
 
 def _numbers(labels: Sequence[str], classes: Sequence[str], first: Path) -> list[int]:
     """Numbers of labels among the classes of the weights, whatever their capitals."""
-    known = {plain_label(name): n for n, name in enumerate(classes)}
+    exact = {name: n for n, name in enumerate(classes)}
+    known = {plain_label(name): n for name, n in exact.items()}
     other = sorted({label for label in labels if plain_label(label) not in known})
     if other:
         raise InputError(
             f"{first}: the label '{other[0]}' is none that the weights know ({', '.join(classes)})."
             f"{nearest(other[0], classes)} Give the labels of a list by their names (--label-column)."
         )
-    return [known[plain_label(label)] for label in labels]
+    return [exact.get(label, known[plain_label(label)]) for label in labels]
 
 
 def _judge(
